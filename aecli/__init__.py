@@ -1,0 +1,70 @@
+"""Turn any table into a trained autoencoder, and any new table into what it learned.
+
+    import aecli
+
+    trained = aecli.train("data.parquet", model="model", label="y", encoder=[512, 256, 64])
+    aecli.encode("new.parquet", "latents.parquet", model="model")
+
+Each function is one command of `aecli`, returns a result object and prints nothing. Importing this
+package is cheap: a function's own imports happen when it is first looked up.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from aecli.errors import (
+    AecliError,
+    DataError,
+    DivergedError,
+    GateError,
+    LockedError,
+    ModelError,
+    OutputError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from aecli.verbs.encode import encode
+    from aecli.verbs.evaluate import evaluate
+    from aecli.verbs.inspect import inspect
+    from aecli.verbs.reconstruct import reconstruct
+    from aecli.verbs.train import train
+
+__all__ = [
+    "AecliError",
+    "DataError",
+    "DivergedError",
+    "GateError",
+    "LockedError",
+    "ModelError",
+    "OutputError",
+    "UsageError",
+    "__version__",
+    "encode",
+    "evaluate",
+    "inspect",
+    "reconstruct",
+    "train",
+]
+
+__version__ = "0.1.0"
+
+_VERBS = {
+    "encode": "aecli.verbs.encode",
+    "evaluate": "aecli.verbs.evaluate",
+    "inspect": "aecli.verbs.inspect",
+    "reconstruct": "aecli.verbs.reconstruct",
+    "train": "aecli.verbs.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _VERBS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_VERBS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

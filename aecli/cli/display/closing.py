@@ -1,0 +1,160 @@
+"""Draw what `train` says at its end: the losses, and a panel that explains the model."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rich.box import ROUNDED
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from aecli.cli.display.blocks import BAD, GOOD, clipped, facts, figures, stacked
+from aecli.cli.display.columns import grouped, ids_line, label_line, left_out_lines
+from aecli.cli.display.console import WIDEST
+from aecli.cli.display.epochs import EpochTable
+from aecli.cli.text import count, duration, figure, percent, safe
+from aecli.spec.model import ModelSpec, Network, Summary
+from aecli.verbs.results import TrainResult
+
+EPOCHS_SHOWN = 16
+LAYERS_SHOWN = 3
+MEASURES = {
+    "mse": "squared error, scaled",
+    "r2": "R² of number columns",
+    "accuracy": "accuracy of categories",
+}
+
+
+def closing_report(result: TrainResult) -> RenderableType:
+    """Return the table of losses and the panel that explains the model."""
+    table = EpochTable(result.history, limit=EPOCHS_SHOWN) if result.history else None
+    return stacked([table, Closing(result)])
+
+
+class Closing:
+    """Draw the closing panel; a frame only where a person looks at a terminal."""
+
+    def __init__(self, result: TrainResult) -> None:
+        self.result = result
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        body = facts(_explained(self.result.model, self.result.spec))
+        if not console.is_terminal:
+            yield body
+            return
+        width = min(options.max_width, WIDEST)
+        yield Panel(
+            body,
+            box=ROUNDED,
+            border_style="dim",
+            title=Text("trained", style="bold"),
+            title_align="left",
+            width=width,
+            padding=(0, 1),
+        )
+
+
+def _explained(model: Path, spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
+    yield "columns", grouped(spec.columns)
+    if spec.label:
+        yield "label", label_line(spec.label)
+    if spec.ids:
+        yield "identifiers", ids_line(spec.ids)
+    if spec.left_out:
+        yield "left out", left_out_lines(spec.left_out)
+    yield "network", network_line(spec.network, spec.weights.parameters)
+    yield from training_facts(spec.summary, spec.network.latent)
+    yield "saved in", Text(safe(model), style="bold")
+    yield "next", Text(next_command(model, spec), style="bold")
+
+
+def training_facts(summary: Summary, latent: int) -> Iterator[tuple[str, RenderableType]]:
+    """Yield how a training went: rows, what stopped it, best epoch, comparison, dead units."""
+    valid = count(summary.valid_rows) if summary.valid_rows else "none"
+    yield "rows", Text(f"{count(summary.train_rows)} to train, {valid} to validate")
+    yield (
+        "stopped",
+        Text(
+            f"{safe(summary.stopped)} ({count(summary.epochs, 'epoch')}, "
+            f"{duration(summary.seconds)})"
+        ),
+    )
+    side, losses = ("validation", summary.valid) if summary.valid else ("training", summary.train)
+    figures_then = [_terms(losses), *(f"{k} {percent(v)}" for k, v in summary.metrics.items())]
+    yield "best epoch", Text(f"{summary.best_epoch}: {side} {', '.join(figures_then)}")
+    if summary.baselines:
+        yield "compared", compared(summary, latent)
+    if summary.latent_active is not None:
+        yield "latent", Text(f"{summary.latent_active} of {count(latent, 'unit')} active")
+    yield "dead units", dead_units_line(summary.dead_units)
+
+
+def network_line(network: Network, parameters: int) -> Text:
+    """Draw the network in one line: `784 → 512 → [64] → 512 → 784 · ReLU · 1,142,352 …`."""
+    *hidden, latent = network.encoder
+    widths = [network.inputs, *hidden, f"[{latent}]", *network.decoder, network.outputs]
+    parts = [" → ".join(map(str, widths)), str(network.activation)]
+    if network.norm.name != "none":
+        parts.append(f"{network.norm} norm")
+    if network.dropout:
+        parts.append(f"dropout {network.dropout:g}")
+    size = count(parameters, "parameter")
+    if not network.classes:
+        return Text(" · ".join([*parts, size]))
+    head = " → ".join(map(str, [latent, *network.classifier, network.classes]))
+    return Text(f"{' · '.join(parts)}\nclassifier {head} · {size}")
+
+
+def compared(summary: Summary, latent: int) -> Table:
+    """Set this model's reconstruction beside PCA of the same latent size and the column means."""
+    named = {"PCA": f"PCA with {latent}"}
+    rows = f"{count(summary.compared_rows, 'row')}" if summary.compared_rows else ""
+    table = figures(rows, *(named.get(b.name, b.name) for b in summary.baselines))
+    for name, title in MEASURES.items():
+        values = [getattr(baseline, name) for baseline in summary.baselines]
+        if any(value is not None for value in values):
+            own, *others = (
+                percent(v) if name == "accuracy" else figure(v, 4 if name == "mse" else 3)
+                for v in values
+            )
+            table.add_row(title, Text(own, style=_verdict(name, values)), *others)
+    return table
+
+
+def _verdict(measure: str, values: Sequence[float | None]) -> str:
+    """Return the style of this model's figure: how it stands to PCA's."""
+    own, pca = (values[0], values[1]) if len(values) > 1 else (None, None)
+    if own is None or pca is None or own == pca:
+        return ""
+    return GOOD if (own < pca) == (measure == "mse") else BAD
+
+
+def dead_units_line(dead: Mapping[str, int]) -> Text:
+    """Name the layers with units that never fire, and the advice."""
+    found = sorted(((n, layer) for layer, n in dead.items() if n), reverse=True)
+    if not found:
+        return Text("none")
+    listed = ", ".join(f"{n} in {clipped(layer, 24)}" for n, layer in found[:LAYERS_SHOWN])
+    rest = sum(n for n, _ in found[LAYERS_SHOWN:])
+    more = f", {rest} elsewhere" if rest else ""
+    return Text(f"{listed}{more}; --activation LeakyReLU keeps units alive", style=BAD)
+
+
+def next_command(model: Path, spec: ModelSpec) -> str:
+    """Return the command that most people run next."""
+    if not spec.summary.finished:
+        return "the same command with --resume goes on from here"
+    where = "" if str(model) == "aecli_model" else f" -m {shlex.quote(safe(model))}"
+    if spec.label is not None:
+        return f"aecli evaluate test.parquet{where}"
+    return f"aecli encode data.parquet{where} -o latents.parquet"
+
+
+def _terms(losses: Mapping[str, float]) -> str:
+    parts = [f"{name} {figure(value)}" for name, value in losses.items() if name != "total"]
+    total = f"loss {figure(losses['total'])}" if "total" in losses else ""
+    return total if len(parts) == 1 and total else ", ".join(filter(None, [total, *parts]))

@@ -1,0 +1,138 @@
+"""Draw an evaluation: losses, columns worst first, classification, latent, gates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from aecli.cli.display.blocks import BAD, DIM, GOOD, clipped, facts, figures, stacked, titled, user
+from aecli.cli.display.confusion import Confusion
+from aecli.cli.display.streams import odd_cells
+from aecli.cli.text import count, figure, percent
+from aecli.verbs.results import Classification, ColumnScore, EvaluateResult, Gate, LatentHealth
+
+COLUMNS_SHOWN = 10
+
+
+def evaluation_report(result: EvaluateResult, *, all_columns: bool = False) -> RenderableType:
+    """Return the whole evaluation; the ten worst columns unless `all_columns`."""
+    title = Text.assemble(
+        (f"{count(result.rows, 'row')}", "bold"), (", model ", DIM), user(result.model, "bold")
+    )
+    odd = list(odd_cells("values that training did not have", result.unseen))
+    return stacked(
+        [
+            Group(title, *odd),
+            titled("losses", _losses(result)),
+            _columns(result.columns, all_columns),
+            _classification(result.classification) if result.classification else None,
+            titled("latent", _latent(result.latent)),
+            titled("gates", _gates(result.gates)) if result.gates else None,
+        ]
+    )
+
+
+def _losses(result: EvaluateResult) -> RenderableType:
+    table = figures("term", "value", "weight", "share of total")
+    for name, term in result.losses.items():
+        table.add_row(name, figure(term.value), f"{term.weight:g}", percent(term.share))
+    table.add_row("total", figure(result.total), "", "", style="bold")
+    if result.number_mse is None:
+        return table
+    beside = [
+        ("this model", figure(result.number_mse)),
+        ("PCA of the same size", figure(result.number_mse_pca)),
+        ("column means", figure(result.number_mse_baseline)),
+    ]
+    listed = ", ".join(f"{name} {value}" for name, value in beside)
+    return Group(table, Text(f"mean squared error of scaled numbers: {listed}", style=DIM))
+
+
+def _columns(columns: Sequence[ColumnScore], all_columns: bool) -> RenderableType | None:
+    if not columns:
+        return None
+    worst = sorted(columns, key=lambda c: math.inf if c.value is None else c.value)
+    shown = worst if all_columns else worst[:COLUMNS_SHOWN]
+    table = figures("column", "kind", "metric", "value", "mean or mode", "PCA", left=3)
+    for column in shown:
+        table.add_row(
+            clipped(column.name, 26),
+            column.kind,
+            "R²" if column.metric == "r2" else column.metric,
+            _against(column),
+            _score(column.metric, column.baseline),
+            _score(column.metric, column.pca),
+        )
+    hidden = len(columns) - len(shown)
+    note = f"… and {count(hidden)} more (--columns lists all)" if hidden else ""
+    order = "worst first" if len(columns) > 1 else ""
+    return titled(_title("columns", order), table, note)
+
+
+def _against(column: ColumnScore) -> Text:
+    """Show a figure in the colour of how it compares with the trivial answer."""
+    text = Text(_score(column.metric, column.value))
+    if column.value is not None and column.baseline is not None:
+        worse = column.value < column.baseline - 1e-9
+        text.stylize(BAD if worse else "")
+    return text
+
+
+def _score(metric: str, value: float | None) -> str:
+    if metric == "accuracy":
+        return percent(value)
+    if value is None or not math.isfinite(value):
+        return "–"
+    # Adding 0 takes the sign off a zero.
+    return f"{round(value, 4) + 0.0:.4f}" if abs(value) < 1000 else figure(value)
+
+
+def _classification(found: Classification) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style=DIM)
+    table.add_column(justify="right")
+    table.add_column(style=DIM)
+    table.add_row(
+        "accuracy",
+        percent(found.accuracy),
+        f"the most frequent class alone: {percent(found.baseline_accuracy)}",
+    )
+    table.add_row("balanced accuracy", percent(found.balanced_accuracy))
+    table.add_row("macro F1", figure(found.macro_f1, 3))
+    table.add_row("AUROC", figure(found.auroc, 3))
+    table.add_row("log loss", figure(found.log_loss, 3))
+    return stacked(
+        [
+            titled(_title("classification", count(found.rows, "labelled row")), table),
+            titled("confusion", Confusion(found)),
+        ]
+    )
+
+
+def _latent(latent: LatentHealth) -> RenderableType:
+    return facts(_latent_facts(latent))
+
+
+def _latent_facts(latent: LatentHealth) -> Iterator[tuple[str, RenderableType]]:
+    units = f"{latent.active} of {latent.size} ({percent(latent.active_share)})"
+    dead = ", ".join(f"z{unit}" for unit in latent.dead[:8]) + (", …" * (len(latent.dead) > 8))
+    yield "active units", Text(f"{units}; dead: {dead}" if latent.dead else units)
+    yield "effective rank", Text(figure(latent.effective_rank, 3))
+    near_zero = percent(latent.near_zero_share)
+    yield "mean |z|", Text(f"{figure(latent.mean_abs, 3)}; {near_zero} of values near zero")
+
+
+def _gates(gates: Sequence[Gate]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    for gate in gates:
+        verdict = Text("failed", style=BAD) if gate.failed else Text("passed", style=GOOD)
+        grid.add_row(verdict, user(gate.condition), Text(f"it is {figure(gate.value)}", style=DIM))
+    return grid
+
+
+def _title(name: str, quiet: str) -> Text:
+    return Text(f"{name}, {quiet}" if quiet else name)

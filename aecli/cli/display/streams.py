@@ -1,0 +1,37 @@
+"""Draw what `encode` and `reconstruct` say when they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from aecli.cli.display.blocks import BAD, clipped, names
+from aecli.cli.text import count, duration, safe
+from aecli.verbs.results import StreamResult
+
+
+def stream_report(result: StreamResult) -> RenderableType:
+    """Say what was written, and what was odd about the table."""
+    return Group(*_lines(result))
+
+
+def _lines(result: StreamResult) -> Iterator[Text]:
+    where = "stdout" if result.output == "-" else safe(result.output)
+    shape = f"{count(result.rows, 'row')} of {count(len(result.columns), 'column')}"
+    pace = f"{count(round(result.rows / max(result.seconds, 1e-6)))} rows/s"
+    yield Text(f"{shape} to {where} in {duration(result.seconds)} ({pace})")
+    if result.ignored:
+        yield Text(f"not in the model, ignored: {names(list(result.ignored))}", style=BAD)
+    yield from odd_cells("values that training did not have", result.unseen)
+    yield from odd_cells("empty cells where training had none", result.missing)
+
+
+def odd_cells(what: str, counts: Mapping[str, int], most: int = 5) -> Iterator[Text]:
+    """Name the columns with most cells of a kind."""
+    found = sorted(((n, column) for column, n in counts.items() if n), reverse=True)
+    if found:
+        listed = ", ".join(f"{clipped(column, 24)} {count(n)}" for n, column in found[:most])
+        rest = f", … and {count(len(found) - most)} more columns" if len(found) > most else ""
+        yield Text(f"{what}: {listed}{rest}", style=BAD)

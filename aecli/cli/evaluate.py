@@ -1,0 +1,75 @@
+"""Measure a model on a table: `aecli evaluate`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+
+from aecli.cli.arguments import (
+    data_argument,
+    data_of,
+    manner_options,
+    model_of,
+    model_options,
+    option,
+)
+from aecli.cli.options import SectionCommand, Settings, names_of, spec_options
+from aecli.cli.stream import RUNNING, TITLES, running_options
+from aecli.errors import GateError
+from aecli.spec.options import ReadOptions
+
+
+@click.command(cls=SectionCommand)
+@data_argument()
+@model_options
+@option(
+    "--fail-if",
+    section="Model",
+    multiple=True,
+    metavar="COND",
+    help="Exit with 8 if a figure is so, as in 'accuracy<0.9'; may be repeated.",
+)
+@running_options
+@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
+@option("--columns", "all_columns", section="Output", is_flag=True, help="List every column.")
+@manner_options()
+def evaluate(
+    settings: Settings,
+    fail_if: tuple[str, ...],
+    batch_size: int | None,
+    all_columns: bool,
+    as_json: bool,
+    quiet: bool,
+    data: tuple[str, ...],
+    model: str | None,
+    tag: str | None,
+) -> None:
+    """Measure a model on a table, beside column means and PCA.
+
+    \b
+      aecli evaluate test.parquet
+      aecli evaluate test.parquet --fail-if 'accuracy<0.9' --fail-if 'auroc<0.95'
+    """
+    source, directory = data_of(settings.given, "evaluate"), model_of(settings.given)
+    from aecli.cli.display.evaluation import evaluation_report
+    from aecli.cli.output import show
+    from aecli.cli.progress import listening
+    from aecli.verbs.evaluate import evaluate as run
+
+    with listening(quiet=quiet) as progress:
+        result = run(
+            source,
+            model=directory,
+            fail_if=fail_if,
+            batch_size=batch_size,
+            read=settings.options.read,
+            progress=progress,
+            **settings.values(RUNNING),
+        )
+    draw = partial(evaluation_report, all_columns=all_columns)
+    show(result, "aecli.evaluate/1", draw, as_json=as_json, quiet=quiet)
+    failed = [gate for gate in result.gates if gate.failed]
+    if failed:
+        facts = [f"{gate.condition}: it is {gate.value:.6g}" for gate in failed]
+        raise GateError(f"{len(failed)} of {len(result.gates)} gates failed", facts=facts)

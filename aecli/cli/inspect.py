@@ -1,0 +1,54 @@
+"""Show a model, or what a table's columns would become: `aecli inspect`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+
+from aecli.cli.arguments import manner_options, model_of, model_options, option
+from aecli.cli.options import SectionCommand, Settings, names_of, spec_options
+from aecli.errors import UsageError
+from aecli.spec.options import ColumnOptions, ReadOptions
+
+# `--columns` lists every column here; globs choose columns in `train`.
+_CHOOSING = [name for name in names_of(ColumnOptions) if name != "columns"]
+
+
+@click.command(cls=SectionCommand)
+@click.argument("target", required=False, metavar="[MODEL|DATA]")
+@model_options
+@spec_options(*_CHOOSING, *names_of(ReadOptions))
+@option("--columns", "all_columns", section="Output", is_flag=True, help="List every column.")
+@manner_options(quiet=False)
+def inspect(
+    settings: Settings,
+    target: str | None,
+    all_columns: bool,
+    as_json: bool,
+    model: str | None,
+    tag: str | None,
+) -> None:
+    """Show a model, or what each column of a table would become.
+
+    \b
+      aecli inspect
+      aecli inspect runs/small --columns
+      aecli inspect data.csv --label y
+    """
+    from aecli.cli.display.inspection import inspection_report
+    from aecli.cli.output import show
+    from aecli.verbs.inspect import inspect as run
+
+    if target is not None and (model or tag):
+        raise UsageError(
+            f"{target} and -m both say what to inspect", hint=f"aecli inspect {target}"
+        )
+    found = run(
+        target,
+        model=model_of(settings.given),
+        read=settings.options.read,
+        columns=settings.options.columns,
+    )
+    draw = partial(inspection_report, all_columns=all_columns)
+    show(found, "aecli.inspect/1", draw, as_json=as_json)

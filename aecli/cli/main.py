@@ -1,0 +1,98 @@
+"""Hold the command group and the program's entry point."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+import click
+from click.shell_completion import shell_complete
+
+from aecli import __version__
+from aecli.cli.evaluate import evaluate
+from aecli.cli.failures import report
+from aecli.cli.inspect import inspect
+from aecli.cli.signals import terminable
+from aecli.cli.stream import encode, reconstruct
+from aecli.cli.train import train
+
+_COMPLETE = "_AECLI_COMPLETE"
+
+
+class _InOrder(click.Group):
+    """List the commands in the order in which people need them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names as they were added."""
+        return list(self.commands)
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(f"aecli {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=_InOrder,
+    context_settings={"max_content_width": 80, "help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
+)
+def cli() -> None:
+    """Train an autoencoder on any table, and use it on any other.
+
+    \b
+      aecli train data.parquet --label y --encoder 512,256,64
+      aecli encode data.parquet -o latents.parquet
+      aecli evaluate test.parquet
+
+    Every training option can also be set as AECLI_NAME in the environment or
+    as a key of a config file; see aecli train --help.
+    """
+
+
+for command in (train, encode, reconstruct, evaluate, inspect):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; no exception leaves."""
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    state: dict[str, bool] = {}
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        with terminable(), warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")
+            code = _run(args, state)
+            sys.stdout.flush()
+            return code
+    except SystemExit:
+        raise
+    except BaseException as error:
+        return report(error, debug=state.get("debug", False))
+
+
+def _run(args: list[str], state: dict[str, bool]) -> int:
+    if instruction := os.environ.get(_COMPLETE):
+        return shell_complete(cli, {}, "aecli", _COMPLETE, instruction)
+    try:
+        with cli.make_context("aecli", args, obj=state) as ctx:
+            cli.invoke(ctx)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return 2
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    return 0

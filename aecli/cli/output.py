@@ -1,0 +1,67 @@
+"""Write a result to stdout: one JSON object, or drawn for people."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+R = TypeVar("R")
+
+
+def show(
+    result: R,
+    schema: str,
+    draw: Callable[[R], RenderableType],
+    *,
+    as_json: bool,
+    quiet: bool = False,
+) -> None:
+    """Print a result on stdout as JSON or drawn; `quiet` leaves the drawing out."""
+    if as_json:
+        print(as_object(result, schema))
+    elif not quiet:
+        from aecli.cli.display.console import stdout
+
+        console = stdout()
+        if console.is_terminal:
+            console.print(draw(result))
+            return
+        with console.capture() as captured:
+            console.print(draw(result))
+        print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def as_object(result: object, schema: str) -> str:
+    """Return a result dataclass as one line of JSON; figures that are not finite are null."""
+    plain = _plain(result)
+    text = json.dumps({"schema": schema, **plain}, ensure_ascii=False, allow_nan=False)
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").casefold()
+    # A terminal in another encoding gets JSON's own escapes.
+    return text if encoding.startswith("utf") else json.dumps(json.loads(text))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: _plain(getattr(value, name)) for name in names}
+    if isinstance(value, BaseModel):
+        return _plain(value.model_dump(mode="json", by_alias=True))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

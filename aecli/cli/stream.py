@@ -1,0 +1,139 @@
+"""Stream a table through a model: `aecli encode` and `aecli reconstruct`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from aecli.cli.arguments import (
+    data_argument,
+    data_of,
+    manner_options,
+    model_of,
+    model_options,
+    option,
+)
+from aecli.cli.options import SectionCommand, Settings, names_of, spec_options
+from aecli.errors import UsageError
+from aecli.spec.options import ReadOptions
+
+if TYPE_CHECKING:
+    from aecli.verbs.results import StreamResult
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMATS = ("parquet", "csv", "tsv", "arrow", "jsonl")
+RUNNING = ("device", "threads")
+TITLES = {"Training": "Running"}
+
+
+def running_options(command: F) -> F:
+    """Give a command `--batch-size` for rows per pass through the network."""
+    batch = option(
+        "--batch-size",
+        section="Running",
+        type=click.IntRange(1, 1_048_576),
+        metavar="N",
+        help="Rows per pass through the network; chosen by width unless given.",
+        extra="1 to 1048576",
+    )
+    return batch(command)
+
+
+def stream_options(command: F) -> F:
+    """Give a command where to write, in which format, and which columns to carry along."""
+    output = option(
+        "-o", "--output", section="Output", required=True, metavar="OUT", extra="required",
+        help="File to write, its format by its name; - is stdout, as CSV.",
+    )  # fmt: skip
+    to = option(
+        "--to", section="Output", type=click.Choice(FORMATS), metavar="NAME",
+        help="Format to write, whatever the name.", extra=", ".join(FORMATS),
+    )  # fmt: skip
+    keep = option(
+        "--keep", section="Output", multiple=True, metavar="NAMES",
+        help="Columns of DATA to carry along (names or globs).",
+    )  # fmt: skip
+    return output(to(keep(command)))
+
+
+@click.command(cls=SectionCommand)
+@data_argument()
+@model_options
+@stream_options
+@option(
+    "--as", "layout", section="Output", type=click.Choice(("columns", "list")), default="columns",
+    metavar="NAME", help="Latent as columns z0, z1, … or as one list column z.",
+    extra="columns, list; default: columns",
+)  # fmt: skip
+@running_options
+@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
+@manner_options()
+def encode(layout: str, **given: Any) -> None:
+    """Write the latent of every row of a table.
+
+    The rows come out in the order of DATA, with the model's identifier
+    columns and those of --keep.
+
+    \b
+      aecli encode data.parquet -o latents.parquet
+      aecli encode new.csv --keep name,date -o latents.csv
+      cat new.csv | aecli encode - -o - > latents.csv
+    """
+    _stream("encode", {"as_list": layout == "list"}, **given)
+
+
+@click.command(cls=SectionCommand)
+@data_argument()
+@model_options
+@stream_options
+@running_options
+@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
+@manner_options()
+def reconstruct(**given: Any) -> None:
+    """Write what the model makes of every row of a table.
+
+    Every column comes back under its own name, type and unit.
+
+    \b
+      aecli reconstruct data.parquet -o restored.parquet
+    """
+    _stream("reconstruct", {}, **given)
+
+
+def _stream(
+    name: str,
+    extra: dict[str, Any],
+    *,
+    settings: Settings,
+    output: str,
+    to: str | None,
+    keep: tuple[str, ...],
+    batch_size: int | None,
+    as_json: bool,
+    quiet: bool,
+    **parsed: Any,
+) -> None:
+    if as_json and output == "-":
+        raise UsageError("--json and -o - both want stdout", hint="-o FILE with --json")
+    source, directory = data_of(settings.given, name), model_of(settings.given)
+    kept = [column.strip() for names in keep for column in names.split(",") if column.strip()]
+    import aecli
+    from aecli.cli.display.console import stderr
+    from aecli.cli.display.streams import stream_report
+    from aecli.cli.output import show
+    from aecli.cli.progress import listening
+
+    run: Callable[..., StreamResult] = getattr(aecli, name)
+    with listening(quiet=quiet) as progress:
+        result = run(
+            source, output, model=directory, keep=kept, to=to, batch_size=batch_size,
+            read=settings.options.read, progress=progress, **settings.values(RUNNING), **extra,
+        )  # fmt: skip
+    if as_json:
+        show(result, f"aecli.{name}/1", stream_report, as_json=True)
+    elif not quiet:
+        console = stderr()
+        console.print(stream_report(result), soft_wrap=not console.is_terminal)

@@ -1,0 +1,99 @@
+"""Make text and numbers fit for a terminal: nothing here trusts a column name."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+# Cc controls, Cf invisible formats (bidirectional overrides among them), Cs lone surrogates,
+# Zl and Zp line separators, Co and Cn what has no agreed shape.
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
+# A zero-width joiner and the emoji selectors only join what stands beside them.
+_HARMLESS = frozenset("\u200c\u200d\ufe0e\ufe0f")
+
+
+def safe(text: object) -> str:
+    """Return text with everything that could move a cursor or hide itself written as an escape."""
+    found = str(text)
+    if found.isascii() and found.isprintable():
+        return found
+    return "".join(c if _shows(c) else _escaped(c) for c in found)
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """Write a number with about `digits` significant digits in at most `digits + 3` characters.
+
+    As in 0.01234, 0.12345, 12.34, 1.23e-5; those below 1 share their decimals, so that they align;
+    a minus sign comes on top; `–` stands for what is undefined.
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size >= 10 ** (digits + 2) or size < 1e-3:
+        return _exponent(f"{value:.{digits - 2}e}")
+    before_point = math.floor(math.log10(size)) + 1
+    return f"{value:.{digits + 1 if size < 1 else max(digits - before_point, 0)}f}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Write a share of 1 as a percentage, never rounded up to all or down to nothing."""
+    if share is None or not math.isfinite(share):
+        return "–"
+    step = 10.0**-digits
+    if 0 < 100 * share < step / 2:
+        return f"< {step:.{digits}f} %"
+    if 100 - step / 2 <= 100 * share < 100:
+        return f"> {100 - step:.{digits}f} %"
+    return f"{100 * share:.{digits}f} %"
+
+
+def count(number: int, noun: str = "", plural: str = "") -> str:
+    """Write a count with its noun: 1 row, 60,000 rows."""
+    if not noun:
+        return f"{number:,}"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    units = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
+    parts: list[tuple[int, str]] = []
+    for unit, size in units:
+        amount, whole = divmod(whole, size)
+        if amount or parts:
+            parts.append((amount, unit))
+    return " ".join(f"{amount} {unit}" for amount, unit in parts[:2] if amount)
+
+
+def size(number: int) -> str:
+    """Write a count of bytes: 812 B, 3.1 MB."""
+    amount = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def _shows(char: str) -> bool:
+    return unicodedata.category(char) not in _UNSAFE or char in _HARMLESS
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _exponent(text: str) -> str:
+    """Shorten 1.20e-05 to 1.2e-5."""
+    mantissa, exponent = text.split("e")
+    return f"{mantissa}e{int(exponent)}"

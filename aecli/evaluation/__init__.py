@@ -1,0 +1,1 @@
+"""Measure: columns against baselines, the label's figures, the latent's health."""

@@ -1,0 +1,79 @@
+"""Measure the classification head over a stream of rows, in constant memory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+RANGE = 40.0
+"""Log-odds beyond ±40 count as 40: a probability nearer to 0 or 1 than float32 can say."""
+
+
+class ClassificationFigures:
+    """Accumulate the confusion matrix, the log-loss and one-vs-rest AUROC of `classes` classes."""
+
+    def __init__(self, classes: int) -> None:
+        self.confusion = torch.zeros(classes, classes, dtype=torch.int64)
+        self._classes = classes
+        self._bins = max(512, min(1 << 16, (1 << 22) // classes))
+        self._histograms = torch.zeros(2, classes * self._bins, dtype=torch.int64)
+        self._log_loss = 0.0
+
+    def add(self, logits: Tensor, codes: Tensor) -> None:
+        """Take in logits `(n_rows, n_classes)` and codes `(n_rows,)`; rows with code -1 are passed over."""
+        labelled = codes >= 0
+        logits, codes = logits[labelled].double().cpu(), codes[labelled].cpu()
+        pairs = codes * self._classes + logits.argmax(1)
+        self.confusion += torch.bincount(pairs, minlength=self._classes**2).view_as(self.confusion)
+        self._log_loss += float(F.cross_entropy(logits, codes, reduction="sum"))
+        self._count_odds(logits, codes)
+
+    def _count_odds(self, logits: Tensor, codes: Tensor) -> None:
+        log_p = F.log_softmax(logits, dim=1)
+        log_q = torch.log(-torch.expm1(log_p.clamp(max=-1e-17)))
+        odds = (log_p - log_q).clamp(-RANGE, RANGE)
+        bins = ((odds + RANGE) * ((self._bins - 1) / (2 * RANGE))).long()
+        bins += torch.arange(self._classes) * self._bins
+        own = F.one_hot(codes, self._classes).bool()
+        for side, chosen in enumerate((bins[~own], bins[own])):
+            self._histograms[side] += torch.bincount(chosen, minlength=self._classes * self._bins)
+
+    @property
+    def rows(self) -> int:
+        """Return the number of labelled rows."""
+        return int(self.confusion.sum())
+
+    def accuracy(self) -> float:
+        """Return the share of labelled rows that were right."""
+        return float(self.confusion.diagonal().sum()) / self.rows
+
+    def balanced_accuracy(self) -> float:
+        """Return the mean recall over the classes that these rows have."""
+        support = self.confusion.sum(1)
+        present = support > 0
+        return float((self.confusion.diagonal()[present] / support[present]).double().mean())
+
+    def macro_f1(self) -> float:
+        """Return the mean F1 over the classes that these rows have or that were predicted."""
+        support, predicted = self.confusion.sum(1), self.confusion.sum(0)
+        seen = support + predicted
+        return float((2.0 * self.confusion.diagonal()[seen > 0] / seen[seen > 0]).double().mean())
+
+    def log_loss(self) -> float:
+        """Return the mean negative log-probability of the true class, in nats."""
+        return self._log_loss / self.rows
+
+    def auroc(self) -> float | None:
+        """Return one-vs-rest AUROC, the mean over classes with both sides; None where there is none.
+
+        It is the Mann-Whitney statistic over histograms of the log-odds, ties counted half: with two
+        classes, 65,536 bins of 0.001 each.
+        """
+        negative, positive = self._histograms.view(2, self._classes, self._bins).double()
+        below = negative.cumsum(1) - negative
+        wins = (positive * (below + 0.5 * negative)).sum(1)
+        pairs = positive.sum(1) * negative.sum(1)
+        return (
+            float((wins[pairs > 0] / pairs[pairs > 0]).mean()) if bool((pairs > 0).any()) else None
+        )

@@ -1,0 +1,80 @@
+"""Average each loss term over a stream of rows, exactly: no mean of batch means."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from aecli.factory import reconstruction_loss
+from aecli.feed.layout import layout
+from aecli.nn.autoencoder import Autoencoder
+from aecli.spec.model import ModelSpec
+
+
+class TermFigures:
+    """Accumulate the terms that the model was trained with; those that weigh nothing are left out."""
+
+    def __init__(self, network: Autoencoder, spec: ModelSpec) -> None:
+        options = spec.options.losses
+        where = layout(spec.columns)
+        device = next(network.parameters()).device
+        self._weights = {
+            "reconstruction": options.reconst_weight,
+            "classification": options.class_weight if network.head is not None else 0.0,
+            "l1": options.l1,
+            "l2": options.l2,
+        }
+        self._loss = reconstruction_loss(spec.columns, options).to(device)
+        self._column_of = torch.tensor(where.column_of)
+        self._column_weights = self._loss.weights.double().cpu()
+        self._errors = torch.zeros(where.cells, dtype=torch.float64)
+        self._observed = torch.zeros(where.cells, dtype=torch.float64)
+        self._sums = {"classification": 0.0, "l1": 0.0, "l2": 0.0}
+        self._labelled = 0
+        self._latents = 0
+
+    def add(
+        self,
+        cells: Tensor,
+        latent: Tensor,
+        outputs: Tensor,
+        logits: Tensor | None,
+        codes: Tensor | None,
+    ) -> None:
+        """Take one batch in."""
+        errors = self._loss.cell_errors(outputs, cells)
+        self._errors += errors.nan_to_num(0.0).double().sum(0).cpu()
+        self._observed += (~errors.isnan()).sum(0).cpu()
+        self._sums["l1"] += float(latent.double().abs().sum())
+        self._sums["l2"] += float(latent.double().square().sum())
+        self._latents += latent.numel()
+        if logits is not None and codes is not None:
+            loss = F.cross_entropy(logits, codes, ignore_index=-1, reduction="sum")
+            self._sums["classification"] += float(loss)
+            self._labelled += int((codes >= 0).sum())
+
+    def means(self) -> dict[str, tuple[float, float]]:
+        """Return each term's mean and weight; classification only where rows were labelled."""
+        found = {
+            "reconstruction": self._reconstruction(),
+            "l1": self._sums["l1"] / max(1, self._latents),
+            "l2": self._sums["l2"] / max(1, self._latents),
+        }
+        if self._labelled:
+            found["classification"] = self._sums["classification"] / self._labelled
+        return {
+            name: (found[name], weight)
+            for name, weight in self._weights.items()
+            if weight > 0 and name in found
+        }
+
+    def _reconstruction(self) -> float:
+        columns = len(self._column_weights)
+        sums = torch.zeros(columns, dtype=torch.float64).index_add_(
+            0, self._column_of, self._errors
+        )
+        counts = torch.zeros(columns, dtype=torch.float64)
+        counts.index_add_(0, self._column_of, self._observed)
+        means = sums / counts.clamp(min=1) * self._column_weights
+        return float(means.sum() / counts.count_nonzero().clamp(min=1))

@@ -1,0 +1,109 @@
+"""Stage a table's cells for training: one matrix in memory, or a memory-mapped file beyond the budget."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from aecli.errors import OutputError
+from aecli.feed.cells import CellReader, Cells
+from aecli.progress import SILENT, Progress
+from aecli.table.source import Source
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Hold the cells `(n_rows, n_cells)` and label codes `(n_rows,)`, -1 where unlabelled.
+
+    `complete` says that no cell is missing or unseen.
+    """
+
+    cells: Tensor
+    codes: Tensor | None
+    complete: bool
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+
+def stage(
+    source: Source,
+    reader: CellReader,
+    *,
+    rows: Mask,
+    codes: npt.NDArray[np.int64] | None,
+    memory: int,
+    progress: Progress = SILENT,
+) -> tuple[Staged, Staged]:
+    """Read the table once; return the rows where `rows` is True, and the others.
+
+    Args:
+        source: the table, narrowed to the columns that the reader wants.
+        rows: `(n_rows,)`, True for training rows.
+        codes: label codes of all rows, or None without a label.
+        memory: bytes that the cells may take in memory; more go into an unlinked temporary file.
+
+    Raises:
+        OutputError: the temporary file does not fit on the disk.
+    """
+    width = reader.layout.cells
+    counts = int(rows.sum()), int((~rows).sum())
+    in_memory = 4 * width * sum(counts) <= memory
+    parts = [_matrix(count, width, in_memory) for count in counts]
+    filled = [0, 0]
+    start = 0
+    progress.stage("reading", len(rows))
+    for batch in source.batches():
+        wanted = rows[start : start + batch.num_rows]
+        for side, mask in enumerate((wanted, ~wanted)):
+            end = filled[side] + int(mask.sum())
+            _read_into(reader, batch, mask, parts[side][filled[side] : end])
+            filled[side] = end
+        start += batch.num_rows
+        progress.rows(batch.num_rows)
+    first_category = reader.layout.numbers + reader.layout.booleans
+    train, other = (
+        _staged(part, None if codes is None else codes[mask], first_category)
+        for part, mask in zip(parts, (rows, ~rows), strict=True)
+    )
+    return train, other
+
+
+def _read_into(reader: CellReader, batch: pa.RecordBatch, mask: Mask, out: Cells) -> None:
+    if mask.all():
+        reader.read(batch, out)
+    elif mask.any():
+        out[:] = reader.read(batch)[mask]
+
+
+def _staged(part: Cells, codes: npt.NDArray[np.int64] | None, first_category: int) -> Staged:
+    cells = torch.from_numpy(part)
+    # The sum of a block is NaN exactly where a cell is: one pass, no mask in memory.
+    complete = not any(
+        bool(block.sum().isnan()) or bool((block[:, first_category:] < 0).any())
+        for block in cells.split(65_536)
+    )
+    return Staged(cells, None if codes is None else torch.from_numpy(codes), complete)
+
+
+def _matrix(rows: int, width: int, in_memory: bool) -> Cells:
+    if in_memory or rows == 0:
+        return np.empty((rows, width), dtype=np.float32)
+    try:
+        file = tempfile.TemporaryFile(prefix="aecli-cells-")  # noqa: SIM115  # the map keeps it open
+        file.truncate(4 * rows * width)
+    except OSError as error:
+        raise OutputError(
+            f"cannot stage {4 * rows * width / 1e9:.1f} GB of cells in {tempfile.gettempdir()}",
+            facts=[str(error)],
+            hint="TMPDIR=/a/larger/disk aecli train …, or a larger --memory",
+        ) from error
+    return np.memmap(file, dtype=np.float32, mode="r+", shape=(rows, width))

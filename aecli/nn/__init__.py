@@ -1,0 +1,1 @@
+"""Build networks and losses from plain keyword arguments; torch only, never a spec."""

@@ -1,0 +1,48 @@
+"""Build feed-forward networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from torch import nn
+
+
+class MLP(nn.Sequential):
+    """Chain linear layers: Linear → [norm] → activation → [dropout] each, the last Linear bare.
+
+    `sizes` are the widths from the input to the output, both included: `[784, 128, 12]` has one
+    hidden layer and `[784, 12]` none. `last`, where given, follows the last Linear. Maps
+    `(n_rows, sizes[0])` to `(n_rows, sizes[-1])`.
+
+    Raises:
+        ValueError: `sizes` has fewer than two entries.
+    """
+
+    def __init__(
+        self,
+        *,
+        sizes: Sequence[int],
+        activation: Callable[[], nn.Module],
+        norm: Callable[[int], nn.Module] | None = None,
+        dropout: float = 0.0,
+        last: nn.Module | None = None,
+    ) -> None:
+        if len(sizes) < 2:
+            raise ValueError(f"sizes {list(sizes)} must have an input and an output")
+        super().__init__()
+        for inputs, width in pairwise(sizes[:-1]):
+            self.append(nn.Linear(inputs, width))
+            if norm is not None:
+                self.append(norm(width))
+            self.append(activation())
+            if dropout > 0:
+                self.append(nn.Dropout(dropout))
+        self.append(nn.Linear(sizes[-2], sizes[-1]))
+        if last is not None:
+            self.append(last)
+
+    @property
+    def linears(self) -> list[nn.Linear]:
+        """Return the linear layers from input to output."""
+        return [module for module in self if isinstance(module, nn.Linear)]

@@ -1,0 +1,44 @@
+"""Define what a running verb tells its caller, so that verbs never print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Hold one epoch's figures: every loss term of both sides, weighted sums under `total`."""
+
+    number: int
+    train: Mapping[str, float]
+    valid: Mapping[str, float] | None
+    seconds: float
+    learning_rate: float
+    best: bool = False
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Progress:
+    """Listen to a running verb; every method does nothing unless a subclass overrides it."""
+
+    def note(self, message: str) -> None:
+        """Hear one plain sentence that a person should read once."""
+
+    def stage(self, name: str, total_rows: int | None = None) -> None:
+        """Hear that a pass over rows begins, and how many rows it will see where known."""
+
+    def rows(self, count: int) -> None:
+        """Hear that `count` more rows of the current stage are done."""
+
+    def training(self, network: str, epochs: int, rows_per_epoch: int) -> None:
+        """Hear that training begins."""
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Hear that an epoch ended."""
+
+    def finish(self) -> None:
+        """Hear that nothing more will be told."""
+
+
+SILENT = Progress()

@@ -1,0 +1,223 @@
+"""List every activation, optimizer, norm and initialiser by name, with its arguments and bounds.
+
+These tables are closed: a name in a config or a model directory is a key here or an error, never an
+attribute looked up in torch. The classes behind the names stand in `nn.activations` and
+`training.optimizers`, whose tables have the same keys.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from aecli.errors import nearest
+
+Value = float | int | bool | str | tuple[float, float]
+
+
+class Argument(NamedTuple):
+    """Describe one constructor argument: its type and its closed bounds, or its choices."""
+
+    type: type
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[str, ...] = ()
+
+
+_SLOPE = Argument(float, 0.0, 1.0)
+_POSITIVE = Argument(float, 1e-12, 1e6)
+_ANY = Argument(float, -1e6, 1e6)
+_FLAG = Argument(bool)
+_DECAY = Argument(float, 0.0, 1.0)
+_PAIR = Argument(tuple, 0.0, 0.9999999)
+
+ACTIVATIONS: dict[str, dict[str, Argument]] = {
+    "CELU": {"alpha": _POSITIVE},
+    "ELU": {"alpha": _POSITIVE},
+    "GELU": {"approximate": Argument(str, choices=("none", "tanh"))},
+    "Hardshrink": {"lambd": _POSITIVE},
+    "Hardsigmoid": {},
+    "Hardswish": {},
+    "Hardtanh": {"min_val": _ANY, "max_val": _ANY},
+    "Identity": {},
+    "LeakyReLU": {"negative_slope": _SLOPE},
+    "LogSigmoid": {},
+    "Mish": {},
+    "PReLU": {"init": _SLOPE},
+    "ReLU": {},
+    "ReLU6": {},
+    "RReLU": {"lower": _SLOPE, "upper": _SLOPE},
+    "SELU": {},
+    "SiLU": {},
+    "Sigmoid": {},
+    "Softplus": {"beta": _POSITIVE, "threshold": _POSITIVE},
+    "Softshrink": {"lambd": _POSITIVE},
+    "Softsign": {},
+    "Tanh": {},
+    "Tanhshrink": {},
+}
+
+OPTIMIZERS: dict[str, dict[str, Argument]] = {
+    "ASGD": {"lambd": _DECAY, "alpha": _DECAY, "t0": _POSITIVE, "weight_decay": _DECAY},
+    "Adadelta": {"rho": _DECAY, "eps": _POSITIVE, "weight_decay": _DECAY},
+    "Adafactor": {"d": _POSITIVE, "weight_decay": _DECAY},
+    "Adagrad": {"lr_decay": _DECAY, "weight_decay": _DECAY, "eps": _POSITIVE},
+    "Adam": {"betas": _PAIR, "eps": _POSITIVE, "weight_decay": _DECAY, "amsgrad": _FLAG},
+    "AdamW": {"betas": _PAIR, "eps": _POSITIVE, "weight_decay": _DECAY, "amsgrad": _FLAG},
+    "Adamax": {"betas": _PAIR, "eps": _POSITIVE, "weight_decay": _DECAY},
+    "NAdam": {"betas": _PAIR, "eps": _POSITIVE, "weight_decay": _DECAY, "momentum_decay": _DECAY},
+    "RAdam": {"betas": _PAIR, "eps": _POSITIVE, "weight_decay": _DECAY},
+    "RMSprop": {
+        "alpha": _DECAY,
+        "eps": _POSITIVE,
+        "weight_decay": _DECAY,
+        "momentum": _DECAY,
+        "centered": _FLAG,
+    },
+    "SGD": {
+        "momentum": _DECAY,
+        "dampening": _DECAY,
+        "weight_decay": _DECAY,
+        "nesterov": _FLAG,
+    },
+}
+
+NORMS: dict[str, dict[str, Argument]] = {
+    "none": {},
+    "batch": {"eps": _POSITIVE, "momentum": _DECAY, "affine": _FLAG},
+    "instance": {"eps": _POSITIVE, "affine": _FLAG},
+    "layer": {"eps": _POSITIVE, "elementwise_affine": _FLAG},
+}
+
+INITIALISERS = (
+    "default",
+    "xavier_uniform",
+    "xavier_normal",
+    "kaiming_uniform",
+    "kaiming_normal",
+    "orthogonal",
+    "normal",
+)
+
+
+class Named(BaseModel):
+    """Hold a name of a closed table and its arguments: `LeakyReLU:negative_slope=0.1`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    args: dict[str, Value] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        name, _, rest = value.partition(":")
+        return {"name": name.strip(), "args": _arguments(rest)}
+
+    def __str__(self) -> str:
+        shown = ",".join(f"{key}={_shown(value)}" for key, value in self.args.items())
+        return f"{self.name}:{shown}" if shown else self.name
+
+
+N = TypeVar("N", bound=Named)
+
+
+class Activation(Named):
+    """Name an activation of `ACTIVATIONS`."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Activation:
+        return _checked(self, ACTIVATIONS, "activation")
+
+
+class Optimizer(Named):
+    """Name an optimizer of `OPTIMIZERS`."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Optimizer:
+        return _checked(self, OPTIMIZERS, "optimizer")
+
+
+class Norm(Named):
+    """Name a norm layer of `NORMS`."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Norm:
+        return _checked(self, NORMS, "norm")
+
+
+def _checked(named: N, table: Mapping[str, Mapping[str, Argument]], what: str) -> N:
+    folded = {name.casefold(): name for name in table}
+    name = folded.get(named.name.casefold())
+    if name is None:
+        near = nearest(named.name, list(table))
+        ask = f"did you mean {near}?" if near else f"known: {', '.join(table)}"
+        raise ValueError(f"unknown {what} {named.name!r}; {ask}")
+    known = table[name]
+    args = {key: _bounded(name, key, value, known) for key, value in named.args.items()}
+    # Frozen for users; the canonical spelling is set once, here.
+    object.__setattr__(named, "name", name)
+    object.__setattr__(named, "args", args)
+    return named
+
+
+def _bounded(name: str, key: str, value: Value, known: Mapping[str, Argument]) -> Value:
+    if key not in known:
+        takes = ", ".join(known) if known else "no arguments"
+        raise ValueError(f"{name} has no argument {key!r}; it takes {takes}")
+    argument = known[key]
+    if argument.choices and value not in argument.choices:
+        raise ValueError(f"{name}:{key}={value} is none of {', '.join(argument.choices)}")
+    if argument.choices:
+        return value
+    if argument.type is bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"{name}:{key}={value} must be true or false")
+        return value
+    numbers = value if isinstance(value, (tuple, list)) else (value,)
+    if (argument.type is tuple) != isinstance(value, (tuple, list)):
+        raise ValueError(f"{name}:{key}={_shown(value)} must be {_expected(argument)}")
+    for number in numbers:
+        if isinstance(number, (str, bool)) or not argument.low <= number <= argument.high:
+            raise ValueError(f"{name}:{key}={_shown(value)} must be {_expected(argument)}")
+    return (float(numbers[0]), float(numbers[1])) if argument.type is tuple else float(numbers[0])
+
+
+def _expected(argument: Argument) -> str:
+    bounds = f"from {argument.low:g} to {argument.high:g}"
+    return (
+        f"two numbers {bounds}, as in 0.9/0.999" if argument.type is tuple else f"a number {bounds}"
+    )
+
+
+def _arguments(text: str) -> dict[str, Value]:
+    args: dict[str, Value] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ValueError(f"argument {part!r} needs a value, as in {part}=0.1")
+        args[key.strip()] = _value(value.strip())
+    return args
+
+
+def _value(text: str) -> Value:
+    if text.casefold() in ("true", "false"):
+        return text.casefold() == "true"
+    first, slash, second = text.partition("/")
+    try:
+        return (float(first), float(second)) if slash else float(text)
+    except ValueError:
+        return text
+
+
+def _shown(value: Value) -> str:
+    if isinstance(value, (tuple, list)):
+        return "/".join(f"{number:g}" for number in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

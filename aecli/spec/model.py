@@ -1,0 +1,176 @@
+"""Define what `spec.json` of a model directory holds, with a limit on every number that allocates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from aecli.spec.catalogue import Activation, Norm
+from aecli.spec.options import TrainOptions
+
+SCHEMA = "aecli.model/1"
+MAX_COLUMNS = 100_000
+MAX_INPUTS = 1_000_000
+MAX_CLASSES = 10_000
+
+Kind = Literal["number", "boolean", "category", "time", "vector"]
+Category = str | int | bool
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+
+
+class Stored(BaseModel):
+    """Validate one stored object; unknown fields are errors, so a damaged file is noticed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Column(Stored):
+    """Describe one feature column as fitted on the training rows.
+
+    `center` and `scale` have one entry per cell: 1 for number and time, `size` for vector, none for
+    boolean and category. A scaled cell is `(value - center) / scale`, subtracted in float64. `trivial_loss` is the
+    loss of always answering the training mean (number: in scaled units) or the training frequencies.
+    """
+
+    name: str
+    kind: Kind
+    type: str = Field(description="Arrow type in the source, as `table.types.type_name` spells it.")
+    size: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = 1
+    center: list[Finite] = []
+    scale: list[Finite] = []
+    categories: list[Category] = []
+    has_other: bool = False
+    has_missing: bool = False
+    constant: bool = False
+    observed: Annotated[int, Field(ge=0)] = 0
+    missing: Annotated[int, Field(ge=0)] = 0
+    distinct: int | None = None
+    low: list[Finite] = []
+    high: list[Finite] = []
+    mean: list[Finite] = []
+    mode: Category | None = None
+    trivial_loss: Annotated[Finite, Field(gt=0)] = 1.0
+    reason: str = Field(description="Why it became this kind, for people.")
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Column:
+        cells = self.size if self.kind in ("number", "time", "vector") else 0
+        if len(self.center) != cells or len(self.scale) != cells:
+            raise ValueError(f"column {self.name!r}: center and scale must have {cells} entries")
+        if any(scale <= 0 for scale in self.scale):
+            raise ValueError(f"column {self.name!r}: scale must be positive")
+        return self
+
+
+class LeftOut(Stored):
+    """Name a column of the training table that is no feature, and why."""
+
+    name: str
+    type: str
+    reason: str
+
+
+class Identifier(Stored):
+    """Name an identifier column: never a feature, carried into every output."""
+
+    name: str
+    type: str
+
+
+class Label(Stored):
+    """Describe the label column: its classes in the order of the logits, with their training counts."""
+
+    name: str
+    type: str
+    classes: Annotated[list[Category], Field(min_length=2, max_length=MAX_CLASSES)]
+    counts: list[int]
+
+
+class Network(Stored):
+    """Describe the network with every size filled in; the factory needs nothing else."""
+
+    architecture: Literal["mlp"] = "mlp"
+    inputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)]
+    outputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)]
+    classes: Annotated[int, Field(ge=0, le=MAX_CLASSES)]
+    encoder: Annotated[list[Width], Field(min_length=1, max_length=64)]
+    decoder: Annotated[list[Width], Field(max_length=64)]
+    classifier: Annotated[list[Width], Field(max_length=64)]
+    activation: Activation
+    latent_activation: Activation
+    norm: Norm
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    output: Literal["linear", "sigmoid", "tanh"]
+
+    @property
+    def latent(self) -> int:
+        """Return the latent size."""
+        return self.encoder[-1]
+
+
+class WeightsFile(Stored):
+    """Name the weights file of this generation and what it must hash to."""
+
+    file: Annotated[str, Field(pattern=r"^weights-[0-9a-f]{12}\.safetensors$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0)]
+    parameters: Annotated[int, Field(ge=0)]
+
+
+class Baseline(Stored):
+    """Hold how well one predictor restores the compared rows; None where a figure is undefined.
+
+    `r2` is the mean over number columns, `accuracy` over boolean and category columns, `mse` the mean
+    squared error of numbers in scaled units.
+    """
+
+    name: Literal["this model", "PCA", "column means"]
+    r2: Finite | None = None
+    accuracy: Finite | None = None
+    mse: Finite | None = None
+
+
+class Summary(Stored):
+    """Hold what a training came to."""
+
+    epochs: int
+    best_epoch: int
+    stopped: str = Field(description="What stopped the training, for people.")
+    finished: bool = Field(True, description="False where `--resume` can go on.")
+    seconds: Finite
+    device: str = "cpu"
+    precision: str = "fp32"
+    train_rows: int
+    valid_rows: int
+    train: dict[str, Finite]
+    valid: dict[str, Finite]
+    metrics: dict[str, Finite] = {}
+    baselines: list[Baseline] = Field(
+        default=[], description="This model beside PCA of the same latent size and column means."
+    )
+    compared_rows: int = 0
+    dead_units: dict[str, int] = Field(
+        default={}, description="Units that never fired on the checked rows, per layer."
+    )
+    latent_active: int | None = None
+    notes: list[str] = []
+
+
+class ModelSpec(Stored):
+    """Hold one model directory's `spec.json`: the commit point of a save."""
+
+    schema_: Literal["aecli.model/1"] = Field(SCHEMA, alias="schema")
+    created: str
+    versions: dict[str, str]
+    columns: Annotated[list[Column], Field(min_length=1, max_length=MAX_COLUMNS)]
+    ids: list[Identifier] = []
+    left_out: list[LeftOut] = []
+    label: Label | None = None
+    network: Network
+    options: TrainOptions
+    weights: WeightsFile
+    summary: Summary
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

@@ -1,0 +1,1 @@
+"""Read and write tables as Arrow batches, and fit what each column becomes; never torch."""

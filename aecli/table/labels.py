@@ -1,0 +1,140 @@
+"""Read the column to classify: its classes, and each row's class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from aecli.errors import DataError
+from aecli.spec.model import MAX_CLASSES, Category, Label
+from aecli.table.selection import require_column
+from aecli.table.source import Source
+from aecli.table.types import is_plain_number, is_text, type_name
+from aecli.table.values import python_values
+
+Codes = npt.NDArray[np.int64]
+
+
+def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
+    """Return the label with its counts over all rows, and each row's code `(n_rows,)`, -1 for null.
+
+    Classes are in their natural order: numbers by value, text by code point, False before True.
+
+    Raises:
+        DataError: there is no such column; it has no labelled row, one class only, or more than
+            `MAX_CLASSES`; or its type or values are no classes.
+    """
+    require_column(source.name, source.names, label, "--label")
+    narrowed = source.select([label])
+    kind = narrowed.schema.field(label).type
+    if not _may_be_classes(kind):
+        raise DataError(
+            f"label column {label!r} is a {type_name(kind)}",
+            facts=["a label is text, an integer, a boolean, or a dictionary of these"],
+            hint="name another column with --label",
+        )
+    seen: dict[Category, int] = {}
+    parts = []
+    for batch in narrowed.batches():
+        parts.append(_codes(batch.column(0), seen, label))
+        if len(seen) > MAX_CLASSES:
+            raise DataError(
+                f"label column {label!r} has more than {MAX_CLASSES:,} classes",
+                facts=["it looks like an identifier, or like a number to predict"],
+                hint="name another column with --label, or leave it out",
+            )
+    codes = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+    _require_two(seen, label, len(codes))
+    classes = sorted(seen)
+    rank = np.empty(len(seen) + 1, dtype=np.int64)
+    rank[[seen[value] for value in classes]] = np.arange(len(classes))
+    rank[-1] = -1
+    codes = rank[codes]
+    found = Label(name=label, type=type_name(kind), classes=classes, counts=[0] * len(classes))
+    return with_counts(found, codes), codes
+
+
+def with_counts(label: Label, codes: Codes, rows: npt.NDArray[np.bool_] | None = None) -> Label:
+    """Return the label with its classes counted where `rows` is True, all rows unless given."""
+    chosen = codes if rows is None else codes[rows]
+    counts = np.bincount(chosen[chosen >= 0], minlength=len(label.classes))
+    return label.model_copy(update={"counts": counts.tolist()})
+
+
+def label_codes(array: pa.Array, label: Label) -> Codes:
+    """Return the codes `(n_rows,)` of a new table's values; -1 for null and for unknown classes.
+
+    Values of another type are recognised by how they are written: `1`, `1.0` and `"1"` are one
+    class, but text is told from text by every letter.
+    """
+    exact: dict[Any, int] = {value: code for code, value in enumerate(label.classes)}
+    written = {_written(v): code for v, code in exact.items() if not isinstance(v, str)}
+    values, indices = _encoded(array, label.name)
+    table = [
+        exact.get(value, (written if isinstance(value, str) else exact).get(_written(value), -1))
+        for value in values
+    ]
+    return np.array([*table, -1], dtype=np.int64)[indices]
+
+
+def _may_be_classes(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    classes = is_text(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
+    return classes or (is_plain_number(kind) and not pa.types.is_decimal(kind))
+
+
+def _codes(array: pa.Array, seen: dict[Category, int], label: str) -> Codes:
+    """Return codes in the order of appearance, -1 for null; `seen` learns new classes."""
+    values, indices = _encoded(array, label)
+    table = []
+    for value in values:
+        if value is None or value != value:
+            table.append(-1)
+            continue
+        if isinstance(value, float):
+            if not value.is_integer():
+                raise DataError(
+                    f"label column {label!r} holds {value:g}: it looks like a number to predict, "
+                    "not classes",
+                    hint="name a column of classes with --label, or leave it out",
+                )
+            value = int(value)
+        table.append(seen.setdefault(value, len(seen)))
+    return np.array([*table, -1], dtype=np.int64)[indices]
+
+
+def _encoded(array: pa.Array, column: str) -> tuple[list[Any], Codes]:
+    """Return the distinct values, and each row's index into them, -1 for null."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()  # a dictionary may hold values that no row has
+    if pa.types.is_floating(array.type):
+        array = array.cast(pa.float64())
+    encoded = array.dictionary_encode()
+    indices = encoded.indices.cast(pa.int64()).fill_null(-1)
+    return python_values(encoded.dictionary, column), indices.to_numpy(zero_copy_only=False)
+
+
+def _require_two(seen: dict[Category, int], label: str, rows: int) -> None:
+    if len(seen) > 1:
+        return
+    if not seen:
+        what = f"label column {label!r} has no value in {rows:,} rows"
+    else:
+        what = f"label column {label!r} has one class only: {next(iter(seen))!r}"
+    raise DataError(
+        what,
+        facts=["a classifier needs two classes at least"],
+        hint="name another column with --label, or leave it out",
+    )
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value.strip().lower() if isinstance(value, str) else str(value)

@@ -1,0 +1,121 @@
+"""Spell Arrow types as text and back, and say which kind of column each type makes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from aecli.errors import ModelError
+from aecli.spec.model import MAX_INPUTS, Kind
+
+_SIMPLE: dict[str, pa.DataType] = {
+    str(kind): kind
+    for kind in (
+        *(pa.int8(), pa.int16(), pa.int32(), pa.int64()),
+        *(pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
+        *(pa.float16(), pa.float32(), pa.float64(), pa.bool_(), pa.null()),
+        *(pa.string(), pa.large_string(), pa.string_view()),
+        *(pa.date32(), pa.date64(), pa.time32("s"), pa.time32("ms"), pa.time64("us")),
+        *(pa.time64("ns"), *(pa.duration(unit) for unit in ("s", "ms", "us", "ns"))),
+    )
+}
+# pyarrow before 18 knows the two wide ones only.
+_DECIMALS: dict[str, Callable[[int, int], pa.DataType]] = {
+    bits: getattr(pa, f"decimal{bits}")
+    for bits in ("32", "64", "128", "256")
+    if hasattr(pa, f"decimal{bits}")
+}
+_LISTS: dict[str, Callable[[pa.DataType], pa.DataType]] = {
+    "list": pa.list_,
+    "large_list": pa.large_list,
+}
+_LONGEST_NAME = 80
+_LONGEST_TYPE = 200  # a longer one can only be damage, and nesting must end
+
+
+def type_name(kind: pa.DataType) -> str:
+    """Return the text that `parse_type` reads back: Arrow's own spelling without list field names.
+
+    Structs, maps and their like, which no feature and no identifier has, are cut at 80 characters.
+    """
+    if pa.types.is_fixed_size_list(kind):
+        return f"fixed_size_list<{type_name(kind.value_type)}>[{kind.list_size}]"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        prefix = "large_list" if pa.types.is_large_list(kind) else "list"
+        return f"{prefix}<{type_name(kind.value_type)}>"
+    text = str(kind)
+    if len(text) <= _LONGEST_NAME or not pa.types.is_nested(kind):
+        return text
+    return text[: _LONGEST_NAME - 1] + "…"
+
+
+def parse_type(text: str) -> pa.DataType:
+    """Return the Arrow type that `type_name` spelled as `text`.
+
+    Raises:
+        ModelError: `text` is no type that a column or an identifier can have.
+    """
+    try:
+        found = _SIMPLE.get(text) or (_parsed(text) if len(text) <= _LONGEST_TYPE else None)
+    except (pa.ArrowException, ValueError, TypeError, KeyError, OverflowError):
+        found = None
+    if found is None:
+        raise ModelError(f"the model names a column type that aecli does not know: {text[:80]!r}")
+    return found
+
+
+def _parsed(text: str) -> pa.DataType | None:
+    if match := re.fullmatch(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]", text):
+        return pa.timestamp(match[1], match[2])
+    if match := re.fullmatch(r"decimal(32|64|128|256)\((\d+), (-?\d+)\)", text):
+        return _DECIMALS[match[1]](int(match[2]), int(match[3]))
+    if match := re.fullmatch(r"dictionary<values=(.+), indices=(\w+), ordered=([01])>", text):
+        return pa.dictionary(_SIMPLE[match[2]], parse_type(match[1]), match[3] == "1")
+    if match := re.fullmatch(r"fixed_size_list<(.+)>\[(\d{1,9})\]", text):
+        size = int(match[2])
+        return pa.list_(parse_type(match[1]), size) if 0 < size <= MAX_INPUTS else None
+    if match := re.fullmatch(r"(list|large_list)<(.+)>", text):
+        return _LISTS[match[1]](parse_type(match[2]))
+    return None
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Say whether the type is a string, large string or string view."""
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def is_plain_number(kind: pa.DataType) -> bool:
+    """Say whether the type is an integer, a float of any width, or a decimal."""
+    types = pa.types
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Say whether the type is a list, large list or fixed-size list."""
+    types = pa.types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def kind_of(kind: pa.DataType) -> Kind | None:
+    """Return the kind of column that the type makes by itself, None where it makes none.
+
+    A list of numbers is a vector as long as no two rows differ in length; only the rows tell.
+    """
+    types = pa.types
+    if types.is_dictionary(kind):
+        values = kind.value_type
+        if is_text(values) or types.is_integer(values) or types.is_boolean(values):
+            return "category"
+        return "number" if types.is_floating(values) else None
+    if types.is_boolean(kind):
+        return "boolean"
+    if is_text(kind):
+        return "category"
+    if types.is_timestamp(kind) or types.is_date(kind):
+        return "time"
+    if is_plain_number(kind) or types.is_time(kind) or types.is_duration(kind):
+        return "number"
+    return "vector" if is_list(kind) and is_plain_number(kind.value_type) else None

@@ -1,0 +1,1 @@
+"""Fit a network to staged cells: split, order, step, loop, schedule, checkpoint."""

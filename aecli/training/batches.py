@@ -1,0 +1,63 @@
+"""Cut staged cells into batches on the device, in a given order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from aecli.feed.staging import Staged
+
+EVALUATION_CELLS = 1 << 23
+"""Cells in one batch without gradients: 32 MB, large enough to fill a processor."""
+
+
+class Batches:
+    """Yield batches of staged rows on a device; small enough tables move there as a whole."""
+
+    def __init__(self, staged: Staged, device: torch.device) -> None:
+        self._device = device
+        self._cells, self._codes = staged.cells, staged.codes
+        if device.type != "cpu" and _fits(staged.cells, device):
+            self._cells = self._cells.to(device)
+        if self._codes is not None:
+            self._codes = self._codes.to(self._cells.device)
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def shuffled(
+        self, order: npt.NDArray[np.int64], size: int
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield `(size, n_cells)` batches of the rows in `order`; the last one may be smaller.
+
+        The cells of a batch are overwritten by the next one.
+        """
+        indices = torch.from_numpy(order).to(self._cells.device)
+        buffer = self._cells.new_empty(min(size, len(order)), self._cells.shape[1])
+        for chosen in indices.split(size):
+            cells = buffer[: len(chosen)]
+            torch.index_select(self._cells, 0, chosen, out=cells)
+            codes = None if self._codes is None else self._codes[chosen]
+            yield self._moved(cells), None if codes is None else self._moved(codes)
+
+    def in_order(self, limit: int | None = None) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield large batches in the order of the rows, at most `limit` rows in all."""
+        size = max(1, EVALUATION_CELLS // max(1, self._cells.shape[1]))
+        cells = self._cells[:limit].split(size)
+        codes = [None] * len(cells) if self._codes is None else self._codes[:limit].split(size)
+        for part, labels in zip(cells, codes, strict=True):
+            yield self._moved(part), None if labels is None else self._moved(labels)
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        return tensor if tensor.device == self._device else tensor.to(self._device)
+
+
+def _fits(cells: Tensor, device: torch.device) -> bool:
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return cells.numel() * 4 < free // 2

@@ -1,0 +1,232 @@
+"""Train: epochs of steps, validation, early stopping, the best weights kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+import torch
+
+from aecli.errors import DivergedError
+from aecli.feed.staging import Staged
+from aecli.hardware import arithmetic
+from aecli.progress import SILENT, Epoch, Progress
+from aecli.spec.options import TrainingOptions
+from aecli.training.batches import Batches
+from aecli.training.checkpoint import Checkpoint, State, copied, same_random_numbers
+from aecli.training.interrupt import Interrupt
+from aecli.training.objective import Means, Objective
+from aecli.training.optimizers import make_optimizer
+from aecli.training.schedule import Schedule
+from aecli.training.split import epoch_order
+
+LOOK_SECONDS = 0.1
+"""How often the loop looks up from its steps: progress, the clock, signals, a loss that is no number."""
+
+CHECKPOINT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Hold how a training ended; the network carries the best weights.
+
+    `finished` is False where more epochs were wanted: `--resume` can go on.
+    """
+
+    history: list[Epoch]
+    best_epoch: int
+    stopped: str
+    finished: bool
+    seconds: float
+    signal: int | None
+
+
+class Loop:
+    """Fit an objective's network to staged rows."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        train: Staged,
+        valid: Staged | None,
+        options: TrainingOptions,
+        *,
+        device: torch.device,
+        precision: str,
+        checkpoint: Checkpoint,
+        progress: Progress = SILENT,
+    ) -> None:
+        self._objective = objective.to(device)
+        self._options = options
+        self._device = device
+        self._precision = precision
+        self._train = Batches(train, device)
+        self._valid = Batches(valid, device) if valid is not None and len(valid) else None
+        self._parameters = [p for p in objective.network.parameters() if p.requires_grad]
+        named = options.optimizer
+        self._optimizer = make_optimizer(named.name, self._parameters, lr=options.lr, **named.args)
+        steps = math.ceil(len(train) / options.batch_size) * options.epochs
+        self._schedule = Schedule(
+            options.schedule, highest=options.lr, steps=steps, patience=options.patience
+        )
+        self._checkpoint = checkpoint
+        self._progress = progress
+        self._state = State()
+        self._interrupt = Interrupt()
+        self._stop: str | None = None
+        self._finished = True
+        self._saved = time.perf_counter()
+
+    def fit(self, *, resume: bool = False) -> Fit:
+        """Train until the epochs are done or something stops it; restore the best weights.
+
+        Raises:
+            DivergedError: the loss stopped being finite before any epoch was good.
+        """
+        if resume:
+            self._restore(self._checkpoint.load())
+        self._began = time.perf_counter() - self._state.seconds
+        self._keep_whole()
+        with torch.random.fork_rng(), self._interrupt:
+            while self._stop is None and self._state.epoch < self._options.epochs:
+                self._epoch()
+        if not self._state.best:
+            raise DivergedError(
+                f"training diverged in epoch {self._state.epoch + 1}: the loss is no finite number",
+                facts=[f"learning rate {self._options.lr:g}, gradient clip {self._options.clip:g}"],
+                hint=f"--lr {self._options.lr / 10:g}",
+            )
+        self._objective.network.load_state_dict(self._state.best)
+        if self._finished:
+            self._checkpoint.remove()
+        else:
+            self._checkpoint.save(self._whole)
+        return Fit(
+            history=self._state.history,
+            best_epoch=self._state.best_epoch,
+            stopped=self._stop or f"all {self._options.epochs} epochs done",
+            finished=self._finished,
+            seconds=time.perf_counter() - self._began,
+            signal=self._interrupt.signal,
+        )
+
+    def _epoch(self) -> None:
+        began = time.perf_counter()
+        state = self._state
+        same_random_numbers(self._options.seed, state.epoch)
+        means = self._steps()
+        train = means.means()
+        if not math.isfinite(train.get("total", math.nan)):
+            self._end(f"the loss is no finite number in epoch {state.epoch + 1}", finished=True)
+            return
+        valid, metrics = self._validate()
+        loss = (valid or train)["total"]
+        improved = loss < state.best_loss
+        record = Epoch(
+            number=state.epoch + 1,
+            train=train,
+            valid=valid,
+            seconds=time.perf_counter() - began,
+            learning_rate=self._optimizer.lr,
+            best=improved,
+            metrics=metrics,
+        )
+        whole = self._stop is None
+        self._remember(record, loss if improved else None, whole)
+        self._progress.epoch(record)
+        if whole:
+            self._judge(improved)
+
+    def _steps(self) -> Means:
+        options, objective = self._options, self._objective
+        network = objective.network.train()
+        order = epoch_order(len(self._train), options.seed, self._state.epoch)
+        means = Means(objective)
+        step = self._state.step
+        looked, seen = time.perf_counter(), 0
+        for cells, codes in self._train.shuffled(order, options.batch_size):
+            self._optimizer.lr = self._schedule.rate(step)
+            with arithmetic(self._precision, self._device):
+                terms = objective(cells, codes)
+            self._optimizer.zero_grad()
+            terms.total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            if options.clip:
+                torch.nn.utils.clip_grad_norm_(self._parameters, options.clip)
+            self._optimizer.step()
+            means.add(terms, len(cells), codes)
+            step += 1
+            seen += len(cells)
+            if time.perf_counter() - looked > LOOK_SECONDS:
+                self._progress.rows(seen)
+                looked, seen = time.perf_counter(), 0
+                if self._must_stop(float(terms.total.detach())):
+                    break
+        self._progress.rows(seen)
+        self._must_stop(0.0)
+        self._step = step
+        network.eval()
+        return means
+
+    def _must_stop(self, loss: float) -> bool:
+        limit = self._options.time_limit
+        if self._interrupt.signal is not None:
+            name = {2: "SIGINT", 15: "SIGTERM"}[self._interrupt.signal]
+            self._end(f"{name} in epoch {self._state.epoch + 1}", finished=False)
+        elif limit is not None and time.perf_counter() - self._began > limit:
+            self._end(f"the time limit of {limit:g} s", finished=False)
+        return self._stop is not None or not math.isfinite(loss)
+
+    @torch.no_grad()
+    def _validate(self) -> tuple[dict[str, float] | None, dict[str, float]]:
+        if self._valid is None:
+            return None, {}
+        means = Means(self._objective)
+        for cells, codes in self._valid.in_order():
+            with arithmetic(self._precision, self._device):
+                terms = self._objective(cells, codes)
+            means.add(terms, len(cells), codes)
+            means.add_hits(terms, codes)
+        accuracy = means.accuracy()
+        return means.means(), {} if accuracy is None else {"accuracy": accuracy}
+
+    def _remember(self, record: Epoch, best_loss: float | None, whole: bool) -> None:
+        state = self._state
+        state.history.append(record)
+        if best_loss is not None:
+            state.best = copied(self._objective.network.state_dict())
+            state.best_loss, state.best_epoch = best_loss, record.number
+        if whole:
+            state.epoch, state.step = record.number, self._step
+
+    def _judge(self, improved: bool) -> None:
+        state, patience = self._state, self._options.patience
+        self._schedule.epoch_ended(improved)
+        if patience and self._valid is not None and state.epoch - state.best_epoch >= patience:
+            best = f"epoch {state.best_epoch} stayed best for {patience} epochs"
+            self._end(f"early stopping: {best}", finished=True)
+        self._keep_whole()
+        if time.perf_counter() - self._saved > CHECKPOINT_SECONDS and self._stop is None:
+            self._checkpoint.save(self._whole)
+            self._saved = time.perf_counter()
+
+    def _keep_whole(self) -> None:
+        """Copy the state at the end of an epoch: what a resumed training must start from."""
+        self._whole = replace(
+            self._state,
+            network=copied(self._objective.network.state_dict()),
+            optimizer=self._optimizer.state(),
+            history=list(self._state.history),
+            seconds=time.perf_counter() - self._began,
+            schedule_factor=self._schedule.factor,
+            schedule_waited=self._schedule.waited,
+        )
+
+    def _restore(self, state: State) -> None:
+        self._objective.network.load_state_dict(state.network)
+        self._optimizer.load(state.optimizer)
+        self._schedule.factor, self._schedule.waited = state.schedule_factor, state.schedule_waited
+        self._state = state
+
+    def _end(self, why: str, *, finished: bool) -> None:
+        self._stop, self._finished = why, finished

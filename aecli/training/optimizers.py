@@ -1,0 +1,241 @@
+"""Build optimizers by name, from a closed table, behind one small interface."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from aecli.errors import ModelError, UsageError
+
+State = dict[str, Tensor]
+
+
+class Optimizer(ABC):
+    """Change parameters against their gradients; the learning rate may be set between steps."""
+
+    def __init__(self, params: Iterable[Tensor]) -> None:
+        self.params = list(params)
+
+    @property
+    @abstractmethod
+    def lr(self) -> float:
+        """Return the learning rate."""
+
+    @lr.setter
+    @abstractmethod
+    def lr(self, value: float) -> None: ...
+
+    @abstractmethod
+    def step(self) -> None:
+        """Change every parameter that has a gradient."""
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for param in self.params:
+            param.grad = None
+
+    @abstractmethod
+    def state(self) -> State:
+        """Return a copy of the learning rate and all moments as plain tensors, by `index.name`."""
+
+    @abstractmethod
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what `state` returned, bit for bit.
+
+        Raises:
+            ModelError: it belongs to other parameters.
+        """
+
+
+class FusedAdam(Optimizer):
+    """Run Adam (Kingma and Ba, 2015) or AdamW (Loshchilov and Hutter, 2019) in a fused kernel.
+
+    The same arithmetic as `torch.optim.Adam(fused=True)`, whose constructor costs a second because
+    it imports torch's compiler. `kernel` is `torch._fused_adam_` or `torch._fused_adamw_`. On CUDA
+    the learning rate is a tensor, so that a captured graph follows its changes.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        *,
+        kernel: Callable[..., None],
+        lr: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+    ) -> None:
+        super().__init__(params)
+        self._kernel = kernel
+        self._fixed = {
+            "beta1": betas[0],
+            "beta2": betas[1],
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": False,
+        }
+        names = (
+            ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if amsgrad else ("exp_avg", "exp_avg_sq")
+        )
+        with torch.no_grad():
+            self._moments = {name: [torch.zeros_like(p) for p in self.params] for name in names}
+        self._steps = [torch.zeros((), device=p.device) for p in self.params]
+        self._lr = lr
+        cuda = [p.device for p in self.params if p.is_cuda]
+        self._lr_tensor = torch.tensor(lr, device=cuda[0]) if cuda else None
+
+    @property
+    def lr(self) -> float:
+        """Return the learning rate."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr = value
+        if self._lr_tensor is not None:
+            self._lr_tensor.fill_(value)
+
+    def step(self) -> None:
+        """Change every parameter that has a gradient."""
+        live = [i for i, param in enumerate(self.params) if param.grad is not None]
+        if not live:
+            return
+        params = [self.params[i] for i in live]
+        steps = [self._steps[i] for i in live]
+        moments = [[tensors[i] for i in live] for tensors in self._moments.values()]
+        if len(moments) == 2:
+            moments.append([])
+        with torch.no_grad():
+            torch._foreach_add_(steps, 1)
+            self._kernel(
+                params,
+                [param.grad for param in params],
+                *moments,
+                steps,
+                lr=self._lr if self._lr_tensor is None else self._lr_tensor,
+                **self._fixed,
+            )
+
+    def state(self) -> State:
+        """Return a copy of the learning rate and all moments as plain tensors, by `index.name`."""
+        named = {name: tensor.clone() for name, tensor in self._named().items()}
+        return {"lr": torch.tensor(self._lr, dtype=torch.float64), **named}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what `state` returned, bit for bit.
+
+        Raises:
+            ModelError: it belongs to other parameters.
+        """
+        own = self._named()
+        shapes = {name: tensor.shape for name, tensor in own.items()} | {"lr": torch.Size()}
+        if {name: tensor.shape for name, tensor in state.items()} != shapes:
+            raise _foreign_state()
+        for name, tensor in own.items():
+            tensor.copy_(state[name])
+        self.lr = float(state["lr"])
+
+    def _named(self) -> State:
+        parts = {"step": self._steps, **self._moments}
+        return {f"{i}.{part}": t for part, tensors in parts.items() for i, t in enumerate(tensors)}
+
+
+class TorchOptimizer(Optimizer):
+    """Wrap an optimizer of `torch.optim` with one parameter group."""
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        *,
+        kind: type[torch.optim.Optimizer],
+        lr: float,
+        **args: object,
+    ) -> None:
+        super().__init__(params)
+        build: Callable[..., torch.optim.Optimizer] = kind
+        self._inner = build(self.params, lr=lr, **args)
+
+    @property
+    def lr(self) -> float:
+        """Return the learning rate."""
+        return float(self._inner.param_groups[0]["lr"])
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._inner.param_groups[0]["lr"] = value
+
+    def step(self) -> None:
+        """Change every parameter that has a gradient."""
+        self._inner.step()
+
+    def state(self) -> State:
+        """Return a copy of the learning rate and all moments as plain tensors, by `index.name`."""
+        slots = self._inner.state_dict()["state"]
+        named = {
+            f"{index}.{name}": value.clone()
+            for index, slot in slots.items()
+            for name, value in slot.items()
+            if value is not None
+        }
+        return {"lr": torch.tensor(self.lr, dtype=torch.float64), **named}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what `state` returned, bit for bit.
+
+        Raises:
+            ModelError: it belongs to other parameters.
+        """
+        slots: dict[int, State] = {}
+        for key, tensor in state.items():
+            index, _, name = key.partition(".")
+            if key == "lr":
+                continue
+            if not index.isdigit() or int(index) >= len(self.params) or "lr" not in state:
+                raise _foreign_state()
+            slots.setdefault(int(index), {})[name] = tensor.clone()
+        groups = self._inner.state_dict()["param_groups"]
+        self._inner.load_state_dict({"state": slots, "param_groups": groups})
+        self.lr = float(state["lr"])
+
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "ASGD": partial(TorchOptimizer, kind=torch.optim.ASGD),
+    "Adadelta": partial(TorchOptimizer, kind=torch.optim.Adadelta),
+    "Adafactor": partial(TorchOptimizer, kind=torch.optim.Adafactor),
+    "Adagrad": partial(TorchOptimizer, kind=torch.optim.Adagrad),
+    "Adam": partial(FusedAdam, kernel=torch._fused_adam_),
+    "AdamW": partial(FusedAdam, kernel=torch._fused_adamw_, weight_decay=0.01),
+    "Adamax": partial(TorchOptimizer, kind=torch.optim.Adamax),
+    "NAdam": partial(TorchOptimizer, kind=torch.optim.NAdam),
+    "RAdam": partial(TorchOptimizer, kind=torch.optim.RAdam),
+    "RMSprop": partial(TorchOptimizer, kind=torch.optim.RMSprop),
+    "SGD": partial(TorchOptimizer, kind=torch.optim.SGD),
+}
+
+
+def make_optimizer(name: str, params: Iterable[Tensor], *, lr: float, **args: object) -> Optimizer:
+    """Build the optimizer `name` of `OPTIMIZERS` with its torch constructor arguments.
+
+    Raises:
+        KeyError: the name is not in the table.
+        UsageError: two arguments contradict each other, as in Nesterov without momentum.
+    """
+    try:
+        return OPTIMIZERS[name](params, lr=lr, **args)
+    except ValueError as error:
+        raise UsageError(
+            f"--optimizer {name}: {error}", hint=f"--optimizer {name} for its defaults"
+        ) from error
+
+
+def _foreign_state() -> ModelError:
+    return ModelError(
+        "the checkpoint's optimizer state belongs to another network",
+        hint="run the same command without --resume",
+    )

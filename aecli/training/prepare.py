@@ -1,0 +1,141 @@
+"""Turn a table into staged training and validation rows: split, kinds, scaling, label codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from aecli.errors import DataError, UsageError
+from aecli.feed.cells import CellReader
+from aecli.feed.layout import Layout
+from aecli.feed.staging import Staged, stage
+from aecli.progress import Progress
+from aecli.spec.model import Label
+from aecli.spec.options import TrainOptions
+from aecli.table.columns import Plan, plan_columns
+from aecli.table.labels import label_codes, read_labels, with_counts
+from aecli.table.match import match_columns
+from aecli.table.source import Data, Source, open_source
+from aecli.training.split import training_rows
+
+Codes = npt.NDArray[np.int64]
+
+UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Hold a table ready for training: what each column became, and the staged rows of both sides."""
+
+    plan: Plan
+    layout: Layout
+    train: Staged
+    valid: Staged
+    notes: list[str]
+
+
+def prepare(data: Data, options: TrainOptions, progress: Progress) -> Prepared:
+    """Read, split, fit the columns on the training rows only, and stage both sides.
+
+    Raises:
+        DataError: the table has no row, no usable column or no usable label, or cannot be read.
+        UsageError: an option does not fit the table.
+    """
+    memory = parse_memory(options.training.memory)
+    source = _held(open_source(data, options.read), memory)
+    label, codes = None, None
+    if options.columns.label is not None:
+        progress.stage("reading the label", source.n_rows)
+        label, codes = read_labels(source, options.columns.label)
+    rows = len(codes) if codes is not None else _count(source)
+    if rows == 0:
+        raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
+    mask, notes = _split(rows, codes, options)
+    progress.stage("fitting columns", rows)
+    if label is not None and codes is not None:
+        label = with_counts(label, codes, mask)
+    plan = plan_columns(source, options.columns, train_rows=mask, label=label, progress=progress)
+    reader = CellReader(plan.columns, nonfinite=options.columns.nonfinite)
+    wanted = source.select([column.name for column in reader.layout.columns])
+    train, valid = stage(wanted, reader, rows=mask, codes=codes, memory=memory, progress=progress)
+    if _is_file(options.training.valid):
+        valid = _validation_file(plan, reader, options, progress)
+    notes = [*source.notes, *plan.notes, *notes]
+    return Prepared(plan, reader.layout, train, valid, notes)
+
+
+def class_weights(label: Label) -> Tensor:
+    """Return balanced class weights `(n_classes,)`: rows / (classes · rows of the class), as scikit-learn's."""
+    counts = torch.tensor(label.counts, dtype=torch.float32).clamp(min=1)
+    return counts.sum() / (len(counts) * counts)
+
+
+def parse_memory(text: str) -> int:
+    """Return the bytes of a size such as 4GB."""
+    return int(float(text[:-2]) * UNITS[text[-2:]])
+
+
+def _held(source: Source, memory: int) -> Source:
+    size = source.memory_bytes()
+    return source.in_memory() if size is not None and size <= memory // 2 else source
+
+
+def _count(source: Source) -> int:
+    if source.n_rows is not None:
+        return source.n_rows
+    return sum(batch.num_rows for batch in source.batches())
+
+
+def _is_file(valid: str) -> bool:
+    if valid == "none":
+        return False
+    try:
+        float(valid)
+    except ValueError:
+        return True
+    return False
+
+
+def _split(
+    rows: int, codes: Codes | None, options: TrainOptions
+) -> tuple[npt.NDArray[np.bool_], list[str]]:
+    valid = options.training.valid
+    if valid == "none" or _is_file(valid):
+        return np.ones(rows, dtype=np.bool_), []
+    share = float(valid)
+    if not 0 < share < 1:
+        raise UsageError(f"--valid {valid} is no share between 0 and 1", hint="--valid 0.1 or none")
+    mask = training_rows(rows, share, options.training.seed, codes)
+    if mask.all():
+        few = f"{rows:,} rows are too few for a validation share of {valid}: there is none"
+        return mask, [few]
+    return mask, []
+
+
+def _validation_file(
+    plan: Plan,
+    reader: CellReader,
+    options: TrainOptions,
+    progress: Progress,
+) -> Staged:
+    source = open_source(options.training.valid, options.read)
+    source, matched = match_columns(source, plan, with_label=True)
+    codes, label = None, plan.label
+    if label is not None:
+        if not matched.label:
+            raise DataError(
+                f"the validation table {source.name} lacks the label {label.name!r}",
+                hint="--valid 0.1 holds out rows of the training table",
+            )
+        parts = [label_codes(b.column(label.name), label) for b in source.batches()]
+        codes = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+    rows = np.ones(_count(source), dtype=np.bool_)
+    if not len(rows):
+        raise DataError(f"the validation table {source.name} has no rows", hint="--valid 0.1")
+    memory = parse_memory(options.training.memory)
+    staged, _ = stage(source, reader, rows=rows, codes=codes, memory=memory, progress=progress)
+    return staged

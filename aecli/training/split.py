@@ -1,0 +1,53 @@
+"""Divide rows into training and validation, and order them within an epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+# Rows that are shuffled together. A block is read from disk in one piece when cells are staged there,
+# and a window of blocks fits in memory; tables below WINDOW rows are shuffled as a whole.
+BLOCK = 4_096
+WINDOW = 64 * BLOCK
+
+Mask = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.int64]
+
+
+def training_rows(rows: int, share: float, seed: int, codes: Codes | None = None) -> Mask:
+    """Return a mask `(rows,)`, True for training rows; the others are for validation.
+
+    With label `codes` each class (and the unlabelled rows) is divided by itself, so that a rare class
+    is on both sides where it has the rows. At least one row of each stays for training.
+    """
+    generator = _generator(seed, stream=0)
+    groups = np.zeros(rows, dtype=np.int64) if codes is None else codes
+    rank = generator.random(rows)
+    order = np.lexsort((rank, groups))
+    _, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
+    mask = np.ones(rows, dtype=np.bool_)
+    for start, count in zip(starts, counts, strict=True):
+        held_out = min(round(share * count), count - 1)
+        mask[order[start : start + held_out]] = False
+    return mask
+
+
+def epoch_order(rows: int, seed: int, epoch: int) -> Codes:
+    """Return the order `(rows,)` of one epoch's rows; it depends on `seed` and `epoch` alone.
+
+    Blocks of neighbouring rows are shuffled, then the rows within each window of 64 blocks: a
+    whole permutation for small tables, and sequential enough for a disk for large ones.
+    """
+    generator = _generator(seed, stream=1 + epoch)
+    if rows <= WINDOW:
+        return generator.permutation(rows)
+    blocks = generator.permutation(-(-rows // BLOCK))
+    order = (blocks[:, None] * BLOCK + np.arange(BLOCK)).reshape(-1)
+    order = order[order < rows]
+    for start in range(0, rows, WINDOW):
+        generator.shuffle(order[start : start + WINDOW])
+    return order
+
+
+def _generator(seed: int, stream: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=[seed, stream]))

@@ -1,0 +1,34 @@
+"""Encode a table's rows into latents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aecli.stream import encoded, latent_fields
+from aecli.table.source import Data
+from aecli.verbs.results import StreamResult
+from aecli.verbs.stream import run_stream
+
+
+def encode(data: Data, output: str, *, as_list: bool = False, **how: Any) -> StreamResult:
+    """Write the latents of `data`'s rows to `output`, in order, in constant memory.
+
+    Args:
+        data: paths, globs or folders, `-`, or a table in memory; the label may be absent.
+        output: a file whose name says the format, or `-` for standard output.
+        as_list: write one fixed-size list column `z` instead of `z0`, `z1`, ….
+        **how: `model`, `tag`, `keep`, `to`, `batch_size`, `device`, `threads`, `read`, `progress`
+            as in `aecli.verbs.stream.run_stream`.
+
+    Raises:
+        ModelError: the model is missing, damaged or too new.
+        DataError: the table cannot be read or lacks columns.
+        OutputError: the output cannot be written.
+    """
+    return run_stream(
+        data,
+        output,
+        fields=lambda model: latent_fields(model.spec.network.latent, as_list=as_list),
+        step=lambda _model, chunks, schema: encoded(chunks, schema, as_list=as_list),
+        **how,
+    )

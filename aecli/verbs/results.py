@@ -1,0 +1,188 @@
+"""Define what each verb returns: plain frozen data, ready for `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aecli.progress import Epoch
+from aecli.spec.model import Column, Identifier, Label, LeftOut, ModelSpec
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Hold what `train` made: the saved model's directory, its spec and its loss per epoch.
+
+    `signal` is the SIGINT or SIGTERM that ended the training early, if one did; the model is valid.
+    """
+
+    model: Path
+    spec: ModelSpec
+    history: Sequence[Epoch]
+    signal: int | None = None
+
+
+@dataclass(frozen=True)
+class StreamResult:
+    """Hold what `encode` or `reconstruct` wrote.
+
+    `unseen` counts cells whose category the training rows did not have, `missing` counts empty
+    cells in columns that had none, both per column; `ignored` are columns the model does not know.
+    """
+
+    model: Path
+    output: str
+    rows: int
+    columns: Sequence[str]
+    seconds: float
+    unseen: Mapping[str, int]
+    missing: Mapping[str, int]
+    ignored: Sequence[str]
+
+
+@dataclass(frozen=True)
+class LossShare:
+    """Hold one loss term: its mean over the rows, its weight, and its share of the total."""
+
+    value: float
+    weight: float
+    share: float
+
+
+@dataclass(frozen=True)
+class ColumnScore:
+    """Compare one column's reconstruction with the trivial answer and with PCA of the same size.
+
+    `metric` is `r2` for number, time and vector, `accuracy` for boolean and category. `baseline` is
+    the training mean's (0 on training rows by definition) or mode's figure on these rows. A figure
+    is None where it is undefined (a column with no observed cell, R² of a column that is constant here).
+    """
+
+    name: str
+    kind: str
+    metric: str
+    value: float | None
+    baseline: float | None
+    pca: float | None
+    mse: float | None
+    observed: int
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Hold the label's figures over the labelled rows; `confusion[true][predicted]` counts rows.
+
+    `auroc` is one-vs-rest, macro-averaged over the classes present with both sides; None where undefined.
+    """
+
+    rows: int
+    classes: Sequence[str]
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    auroc: float | None
+    log_loss: float
+    baseline_accuracy: float
+    confusion: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class LatentHealth:
+    """Hold how the latent is used: `active` units vary over the rows (variance > 1e-4 of the largest)."""
+
+    size: int
+    active: int
+    active_share: float
+    dead: Sequence[int]
+    effective_rank: float
+    mean_abs: float
+    near_zero_share: float
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Hold one `--fail-if` condition, the figure it looked at, and whether it failed."""
+
+    condition: str
+    value: float
+    failed: bool
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """Hold an honest evaluation of a model on a table; see the classes of its fields.
+
+    `number_mse` is the mean squared error of number columns in scaled units (0..1 for pixels).
+    """
+
+    model: Path
+    rows: int
+    losses: Mapping[str, LossShare]
+    total: float
+    number_mse: float | None
+    number_mse_baseline: float | None
+    number_mse_pca: float | None
+    columns: Sequence[ColumnScore]
+    classification: Classification | None
+    latent: LatentHealth
+    unseen: Mapping[str, int]
+    gates: Sequence[Gate]
+    seconds: float
+
+    def figures(self) -> dict[str, float]:
+        """Return every figure that `--fail-if` may name; those undefined here are absent."""
+        found: dict[str, float | None] = {
+            "total": self.total,
+            "active_share": self.latent.active_share,
+            "effective_rank": self.latent.effective_rank,
+            "number_mse": self.number_mse,
+        }
+        found |= {name: share.value for name, share in self.losses.items()}
+        for metric in ("r2", "accuracy"):
+            values = [c.value for c in self.columns if c.metric == metric and c.value is not None]
+            found[f"column_{metric}"] = sum(values) / len(values) if values else None
+        if self.classification:
+            for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"):
+                found[name] = getattr(self.classification, name)
+        return {name: value for name, value in found.items() if value is not None}
+
+    def with_gates(self, gates: Sequence[Gate]) -> EvaluateResult:
+        """Return the same result with the judged gates."""
+        return replace(self, gates=gates)
+
+
+@dataclass(frozen=True)
+class ModelInspection:
+    """Hold a model directory as found: its spec, the network layer by layer, its size on disk."""
+
+    model: Path
+    spec: ModelSpec
+    layers: Sequence[Layer]
+    parameters: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Describe one layer of the network: the part it belongs to, its shape and parameter count."""
+
+    part: str
+    name: str
+    inputs: int
+    outputs: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class DataInspection:
+    """Hold what each column of a table would become, and why."""
+
+    data: str
+    format: str
+    rows: int
+    columns: Sequence[Column]
+    ids: Sequence[Identifier]
+    left_out: Sequence[LeftOut]
+    label: Label | None
+    notes: Sequence[str]

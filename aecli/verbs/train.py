@@ -1,0 +1,245 @@
+"""Train an autoencoder on a table and save it as a model directory."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from aecli.bundle import check_target, model_directory, save
+from aecli.errors import UsageError, nearest
+from aecli.evaluation.pca import PCA
+from aecli.evaluation.summary import compare, dead_hidden_units, fit_baseline
+from aecli.evaluation.trivial import trivial_losses
+from aecli.factory import build, reconstruction_loss, resolve_network
+from aecli.feed.inputs import Inputs
+from aecli.files import Lock
+from aecli.hardware import choose_device, choose_precision, set_threads
+from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.initialise import initialise
+from aecli.progress import SILENT, Epoch, Progress
+from aecli.spec.model import Column, ModelSpec, Network, Summary, WeightsFile
+from aecli.spec.options import TrainOptions, option_names
+from aecli.table.source import Data
+from aecli.training.checkpoint import Checkpoint
+from aecli.training.loop import Fit, Loop
+from aecli.training.objective import Objective
+from aecli.training.prepare import Prepared, class_weights, prepare
+from aecli.verbs.results import TrainResult
+from aecli.weights import to_bytes
+
+UNSAVED = WeightsFile(file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0, parameters=0)
+
+
+def train(
+    data: Data,
+    *,
+    model: str | os.PathLike[str] | None = None,
+    tag: str | None = None,
+    resume: bool = False,
+    options: TrainOptions | None = None,
+    progress: Progress = SILENT,
+    **values: Any,
+) -> TrainResult:
+    """Train on `data` and save the model; `values` are options by name, such as `encoder=[64, 8]`.
+
+    Args:
+        data: paths, globs or folders, `-`, or a table in memory (Arrow, pandas, polars).
+        model: the model directory; `AECLI_MODEL` or `./aecli_model` unless given.
+        tag: short for the directory `runs/TAG`.
+        resume: go on with a training that was stopped, bit for bit as if it had not been.
+        options: every option at once, instead of `values`.
+        progress: hears what happens.
+
+    Raises:
+        UsageError: an option is unknown, out of bounds, or does not fit the table.
+        DataError: the table cannot be read or cannot be learned from.
+        DivergedError: the loss stopped being finite before any epoch was good.
+        OutputError: the model cannot be written.
+        LockedError: another run is writing this model directory.
+    """
+    chosen = options or parse_options(values)
+    directory = model_directory(model, tag)
+    set_threads(chosen.training.threads)
+    device = choose_device(chosen.training.device)
+    check_target(directory)
+    with Lock(directory):
+        return _train(data, directory, chosen, device, resume, progress)
+
+
+def parse_options(values: dict[str, Any]) -> TrainOptions:
+    """Build the options of a Python call.
+
+    Raises:
+        UsageError: a name is no option, or a value is out of bounds.
+    """
+    try:
+        return TrainOptions.from_flat(values)
+    except KeyError as error:
+        name = str(error.args[0])
+        near = nearest(name, option_names())
+        hint = f"{near}=…" if near else None
+        raise UsageError(f"train has no option {name!r}", hint=hint) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = first["loc"][1] if len(first["loc"]) > 1 else "options"
+        raise UsageError(f"{where}={first['input']!r}: {first['msg']}") from error
+
+
+def _train(
+    data: Data,
+    directory: Path,
+    options: TrainOptions,
+    device: torch.device,
+    resume: bool,
+    progress: Progress,
+) -> TrainResult:
+    prepared = prepare(data, options, progress)
+    for note in prepared.notes:
+        progress.note(note)
+    columns, objective, network = _build(prepared, options)
+    identity = {
+        "options": options.model_dump(mode="json", exclude={"training": {"time_limit", "threads"}}),
+        "columns": [column.model_dump(mode="json") for column in columns],
+        "rows": [len(prepared.train), len(prepared.valid)],
+    }
+    precision = choose_precision(options.training.precision, device, network)
+    loop = Loop(
+        objective,
+        prepared.train,
+        prepared.valid,
+        options.training,
+        device=device,
+        precision=precision,
+        checkpoint=Checkpoint(directory, identity),
+        progress=progress,
+    )
+    progress.training(_described(network), options.training.epochs, len(prepared.train))
+    fit = loop.fit(resume=resume)
+    progress.stage("comparing with PCA")
+    summary, pca = _summarise(prepared, objective, fit, options, device, precision)
+    parameters = sum(p.numel() for p in objective.network.parameters())
+    spec = _spec(prepared, columns, network, options, summary, parameters)
+    extra = {"baseline.mean": pca.mean, "baseline.components": pca.components}
+    weights = to_bytes(objective.network, extra)
+    history = [_record(epoch) for epoch in fit.history]
+    spec = save(directory, spec, weights, history)
+    progress.finish()
+    return TrainResult(model=directory, spec=spec, history=fit.history, signal=fit.signal)
+
+
+def _build(
+    prepared: Prepared, options: TrainOptions
+) -> tuple[tuple[Column, ...], Objective, Network]:
+    """Build the network and its losses, seeded; put each column's trivial loss in its spec."""
+    label, columns = prepared.plan.label, prepared.plan.columns
+    head = label is not None and options.losses.class_weight > 0
+    network = resolve_network(
+        options.network, columns=columns, classes=len(label.classes) if head and label else 0
+    )
+    unweighted = reconstruction_loss(columns, options.losses)
+    trivial = trivial_losses(unweighted, prepared.layout, prepared.train.cells)
+    names = [column.name for column in prepared.layout.columns]
+    found = dict(zip(names, trivial, strict=True))
+    columns = tuple(
+        column.model_copy(update={"trivial_loss": found.get(column.name, 1.0)})
+        for column in columns
+    )
+    complete = prepared.train.complete and prepared.valid.complete
+    loss = reconstruction_loss(columns, options.losses, complete=complete)
+    module = _seeded(network, columns, options)
+    weights = class_weights(label) if head and label and options.losses.balance else None
+    inputs = Inputs(prepared.layout, complete=complete)
+    return columns, Objective(module, inputs, loss, options.losses, weights), network
+
+
+def _seeded(network: Network, columns: tuple[Column, ...], options: TrainOptions) -> Autoencoder:
+    with torch.random.fork_rng():
+        torch.manual_seed(options.training.seed)
+        module = build(network, columns=columns)
+        initialise(module, options.network.init, activation=network.activation.name)
+    return module
+
+
+def _summarise(
+    prepared: Prepared,
+    objective: Objective,
+    fit: Fit,
+    options: TrainOptions,
+    device: torch.device,
+    precision: str,
+) -> tuple[Summary, PCA]:
+    layout, network = prepared.layout, objective.network
+    inputs = Inputs(layout)
+    size = network.encode(objective.inputs(prepared.train.cells[:1].to(device))).shape[1]
+    pca = fit_baseline(prepared.train, inputs, layout, size, options.training.seed)
+    held_out = prepared.valid if len(prepared.valid) else prepared.train
+    compared, rows, active = compare(network, inputs.to(device), layout, pca, held_out)
+    best = next(epoch for epoch in fit.history if epoch.number == fit.best_epoch)
+    summary = Summary(
+        epochs=len(fit.history),
+        best_epoch=fit.best_epoch,
+        stopped=fit.stopped,
+        finished=fit.finished,
+        seconds=fit.seconds,
+        device=str(device),
+        precision=precision,
+        train_rows=len(prepared.train),
+        valid_rows=len(prepared.valid),
+        train=dict(best.train),
+        valid=dict(best.valid or {}),
+        metrics=dict(best.metrics),
+        baselines=compared,
+        compared_rows=rows,
+        dead_units=dead_hidden_units(network, inputs, prepared.train),
+        latent_active=active,
+        notes=prepared.notes,
+    )
+    return summary, pca
+
+
+def _spec(
+    prepared: Prepared,
+    columns: tuple[Column, ...],
+    network: Network,
+    options: TrainOptions,
+    summary: Summary,
+    parameters: int,
+) -> ModelSpec:
+    versions = {name: version(name) for name in ("aecli", "torch", "pyarrow", "safetensors")}
+    return ModelSpec(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions={"python": platform.python_version()} | versions,
+        columns=list(columns),
+        ids=list(prepared.plan.ids),
+        left_out=list(prepared.plan.left_out),
+        label=prepared.plan.label,
+        network=network,
+        options=options,
+        weights=UNSAVED.model_copy(update={"parameters": parameters}),
+        summary=summary,
+    )
+
+
+def _described(network: Network) -> str:
+    sizes = [network.inputs, *network.encoder, *network.decoder, network.outputs]
+    shape = "-".join(str(size) for size in sizes)
+    return f"{shape} {network.activation}"
+
+
+def _record(epoch: Epoch) -> dict[str, Any]:
+    return {
+        "epoch": epoch.number,
+        "train": dict(epoch.train),
+        "valid": None if epoch.valid is None else dict(epoch.valid),
+        "metrics": dict(epoch.metrics),
+        "seconds": round(epoch.seconds, 4),
+        "learning_rate": epoch.learning_rate,
+        "best": epoch.best,
+    }

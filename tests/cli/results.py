@@ -1,0 +1,172 @@
+"""Results as verbs return them, made by hand, and a way to draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from aecli.progress import Epoch
+from aecli.spec.catalogue import Activation, Norm
+from aecli.spec.model import (
+    Baseline,
+    Column,
+    Identifier,
+    Label,
+    LeftOut,
+    ModelSpec,
+    Network,
+    Summary,
+    WeightsFile,
+)
+from aecli.spec.options import TrainOptions
+from aecli.verbs.results import (
+    Classification,
+    ColumnScore,
+    EvaluateResult,
+    LatentHealth,
+    Layer,
+    LossShare,
+    ModelInspection,
+    TrainResult,
+)
+
+
+def number(name: str, **known: Any) -> Column:
+    settings = {"type": "double", "center": [40.0], "scale": [12.0], "low": [17.0], "high": [90.0]}
+    settings |= {"mean": [40.0], "observed": 30_000, "reason": "numbers"} | known
+    return Column(name=name, kind="number", **settings)
+
+
+def category(name: str, values: Sequence[str]) -> Column:
+    return Column(
+        name=name,
+        kind="category",
+        type="string",
+        categories=list(values),
+        observed=30_000,
+        reason=f"text with {len(values)} distinct values",
+    )
+
+
+PIXELS = [
+    number(f"px{i}", type="uint8", center=[0.0], scale=[255.0], low=[0.0], high=[255.0])
+    for i in range(784)
+]
+PEOPLE = [
+    *(number(n) for n in ("age", "fnlwgt", "education_num", "capital_gain", "hours")),
+    *(category(n, list("abcdefgh")) for n in ("workclass", "education", "occupation")),
+]
+
+
+def epochs(count: int, terms: Sequence[str] = ("reconstruction",), best: int = 1) -> list[Epoch]:
+    def side(place: int, factor: float) -> dict[str, float]:
+        values = {term: factor * 0.0834 / (place + 1) / (i + 1) for i, term in enumerate(terms)}
+        return values | {"total": sum(values.values())}
+
+    metrics = {"accuracy": 0.97} if "classification" in terms else {}
+    return [
+        Epoch(i + 1, side(i, 1.0), side(i, 1.07), 1.5, 1e-3, best=i + 1 <= best, metrics=metrics)
+        for i in range(count)
+    ]
+
+
+def spec(columns: Sequence[Column] = PEOPLE, **known: Any) -> ModelSpec:
+    network = Network(
+        inputs=784, outputs=784, classes=10, encoder=[512, 256, 64], decoder=[256, 512],
+        classifier=[], activation=Activation(name="ReLU"), norm=Norm(name="none"), dropout=0.0,
+        latent_activation=Activation(name="Identity"), output="sigmoid",
+    )  # fmt: skip
+    summary = Summary(
+        epochs=35, best_epoch=25, stopped="early stopping: epoch 25 stayed best for 10 epochs",
+        seconds=84.2, train_rows=54_000, valid_rows=6_000, metrics={"accuracy": 0.9812},
+        train={"reconstruction": 0.00698, "classification": 0.0012, "total": 0.0082},
+        valid={"reconstruction": 0.00712, "classification": 0.0712, "total": 0.0783},
+        baselines=[
+            Baseline(name="this model", r2=0.91, mse=0.00712),
+            Baseline(name="PCA", r2=0.88, mse=0.0091),
+            Baseline(name="column means", r2=0.0, mse=0.0672),
+        ],
+        compared_rows=6_000, dead_units={"encoder 1": 12, "encoder 2": 0}, latent_active=62,
+    )  # fmt: skip
+    settings: dict[str, Any] = {
+        "created": "2025-03-01T12:00:00+00:00",
+        "versions": {"aecli": "0.1.0", "torch": "2.9.0"},
+        "columns": list(columns),
+        "network": network,
+        "options": TrainOptions(),
+        "weights": WeightsFile(
+            file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=4, parameters=1_142_352
+        ),
+        "summary": summary,
+        "label": Label(name="income", type="string", classes=["<=50K", ">50K"], counts=[76, 24]),
+        "ids": [Identifier(name="person", type="int64")],
+        "left_out": [LeftOut(name="row", type="int64", reason="counts the rows")],
+    }
+    return ModelSpec(**(settings | known))
+
+
+def train_result(columns: Sequence[Column] = PEOPLE, **known: Any) -> TrainResult:
+    history = epochs(35, ("reconstruction", "classification"), best=25)
+    return TrainResult(model=Path("aecli_model"), spec=spec(columns, **known), history=history)
+
+
+def score(name: str, value: float | None, **known: Any) -> ColumnScore:
+    settings = {"kind": "number", "metric": "r2", "baseline": -0.001, "pca": 0.88, "mse": 0.007}
+    return ColumnScore(name=name, value=value, observed=10, **(settings | known))
+
+
+def classification(classes: Sequence[str]) -> Classification:
+    size = len(classes)
+    confusion = [[980 if r == c else (r * 7 + c) % 5 for c in range(size)] for r in range(size)]
+    return Classification(
+        rows=10_000, classes=classes, accuracy=0.9831, balanced_accuracy=0.9829, macro_f1=0.9828,
+        auroc=0.9996, log_loss=0.0731, baseline_accuracy=0.1135, confusion=confusion,
+    )  # fmt: skip
+
+
+def evaluation(
+    columns: Sequence[ColumnScore], classes: Sequence[str] = ("no", "yes"), **known: Any
+) -> EvaluateResult:
+    settings: dict[str, Any] = {
+        "model": Path("aecli_model"),
+        "rows": 10_000,
+        "losses": {
+            "reconstruction": LossShare(0.00712, 1.0, 0.09),
+            "classification": LossShare(0.0721, 1.0, 0.91),
+        },
+        "total": 0.0792,
+        "number_mse": 0.00712,
+        "number_mse_baseline": 0.0672,
+        "number_mse_pca": 0.0091,
+        "columns": columns,
+        "classification": classification(classes),
+        "latent": LatentHealth(64, 62, 62 / 64, [3, 17], 41.23, 0.61, 0.12),
+        "unseen": {"country": 3},
+        "gates": [],
+        "seconds": 1.2,
+    }
+    return EvaluateResult(**(settings | known))
+
+
+def model_inspection(columns: Sequence[Column] = PEOPLE) -> ModelInspection:
+    layers = [
+        Layer("encoder", "Linear, ReLU", 784, 512, 401_920),
+        Layer("encoder", "Linear", 512, 64, 32_832),
+        Layer("decoder", "Linear, sigmoid", 64, 784, 50_960),
+    ]
+    return ModelInspection(Path("aecli_model"), spec(columns), layers, 485_712, 4_571_812)
+
+
+def drawn(renderable: RenderableType, width: int = 80, *, terminal: bool = False) -> str:
+    """Return what a console of this width shows."""
+    screen = StringIO()
+    console = Console(
+        file=screen, width=width, force_terminal=terminal, markup=False, emoji=False,
+        highlight=False, color_system=None, legacy_windows=False, _environ={},
+    )  # fmt: skip
+    console.print(renderable)
+    return screen.getvalue()

@@ -1,0 +1,219 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from aecli.cli.display.closing import closing_report
+from aecli.cli.display.columns import grouped, scaling
+from aecli.cli.display.epochs import EpochTable
+from aecli.cli.display.evaluation import evaluation_report
+from aecli.cli.display.inspection import inspection_report
+from aecli.cli.display.streams import stream_report
+from aecli.spec.model import Label, LeftOut
+from aecli.verbs.results import DataInspection, Gate, StreamResult
+from tests.cli.results import (
+    PEOPLE,
+    PIXELS,
+    category,
+    drawn,
+    epochs,
+    evaluation,
+    model_inspection,
+    number,
+    score,
+    spec,
+    train_result,
+)
+
+EVIL = ["[/red]", "[bold]x[/bold]", ":smile:", "\x1b[2J", "a\nb", "体重" * 30, "e" * 300, "\u202ea"]
+EVIL_COLUMNS = [number(name) for name in EVIL] + [category("c", EVIL)]
+EVIL_LABEL = Label(name="[/b]\x07", type="string", classes=EVIL, counts=[1] * len(EVIL))
+
+
+def rows_of(text: str) -> list[list[str]]:
+    return [re.split(r"\s{2,}", line.strip()) for line in text.splitlines()]
+
+
+def evil_displays():
+    data = DataInspection(
+        "[/x].csv", "csv", 5, EVIL_COLUMNS, [], [LeftOut(name=EVIL[3], type="x", reason=EVIL[4])],
+        EVIL_LABEL, ["note [/y]"],
+    )  # fmt: skip
+    odd = dict.fromkeys(EVIL, 2)
+    streamed = StreamResult(Path("m"), "[/z]\x1b", 5, ["z0"], 0.1, odd, odd, EVIL)
+    scores = [score(name, 0.5) for name in EVIL]
+    return {
+        "train": closing_report(train_result(EVIL_COLUMNS, label=EVIL_LABEL)),
+        "evaluate": evaluation_report(evaluation(scores, EVIL, unseen=odd)),
+        "pairs": evaluation_report(evaluation(scores, [*EVIL, *"abcdefg"])),
+        "model": inspection_report(model_inspection(EVIL_COLUMNS), all_columns=True),
+        "data": inspection_report(data),
+        "stream": stream_report(streamed),
+    }
+
+
+@pytest.mark.parametrize("name", evil_displays())
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_names_of_users_are_shown_letter_by_letter_and_fit(name, width, terminal):
+    text = drawn(evil_displays()[name], width, terminal=terminal)
+    assert max(cell_len(line) for line in text.splitlines()) <= width
+    assert "[/red]" in text
+    assert "\\x1b[2J" in text
+    assert not set(text) & {"\x1b", "\x07", "\u202e", "😄"}
+
+
+def test_the_frame_stays_straight_around_wide_letters():
+    text = drawn(evil_displays()["train"], terminal=True)
+    framed = [line for line in text.splitlines() if line[:1] in "╭│╰" and line]
+    assert {cell_len(line) for line in framed} == {80}
+
+
+def test_only_a_terminal_gets_a_frame():
+    assert "╭" in drawn(closing_report(train_result()), terminal=True)
+    assert not set(drawn(closing_report(train_result()))) & set("╭│╰")
+
+
+def test_the_closing_explains_the_model():
+    text = drawn(closing_report(train_result(PIXELS)), 100)
+    for said in (
+        "784 numbers, scaled to 0..1  px0, px1",
+        "… px783",
+        "row: counts the rows",
+        "784 → 512 → 256 → [64] → 256 → 512 → 784 · ReLU",
+        "1,142,352 parameters",
+        "early stopping: epoch 25 stayed best for 10 epochs",
+        "25: validation loss 0.07830",
+        "PCA with 64",
+        "0.00910",
+        "12 in encoder 1; --activation LeakyReLU",
+        "aecli evaluate test.parquet",
+    ):
+        assert said in text
+
+
+def test_the_next_command_is_quoted_and_leaves_out_the_default_directory():
+    unlabelled = spec(label=None)
+    result = replace(train_result(), spec=unlabelled, model=Path("my runs/a"))
+    said = "aecli encode data.parquet -m 'my runs/a' -o latents.parquet"
+    assert said in drawn(closing_report(result), 100)
+
+
+def test_an_unfinished_training_says_how_to_go_on():
+    result = train_result()
+    summary = result.spec.summary.model_copy(update={"finished": False})
+    unfinished = replace(result, spec=result.spec.model_copy(update={"summary": summary}))
+    assert "--resume goes on from here" in drawn(closing_report(unfinished))
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"center": [0.0], "scale": [90.0]}, "scaled to 0..1"),
+        ({}, "standardised"),
+        ({"center": [0.0], "scale": [1.0]}, "as they are"),
+        ({"center": [38.0]}, "scaled by quartiles"),
+        ({"constant": True}, "constant"),
+    ],
+)
+def test_the_scaling_is_told_from_the_figures(known, said):
+    assert scaling(number("x", **known)) == said
+
+
+def test_columns_are_grouped_by_what_they_became():
+    lines = rows_of(drawn(grouped(PEOPLE), 100))
+    assert lines[0][0] == "5 numbers, standardised"
+    assert lines[1] == ["3 categories", "workclass (8), education (8), occupation (8)"]
+
+
+TERMS = ("reconstruction", "classification", "l1", "l2")
+
+
+@pytest.mark.parametrize("terms", [TERMS[:1], TERMS[:2], TERMS])
+def test_losses_per_epoch_fit_80_columns_with_every_term(terms):
+    text = drawn(EpochTable(epochs(40, terms), limit=10))
+    header = text.splitlines()[0].split()
+    assert [term for term in header if term in TERMS] == list(terms)
+    assert ("total" in header) == (len(terms) > 1)
+    assert all(len(line) <= 80 and "…" not in line for line in text.splitlines())
+
+
+def test_the_table_shows_first_best_and_last_epoch_and_marks_the_best():
+    text = drawn(EpochTable(epochs(200, best=77), limit=16))
+    shown = [line.split()[0] for line in text.splitlines()[2:-1]]
+    assert shown[0] == "1"
+    assert shown[-1] == "200"
+    assert "77*" in shown
+    assert len(shown) <= 16
+    assert f"{len(shown)} of 200 epochs shown" in text
+
+
+def test_without_validation_there_is_one_figure_per_term():
+    history = [replace(epoch, valid=None) for epoch in epochs(3)]
+    rows = rows_of(drawn(EpochTable(history, limit=5)))
+    assert rows[1] == ["epoch", "train"]
+    assert rows[2] == ["1*", "0.08340"]
+
+
+def test_the_worst_columns_come_first_and_the_rest_is_counted():
+    columns = [score(f"px{i}", 1 - i / 1000) for i in range(774)] + [score("dead", None)]
+    short = drawn(evaluation_report(evaluation(columns)))
+    assert short.index("px773") < short.index("px772")
+    assert "… and 765 more (--columns lists all)" in short
+    everything = drawn(evaluation_report(evaluation(columns), all_columns=True))
+    assert all(f"px{i} " in everything for i in range(774))
+    assert rows_of(everything.split("dead")[1])[0][:3] == ["number", "R²", "–"]
+
+
+def test_a_figure_that_rounds_to_zero_has_no_sign():
+    text = drawn(evaluation_report(evaluation([score("x", 0.5, baseline=-1e-9)])))
+    assert "-0.0000" not in text
+
+
+def test_ten_classes_are_a_matrix_with_recall_in_80_columns():
+    text = drawn(evaluation_report(evaluation([], [str(i) for i in range(10)])))
+    row = next(line for line in text.splitlines() if line.strip().startswith("1 "))
+    assert row.split()[:3] == ["1", "2", "980"]
+    assert row.split()[-2:] == ["98.3", "%"]
+
+
+def test_many_classes_are_the_worst_pairs():
+    text = drawn(evaluation_report(evaluation([], [f"c{i}" for i in range(30)])))
+    assert "true \\ predicted" not in text
+    pairs = rows_of(text.split("of the true class")[1])[1:]
+    assert pairs[0][2] == "4"
+    assert len([row for row in pairs if row[0].startswith("c")]) == 10
+
+
+def test_gates_say_what_they_looked_at():
+    gates = [Gate("accuracy<0.9", 0.98, False), Gate("r2<0.5", 0.4, True)]
+    text = drawn(evaluation_report(evaluation([], gates=gates)))
+    assert "passed  accuracy<0.9  it is 0.98" in text
+    assert "failed  r2<0.5        it is 0.4" in text
+
+
+def test_an_inspected_model_lists_layers_and_their_parameters():
+    rows = rows_of(drawn(inspection_report(model_inspection())))
+    assert ["encoder", "Linear, ReLU", "784", "512", "401,920"] in rows
+    assert ["total", "485,712"] in rows
+
+
+def test_an_inspected_table_says_what_each_column_becomes_and_why():
+    columns = [number(f"n{i}", reason="decimal numbers") for i in range(50)]
+    found = DataInspection("a.csv", "csv", 9, columns, [], [], None, ["renamed a to a_2"])
+    text = drawn(inspection_report(found))
+    assert ["n0", "number", "double", "–", "decimal numbers"] in rows_of(text)
+    assert "… and 30 more (--columns lists all)" in text
+    assert "renamed a to a_2" in text
+    assert "n49 " in drawn(inspection_report(found, all_columns=True))
+
+
+def test_a_finished_stream_names_what_was_odd():
+    found = StreamResult(Path("m"), "z.csv", 2000, ["z0", "z1"], 2.0, {"c": 3}, {}, ["extra"])
+    assert drawn(stream_report(found)).splitlines() == [
+        "2,000 rows of 2 columns to z.csv in 2.0 s (1,000 rows/s)",
+        "not in the model, ignored: extra",
+        "values that training did not have: c 3",
+    ]

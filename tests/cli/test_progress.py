@@ -1,0 +1,138 @@
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from aecli.cli.pace import Pace
+from aecli.cli.progress import LiveProgress, PlainProgress, listening
+from aecli.progress import SILENT
+from tests.cli.results import epochs
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def screen():
+    return StringIO()
+
+
+@pytest.fixture
+def plain(clock, screen):
+    return PlainProgress(Console(file=screen, width=80), clock)
+
+
+@pytest.fixture
+def live(clock, screen):
+    console = Console(file=screen, width=80, height=24, force_terminal=True, _environ={})
+    return LiveProgress(console, clock)
+
+
+def test_pace_knows_rate_share_and_time_left(clock):
+    pace = Pace(1000, clock)
+    assert (pace.rate, pace.left) == (None, None)
+    clock.now = 2.0
+    pace.add(100)
+    assert (pace.rate, pace.left, pace.share) == (50.0, 18.0, 0.1)
+
+
+def test_pace_forgets_what_is_long_ago(clock):
+    pace = Pace(None, clock)
+    for second in range(100):
+        clock.now = float(second)
+        pace.add(1 if second < 80 else 1000)
+    assert pace.rate == pytest.approx(1000)
+    assert (pace.left, pace.share) == (None, None)
+
+
+def test_plain_lines_are_the_first_epoch_one_per_half_minute_and_the_last(plain, clock, screen):
+    plain.training("784-64", epochs=100, rows_per_epoch=1000)
+    for epoch in epochs(100):
+        clock.now += 1
+        plain.rows(1000)
+        plain.epoch(epoch)
+    plain.finish()
+    plain.finish()
+    lines = screen.getvalue().splitlines()
+    assert [line.split()[1] for line in lines] == ["1/100", "31/100", "61/100", "91/100", "100/100"]
+    assert lines[1] == (
+        "epoch 31/100  train 0.00269  valid 0.00288  1,000 rows/s  at most 1 min 9 s left"
+    )
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_long_pass_says_how_far_it_is(plain, clock, screen):
+    plain.stage("encoding", 100_000)
+    for _ in range(35):
+        clock.now += 1
+        plain.rows(1000)
+    plain.finish()
+    assert screen.getvalue() == "encoding  30 %  1,000 rows/s  1 min 10 s left\n"
+
+
+def test_a_note_is_shown_once_and_letter_by_letter(plain, screen):
+    plain.note("renamed [/red] to \x1b[2J")
+    assert screen.getvalue() == "note: renamed [/red] to \\x1b[2J\n"
+
+
+def test_live_drawing_happens_at_most_every_tenth_of_a_second(live, clock, screen):
+    live.training("784-64", epochs=100, rows_per_epoch=1000)
+    drawn = len(screen.getvalue())
+    for _ in range(50):
+        clock.now += 0.001
+        live.rows(10)
+    assert len(screen.getvalue()) == drawn
+    clock.now += 0.1
+    live.rows(10)
+    assert len(screen.getvalue()) > drawn
+    live.finish()
+
+
+def test_live_drawing_has_the_epochs_the_rate_and_the_time_left(live, clock, screen):
+    live.training("784-64", epochs=4, rows_per_epoch=1000)
+    for epoch in epochs(2):
+        clock.now += 0.5
+        live.rows(1000)
+        clock.now += 0.5
+        live.epoch(epoch)
+    text = screen.getvalue()
+    live.finish()
+    for said in ("reconstruction", "0.04170", "epoch 3/4", "50 %", "1,000 rows/s", "2.0 s left"):
+        assert said in text
+
+
+def test_live_drawing_gives_the_cursor_back(live, screen):
+    live.stage("reading", 10)
+    live.finish()
+    live.finish()
+    assert screen.getvalue().rindex("\x1b[?25h") > screen.getvalue().rindex("\x1b[?25l")
+
+
+def test_quiet_is_silent():
+    with listening(quiet=True) as progress:
+        assert progress is SILENT
+
+
+def test_the_last_epoch_is_told_even_when_the_verb_fails(capsys):
+    def fail() -> None:
+        with listening(quiet=False) as progress:
+            progress.training("a", epochs=9, rows_per_epoch=1)
+            for epoch in epochs(2):
+                progress.epoch(epoch)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["1/9", "2/9"]

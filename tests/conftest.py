@@ -1,0 +1,104 @@
+"""Make what several rooms' tests start from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from aecli.spec.catalogue import Activation, Norm
+from aecli.spec.model import Column, Label, ModelSpec, Network, Summary, WeightsFile
+from aecli.spec.options import TrainOptions
+
+
+@pytest.fixture
+def model_spec() -> ModelSpec:
+    """A valid spec of two features and a label, with a placeholder for the weights file."""
+    return ModelSpec(
+        created="2026-01-31T12:00:00+00:00",
+        versions={"aecli": "0.1.0"},
+        columns=[
+            Column(
+                name="größe",
+                kind="number",
+                type="double",
+                center=[1.5],
+                scale=[2.0],
+                observed=90,
+                missing=10,
+                has_missing=True,
+                reason="floating-point numbers",
+            ),
+            Column(
+                name="color",
+                kind="category",
+                type="string",
+                categories=["red", "blue"],
+                has_other=True,
+                observed=100,
+                reason="2 texts",
+            ),
+        ],
+        label=Label(name="y", type="bool", classes=[False, True], counts=[60, 40]),
+        network=Network(
+            inputs=5,
+            outputs=4,
+            classes=2,
+            encoder=[3, 2],
+            decoder=[3],
+            classifier=[],
+            activation=Activation(name="LeakyReLU", args={"negative_slope": 0.1}),
+            latent_activation=Activation(name="Identity"),
+            norm=Norm(name="none"),
+            dropout=0.0,
+            output="linear",
+        ),
+        options=TrainOptions(),
+        weights=WeightsFile(
+            file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0, parameters=60
+        ),
+        summary=Summary(
+            epochs=3,
+            best_epoch=2,
+            stopped="all 3 epochs done",
+            seconds=0.5,
+            train_rows=90,
+            valid_rows=10,
+            train={"total": 1.0},
+            valid={"total": 1.1},
+        ),
+    )
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A temporary directory that every user can get to, unlike `tmp_path`."""
+    path = Path(tempfile.mkdtemp(prefix="aecli-test-"))
+    path.chmod(0o777)
+    yield path
+    path.chmod(0o777)
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def unprivileged() -> Callable[[], AbstractContextManager[None]]:
+    """Stop being root inside: root may read and write everything, and CI often is root."""
+
+    @contextmanager
+    def nobody() -> Iterator[None]:
+        user = os.geteuid()
+        try:
+            os.seteuid(65_534 if user == 0 else user)
+        except OSError as error:
+            pytest.skip(f"root that may not become another user: {error}")
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+
+    return nobody

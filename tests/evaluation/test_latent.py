@@ -1,0 +1,41 @@
+import pytest
+import torch
+from torch import nn
+
+from aecli.evaluation.latent import LatentFigures, dead_units
+
+
+def test_effective_rank_counts_equal_directions():
+    figures = LatentFigures(4)
+    figures.add(torch.cat([torch.eye(4), -torch.eye(4)])[:, [0, 1, 2, 3]] * 3)
+    assert figures.effective_rank() == pytest.approx(4)
+
+
+def test_a_unit_that_never_moves_is_dead():
+    figures = LatentFigures(3)
+    for seed in range(3):
+        latent = torch.randn(50, 3, generator=torch.Generator().manual_seed(seed))
+        latent[:, 1] = 0.7
+        figures.add(latent)
+    assert figures.dead() == [1]
+    assert figures.effective_rank() < 2.1
+
+
+def test_a_collapsed_latent_is_all_dead():
+    figures = LatentFigures(2)
+    figures.add(torch.ones(10, 2))
+    assert (figures.dead(), figures.effective_rank()) == ([0, 1], 0.0)
+
+
+def test_sparsity_is_measured_against_the_latents_own_size():
+    figures = LatentFigures(2)
+    figures.add(torch.tensor([[0.0, 100.0], [0.001, -300.0]]))
+    assert figures.near_zero_share() == 0.5
+    assert figures.mean_abs() == pytest.approx(100.00025)
+
+
+def test_hidden_units_that_never_fire_are_counted_by_layer():
+    network = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2), nn.Tanh())
+    with torch.no_grad():
+        network[0].bias[1:] = -1e6
+    assert dead_units(network, (nn.ReLU, nn.Tanh), torch.randn(20, 2)) == {"1": 2}

@@ -1,0 +1,50 @@
+"""Save models over and over in a process that is killed at any moment, and read what it leaves.
+
+Run by test_bundle: `killed_saves.py SPEC DIRECTORY ROUNDS`. One process forks the savers, so that a
+round costs milliseconds and not a start of Python. Prints how many models it read, and how many
+different ones.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from aecli.bundle import read_history, read_spec, save, weights_path
+from aecli.files import Lock
+from aecli.spec.model import ModelSpec
+
+
+def save_for_ever(directory: Path, spec: ModelSpec) -> None:
+    with Lock(directory):
+        while True:
+            weights = os.urandom(20_000)
+            epochs = [{"epoch": epoch, "loss": 0.5} for epoch in range(weights[0])]
+            save(directory, spec, weights, epochs)
+
+
+def main(spec: ModelSpec, directory: Path, rounds: int) -> None:
+    save(directory, spec, b"first", [])
+    moment = random.Random(0)
+    found = set()
+    for _ in range(rounds):
+        saver = os.fork()
+        if saver == 0:
+            save_for_ever(directory, spec)
+        time.sleep(moment.uniform(0.0, 0.08))
+        os.kill(saver, signal.SIGKILL)
+        os.waitpid(saver, 0)
+        path = weights_path(directory, read_spec(directory))
+        read_history(directory)
+        found.add(path.name)
+    save(directory, spec, b"last", [])
+    print(rounds, len(found), *sorted(os.listdir(directory)))
+
+
+if __name__ == "__main__":
+    stored = ModelSpec.model_validate_json(Path(sys.argv[1]).read_bytes())
+    main(stored, Path(sys.argv[2]), int(sys.argv[3]))

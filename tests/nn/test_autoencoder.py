@@ -1,0 +1,43 @@
+import pytest
+import torch
+from torch import nn
+
+from aecli.nn.autoencoder import Autoencoder
+
+
+def small(*, numbers=3, output=None, head=None):
+    return Autoencoder(
+        encoder=nn.Linear(5, 2), decoder=nn.Linear(2, 5), head=head, output=output, numbers=numbers
+    )
+
+
+def test_forward_gives_what_encode_decode_and_classify_give():
+    model, x = small(head=nn.Linear(2, 4)), torch.randn(6, 5)
+    latent, reconstruction, logits = model(x)
+    assert torch.equal(latent, model.encode(x))
+    assert torch.equal(reconstruction, model.decode(latent))
+    assert torch.equal(logits, model.classify(latent))
+    assert (latent.shape, reconstruction.shape, logits.shape) == ((6, 2), (6, 5), (6, 4))
+
+
+@pytest.mark.parametrize("output", [nn.Sigmoid(), nn.Tanh()])
+def test_the_output_bounds_numbers_and_leaves_logits_raw(output):
+    model, z = small(numbers=3, output=output), 20 * torch.randn(50, 2)
+    raw = model.decoder(z)
+    bounded = model.decode(z)
+    assert torch.equal(bounded[:, :3], output(raw[:, :3]))
+    assert torch.equal(bounded[:, 3:], raw[:, 3:])
+
+
+@pytest.mark.parametrize(("numbers", "bounded"), [(0, False), (5, True)])
+def test_the_output_covers_all_or_nothing(numbers, bounded):
+    model, z = small(numbers=numbers, output=nn.Sigmoid()), 20 * torch.randn(50, 2)
+    wanted = model.decoder(z).sigmoid() if bounded else model.decoder(z)
+    assert torch.equal(model.decode(z), wanted)
+
+
+def test_without_a_head_there_are_no_logits():
+    model = small()
+    assert model(torch.zeros(1, 5)).logits is None
+    with pytest.raises(ValueError, match="no classification head"):
+        model.classify(torch.zeros(1, 2))

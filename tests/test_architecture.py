@@ -1,0 +1,150 @@
+"""Hold the habits that no type checker sees: what is imported when, and how long things get."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import subprocess
+import sys
+import tokenize
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import aecli
+from aecli import bundle
+from aecli.spec.model import ModelSpec
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "aecli").rglob("*.py"))
+HEAVY = {"torch", "pyarrow", "pandas", "sklearn", "scipy", "matplotlib"}
+COMMANDS = ("train", "encode", "reconstruct", "evaluate", "inspect")
+MOST_FILE_LINES = 320
+MOST_FUNCTION_LINES = 40
+MEANINGLESS = {"utils", "util", "common", "base", "manager", "helper", "helpers", "misc", "core"}
+
+RUN = """
+import sys
+from aecli.cli.main import main
+code = main(sys.argv[1:])
+print('loaded:', *sorted({name.partition('.')[0] for name in sys.modules}))
+sys.exit(code)
+"""
+
+
+def python(code: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def loaded(*arguments: str) -> set[str]:
+    """Return the top-level modules that a command line has loaded when it ends."""
+    output = python(RUN, *arguments)
+    return set(output.splitlines()[-1].removeprefix("loaded:").split())
+
+
+def test_help_loads_nothing_heavy() -> None:
+    assert not loaded("--help") & HEAVY
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_loads_nothing_heavy(command: str) -> None:
+    assert not loaded(command, "--help") & HEAVY
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_inspecting_a_model_loads_nothing_heavy(
+    tmp_path: Path, model_spec: ModelSpec, flags: list[str]
+) -> None:
+    no_tensors = b"{}"
+    weights = len(no_tensors).to_bytes(8, "little") + no_tensors
+    bundle.save(tmp_path / "model", model_spec, weights, [])
+    assert not loaded("inspect", str(tmp_path / "model"), *flags) & HEAVY
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = python("import sys, aecli; print(*{n.partition('.')[0] for n in sys.modules})")
+    assert not set(heavy.split()) & {*HEAVY, "click", "rich", "pydantic"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_is_a_function_of_the_package(command: str) -> None:
+    assert getattr(aecli, command).__name__ == command
+    assert command in dir(aecli)
+
+
+def test_unknown_name_of_the_package_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        aecli.trian  # noqa: B018  # looking it up is the point
+
+
+def test_imports_point_down_only() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_module_is_short_and_so_are_its_functions(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= MOST_FILE_LINES
+    lines = lines_of_code(source)
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    lengths = {
+        node.name: sum(body_start(node) <= line <= (node.end_lineno or 0) for line in lines)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, functions)
+    }
+    assert {name: n for name, n in lengths.items() if n > MOST_FUNCTION_LINES} == {}
+
+
+def lines_of_code(source: str) -> set[int]:
+    """Return the numbers of the lines that hold more than space and comments."""
+    nothing = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {
+        line
+        for token in tokens
+        if token.type not in nothing
+        for line in range(token.start[0], token.end[0] + 1)
+    }
+
+
+def body_start(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first, *rest = function.body
+    if ast.get_docstring(function) is None:
+        return first.lineno
+    return rest[0].lineno if rest else (first.end_lineno or first.lineno) + 1
+
+
+def test_every_file_is_named_for_what_it_holds() -> None:
+    names = {path.stem for path in MODULES} | {path.parent.name for path in MODULES}
+    assert not names & MEANINGLESS
+
+
+def test_every_dependency_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins)
+    pinned = {normalised(pin) for pin in pins}
+    assert {normalised(requirement) for requirement in wanted} <= pinned
+
+
+def normalised(requirement: str) -> str:
+    """Return the name of a requirement as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[=<>~\[]", requirement)[0]).lower()
+
+
+def test_every_sample_table_names_its_licence_and_origin() -> None:
+    readme = (ROOT / "sample_data" / "README.md").read_text()
+    tables = [path for path in (ROOT / "sample_data").iterdir() if path.suffix != ".md"]
+    assert tables
+    for table in tables:
+        assert re.search(rf"`{re.escape(table.name)}` \|.*\| (CC0 1\.0|CC BY 4\.0) \|", readme)
+        assert len(re.findall(re.escape(table.name), readme)) >= 2

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aecli.training.split import BLOCK, WINDOW, epoch_order, training_rows
+
+
+def test_each_class_is_divided_by_itself():
+    codes = np.repeat([0, 1, -1], [1000, 20, 100])
+    train = training_rows(len(codes), 0.1, seed=3, codes=codes)
+    assert [int((~train[codes == code]).sum()) for code in (0, 1, -1)] == [100, 2, 10]
+
+
+def test_a_class_of_one_row_stays_in_training():
+    codes = np.array([0] * 50 + [1])
+    assert training_rows(51, 0.5, seed=0, codes=codes)[50]
+
+
+@given(rows=st.integers(1, 300), share=st.floats(0.01, 0.99), seed=st.integers(0, 2**62))
+def test_a_row_always_remains_for_training(rows: int, share: float, seed: int):
+    train = training_rows(rows, share, seed)
+    assert train.any()
+    assert abs((~train).sum() - share * rows) <= 1
+
+
+def test_the_seed_decides_the_split():
+    first, again, other = (training_rows(500, 0.2, seed) for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("rows", [1, 1000, WINDOW + BLOCK // 2 + 3])
+def test_an_epoch_sees_every_row_once(rows: int):
+    assert (np.sort(epoch_order(rows, seed=5, epoch=2)) == np.arange(rows)).all()
+
+
+def test_epochs_differ_and_repeat_by_seed():
+    orders = [epoch_order(1000, seed=5, epoch=epoch) for epoch in (0, 1, 0)]
+    assert (orders[0] != orders[1]).any()
+    assert (orders[0] == orders[2]).all()
+
+
+def test_large_tables_are_read_in_blocks():
+    order = epoch_order(8 * WINDOW, seed=0, epoch=0)
+    assert len(np.unique(order[:WINDOW] // BLOCK)) == WINDOW // BLOCK
