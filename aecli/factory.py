@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -138,23 +137,18 @@ def default_latent(inputs: int) -> int:
 
 
 def default_widths(inputs: int, latent: int) -> list[int]:
-    """Return encoder widths that halve down to `latent`: 784 and 64 give 512, 256, 128, 64.
+    """Return encoder widths that halve down to `latent`: 784 and 64 give 512, 256, 64.
 
-    The first is the power of two nearest to `inputs`; at least 4 · latent and `START_BOUNDS[0]`,
-    since a narrow table needs room for its curvature; at most `START_BOUNDS[1]`, since wider layers
-    cost more than they gain, unless the latent is wider. Halving stops where the next layer would
-    be less than twice the latent. One hidden layer there always is, so that an overcomplete latent
-    is no linear map.
+    The first is the power of two above twice the inputs, since a narrow table needs room for its
+    curvature, within `START_BOUNDS`, or 2 · latent where that is more. One more layer of half that
+    width follows unless it would be narrower than twice the latent; deeper halving trained worse.
     """
     low, high = START_BOUNDS
-    nearest: int = 2 ** round(math.log2(inputs))
-    start = max(nearest, low, _power_of_two_above(4 * latent))
-    width = min(start, max(high, _power_of_two_above(latent)))
-    widths = [width]
-    while width // 2 >= 2 * latent:
-        width //= 2
-        widths.append(width)
-    return [*widths, latent]
+    width = max(
+        min(max(_power_of_two_above(2 * inputs), low), high), _power_of_two_above(2 * latent)
+    )
+    hidden = [width, width // 2] if width // 2 >= 2 * latent else [width]
+    return [*hidden, latent]
 
 
 def _power_of_two_above(size: int) -> int:
@@ -202,3 +196,22 @@ def reconstruction_loss(
         number_loss=options.number_loss,
         complete=complete,
     )
+
+
+def resolve_weights(options: LossOptions, *, head: bool, trivial: float) -> dict[str, float]:
+    """Return the weight of each term that is trained on, by name; terms that weigh 0 are left out.
+
+    `trivial` is the reconstruction loss of the column means. Unless it is given, the reconstruction
+    weighs 1, and 1 / trivial beside a classification: pixels in 0..1 have losses of a few
+    hundredths, and would be given up for the label.
+    """
+    reconstruction = options.reconst_weight
+    if reconstruction is None:
+        reconstruction = 1 / max(trivial, 1e-6) if head else 1.0
+    weights = {
+        "reconstruction": reconstruction,
+        "classification": options.class_weight if head else 0.0,
+        "l1": options.l1,
+        "l2": options.l2,
+    }
+    return {name: weight for name, weight in weights.items() if weight > 0}

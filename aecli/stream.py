@@ -30,7 +30,7 @@ BATCH_CELLS = 1 << 21
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """Hold a model ready to run: its spec, its network on a device, and the tensors of its baseline."""
+    """Hold a model ready to run: its spec, its network on a device, its baseline's tensors."""
 
     directory: Path
     spec: ModelSpec
@@ -92,7 +92,7 @@ def latents(
     tally: Tally | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[Chunk]:
-    """Yield the source's batches with their latents `(n_rows, latent)`, in order, in constant memory."""
+    """Yield the source's batches, in order, with their latents `(n_rows, latent)`."""
     progress.stage("encoding", source.n_rows)
     for batch in source.batches(batch_rows or model.batch_rows):
         cells = model.reader.read(batch)

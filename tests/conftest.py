@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+# Two test workers share two cores: with a thread pool each, they would wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from aecli.spec.catalogue import Activation, Norm
@@ -58,6 +61,7 @@ def model_spec() -> ModelSpec:
             dropout=0.0,
             output="linear",
         ),
+        loss_weights={"reconstruction": 1.0, "classification": 1.0},
         options=TrainOptions(),
         weights=WeightsFile(
             file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0, parameters=60

@@ -21,7 +21,7 @@ class ClassificationFigures:
         self._log_loss = 0.0
 
     def add(self, logits: Tensor, codes: Tensor) -> None:
-        """Take in logits `(n_rows, n_classes)` and codes `(n_rows,)`; rows with code -1 are passed over."""
+        """Take in logits `(n_rows, n_classes)` and codes `(n_rows,)`, -1 where unlabelled."""
         labelled = codes >= 0
         logits, codes = logits[labelled].double().cpu(), codes[labelled].cpu()
         pairs = codes * self._classes + logits.argmax(1)
@@ -65,10 +65,10 @@ class ClassificationFigures:
         return self._log_loss / self.rows
 
     def auroc(self) -> float | None:
-        """Return one-vs-rest AUROC, the mean over classes with both sides; None where there is none.
+        """Return one-vs-rest AUROC, the mean over classes with both sides; None without any.
 
-        It is the Mann-Whitney statistic over histograms of the log-odds, ties counted half: with two
-        classes, 65,536 bins of 0.001 each.
+        It is the Mann-Whitney statistic over histograms of the log-odds, ties counted half; two
+        classes have 65,536 bins, each 0.001 wide.
         """
         negative, positive = self._histograms.view(2, self._classes, self._bins).double()
         below = negative.cumsum(1) - negative

@@ -14,7 +14,7 @@ from aecli.feed.layout import Layout
 
 @dataclass(frozen=True)
 class ColumnFigure:
-    """Hold one column's figure for each predictor: R² for numbers, accuracy for the rest, None if undefined."""
+    """Hold one column's figure for each predictor: R² for numbers, accuracy for the rest."""
 
     name: str
     kind: str
@@ -134,5 +134,6 @@ def _scaled_means(layout: Layout) -> Tensor:
 def _mode_codes(layout: Layout) -> Tensor:
     codes = [0.0] * layout.numbers
     codes += [float(bool(column.mode)) for column in layout.boolean]
-    codes += [float(column.categories.index(column.mode)) for column in layout.category]
+    # Categories are stored by frequency: the mode is the first.
+    codes += [0.0] * len(layout.category)
     return torch.tensor(codes)

@@ -19,7 +19,7 @@ from aecli.spec.model import Baseline
 from aecli.training.split import epoch_order
 
 FITTED_ROWS = 1 << 18
-"""Rows that PCA is fitted on: enough for a covariance, and far less work than an epoch of millions."""
+"""Rows that PCA is fitted on: enough for a covariance, far less work than an epoch."""
 
 COMPARED_ROWS = 1 << 16
 
@@ -80,7 +80,7 @@ def compare(
     figures = comparison.columns()
     rows = [
         Baseline(
-            name=title,  # type: ignore[arg-type]  # the literal names of Baseline
+            name=title,
             r2=average(figures, "r2", key),
             accuracy=average(figures, "accuracy", key),
             mse=number_mse(figures, key),

@@ -13,19 +13,13 @@ from aecli.spec.model import ModelSpec
 
 
 class TermFigures:
-    """Accumulate the terms that the model was trained with; those that weigh nothing are left out."""
+    """Accumulate the terms that the model was trained on."""
 
     def __init__(self, network: Autoencoder, spec: ModelSpec) -> None:
-        options = spec.options.losses
         where = layout(spec.columns)
         device = next(network.parameters()).device
-        self._weights = {
-            "reconstruction": options.reconst_weight,
-            "classification": options.class_weight if network.head is not None else 0.0,
-            "l1": options.l1,
-            "l2": options.l2,
-        }
-        self._loss = reconstruction_loss(spec.columns, options).to(device)
+        self._weights = spec.loss_weights
+        self._loss = reconstruction_loss(spec.columns, spec.options.losses).to(device)
         self._column_of = torch.tensor(where.column_of)
         self._column_weights = self._loss.weights.double().cpu()
         self._errors = torch.zeros(where.cells, dtype=torch.float64)
@@ -64,9 +58,7 @@ class TermFigures:
         if self._labelled:
             found["classification"] = self._sums["classification"] / self._labelled
         return {
-            name: (found[name], weight)
-            for name, weight in self._weights.items()
-            if weight > 0 and name in found
+            name: (found[name], weight) for name, weight in self._weights.items() if name in found
         }
 
     def _reconstruction(self) -> float:

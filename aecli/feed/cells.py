@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from aecli.errors import DataError
 from aecli.feed.layout import Layout, layout
 from aecli.spec.model import Column
+from aecli.table.values import number_values, vector_values
 
 Cells = npt.NDArray[np.float32]
 
@@ -59,8 +60,11 @@ class CellReader:
     def _read_numbers(self, batch: pa.RecordBatch, out: Cells) -> None:
         sources: list[npt.NDArray[Any]] = []
         for column in self.layout.numeric:
-            values = numeric_values(batch.column(column.name), column)
-            sources.extend(values.T if values.ndim == 2 else [values])
+            array = batch.column(column.name)
+            if column.kind == "vector":
+                sources.extend(_vectors(array, column).T)
+            else:
+                sources.append(number_values(array))
         rows = max(16, TILE_BYTES // (8 * max(1, len(sources))))
         tile = np.empty((len(sources), rows))
         for start in range(0, len(out), rows):
@@ -121,25 +125,13 @@ class Tally:
         return {column.name: int(count) for column, count in pairs if count}
 
 
-def numeric_values(array: pa.Array, column: Column) -> npt.NDArray[Any]:
-    """Return a number, time or vector array as NumPy values `(n_rows,)` or `(n_rows, size)`, NaN for null."""
-    if column.kind == "vector":
-        return _vector_values(array, column.size)
-    kind = array.type
-    if pa.types.is_decimal(kind) or pa.types.is_string(kind) or pa.types.is_null(kind):
-        array = array.cast(pa.float64())
-    elif pa.types.is_boolean(kind):
-        array = array.cast(pa.uint8())
-    elif pa.types.is_temporal(kind):
-        array = array.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
-    return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]  # pyarrow is untyped
-
-
-def _vector_values(array: pa.Array, size: int) -> npt.NDArray[np.float64]:
-    filled = array.cast(pa.list_(pa.float64(), size))
-    values = np.full((len(array), size), np.nan)
-    present = filled.is_valid().to_numpy(zero_copy_only=False)
-    values[present] = filled.flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
+def _vectors(array: pa.Array, column: Column) -> npt.NDArray[np.float64]:
+    values = vector_values(array, column.size)
+    if values is None:
+        raise DataError(
+            f"column {column.name!r} holds a list of another length than {column.size:,}",
+            hint=f"leave the cell empty, or make every list {column.size:,} long",
+        )
     return values
 
 
@@ -153,9 +145,10 @@ def _category_codes(array: pa.Array, codes: dict[Any, int], has_other: bool) -> 
         array = array.dictionary_encode()
     unknown = len(codes) if has_other else -1
     found = [
-        np.nan if value is None else codes.get(value, unknown)
+        np.nan if value is None or value != value else codes.get(value, unknown)
         for value in array.dictionary.to_pylist()
     ]
     table = np.array([*found, np.nan], dtype=np.float32)
     indices = pc.fill_null(array.indices.cast(pa.int64()), len(found))
-    return table[indices.to_numpy(zero_copy_only=False)]
+    codes_found: Cells = table[indices.to_numpy(zero_copy_only=False)]
+    return codes_found

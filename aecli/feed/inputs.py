@@ -1,4 +1,4 @@
-"""Expand cells into network inputs on the device: one-hot categories, indicators of missing cells."""
+"""Expand cells into network inputs on the device: one-hot categories, missing indicators."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ NUMERIC = ("number", "time", "vector")
 class Layout:
     """Hold where each varying column lies among the cells: numbers, then booleans, then categories.
 
-    `numeric`, `boolean` and `category` are the columns of each block in order; `column_of[cell]` counts
-    the varying columns in that same order. `indicators` are the cells whose absence is an input.
+    `numeric`, `boolean` and `category` are the columns of each block in order; `column_of[cell]`
+    counts the varying columns in that same order. `indicators` are the cells whose
+    absence is an input.
     """
 
     numeric: tuple[Column, ...]

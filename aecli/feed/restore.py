@@ -43,7 +43,7 @@ class Restorer:
             return pa.array(part[:, 0] > 0)
         if column.kind == "category":
             values = pa.array([*column.categories, *[None] * column.has_other])
-            return values.take(pa.array(part.argmax(axis=1))).cast(kind)
+            return _as_type(values.take(pa.array(part.argmax(axis=1))), kind)
         units = part * np.array(column.scale) + np.array(column.center)
         if column.kind == "vector":
             flat = _numbers(units.reshape(-1), kind.value_type)
@@ -66,12 +66,18 @@ def _output_slices(where: Layout) -> dict[str, slice]:
 
 def _constant(column: Column, kind: pa.DataType, rows: int) -> pa.Array:
     if column.kind in ("boolean", "category"):
-        return pa.array([column.mode], type=None).cast(kind).take(pa.array(np.zeros(rows, int)))
+        return _as_type(pa.array([column.mode]).take(pa.array(np.zeros(rows, int))), kind)
     values = np.tile(np.array(column.low), (rows, 1))
     if column.kind == "vector":
         flat = _numbers(values.reshape(-1), kind.value_type)
         return pa.FixedSizeListArray.from_arrays(flat, column.size).cast(kind)
     return _numbers(values[:, 0], kind)
+
+
+def _as_type(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    return (
+        values.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else values.cast(kind)
+    )
 
 
 def _numbers(values: npt.NDArray[np.float64], kind: pa.DataType) -> pa.Array:

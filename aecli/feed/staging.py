@@ -1,4 +1,4 @@
-"""Stage a table's cells for training: one matrix in memory, or a memory-mapped file beyond the budget."""
+"""Stage a table's cells for training: a matrix in memory, or memory-mapped beyond the budget."""
 
 from __future__ import annotations
 

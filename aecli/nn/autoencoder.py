@@ -51,12 +51,15 @@ class Autoencoder(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the outputs `(n_rows, n_outputs)` of latents `(n_rows, n_latent)`."""
-        raw: Tensor = self.decoder(z)
+        return self.bounded(self.decoder(z))
+
+    def bounded(self, raw: Tensor) -> Tensor:
+        """Return the decoder's raw outputs with `output` applied to the numbers."""
         if self.output is None or self.numbers == 0:
             return raw
         if self.numbers == raw.shape[1]:
-            bounded: Tensor = self.output(raw)
-            return bounded
+            whole: Tensor = self.output(raw)
+            return whole
         numbers, logits = raw.tensor_split([self.numbers], dim=1)
         return torch.cat([self.output(numbers), logits], dim=1)
 

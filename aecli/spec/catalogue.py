@@ -185,7 +185,8 @@ def _bounded(name: str, key: str, value: Value, known: Mapping[str, Argument]) -
     for number in numbers:
         if isinstance(number, (str, bool)) or not argument.low <= number <= argument.high:
             raise ValueError(f"{name}:{key}={_shown(value)} must be {_expected(argument)}")
-    return (float(numbers[0]), float(numbers[1])) if argument.type is tuple else float(numbers[0])
+    first, *rest = (float(number) for number in numbers)
+    return (first, rest[0]) if rest else first
 
 
 def _expected(argument: Argument) -> str:

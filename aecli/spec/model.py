@@ -1,4 +1,4 @@
-"""Define what `spec.json` of a model directory holds, with a limit on every number that allocates."""
+"""Define what `spec.json` holds, with a limit on every number that allocates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from aecli.spec.catalogue import Activation, Norm
 from aecli.spec.options import TrainOptions
 
-SCHEMA = "aecli.model/1"
+SCHEMA: Literal["aecli.model/1"] = "aecli.model/1"
 MAX_COLUMNS = 100_000
 MAX_INPUTS = 1_000_000
 MAX_CLASSES = 10_000
@@ -30,8 +30,9 @@ class Column(Stored):
     """Describe one feature column as fitted on the training rows.
 
     `center` and `scale` have one entry per cell: 1 for number and time, `size` for vector, none for
-    boolean and category. A scaled cell is `(value - center) / scale`, subtracted in float64. `trivial_loss` is the
-    loss of always answering the training mean (number: in scaled units) or the training frequencies.
+    boolean and category. A scaled cell is `(value - center) / scale`, subtracted in float64.
+    `categories` are sorted by their count, so that the first is the mode. `trivial_loss` is the
+    loss of always answering the training mean (in scaled units) or the training frequencies.
     """
 
     name: str
@@ -80,7 +81,7 @@ class Identifier(Stored):
 
 
 class Label(Stored):
-    """Describe the label column: its classes in the order of the logits, with their training counts."""
+    """Describe the label: its classes in the order of the logits, with their training counts."""
 
     name: str
     type: str
@@ -122,8 +123,8 @@ class WeightsFile(Stored):
 class Baseline(Stored):
     """Hold how well one predictor restores the compared rows; None where a figure is undefined.
 
-    `r2` is the mean over number columns, `accuracy` over boolean and category columns, `mse` the mean
-    squared error of numbers in scaled units.
+    `r2` is the mean over number columns, `accuracy` over boolean and category columns, `mse` the
+    mean squared error of numbers in scaled units.
     """
 
     name: Literal["this model", "PCA", "column means"]
@@ -142,6 +143,7 @@ class Summary(Stored):
     seconds: Finite
     device: str = "cpu"
     precision: str = "fp32"
+    batch_size: Annotated[int, Field(ge=1)] = 1
     train_rows: int
     valid_rows: int
     train: dict[str, Finite]
@@ -169,6 +171,7 @@ class ModelSpec(Stored):
     left_out: list[LeftOut] = []
     label: Label | None = None
     network: Network
+    loss_weights: dict[str, Finite] = Field(description="Weight of each term that is trained on.")
     options: TrainOptions
     weights: WeightsFile
     summary: Summary

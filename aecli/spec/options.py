@@ -110,7 +110,7 @@ class NetworkOptions(Section):
         None, description="Latent size; hidden widths then halve down to it by themselves."
     )
     activation: Activation = Field(
-        Activation(name="ReLU"),
+        Activation(name="SiLU"),
         description="Activation of hidden layers, as in LeakyReLU:negative_slope=0.1.",
     )
     latent_activation: Activation = Field(
@@ -131,7 +131,11 @@ class NetworkOptions(Section):
 class LossOptions(Section):
     """Losses"""
 
-    reconst_weight: Weight = Field(1.0, description="Weight of the reconstruction loss.")
+    reconst_weight: Weight | None = Field(
+        None,
+        description="Weight of the reconstruction loss. Unless given it is 1, and beside a label "
+        "1 / the loss of the column means: both tasks then start at a like size.",
+    )
     class_weight: Weight = Field(1.0, description="Weight of the classification loss.")
     l1: Weight = Field(0.0, description="Weight of mean |z| over the latent.")
     l2: Weight = Field(0.0, description="Weight of mean z² over the latent.")
@@ -148,22 +152,23 @@ class TrainingOptions(Section):
         "0.1", description="Validation rows: a FILE, a share such as 0.1, or none."
     )
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        100, description="Most passes over the training rows."
+        40, description="Most passes over the training rows; the schedule spans them."
     )
-    batch_size: Annotated[int, Field(ge=1, le=1_048_576)] = Field(
-        256, description="Rows per training step."
+    batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
+        None,
+        description="Rows per training step; unless given about 1/64 of the rows, from 16 to 256.",
     )
     optimizer: Optimizer = Field(
         Optimizer(name="AdamW"), description="Optimizer, as in SGD:momentum=0.9."
     )
     lr: Annotated[float, Field(gt=0, le=10)] = Field(
-        1e-3, description="Learning rate at its highest."
+        2e-3, description="Learning rate at its highest."
     )
     schedule: Literal["cosine", "plateau", "constant"] = Field(
         "cosine", description="How the learning rate falls over the epochs."
     )
     patience: Annotated[int, Field(ge=0)] = Field(
-        10, description="Epochs without a better validation loss before stopping; 0 never stops."
+        15, description="Epochs without a better validation loss before stopping; 0 never stops."
     )
     clip: Annotated[float, Field(ge=0)] = Field(
         1.0, description="Largest gradient norm; 0 does not clip."

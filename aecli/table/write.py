@@ -2,128 +2,41 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import os
 import sys
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from aecli.errors import UsageError
 from aecli.files import atomic_path
-from aecli.table.located import FORMATS, PACKED
+from aecli.table.formats import output_format
+from aecli.table.literals import csv_cells, csv_type, json_cells
+from aecli.table.spool import STDIN as STDOUT
+from aecli.table.types import is_list, type_name
 
-ROW_GROUP_BYTES = 64 << 20
-"""Bytes of Arrow data in one Parquet row group: large enough to compress, small enough to hold."""
+_ROW_GROUP_BYTES = 32 << 20
+_ROW_GROUP_ROWS = 1 << 20
+_BINARY = ("parquet", "arrow")
 
-WRITTEN = ("parquet", "csv", "tsv", "arrow", "jsonl")
 
+class Sink(Protocol):
+    """Take the batches of one table, in order."""
 
-class Sink(ABC):
-    """Take batches of one schema and write them in a format."""
-
-    @abstractmethod
     def write(self, batch: pa.RecordBatch) -> None:
-        """Write one batch after the others."""
+        """Write one batch of the sink's schema."""
 
-    @abstractmethod
-    def close(self) -> None:
+    def finish(self) -> None:
         """Write what is still held, and the format's end."""
-
-
-class ParquetSink(Sink):
-    """Write Parquet: zstd, page checksums, and floats without dictionaries, which never pay."""
-
-    def __init__(self, stream: Any, schema: pa.Schema) -> None:
-        self._schema = schema
-        repeating = [field.name for field in schema if not _floats(field.type)]
-        self._writer = pq.ParquetWriter(
-            stream,
-            schema,
-            compression="zstd",
-            use_dictionary=repeating,
-            write_page_checksum=True,
-        )
-        self._held: list[pa.RecordBatch] = []
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Hold the batch until a row group is full."""
-        self._held.append(batch)
-        if sum(held.nbytes for held in self._held) >= ROW_GROUP_BYTES:
-            self._flush()
-
-    def close(self) -> None:
-        """Write the last row group and the footer."""
-        self._flush()
-        self._writer.close()
-
-    def _flush(self) -> None:
-        if self._held:
-            self._writer.write_table(pa.Table.from_batches(self._held, self._schema))
-            self._held = []
-
-
-class ArrowSink(Sink):
-    """Write an Arrow IPC file, or a stream where the target cannot be sought."""
-
-    def __init__(self, stream: Any, schema: pa.Schema) -> None:
-        self._writer = pa.ipc.new_file(stream, schema)
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Write one batch."""
-        self._writer.write_batch(batch)
-
-    def close(self) -> None:
-        """Write the footer."""
-        self._writer.close()
-
-
-class CsvSink(Sink):
-    """Write delimited text with a header; missing cells are empty, times are ISO 8601."""
-
-    def __init__(self, stream: Any, schema: pa.Schema, delimiter: str = ",") -> None:
-        listed = [field.name for field in schema if pa.types.is_nested(field.type)]
-        if listed:
-            raise UsageError(
-                f"CSV cannot hold the list column {listed[0]!r}", hint="-o with .parquet or .jsonl"
-            )
-        self._schema = pa.schema(
-            [pa.field(field.name, _written_as(field.type)) for field in schema]
-        )
-        options = pacsv.WriteOptions(delimiter=delimiter, quoting_style="needed")
-        self._writer = pacsv.CSVWriter(stream, self._schema, write_options=options)
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Write one batch."""
-        self._writer.write_batch(batch.cast(self._schema))
-
-    def close(self) -> None:
-        """Flush what is held."""
-        self._writer.close()
-
-
-class JsonlSink(Sink):
-    """Write one JSON object per line; missing cells and NaN are null, times are ISO 8601."""
-
-    def __init__(self, stream: Any, schema: pa.Schema) -> None:
-        self._stream = stream
-        self._names = schema.names
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Write one line per row."""
-        lines = (
-            json.dumps({name: _plain(row[name]) for name in self._names}, ensure_ascii=False)
-            for row in batch.to_pylist()
-        )
-        self._stream.write("".join(f"{line}\n" for line in lines).encode())
-
-    def close(self) -> None:
-        """Do nothing: every line is written."""
 
 
 @contextmanager
@@ -134,96 +47,229 @@ def open_sink(
     inputs: Sequence[Path] = (),
     format: str | None = None,
 ) -> Iterator[Sink]:
-    """Open `output` for batches of `schema`; nothing is left of it if the block raises.
+    """Yield a sink for `output`; the file gets its name when the block ends well, or not at all.
 
     Args:
-        output: a file whose name says the format, also with .gz or .zst for text; `-` for standard
-            output, which is CSV unless `format` says otherwise.
-        inputs: the files being read, which must not be overwritten while they are.
-        format: parquet, csv, tsv, arrow or jsonl, whatever the name says.
+        output: a file, or `-` for standard output.
+        schema: of every batch.
+        inputs: files that are being read, none of which may be the output.
+        format: parquet, csv, tsv, arrow or jsonl; by the name unless given, csv for `-`.
 
     Raises:
-        UsageError: the format is not known, or the output is one of the inputs.
+        UsageError: the output is an input, its format is unknown or cannot hold a column.
         OutputError: the file cannot be written.
     """
-    if output == "-":
-        with _sink(sys.stdout.buffer, schema, format or "csv", None) as sink:
+    chosen, compression = output_format(output, format)
+    if chosen in ("csv", "tsv"):
+        _require_flat(schema)
+    if output == STDOUT:
+        with _standard_output(chosen) as stream, _writing(chosen, stream, schema) as sink:
             yield sink
-        sys.stdout.buffer.flush()
         return
-    target = Path(output)
-    chosen = format or _format_by_name(target)
-    _refuse_input(target, inputs)
-    packing = {".gz": "gzip", ".zst": "zstd"}.get(target.suffix.lower())
+    _require_other(output, inputs)
     with (
-        atomic_path(target) as temporary,
-        temporary.open("wb") as file,
-        _sink(file, schema, chosen, packing) as sink,
+        atomic_path(Path(output)) as path,
+        pa.OSFile(str(path), "wb") as file,
+        _compressed(file, compression) as stream,
+        _writing(chosen, stream, schema) as sink,
     ):
         yield sink
 
 
+class ParquetSink:
+    """Write Parquet in row groups of 32 MB: zstd, checksums, floats without dictionary."""
+
+    def __init__(self, stream: Any, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._held: list[pa.RecordBatch] = []
+        self._bytes = self._rows = 0
+        repeating = [f.name for f in schema if not (is_list(f.type) or _is_float(f.type))]
+        self._writer = pq.ParquetWriter(
+            stream,
+            schema,
+            compression="zstd",
+            use_dictionary=repeating or False,
+            write_page_checksum=True,
+        )
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Hold a batch until a row group is full."""
+        self._held.append(batch)
+        self._bytes += batch.nbytes
+        self._rows += batch.num_rows
+        if self._bytes >= _ROW_GROUP_BYTES or self._rows >= _ROW_GROUP_ROWS:
+            self._flush()
+
+    def finish(self) -> None:
+        """Write the last row group and the footer."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            table = pa.Table.from_batches(self._held, self._schema).unify_dictionaries()
+            self._held, self._bytes, self._rows = [], 0, 0
+            self._writer.write_table(table)
+
+
+class ArrowSink:
+    """Write an Arrow IPC file, or a stream where `random` is False; dictionaries are decoded."""
+
+    def __init__(self, stream: Any, schema: pa.Schema, *, random: bool) -> None:
+        # An IPC file holds one dictionary per column, and batches come each with its own.
+        self._schema = pa.schema([(f.name, _decoded(f.type)) for f in schema])
+        make = pa.ipc.new_file if random else pa.ipc.new_stream
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        self._writer = make(stream, self._schema, options=options)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write a batch."""
+        self._writer.write_batch(batch.cast(self._schema))
+
+    def finish(self) -> None:
+        """Write the footer."""
+        self._writer.close()
+
+
+class CsvSink:
+    """Write CSV with a header; fields are quoted where they need it, missing ones empty."""
+
+    def __init__(self, stream: Any, schema: pa.Schema, delimiter: str) -> None:
+        self._schema = pa.schema([(f.name, csv_type(f.type)) for f in schema])
+        header = io.StringIO()
+        csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(schema.names)
+        stream.write(header.getvalue().encode())
+        options = pacsv.WriteOptions(
+            include_header=False, delimiter=delimiter, quoting_style="needed"
+        )
+        # A blank line would be no row to most readers.
+        self._single = len(schema) == 1
+        self._stream = stream
+        self._writer = pacsv.CSVWriter(stream, self._schema, write_options=options)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write a batch."""
+        arrays = [csv_cells(column) for column in batch.columns]
+        if self._single and arrays[0].null_count:
+            text = arrays[0].cast(pa.string())
+            cells = io.StringIO()
+            csv.writer(cells, lineterminator="\n").writerows([value] for value in text.to_pylist())
+            self._stream.write(cells.getvalue().encode())
+        else:
+            self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+
+    def finish(self) -> None:
+        """Write what is still held."""
+        self._writer.close()
+
+
+class JsonlSink:
+    """Write one JSON object a line."""
+
+    def __init__(self, stream: Any, schema: pa.Schema) -> None:
+        self._stream = stream
+        self._keys = [json.dumps(name, ensure_ascii=False) + ": " for name in schema.names]
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write a batch."""
+        parts: list[Any] = []
+        for position, (key, column) in enumerate(zip(self._keys, batch.columns, strict=True)):
+            parts += [("{" if position == 0 else ", ") + key, json_cells(column)]
+        lines = pc.binary_join_element_wise(*parts, "}\n", "")
+        self._stream.write(pc.binary_join(_as_list(lines), "")[0].as_buffer())
+
+    def finish(self) -> None:
+        """Do nothing more: every line is complete."""
+
+
 @contextmanager
-def _sink(file: BinaryIO, schema: pa.Schema, format: str, packing: str | None) -> Iterator[Sink]:
-    if format not in WRITTEN:
-        raise UsageError(f"--to {format!r} is no format", hint=f"--to {', '.join(WRITTEN)}")
-    if packing and format in ("parquet", "arrow"):
+def _writing(format: str, stream: Any, schema: pa.Schema) -> Iterator[Sink]:
+    random = isinstance(stream, pa.OSFile)
+    makers: dict[str, Callable[[], Sink]] = {
+        "parquet": lambda: ParquetSink(stream, schema),
+        "arrow": lambda: ArrowSink(stream, schema, random=random),
+        "csv": lambda: CsvSink(stream, schema, ","),
+        "tsv": lambda: CsvSink(stream, schema, "\t"),
+        "jsonl": lambda: JsonlSink(stream, schema),
+    }
+    sink = makers[format]()
+    try:
+        yield sink
+    except BaseException:
+        # Arrow's writers finish when they are collected, and complain if their file is closed.
+        with suppress(Exception):
+            sink.finish()
+        raise
+    sink.finish()
+
+
+@contextmanager
+def _compressed(file: Any, compression: str | None) -> Iterator[Any]:
+    if compression is None:
+        yield file
+        return
+    with pa.CompressedOutputStream(file, compression) as stream:
+        yield stream
+
+
+@contextmanager
+def _standard_output(format: str) -> Iterator[Any]:
+    raw = sys.stdout.buffer
+    if format in _BINARY and sys.stdout.isatty():
+        raise UsageError(f"standard output is a terminal, {format} is not text", hint="-o FILE")
+    yield pa.PythonFile(_Pipe(raw), mode="w")
+    raw.flush()
+
+
+class _Pipe(io.RawIOBase):
+    """Count what goes into a pipe, which cannot tell itself; leave it open."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._count = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        self._raw.write(data)
+        self._count += size
+        return size
+
+    def tell(self) -> int:
+        return self._count
+
+    def flush(self) -> None:
+        self._raw.flush()
+
+
+def _require_flat(schema: pa.Schema) -> None:
+    nested = [f for f in schema if pa.types.is_nested(f.type) or pa.types.is_binary(f.type)]
+    if nested:
         raise UsageError(
-            f"{format} is packed inside, not by its name",
-            hint=f"-o out.{format} without .gz or .zst",
+            f"CSV cannot hold column {nested[0].name!r}, a {type_name(nested[0].type)}",
+            hint="-o with a name that ends in .parquet or .jsonl",
         )
-    stream = pa.output_stream(file, compression=packing) if packing else file
-    sink: Sink
-    if format == "parquet":
-        sink = ParquetSink(stream, schema)
-    elif format == "arrow":
-        sink = ArrowSink(stream, schema)
-    elif format == "jsonl":
-        sink = JsonlSink(stream, schema)
-    else:
-        sink = CsvSink(stream, schema, "\t" if format == "tsv" else ",")
-    yield sink
-    sink.close()
-    if packing:
-        stream.close()
 
 
-def _format_by_name(target: Path) -> str:
-    suffix = target.suffix.lower()
-    if suffix in PACKED:
-        suffix = Path(target.stem).suffix.lower()
-    if suffix not in FORMATS:
-        raise UsageError(
-            f"the name {target.name!r} does not say a format",
-            facts=[f"known: {', '.join(FORMATS)}, text also with .gz or .zst"],
-            hint=f"-o {target.name}.parquet, or --to parquet",
-        )
-    return "tsv" if suffix == ".tsv" else FORMATS[suffix]
-
-
-def _refuse_input(target: Path, inputs: Sequence[Path]) -> None:
+def _require_other(output: str, inputs: Sequence[Path]) -> None:
     for path in inputs:
-        if target.exists() and path.exists() and target.samefile(path):
-            raise UsageError(
-                f"the output {target} is the input",
-                hint=f"-o {target.with_stem(target.stem + '_out')}",
-            )
+        with suppress(OSError):
+            if os.path.samefile(output, path):
+                raise UsageError(
+                    f"the output {output} is also the input",
+                    hint=f"-o {Path(output).with_name('new_' + Path(output).name)}",
+                )
 
 
-def _floats(kind: pa.DataType) -> bool:
-    inner = kind.value_type if pa.types.is_fixed_size_list(kind) else kind
-    return bool(pa.types.is_floating(inner))
+def _as_list(lines: pa.Array) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
 
 
-def _written_as(kind: pa.DataType) -> pa.DataType:
+def _is_float(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind))
+
+
+def _decoded(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not -float("inf") < value < float("inf"):
-        return None
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return value
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -44,7 +44,7 @@ class State:
 class Checkpoint:
     """Save and load the state of one training under `directory/checkpoint/`.
 
-    `identity` names what a resumed training must share with the stopped one: the options and the data.
+    `identity` is what a resumed training must share with the stopped one: options and data.
     """
 
     def __init__(self, directory: Path, identity: Mapping[str, object]) -> None:
@@ -79,7 +79,7 @@ class Checkpoint:
         try:
             with safe_open(self._path, framework="pt") as file:
                 metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
             plain, identity = json.loads(metadata["state"]), json.loads(metadata["identity"])
             history = [Epoch(**epoch) for epoch in plain.pop("history")]
             state = State(**plain | {"history": history})
@@ -119,5 +119,5 @@ def copied(tensors: Mapping[str, Tensor]) -> Tensors:
 
 
 def same_random_numbers(seed: int, epoch: int) -> None:
-    """Start torch's generators of dropout from the seed and the epoch, so that a resumed epoch repeats."""
+    """Seed torch's generators by the seed and the epoch, so that a resumed epoch repeats."""
     torch.manual_seed((seed * 1_000_003 + epoch) % 2**63)

@@ -10,8 +10,8 @@ from types import FrameType, TracebackType
 class Interrupt:
     """Catch SIGINT and SIGTERM while inside; `signal` holds the first one that came, or None.
 
-    A second signal acts as if nobody listened. Only the main thread of a process can listen; elsewhere
-    this does nothing.
+    A second signal acts as if nobody listened. Only the main thread of a process can listen;
+    elsewhere this does nothing.
     """
 
     def __init__(self) -> None:

@@ -20,11 +20,15 @@ from aecli.training.objective import Means, Objective
 from aecli.training.optimizers import make_optimizer
 from aecli.training.schedule import Schedule
 from aecli.training.split import epoch_order
+from aecli.training.step import make_step
 
 LOOK_SECONDS = 0.1
-"""How often the loop looks up from its steps: progress, the clock, signals, a loss that is no number."""
+"""How often the loop looks up from its steps: at the clock, for signals, for a loss gone wrong."""
 
 CHECKPOINT_SECONDS = 15.0
+
+
+BATCH_BOUNDS = (16, 256)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Fit:
     best_epoch: int
     stopped: str
     finished: bool
+    batch_size: int
     seconds: float
     signal: int | None
 
@@ -63,10 +68,12 @@ class Loop:
         self._precision = precision
         self._train = Batches(train, device)
         self._valid = Batches(valid, device) if valid is not None and len(valid) else None
+        self._take_step = make_step(objective, precision, device)
         self._parameters = [p for p in objective.network.parameters() if p.requires_grad]
         named = options.optimizer
         self._optimizer = make_optimizer(named.name, self._parameters, lr=options.lr, **named.args)
-        steps = math.ceil(len(train) / options.batch_size) * options.epochs
+        self._batch_size = options.batch_size or default_batch_size(len(train))
+        steps = math.ceil(len(train) / self._batch_size) * options.epochs
         self._schedule = Schedule(
             options.schedule, highest=options.lr, steps=steps, patience=options.patience
         )
@@ -107,6 +114,7 @@ class Loop:
             best_epoch=self._state.best_epoch,
             stopped=self._stop or f"all {self._options.epochs} epochs done",
             finished=self._finished,
+            batch_size=self._batch_size,
             seconds=time.perf_counter() - self._began,
             signal=self._interrupt.signal,
         )
@@ -145,12 +153,9 @@ class Loop:
         means = Means(objective)
         step = self._state.step
         looked, seen = time.perf_counter(), 0
-        for cells, codes in self._train.shuffled(order, options.batch_size):
+        for cells, codes in self._train.shuffled(order, self._batch_size):
             self._optimizer.lr = self._schedule.rate(step)
-            with arithmetic(self._precision, self._device):
-                terms = objective(cells, codes)
-            self._optimizer.zero_grad()
-            terms.total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            terms = self._take_step(cells, codes)
             if options.clip:
                 torch.nn.utils.clip_grad_norm_(self._parameters, options.clip)
             self._optimizer.step()
@@ -230,3 +235,13 @@ class Loop:
 
     def _end(self, why: str, *, finished: bool) -> None:
         self._stop, self._finished = why, finished
+
+
+def default_batch_size(rows: int) -> int:
+    """Return the power of two near 1/64 of the rows, within bounds.
+
+    A small table then has steps enough in an epoch to learn, and a large one batches that fill a
+    processor without losing the noise that larger batches lack.
+    """
+    low, high = BATCH_BOUNDS
+    return min(high, max(low, 1 << (rows // 64).bit_length()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -11,11 +11,10 @@ from torch import Tensor
 from aecli.feed.inputs import Inputs
 from aecli.nn.autoencoder import Autoencoder
 from aecli.nn.losses import ReconstructionLoss, classification_loss, l1_penalty, l2_penalty
-from aecli.spec.options import LossOptions
 
 
 class Terms(NamedTuple):
-    """Hold one batch's weighted sum, its terms in the order of `Objective.weights`, and the logits."""
+    """Hold a batch's weighted sum, its terms in the order of `Objective.weights`, its logits."""
 
     total: Tensor
     values: list[Tensor]
@@ -23,27 +22,21 @@ class Terms(NamedTuple):
 
 
 class Objective:
-    """Bind a network to its losses; terms that weigh nothing are not computed."""
+    """Bind a network to its losses; only the terms of `weights` are computed."""
 
     def __init__(
         self,
         network: Autoencoder,
         inputs: Inputs,
         reconstruction: ReconstructionLoss,
-        options: LossOptions,
+        weights: Mapping[str, float],
         class_weights: Tensor | None = None,
     ) -> None:
         self.network = network
         self.inputs = inputs
         self.reconstruction = reconstruction
         self.class_weights = class_weights
-        wanted = {
-            "reconstruction": options.reconst_weight,
-            "classification": options.class_weight if network.head is not None else 0.0,
-            "l1": options.l1,
-            "l2": options.l2,
-        }
-        self.weights: Mapping[str, float] = {k: w for k, w in wanted.items() if w > 0}
+        self.weights = dict(weights)
 
     def to(self, device: torch.device) -> Objective:
         """Move the network and everything the losses need to a device."""
@@ -55,16 +48,29 @@ class Objective:
 
     def __call__(self, cells: Tensor, codes: Tensor | None) -> Terms:
         """Return the terms for cells `(n_rows, n_cells)` and label codes `(n_rows,)`."""
-        latent = self.network.encode(self.inputs(cells)).float()
+        network = self.network
+        latent = network.encode(self.inputs(cells)).float()
+        return self.terms(latent, cells, codes, decode=network.decode, classify=network.classify)
+
+    def terms(
+        self,
+        latent: Tensor,
+        cells: Tensor,
+        codes: Tensor | None,
+        *,
+        decode: Callable[[Tensor], Tensor],
+        classify: Callable[[Tensor], Tensor],
+    ) -> Terms:
+        """Return the terms of latents `(n_rows, latent)`, decoded and classified as told."""
         logits: Tensor | None = None
         values: list[Tensor] = []
         total: Tensor | None = None
         for name, weight in self.weights.items():
             if name == "reconstruction":
-                value = self.reconstruction(self.network.decode(latent).float(), cells)
+                value = self.reconstruction(decode(latent).float(), cells)
             elif name == "classification":
                 assert codes is not None, "a head is built only with a label"
-                logits = self.network.classify(latent).float()
+                logits = classify(latent).float()
                 value = classification_loss(logits, codes, self.class_weights)
             else:
                 value = l1_penalty(latent) if name == "l1" else l2_penalty(latent)

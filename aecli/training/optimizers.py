@@ -85,7 +85,8 @@ class FusedAdam(Optimizer):
         )
         with torch.no_grad():
             self._moments = {name: [torch.zeros_like(p) for p in self.params] for name in names}
-        self._steps = [torch.zeros((), device=p.device) for p in self.params]
+        # One count for all: every parameter is stepped from the first step on, or never.
+        self._step = torch.zeros((), device=self.params[0].device if self.params else None)
         self._lr = lr
         cuda = [p.device for p in self.params if p.is_cuda]
         self._lr_tensor = torch.tensor(lr, device=cuda[0]) if cuda else None
@@ -107,17 +108,16 @@ class FusedAdam(Optimizer):
         if not live:
             return
         params = [self.params[i] for i in live]
-        steps = [self._steps[i] for i in live]
         moments = [[tensors[i] for i in live] for tensors in self._moments.values()]
         if len(moments) == 2:
             moments.append([])
         with torch.no_grad():
-            torch._foreach_add_(steps, 1)
+            self._step += 1
             self._kernel(
                 params,
                 [param.grad for param in params],
                 *moments,
-                steps,
+                [self._step] * len(live),
                 lr=self._lr if self._lr_tensor is None else self._lr_tensor,
                 **self._fixed,
             )
@@ -142,8 +142,9 @@ class FusedAdam(Optimizer):
         self.lr = float(state["lr"])
 
     def _named(self) -> State:
-        parts = {"step": self._steps, **self._moments}
-        return {f"{i}.{part}": t for part, tensors in parts.items() for i, t in enumerate(tensors)}
+        parts = self._moments.items()
+        named = {f"{i}.{part}": t for part, tensors in parts for i, t in enumerate(tensors)}
+        return {"step": self._step, **named}
 
 
 class TorchOptimizer(Optimizer):

@@ -29,7 +29,7 @@ UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 @dataclass(frozen=True)
 class Prepared:
-    """Hold a table ready for training: what each column became, and the staged rows of both sides."""
+    """Hold a table ready for training: what its columns became, and the rows of both sides."""
 
     plan: Plan
     layout: Layout
@@ -69,7 +69,7 @@ def prepare(data: Data, options: TrainOptions, progress: Progress) -> Prepared:
 
 
 def class_weights(label: Label) -> Tensor:
-    """Return balanced class weights `(n_classes,)`: rows / (classes · rows of the class), as scikit-learn's."""
+    """Return balanced class weights `(n_classes,)`: rows / (classes · rows of the class)."""
     counts = torch.tensor(label.counts, dtype=torch.float32).clamp(min=1)
     return counts.sum() / (len(counts) * counts)
 

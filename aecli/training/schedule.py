@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 WARM_UP = 0.03
-"""Share of the cosine schedule that rises linearly from zero: Adam's second moments settle meanwhile."""
+"""Share of all steps in which the rate rises from zero, while Adam's second moments settle."""
 
 FLOOR = 0.01
 """Share of the highest rate at which the cosine ends, so that the last epoch still learns."""
@@ -35,7 +35,7 @@ class Schedule:
         return self._highest * rise * (FLOOR + (1 - FLOOR) * wave)
 
     def epoch_ended(self, improved: bool) -> None:
-        """Halve the rate of the plateau schedule after a third of the patience without improvement."""
+        """Halve the plateau schedule's rate after a third of the patience in vain."""
         self.waited = 0 if improved else self.waited + 1
         if self._name == "plateau" and self.waited >= self._patience:
             self.factor *= PLATEAU_FACTOR

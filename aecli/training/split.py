@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-# Rows that are shuffled together. A block is read from disk in one piece when cells are staged there,
-# and a window of blocks fits in memory; tables below WINDOW rows are shuffled as a whole.
+# Rows that are shuffled together. A block is read from disk in one piece when cells are staged
+# there, and a window of blocks fits in memory; smaller tables are shuffled as a whole.
 BLOCK = 4_096
 WINDOW = 64 * BLOCK
 
@@ -17,8 +17,8 @@ Codes = npt.NDArray[np.int64]
 def training_rows(rows: int, share: float, seed: int, codes: Codes | None = None) -> Mask:
     """Return a mask `(rows,)`, True for training rows; the others are for validation.
 
-    With label `codes` each class (and the unlabelled rows) is divided by itself, so that a rare class
-    is on both sides where it has the rows. At least one row of each stays for training.
+    With label `codes` each class (and the unlabelled rows) is divided by itself, so that a rare
+    class is on both sides where it has the rows. At least one row of each stays for training.
     """
     generator = _generator(seed, stream=0)
     groups = np.zeros(rows, dtype=np.int64) if codes is None else codes

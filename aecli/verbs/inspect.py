@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,13 @@ def inspect_data(
     data: Any, read: ReadOptions, columns: ColumnOptions, progress: Progress
 ) -> DataInspection:
     """Read a table once and say what each column would become."""
-    from aecli.table.columns import plan_columns
+    from aecli.table.columns import describe_columns
     from aecli.table.labels import read_labels
     from aecli.table.source import open_source
 
     source = open_source(data, read)
     label = None if columns.label is None else read_labels(source, columns.label)[0]
-    plan = plan_columns(source, columns, progress=progress)
+    plan = describe_columns(source, columns, label=label, progress=progress)
     return DataInspection(
         data=source.name,
         format=source.format,
@@ -81,7 +82,7 @@ def _layers(spec: ModelSpec) -> list[Layer]:
         parts["classifier"] = [network.latent, *network.classifier, network.classes]
     layers = []
     for part, sizes in parts.items():
-        pairs = list(zip(sizes, sizes[1:], strict=False))
+        pairs = list(pairwise(sizes))
         for index, (inputs, outputs) in enumerate(pairs):
             last = index == len(pairs) - 1
             extra = 0 if last else _norm_parameters(spec, outputs)

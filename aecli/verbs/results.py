@@ -56,7 +56,7 @@ class ColumnScore:
 
     `metric` is `r2` for number, time and vector, `accuracy` for boolean and category. `baseline` is
     the training mean's (0 on training rows by definition) or mode's figure on these rows. A figure
-    is None where it is undefined (a column with no observed cell, R² of a column that is constant here).
+    is None where it is undefined: no observed cell, or R² of a column that is constant here.
     """
 
     name: str
@@ -73,7 +73,7 @@ class ColumnScore:
 class Classification:
     """Hold the label's figures over the labelled rows; `confusion[true][predicted]` counts rows.
 
-    `auroc` is one-vs-rest, macro-averaged over the classes present with both sides; None where undefined.
+    `auroc` is one-vs-rest, the mean over classes with both sides; None where there is none.
     """
 
     rows: int
@@ -89,7 +89,7 @@ class Classification:
 
 @dataclass(frozen=True)
 class LatentHealth:
-    """Hold how the latent is used: `active` units vary over the rows (variance > 1e-4 of the largest)."""
+    """Hold how the latent is used; `active` units vary at least 1e-4 as much as the most active."""
 
     size: int
     active: int

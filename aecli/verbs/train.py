@@ -17,10 +17,10 @@ from aecli.errors import UsageError, nearest
 from aecli.evaluation.pca import PCA
 from aecli.evaluation.summary import compare, dead_hidden_units, fit_baseline
 from aecli.evaluation.trivial import trivial_losses
-from aecli.factory import build, reconstruction_loss, resolve_network
+from aecli.factory import build, reconstruction_loss, resolve_network, resolve_weights
 from aecli.feed.inputs import Inputs
 from aecli.files import Lock
-from aecli.hardware import choose_device, choose_precision, set_threads
+from aecli.hardware import choose_device, choose_precision, keep_freed_memory, set_threads
 from aecli.nn.autoencoder import Autoencoder
 from aecli.nn.initialise import initialise
 from aecli.progress import SILENT, Epoch, Progress
@@ -67,6 +67,7 @@ def train(
     chosen = options or parse_options(values)
     directory = model_directory(model, tag)
     set_threads(chosen.training.threads)
+    keep_freed_memory()
     device = choose_device(chosen.training.device)
     check_target(directory)
     with Lock(directory):
@@ -124,8 +125,7 @@ def _train(
     fit = loop.fit(resume=resume)
     progress.stage("comparing with PCA")
     summary, pca = _summarise(prepared, objective, fit, options, device, precision)
-    parameters = sum(p.numel() for p in objective.network.parameters())
-    spec = _spec(prepared, columns, network, options, summary, parameters)
+    spec = _spec(prepared, columns, network, options, summary, objective)
     extra = {"baseline.mean": pca.mean, "baseline.components": pca.components}
     weights = to_bytes(objective.network, extra)
     history = [_record(epoch) for epoch in fit.history]
@@ -154,9 +154,11 @@ def _build(
     complete = prepared.train.complete and prepared.valid.complete
     loss = reconstruction_loss(columns, options.losses, complete=complete)
     module = _seeded(network, columns, options)
-    weights = class_weights(label) if head and label and options.losses.balance else None
+    means = float((loss.weights.double() * torch.tensor(trivial)).mean())
+    weights = resolve_weights(options.losses, head=head, trivial=means)
+    balanced = class_weights(label) if head and label and options.losses.balance else None
     inputs = Inputs(prepared.layout, complete=complete)
-    return columns, Objective(module, inputs, loss, options.losses, weights), network
+    return columns, Objective(module, inputs, loss, weights, balanced), network
 
 
 def _seeded(network: Network, columns: tuple[Column, ...], options: TrainOptions) -> Autoencoder:
@@ -190,6 +192,7 @@ def _summarise(
         seconds=fit.seconds,
         device=str(device),
         precision=precision,
+        batch_size=fit.batch_size,
         train_rows=len(prepared.train),
         valid_rows=len(prepared.valid),
         train=dict(best.train),
@@ -210,8 +213,9 @@ def _spec(
     network: Network,
     options: TrainOptions,
     summary: Summary,
-    parameters: int,
+    objective: Objective,
 ) -> ModelSpec:
+    parameters = sum(parameter.numel() for parameter in objective.network.parameters())
     versions = {name: version(name) for name in ("aecli", "torch", "pyarrow", "safetensors")}
     return ModelSpec(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -221,6 +225,7 @@ def _spec(
         left_out=list(prepared.plan.left_out),
         label=prepared.plan.label,
         network=network,
+        loss_weights=objective.weights,
         options=options,
         weights=UNSAVED.model_copy(update={"parameters": parameters}),
         summary=summary,

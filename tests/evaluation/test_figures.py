@@ -10,7 +10,9 @@ NAN = float("nan")
 
 def test_r2_is_about_these_rows_own_mean():
     figures = ColumnFigures(layout([number("x", mean=[1.0])]))
-    figures.add(torch.tensor([[0.0], [2.0], [4.0]]), {"model": (torch.tensor([[0.0], [2], [3]]), 0)})
+    figures.add(
+        torch.tensor([[0.0], [2.0], [4.0]]), {"model": (torch.tensor([[0.0], [2], [3]]), 0)}
+    )
     [found] = figures.figures()
     assert found.values["model"] == pytest.approx(1 - 1 / 8)
     assert found.values["baseline"] == pytest.approx(1 - 11 / 8)

@@ -6,12 +6,11 @@ from aecli.factory import build
 from aecli.feed.inputs import Inputs
 from aecli.feed.layout import layout
 from aecli.spec.model import ModelSpec
-from aecli.spec.options import TrainOptions
 
 
 def test_terms_are_means_over_rows_whatever_the_batches(model_spec: ModelSpec):
-    options = TrainOptions.from_flat({"label": "y", "l1": 0.5})
-    spec = model_spec.model_copy(update={"options": options})
+    weights = {"reconstruction": 1.0, "classification": 1.0, "l1": 0.5}
+    spec = model_spec.model_copy(update={"loss_weights": weights})
     network = build(spec.network, columns=spec.columns).eval()
     where = layout(spec.columns)
     cells = torch.tensor([[0.5, 1.0], [float("nan"), 0.0], [-1.0, 2.0], [2.0, -1.0], [0.0, 1.0]])

@@ -80,9 +80,7 @@ def test_every_numeric_type_reads_as_its_number(values: pa.Array, expected: list
 
 
 def test_dates_read_as_days():
-    column = Column(
-        name="d", kind="time", type="date32[day]", center=[0.0], scale=[1.0], reason=""
-    )
+    column = Column(name="d", kind="time", type="date32[day]", center=[0.0], scale=[1.0], reason="")
     days = pa.array([dt.date(1970, 1, 3), None])
     assert CellReader([column]).read(batch(d=days))[0, 0] == 2
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from aecli.errors import DivergedError, ModelError, UsageError
-from aecli.factory import build, reconstruction_loss, resolve_network
+from aecli.factory import build, reconstruction_loss, resolve_network, resolve_weights
 from aecli.feed.inputs import Inputs
 from aecli.feed.layout import layout
 from aecli.feed.staging import Staged
@@ -23,7 +23,7 @@ from aecli.training.loop import Loop
 from aecli.training.objective import Objective
 from tests.columns import number
 
-COLUMNS = [number(f"x{i}") for i in range(6)]
+COLUMNS = [number(f"x{i}", low=[-3.0], high=[3.0]) for i in range(6)]
 
 
 def rows(count: int, seed: int) -> Staged:
@@ -45,7 +45,7 @@ def loop(folder: Path, progress: Progress | None = None, valid: bool = True, **v
         build(network, columns=COLUMNS),
         Inputs(layout(COLUMNS), complete=True),
         reconstruction_loss(COLUMNS, options.losses, complete=True),
-        options.losses,
+        resolve_weights(options.losses, head=True, trivial=1.0),
     )
     identity = options.model_dump(mode="json", exclude={"training": {"time_limit"}})
     return Loop(
@@ -76,7 +76,7 @@ class StopAfter(Progress):
 
 
 def test_losses_fall_and_the_best_epoch_is_marked(tmp_path: Path):
-    fit = loop(tmp_path, epochs=15, lr=0.01).fit()
+    fit = loop(tmp_path, epochs=15, lr=0.01, dropout=0.0).fit()
     losses = [epoch.valid["total"] for epoch in fit.history if epoch.valid]
     assert losses[-1] < losses[0] / 2
     assert losses[fit.best_epoch - 1] == min(losses)

@@ -96,13 +96,7 @@ def _network(layers: Sequence[Layer], parameters: int) -> Table:
 
 
 def _losses(spec: ModelSpec) -> Table:
-    losses, summary = spec.options.losses, spec.summary
-    weights = {
-        "reconstruction": losses.reconst_weight,
-        "classification": losses.class_weight,
-        "l1": losses.l1,
-        "l2": losses.l2,
-    }
+    weights, summary = spec.loss_weights, spec.summary
     table = figures("term", "weight", "train", "validation")
     for term in summary.train:
         sides = (figure(summary.train[term]), figure(summary.valid.get(term)))

@@ -1,0 +1,277 @@
+"""Infer the types of text cells, find one type that holds several, and convert cells to a type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aecli.table.types import is_list, is_plain_number, is_text
+
+NULLS = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "n/a", "nan", "null"),
+)
+"""Text cells that are missing."""
+
+UNITS = ("s", "ms", "us", "ns")
+_TIMES = (
+    pa.date32(),
+    *(pa.timestamp(unit) for unit in ("s", "us", "ns")),
+    *(pa.timestamp(unit, "UTC") for unit in ("s", "us", "ns")),
+)
+_PROBE = 16
+_LONGEST_INTEGER = 18  # digits; what fits in no int64 would lose its last ones as a double
+
+
+def infer_text(array: pa.Array, known: pa.DataType) -> pa.DataType:
+    """Return the narrowest type that holds the cells of a text array and those of type `known`.
+
+    Whole numbers padded with zeros, hexadecimal ones and those too long for an int64 stay text.
+    """
+    if pa.types.is_string(known) or array.null_count == len(array):
+        return known
+    array = array.drop_null()
+    found = _narrowest(array, known)
+    if pa.types.is_string(found):
+        array = _trimmed(array).drop_null()
+        found = _narrowest(array, known) if len(array) else pa.null()
+    return join_types(known, found) or pa.string()
+
+
+def infer_times(array: pa.Array) -> pa.DataType:
+    """Return the type of the dates or times that a text array consists of, else its own."""
+    present = array.drop_null()
+    if not len(present):
+        return pa.null()
+    return next((kind for kind in _TIMES if _casts(present, kind)), array.type)
+
+
+def join_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
+    """Return the type that holds every value of both, None where only text could.
+
+    Integers meet in a wider integer, numbers in a double, times in the finer unit; null holds
+    nothing; a dictionary is what it encodes.
+    """
+    if first == second or pa.types.is_null(second):
+        return first
+    if pa.types.is_null(first):
+        return second
+    if pa.types.is_dictionary(first) or pa.types.is_dictionary(second):
+        return join_types(_decoded(first), _decoded(second))
+    if is_text(first) and is_text(second):
+        return pa.large_string()
+    if is_plain_number(first) and is_plain_number(second):
+        return _joined_numbers(first, second)
+    if _is_time(first) and _is_time(second):
+        return _joined_times(first, second)
+    if is_list(first) and is_list(second):
+        return _joined_lists(first, second)
+    return None
+
+
+def convert(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Return the cells as `target`.
+
+    Text is parsed (`3`, `3.0` and ` 3 ` are the integer 3); integers become the nearest double,
+    times the unit asked for; anything else that would change a value is refused.
+
+    Raises:
+        pa.ArrowInvalid, pa.ArrowNotImplementedError: a cell does not fit.
+    """
+    has = array.type
+    if has == target:
+        return array
+    if pa.types.is_null(target):
+        return pa.nulls(len(array))  # only columns without a value have this type
+    if pa.types.is_dictionary(has):
+        return convert(array.dictionary_decode(), target)
+    if pa.types.is_dictionary(target):
+        return convert(array, target.value_type).dictionary_encode().cast(target)
+    if is_text(has) and not is_text(target):
+        return _parsed(array, target)
+    if pa.types.is_boolean(target) and is_plain_number(has):
+        truth = array.cast(pa.float64(), safe=False)
+        if not pc.all(pc.is_in(truth, pa.array([0.0, 1.0, None]))).as_py():
+            raise pa.ArrowInvalid("neither 0 nor 1")
+        return pc.equal(truth, 1.0)
+    if pa.types.is_fixed_size_list(target) and is_list(has):
+        return _fixed_lists(array, target)
+    lossy = _is_time(has) or (pa.types.is_integer(has) and pa.types.is_floating(target))
+    return array.cast(target, safe=not lossy)
+
+
+def first_misfit(array: pa.Array, target: pa.DataType) -> int:
+    """Return the position of the first cell that `convert` refuses."""
+    start, length = 0, len(array)
+    while length > 1:
+        half = length // 2
+        if _fits(array.slice(start, half), target):
+            start, length = start + half, length - half
+        else:
+            length = half
+    return start
+
+
+def _fits(array: pa.Array, target: pa.DataType) -> bool:
+    try:
+        convert(array, target)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
+
+
+def _narrowest(array: pa.Array, known: pa.DataType) -> pa.DataType:
+    if not pa.types.is_floating(known) and _casts(array, pa.int64()):
+        return pa.string() if _padded(array) else pa.int64()
+    if _casts(array, pa.float64()):
+        return pa.string() if _long_or_padded(array) else pa.float64()
+    # 0 and 1 are numbers wherever the blocks of a file begin.
+    if _casts(array, pa.bool_()) and pc.min(pc.binary_length(array)).as_py() > 1:
+        return pa.bool_()
+    return next((kind for kind in _TIMES if _casts(array, kind)), pa.string())
+
+
+def _casts(array: pa.Array, kind: pa.DataType) -> bool:
+    try:
+        _cast(array, kind)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _cast(text: pa.Array, kind: pa.DataType) -> pa.Array:
+    # Arrow words a message for every cell that does not fit: milliseconds where most do not.
+    middle = len(text) // 2
+    for start in (0, middle, len(text) - _PROBE):
+        text.slice(max(start, 0), _PROBE).cast(kind)
+    return text.cast(kind)
+
+
+def _padded(array: pa.Array) -> bool:
+    padded = pc.and_(pc.starts_with(array, "0"), pc.greater(pc.binary_length(array), 1))
+    return bool(pc.any(padded).as_py())
+
+
+def _long_or_padded(array: pa.Array) -> bool:
+    whole = array.filter(pc.ascii_is_decimal(array))
+    if not len(whole):
+        return False
+    return _padded(whole) or pc.max(pc.binary_length(whole)).as_py() > _LONGEST_INTEGER
+
+
+def _trimmed(array: pa.Array) -> pa.Array:
+    """Return text without space around it; cells that then say missing are null."""
+    array = pc.utf8_trim_whitespace(array)
+    missing = pc.is_in(array, pa.array(NULLS, array.type))
+    return pc.if_else(missing, pa.scalar(None, array.type), array)
+
+
+def _parsed(array: pa.Array, target: pa.DataType) -> pa.Array:
+    try:
+        return _cast(array, target)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        refusal = error
+    trimmed = _trimmed(array.cast(pa.string()))
+    for way in _WAYS:
+        try:
+            return way(trimmed, target)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+            continue
+    raise refusal
+
+
+def _by_number(text: pa.Array, target: pa.DataType) -> pa.Array:
+    if not (pa.types.is_integer(target) or pa.types.is_boolean(target)):
+        raise pa.ArrowNotImplementedError("no number")
+    return convert(text.cast(pa.float64()), target)
+
+
+def _by_integer(text: pa.Array, target: pa.DataType) -> pa.Array:
+    if not pa.types.is_duration(target):
+        raise pa.ArrowNotImplementedError("no duration")
+    return text.cast(pa.int64()).cast(target)
+
+
+def _by_instant(text: pa.Array, target: pa.DataType) -> pa.Array:
+    if not (pa.types.is_timestamp(target) or pa.types.is_date(target)):
+        raise pa.ArrowNotImplementedError("no date")
+    zone = getattr(target, "tz", None)
+    for unit in ("us", "ns"):
+        try:
+            return text.cast(pa.timestamp(unit, zone)).cast(target, safe=False)
+        except pa.ArrowInvalid:
+            continue
+    raise pa.ArrowInvalid("no date")
+
+
+def _by_clock(text: pa.Array, target: pa.DataType) -> pa.Array:
+    if not pa.types.is_time(target):
+        raise pa.ArrowNotImplementedError("no time of day")
+    instant = pc.binary_join_element_wise("1970-01-01", text, " ").cast(pa.timestamp("ns"))
+    return instant.cast(pa.time64("ns")).cast(target, safe=False)
+
+
+_WAYS: tuple[Callable[[pa.Array, pa.DataType], pa.Array], ...] = (
+    _cast,
+    _by_number,
+    _by_integer,
+    _by_instant,
+    _by_clock,
+)
+
+
+def _fixed_lists(array: pa.Array, target: pa.DataType) -> pa.Array:
+    lengths = pc.list_value_length(array)
+    if not pc.all(pc.equal(lengths, target.list_size)).as_py():
+        raise pa.ArrowInvalid(f"a list whose length is not {target.list_size}")
+    # A null list takes no place in a list array and its full length in a fixed-size one.
+    valid = array.is_valid()
+    places = pc.if_else(valid, pc.cumulative_sum(valid.cast(pa.int64())), None)
+    values = pa.FixedSizeListArray.from_arrays(
+        convert(array.flatten(), target.value_type), target.list_size
+    )
+    return values.take(pc.subtract(places, 1)).cast(target)
+
+
+def _decoded(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def _joined_numbers(first: pa.DataType, second: pa.DataType) -> pa.DataType:
+    types = pa.types
+    if types.is_integer(first) and types.is_integer(second):
+        signed = types.is_signed_integer(first) or types.is_signed_integer(second)
+        width = max(first.bit_width, second.bit_width)
+        if not signed:
+            return {8: pa.uint8(), 16: pa.uint16(), 32: pa.uint32(), 64: pa.uint64()}[width]
+        # An unsigned one needs a bit more beside a signed one of its width.
+        unsigned = [k.bit_width * 2 for k in (first, second) if types.is_unsigned_integer(k)]
+        width = max(width, *unsigned) if unsigned else width
+        return {8: pa.int8(), 16: pa.int16(), 32: pa.int32()}.get(width, pa.int64())
+    if types.is_floating(first) and types.is_floating(second):
+        return max(first, second, key=lambda kind: kind.bit_width)
+    return pa.float64()
+
+
+def _joined_times(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
+    if getattr(first, "tz", None) != getattr(second, "tz", None):
+        return None
+    units = [kind.unit for kind in (first, second) if pa.types.is_timestamp(kind)]
+    if not units:
+        return pa.date64()
+    return pa.timestamp(max(units, key=UNITS.index), getattr(first, "tz", None))
+
+
+def _joined_lists(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
+    inner = join_types(first.value_type, second.value_type)
+    if inner is None:
+        return None
+    sizes = {getattr(kind, "list_size", None) for kind in (first, second)}
+    size = sizes.pop() if len(sizes) == 1 else None
+    return pa.list_(inner) if size is None else pa.list_(inner, size)

@@ -1,0 +1,141 @@
+"""Read text of any encoding as UTF-8, and find the byte that does not fit."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from pathlib import Path
+from typing import Any
+
+from aecli.errors import DataError, UsageError
+from aecli.table.formats import open_bytes
+
+_CHUNK = 1 << 20
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_UNDEFINED_IN_CP1252 = {0x81, 0x8D, 0x8F, 0x90, 0x9D}
+
+
+def codec_name(encoding: str) -> str:
+    """Return Python's own name of a text encoding.
+
+    Raises:
+        UsageError: there is no such encoding.
+    """
+    try:
+        codecs.lookup(encoding)
+        "".encode(encoding)
+    except (LookupError, ValueError) as error:
+        raise UsageError(
+            f"no encoding is called {encoding!r}", hint="--encoding latin-1, cp1252 or utf-16"
+        ) from error
+    return codecs.lookup(encoding).name
+
+
+def marked_encoding(path: Path) -> str | None:
+    """Return the encoding that a byte-order mark at the beginning says, UTF-8 apart."""
+    with open_bytes(path) as stream:
+        head = stream.read(4)
+    return next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
+
+
+def open_text(path: Path, encoding: str) -> Any:
+    """Open a text file as a stream of UTF-8 bytes, without byte-order mark."""
+    stream = open_bytes(path)
+    if encoding == "utf-8":
+        # A wrapper would only slow down what Arrow reads by itself.
+        if not _skip_mark(stream):
+            stream.close()
+            stream = open_bytes(path)
+        return stream
+    return pa_stream(Utf8Stream(stream, encoding))
+
+
+def pa_stream(raw: io.RawIOBase) -> Any:
+    """Return a Python stream as one that Arrow reads and that can be closed."""
+    import pyarrow as pa
+
+    return pa.PythonFile(raw, mode="r")
+
+
+class Utf8Stream(io.RawIOBase):
+    """Decode a stream of bytes and give them back as UTF-8."""
+
+    def __init__(self, stream: Any, encoding: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
+        self._left = b""
+        self._ended = self._begun = False
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return up to `size` bytes of UTF-8, none at the end; all with -1."""
+        wanted = -1 if size is None else size
+        parts, have = [self._left], len(self._left)
+        while not self._ended and (wanted < 0 or have < wanted):
+            parts.append(self._decoded(max(_CHUNK, wanted - have)))
+            have += len(parts[-1])
+        data = b"".join(parts)
+        if wanted < 0:
+            wanted = len(data)
+        self._left = data[wanted:]
+        return data[:wanted]
+
+    def close(self) -> None:
+        """Close what it reads from."""
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+    def _decoded(self, size: int) -> bytes:
+        chunk = self._stream.read(size)
+        self._ended = not chunk
+        text = self._decoder.decode(chunk, final=self._ended)
+        if text and not self._begun:
+            text, self._begun = text.removeprefix("\ufeff"), True
+        return text.encode()
+
+
+def wrong_encoding(path: Path, name: str, encoding: str) -> DataError | None:
+    """Say where a file stops being text of `encoding`; None where all of it is."""
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    offset, line = 0, 1
+    with open_bytes(path) as stream:
+        while True:
+            chunk = stream.read(_CHUNK)
+            pending = len(decoder.getstate()[0])
+            try:
+                decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                at = error.start - pending
+                line += chunk[: max(at, 0)].count(b"\n")
+                bad = error.object[error.start : error.start + 1]
+                return _not_encoded(name, encoding, bad, offset + at, line, chunk)
+            if not chunk:
+                return None
+            line += chunk.count(b"\n")
+            offset += len(chunk)
+
+
+def _not_encoded(
+    name: str, encoding: str, bad: bytes, offset: int, line: int, chunk: bytes
+) -> DataError:
+    guess = "latin-1" if _UNDEFINED_IN_CP1252 & set(chunk) else "cp1252"
+    if encoding != "utf-8":
+        guess = "utf-8"
+    return DataError(
+        f"{name} is not {encoding.upper()} text: byte 0x{bad.hex()} in line {line:,}",
+        facts=[f"byte {offset:,} of the file, from 0"],
+        hint=f"--encoding {guess}",
+    )
+
+
+def _skip_mark(stream: Any) -> bool:
+    return bool(stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8)

@@ -1,0 +1,165 @@
+"""Tell a file's format and compression by its name and its first bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from aecli.errors import DataError, UsageError, nearest
+
+Format = Literal["parquet", "csv", "arrow", "jsonl"]
+
+SUFFIXES: dict[str, Format] = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".arrow": "arrow",
+    ".arrows": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_MAGIC: dict[bytes, Format] = {
+    b"PAR1": "parquet",
+    b"ARROW1": "arrow",
+    b"\xff\xff\xff\xff": "arrow",
+}
+_FOREIGN = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"SQLite format 3": "an SQLite database",
+    b"\x89HDF": "an HDF5 file",
+    b"\x93NUMPY": "a NumPy array",
+    b"ORC": "an ORC file",
+    b"Obj\x01": "an Avro file",
+    b"FEA1": "a Feather file of version 1",
+    b"PARE": "an encrypted Parquet file",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"%PDF": "a PDF",
+    b"\x80\x04\x95": "a pickle",
+    b"\x80\x05\x95": "a pickle",
+}
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_HEAD = 4096
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn what goes wrong while the table `name` is read into a DataError that names it."""
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, EOFError) as error:
+        raise unreadable(name, error) from error
+    except OSError as error:
+        if error.errno is not None and error.strerror:
+            raise DataError(f"cannot read {name}: {error.strerror}") from error
+        raise unreadable(name, error) from error
+
+
+def unreadable(name: str, error: BaseException) -> DataError:
+    """Say that a file is damaged, with the first line of what the reader told."""
+    told = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return DataError(f"cannot read {name}: it is damaged or incomplete", facts=[told])
+
+
+def format_by_name(path: PurePath) -> Format | None:
+    """Return the format that a file's name says, None where it says none."""
+    suffix = path.suffix.lower()
+    if suffix in COMPRESSIONS:
+        suffix = PurePath(path.stem).suffix.lower()
+    return SUFFIXES.get(suffix)
+
+
+def open_bytes(path: Path) -> Any:
+    """Open a file as an Arrow stream of its bytes, unpacked where it is compressed."""
+    stream = pa.OSFile(str(path), "rb")
+    compression = _compression(stream.read(4))
+    stream.seek(0)
+    return pa.CompressedInputStream(stream, compression) if compression else stream
+
+
+def is_compressed(path: Path) -> bool:
+    """Say whether a file is compressed with gzip or zstd, whatever its name."""
+    with open(path, "rb") as file:
+        return _compression(file.read(4)) is not None
+
+
+def detect_format(path: Path, name: str, wanted: str) -> Format:
+    """Return a file's format: `wanted` unless that is "auto", else by name, else by content.
+
+    Raises:
+        DataError: the file is empty, or of a format that aecli does not read.
+    """
+    with reading(name), open_bytes(path) as stream:
+        head = stream.read(_HEAD)
+    if not head.strip():
+        raise DataError(f"{name} is empty", hint="a file with a header and at least one row")
+    if wanted != "auto":
+        return wanted  # type: ignore[return-value]  # the options allow no other
+    by_name = format_by_name(path)
+    foreign = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
+    if foreign is None and by_name is not None:
+        return by_name
+    for magic, found in _MAGIC.items():
+        if head.startswith(magic):
+            return found
+    if foreign is not None or (b"\0" in head and not head.startswith(_UTF_16)):
+        raise DataError(
+            f"{name} is {foreign or 'no table that aecli knows'}",
+            facts=["aecli reads Parquet, CSV, Arrow and JSON lines"],
+            hint="convert it to Parquet or CSV first",
+        )
+    return _text_format(head.removeprefix(b"\xef\xbb\xbf").lstrip(), name)
+
+
+def output_format(output: str, wanted: str | None) -> tuple[str, str | None]:
+    """Return the format (tsv counts as one) and the compression of an output.
+
+    Raises:
+        UsageError: its name says no format that aecli writes.
+    """
+    path = PurePath(output)
+    suffix = path.suffix.lower()
+    compression = COMPRESSIONS.get(suffix)
+    inner = PurePath(path.stem).suffix.lower() if compression else suffix
+    if output == "-":
+        return wanted or "csv", None
+    found = wanted or ("tsv" if inner in (".tsv", ".tab") else SUFFIXES.get(inner))
+    if found is None:
+        near = nearest(inner, list(SUFFIXES)) or ".parquet"
+        what = f"no format is called {inner}" if inner else "its name says no format"
+        raise UsageError(
+            f"cannot write {output}: {what}",
+            facts=["formats: .parquet, .csv, .tsv, .arrow, .feather, .jsonl (text also .gz, .zst)"],
+            hint=f"-o {path.with_suffix(near)}",
+        )
+    if compression and found in ("parquet", "arrow"):
+        raise UsageError(
+            f"cannot write {output}: a {found} file is compressed inside",
+            hint=f"-o {path.with_suffix('')}",
+        )
+    return found, compression
+
+
+def _compression(head: bytes) -> str | None:
+    return next((kind for magic, kind in _COMPRESSED.items() if head.startswith(magic)), None)
+
+
+def _text_format(text: bytes, name: str) -> Format:
+    if text.startswith(b"["):
+        raise DataError(
+            f"{name} looks like a JSON array; aecli reads JSON lines, one object a line",
+            hint=f"jq -c '.[]' {name} > rows.jsonl, or --format csv",
+        )
+    return "jsonl" if text.startswith(b"{") else "csv"

@@ -1,0 +1,114 @@
+"""Find the files that a path, a glob or a folder stands for."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from aecli.errors import DataError, nearest
+from aecli.table.formats import format_by_name
+
+_NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Name a file of a table, and the cells that folders called `key=value` give its rows."""
+
+    path: Path
+    partition: dict[str, str | None] = field(default_factory=dict)
+
+
+def find_files(given: Sequence[str], notes: list[str]) -> list[Found]:
+    """Return the files behind paths, globs and folders, each kind in order of name.
+
+    Hidden and empty files of folders, and those whose names begin with `_`, are no tables; other
+    files that are none are said in `notes`.
+
+    Raises:
+        DataError: a path does not exist, a glob matches nothing, or a folder holds no table.
+    """
+    return [found for text in given for found in _expand(text, notes)]
+
+
+def _expand(text: str, notes: list[str]) -> list[Found]:
+    if "://" in text:
+        raise DataError(
+            f"{text} is on another machine; aecli reads local files",
+            hint="download it first, or pipe it in: … | aecli … -",
+        )
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return _in_folder(path, notes)
+    if path.exists():
+        return [Found(path)]
+    if not glob.has_magic(text):
+        raise _missing(path, text)
+    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+    files = [Found(match) for match in matches if match.is_file()]
+    if not files:
+        files = [found for match in matches for found in _in_folder(match, notes)]
+    if not files:
+        raise DataError(f"no file matches {text}", hint=f"ls {path.parent}")
+    return files
+
+
+def _missing(path: Path, text: str) -> DataError:
+    try:
+        beside = os.listdir(path.parent)
+    except OSError:
+        return DataError(f"{text} does not exist: there is no directory {path.parent}")
+    near = nearest(path.name, beside)
+    suggestion = str(path.parent / near) if near else None
+    return DataError(
+        f"{text} does not exist" + (f"; did you mean {suggestion}?" if suggestion else ""),
+        facts=[f"in {path.parent.resolve()}"],
+        hint=suggestion or f"ls {path.parent}",
+    )
+
+
+def _in_folder(folder: Path, notes: list[str]) -> list[Found]:
+    if (folder / "_delta_log").is_dir():
+        raise DataError(
+            f"{folder} is a Delta table, whose folder also holds rows that were deleted",
+            hint="export it to Parquet first",
+        )
+    files = sorted(_visible(folder))
+    tables = [path for path in files if format_by_name(path)]
+    # Files without a suffix, such as Spark's part-00000, count where there is nothing better.
+    tables = tables or [path for path in files if not path.suffix]
+    if not tables:
+        others = ", ".join(sorted({path.suffix for path in files}))
+        raise DataError(
+            f"folder {folder} holds no table",
+            facts=[f"it holds {len(files):,} other files ({others})" if files else "it is empty"],
+            hint=f"ls {folder}",
+        )
+    formats = {format_by_name(path) for path in tables}
+    if len(formats) > 1:
+        raise DataError(
+            f"folder {folder} holds files of different formats: "
+            + ", ".join(sorted(str(found) for found in formats)),
+            hint=f"'{folder}/*{tables[0].suffix}'",
+        )
+    if len(tables) < len(files):
+        notes.append(f"{len(files) - len(tables):,} files of {folder} are no tables: left out")
+    return [Found(path, _partition(path.relative_to(folder))) for path in tables]
+
+
+def _visible(folder: Path) -> list[Path]:
+    found = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
+        paths = [Path(root, name) for name in names if not name.startswith((".", "_"))]
+        found += [path for path in paths if path.is_file() and path.stat().st_size > 0]
+    return found
+
+
+def _partition(path: Path) -> dict[str, str | None]:
+    pairs = [part.split("=", 1) for part in path.parts[:-1] if "=" in part]
+    return {key: None if value == _NO_PARTITION else unquote(value) for key, value in pairs}
