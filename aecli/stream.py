@@ -45,7 +45,7 @@ class LoadedModel:
         """Return how many rows to take at a time unless the user says so."""
         network = self.spec.network
         widest = max(network.inputs, *network.encoder, *network.decoder, 32)
-        return min(1 << 16, max(256, BATCH_CELLS // widest))
+        return min(1 << 14, max(256, BATCH_CELLS // widest))
 
 
 def load_model(directory: Path, *, device: str = "auto", threads: int | None = None) -> LoadedModel:

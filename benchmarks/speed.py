@@ -10,6 +10,7 @@ Rounds alternate, so that a noisy machine slows both; the ratio of the medians i
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import sys
 import tempfile
@@ -45,7 +46,7 @@ def dataloader_loop(values: np.ndarray, widths: list[int], epochs: int) -> tuple
     torch.manual_seed(0)
     sizes = [values.shape[1], *widths, *widths[-2::-1], values.shape[1]]
     layers: list[nn.Module] = []
-    for position, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
+    for position, (inputs, outputs) in enumerate(itertools.pairwise(sizes), start=1):
         layers.append(nn.Linear(inputs, outputs))
         if position not in (len(widths), len(sizes) - 1):
             layers.append(nn.ReLU())

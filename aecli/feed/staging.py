@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass
 
@@ -97,13 +98,15 @@ def _staged(part: Cells, codes: npt.NDArray[np.int64] | None, first_category: in
 def _matrix(rows: int, width: int, in_memory: bool) -> Cells:
     if in_memory or rows == 0:
         return np.empty((rows, width), dtype=np.float32)
+    size = 4 * rows * width
     try:
-        file = tempfile.TemporaryFile(prefix="aecli-cells-")  # noqa: SIM115  # the map keeps it open
-        file.truncate(4 * rows * width)
+        with tempfile.TemporaryFile(prefix="aecli-cells-") as file:
+            # Reserved at once: a disk that fills up under a memory map kills the process.
+            os.posix_fallocate(file.fileno(), 0, size)
+            return np.memmap(file, dtype=np.float32, mode="r+", shape=(rows, width))
     except OSError as error:
         raise OutputError(
-            f"cannot stage {4 * rows * width / 1e9:.1f} GB of cells in {tempfile.gettempdir()}",
+            f"cannot stage {size / 1e9:.1f} GB of cells in {tempfile.gettempdir()}",
             facts=[str(error)],
             hint="TMPDIR=/a/larger/disk aecli train …, or a larger --memory",
         ) from error
-    return np.memmap(file, dtype=np.float32, mode="r+", shape=(rows, width))

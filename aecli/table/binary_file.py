@@ -13,7 +13,7 @@ from aecli.errors import DataError
 from aecli.table.formats import reading
 from aecli.table.names import is_pandas_index, unique_names
 
-_BUFFER, _BUFFERS = 1 << 20, 64 << 20
+_BUFFER, _BUFFERS = 1 << 18, 16 << 20
 _MEMORY_BATCH = 1 << 20
 
 

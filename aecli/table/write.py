@@ -24,7 +24,7 @@ from aecli.table.literals import csv_cells, csv_type, json_cells
 from aecli.table.spool import STDIN as STDOUT
 from aecli.table.types import is_list, type_name
 
-_ROW_GROUP_BYTES = 32 << 20
+_ROW_GROUP_BYTES = 8 << 20
 _ROW_GROUP_ROWS = 1 << 20
 _BINARY = ("parquet", "arrow")
 
