@@ -207,7 +207,7 @@ def resolve_weights(options: LossOptions, *, head: bool, trivial: float) -> dict
     """
     reconstruction = options.reconst_weight
     if reconstruction is None:
-        reconstruction = 1 / max(trivial, 1e-6) if head else 1.0
+        reconstruction = float(f"{1 / max(trivial, 1e-6):.4g}") if head else 1.0
     weights = {
         "reconstruction": reconstruction,
         "classification": options.class_weight if head else 0.0,

@@ -69,13 +69,13 @@ def test_without_a_label_there_is_no_classifier():
 @pytest.mark.parametrize(
     ("inputs", "latent", "widths"),
     [
-        (784, 64, [512, 256, 128, 64]),
-        (784, 12, [512, 256, 128, 64, 32, 12]),
-        (32, 8, [128, 64, 32, 16, 8]),
+        (784, 64, [512, 256, 64]),
+        (784, 12, [512, 256, 12]),
+        (32, 8, [128, 64, 8]),
         (100, 64, [256, 128, 64]),
-        (1, 2, [128, 64, 32, 16, 8, 4, 2]),
+        (1, 2, [128, 64, 2]),
         (6830, 200, [512, 200]),
-        (60, 1000, [1024, 1000]),
+        (60, 1000, [2048, 1000]),
     ],
 )
 def test_widths_halve_down_to_the_latent(inputs, latent, widths):
@@ -89,7 +89,7 @@ def test_the_default_latent_is_about_a_quarter_of_the_inputs_within_bounds(input
 
 def test_the_latent_option_is_the_last_encoder_size():
     assert resolved(MIXED, latent=3).encoder[-1] == 3
-    assert resolved([number()] * 60, latent=1000).encoder == [1024, 1000]
+    assert resolved([number()] * 60, latent=1000).encoder == [2048, 1000]
 
 
 def test_columns_that_all_stand_still_are_refused():

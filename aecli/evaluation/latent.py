@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from torch import Tensor, nn
 
@@ -65,7 +67,10 @@ class LatentFigures:
 def dead_units(
     network: nn.Module, activations: tuple[type[nn.Module], ...], inputs: Tensor
 ) -> dict[str, int]:
-    """Count, per activation layer, the units whose output is the same for every row of `inputs`."""
+    """Count, per hidden layer, the units whose output is the same for every row of `inputs`.
+
+    Layers are named by the part of the network and their position: `encoder 1`, `decoder 2`.
+    """
     counts: dict[str, int] = {}
 
     def watch(name: str) -> object:
@@ -75,7 +80,13 @@ def dead_units(
 
         return count
 
-    layers = [(n, m) for n, m in network.named_modules() if isinstance(m, activations)]
+    seen: Counter[str] = Counter()
+    layers = []
+    for path, module in network.named_modules():
+        if isinstance(module, activations):
+            part = path.partition(".")[0]
+            seen[part] += 1
+            layers.append((f"{part} {seen[part]}", module))
     handles = [m.register_forward_hook(watch(n)) for n, m in layers]  # type: ignore[arg-type]  # a hook
     try:
         network(inputs)

@@ -97,6 +97,7 @@ def spec(columns: Sequence[Column] = PEOPLE, **known: Any) -> ModelSpec:
         "versions": {"aecli": "0.1.0", "torch": "2.9.0"},
         "columns": list(columns),
         "network": network,
+        "loss_weights": {"reconstruction": 1.0, "classification": 1.0},
         "options": TrainOptions(),
         "weights": WeightsFile(
             file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=4, parameters=1_142_352

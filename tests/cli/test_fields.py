@@ -2,7 +2,7 @@ import pytest
 
 from aecli.cli.fields import options, written
 from aecli.spec.catalogue import Activation, Optimizer
-from aecli.spec.options import option_names
+from aecli.spec.options import NetworkOptions, TrainingOptions, option_names
 
 
 def test_every_field_of_the_spec_is_an_option_with_a_help_sentence():
@@ -13,8 +13,8 @@ def test_every_field_of_the_spec_is_an_option_with_a_help_sentence():
 @pytest.mark.parametrize(
     ("name", "shape", "extra"),
     [
-        ("batch_size", "integer", "1 to 1048576; default: 256"),
-        ("lr", "number", "above 0, at most 10; default: 0.001"),
+        ("batch_size", "integer", "1 to 1048576"),
+        ("lr", "number", f"above 0, at most 10; default: {TrainingOptions().lr:g}"),
         ("dropout", "number", "at least 0, below 1; default: 0"),
         ("l1", "number", "at least 0; default: 0"),
         ("encoder", "sizes", "1 to 65536"),
@@ -22,7 +22,7 @@ def test_every_field_of_the_spec_is_an_option_with_a_help_sentence():
         ("id", "names", ""),
         ("balance", "flag", ""),
         ("time_limit", "time", "above 0"),
-        ("activation", "named", "default: ReLU"),
+        ("activation", "named", f"default: {NetworkOptions().activation}"),
         ("threads", "integer", "1 to 1024"),
     ],
 )

@@ -1,3 +1,5 @@
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
@@ -35,7 +37,8 @@ def test_sparsity_is_measured_against_the_latents_own_size():
 
 
 def test_hidden_units_that_never_fire_are_counted_by_layer():
-    network = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2), nn.Tanh())
+    encoder = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 3), nn.ReLU())
     with torch.no_grad():
-        network[0].bias[1:] = -1e6
-    assert dead_units(network, (nn.ReLU, nn.Tanh), torch.randn(20, 2)) == {"1": 2}
+        encoder[2].bias[1:] = -1e6
+    network = nn.Sequential(OrderedDict(encoder=encoder, decoder=nn.Linear(3, 2)))
+    assert dead_units(network, (nn.ReLU, nn.Tanh), torch.randn(20, 2)) == {"encoder 2": 2}
