@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/quality.py FOLDER [adult] [mnist]
 
-FOLDER holds `mnist.parquet` (784 bytes, `label`, `split`) and `adult.csv` (15 columns, `split`). Every
-model is made and measured by the installed command, as a user would; test rows are seen once, at the
-end. PCA, of the same latent size, is fitted on the same training rows.
+FOLDER holds `mnist.parquet` (784 bytes, `label`, `split`) and `adult.csv` (15 columns, `split`).
+Every model is made and measured by the installed command, as a user would; test rows are seen once,
+at the end. PCA, of the same latent size, is fitted on the same training rows.
 """
 
 from __future__ import annotations
