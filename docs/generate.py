@@ -11,9 +11,9 @@ from pathlib import Path
 
 import click
 
-from aecli.cli.fields import Option, options
 from aecli.cli.main import cli
 from aecli.spec.catalogue import ACTIVATIONS, NORMS, OPTIMIZERS
+from aecli.spec.fields import Option, options
 
 HERE = Path(__file__).parent
 WIDTH = 80

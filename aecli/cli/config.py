@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from aecli.cli.fields import Option, options
-from aecli.cli.invalid import needed
 from aecli.cli.layers import Given
 from aecli.errors import UsageError, nearest
+from aecli.spec.fields import Option, options
+from aecli.spec.invalid import needed
 
 # Keys of a config file that are no option of the spec: what they must be.
 PLACES = {"data": "a path or a list of paths", "model": "a path", "tag": "a name"}

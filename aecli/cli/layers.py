@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from aecli.cli.fields import written
+from aecli.spec.fields import written
+from aecli.spec.invalid import parsed
+from aecli.spec.options import TrainOptions
 
 Layer = Literal["command line", "environment", "config"]
 
@@ -32,7 +34,7 @@ class Given:
         if self.layer == "environment":
             return f"{variable(self.name)}={text}"
         if self.layer == "config":
-            shown = f'"{text}"' if isinstance(value, str) else text
+            shown = {str: f'"{text}"', list: f"[{text}]"}.get(type(value), text)
             equals = " =" if self.place.endswith(".toml") else ":"
             return f"{self.name}{equals} {shown} in {self.place}"
         return f"--{self.name.replace('_', '-')} {text}"
@@ -79,6 +81,20 @@ def target(
         if found:
             return found
     return {}
+
+
+def validated(given: Mapping[str, Given], command: str) -> TrainOptions:
+    """Return what was given as one validated object.
+
+    Raises:
+        UsageError: a value is of the wrong type or out of bounds, or two options disagree; the
+            message names the flag, variable or config key.
+    """
+    return parsed(
+        {name: one.value for name, one in given.items()},
+        spelled=lambda name, value: given[name].spelled(value),
+        reference=f"aecli {command} --help",
+    )
 
 
 def variable(name: str) -> str:

@@ -13,11 +13,10 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from aecli.cli import fields
 from aecli.cli.config import read_config
-from aecli.cli.fields import Option
-from aecli.cli.invalid import validated
-from aecli.cli.layers import Given, merged, target
+from aecli.cli.layers import Given, merged, target, validated
+from aecli.spec import fields
+from aecli.spec.fields import Option
 from aecli.spec.options import Section, TrainOptions
 
 F = TypeVar("F", bound=Callable[..., Any])

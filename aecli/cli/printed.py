@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from aecli.cli.fields import Option, options, written
 from aecli.cli.layers import Given
 from aecli.cli.options import Settings
 from aecli.cli.text import safe
 from aecli.spec.catalogue import Named
+from aecli.spec.fields import Option, options, written
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
 from aecli.bundle import check_target, model_directory, save
 from aecli.errors import UsageError, nearest
@@ -24,6 +24,7 @@ from aecli.hardware import choose_device, choose_precision, keep_freed_memory, s
 from aecli.nn.autoencoder import Autoencoder
 from aecli.nn.initialise import initialise
 from aecli.progress import SILENT, Epoch, Progress
+from aecli.spec.invalid import parsed
 from aecli.spec.model import Column, ModelSpec, Network, Summary, WeightsFile
 from aecli.spec.options import TrainOptions, option_names
 from aecli.table.source import Data
@@ -64,6 +65,8 @@ def train(
         OutputError: the model cannot be written.
         LockedError: another run is writing this model directory.
     """
+    if options is not None and values:
+        raise UsageError(f"train takes options or {next(iter(values))}=…, not both")
     chosen = options or parse_options(values)
     directory = model_directory(model, tag)
     set_threads(chosen.training.threads)
@@ -74,23 +77,23 @@ def train(
         return _train(data, directory, chosen, device, resume, progress)
 
 
-def parse_options(values: dict[str, Any]) -> TrainOptions:
+def parse_options(values: Mapping[str, Any]) -> TrainOptions:
     """Build the options of a Python call.
 
     Raises:
-        UsageError: a name is no option, or a value is out of bounds.
+        UsageError: a name is no option, or a value is of the wrong type or out of bounds.
     """
     try:
-        return TrainOptions.from_flat(values)
+        return parsed(
+            values,
+            spelled=lambda name, value: f"{name}={value!r}",
+            reference="help(aecli.train)",
+        )
     except KeyError as error:
         name = str(error.args[0])
         near = nearest(name, option_names())
-        hint = f"{near}=…" if near else None
-        raise UsageError(f"train has no option {name!r}", hint=hint) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = first["loc"][1] if len(first["loc"]) > 1 else "options"
-        raise UsageError(f"{where}={first['input']!r}: {first['msg']}") from error
+        hint = f"{near}=…" if near else "docs/options.md lists every option"
+        raise UsageError(f"train has no option {name!r}", hint=hint) from None
 
 
 def _train(

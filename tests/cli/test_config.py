@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aecli.cli.config import read_config
-from aecli.cli.invalid import validated
-from aecli.cli.layers import Given
+from aecli.cli.layers import Given, validated
 from aecli.cli.options import Settings
 from aecli.cli.printed import printed_config
 from aecli.errors import UsageError

@@ -8,7 +8,7 @@ from aecli.cli.layers import merged, target
 from aecli.cli.main import cli
 from aecli.cli.options import Settings, spec_options
 from aecli.errors import UsageError
-from aecli.spec.options import NetworkOptions, TrainingOptions, TrainOptions, option_names
+from aecli.spec.options import TrainingOptions, TrainOptions, option_names
 
 COMMANDS = [None, *cli.commands]
 
@@ -114,7 +114,12 @@ def test_names_in_a_variable_may_hold_spaces(parse):
          "--scale standard"),
         (["--activation", "Relux"],
          "--activation Relux: unknown activation 'Relux'; did you mean ReLU?",
-         f"--activation {NetworkOptions().activation}"),
+         "--activation ReLU"),
+        (["--optimizer", "SGD:momentum=2"],
+         "--optimizer SGD:momentum=2: SGD:momentum=2 must be a number from 0 to 1",
+         "--optimizer SGD"),
+        (["--reconst-weight", "much"],
+         "--reconst-weight much: must be a number, 0 to 1000000000", "--reconst-weight 1"),
         (["--time-limit", "soon"],
          "--time-limit soon: 'soon' is no duration; write 90s, 10m or 2h", "--time-limit 10m"),
         (["--memory", "4 GB"], "--memory 4 GB: must be of the form 4GB", "--memory 4GB"),
@@ -138,6 +143,11 @@ def test_a_bad_value_is_named_as_it_was_given(parse):
     with pytest.raises(UsageError, match=r"^lr = 20 in run.toml: must be a number") as caught:
         parse(config="lr = 20")
     assert caught.value.hint == "lr = 10 in run.toml"
+    with pytest.raises(UsageError, match=r"^encoder = \[0\] in run.toml: must be") as caught:
+        parse(config="encoder = [0]")
+    assert caught.value.hint == "encoder = [512,256,64] in run.toml"
+    with pytest.raises(UsageError, match="^AECLI_LATENT=8 and --encoder 5 disagree"):
+        parse("--encoder", "5", environ={"AECLI_LATENT": "8"})
 
 
 def test_several_bad_values_are_told_at_once(parse):

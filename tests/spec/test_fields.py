@@ -1,7 +1,7 @@
 import pytest
 
-from aecli.cli.fields import options, written
 from aecli.spec.catalogue import Activation, Optimizer
+from aecli.spec.fields import options, written
 from aecli.spec.options import NetworkOptions, TrainingOptions, option_names
 
 

@@ -1,53 +1,72 @@
-"""Turn values that the spec refuses into usage errors that a person can act on."""
+"""Turn values that the options refuse into usage errors that a person can act on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from aecli.cli.fields import Option, options, written
-from aecli.cli.layers import Given
 from aecli.errors import UsageError, nearest
+from aecli.spec.catalogue import ACTIVATIONS, NORMS, OPTIMIZERS, Activation, Norm, Optimizer
+from aecli.spec.fields import Option, options, written
 from aecli.spec.options import TrainOptions
 
-_EXAMPLES = {
-    "sizes": "512,256,64",
+Spelled = Callable[[str, object], str]
+
+_TABLES: dict[type, Mapping[str, object]] = {
+    Activation: ACTIVATIONS,
+    Norm: NORMS,
+    Optimizer: OPTIMIZERS,
+}
+
+_EXAMPLES: dict[str, object] = {
+    "sizes": [512, 256, 64],
     "names": "age,income",
     "time": "10m",
-    "flag": "true",
+    "flag": True,
     "label": "income",
     "delimiter": ";",
-    "integer": "16",
+    "integer": 16,
+    "number": 1,
     "text": "TEXT",
 }
 
 
-def validated(given: Mapping[str, Given], command: str) -> TrainOptions:
-    """Return the options as one validated object.
+def parsed(values: Mapping[str, Any], *, spelled: Spelled, reference: str) -> TrainOptions:
+    """Return option values by flat name as one validated object.
+
+    Args:
+        values: what was given, and nothing else.
+        spelled: writes an option with a value as it would stand where it was given, as in
+            `--lr 20` or `lr=20`.
+        reference: what to try where two options disagree.
 
     Raises:
-        UsageError: a value is of the wrong type or out of bounds, or two options disagree. It
-            names the flag, variable or config key, the value, what is allowed, and what to try.
+        UsageError: a value is of the wrong type or out of bounds, or two options disagree. It names
+            the option, the value, what is allowed, and what to try.
+        KeyError: a name is no option.
     """
     try:
-        return TrainOptions.from_flat({name: one.value for name, one in given.items()})
+        return TrainOptions.from_flat(dict(values))
     except ValidationError as error:
-        raise _explained(error, given, command) from None
+        raise _explained(error, values, spelled, reference) from None
 
 
-def _explained(error: ValidationError, given: Mapping[str, Given], command: str) -> UsageError:
+def _explained(
+    error: ValidationError, values: Mapping[str, Any], spelled: Spelled, reference: str
+) -> UsageError:
     problems: dict[str, str] = {}
     hints: list[str] = []
     for detail in error.errors():
         name = str(detail["loc"][1]) if len(detail["loc"]) > 1 else ""
-        if name not in given:
-            return UsageError(_reason(detail), hint=f"aecli {command} --help")
+        if name not in values:
+            return UsageError(_respelled(_reason(detail), values, spelled), hint=reference)
         if name not in problems:
-            one, option = given[name], options()[name]
-            problems[name] = f"{one.spelled(one.value)}: {_problem(option, detail)}"
-            hints.append(one.spelled(_suggestion(option, one.value)))
+            option, value = options()[name], values[name]
+            problems[name] = f"{spelled(name, value)}: {_problem(option, detail)}"
+            hints.append(spelled(name, _suggestion(option, value)))
     first, *others = problems.values()
     return UsageError(first, facts=[f"also {other}" for other in others], hint=hints[0])
 
@@ -69,7 +88,7 @@ def needed(option: Option, kind: str = "") -> str:
             return f"one of {', '.join(option.choices)}"
         case "sizes":
             many = ", at most 64 of them" if kind == "too_long" else ""
-            return f"whole numbers such as {_EXAMPLES['sizes']}, each {bounds}{many}"
+            return f"whole numbers such as {written(_EXAMPLES['sizes'])}, each {bounds}{many}"
         case "names":
             return f"names or globs such as {_EXAMPLES['names']}"
         case "time":
@@ -87,6 +106,9 @@ def _suggestion(option: Option, value: object) -> object:
     """Return a value near what was meant that the option takes."""
     if option.shape == "choice":
         return nearest(str(value), option.choices) or option.default
+    if option.shape == "named":
+        known = list(_TABLES[type(option.default)])
+        return nearest(str(value).partition(":")[0], known) or written(option.default)
     if option.shape in ("integer", "number"):
         try:
             bound = option.bounds.nearest(float(str(value)))
@@ -96,7 +118,17 @@ def _suggestion(option: Option, value: object) -> object:
             return bound
     if option.default is None or option.default == []:
         return _EXAMPLES.get(option.name) or _EXAMPLES[option.shape]
-    return written(option.default) if option.shape == "named" else option.default
+    return option.default
+
+
+def _respelled(message: str, values: Mapping[str, Any], spelled: Spelled) -> str:
+    """Return a message of the spec, which speaks of flags, in the words of whoever gave them."""
+
+    def given(flag: re.Match[str]) -> str:
+        name = flag[1].replace("-", "_")
+        return spelled(name, values[name]) if name in values else flag[0]
+
+    return re.sub(r"--([a-z0-9-]+) [\d.,]+", given, message)
 
 
 def _reason(detail: Any) -> str:
