@@ -1,4 +1,4 @@
-# make demo    train on a sample table, encode rows it has not seen, and show the evaluation
+# make demo    train on a sample table, encode rows it has not seen, show the evaluation
 # make test    everything that CI checks
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -7,11 +7,16 @@ DEMO := build/demo
 
 .PHONY: demo test clean
 
+# Shows a command as a person would type it, and runs it.
+step = @printf '\n$$ %s\n\n' 'aecli $(1)'; $(BIN)/aecli $(1)
+
 demo: .venv
-	$(BIN)/aecli train sample_data/adult_train.csv --label income --model $(DEMO)/model
-	$(BIN)/aecli encode sample_data/adult_test.csv --model $(DEMO)/model -o $(DEMO)/latents.parquet
-	$(BIN)/aecli evaluate sample_data/adult_test.csv --model $(DEMO)/model
-	@echo 'Made $(DEMO)/model and $(DEMO)/latents.parquet. Next: $(BIN)/aecli --help'
+	$(call step,inspect sample_data/adult_train.csv --label income)
+	$(call step,train sample_data/adult_train.csv --label income --latent 8 -m $(DEMO)/model)
+	$(call step,encode sample_data/adult_test.csv -m $(DEMO)/model -o $(DEMO)/latents.parquet)
+	$(call step,evaluate sample_data/adult_test.csv -m $(DEMO)/model)
+	@printf '\nThe model is in $(DEMO)/model, the latents in $(DEMO)/latents.parquet.\n'
+	@printf 'Next: source $(BIN)/activate, then aecli --help, or the README.\n'
 
 test: .venv
 	$(BIN)/ruff check
@@ -25,6 +30,7 @@ test: .venv
 
 # The file is written last, so an installation cut short is done again.
 .venv/made: pyproject.toml constraints.txt
+	@echo 'Installing into .venv; with PyTorch to download this takes some minutes the first time.'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/python -m pip check

@@ -2,36 +2,93 @@
 
 from __future__ import annotations
 
-import os
+import dataclasses
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "docs/columns.md", "docs/losses.md", "docs/models.md"]
-BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from aecli.progress import Epoch
+from aecli.spec.model import ModelSpec
+from aecli.verbs.gates import FIGURES
+from aecli.verbs.results import (
+    Classification,
+    ColumnScore,
+    DataInspection,
+    EvaluateResult,
+    Gate,
+    LatentHealth,
+    Layer,
+    LossShare,
+    ModelInspection,
+    StreamResult,
+    TrainResult,
+)
+from tests.documents import ROOT, Reader, commands, missing_lines, runnable
+
+PAGES = ["README.md", "docs/columns.md", "docs/losses.md", "docs/models.md", "docs/json.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_of_the_page_runs(page: str, tmp_path: Path):
+def test_every_command_of_the_page_runs_and_prints_what_is_shown(page: str, tmp_path: Path):
     shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    blocks = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
-    assert blocks
-    for language, code in blocks:
-        command = ["bash", "-euc", code] if language == "sh" else [sys.executable, "-c", code]
-        run = subprocess.run(
-            command, cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True
-        )
-        assert run.returncode == 0, f"{code}\n{run.stderr}"
+    reader = Reader(tmp_path)
+    known = [command for command in commands(page) if runnable(command)]
+    assert known
+    for command, following in zip(known, [*known[1:], None], strict=True):
+        printed = reader.type(command)
+        told = following is not None and following.text == "echo $?"
+        assert told or reader.code == 0, f"{command.text}\n{printed}"
+        assert missing_lines(command.shown, printed) == [], printed
 
 
-@pytest.mark.parametrize("page", [*PAGES, "docs/architecture.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("page", [*PAGES, "docs/README.md", "docs/architecture.md", "CHANGELOG.md"])
 def test_links_lead_somewhere(page: str):
     text = (ROOT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert (ROOT / page).parent.joinpath(link).exists(), link
+
+
+def test_the_index_leads_to_every_page():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages <= set(re.findall(r"\]\(([a-z]+\.md)\)", index))
+
+
+OBJECTS = {
+    "aecli.train/1": TrainResult,
+    "history[]": Epoch,
+    "aecli.encode/1": StreamResult,
+    "aecli.evaluate/1": EvaluateResult,
+    "losses.NAME": LossShare,
+    "columns[]": ColumnScore,
+    "classification": Classification,
+    "latent": LatentHealth,
+    "gates[]": Gate,
+    "aecli.inspect/1` of a model": ModelInspection,
+    "layers[]": Layer,
+    "aecli.inspect/1` of a table": DataInspection,
+}
+
+
+def names_in_table(section: str) -> list[str]:
+    cells = re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
+    return [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+
+
+def test_the_json_page_has_every_field_of_every_result():
+    text = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^##+ `(.*?)$\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL))
+    for heading, result in OBJECTS.items():
+        section = next(body for title, body in sections.items() if title.startswith(heading))
+        assert names_in_table(section) == [field.name for field in dataclasses.fields(result)]
+    assert len(sections) == len(OBJECTS)
+    assert all(f"`{name}`" in text for name in FIGURES)
+
+
+def test_the_page_on_models_has_every_key_of_a_spec():
+    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    section = text.split("## spec.json")[1].split("\n## ")[0]
+    keys = [field.alias or name for name, field in ModelSpec.model_fields.items()]
+    assert names_in_table(section) == keys

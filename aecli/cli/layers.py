@@ -34,7 +34,8 @@ class Given:
         if self.layer == "environment":
             return f"{variable(self.name)}={text}"
         if self.layer == "config":
-            shown = {str: f'"{text}"', list: f"[{text}]"}.get(type(value), text)
+            quoted = f"[{text}]" if isinstance(value, list) else text
+            shown = f'"{text}"' if isinstance(value, str) else quoted
             equals = " =" if self.place.endswith(".toml") else ":"
             return f"{self.name}{equals} {shown} in {self.place}"
         return f"--{self.name.replace('_', '-')} {text}"

@@ -37,6 +37,12 @@ def figure(value: float | None, digits: int = 4) -> str:
     return f"{value:.{digits + 1 if size < 1 else max(digits - before_point, 0)}f}"
 
 
+def weight(value: float) -> str:
+    """Write a weight with at most four digits and nothing that can be left out: 1, 13.01, 1e-5."""
+    text = f"{value:.4g}"
+    return _exponent(text) if "e" in text else text
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """Write a share of 1 as a percentage, never rounded up to all or down to nothing."""
     if share is None or not math.isfinite(share):

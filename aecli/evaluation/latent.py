@@ -13,6 +13,9 @@ ACTIVE_SHARE = 1e-4
 NEAR_ZERO = 1e-3
 """A latent is near zero if it is below this share of the root mean square of all."""
 
+PARTS = {"head": "classifier"}
+"""How people call a part of the network, where that is not its name in the code."""
+
 
 class LatentFigures:
     """Accumulate the first two moments of latents `(n_rows, latent)`."""
@@ -69,7 +72,7 @@ def dead_units(
 ) -> dict[str, int]:
     """Count, per hidden layer, the units whose output is the same for every row of `inputs`.
 
-    Layers are named by the part of the network and their position: `encoder 1`, `decoder 2`.
+    Layers are named by the part of the network and their position: `encoder layer 1`.
     """
     counts: dict[str, int] = {}
 
@@ -83,10 +86,10 @@ def dead_units(
     seen: Counter[str] = Counter()
     layers = []
     for path, module in network.named_modules():
-        if isinstance(module, activations):
-            part = path.partition(".")[0]
+        part = path.partition(".")[0]
+        if isinstance(module, activations) and part != "output":
             seen[part] += 1
-            layers.append((f"{part} {seen[part]}", module))
+            layers.append((f"{PARTS.get(part, part)} layer {seen[part]}", module))
     handles = [m.register_forward_hook(watch(n)) for n, m in layers]  # type: ignore[arg-type]  # a hook
     try:
         network(inputs)

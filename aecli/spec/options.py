@@ -98,16 +98,18 @@ class NetworkOptions(Section):
     """Network"""
 
     encoder: Sizes | None = Field(
-        None, description="Layer sizes of the encoder; the last one is the latent."
+        None,
+        description="Layer sizes of the encoder, the last one the latent; unless given, one or two "
+        "hidden layers chosen by the number of inputs.",
     )
     decoder: Sizes | None = Field(
         None, description="Hidden layer sizes of the decoder; the mirrored encoder unless given."
     )
     classifier: Sizes | None = Field(
-        None, description="Hidden layer sizes of the classification head."
+        None, description="Hidden layer sizes of the classification head; none unless given."
     )
     latent: Size | None = Field(
-        None, description="Latent size; hidden widths then halve down to it by themselves."
+        None, description="Latent size; unless given a quarter of the inputs, from 2 to 64."
     )
     activation: Activation = Field(
         Activation(name="SiLU"),
@@ -133,8 +135,8 @@ class LossOptions(Section):
 
     reconst_weight: Weight | None = Field(
         None,
-        description="Weight of the reconstruction loss. Unless given it is 1, and beside a label "
-        "1 / the loss of the column means: both tasks then start at a like size.",
+        description="Weight of the reconstruction loss; unless given 1, and beside a label 1 / the "
+        "loss of the column means, so that both tasks start at a like size.",
     )
     class_weight: Weight = Field(1.0, description="Weight of the classification loss.")
     l1: Weight = Field(0.0, description="Weight of mean |z| over the latent.")

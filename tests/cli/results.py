@@ -90,14 +90,15 @@ def spec(columns: Sequence[Column] = PEOPLE, **known: Any) -> ModelSpec:
             Baseline(name="PCA", r2=0.88, mse=0.0091),
             Baseline(name="column means", r2=0.0, mse=0.0672),
         ],
-        compared_rows=6_000, dead_units={"encoder 1": 12, "encoder 2": 0}, latent_active=62,
+        compared_rows=6_000, batch_size=256, latent_active=62,
+        dead_units={"encoder layer 1": 12, "encoder layer 2": 0},
     )  # fmt: skip
     settings: dict[str, Any] = {
         "created": "2025-03-01T12:00:00+00:00",
         "versions": {"aecli": "0.1.0", "torch": "2.9.0"},
         "columns": list(columns),
         "network": network,
-        "loss_weights": {"reconstruction": 1.0, "classification": 1.0},
+        "loss_weights": {"reconstruction": 12.5, "classification": 1.0, "l1": 1e-5},
         "options": TrainOptions(),
         "weights": WeightsFile(
             file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=4, parameters=1_142_352

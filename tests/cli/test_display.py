@@ -84,11 +84,13 @@ def test_the_closing_explains_the_model():
         "row: counts the rows",
         "784 → 512 → 256 → [64] → 256 → 512 → 784 · ReLU",
         "1,142,352 parameters",
-        "early stopping: epoch 25 stayed best for 10 epochs",
-        "25: validation loss 0.07830",
+        "12.5 · reconstruction + classification + 1e-5 · l1",
+        "54,000 to train in batches of 256, 6,000 to validate",
+        "early stopping: epoch 25 stayed best for 10 epochs, after 1 min 24 s",
+        "25 of 35: validation loss 0.07830",
         "PCA with 64",
         "0.00910",
-        "12 in encoder 1; --activation LeakyReLU",
+        "12 in encoder layer 1; --activation LeakyReLU",
         "aecli evaluate test.parquet",
     ):
         assert said in text

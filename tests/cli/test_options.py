@@ -146,7 +146,7 @@ def test_a_bad_value_is_named_as_it_was_given(parse):
     with pytest.raises(UsageError, match=r"^encoder = \[0\] in run.toml: must be") as caught:
         parse(config="encoder = [0]")
     assert caught.value.hint == "encoder = [512,256,64] in run.toml"
-    with pytest.raises(UsageError, match="^AECLI_LATENT=8 and --encoder 5 disagree"):
+    with pytest.raises(UsageError, match=r"^AECLI_LATENT=8 and --encoder 5 disagree"):
         parse("--encoder", "5", environ={"AECLI_LATENT": "8"})
 
 

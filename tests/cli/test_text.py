@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from aecli.cli.display.blocks import clipped, names
-from aecli.cli.text import count, duration, figure, percent, safe, size
+from aecli.cli.text import count, duration, figure, percent, safe, size, weight
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,14 @@ def test_a_figure_is_near_and_fits_its_cells(value, digits):
 )  # fmt: skip
 def test_a_share_is_never_rounded_to_all_or_nothing(share, text):
     assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.0, "1"), (13.01, "13.01"), (0.1234567, "0.1235"), (1e-5, "1e-5"), (1e9, "1e9")],
+)
+def test_a_weight_has_no_digit_too_many(value, text):
+    assert weight(value) == text
 
 
 def test_counts_times_and_sizes_read_as_people_say_them():

@@ -41,4 +41,15 @@ def test_hidden_units_that_never_fire_are_counted_by_layer():
     with torch.no_grad():
         encoder[2].bias[1:] = -1e6
     network = nn.Sequential(OrderedDict(encoder=encoder, decoder=nn.Linear(3, 2)))
-    assert dead_units(network, (nn.ReLU, nn.Tanh), torch.randn(20, 2)) == {"encoder 2": 2}
+    found = dead_units(network, (nn.ReLU, nn.Tanh), torch.randn(20, 2))
+    assert found == {"encoder layer 2": 2}
+
+
+def test_the_classifier_has_hidden_units_and_the_output_has_not():
+    parts = OrderedDict(head=nn.Sequential(nn.Linear(2, 3), nn.ReLU()), output=nn.Sigmoid())
+    network = nn.Sequential(parts)
+    with torch.no_grad():
+        network.head[0].bias[:] = -1e6
+    assert dead_units(network, (nn.ReLU, nn.Sigmoid), torch.randn(9, 2)) == {
+        "classifier layer 1": 3
+    }

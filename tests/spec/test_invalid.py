@@ -31,7 +31,7 @@ def test_a_bad_value_in_python_is_told_as_it_was_written(values, what, hint):
     assert (caught.value.what, caught.value.hint) == (what, hint)
 
 
-@pytest.mark.parametrize("name", [name for name, option in options().items() if option.bounds.low])
+@pytest.mark.parametrize("name", options())
 def test_what_is_suggested_is_taken(name):
     said: dict[str, object] = {}
 
@@ -40,5 +40,6 @@ def test_what_is_suggested_is_taken(name):
         return ""
 
     with pytest.raises(UsageError):
-        parsed({name: "x"}, spelled=spelled, reference="")
+        parsed({name: {"no": "value"}}, spelled=spelled, reference="")
+    assert list(said) == [name]
     parsed(said, spelled=spelled, reference="")

@@ -16,7 +16,7 @@ from aecli.cli.display.blocks import BAD, GOOD, clipped, facts, figures, stacked
 from aecli.cli.display.columns import grouped, ids_line, label_line, left_out_lines
 from aecli.cli.display.console import WIDEST
 from aecli.cli.display.epochs import EpochTable
-from aecli.cli.text import count, duration, figure, percent, safe
+from aecli.cli.text import count, duration, figure, percent, safe, weight
 from aecli.spec.model import ModelSpec, Network, Summary
 from aecli.verbs.results import TrainResult
 
@@ -67,6 +67,8 @@ def _explained(model: Path, spec: ModelSpec) -> Iterator[tuple[str, RenderableTy
     if spec.left_out:
         yield "left out", left_out_lines(spec.left_out)
     yield "network", network_line(spec.network, spec.weights.parameters)
+    if len(spec.loss_weights) > 1:
+        yield "loss", Text(loss_sum(spec.loss_weights))
     yield from training_facts(spec.summary, spec.network.latent)
     yield "saved in", Text(safe(model), style="bold")
     yield "next", Text(next_command(model, spec), style="bold")
@@ -75,17 +77,13 @@ def _explained(model: Path, spec: ModelSpec) -> Iterator[tuple[str, RenderableTy
 def training_facts(summary: Summary, latent: int) -> Iterator[tuple[str, RenderableType]]:
     """Yield how a training went: rows, what stopped it, best epoch, comparison, dead units."""
     valid = count(summary.valid_rows) if summary.valid_rows else "none"
-    yield "rows", Text(f"{count(summary.train_rows)} to train, {valid} to validate")
-    yield (
-        "stopped",
-        Text(
-            f"{safe(summary.stopped)} ({count(summary.epochs, 'epoch')}, "
-            f"{duration(summary.seconds)})"
-        ),
-    )
+    batches = f"in batches of {count(summary.batch_size)}"
+    yield "rows", Text(f"{count(summary.train_rows)} to train {batches}, {valid} to validate")
+    yield "stopped", Text(f"{safe(summary.stopped)}, after {duration(summary.seconds)}")
     side, losses = ("validation", summary.valid) if summary.valid else ("training", summary.train)
     figures_then = [_terms(losses), *(f"{k} {percent(v)}" for k, v in summary.metrics.items())]
-    yield "best epoch", Text(f"{summary.best_epoch}: {side} {', '.join(figures_then)}")
+    best = f"{summary.best_epoch} of {summary.epochs}"
+    yield "best epoch", Text(f"{best}: {side} {', '.join(figures_then)}")
     if summary.baselines:
         yield "compared", compared(summary, latent)
     if summary.latent_active is not None:
@@ -107,6 +105,14 @@ def network_line(network: Network, parameters: int) -> Text:
         return Text(" · ".join([*parts, size]))
     head = " → ".join(map(str, [latent, *network.classifier, network.classes]))
     return Text(f"{' · '.join(parts)}\nclassifier {head} · {size}")
+
+
+def loss_sum(weights: Mapping[str, float]) -> str:
+    """Return what is minimised: `13.01 · reconstruction + classification + 0.0001 · l1`."""
+    terms = (
+        name if factor == 1 else f"{weight(factor)} · {name}" for name, factor in weights.items()
+    )
+    return " + ".join(terms)
 
 
 def compared(summary: Summary, latent: int) -> Table:

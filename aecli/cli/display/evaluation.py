@@ -12,7 +12,7 @@ from rich.text import Text
 from aecli.cli.display.blocks import BAD, DIM, GOOD, clipped, facts, figures, stacked, titled, user
 from aecli.cli.display.confusion import Confusion
 from aecli.cli.display.streams import odd_cells
-from aecli.cli.text import count, figure, percent
+from aecli.cli.text import count, figure, percent, weight
 from aecli.verbs.results import Classification, ColumnScore, EvaluateResult, Gate, LatentHealth
 
 COLUMNS_SHOWN = 10
@@ -39,7 +39,7 @@ def evaluation_report(result: EvaluateResult, *, all_columns: bool = False) -> R
 def _losses(result: EvaluateResult) -> RenderableType:
     table = figures("term", "value", "weight", "share of total")
     for name, term in result.losses.items():
-        table.add_row(name, figure(term.value), f"{term.weight:g}", percent(term.share))
+        table.add_row(name, figure(term.value), weight(term.weight), percent(term.share))
     table.add_row("total", figure(result.total), "", "", style="bold")
     if result.number_mse is None:
         return table

@@ -11,7 +11,7 @@ from rich.text import Text
 from aecli.cli.display.blocks import DIM, clipped, facts, figures, stacked, titled, user
 from aecli.cli.display.closing import training_facts
 from aecli.cli.display.columns import became, grouped, ids_line, label_line, left_out_lines
-from aecli.cli.text import count, figure, size
+from aecli.cli.text import count, figure, size, weight
 from aecli.spec.model import Identifier, Label, LeftOut, ModelSpec
 from aecli.verbs.results import DataInspection, Layer, ModelInspection
 
@@ -100,6 +100,6 @@ def _losses(spec: ModelSpec) -> Table:
     table = figures("term", "weight", "train", "validation")
     for term in summary.train:
         sides = (figure(summary.train[term]), figure(summary.valid.get(term)))
-        weight = f"{weights[term]:g}" if term in weights else ""
-        table.add_row(term, weight, *sides, style="bold" if term == "total" else "")
+        factor = weight(weights[term]) if term in weights else ""
+        table.add_row(term, factor, *sides, style="bold" if term == "total" else "")
     return table
