@@ -3,7 +3,6 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-DEMO := build/demo
 
 .PHONY: demo test clean
 
@@ -12,10 +11,10 @@ step = @printf '\n$$ %s\n\n' 'aecli $(1)'; $(BIN)/aecli $(1)
 
 demo: .venv
 	$(call step,inspect sample_data/adult_train.csv --label income)
-	$(call step,train sample_data/adult_train.csv --label income --latent 8 -m $(DEMO)/model)
-	$(call step,encode sample_data/adult_test.csv -m $(DEMO)/model -o $(DEMO)/latents.parquet)
-	$(call step,evaluate sample_data/adult_test.csv -m $(DEMO)/model)
-	@printf '\nThe model is in $(DEMO)/model, the latents in $(DEMO)/latents.parquet.\n'
+	$(call step,train sample_data/adult_train.csv --label income --latent 8 --tag demo)
+	$(call step,encode sample_data/adult_test.csv --tag demo -o runs/latents.parquet)
+	$(call step,evaluate sample_data/adult_test.csv --tag demo)
+	@printf '\nThe model is in runs/demo, the latents in runs/latents.parquet.\n'
 	@printf 'Next: source $(BIN)/activate, then aecli --help, or the README.\n'
 
 test: .venv
@@ -37,4 +36,4 @@ test: .venv
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist runs/demo runs/latents.parquet *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

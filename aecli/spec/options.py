@@ -236,7 +236,8 @@ class TrainOptions(Section):
             )
         head = self.columns.label is not None and losses.class_weight > 0
         if losses.reconst_weight == 0 and not head:
-            raise ValueError("--reconst-weight 0 without a label leaves nothing to learn")
+            why = "and --class-weight 0 leave" if self.columns.label else "without a label leaves"
+            raise ValueError(f"--reconst-weight 0 {why} nothing to learn")
         return self
 
 

@@ -59,7 +59,7 @@ def _expand(text: str, notes: list[str]) -> list[Found]:
 
 def _missing(path: Path, text: str) -> DataError:
     try:
-        beside = os.listdir(path.parent)
+        beside = [entry.name for entry in os.scandir(path.parent) if entry.is_file()]
     except OSError:
         return DataError(f"{text} does not exist: there is no directory {path.parent}")
     near = nearest(path.name, beside)

@@ -18,6 +18,11 @@ class Interrupt:
         self.signal: int | None = None
         self._before: dict[int, object] = {}
 
+    @property
+    def listening(self) -> bool:
+        """Return whether a signal would be caught here."""
+        return bool(self._before)
+
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -60,6 +61,7 @@ class Loop:
         device: torch.device,
         precision: str,
         checkpoint: Checkpoint,
+        interrupt: Interrupt | None = None,
         progress: Progress = SILENT,
     ) -> None:
         self._objective = objective.to(device)
@@ -80,7 +82,7 @@ class Loop:
         self._checkpoint = checkpoint
         self._progress = progress
         self._state = State()
-        self._interrupt = Interrupt()
+        self._interrupt = interrupt or Interrupt()
         self._stop: str | None = None
         self._finished = True
         self._saved = time.perf_counter()
@@ -95,7 +97,8 @@ class Loop:
             self._restore(self._checkpoint.load())
         self._began = time.perf_counter() - self._state.seconds
         self._keep_whole()
-        with torch.random.fork_rng(), self._interrupt:
+        listening = nullcontext() if self._interrupt.listening else self._interrupt
+        with torch.random.fork_rng(), listening:
             while self._stop is None and self._state.epoch < self._options.epochs:
                 self._epoch()
         if not self._state.best:

@@ -29,6 +29,7 @@ from aecli.spec.model import Column, ModelSpec, Network, Summary, WeightsFile
 from aecli.spec.options import TrainOptions, option_names
 from aecli.table.source import Data
 from aecli.training.checkpoint import Checkpoint
+from aecli.training.interrupt import Interrupt
 from aecli.training.loop import Fit, Loop
 from aecli.training.objective import Objective
 from aecli.training.prepare import Prepared, class_weights, prepare
@@ -74,7 +75,10 @@ def train(
     device = choose_device(chosen.training.device)
     check_target(directory)
     with Lock(directory):
-        return _train(data, directory, chosen, device, resume, progress)
+        prepared = prepare(data, chosen, progress)
+        # From the first step to the commit a signal must leave a valid model.
+        with Interrupt() as interrupt:
+            return _train(prepared, directory, chosen, device, resume, interrupt, progress)
 
 
 def parse_options(values: Mapping[str, Any]) -> TrainOptions:
@@ -97,14 +101,14 @@ def parse_options(values: Mapping[str, Any]) -> TrainOptions:
 
 
 def _train(
-    data: Data,
+    prepared: Prepared,
     directory: Path,
     options: TrainOptions,
     device: torch.device,
     resume: bool,
+    interrupt: Interrupt,
     progress: Progress,
 ) -> TrainResult:
-    prepared = prepare(data, options, progress)
     for note in prepared.notes:
         progress.note(note)
     columns, objective, network = _build(prepared, options)
@@ -122,6 +126,7 @@ def _train(
         device=device,
         precision=precision,
         checkpoint=Checkpoint(directory, identity),
+        interrupt=interrupt,
         progress=progress,
     )
     progress.training(_described(network), options.training.epochs, len(prepared.train))
@@ -134,7 +139,7 @@ def _train(
     history = [_record(epoch) for epoch in fit.history]
     spec = save(directory, spec, weights, history)
     progress.finish()
-    return TrainResult(model=directory, spec=spec, history=fit.history, signal=fit.signal)
+    return TrainResult(model=directory, spec=spec, history=fit.history, signal=interrupt.signal)
 
 
 def _build(

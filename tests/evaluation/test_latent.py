@@ -39,7 +39,7 @@ def test_sparsity_is_measured_against_the_latents_own_size():
 def test_hidden_units_that_never_fire_are_counted_by_layer():
     encoder = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 3), nn.ReLU())
     with torch.no_grad():
-        encoder[2].bias[1:] = -1e6
+        encoder[2].bias[0], encoder[2].bias[1:] = 10.0, -1e6
     network = nn.Sequential(OrderedDict(encoder=encoder, decoder=nn.Linear(3, 2)))
     found = dead_units(network, (nn.ReLU, nn.Tanh), torch.randn(20, 2))
     assert found == {"encoder layer 2": 2}
