@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from aecli.errors import UsageError
+from aecli.errors import OutputError, UsageError
 from aecli.spec.model import Network
 
 BF16_WIDTH = 256
@@ -60,6 +61,27 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(trim_threshold, 1 << 30)
         mallopt(mmap_threshold, 32 << 20)  # the largest that glibc takes
+
+
+def require_memory(parameters: int) -> None:
+    """Refuse a network that cannot be trained in this machine's memory.
+
+    Weights, gradients and an optimizer's two moments are 16 bytes a parameter. Where memory is
+    promised before it is there, as on Linux, the system would kill the process without a word.
+
+    Raises:
+        OutputError: they are more than all of the memory.
+    """
+    needed = 16 * parameters
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise OutputError(
+            f"out of memory: a network of {parameters:,} parameters does not fit",
+            facts=[
+                f"training it takes {needed / 1e9:,.0f} GB; this machine has {memory / 1e9:,.0f} GB"
+            ],
+            hint="smaller sizes in --encoder and --decoder, or fewer columns (--columns)",
+        )
 
 
 def choose_precision(name: str, device: torch.device, network: Network) -> str:

@@ -94,8 +94,10 @@ def latents(
 ) -> Iterator[Chunk]:
     """Yield the source's batches, in order, with their latents `(n_rows, latent)`."""
     progress.stage("encoding", source.n_rows)
+    rows = 0
     for batch in source.batches(batch_rows or model.batch_rows):
-        cells = model.reader.read(batch)
+        cells = model.reader.read(batch, table=source.name, before=rows)
+        rows += batch.num_rows
         if tally is not None:
             tally.add(cells)
         with torch.no_grad():

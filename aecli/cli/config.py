@@ -15,6 +15,7 @@ from aecli.errors import UsageError, nearest
 from aecli.spec.fields import Option, options
 from aecli.spec.invalid import needed
 
+_WRITE_ONE = "aecli train --print-config > run.toml, and change that"
 # Keys of a config file that are no option of the spec: what they must be.
 PLACES = {"data": "a path or a list of paths", "model": "a path", "tag": "a name"}
 
@@ -51,9 +52,11 @@ def _parsed(path: Path) -> Mapping[Any, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: byte {error.start} is no UTF-8") from None
+        raise UsageError(f"{path}: byte {error.start} is no UTF-8", hint=_WRITE_ONE) from None
     except OSError as error:
-        raise UsageError(f"cannot read the config file {path}: {error.strerror}") from None
+        raise UsageError(
+            f"cannot read the config file {path}: {error.strerror}", hint=_WRITE_ONE
+        ) from None
     match path.suffix.lower():
         case ".toml":
             return _toml(text, path)
@@ -70,7 +73,7 @@ def _toml(text: str, path: Path) -> Mapping[Any, Any]:
     except (ValueError, RecursionError) as error:
         twice = re.match(r"Cannot overwrite a value(.*)", str(error))
         what = f"a key is there twice{twice[1]}" if twice else str(error)
-        raise UsageError(f"{path} is no valid TOML: {what}") from None
+        raise UsageError(f"{path} is no valid TOML: {what}", hint=_WRITE_ONE) from None
 
 
 def _yaml(text: str, path: Path) -> Mapping[Any, Any]:
@@ -80,11 +83,13 @@ def _yaml(text: str, path: Path) -> Mapping[Any, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise UsageError(f"{path} is no valid YAML{where}: {problem}") from None
+        raise UsageError(f"{path} is no valid YAML{where}: {problem}", hint=_WRITE_ONE) from None
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise UsageError(f"{path}: a config file holds keys and values, such as `epochs: 50`")
+        raise UsageError(
+            f"{path}: a config file holds keys and values, such as `epochs: 50`", hint=_WRITE_ONE
+        )
     return found
 
 

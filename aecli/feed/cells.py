@@ -38,8 +38,17 @@ class CellReader:
             for column in self.layout.category
         ]
 
-    def read(self, batch: pa.RecordBatch, out: Cells | None = None) -> Cells:
+    def read(
+        self,
+        batch: pa.RecordBatch,
+        out: Cells | None = None,
+        *,
+        table: str = "the table",
+        before: int = 0,
+    ) -> Cells:
         """Return the batch's cells, written into `out` of shape `(n_rows, n_cells)` where given.
+
+        Messages name `table`, of which `before` rows came earlier.
 
         Raises:
             DataError: a number is infinite and `nonfinite` is "error".
@@ -47,7 +56,7 @@ class CellReader:
         where = self.layout
         if out is None:
             out = np.empty((batch.num_rows, where.cells), dtype=np.float32)
-        self._read_numbers(batch, out[:, : where.numbers])
+        self._read_numbers(batch, out[:, : where.numbers], table, before)
         for position, column in enumerate(where.boolean, start=where.numbers):
             out[:, position] = _booleans(batch.column(column.name))
         first = where.numbers + where.booleans
@@ -57,7 +66,7 @@ class CellReader:
             out[:, first + position] = _category_codes(array, codes, column.has_other)
         return out
 
-    def _read_numbers(self, batch: pa.RecordBatch, out: Cells) -> None:
+    def _read_numbers(self, batch: pa.RecordBatch, out: Cells, table: str, before: int) -> None:
         sources: list[npt.NDArray[Any]] = []
         for column in self.layout.numeric:
             array = batch.column(column.name)
@@ -72,14 +81,14 @@ class CellReader:
             part = tile[:, : stop - start]
             for index, source in enumerate(sources):
                 part[index] = source[start:stop]
-            self._refuse_infinite(part, start)
+            self._take_infinite(part, table, before + start)
             with np.errstate(over="ignore"):  # clipped below
                 part -= self._center[:, None]
                 part /= self._scale[:, None]
             np.clip(part, -FAR, FAR, out=part)
             out[start:stop] = part.T
 
-    def _refuse_infinite(self, part: npt.NDArray[np.float64], start: int) -> None:
+    def _take_infinite(self, part: npt.NDArray[np.float64], table: str, before: int) -> None:
         infinite = np.isinf(part)
         if not infinite.any():
             return
@@ -89,8 +98,8 @@ class CellReader:
         cell, row = (int(index) for index in np.argwhere(infinite)[0])
         column = self.layout.columns[self.layout.column_of[cell]]
         raise DataError(
-            f"column {column.name!r} holds an infinite number",
-            facts=[f"first seen {row + start:,} rows into its batch"],
+            f"column {column.name!r} of {table} holds an infinite number in row "
+            f"{before + row + 1:,}",
             hint="train with --nonfinite missing to treat infinite numbers as missing",
         )
 

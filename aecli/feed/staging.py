@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -59,16 +58,19 @@ def stage(
     counts = int(rows.sum()), int((~rows).sum())
     in_memory = 4 * width * sum(counts) <= memory
     parts = [_matrix(count, width, in_memory) for count in counts]
-    filled = [0, 0]
-    start = 0
+    start = held_out = 0
     progress.stage("reading", len(rows))
     for batch in source.batches():
         wanted = rows[start : start + batch.num_rows]
-        for side, mask in enumerate((wanted, ~wanted)):
-            end = filled[side] + int(mask.sum())
-            _read_into(reader, batch, mask, parts[side][filled[side] : end])
-            filled[side] = end
-        start += batch.num_rows
+        kept = parts[0][start - held_out :][: int(wanted.sum())]
+        others = parts[1][held_out:][: len(wanted) - len(kept)]
+        if len(others):
+            cells = reader.read(batch, table=source.name, before=start)
+            kept[:], others[:] = cells[wanted], cells[~wanted]
+        else:
+            reader.read(batch, kept, table=source.name, before=start)
+        start += len(wanted)
+        held_out += len(others)
         progress.rows(batch.num_rows)
     first_category = reader.layout.numbers + reader.layout.booleans
     train, other = (
@@ -76,13 +78,6 @@ def stage(
         for part, mask in zip(parts, (rows, ~rows), strict=True)
     )
     return train, other
-
-
-def _read_into(reader: CellReader, batch: pa.RecordBatch, mask: Mask, out: Cells) -> None:
-    if mask.all():
-        reader.read(batch, out)
-    elif mask.any():
-        out[:] = reader.read(batch)[mask]
 
 
 def _staged(part: Cells, codes: npt.NDArray[np.int64] | None, first_category: int) -> Staged:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from aecli.spec.catalogue import Activation, Norm
 from aecli.spec.options import TrainOptions
@@ -177,3 +177,13 @@ class ModelSpec(Stored):
     summary: Summary
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @field_validator("columns")
+    @classmethod
+    def _named_once(cls, columns: list[Column]) -> list[Column]:
+        seen: set[str] = set()
+        for column in columns:
+            if column.name in seen:
+                raise ValueError(f"two columns are called {column.name!r}")
+            seen.add(column.name)
+        return columns

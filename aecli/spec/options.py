@@ -45,7 +45,7 @@ def _share(value: Any) -> Any:
 Names = Annotated[list[str], BeforeValidator(_split_names)]
 Size = Annotated[int, Field(ge=1, le=65_536)]
 Sizes = Annotated[list[Size], BeforeValidator(_split_sizes), Field(max_length=64)]
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
@@ -172,7 +172,7 @@ class TrainingOptions(Section):
     patience: Annotated[int, Field(ge=0)] = Field(
         15, description="Epochs without a better validation loss before stopping; 0 never stops."
     )
-    clip: Annotated[float, Field(ge=0)] = Field(
+    clip: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         1.0, description="Largest gradient norm; 0 does not clip."
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
@@ -188,7 +188,7 @@ class TrainingOptions(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Arithmetic; auto is bf16 where the hardware has it and it pays."
     )
-    memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)?[KMGT]B$")] = Field(
+    memory: Annotated[str, Field(pattern=r"^\d{1,9}(\.\d+)?[KMGT]B$")] = Field(
         "4GB", description="Largest training matrix held in memory; larger ones are staged on disk."
     )
 

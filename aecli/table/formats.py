@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -70,7 +71,11 @@ def reading(name: str) -> Iterator[None]:
 def unreadable(name: str, error: BaseException) -> DataError:
     """Say that a file is damaged, with the first line of what the reader told."""
     told = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    return DataError(f"cannot read {name}: it is damaged or incomplete", facts=[told])
+    return DataError(
+        f"cannot read {name}: it is damaged or incomplete",
+        facts=[told],
+        hint=f"ls -l {shlex.quote(name)}, and copy it again",
+    )
 
 
 def format_by_name(path: PurePath) -> Format | None:
@@ -127,8 +132,10 @@ def output_format(output: str, wanted: str | None) -> tuple[str, str | None]:
     """Return the format (tsv counts as one) and the compression of an output.
 
     Raises:
-        UsageError: its name says no format that aecli writes.
+        UsageError: it is no name, or says no format that aecli writes.
     """
+    if not output or "\0" in output:
+        raise UsageError(f"-o {output!r} names no file", hint="-o latents.parquet")
     path = PurePath(output)
     suffix = path.suffix.lower()
     compression = COMPRESSIONS.get(suffix)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aecli.errors import DataError
 from aecli.spec.model import MAX_CLASSES, Category, Label
@@ -78,6 +79,14 @@ def label_codes(array: pa.Array, label: Label) -> Codes:
         for value in values
     ]
     return np.array([*table, -1], dtype=np.int64)[indices]
+
+
+def unknown_labels(array: pa.Array, codes: Codes) -> int:
+    """Return how many cells with code -1 hold a value: one that is no class of the label."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    missing = pc.is_null(array, nan_is_null=True).to_numpy(zero_copy_only=False)
+    return int(np.count_nonzero((codes < 0) & ~missing))
 
 
 def _may_be_classes(kind: pa.DataType) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,10 +42,13 @@ def _expand(text: str, notes: list[str]) -> list[Found]:
             f"{text} is on another machine; aecli reads local files",
             hint="download it first, or pipe it in: … | aecli … -",
         )
+    if not text:
+        raise DataError("'' names no file", hint="aecli inspect data.parquet")
     path = Path(text).expanduser()
-    if path.is_dir():
+    # os.path answers False where Path.exists raises: no permission, a name too long.
+    if os.path.isdir(path):
         return _in_folder(path, notes)
-    if path.exists():
+    if os.path.exists(path):
         return [Found(path)]
     if not glob.has_magic(text):
         raise _missing(path, text)
@@ -61,7 +65,10 @@ def _missing(path: Path, text: str) -> DataError:
     try:
         beside = [entry.name for entry in os.scandir(path.parent) if entry.is_file()]
     except OSError:
-        return DataError(f"{text} does not exist: there is no directory {path.parent}")
+        return DataError(
+            f"{text} does not exist: there is no directory {path.parent}",
+            hint=f"ls {shlex.quote(str(path.parent.parent))}",
+        )
     near = nearest(path.name, beside)
     suggestion = str(path.parent / near) if near else None
     return DataError(
@@ -76,6 +83,11 @@ def _in_folder(folder: Path, notes: list[str]) -> list[Found]:
         raise DataError(
             f"{folder} is a Delta table, whose folder also holds rows that were deleted",
             hint="export it to Parquet first",
+        )
+    if any(folder.glob("weights-*.safetensors")):
+        raise DataError(
+            f"{folder} is a model directory, not a table",
+            hint=f"aecli inspect -m {shlex.quote(str(folder))}",
         )
     files = sorted(_visible(folder))
     tables = [path for path in files if format_by_name(path)]

@@ -108,6 +108,9 @@ def require_column(table: str, names: Sequence[str], name: str, option: str) -> 
 def _refuse_conflicts(options: ColumnOptions, exact: frozenset[str]) -> None:
     clashes = [("--id", "--label", name) for name in options.id if name == options.label]
     clashes += [
+        ("--id", "--columns or --categorical", name) for name in options.id if name in exact
+    ]
+    clashes += [
         ("--exclude", "--columns or --categorical", name)
         for name in options.exclude
         if name in exact

@@ -23,7 +23,7 @@ from aecli.progress import SILENT, Progress
 from aecli.spec.model import Label
 from aecli.spec.options import ReadOptions
 from aecli.stream import Chunk, LoadedModel, latents, load_model
-from aecli.table.labels import label_codes
+from aecli.table.labels import label_codes, unknown_labels
 from aecli.table.match import match_columns
 from aecli.table.source import Data, open_source
 from aecli.verbs.gates import check_conditions, judge
@@ -49,6 +49,7 @@ class Evaluation:
         self.latent = LatentFigures(model.spec.network.latent)
         classes = model.spec.network.classes
         self.classification = ClassificationFigures(classes) if classes and label else None
+        self.unknown_labels = 0
         self.rows = 0
 
     @torch.no_grad()
@@ -62,11 +63,19 @@ class Evaluation:
         self.latent.add(chunk.latent)
         self.rows += len(cells)
 
+    def unseen(self) -> dict[str, int]:
+        """Return, by column and for the label, the cells whose value training did not have."""
+        found = self.tally.unseen()
+        if self.label is not None and self.unknown_labels:
+            found[self.label.name] = self.unknown_labels
+        return found
+
     def _classified(self, chunk: Chunk) -> tuple[Tensor | None, Tensor | None]:
         if self.classification is None or self.label is None:
             return None, None
         array = chunk.batch.column(self.label.name)
         codes = torch.from_numpy(np.ascontiguousarray(label_codes(array, self.label)))
+        self.unknown_labels += unknown_labels(array, codes.numpy())
         logits = self.model.network.classify(chunk.latent).float()
         codes = codes.to(logits.device)
         self.classification.add(logits, codes)
@@ -132,7 +141,7 @@ def _result(evaluation: Evaluation, fail_if: Sequence[str], seconds: float) -> E
         columns=[_column_score(figure) for figure in figures],
         classification=_classification(evaluation),
         latent=_latent_health(evaluation.latent),
-        unseen=evaluation.tally.unseen(),
+        unseen=evaluation.unseen(),
         gates=[],
         seconds=seconds,
     )

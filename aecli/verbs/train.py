@@ -20,7 +20,13 @@ from aecli.evaluation.trivial import trivial_losses
 from aecli.factory import build, reconstruction_loss, resolve_network, resolve_weights
 from aecli.feed.inputs import Inputs
 from aecli.files import Lock
-from aecli.hardware import choose_device, choose_precision, keep_freed_memory, set_threads
+from aecli.hardware import (
+    choose_device,
+    choose_precision,
+    keep_freed_memory,
+    require_memory,
+    set_threads,
+)
 from aecli.nn.autoencoder import Autoencoder
 from aecli.nn.initialise import initialise
 from aecli.progress import SILENT, Epoch, Progress
@@ -151,6 +157,9 @@ def _build(
     network = resolve_network(
         options.network, columns=columns, classes=len(label.classes) if head and label else 0
     )
+    with torch.device("meta"):  # counts without allocating
+        parameters = build(network, columns=columns).parameters()
+        require_memory(sum(parameter.numel() for parameter in parameters))
     unweighted = reconstruction_loss(columns, options.losses)
     trivial = trivial_losses(unweighted, prepared.layout, prepared.train.cells)
     names = [column.name for column in prepared.layout.columns]

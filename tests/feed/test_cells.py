@@ -85,9 +85,12 @@ def test_dates_read_as_days():
     assert CellReader([column]).read(batch(d=days))[0, 0] == 2
 
 
-def test_infinite_numbers_are_refused_by_name():
-    with pytest.raises(DataError, match="'x' holds an infinite number") as caught:
-        CellReader([number("x")]).read(batch(x=[1.0, float("inf")]))
+def test_infinite_numbers_are_refused_by_name_and_row():
+    rows = batch(x=[1.0, float("inf")])
+    with pytest.raises(
+        DataError, match=r"'x' of t\.csv holds an infinite number in row 12"
+    ) as caught:
+        CellReader([number("x")]).read(rows, table="t.csv", before=10)
     assert "--nonfinite missing" in (caught.value.hint or "")
 
 
