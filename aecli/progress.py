@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -33,6 +33,9 @@ class Progress:
 
     def training(self, network: str, epochs: int, rows_per_epoch: int) -> None:
         """Hear that training begins."""
+
+    def resumed(self, history: Sequence[Epoch]) -> None:
+        """Hear which epochs an earlier run has done, right after `training`."""
 
     def epoch(self, epoch: Epoch) -> None:
         """Hear that an epoch ended."""

@@ -25,6 +25,11 @@ class Pace:
         while len(self._marks) > 2 and now - self._marks[0][0] > _WINDOW_SECONDS:
             self._marks.popleft()
 
+    def skip(self, rows: int) -> None:
+        """Hear that rows were done earlier: they count as done, and not as speed."""
+        self.done += rows
+        self._marks = deque([(self._clock(), self.done)])
+
     @property
     def rate(self) -> float | None:
         """Return rows per second lately, or None before anything is known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -65,6 +65,11 @@ class _Following(Progress):
         """Start following epochs."""
         self._epochs, self._rows_per_epoch = epochs, rows_per_epoch
         self.stage("training", epochs * rows_per_epoch)
+
+    def resumed(self, history: Sequence[Epoch]) -> None:
+        """Take in the epochs of an earlier run."""
+        self.history.extend(history)
+        self._pace.skip(len(history) * self._rows_per_epoch)
 
     def rows(self, count: int) -> None:
         """Count rows."""

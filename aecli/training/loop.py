@@ -90,11 +90,14 @@ class Loop:
     def fit(self, *, resume: bool = False) -> Fit:
         """Train until the epochs are done or something stops it; restore the best weights.
 
+        The checkpoint stays: it may go once the model is saved.
+
         Raises:
             DivergedError: the loss stopped being finite before any epoch was good.
         """
         if resume:
             self._restore(self._checkpoint.load())
+            self._progress.resumed(self._state.history)
         self._began = time.perf_counter() - self._state.seconds
         self._keep_whole()
         listening = nullcontext() if self._interrupt.listening else self._interrupt
@@ -108,9 +111,7 @@ class Loop:
                 hint=f"--lr {self._options.lr / 10:g}",
             )
         self._objective.network.load_state_dict(self._state.best)
-        if self._finished:
-            self._checkpoint.remove()
-        else:
+        if not self._finished:
             self._checkpoint.save(self._whole)
         return Fit(
             history=self._state.history,

@@ -38,15 +38,32 @@ def _by_autograd(objective: Objective, precision: str, device: torch.device) -> 
 
 
 class _ByHand:
-    """Leave the losses to autograd, and run encoder, decoder and head as chains."""
+    """Run encoder, decoder and head as chains; leave all losses but the plain one to autograd."""
 
     def __init__(self, objective: Objective) -> None:
         network = objective.network
         self._objective = objective
         self._encoder, self._decoder = Chain(network.encoder), Chain(network.decoder)
         self._head = Chain(network.head) if network.head else None
+        only_reconstruction = objective.weights.keys() == {"reconstruction"}
+        self._may_be_plain = only_reconstruction and network.output is None
 
     def __call__(self, cells: Tensor, codes: Tensor | None) -> Terms:
+        if self._may_be_plain and self._objective.reconstruction.is_plain_mse:
+            return self._plain(cells)
+        return self._mixed(cells, codes)
+
+    @torch.no_grad()
+    def _plain(self, cells: Tensor) -> Terms:
+        output = self._decoder.forward(self._encoder.forward(self._objective.inputs(cells)))
+        value, gradient = self._objective.reconstruction.plain_mse(output, cells)
+        weight = self._objective.weights["reconstruction"]
+        back = self._decoder.backward(gradient if weight == 1 else gradient.mul_(weight))
+        assert back is not None, "asked for the inputs' gradient"
+        self._encoder.backward(back, inputs=False)
+        return Terms(value * weight, [value], None)
+
+    def _mixed(self, cells: Tensor, codes: Tensor | None) -> Terms:
         ran: list[tuple[Chain, Tensor]] = []
 
         def run(chain: Chain, x: Tensor) -> Tensor:

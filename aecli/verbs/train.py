@@ -124,6 +124,7 @@ def _train(
         "rows": [len(prepared.train), len(prepared.valid)],
     }
     precision = choose_precision(options.training.precision, device, network)
+    checkpoint = Checkpoint(directory, identity)
     loop = Loop(
         objective,
         prepared.train,
@@ -131,7 +132,7 @@ def _train(
         options.training,
         device=device,
         precision=precision,
-        checkpoint=Checkpoint(directory, identity),
+        checkpoint=checkpoint,
         interrupt=interrupt,
         progress=progress,
     )
@@ -144,6 +145,8 @@ def _train(
     weights = to_bytes(objective.network, extra)
     history = [_record(epoch) for epoch in fit.history]
     spec = save(directory, spec, weights, history)
+    if fit.finished:
+        checkpoint.remove()
     progress.finish()
     return TrainResult(model=directory, spec=spec, history=fit.history, signal=interrupt.signal)
 

@@ -57,6 +57,25 @@ def test_pace_forgets_what_is_long_ago(clock):
     assert (pace.left, pace.share) == (None, None)
 
 
+def test_what_an_earlier_run_did_counts_as_done_and_not_as_speed(clock):
+    pace = Pace(1000, clock)
+    pace.skip(500)
+    clock.now = 2.0
+    pace.add(100)
+    assert (pace.rate, pace.left, pace.share) == (50.0, 8.0, 0.6)
+
+
+def test_a_resumed_training_goes_on_with_the_next_epoch(plain, clock, screen):
+    plain.training("4-2-4", 10, 100)
+    plain.resumed(epochs(4))
+    clock.now = 40.0
+    plain.rows(50)
+    clock.now = 80.0
+    plain.rows(40)
+    assert "epoch 5/10" in screen.getvalue()
+    assert "1 rows/s" in screen.getvalue()
+
+
 def test_plain_lines_are_the_first_epoch_one_per_half_minute_and_the_last(plain, clock, screen):
     plain.training("784-64", epochs=100, rows_per_epoch=1000)
     for epoch in epochs(100):

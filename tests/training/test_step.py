@@ -46,3 +46,25 @@ def test_gradients_by_hand_are_those_of_autograd(values: dict[str, object]):
     torch.testing.assert_close(terms.total, expected_terms.total)
     for name, gradient in expected.items():
         torch.testing.assert_close(parameters[name].grad, gradient)
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.3])
+def test_the_gradient_of_a_plain_mse_is_that_of_autograd(weight: float):
+    columns = [number("x"), number("y"), number("z")]
+    options = TrainOptions.from_flat({"encoder": [8, 2], "reconst_weight": weight})
+    network = resolve_network(options.network, columns=columns, classes=0)
+    found = Objective(
+        build(network, columns=columns),
+        Inputs(layout(columns), complete=True),
+        reconstruction_loss(columns, options.losses, complete=True),
+        resolve_weights(options.losses, head=False, trivial=1.0),
+    )
+    assert found.reconstruction.is_plain_mse
+    cells = torch.randn(10, 3)
+    expected_terms = _by_autograd(found, "fp32", CPU)(cells, None)
+    expected = {n: p.grad.clone() for n, p in found.network.named_parameters()}
+    terms = make_step(found, "fp32", CPU)(cells, None)
+    torch.testing.assert_close(terms.total, expected_terms.total.detach())
+    torch.testing.assert_close(terms.values[0], expected_terms.values[0])
+    for name, parameter in found.network.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[name])

@@ -114,3 +114,13 @@ def test_the_history_is_json_without_nan(tmp_path: Path):
     aecli.train(table(12), model=tmp_path / "m", latent=1, epochs=2, valid="none")
     lines = (tmp_path / "m" / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["valid"] for line in lines] == [None, None]
+
+
+def test_the_checkpoint_goes_once_a_resumed_training_is_saved(tmp_path: Path):
+    how = {"model": tmp_path / "m", "latent": 2, "epochs": 60, "patience": 0}
+    stopped = aecli.train(table(), time_limit=0.05, **how)
+    assert not stopped.spec.summary.finished
+    assert (tmp_path / "m" / "checkpoint").exists()
+    finished = aecli.train(table(), resume=True, **how)
+    assert [epoch.number for epoch in finished.history] == list(range(1, 61))
+    assert not (tmp_path / "m" / "checkpoint").exists()
