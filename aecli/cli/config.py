@@ -1,4 +1,4 @@
-"""Read a config file: TOML or YAML, flat keys that are the option names."""
+"""Read a config file: TOML or YAML, keys that are the option names, or those of `cli.nested`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from aecli.cli.layers import Given
+from aecli.cli.nested import SECTIONS, Nested, example, is_section
 from aecli.errors import UsageError, nearest
 from aecli.spec.fields import Option, options
 from aecli.spec.invalid import needed
@@ -27,25 +28,42 @@ def read_config(path: Path) -> dict[str, Given]:
         UsageError: the file is unreadable or no TOML or YAML, or a key is unknown, there twice, or
             of the wrong type.
     """
-    place = str(path)
+    place, parsed = str(path), _parsed(path)
+    sections = {key: value for key, value in parsed.items() if is_section(key, value)}
+    found = _flat({key: parsed[key] for key in parsed if key not in sections}, place)
+    if not sections:
+        return found
+    nested = Nested(sections, place)
+    for given in nested.given.values():
+        _check(given)
+    nested.tell(found)
+    return nested.beside(found)
+
+
+def _flat(values: Mapping[Any, Any], place: str) -> dict[str, Given]:
     found: dict[str, Given] = {}
-    for key, value in _parsed(path).items():
+    for key, value in values.items():
         name = str(key).replace("-", "_")
         if name not in options() and name not in PLACES:
             raise _unknown(str(key), value, place)
         if name in found:
             raise UsageError(f"{place}: {name} is there twice, with _ and with -")
-        if value is None:
-            continue
-        given = Given(name, value, "config", place)
-        if not _fits(value, options().get(name), name):
-            need = PLACES.get(name) or needed(options()[name])
-            raise UsageError(
-                f"{place}: {name} is {_kind(value)}; it must be {need}",
-                hint="write text in quotes" if need == "text" else "aecli train --print-config",
-            )
-        found[name] = given
+        if value is not None:
+            found[name] = Given(name, value, "config", place)
+            _check(found[name])
     return found
+
+
+def _check(given: Given) -> None:
+    if _fits(given.value, options().get(given.name), given.name):
+        return
+    need = PLACES.get(given.name) or needed(options()[given.name])
+    if given.key:
+        raise UsageError(f"{given.spelled(given.value)}: must be {need}", hint=example(given))
+    raise UsageError(
+        f"{given.place}: {given.name} is {_kind(given.value)}; it must be {need}",
+        hint="write text in quotes" if need == "text" else "aecli train --print-config",
+    )
 
 
 def _parsed(path: Path) -> Mapping[Any, Any]:
@@ -120,7 +138,9 @@ def _unknown(key: str, value: object, place: str) -> UsageError:
     if isinstance(value, dict):
         inside = ", ".join(map(str, value))
         facts = [f"keys stand at the top level, in no section; [{key}] holds: {inside}"]
-        return UsageError(f"{place}: unknown section {key!r}", facts=facts[: bool(inside)])
+        section = nearest(key, SECTIONS)
+        facts = [*facts[: bool(inside)], *([f"did you mean {section}?"] if section else [])]
+        return UsageError(f"{place}: unknown section {key!r}", facts=facts)
     return UsageError(
         f"{place}: unknown key {key!r}",
         facts=[f"did you mean {near}?"] if near else [],

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from aecli.spec.fields import written
+from aecli.spec.fields import options, written
 from aecli.spec.invalid import parsed
 from aecli.spec.options import TrainOptions
 
@@ -15,17 +15,22 @@ Layer = Literal["command line", "environment", "config"]
 
 @dataclass(frozen=True)
 class Given:
-    """Hold one option's value and where it was given; `place` is the config file's name."""
+    """Hold one option's value and where it was given.
+
+    `place` is the config file's name, `key` the key there where it is not the option's name.
+    """
 
     name: str
     value: object
     layer: Layer
     place: str = ""
+    key: str = ""
 
     @property
     def source(self) -> str:
         """Return where the value comes from, for `--print-config`."""
-        places = {"environment": variable(self.name), "config": self.place}
+        file = f"{self.place}: {self.key}" if self.key else self.place
+        places = {"environment": variable(self.name), "config": file}
         return places.get(self.layer, self.layer)
 
     def spelled(self, value: object) -> str:
@@ -34,10 +39,13 @@ class Given:
         if self.layer == "environment":
             return f"{variable(self.name)}={text}"
         if self.layer == "config":
-            quoted = f"[{text}]" if isinstance(value, list) else text
-            shown = f'"{text}"' if isinstance(value, str) else quoted
             equals = " =" if self.place.endswith(".toml") else ":"
-            return f"{self.name}{equals} {shown} in {self.place}"
+            if self.key and self.name and options()[self.name].shape == "named":
+                shown = _section(str(value), equals)
+            else:
+                quoted = f"[{text}]" if isinstance(value, list) else text
+                shown = f'"{text}"' if isinstance(value, str) else quoted
+            return f"{self.key or self.name}{equals} {shown} in {self.place}"
         return f"--{self.name.replace('_', '-')} {text}"
 
 
@@ -101,6 +109,18 @@ def validated(given: Mapping[str, Given], command: str) -> TrainOptions:
 def variable(name: str) -> str:
     """Return the environment variable of an option."""
     return "AECLI_" + name.upper()
+
+
+def _section(text: str, equals: str) -> str:
+    """Write `Adam:eps=1e-05` as a section with a class name and its constructor arguments."""
+    name, _, args = text.partition(":")
+    pairs = [part.partition("=") for part in args.split(",") if part]
+    numbers = [f"[{v.replace('/', ', ')}]" if "/" in v else v for _, _, v in pairs]
+    inside = ", ".join(
+        f"{key}{equals} {number}" for (key, _, _), number in zip(pairs, numbers, strict=True)
+    )
+    shown = f", init_args{equals} {{{inside}}}" if inside else ""
+    return f'{{name{equals} "{name}"{shown}}}'
 
 
 def _short(value: object) -> str:
