@@ -1,0 +1,117 @@
+"""Encode and decode windows with transformers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class TransformerEncoder(nn.Module):
+    """Let the steps of a window attend to each other, then map all of them to one latent.
+
+    Linear → plus positions → `depth` pre-norm layers → LayerNorm → Linear over all steps at once.
+    Maps `(n_rows, length * inputs)`, steps in order, to `(n_rows, latent)`.
+
+    Raises:
+        ValueError: `hidden` is no multiple of `heads`.
+    """
+
+    positions: Tensor
+
+    def __init__(
+        self,
+        *,
+        length: int,
+        inputs: int,
+        hidden: int,
+        heads: int,
+        feedforward: int,
+        depth: int,
+        latent: int,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self._shape = (length, inputs)
+        self.first = nn.Linear(inputs, hidden)
+        self.register_buffer("positions", sinusoids(length, hidden), persistent=False)
+        self.stack = _stack(hidden, heads, feedforward, depth, dropout)
+        self.last = nn.Linear(length * hidden, latent)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the latents of windows."""
+        steps = self.first(x.reshape(len(x), *self._shape)) + self.positions
+        latent: Tensor = self.last(self.stack(steps).flatten(1))
+        return latent
+
+
+class TransformerDecoder(nn.Module):
+    """Spread a latent over the steps of a window, which then attend to each other.
+
+    Linear to all steps at once → plus positions → `depth` pre-norm layers → LayerNorm → Linear.
+    Maps `(n_rows, latent)` to `(n_rows, length * outputs)`, steps in order.
+
+    Raises:
+        ValueError: `hidden` is no multiple of `heads`.
+    """
+
+    positions: Tensor
+
+    def __init__(
+        self,
+        *,
+        length: int,
+        outputs: int,
+        hidden: int,
+        heads: int,
+        feedforward: int,
+        depth: int,
+        latent: int,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self._shape = (length, hidden)
+        self.first = nn.Linear(latent, length * hidden)
+        self.register_buffer("positions", sinusoids(length, hidden), persistent=False)
+        self.stack = _stack(hidden, heads, feedforward, depth, dropout)
+        self.last = nn.Linear(hidden, outputs)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the windows of latents."""
+        steps = self.first(z).reshape(len(z), *self._shape) + self.positions
+        rows: Tensor = self.last(self.stack(steps))
+        return rows.flatten(1)
+
+
+def sinusoids(length: int, width: int) -> Tensor:
+    """Return positions `(length, width)`: sines in even columns, cosines in odd (Vaswani, 2017).
+
+    The tensor is a real one even where a module is built on `meta`.
+    """
+    step = torch.arange(length, dtype=torch.float64, device="cpu")[:, None]
+    column = torch.arange(width, device="cpu")
+    angle = step / 10_000 ** ((column - column % 2).double() / width)
+    return torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()
+
+
+def _stack(
+    hidden: int, heads: int, feedforward: int, depth: int, dropout: float
+) -> nn.TransformerEncoder:
+    if hidden % heads:
+        raise ValueError(f"hidden={hidden} must be a multiple of heads={heads}")
+
+    def layer() -> nn.TransformerEncoderLayer:
+        return nn.TransformerEncoderLayer(
+            hidden,
+            heads,
+            feedforward,
+            dropout,
+            activation="gelu",
+            norm_first=True,
+            batch_first=True,
+        )
+
+    norm = nn.LayerNorm(hidden)
+    stack = nn.TransformerEncoder(layer(), depth, norm=norm, enable_nested_tensor=False)
+    # torch copies one layer, weights and all; each needs a draw of its own.
+    stack.layers = nn.ModuleList(layer() for _ in range(depth))
+    return stack
