@@ -47,7 +47,8 @@ def _flat(values: Mapping[Any, Any], place: str) -> dict[str, Given]:
         if name not in options() and name not in PLACES:
             raise _unknown(str(key), value, place)
         if name in found:
-            raise UsageError(f"{place}: {name} is there twice, with _ and with -")
+            what = f"{place}: {name} is there twice, with _ and with -"
+            raise UsageError(what, hint=f"{name} alone")
         if value is not None:
             found[name] = Given(name, value, "config", place)
             _check(found[name])
@@ -140,7 +141,8 @@ def _unknown(key: str, value: object, place: str) -> UsageError:
         facts = [f"keys stand at the top level, in no section; [{key}] holds: {inside}"]
         section = nearest(key, SECTIONS)
         facts = [*facts[: bool(inside)], *([f"did you mean {section}?"] if section else [])]
-        return UsageError(f"{place}: unknown section {key!r}", facts=facts)
+        hint = "aecli train --print-config (it prints every key)"
+        return UsageError(f"{place}: unknown section {key!r}", facts=facts, hint=hint)
     return UsageError(
         f"{place}: unknown key {key!r}",
         facts=[f"did you mean {near}?"] if near else [],

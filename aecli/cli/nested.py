@@ -48,6 +48,7 @@ _LEAVES = [
 _SECTIONS = {path.rpartition(".")[0] for path in _LEAVES}
 SECTIONS = list(dict.fromkeys(path.partition(".")[0] for path in _LEAVES))
 _MOST_ROWS = 1_048_576
+_LISTED = "aecli train --print-config (a flat key for each option)"
 
 
 class Nested:
@@ -60,7 +61,8 @@ class Nested:
         leaves: dict[str, Any] = {}
         for path, value in _leaves(sections, "", place):
             if path in leaves:
-                raise UsageError(f"{place}: {path} is there twice, with _ and with -")
+                what = f"{place}: {path} is there twice, with _ and with -"
+                raise UsageError(what, hint=f"{path} alone")
             leaves[path] = value
         for path, value in leaves.items():
             if path in KEYS and path.rpartition(".")[0] not in _MANNERS:
@@ -183,7 +185,7 @@ def _argument(path: str, value: object, place: str) -> str:
 
 def _wrong(path: str, value: object, need: str, place: str, hint: str | None = None) -> UsageError:
     shown = Given("", value, "config", place, path).spelled(value)
-    return UsageError(f"{shown}: must be {need}", hint=hint or _line(path, place))
+    return UsageError(f"{shown}: must be {need}", hint=hint or _line(path, place) or _LISTED)
 
 
 def _line(path: str, place: str) -> str | None:
@@ -208,6 +210,5 @@ def _unknown(path: str, place: str) -> UsageError:
             *([f"did you mean {likely}?"] if likely else []),
             f"{parent} holds: {', '.join(inside)}",
         ],
-        hint=_line(likely or "", place)
-        or "aecli train --print-config (a flat key for each option)",
+        hint=_line(likely or "", place) or _LISTED,
     )

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aecli.errors import DataError
-from aecli.table.formats import reading
+from aecli.table.formats import look_at, reading
 from aecli.table.names import is_pandas_index, unique_names
 
 _BUFFER, _BUFFERS = 1 << 18, 16 << 20
@@ -107,7 +107,7 @@ class ParquetFile(BinaryFile):
             what, fact = "is incomplete or damaged: its footer cannot be read", "copy it again"
         else:
             what, fact = "is no Parquet file", f"it begins with {head!r}, not b'PAR1'"
-        hint = f"ls -l {self.name}" if head == b"PAR1" else "--format csv, if it is text"
+        hint = look_at(self.name) if head == b"PAR1" else "--format csv, if it is text"
         return DataError(f"{self.name} {what}", facts=[fact], hint=hint)
 
 

@@ -15,6 +15,7 @@ from aecli.spec.model import Column, Identifier, Label, LeftOut
 from aecli.spec.options import ColumnOptions
 from aecli.table.fitting import fit_columns, left_out_reason
 from aecli.table.labels import read_labels, with_counts
+from aecli.table.names import typed
 from aecli.table.selection import Choice, choose
 from aecli.table.source import Source
 from aecli.table.survey import Candidate, Survey
@@ -64,7 +65,7 @@ def plan_columns(
     if any(not column.constant for column in plan.columns):
         return plan
     if not plan.rows:
-        raise DataError(f"{source.name} has no rows", hint=f"aecli inspect {source.name}")
+        raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
     reasons = {column.name: column.reason for column in plan.columns}
     reasons |= {item.name: item.reason for item in plan.left_out}
     facts = [f"{name}: {reason}" for name, reason in reasons.items()]
@@ -74,7 +75,7 @@ def plan_columns(
     raise DataError(
         f"{source.name} has no column to learn from in {rows}",
         facts=facts or ["every column is an identifier or the label"],
-        hint=f"aecli inspect {source.name}",
+        hint=f"aecli inspect {typed(source.name)}",
     )
 
 

@@ -15,9 +15,10 @@ from aecli.errors import DataError
 from aecli.spec.options import ReadOptions
 from aecli.table.conversion import NULLS, infer_text
 from aecli.table.dialect import Dialect, looks_like_data, read_dialect
-from aecli.table.encoding import codec_name, marked_encoding, open_text, wrong_encoding
-from aecli.table.formats import is_compressed, reading
-from aecli.table.names import unique_names
+from aecli.table.encoding import binary, codec_name, marked_encoding, open_text, wrong_encoding
+from aecli.table.formats import is_compressed, reading, unreadable
+from aecli.table.names import line_of, unique_names
+from aecli.table.quotes import may_be_open, opening_line, unclosed
 
 _HEAD = 1 << 20
 _BLOCK, _WIDE_BLOCK, _WIDE = 4 << 20, 16 << 20, 256
@@ -35,6 +36,7 @@ class CsvFile:
         self.n_rows: int | None = None
         self._types: dict[str, pa.DataType] = {}
         self._bytes = 0
+        self._closed = False
         with reading(name):
             marked = marked_encoding(path)
         self._encoding = codec_name(options.encoding)
@@ -90,21 +92,44 @@ class CsvFile:
             text = head.decode() if len(head) < _HEAD else _cut(head).decode()
         except UnicodeDecodeError as error:
             wrong = wrong_encoding(self.path, self.name, self._encoding)
-            raise wrong or DataError(f"cannot read {self.name}: {error}") from error
+            raise wrong or unreadable(self.name, error) from error
+        found = binary(self.name, head)
+        if found is not None:
+            raise found
         dialect = read_dialect(text, delimiter, whole=len(head) < _HEAD)
         if dialect is None:
             raise DataError(f"{self.name} is empty", hint="a file with a header and rows")
+        if any("\n" in cell for cell in dialect.header):
+            self._refuse_open_quote(dialect.delimiter)
         return dialect
 
     def _text(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield columns as strings, null where missing, in blocks of the file."""
         ragged: list[Any] = []
+        # An open quote shows in the last cell of the last row, wanted or not.
+        last, cell = self.names[-1], None
+        read = list(dict.fromkeys([*names, last]))
         try:
             with reading(self.name), open_text(self.path, self._encoding) as stream:
                 _skip(stream, self._dialect.length)
-                yield from self._parsed(stream, names, ragged)
+                for batch in self._parsed(stream, read, ragged):
+                    if batch.num_rows:
+                        cell = batch.column(last)[-1].as_py()
+                    yield batch if len(read) == len(names) else batch.select(list(names))
         except (DataError, UnicodeDecodeError) as error:
             raise self._explained(error, ragged) from error
+        plain = self._encoding == "utf-8" and not is_compressed(self.path)
+        if may_be_open(self.path, self._dialect.delimiter, cell, plain=plain):
+            self._refuse_open_quote(self._dialect.delimiter)
+
+    def _refuse_open_quote(self, delimiter: str) -> None:
+        if self._closed:
+            return
+        with reading(self.name), open_text(self.path, self._encoding) as stream:
+            line = opening_line(_lines(stream), delimiter)
+        if line is not None:
+            raise unclosed(self.name, line)
+        self._closed = True
 
     def _parsed(
         self, stream: Any, names: Sequence[str], ragged: list[Any]
@@ -139,15 +164,22 @@ class CsvFile:
         yield from reader
 
     def _explained(self, error: Exception, ragged: Sequence[Any]) -> Exception:
+        straddling = "straddling" in str(error.__cause__)
+        try:
+            if straddling or (ragged and '"' in ragged[0].text):
+                self._refuse_open_quote(self._dialect.delimiter)
+        except DataError as found:
+            return found
+        except UnicodeDecodeError:
+            pass  # said below
         if ragged:
             return self._ragged(ragged[0])
         wrong = wrong_encoding(self.path, self.name, self._encoding)
         if wrong is not None:
             return wrong
-        if "straddling" in str(error.__cause__):
+        if straddling:
             return DataError(
                 f"cannot read {self.name}: a row is longer than 16 MB",
-                facts=["a quoted field may lack its closing quote"],
                 hint="--delimiter, if its fields are split by another sign",
             )
         return error
@@ -160,7 +192,7 @@ class CsvFile:
             f"{self.name}{where} has {row.actual_columns:,} fields, "
             f"the header has {row.expected_columns:,}",
             facts=[repr(text), f"fields are split at {self._dialect.delimiter!r}"],
-            hint=f"sed -n {line}p {self.name}" if line else "--delimiter ';'",
+            hint=line_of(self.name, line) if line else "--delimiter ';'",
         )
 
     def _line(self, row: int | None) -> int | None:
@@ -168,8 +200,8 @@ class CsvFile:
         width = len(self.names)
         try:
             with open_text(self.path, self._encoding) as stream:
-                lines = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="")
-                reader, count, before = csv.reader(lines, delimiter=self._dialect.delimiter), -1, 0
+                reader = csv.reader(_lines(stream), delimiter=self._dialect.delimiter)
+                count, before = -1, 0
                 for cells in reader:
                     if cells:
                         if (row is None and len(cells) != width) or count == row:
@@ -179,6 +211,10 @@ class CsvFile:
         except (csv.Error, UnicodeDecodeError, pa.ArrowException, OSError):
             return None
         return None
+
+
+def _lines(stream: Any) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="")
 
 
 def _cut(head: bytes) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 
 from aecli.errors import DataError, UsageError
 from aecli.table.formats import open_bytes
+from aecli.table.names import typed
 
 _CHUNK = 1 << 20
 _MARKS = {
@@ -17,6 +18,8 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
+_MOST_CONTROLS = 0.02
 _UNDEFINED_IN_CP1252 = {0x81, 0x8D, 0x8F, 0x90, 0x9D}
 
 
@@ -115,6 +118,9 @@ def wrong_encoding(path: Path, name: str, encoding: str) -> DataError | None:
                 decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 at = error.start - pending
+                found = binary(name, chunk)
+                if found is not None and not encoding.startswith(("utf-16", "utf-32")):
+                    return found
                 line += chunk[: max(at, 0)].count(b"\n")
                 bad = error.object[error.start : error.start + 1]
                 return _not_encoded(name, encoding, bad, offset + at, line, chunk)
@@ -122,6 +128,20 @@ def wrong_encoding(path: Path, name: str, encoding: str) -> DataError | None:
                 return None
             line += chunk.count(b"\n")
             offset += len(chunk)
+
+
+def binary(name: str, data: bytes) -> DataError | None:
+    """Say that data are no text if control characters are many among them."""
+    count = len(data) - len(data.translate(None, _CONTROLS))
+    if count <= len(data) * _MOST_CONTROLS:
+        return None
+    # Every second byte of Latin letters in UTF-16 is a NUL.
+    wide = 0.4 < data.count(0) / len(data) < 0.6
+    return DataError(
+        f"{name} is no text table: {count / len(data):.0%} of it are control characters",
+        facts=["aecli reads Parquet, CSV, Arrow and JSON lines"],
+        hint="--encoding utf-16-le" if wide else f"file {typed(name)}",
+    )
 
 
 def _not_encoded(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from aecli.errors import DataError, UsageError, nearest
+from aecli.table.names import STANDARD_INPUT, typed
 
 Format = Literal["parquet", "csv", "arrow", "jsonl"]
 
@@ -64,7 +66,8 @@ def reading(name: str) -> Iterator[None]:
         raise unreadable(name, error) from error
     except OSError as error:
         if error.errno is not None and error.strerror:
-            raise DataError(f"cannot read {name}: {error.strerror}") from error
+            what = f"cannot read {name}: {error.strerror}"
+            raise DataError(what, hint=look_at(name)) from error
         raise unreadable(name, error) from error
 
 
@@ -74,7 +77,16 @@ def unreadable(name: str, error: BaseException) -> DataError:
     return DataError(
         f"cannot read {name}: it is damaged or incomplete",
         facts=[told],
-        hint=f"ls -l {shlex.quote(name)}, and copy it again",
+        hint=look_at(name) + ("" if name == STANDARD_INPUT else ", and copy it again"),
+    )
+
+
+def look_at(name: str) -> str:
+    """Return the command that shows whether a file, or what is piped in, is whole."""
+    return (
+        "the command before the pipe by itself"
+        if name == STANDARD_INPUT
+        else f"ls -l {typed(name)}"
     )
 
 
@@ -142,7 +154,11 @@ def output_format(output: str, wanted: str | None) -> tuple[str, str | None]:
     inner = PurePath(path.stem).suffix.lower() if compression else suffix
     if output == "-":
         return wanted or "csv", None
+    _require_file(output)
     found = wanted or ("tsv" if inner in (".tsv", ".tab") else SUFFIXES.get(inner))
+    if found is None and _is_special(path):
+        what = f"cannot write {output}: it is a device or a pipe, whose name says no format"
+        raise UsageError(what, hint=f"-o {output} --to csv")
     if found is None:
         near = nearest(inner, list(SUFFIXES)) or ".parquet"
         what = f"no format is called {inner}" if inner else "its name says no format"
@@ -159,6 +175,19 @@ def output_format(output: str, wanted: str | None) -> tuple[str, str | None]:
     return found, compression
 
 
+def _require_file(output: str) -> None:
+    if not (output.endswith("/") or os.path.isdir(output)):
+        return
+    what = "it is a directory" if os.path.isdir(output) else "its name is that of a directory"
+    hint = f"-o {shlex.quote(os.path.join(output, 'latents.parquet'))}"
+    raise UsageError(f"cannot write {output}: {what}", hint=hint)
+
+
+def _is_special(path: PurePath) -> bool:
+    # /dev/stdout may lead to a plain file.
+    return str(path).startswith("/dev/") or (os.path.exists(path) and not os.path.isfile(path))
+
+
 def _compression(head: bytes) -> str | None:
     return next((kind for magic, kind in _COMPRESSED.items() if head.startswith(magic)), None)
 
@@ -167,6 +196,6 @@ def _text_format(text: bytes, name: str) -> Format:
     if text.startswith(b"["):
         raise DataError(
             f"{name} looks like a JSON array; aecli reads JSON lines, one object a line",
-            hint=f"jq -c '.[]' {name} > rows.jsonl, or --format csv",
+            hint=f"jq -c '.[]' {typed(name)} > rows.jsonl, or --format csv",
         )
     return "jsonl" if text.startswith(b"{") else "csv"

@@ -14,7 +14,8 @@ from aecli.errors import DataError
 from aecli.spec.options import ReadOptions
 from aecli.table.conversion import infer_times, join_types
 from aecli.table.encoding import codec_name, marked_encoding, open_text, wrong_encoding
-from aecli.table.formats import reading
+from aecli.table.formats import reading, unreadable
+from aecli.table.names import line_of
 from aecli.table.types import is_list, is_text
 
 _BLOCK = 4 << 20
@@ -89,7 +90,7 @@ class JsonlFile:
                     yield rest, line
         except UnicodeDecodeError as error:
             wrong = wrong_encoding(self.path, self.name, self._encoding)
-            raise wrong or DataError(f"cannot read {self.name}: {error}") from error
+            raise wrong or unreadable(self.name, error) from error
 
     def _read(self, block: bytes, types: Mapping[str, pa.DataType], line: int) -> pa.Table:
         if not block.strip():
@@ -122,12 +123,12 @@ class JsonlFile:
             value = json.loads(text)
         except UnicodeDecodeError as error:
             wrong = wrong_encoding(self.path, self.name, self._encoding)
-            raise wrong or DataError(f"cannot read {self.name}: {error}") from error
+            raise wrong or unreadable(self.name, error) from error
         except (json.JSONDecodeError, RecursionError) as error:
             raise DataError(
                 f"{self.name} line {line:,} is no JSON: {error}",
                 facts=[repr(text[:60].decode(errors="replace"))],
-                hint=f"sed -n {line}p {self.name}",
+                hint=line_of(self.name, line),
             ) from error
         if not isinstance(value, dict):
             raise DataError(

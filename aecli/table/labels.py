@@ -48,6 +48,8 @@ def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
                 hint="name another column with --label, or leave it out",
             )
     codes = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+    if not len(codes):
+        raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
     _require_two(seen, label, len(codes))
     classes = sorted(seen)
     rank = np.empty(len(seen) + 1, dtype=np.int64)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from aecli.errors import DataError, nearest
 from aecli.spec.model import Column, Identifier, Label, LeftOut
+from aecli.table.names import typed
 from aecli.table.selection import matching
 from aecli.table.source import Source
 from aecli.table.types import is_list, is_plain_number, is_text, kind_of, parse_type, type_name
@@ -101,7 +102,9 @@ def _require(source: Source, features: Sequence[str]) -> None:
         f"{source.name} lacks {len(missing):,} of the {len(features):,} columns this model was "
         f"trained on: {_listed(missing)}",
         facts=facts,
-        hint=f"rename {near[0][1]!r} to {near[0][0]!r}" if near else f"aecli inspect {source.name}",
+        hint=f"rename {near[0][1]!r} to {near[0][0]!r}"
+        if near
+        else f"aecli inspect {typed(source.name)}",
     )
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
+from pathlib import PurePath
+
+STANDARD_INPUT = "standard input"
+IN_MEMORY = "the table"
 
 _INDEX = re.compile(r"__index_level_\d+__")
 
@@ -28,6 +33,19 @@ def unique_names(names: Sequence[str], file: str, notes: list[str]) -> list[str]
         more = f", … ({len(changed):,} in all)" if len(changed) > 5 else ""
         notes.append(f"{file}: columns renamed, as each needs a name of its own: {shown}{more}")
     return result
+
+
+def typed(name: str) -> str:
+    """Return what to type in a shell for the table that messages call `name`."""
+    if name in (STANDARD_INPUT, IN_MEMORY):
+        return "-" if name == STANDARD_INPUT else "DATA"
+    return shlex.quote(re.sub(r" \([\d,]+ files\)$", "", name))
+
+
+def line_of(name: str, line: int) -> str:
+    """Return the command that shows a line of the text file that messages call `name`."""
+    unpack = {".gz": "zcat", ".zst": "zstdcat"}.get(PurePath(name).suffix.lower())
+    return f"{unpack} {typed(name)} | sed -n {line}p" if unpack else f"sed -n {line}p {typed(name)}"
 
 
 def is_pandas_index(name: str) -> bool:

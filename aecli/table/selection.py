@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from aecli.errors import DataError, UsageError, nearest
 from aecli.spec.options import ColumnOptions
+from aecli.table.names import typed
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,13 @@ def require_column(table: str, names: Sequence[str], name: str, option: str) -> 
     raise DataError(
         f"{table} has no column {name!r}" + (f"; did you mean {near!r}?" if near else ""),
         facts=[f"{option} {name}", f"its columns: {shown}"],
-        hint=f"{option} {_quoted(near)}" if near else f"aecli inspect {_quoted(table)}",
+        hint=f"{option} {_quoted(near)}" if near else f"aecli inspect {typed(table)}",
     )
 
 
 def _refuse_conflicts(options: ColumnOptions, exact: frozenset[str]) -> None:
     clashes = [("--id", "--label", name) for name in options.id if name == options.label]
+    clashes += [("--exclude", "--label", name) for name in options.exclude if name == options.label]
     clashes += [
         ("--id", "--columns or --categorical", name) for name in options.id if name in exact
     ]

@@ -18,6 +18,7 @@ from aecli.table.conversion import convert, first_misfit, infer_text, join_types
 from aecli.table.csv_file import CsvFile
 from aecli.table.formats import detect_format, unreadable
 from aecli.table.jsonl_file import JsonlFile
+from aecli.table.names import IN_MEMORY, STANDARD_INPUT, typed
 from aecli.table.part import Part
 from aecli.table.paths import Found, find_files
 from aecli.table.spool import STDIN, Spool
@@ -158,7 +159,7 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     if spool is not None and len(given) > 1:
         raise UsageError("- cannot be combined with other files", hint="cat the files into -")
     found = [Found(spool.path)] if spool else find_files(given, notes)
-    names = ["standard input"] if spool else [str(item.path) for item in found]
+    names = [STANDARD_INPUT] if spool else [str(item.path) for item in found]
     opened = options or ReadOptions()
     parts = [_part(f.path, n, opened, notes) for f, n in zip(found, names, strict=True)]
     pieces = _with_partitions(parts, found)
@@ -189,8 +190,8 @@ def _from_memory(data: Any, notes: list[str]) -> Source:
         else:
             table = pa.Table.from_batches([pa.record_batch(data)])
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise unreadable("the table", error) from error
-    part = MemoryTable(table, "the table", notes)
+        raise unreadable(IN_MEMORY, error) from error
+    part = MemoryTable(table, IN_MEMORY, notes)
     return Source(part.name, part.format, (), part.names, notes, (Piece(part),))
 
 
@@ -201,6 +202,7 @@ def _given(data: Any) -> list[str]:
         raise UsageError(
             f"a {type(data).__module__}.{type(data).__qualname__} is no table",
             facts=["tables are paths, globs, folders, -, or Arrow, pandas and polars tables"],
+            hint="'data.parquet', or an Arrow table",
         )
     if not items:
         raise UsageError("no table is named", hint="aecli … data.csv")
@@ -249,7 +251,7 @@ def _require_same_columns(pieces: Sequence[Piece]) -> None:
             raise DataError(
                 f"{piece.part.name} has other columns than {first.part.name}",
                 facts=facts,
-                hint=f"aecli inspect {piece.part.name}",
+                hint=f"aecli inspect {typed(piece.part.name)}",
             )
 
 

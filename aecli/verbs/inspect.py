@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aecli.bundle import model_directory, read_spec
+from aecli.errors import DataError
 from aecli.progress import SILENT, Progress
 from aecli.spec.model import ModelSpec
 from aecli.spec.options import ColumnOptions, ReadOptions
@@ -27,7 +28,7 @@ def inspect(
 
     Raises:
         ModelError: the directory holds no model, or a damaged one.
-        DataError: the table cannot be read.
+        DataError: the table cannot be read, or has no rows.
     """
     if target is None:
         return inspect_model(model_directory(model, tag))
@@ -60,6 +61,8 @@ def inspect_data(
     source = open_source(data, read)
     label = None if columns.label is None else read_labels(source, columns.label)[0]
     plan = describe_columns(source, columns, label=label, progress=progress)
+    if not plan.rows:
+        raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
     return DataInspection(
         data=source.name,
         format=source.format,

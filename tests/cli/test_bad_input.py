@@ -54,6 +54,9 @@ TABLES = {
     "null.csv": (b"a,b\n,\n,\n,\n", 3, ["null.csv", "a:", "b:"]),
     "garbage.parquet": (b"not parquet at all", 3, ["garbage.parquet"]),
     "constant.csv": (b"a,b\n1,x\n1,x\n1,x\n", 3, ["constant.csv", "constant"]),
+    "quote.csv": (b'a,b\n1,x\n2,"y\n3,z\n', 3, ["quote.csv line 3 opens a quote", "sed -n 3p"]),
+    "random.csv": (bytes(range(256)), 3, ["random.csv is no text table", "file random.csv"]),
+    "zeros.csv": (bytes(256), 3, ["zeros.csv is no text table"]),
     "infinite.csv": (b"a,b\n1,2\ninf,3\n4,5\n", 3, ["'a'", "infinite", "--nonfinite missing"]),
 }
 
@@ -76,7 +79,8 @@ def test_a_truncated_parquet(run, tmp_path: Path):
 def test_a_truncated_gzip(run, tmp_path: Path):
     packed = gzip.compress(b"a,b\n" + b"1.25,2\n" * 5000)
     (tmp_path / "t.csv.gz").write_bytes(packed[: len(packed) // 2])
-    refused(run("train", "t.csv.gz", *QUICK), 3, "t.csv.gz")
+    refused(run("train", "t.csv.gz", *QUICK), 3, "t.csv.gz", "try: ls -l t.csv.gz")
+    refused(run("inspect", "t.csv.gz"), 3, "t.csv.gz", "try: ls -l t.csv.gz")
 
 
 def test_a_table_that_is_not_there(run, table):
@@ -104,12 +108,14 @@ def test_a_label_that_does_not_serve(run, tmp_path: Path, label: str, said: list
         ("--valid", "1.5", "--valid"),
         ("--device", "tpu", "--device"),
         ("--exclude", "nothing*", "nothing*"),
+        ("--columns", "x --id x", "'x' is named by --id and by --columns"),
+        ("--exclude", "kind --label kind", "'kind' is named by --exclude and by --label"),
         ("--ecoder", "3", "--encoder"),
     ],
 )
 def test_an_option_that_makes_no_sense(run, table, tmp_path: Path, option, value, said):
-    ran = run("train", table, option, value)
-    refused(ran, 3 if option == "--exclude" else 2, said)
+    ran = run("train", table, option, *value.split(" "))
+    refused(ran, 3 if value == "nothing*" else 2, said)
     assert files(tmp_path) == {table}
 
 
@@ -160,6 +166,56 @@ def test_the_output_must_not_be_the_input(run, trained, tmp_path: Path):
 def test_an_output_without_a_format_or_a_folder(run, trained):
     refused(run("encode", trained, "-o", "latents"), 2, "latents", "try: ")
     refused(run("encode", trained, "-o", "no/such/z.csv"), 6, "no/such")
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("", ["-o '' names no file"]),
+        ("runs", ["runs: it is a directory", "-o runs/latents.parquet"]),
+        ("new/", ["new/: its name is that of a directory", "-o new/latents.parquet"]),
+        ("/dev/full", ["/dev/full: it is a device or a pipe", "--to csv"]),
+    ],
+)
+def test_an_output_that_is_no_file(run, trained, tmp_path: Path, output: str, said: list[str]):
+    (tmp_path / "runs").mkdir()
+    refused(run("encode", trained, "-o", output), 2, *said, "try: -o ")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_device_takes_a_format_that_is_named(run, trained):
+    refused(run("encode", trained, "-o", "/dev/full", "--to", "csv"), 6, "/dev/full")
+    assert run("encode", trained, "-o", "/dev/null", "--to", "csv").code == 0
+
+
+@pytest.mark.parametrize("args", [(), ("--label", "a")])
+def test_no_rows_are_the_same_error_to_inspect_and_to_train(run, tmp_path: Path, args):
+    (tmp_path / "t.csv").write_text("a,b\n")
+    ran = run("inspect", "t.csv", *args)
+    refused(ran, 3, "t.csv has no rows", "try: ")
+    assert run("train", "t.csv", *args).err == ran.err
+
+
+def test_what_to_type_for_standard_input_is_a_dash(aecli):
+    ran = aecli("train", "-", stdin="a\n1\n1\n")
+    refused(ran, 3, "standard input has no column to learn from", "try: aecli inspect -\n")
+    refused(aecli("inspect", "-", stdin="a,b\n1,2,3\n"), 3, "try: sed -n 2p -\n")
+
+
+def test_a_model_given_as_the_table(run, trained):
+    said = "aecli_model is a model directory, not a table"
+    for command in ("train", "encode"):
+        output = ("-o", "z.csv") if command == "encode" else ()
+        refused(run(command, "aecli_model", *output), 3, said, "try: aecli inspect -m aecli_model")
+
+
+def test_a_spec_with_a_column_twice(run, trained, tmp_path: Path):
+    path = tmp_path / "aecli_model" / "spec.json"
+    spec = json.loads(path.read_text())
+    spec["columns"][1]["name"] = spec["columns"][0]["name"]
+    path.write_text(json.dumps(spec))
+    ran = run("encode", trained, "-o", "z.csv")
+    refused(ran, 4, "spec.json is damaged", repr(spec["columns"][0]["name"]), "try: ")
 
 
 def test_a_read_only_directory(run, trained, tmp_path: Path, open_path: Path, unprivileged):

@@ -31,6 +31,7 @@ def refused(read, tmp_path):
     def run(text: str, name: str = "run.toml") -> str:
         with pytest.raises(UsageError) as caught:
             read(text, name)
+        assert caught.value.hint
         return "\n".join(caught.value.lines()).replace(f"{tmp_path}/", "")
 
     return run

@@ -331,7 +331,8 @@ def as_parquet() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content", [b"a\n1\n2\n", gzip.compress(b"a\n1\n2\n"), b'{"a":1}\n{"a":2}\n', as_parquet()]
+    "content",
+    [b"a\n1\n2\n", gzip.compress(b"a\n1\n2\n", mtime=0), b'{"a":1}\n{"a":2}\n', as_parquet()],
 )
 def test_standard_input_is_sniffed_and_read_twice(
     monkeypatch: pytest.MonkeyPatch, content: bytes
