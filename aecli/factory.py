@@ -4,36 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
-from aecli.errors import DataError, ModelError, UsageError
+from aecli.errors import ModelError
 from aecli.feed.layout import Layout, layout
 from aecli.nn.activations import activation
-from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.autoencoder import Autoencoder, LinearPath
+from aecli.nn.convolution import Conv1dDecoder, Conv1dEncoder, Conv2dDecoder, Conv2dEncoder
 from aecli.nn.losses import ReconstructionLoss
 from aecli.nn.mlp import MLP
 from aecli.nn.norms import norm
+from aecli.nn.recurrent import LSTMDecoder, LSTMEncoder
+from aecli.nn.sparse import TopK
+from aecli.nn.transformer import TransformerDecoder, TransformerEncoder
 from aecli.spec.catalogue import Activation, Norm
 from aecli.spec.model import Column, Network
-from aecli.spec.options import LossOptions, NetworkOptions
+from aecli.spec.options import LossOptions
 
-DEFAULT_CLASSIFIER: tuple[int, ...] = ()
-"""Hidden sizes of the head unless given: none, so that the latent itself separates the classes."""
-
-LATENT_BOUNDS = (2, 64)
-"""Smallest and largest latent that is chosen where no size is given."""
-
-START_BOUNDS = (128, 512)
-"""Narrowest and widest first layer that is chosen where only the latent is given."""
-
-Output = Literal["linear", "sigmoid", "tanh"]
 _OUTPUTS: dict[str, Callable[[], nn.Module] | None] = {
     "linear": None,
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
 }
+
+DECODER_VARIANCE = 0.1
+"""Variance of a variational decoder's numbers, as a share of what the column means leave."""
 
 _CHANGED = "aecli train DATA, since this spec.json has been changed"
 
@@ -55,28 +52,114 @@ def build(network: Network, *, columns: Sequence[Column]) -> Autoencoder:
             hint=_CHANGED,
         )
     try:
-        return _assemble(network, where)
-    except ValueError as error:
+        return _assemble(network, where, columns)
+    except (TypeError, ValueError) as error:
         raise ModelError(str(error), hint=_CHANGED) from error
 
 
-def _assemble(network: Network, where: Layout) -> Autoencoder:
-    hidden = partial(
-        MLP,
-        activation=_activation(network.activation),
-        norm=_norm(network.norm),
-        dropout=network.dropout,
-    )
-    on_latent = network.latent_activation
-    last = None if on_latent.name == "Identity" else _activation(on_latent)()
+def _assemble(network: Network, where: Layout, columns: Sequence[Column]) -> Autoencoder:
+    encoder, decoder = _pair(network, columns)
     output = _OUTPUTS[network.output]
-    head = [network.latent, *network.classifier, network.classes]
+    path = LinearPath(
+        inputs=network.window * network.inputs,
+        latent=network.latent,
+        outputs=network.window * network.outputs,
+    )
     return Autoencoder(
-        encoder=hidden(sizes=[network.inputs, *network.encoder], last=last),
-        decoder=hidden(sizes=[network.latent, *network.decoder, network.outputs]),
-        head=hidden(sizes=head) if network.classes else None,
+        encoder=encoder,
+        decoder=decoder,
+        head=_mlp(network, [network.latent, *network.classifier, network.classes])
+        if network.classes
+        else None,
         output=None if output is None else output(),
         numbers=where.numbers,
+        window=network.window,
+        code=_code(network),
+        path=path if network.linear_path else None,
+        variational=network.variational,
+    )
+
+
+def _pair(network: Network, columns: Sequence[Column]) -> tuple[nn.Module, nn.Module]:
+    """Return the encoder and the decoder of the network's architecture."""
+    code = network.latent * (2 if network.variational else 1)
+    if network.architecture in ("mlp", "vanilla"):
+        inputs, outputs = network.window * network.inputs, network.window * network.outputs
+        return (
+            _mlp(network, [inputs, *network.encoder[:-1], code]),
+            _mlp(network, [network.latent, *network.decoder, outputs]),
+        )
+    if network.architecture == "conv2d":
+        return _convolutions(network, columns, code)
+    shared: dict[str, Any] = {"length": network.window, "dropout": network.dropout}
+    encoder, decoder = _WINDOWED[network.architecture]
+    shared |= {name: getattr(network, name) for name in _SIZES[network.architecture]}
+    if network.architecture == "conv1d":
+        shared["activation"] = activation_of(network.activation)
+    return (
+        encoder(inputs=network.inputs, latent=code, **shared),
+        decoder(outputs=network.outputs, latent=network.latent, **shared),
+    )
+
+
+_WINDOWED: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
+    "conv1d": (Conv1dEncoder, Conv1dDecoder),
+    "lstm": (LSTMEncoder, LSTMDecoder),
+    "transformer": (TransformerEncoder, TransformerDecoder),
+}
+_SIZES = {
+    "conv1d": ("channels",),
+    "lstm": ("hidden", "layers"),
+    "transformer": ("hidden", "heads", "feedforward", "depth"),
+}
+
+
+def _convolutions(
+    network: Network, columns: Sequence[Column], code: int
+) -> tuple[nn.Module, nn.Module]:
+    height, width, channels_in = network.shape
+    shared: dict[str, Any] = {
+        "height": height,
+        "width": width,
+        "channels_in": channels_in,
+        "positions": pixel_positions(columns),
+        "channels": network.channels,
+        "activation": activation_of(network.activation),
+        "dropout": network.dropout,
+    }
+    return (
+        Conv2dEncoder(latent=code, **shared),
+        Conv2dDecoder(latent=network.latent, **shared),
+    )
+
+
+def pixel_positions(columns: Sequence[Column]) -> list[int]:
+    """Return the place of each cell among all pixels: constant ones have a place and no cell."""
+    positions: list[int] = []
+    first = 0
+    for column in columns:
+        if not column.constant:
+            positions += range(first, first + column.size)
+        first += column.size
+    return positions
+
+
+def _code(network: Network) -> nn.Module | None:
+    """Return what follows the encoder, None for a linear latent whose units all survive."""
+    parts: list[nn.Module] = []
+    if network.latent_activation.name != "Identity":
+        parts.append(activation_of(network.latent_activation)())
+    if network.topk is not None:
+        parts.append(TopK(network.latent, network.topk))
+    return nn.Sequential(*parts) if parts else None
+
+
+def _mlp(network: Network, sizes: Sequence[int]) -> MLP:
+    return MLP(
+        sizes=sizes,
+        activation=activation_of(network.activation),
+        norm=_norm(network.norm),
+        dropout=network.dropout,
     )
 
 
@@ -85,90 +168,9 @@ def _norm(named: Norm) -> Callable[[int], nn.Module] | None:
     return None if named.name == "none" else partial(norm, named.name, **args)
 
 
-def _activation(named: Activation) -> Callable[[], nn.Module]:
+def activation_of(named: Activation) -> Callable[[], nn.Module]:
+    """Return what builds an activation anew at each call."""
     return partial(activation, named.name, **named.args)
-
-
-def resolve_network(options: NetworkOptions, *, columns: Sequence[Column], classes: int) -> Network:
-    """Return the network with every size filled in; `classes` is 0 without a label.
-
-    Without `encoder` the widths are `default_widths(inputs, latent)`, and without `latent` that is
-    `default_latent(inputs)`. The decoder mirrors the encoder's hidden layers unless given.
-
-    Raises:
-        DataError: no column varies, so that there is nothing to encode.
-        UsageError: the arguments of an activation contradict each other.
-    """
-    where = layout(columns)
-    if not where.cells:
-        raise DataError(
-            f"none of the {len(columns)} feature columns varies: there is nothing to learn",
-            hint="aecli inspect DATA shows what each column holds",
-        )
-    named_by = {"activation": options.activation, "latent-activation": options.latent_activation}
-    for flag, named in named_by.items():
-        try:
-            _activation(named)()
-        except ValueError as error:
-            raise UsageError(str(error), hint=f"--{flag} {named.name} has defaults") from error
-    latent = options.latent or default_latent(where.inputs)
-    encoder = options.encoder or default_widths(where.inputs, latent)
-    decoder = encoder[-2::-1] if options.decoder is None else options.decoder
-    classifier = DEFAULT_CLASSIFIER if options.classifier is None else options.classifier
-    return Network(
-        inputs=where.inputs,
-        outputs=where.outputs,
-        classes=classes,
-        encoder=list(encoder),
-        decoder=list(decoder),
-        classifier=list(classifier) if classes else [],
-        activation=options.activation,
-        latent_activation=options.latent_activation,
-        norm=options.norm,
-        dropout=options.dropout,
-        output=_fitting_output(where) if options.output == "auto" else options.output,
-    )
-
-
-def default_latent(inputs: int) -> int:
-    """Return a quarter of `inputs`, rounded down to a power of two within `LATENT_BOUNDS`."""
-    low, high = LATENT_BOUNDS
-    return min(high, max(low, 1 << max(1, inputs // 4).bit_length() - 1))
-
-
-def default_widths(inputs: int, latent: int) -> list[int]:
-    """Return encoder widths that halve down to `latent`: 784 and 64 give 512, 256, 64.
-
-    The first is the power of two above twice the inputs, since a narrow table needs room for its
-    curvature, within `START_BOUNDS`, or 2 · latent where that is more. One more layer of half that
-    width follows unless it would be narrower than twice the latent; deeper halving trained worse.
-    """
-    low, high = START_BOUNDS
-    width = max(
-        min(max(_power_of_two_above(2 * inputs), low), high), _power_of_two_above(2 * latent)
-    )
-    hidden = [width, width // 2] if width // 2 >= 2 * latent else [width]
-    return [*hidden, latent]
-
-
-def _power_of_two_above(size: int) -> int:
-    return 1 << (size - 1).bit_length()
-
-
-def _fitting_output(where: Layout) -> Output:
-    """Return sigmoid where the scaled training numbers lie in 0..1 and touch 0, else linear."""
-    lows = [_scaled(column, column.low) for column in where.numeric]
-    highs = [_scaled(column, column.high) for column in where.numeric]
-    low = [value for values in lows for value in values]
-    high = [value for values in highs for value in values]
-    known = len(low) == len(high) == where.numbers > 0
-    # A scale is a rounded difference, so its largest value may come out just above 1.
-    return "sigmoid" if known and min(low) == 0 and max(high) <= 1 + 1e-6 else "linear"
-
-
-def _scaled(column: Column, values: Sequence[float]) -> list[float]:
-    triples = zip(values, column.center, column.scale, strict=False)
-    return [(value - center) / scale for value, center, scale in triples]
 
 
 def is_mixed(columns: Sequence[Column]) -> bool:
@@ -198,20 +200,38 @@ def reconstruction_loss(
     )
 
 
-def resolve_weights(options: LossOptions, *, head: bool, trivial: float) -> dict[str, float]:
+def resolve_weights(
+    options: LossOptions, network: Network, *, columns: int, trivial: float
+) -> dict[str, float]:
     """Return the weight of each term that is trained on, by name; terms that weigh 0 are left out.
 
-    `trivial` is the reconstruction loss of the column means. Unless it is given, the reconstruction
-    weighs 1, and 1 / trivial beside a classification: pixels in 0..1 have losses of a few
-    hundredths, and would be given up for the label.
+    `columns` is how many vary; `trivial` is the reconstruction loss of the column means. Unless it
+    is given, the reconstruction weighs 1, and 1 / trivial beside a classification: pixels in 0..1
+    have losses of a few hundredths, and would be given up for the label. Beside a variational
+    latent it weighs what makes `--beta 1` the evidence lower bound (Kingma and Welling, 2014) per
+    latent unit, for a decoder whose variance is a tenth of what the column means leave.
+
+    With `reduction` "sum" the weights of means are those of sums over columns and latent units.
     """
+    head = network.classes > 0
     reconstruction = options.reconst_weight
+    summed = options.reduction == "sum"
+    cells = columns * network.window
     if reconstruction is None:
-        reconstruction = float(f"{1 / max(trivial, 1e-6):.4g}") if head else 1.0
+        reconstruction = 1.0
+        if network.variational:
+            reconstruction = 1 / (2 * DECODER_VARIANCE * max(trivial, 1e-6))
+            reconstruction *= 1 if summed else cells / network.latent
+        elif head and not summed:
+            reconstruction = 1 / max(trivial, 1e-6)
+        reconstruction = float(f"{reconstruction:.4g}")
+    units = network.latent if summed else 1
     weights = {
-        "reconstruction": reconstruction,
+        "reconstruction": reconstruction * (cells if summed else 1),
         "classification": options.class_weight if head else 0.0,
-        "l1": options.l1,
-        "l2": options.l2,
+        "l1": options.l1 * units,
+        "l2": options.l2 * units,
+        "kl": options.kl * units,
+        "kl_normal": options.beta * units if network.variational else 0.0,
     }
     return {name: weight for name, weight in weights.items() if weight > 0}

@@ -5,13 +5,11 @@ from pydantic import ValidationError
 from aecli.errors import DataError, ModelError, UsageError
 from aecli.factory import (
     build,
-    default_latent,
-    default_widths,
     is_mixed,
     reconstruction_loss,
-    resolve_network,
 )
-from aecli.spec.options import LossOptions, NetworkOptions
+from aecli.sizing import default_latent, default_widths, resolve_network
+from aecli.spec.options import LossOptions, TrainOptions
 from tests import columns
 
 
@@ -42,7 +40,7 @@ MIXED = (
 
 
 def resolved(features, classes=0, **options):
-    return resolve_network(NetworkOptions(**options), columns=features, classes=classes)
+    return resolve_network(TrainOptions.from_flat(options), columns=features, classes=classes)
 
 
 def test_the_network_is_as_wide_as_its_columns():
@@ -124,10 +122,11 @@ def test_the_automatic_output_is_a_sigmoid_where_numbers_are_scaled_to_0_1(featu
 
 def test_the_network_built_has_the_sizes_described():
     network = resolved(MIXED, classes=3, encoder=[6, 2], norm="batch", dropout=0.2)
-    latent, reconstruction, logits = build(network, columns=MIXED)(torch.zeros(5, network.inputs))
+    module = build(network, columns=MIXED)
+    latent = module.encode(torch.zeros(5, network.inputs))
     assert latent.shape == (5, 2)
-    assert reconstruction.shape == (5, network.outputs)
-    assert logits.shape == (5, 3)
+    assert module.decode(latent).shape == (5, network.outputs)
+    assert module.classify(latent).shape == (5, 3)
 
 
 def test_the_latent_is_linear_unless_it_is_asked_otherwise():

@@ -7,13 +7,15 @@ from collections import Counter
 import torch
 from torch import Tensor, nn
 
+from aecli.nn.autoencoder import Autoencoder
+
 ACTIVE_SHARE = 1e-4
 """A unit is active if its variance is above this share of the most active unit's."""
 
 NEAR_ZERO = 1e-3
 """A latent is near zero if it is below this share of the root mean square of all."""
 
-PARTS = {"head": "classifier"}
+PARTS = {"head": "classifier", "code": "latent"}
 """How people call a part of the network, where that is not its name in the code."""
 
 
@@ -57,6 +59,10 @@ class LatentFigures:
         shares = values / values.sum()
         return float(torch.exp(-(shares * shares.clamp(min=1e-300).log()).sum()))
 
+    def means(self) -> Tensor:
+        """Return each unit's mean activation `(latent,)`."""
+        return self._sum / self.rows
+
     def mean_abs(self) -> float:
         """Return mean |z|."""
         return self._absolute / (self.rows * self.size)
@@ -68,7 +74,7 @@ class LatentFigures:
 
 @torch.no_grad()
 def dead_units(
-    network: nn.Module, activations: tuple[type[nn.Module], ...], inputs: Tensor
+    network: Autoencoder, activations: tuple[type[nn.Module], ...], inputs: Tensor
 ) -> dict[str, int]:
     """Count, per hidden layer, the units whose output is the same for every row of `inputs`.
 
@@ -93,6 +99,8 @@ def dead_units(
     handles = [m.register_forward_hook(watch(n)) for n, m in layers]  # type: ignore[arg-type]  # a hook
     try:
         network(inputs)
+        if network.head is not None:
+            network.classify(network.encode(inputs))
     finally:
         for handle in handles:
             handle.remove()

@@ -16,10 +16,23 @@ SAMPLE_ROWS = 4_096
 
 @dataclass(frozen=True)
 class PCA:
-    """Hold a mean `(n_inputs,)` and orthonormal components `(n_components, n_inputs)`."""
+    """Hold a mean `(n_inputs,)` and orthonormal components `(n_components, n_inputs)`.
+
+    `shares` `(n_components,)` are the parts of the inputs' variance that the components explain;
+    they fall.
+    """
 
     mean: Tensor
     components: Tensor
+    shares: Tensor
+
+    def first(self, count: int) -> PCA:
+        """Return the `count` components that explain most."""
+        return PCA(self.mean, self.components[:count], self.shares[:count])
+
+    def to(self, device: torch.device) -> PCA:
+        """Return the same on a device."""
+        return PCA(self.mean.to(device), self.components.to(device), self.shares.to(device))
 
     def reconstruct(self, inputs: Tensor) -> Tensor:
         """Project inputs `(n_rows, n_inputs)` on the components and back."""
@@ -48,9 +61,11 @@ def fit_pca(batches: Callable[[], Iterable[Tensor]], components: int) -> PCA:
         rows += len(inputs)
     mean = total / rows
     covariance = products / rows - torch.outer(mean, mean)
-    _, vectors = torch.linalg.eigh(covariance)
-    chosen = vectors[:, -min(components, width) :].flip(1).T
-    return PCA((mean + shift).float(), chosen.contiguous().float())
+    values, vectors = torch.linalg.eigh(covariance)
+    count = min(components, width)
+    chosen = vectors[:, -count:].flip(1).T
+    shares = values.flip(0)[:count] / values.sum().clamp(min=1e-300)
+    return PCA((mean + shift).float(), chosen.contiguous().float(), shares.float())
 
 
 def _from_sample(sample: Tensor, components: int) -> PCA:
@@ -58,5 +73,8 @@ def _from_sample(sample: Tensor, components: int) -> PCA:
     rank = min(components, *sample.shape)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        _, _, vectors = torch.svd_lowrank(sample - mean, q=min(rank + 8, *sample.shape), niter=4)
-    return PCA(mean.float(), vectors[:, :rank].T.contiguous().float())
+        _, values, vectors = torch.svd_lowrank(
+            sample - mean, q=min(rank + 8, *sample.shape), niter=4
+        )
+    shares = values[:rank].square() / (sample - mean).square().sum().clamp(min=1e-300)
+    return PCA(mean.float(), vectors[:, :rank].T.contiguous().float(), shares.float())

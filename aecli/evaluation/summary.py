@@ -16,6 +16,7 @@ from aecli.feed.staging import Staged
 from aecli.nn.activations import ACTIVATIONS
 from aecli.nn.autoencoder import Autoencoder
 from aecli.spec.model import Baseline
+from aecli.training.objective import Objective
 from aecli.training.split import epoch_order
 
 FITTED_ROWS = 1 << 18
@@ -29,14 +30,14 @@ NAMES = {"model": "this model", "pca": "PCA", "baseline": "column means"}
 
 
 def fit_baseline(train: Staged, inputs: Inputs, layout: Layout, components: int, seed: int) -> PCA:
-    """Fit PCA with `components` components on (a sample of) the training rows' inputs."""
+    """Fit PCA with `components` components on (a sample of) the training samples' inputs."""
     order = torch.from_numpy(epoch_order(len(train), seed, 0)[:FITTED_ROWS].copy()).sort().values
 
     def batches() -> Iterator[Tensor]:
         for chosen in order.split(BLOCK):
-            yield inputs(train.cells[chosen])
+            yield inputs(train.cells[train.rows(chosen)]).reshape(len(chosen), -1)
 
-    return fit_pca(batches, min(components, layout.inputs))
+    return fit_pca(batches, min(components, layout.inputs * train.size))
 
 
 class Comparison:
@@ -52,9 +53,14 @@ class Comparison:
         """Take in cells `(n_rows, n_cells)` and the network's outputs `(n_rows, n_outputs)`."""
         predictions = {"model": (outputs, 0.0)}
         if self._pca is not None:
-            predictions["pca"] = (self._pca.reconstruct(self._inputs(cells)), 0.5)
+            predictions["pca"] = (self._restored(self._pca, cells), 0.5)
         self._figures.add(cells, predictions)
         self.rows += len(cells)
+
+    def _restored(self, pca: PCA, cells: Tensor) -> Tensor:
+        """Return PCA's outputs; it sees windows as flat vectors, as wide as its components."""
+        inputs: Tensor = self._inputs(cells)
+        return pca.reconstruct(inputs.reshape(-1, pca.components.shape[1])).reshape(inputs.shape)
 
     def columns(self) -> list[ColumnFigure]:
         """Return the figures of every varying column."""
@@ -67,10 +73,10 @@ def compare(
 ) -> tuple[list[Baseline], int, int]:
     """Return the comparison on staged rows, the number of rows, and of active latent units."""
     device = next(network.parameters()).device
-    moved = PCA(pca.mean.to(device), pca.components.to(device))
-    comparison = Comparison(inputs, layout, moved)
+    comparison = Comparison(inputs, layout, pca.to(device))
     latent_figures: LatentFigures | None = None
-    for block in staged.cells[:COMPARED_ROWS].split(BLOCK):
+    chosen = staged.first(COMPARED_ROWS // staged.size)
+    for block in chosen.blocks(max(1, BLOCK // staged.size)):
         cells = block.to(device)
         latent = network.encode(inputs(cells))
         comparison.add(cells, network.decode(latent))
@@ -94,4 +100,35 @@ def dead_hidden_units(network: Autoencoder, inputs: Inputs, staged: Staged) -> d
     """Count hidden units that answer the same for every one of (at most) 8,192 rows."""
     device = next(network.parameters()).device
     kinds = tuple({type(make()) for make in ACTIVATIONS.values()} - {torch.nn.Identity})
-    return dead_units(network, kinds, inputs(staged.cells[:BLOCK].to(device)))
+    samples = next(staged.blocks(max(1, BLOCK // staged.size)))
+    return dead_units(network, kinds, inputs(samples.to(device)))
+
+
+@torch.no_grad()
+def class_latents(objective: Objective, staged: Staged) -> dict[str, Tensor]:
+    """Return where each class lies in a variational latent, for drawing rows of one class.
+
+    `baseline.class_mean` is `(n_classes, latent)`; `baseline.class_scale`, `(n_classes, latent,
+    latent)`, the Cholesky factor of the class's covariance over drawn latents: the spread of its
+    rows and their own.
+    """
+    network, device = objective.network, next(objective.network.parameters()).device
+    chosen = staged.first(COMPARED_ROWS // staged.size)
+    assert chosen.codes is not None, "only a labelled table has classes"
+    blocks = chosen.blocks(max(1, BLOCK // staged.size))
+    found = [network.distribution(objective.inputs(block.to(device))) for block in blocks]
+    mean = torch.cat([code.latent for code in found]).double().cpu()
+    variance = torch.cat([c.log_variance for c in found if c.log_variance is not None]).exp()
+    means, scales = [], []
+    for code in range(network.classify(mean[:1].float().to(device)).shape[1]):
+        mask = chosen.codes == code
+        part = mean[mask] if bool(mask.any()) else mean
+        spread = variance.double().cpu()[mask if bool(mask.any()) else slice(None)].mean(0)
+        centred = part - part.mean(0)
+        covariance = centred.T @ centred / len(part) + torch.diag(spread)
+        means.append(part.mean(0))
+        scales.append(torch.linalg.cholesky(covariance + 1e-8 * torch.eye(len(spread))))
+    return {
+        "baseline.class_mean": torch.stack(means).float(),
+        "baseline.class_scale": torch.stack(scales).float(),
+    }

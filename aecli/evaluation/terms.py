@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from aecli.factory import reconstruction_loss
 from aecli.feed.layout import layout
-from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.autoencoder import Autoencoder, Code
+from aecli.nn.losses import bernoulli_kl, kl_normal
 from aecli.spec.model import ModelSpec
 
 
@@ -24,14 +25,16 @@ class TermFigures:
         self._column_weights = self._loss.weights.double().cpu()
         self._errors = torch.zeros(where.cells, dtype=torch.float64)
         self._observed = torch.zeros(where.cells, dtype=torch.float64)
-        self._sums = {"classification": 0.0, "l1": 0.0, "l2": 0.0}
+        self._sums = {"classification": 0.0, "l1": 0.0, "l2": 0.0, "kl_normal": 0.0}
+        self._sparsity = spec.sparsity
+        self._activation = torch.zeros(spec.network.latent, dtype=torch.float64)
         self._labelled = 0
         self._latents = 0
 
     def add(
         self,
         cells: Tensor,
-        latent: Tensor,
+        code: Code,
         outputs: Tensor,
         logits: Tensor | None,
         codes: Tensor | None,
@@ -40,6 +43,12 @@ class TermFigures:
         errors = self._loss.cell_errors(outputs, cells)
         self._errors += errors.nan_to_num(0.0).double().sum(0).cpu()
         self._observed += (~errors.isnan()).sum(0).cpu()
+        latent = code.latent
+        self._activation += latent.double().sum(0).cpu()
+        if code.log_variance is not None:
+            self._sums["kl_normal"] += (
+                float(kl_normal(code.latent, code.log_variance)) * latent.numel()
+            )
         self._sums["l1"] += float(latent.double().abs().sum())
         self._sums["l2"] += float(latent.double().square().sum())
         self._latents += latent.numel()
@@ -54,12 +63,20 @@ class TermFigures:
             "reconstruction": self._reconstruction(),
             "l1": self._sums["l1"] / max(1, self._latents),
             "l2": self._sums["l2"] / max(1, self._latents),
+            "kl": self._kl(),
+            "kl_normal": self._sums["kl_normal"] / max(1, self._latents),
         }
         if self._labelled:
             found["classification"] = self._sums["classification"] / self._labelled
         return {
             name: (found[name], weight) for name, weight in self._weights.items() if name in found
         }
+
+    def _kl(self) -> float:
+        rho, low = self._sparsity
+        samples = max(1, self._latents // len(self._activation))
+        mean = self._activation / samples
+        return float(bernoulli_kl((mean - low) / (1 - low), rho).mean())
 
     def _reconstruction(self) -> float:
         columns = len(self._column_weights)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from aecli.errors import OutputError
 from aecli.feed.cells import CellReader, Cells
+from aecli.feed.windows import Windows
 from aecli.progress import SILENT, Progress
 from aecli.table.source import Source
 
@@ -21,17 +23,46 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Staged:
-    """Hold the cells `(n_rows, n_cells)` and label codes `(n_rows,)`, -1 where unlabelled.
+    """Hold samples: the cells `(n_rows, n_cells)` of rows, or of windows of them.
 
-    `complete` says that no cell is missing or unseen.
+    `codes` `(n_samples,)` are label codes, -1 where unlabelled. `complete` says that no cell is
+    missing or unseen. With `windows` each sample is that many rows.
     """
 
     cells: Tensor
     codes: Tensor | None
     complete: bool
+    windows: Windows | None = None
 
     def __len__(self) -> int:
-        return len(self.cells)
+        return len(self.cells if self.windows is None else self.windows)
+
+    @property
+    def size(self) -> int:
+        """Return the rows of one sample."""
+        return 1 if self.windows is None else self.windows.size
+
+    def rows(self, chosen: Tensor) -> Tensor:
+        """Return the row numbers `(n_chosen * size,)` of chosen samples, sample after sample."""
+        if self.windows is None:
+            return chosen
+        return torch.from_numpy(self.windows.rows(chosen.numpy()).reshape(-1))
+
+    def first(self, limit: int) -> Staged:
+        """Return at most `limit` of the first samples."""
+        codes = None if self.codes is None else self.codes[:limit]
+        if self.windows is None:
+            return Staged(self.cells[:limit], codes, self.complete)
+        windows = replace(self.windows, starts=self.windows.starts[:limit])
+        return Staged(self.cells, codes, self.complete, windows)
+
+    def blocks(self, samples: int) -> Iterator[Tensor]:
+        """Yield the cells `(n_samples * size, n_cells)` of blocks of samples, in order."""
+        if self.windows is None:
+            yield from self.cells.split(samples)
+            return
+        for chosen in torch.arange(len(self)).split(samples):
+            yield self.cells.index_select(0, self.rows(chosen).to(self.cells.device))
 
 
 def stage(

@@ -7,25 +7,50 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+LOG_VARIANCE_BOUND = 20.0
+"""Largest size of a latent's log-variance: what lies beyond is a variance of 0 or overflows."""
 
-class Outputs(NamedTuple):
-    """Hold what one forward pass gave.
 
-    `latent` is `(n_rows, n_latent)`, `reconstruction` `(n_rows, n_outputs)`, `logits`
-    `(n_rows, n_classes)` or None without a head.
+class Code(NamedTuple):
+    """Hold what an encoder says of each row: its latent, and for a variational one its spread.
+
+    Both are `(n_samples, n_latent)`; `log_variance` is None where the latent is certain.
     """
 
     latent: Tensor
-    reconstruction: Tensor
-    logits: Tensor | None
+    log_variance: Tensor | None
+
+    def sample(self) -> Tensor:
+        """Draw from N(latent, variance), or return the latent where it is certain."""
+        if self.log_variance is None:
+            return self.latent
+        return self.latent + torch.randn_like(self.latent) * (self.log_variance / 2).exp()
+
+
+class LinearPath(nn.Module):
+    """Hold linear maps beside a nonlinear encoder and decoder, which only add what lines cannot.
+
+    `encode` maps `(n_samples, n_inputs)` to `(n_samples, n_latent)`, `decode` back to
+    `(n_samples, n_outputs)`.
+    """
+
+    def __init__(self, *, inputs: int, latent: int, outputs: int) -> None:
+        super().__init__()
+        self.encode = nn.Linear(inputs, latent)
+        self.decode = nn.Linear(latent, outputs)
 
 
 class Autoencoder(nn.Module):
-    """Encode rows into latents, decode latents into rows, and classify latents with a head.
+    """Encode samples into latents, decode latents into rows, and classify latents with a head.
 
-    The decoder's first `numbers` outputs are scaled numbers, and only they go through `output`
-    (sigmoid or tanh; None is linear); the rest are logits of booleans and categories. A tanh output
-    serves numbers scaled into 0..1 as well, with the upper half of its range.
+    A sample is a row, or `window` rows in order: rows go in as `(n_samples * window, n_inputs)`,
+    there is one latent per sample, and `(n_samples * window, n_outputs)` rows come out. Encoder and
+    decoder see each sample as one flat vector. `code` follows the encoder: an activation, or TopK.
+    A variational encoder gives two numbers per latent, its mean and its log-variance.
+
+    The decoder's first `numbers` outputs of a row are scaled numbers, and only they go through
+    `output` (sigmoid or tanh; None is linear); the rest are logits of booleans and categories. A
+    tanh output serves numbers scaled into 0..1 as well, with the upper half of its range.
     """
 
     def __init__(
@@ -36,22 +61,48 @@ class Autoencoder(nn.Module):
         head: nn.Module | None,
         output: nn.Module | None,
         numbers: int,
+        window: int = 1,
+        code: nn.Module | None = None,
+        path: LinearPath | None = None,
+        variational: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.head = head
         self.output = output
+        self.code = code
+        self.path = path
         self.numbers = numbers
+        self.window = window
+        self.variational = variational
+
+    def distribution(self, x: Tensor) -> Code:
+        """Return the code of inputs `(n_samples * window, n_inputs)`."""
+        flat = x.reshape(len(x) // self.window, -1) if self.window > 1 else x
+        raw: Tensor = self.encoder(flat).float()
+        log_variance = None
+        if self.variational:
+            raw, free = raw.chunk(2, dim=1)
+            log_variance = free.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)
+        if self.path is not None:
+            raw = raw + self.path.encode(flat).float()
+        return Code(raw if self.code is None else self.code(raw), log_variance)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the latents `(n_rows, n_latent)` of inputs `(n_rows, n_inputs)`."""
-        latent: Tensor = self.encoder(x)
-        return latent
+        """Return the latents `(n_samples, n_latent)` of inputs `(n_samples * window, n_inputs)`."""
+        return self.distribution(x).latent
 
     def decode(self, z: Tensor) -> Tensor:
-        """Return the outputs `(n_rows, n_outputs)` of latents `(n_rows, n_latent)`."""
-        return self.bounded(self.decoder(z))
+        """Return the outputs `(n_samples * window, n_outputs)` of latents `(n_samples, latent)`."""
+        raw: Tensor = self.decoder(z)
+        if self.path is not None:
+            raw = raw + self.path.decode(z)
+        return self.bounded(raw.reshape(len(z) * self.window, -1) if self.window > 1 else raw)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs `(n_rows, n_outputs)` of inputs `(n_rows, n_inputs)`."""
+        return self.decode(self.encode(x))
 
     def bounded(self, raw: Tensor) -> Tensor:
         """Return the decoder's raw outputs with `output` applied to the numbers."""
@@ -64,7 +115,7 @@ class Autoencoder(nn.Module):
         return torch.cat([self.output(numbers), logits], dim=1)
 
     def classify(self, z: Tensor) -> Tensor:
-        """Return the class logits `(n_rows, n_classes)` of latents `(n_rows, n_latent)`.
+        """Return the class logits `(n_samples, n_classes)` of latents `(n_samples, n_latent)`.
 
         Raises:
             ValueError: this autoencoder has no classification head.
@@ -73,9 +124,3 @@ class Autoencoder(nn.Module):
             raise ValueError("this autoencoder has no classification head")
         logits: Tensor = self.head(z)
         return logits
-
-    def forward(self, x: Tensor) -> Outputs:
-        """Return latents, outputs and, with a head, logits of inputs `(n_rows, n_inputs)`."""
-        latent = self.encode(x)
-        logits = None if self.head is None else self.classify(latent)
-        return Outputs(latent, self.decode(latent), logits)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from aecli.nn.activations import activation as build_activation
-from aecli.nn.mlp import MLP
+from aecli.nn.autoencoder import Autoencoder
 
 
 def _xavier_uniform(weight: Tensor, gain: float) -> None:
@@ -45,18 +45,19 @@ INITIALISERS: dict[str, Callable[[Tensor, float], None] | None] = {
     "kaiming_normal": _kaiming_normal,
     "orthogonal": _orthogonal,
     "normal": _normal,
+    "pca": None,
 }
 
 
 def initialise(module: nn.Module, name: str, *, activation: str) -> None:
-    """Draw the weights of every linear layer in `module` anew and set their biases to 0.
+    """Draw the weights of all linear and convolutional layers anew and set their biases to 0.
 
     Xavier (Glorot and Bengio, 2010): variance gain² · 2 / (fan_in + fan_out). Kaiming (He et al.,
     2015): gain² / fan_in. Orthogonal (Saxe et al., 2014): gain times an orthogonal matrix. Normal
-    (LeCun et al., 1998): 1 / fan_in whatever the activation. `default` leaves torch's own, uniform
-    weights and biases within 1 / sqrt(fan_in). The gain is `activation_gain(activation)`, and 1 for
-    the last layer of each network, which no hidden activation follows. Draws come from torch's
-    global generator.
+    (LeCun et al., 1998): 1 / fan_in whatever the activation. `default` and `pca` leave torch's
+    own, uniform weights and biases within 1 / sqrt(fan_in). The gain is
+    `activation_gain(activation)`, and 1 for the `last` layer of each network, which no hidden
+    activation follows. Draws come from torch's global generator.
 
     Raises:
         KeyError: the name is not in `INITIALISERS`, or the activation not in its table.
@@ -64,13 +65,49 @@ def initialise(module: nn.Module, name: str, *, activation: str) -> None:
     draw = INITIALISERS[name]
     if draw is None:
         return
-    last = {network.linears[-1] for network in module.modules() if isinstance(network, MLP)}
+    last = [part.last for part in module.modules() if hasattr(part, "last")]
     gain = activation_gain(activation)
     for layer in module.modules():
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d)):
             with torch.no_grad():
-                draw(layer.weight, 1.0 if layer in last else gain)
-                nn.init.zeros_(layer.bias)
+                # A convolution draws like the linear layer that each of its positions is.
+                flat = layer.weight.view(len(layer.weight), -1)
+                draw(flat, 1.0 if any(layer is other for other in last) else gain)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+
+def start_as_pca(
+    network: Autoencoder, mean: Tensor, components: Tensor, *, inputs: int, outputs: int
+) -> None:
+    """Make the network's linear path PCA, and let the nonlinear one beside it start at zero.
+
+    `mean` `(window * inputs,)` and orthonormal `components` `(n_components, window * inputs)` are
+    those of the training samples; a row's first `outputs` inputs are what its outputs restore.
+    Numbers start exactly as PCA restores them. PCA gives a boolean or one-hot input a share p of
+    its mean m; its logit starts as logit(m) + (p - m) / max(m (1 - m), 0.1), its first order
+    around the mean, damped for rare values.
+
+    Raises:
+        ValueError: the network has no linear path.
+    """
+    path = network.path
+    if path is None:
+        raise ValueError("the network has no linear path")
+    latent = min(path.encode.out_features, len(components))
+    slots = (torch.arange(network.window)[:, None] * inputs + torch.arange(outputs)).reshape(-1)
+    logits = torch.arange(outputs).repeat(network.window) >= network.numbers
+    mean_out = mean[slots].clamp(1e-3, 1 - 1e-3)
+    slope = torch.where(logits, 1 / (mean_out * (1 - mean_out)).clamp(min=0.1), 1.0)
+    with torch.no_grad():
+        for layer in (path.encode, path.decode, network.encoder.last, network.decoder.last):
+            assert isinstance(layer, nn.Module), "every encoder and decoder names its last layer"
+            for parameter in layer.parameters():
+                parameter.zero_()
+        path.encode.weight[:latent] = components[:latent]
+        path.encode.bias[:latent] = -components[:latent] @ mean
+        path.decode.weight[:, :latent] = (components[:latent, slots] * slope).T
+        path.decode.bias.copy_(torch.where(logits, torch.logit(mean_out), mean[slots]))
 
 
 def activation_gain(name: str) -> float:

@@ -192,3 +192,27 @@ def l1_penalty(z: Tensor) -> Tensor:
 def l2_penalty(z: Tensor) -> Tensor:
     """Return mean z² over the rows and units of latents `(n_rows, n_latent)`."""
     return z.float().square().mean()
+
+
+def kl_sparsity(z: Tensor, rho: float, *, low: float = 0.0) -> Tensor:
+    """Return the mean over units of KL(Bernoulli(rho) ‖ Bernoulli(rho_hat)), in nats.
+
+    `rho_hat` is a unit's mean over the rows of latents `(n_rows, n_latent)` within `low`..1, moved
+    to 0..1 (Ng 2011, §3). The tiny constants only keep a logarithm finite: they are added, since a
+    clamp would take the gradient from a unit that is dead.
+    """
+    return bernoulli_kl((z.float().mean(0) - low) / (1 - low), rho).mean()
+
+
+def bernoulli_kl(rho_hat: Tensor, rho: float) -> Tensor:
+    """Return KL(Bernoulli(rho) ‖ Bernoulli(rho_hat)) of each mean activation, in nats."""
+    off = (1 - rho_hat).clamp(min=0) + 1e-7
+    return rho * (rho / (rho_hat.clamp(min=0) + 1e-30)).log() + (1 - rho) * ((1 - rho) / off).log()
+
+
+def kl_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return the mean over rows and units of KL(N(mean, variance) ‖ N(0, 1)), in nats.
+
+    Kingma and Welling (2014), appendix B, whose sum over units this divides by their number.
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()

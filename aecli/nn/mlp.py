@@ -12,8 +12,7 @@ class MLP(nn.Sequential):
     """Chain linear layers: Linear → [norm] → activation → [dropout] each, the last Linear bare.
 
     `sizes` are the widths from the input to the output, both included: `[784, 128, 12]` has one
-    hidden layer and `[784, 12]` none. `last`, where given, follows the last Linear. Maps
-    `(n_rows, sizes[0])` to `(n_rows, sizes[-1])`.
+    hidden layer and `[784, 12]` none. Maps `(n_rows, sizes[0])` to `(n_rows, sizes[-1])`.
 
     Raises:
         ValueError: `sizes` has fewer than two entries.
@@ -26,7 +25,6 @@ class MLP(nn.Sequential):
         activation: Callable[[], nn.Module],
         norm: Callable[[int], nn.Module] | None = None,
         dropout: float = 0.0,
-        last: nn.Module | None = None,
     ) -> None:
         if len(sizes) < 2:
             raise ValueError(f"sizes {list(sizes)} must have an input and an output")
@@ -39,8 +37,11 @@ class MLP(nn.Sequential):
             if dropout > 0:
                 self.append(nn.Dropout(dropout))
         self.append(nn.Linear(sizes[-2], sizes[-1]))
-        if last is not None:
-            self.append(last)
+
+    @property
+    def last(self) -> nn.Linear:
+        """Return the last layer, which nothing follows."""
+        return self.linears[-1]
 
     @property
     def linears(self) -> list[nn.Linear]:

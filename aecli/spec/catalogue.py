@@ -92,6 +92,8 @@ NORMS: dict[str, dict[str, Argument]] = {
     "layer": {"eps": _POSITIVE, "elementwise_affine": _FLAG},
 }
 
+ARCHITECTURES = ("mlp", "conv2d", "vanilla", "conv1d", "lstm", "transformer")
+
 INITIALISERS = (
     "default",
     "xavier_uniform",
@@ -100,6 +102,7 @@ INITIALISERS = (
     "kaiming_normal",
     "orthogonal",
     "normal",
+    "pca",
 )
 
 

@@ -17,7 +17,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from aecli.spec.catalogue import Named
-from aecli.spec.options import SECTIONS, Seconds
+from aecli.spec.options import SECTIONS
+from aecli.spec.values import Seconds
 
 Shape = Literal["flag", "choice", "integer", "number", "sizes", "names", "named", "time", "text"]
 

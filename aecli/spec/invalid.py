@@ -28,6 +28,8 @@ _EXAMPLES: dict[str, object] = {
     "flag": True,
     "label": "income",
     "delimiter": ";",
+    "shape": "28x28",
+    "max_gap": "10m",
     "integer": 16,
     "number": 1,
     "text": "TEXT",
@@ -106,6 +108,10 @@ def _suggestion(option: Option, value: object) -> object:
     """Return a value near what was meant that the option takes."""
     if option.shape == "choice":
         return nearest(str(value), option.choices) or option.default
+    if option.shape == "sizes" and (sizes := _sizes(value)):
+        return sizes
+    if option.name == "optimizer" and (optimizer := _with_momentum(value)):
+        return optimizer
     if option.shape == "named":
         known = list(_TABLES[type(option.default)])
         return nearest(str(value).partition(":")[0], known) or written(option.default)
@@ -119,6 +125,25 @@ def _suggestion(option: Option, value: object) -> object:
     if option.default is None or option.default == []:
         return _EXAMPLES.get(option.name) or _EXAMPLES[option.shape]
     return option.default
+
+
+def _sizes(value: object) -> list[int] | None:
+    """Return the sizes of a text without the gaps between them; None where others are wrong."""
+    pieces = [piece.strip() for piece in str(value).split(",") if piece.strip()]
+    plain = all(re.fullmatch(r"[1-9][0-9]{0,3}", piece) for piece in pieces)
+    return [int(piece) for piece in pieces] if plain and 0 < len(pieces) <= 64 else None
+
+
+def _with_momentum(value: object) -> str | None:
+    """Return an optimizer that was asked for Nesterov's momentum with one; None for others."""
+    try:
+        found = Optimizer.model_validate(value)
+    except ValidationError:
+        return None
+    args = {key: arg for key, arg in found.args.items() if key not in ("momentum", "dampening")}
+    if not args.get("nesterov"):
+        return None
+    return str(Optimizer(name=found.name, args={"momentum": 0.9, **args}))
 
 
 def _respelled(message: str, values: Mapping[str, Any], spelled: Spelled) -> str:

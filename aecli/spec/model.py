@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from aecli.spec.catalogue import Activation, Norm
+from aecli.spec.catalogue import ARCHITECTURES, Activation, Norm
 from aecli.spec.options import TrainOptions
 
 SCHEMA: Literal["aecli.model/1"] = "aecli.model/1"
@@ -92,10 +92,11 @@ class Label(Stored):
 class Network(Stored):
     """Describe the network with every size filled in; the factory needs nothing else."""
 
-    architecture: Literal["mlp"] = "mlp"
-    inputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)]
-    outputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)]
+    architecture: Literal[ARCHITECTURES] = "mlp"  # type: ignore[valid-type]  # one list of names
+    inputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = Field(description="Inputs of one row.")
+    outputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = Field(description="Outputs of one row.")
     classes: Annotated[int, Field(ge=0, le=MAX_CLASSES)]
+    window: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = Field(1, description="Rows of a sample.")
     encoder: Annotated[list[Width], Field(min_length=1, max_length=64)]
     decoder: Annotated[list[Width], Field(max_length=64)]
     classifier: Annotated[list[Width], Field(max_length=64)]
@@ -104,6 +105,25 @@ class Network(Stored):
     norm: Norm
     dropout: Annotated[float, Field(ge=0, lt=1)]
     output: Literal["linear", "sigmoid", "tanh"]
+    variational: bool = False
+    topk: Width | None = None
+    linear_path: bool = Field(
+        False, description="Linear maps beside encoder and decoder, which start as PCA."
+    )
+    shape: Annotated[list[Width], Field(max_length=3)] = Field(
+        default=[], description="Height, width and channels of an image."
+    )
+    channels: Annotated[list[Width], Field(max_length=64)] = []
+    hidden: Width | None = None
+    layers: Annotated[int, Field(ge=1, le=16)] = 1
+    heads: Annotated[int, Field(ge=1, le=64)] = 1
+    feedforward: Width | None = None
+    depth: Annotated[int, Field(ge=1, le=32)] = 1
+
+    @property
+    def latent_floor(self) -> float:
+        """Return where the range of a bounded latent begins: 0, or -1 for those like tanh."""
+        return -1.0 if self.latent_activation.name in ("Tanh", "Softsign") else 0.0
 
     @property
     def latent(self) -> int:
@@ -177,6 +197,11 @@ class ModelSpec(Stored):
     summary: Summary
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @property
+    def sparsity(self) -> tuple[float, float]:
+        """Return rho, and where the latent's range begins."""
+        return self.options.losses.rho, self.network.latent_floor
 
     @field_validator("columns")
     @classmethod

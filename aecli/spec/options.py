@@ -7,46 +7,13 @@ sections, so a config file is flat.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from aecli.spec.catalogue import INITIALISERS, Activation, Norm, Optimizer
-
-
-def _split_names(value: Any) -> Any:
-    pieces = [value] if isinstance(value, str) else value
-    if not isinstance(pieces, (list, tuple)) or not all(isinstance(p, str) for p in pieces):
-        return value
-    return [name.strip() for piece in pieces for name in piece.split(",") if name.strip()]
-
-
-def _split_sizes(value: Any) -> Any:
-    if isinstance(value, str):
-        return [piece.strip() for piece in value.split(",") if piece.strip()]
-    return [value] if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _seconds(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d)?\s*", value)
-    if not found:
-        raise ValueError(f"{value!r} is no duration; write 90s, 10m or 2h")
-    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2] or "s"]
-
-
-def _share(value: Any) -> Any:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return repr(value) if number else value
-
-
-Names = Annotated[list[str], BeforeValidator(_split_names)]
-Size = Annotated[int, Field(ge=1, le=65_536)]
-Sizes = Annotated[list[Size], BeforeValidator(_split_sizes), Field(max_length=64)]
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
-Weight = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+from aecli.spec.catalogue import ARCHITECTURES, INITIALISERS, Activation, Norm, Optimizer
+from aecli.spec.consistency import require_consistent
+from aecli.spec.values import Gap, Names, Noise, Seconds, Shape, Share, Size, Sizes, Weight
 
 
 class Section(BaseModel):
@@ -97,6 +64,11 @@ class ColumnOptions(Section):
 class NetworkOptions(Section):
     """Network"""
 
+    arch: Literal[ARCHITECTURES] | None = Field(  # type: ignore[valid-type]  # one list of names
+        None,
+        description="Architecture: mlp for rows, conv2d for rows that are images (--shape), the "
+        "others for windows of rows (--window); mlp or vanilla unless given.",
+    )
     encoder: Sizes | None = Field(
         None,
         description="Layer sizes of the encoder, the last one the latent; unless given, one or two "
@@ -108,8 +80,10 @@ class NetworkOptions(Section):
     classifier: Sizes | None = Field(
         None, description="Hidden layer sizes of the classification head; none unless given."
     )
-    latent: Size | None = Field(
-        None, description="Latent size; unless given a quarter of the inputs, from 2 to 64."
+    latent: Size | Literal["auto"] | None = Field(
+        None,
+        description="Latent size; auto takes what PCA needs for 95 % of the variance; unless given "
+        "a quarter of the inputs, from 2 to 64.",
     )
     activation: Activation = Field(
         Activation(name="SiLU"),
@@ -122,11 +96,58 @@ class NetworkOptions(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Dropout probability in hidden layers."
     )
+    variational: bool = Field(
+        False, description="Encode each row as a normal distribution; encode gives its mean."
+    )
+    topk: Size | None = Field(
+        None, description="Only this many latents of a row, the largest by size, survive."
+    )
+    shape: Shape | None = Field(
+        None, description="Shape of the images for conv2d, as in 28x28 or 28x28x3."
+    )
+    channels: Sizes = Field(
+        [16, 32], description="Channels of conv2d and conv1d; each halves the length or the sides."
+    )
+    hidden: Size = Field(64, description="Width of lstm and of transformer.")
+    layers: Annotated[int, Field(ge=1, le=16)] = Field(1, description="LSTM layers.")
+    heads: Annotated[int, Field(ge=1, le=64)] = Field(
+        4, description="Attention heads of transformer; they divide --hidden."
+    )
+    feedforward: Size = Field(128, description="Width of transformer's feed-forward layers.")
+    depth: Annotated[int, Field(ge=1, le=32)] = Field(2, description="Transformer layers.")
     output: Literal["auto", "linear", "sigmoid", "tanh"] = Field(
         "auto", description="Output of number columns; auto is sigmoid where the scale is 0..1."
     )
     init: Literal[INITIALISERS] = Field(  # type: ignore[valid-type]  # one list of names, not two
-        "default", description="Initialisation of linear layers."
+        "default",
+        description="Initialisation of linear layers; pca starts the network as PCA of the "
+        "training rows, by a linear path beside it.",
+    )
+
+    @field_validator("encoder", "decoder", "classifier", "channels", mode="before")
+    @classmethod
+    def _without_gaps(cls, value: Any) -> Any:
+        if isinstance(value, str) and "" in (piece.strip() for piece in value.split(",")[:-1]):
+            raise ValueError("a size is missing before a comma")
+        return value
+
+
+class WindowOptions(Section):
+    """Windows"""
+
+    window: Annotated[int, Field(ge=2, le=65_536)] | None = Field(
+        None, description="Rows per window: one latent per window instead of one per row."
+    )
+    stride: Annotated[int, Field(ge=1, le=65_536)] = Field(
+        1, description="Rows from the start of one window to the start of the next."
+    )
+    group: Names = Field([], description="Columns that name a series; windows never cross series.")
+    time: str | None = Field(None, description="Column to order rows by; file order unless given.")
+    max_gap: Gap | None = Field(
+        None, description="Longest step of --time within a window: 90s, 10m, 2h, or a number."
+    )
+    window_label: Literal["last", "majority"] = Field(
+        "last", description="A window's label: its last row's, or that of most of its rows."
     )
 
 
@@ -141,6 +162,18 @@ class LossOptions(Section):
     class_weight: Weight = Field(1.0, description="Weight of the classification loss.")
     l1: Weight = Field(0.0, description="Weight of mean |z| over the latent.")
     l2: Weight = Field(0.0, description="Weight of mean z² over the latent.")
+    kl: Weight = Field(0.0, description="Weight of the KL divergence of mean activations from rho.")
+    rho: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="Mean activation that --kl pulls each latent unit to."
+    )
+    beta: Weight = Field(
+        1.0, description="Weight of the KL divergence of --variational, after its warm-up."
+    )
+    reduction: Literal["mean", "sum"] = Field(
+        "mean",
+        description="Losses as means, or as sums over columns and units (mean over rows), for "
+        "weights chosen with sums.",
+    )
     number_loss: Literal["mse", "mae", "huber"] = Field(
         "mse", description="Reconstruction loss of number columns."
     )
@@ -150,7 +183,7 @@ class LossOptions(Section):
 class TrainingOptions(Section):
     """Training"""
 
-    valid: Annotated[str, BeforeValidator(_share)] = Field(
+    valid: Share = Field(
         "0.1", description="Validation rows: a FILE, a share such as 0.1, or none."
     )
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
@@ -175,6 +208,14 @@ class TrainingOptions(Section):
     clip: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         1.0, description="Largest gradient norm; 0 does not clip."
     )
+    noise: Noise = Field(
+        "none",
+        description="Corrupt training inputs: gaussian:0.1 (scaled units), mask:0.2 or swap:0.15 "
+        "(share of the cells, emptied or taken from another row).",
+    )
+    log_gradients: bool = Field(
+        False, description="Write each layer's mean gradient norm into history.jsonl."
+    )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         0, description="Seed of the split, the weights, the row order and the dropout."
     )
@@ -192,11 +233,20 @@ class TrainingOptions(Section):
         "4GB", description="Largest training matrix held in memory; larger ones are staged on disk."
     )
 
+    @field_validator("optimizer")
+    @classmethod
+    def _nesterov_has_momentum(cls, value: Optimizer) -> Optimizer:
+        args = value.args
+        if args.get("nesterov") and (not args.get("momentum") or args.get("dampening")):
+            raise ValueError("nesterov needs a momentum, and no dampening")
+        return value
+
 
 SECTIONS: dict[str, type[Section]] = {
     "read": ReadOptions,
     "columns": ColumnOptions,
     "network": NetworkOptions,
+    "windows": WindowOptions,
     "losses": LossOptions,
     "training": TrainingOptions,
 }
@@ -208,6 +258,7 @@ class TrainOptions(Section):
     read: ReadOptions = ReadOptions()
     columns: ColumnOptions = ColumnOptions()
     network: NetworkOptions = NetworkOptions()
+    windows: WindowOptions = WindowOptions()
     losses: LossOptions = LossOptions()
     training: TrainingOptions = TrainingOptions()
 
@@ -226,18 +277,7 @@ class TrainOptions(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainOptions:
-        network, losses = self.network, self.losses
-        if network.encoder == []:
-            raise ValueError("--encoder needs at least one size: its last is the latent")
-        if network.encoder and network.latent and network.encoder[-1] != network.latent:
-            raise ValueError(
-                f"--latent {network.latent} and --encoder {','.join(map(str, network.encoder))} "
-                "disagree: the last encoder size is the latent"
-            )
-        head = self.columns.label is not None and losses.class_weight > 0
-        if losses.reconst_weight == 0 and not head:
-            why = "and --class-weight 0 leave" if self.columns.label else "without a label leaves"
-            raise ValueError(f"--reconst-weight 0 {why} nothing to learn")
+        require_consistent(self)
         return self
 
 

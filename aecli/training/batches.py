@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -25,31 +27,33 @@ class Batches:
             self._cells = self._cells.to(device)
         if self._codes is not None:
             self._codes = self._codes.to(self._cells.device)
+        self._staged = replace(staged, cells=self._cells, codes=self._codes)
 
     def __len__(self) -> int:
-        return len(self._cells)
+        return len(self._staged)
 
     def shuffled(
         self, order: npt.NDArray[np.int64], size: int
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield `(size, n_cells)` batches of the rows in `order`; the last one may be smaller.
+        """Yield the cells of batches of `size` samples in `order`; the last one may be smaller.
 
         The cells of a batch are overwritten by the next one.
         """
-        indices = torch.from_numpy(order).to(self._cells.device)
-        buffer = self._cells.new_empty(min(size, len(order)), self._cells.shape[1])
-        for chosen in indices.split(size):
-            cells = buffer[: len(chosen)]
-            torch.index_select(self._cells, 0, chosen, out=cells)
-            codes = None if self._codes is None else self._codes[chosen]
+        rows = self._staged.size * min(size, len(order))
+        buffer = self._cells.new_empty(rows, self._cells.shape[1])
+        for chosen in torch.from_numpy(order).split(size):
+            indices = self._staged.rows(chosen).to(self._cells.device)
+            cells = buffer[: len(indices)]
+            torch.index_select(self._cells, 0, indices, out=cells)
+            codes = None if self._codes is None else self._codes[chosen.to(self._codes.device)]
             yield self._moved(cells), None if codes is None else self._moved(codes)
 
-    def in_order(self, limit: int | None = None) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield large batches in the order of the rows, at most `limit` rows in all."""
-        size = max(1, EVALUATION_CELLS // max(1, self._cells.shape[1]))
-        cells = self._cells[:limit].split(size)
-        codes = [None] * len(cells) if self._codes is None else self._codes[:limit].split(size)
-        for part, labels in zip(cells, codes, strict=True):
+    def in_order(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield large batches in the order of the samples."""
+        size = max(1, EVALUATION_CELLS // max(1, self._cells.shape[1] * self._staged.size))
+        cells = self._staged.blocks(size)
+        codes = repeat(None) if self._codes is None else iter(self._codes.split(size))
+        for part, labels in zip(cells, codes, strict=False):
             yield self._moved(part), None if labels is None else self._moved(labels)
 
     def _moved(self, tensor: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ from aecli.spec.options import TrainingOptions
 from aecli.training.batches import Batches
 from aecli.training.checkpoint import Checkpoint, State, copied, same_random_numbers
 from aecli.training.interrupt import Interrupt
-from aecli.training.objective import Means, Objective
+from aecli.training.means import Means
+from aecli.training.objective import Objective
 from aecli.training.optimizers import make_optimizer
 from aecli.training.schedule import Schedule
 from aecli.training.split import epoch_order
@@ -28,6 +29,9 @@ LOOK_SECONDS = 0.1
 
 CHECKPOINT_SECONDS = 15.0
 
+
+WARM_UP = 0.25
+"""Share of the steps in which a variational latent's term rises to its whole weight."""
 
 BATCH_BOUNDS = (16, 256)
 
@@ -76,6 +80,7 @@ class Loop:
         self._optimizer = make_optimizer(named.name, self._parameters, lr=options.lr, **named.args)
         self._batch_size = options.batch_size or default_batch_size(len(train))
         steps = math.ceil(len(train) / self._batch_size) * options.epochs
+        self._warm_steps = steps * WARM_UP
         self._schedule = Schedule(
             options.schedule, highest=options.lr, steps=steps, patience=options.patience
         )
@@ -159,13 +164,14 @@ class Loop:
         looked, seen = time.perf_counter(), 0
         for cells, codes in self._train.shuffled(order, self._batch_size):
             self._optimizer.lr = self._schedule.rate(step)
+            objective.warmth = min(1.0, step / self._warm_steps)
             terms = self._take_step(cells, codes)
             if options.clip:
                 torch.nn.utils.clip_grad_norm_(self._parameters, options.clip)
             self._optimizer.step()
             means.add(terms, len(cells), codes)
             step += 1
-            seen += len(cells)
+            seen += len(cells) // network.window
             if time.perf_counter() - looked > LOOK_SECONDS:
                 self._progress.rows(seen)
                 looked, seen = time.perf_counter(), 0

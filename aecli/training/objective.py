@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from aecli.feed.inputs import Inputs
-from aecli.nn.autoencoder import Autoencoder
-from aecli.nn.losses import ReconstructionLoss, classification_loss, l1_penalty, l2_penalty
+from aecli.nn.autoencoder import Autoencoder, Code
+from aecli.nn.losses import (
+    ReconstructionLoss,
+    classification_loss,
+    kl_normal,
+    kl_sparsity,
+    l1_penalty,
+    l2_penalty,
+)
+from aecli.training.noise import Noise
 
 
 class Terms(NamedTuple):
@@ -21,8 +29,21 @@ class Terms(NamedTuple):
     logits: Tensor | None
 
 
+class Sparsity(NamedTuple):
+    """Say where the KL term pulls mean activations to, and where the latent's range begins."""
+
+    rho: float = 0.05
+    low: float = 0.0
+
+
 class Objective:
-    """Bind a network to its losses; only the terms of `weights` are computed."""
+    """Bind a network to its losses; only the terms of `weights` are computed.
+
+    In training `noise` corrupts what the network sees, never what it is compared with, and a
+    variational latent is drawn from its distribution. `warmth` is the share of its weight that the
+    variational term has in training: it rises from 0 to 1, or the latent would collapse before the
+    decoder has learned to use it (Bowman et al. 2016, §3.1).
+    """
 
     def __init__(
         self,
@@ -31,12 +52,17 @@ class Objective:
         reconstruction: ReconstructionLoss,
         weights: Mapping[str, float],
         class_weights: Tensor | None = None,
+        noise: Noise | None = None,
+        sparsity: Sparsity | None = None,
     ) -> None:
         self.network = network
         self.inputs = inputs
         self.reconstruction = reconstruction
         self.class_weights = class_weights
         self.weights = dict(weights)
+        self.noise = noise
+        self.sparsity = sparsity or Sparsity()
+        self.warmth = 1.0
 
     def to(self, device: torch.device) -> Objective:
         """Move the network and everything the losses need to a device."""
@@ -46,84 +72,43 @@ class Objective:
             self.class_weights = self.class_weights.to(device)
         return self
 
-    def __call__(self, cells: Tensor, codes: Tensor | None) -> Terms:
-        """Return the terms for cells `(n_rows, n_cells)` and label codes `(n_rows,)`."""
-        network = self.network
-        latent = network.encode(self.inputs(cells)).float()
-        return self.terms(latent, cells, codes, decode=network.decode, classify=network.classify)
-
-    def terms(
-        self,
-        latent: Tensor,
-        cells: Tensor,
-        codes: Tensor | None,
-        *,
-        decode: Callable[[Tensor], Tensor],
-        classify: Callable[[Tensor], Tensor],
+    def __call__(
+        self, cells: Tensor, codes: Tensor | None, *, network: Autoencoder | None = None
     ) -> Terms:
-        """Return the terms of latents `(n_rows, latent)`, decoded and classified as told."""
-        logits: Tensor | None = None
+        """Return the terms for cells `(n_rows, n_cells)` and label codes `(n_samples,)`.
+
+        `network` stands for a twin of the network that runs the same layers in another way.
+        """
+        network = network or self.network
+        seen = self.noise(cells) if self.noise and network.training else cells
+        code = network.distribution(self.inputs(seen))
+        passed = code.sample() if network.training else code.latent
         values: list[Tensor] = []
+        logits: Tensor | None = None
         total: Tensor | None = None
         for name, weight in self.weights.items():
             if name == "reconstruction":
-                value = self.reconstruction(decode(latent).float(), cells)
+                value = self.reconstruction(network.decode(passed).float(), cells)
             elif name == "classification":
                 assert codes is not None, "a head is built only with a label"
-                logits = classify(latent).float()
+                logits = network.classify(passed).float()
                 value = classification_loss(logits, codes, self.class_weights)
             else:
-                value = l1_penalty(latent) if name == "l1" else l2_penalty(latent)
+                value = self._penalty(name, code)
+                if name == "kl_normal" and network.training:
+                    weight = weight * self.warmth
             weighted = value if weight == 1 else weight * value
             total = weighted if total is None else total + weighted
             values.append(value.detach())
         assert total is not None, "options without any loss are refused when they are parsed"
         return Terms(total, values, logits)
 
-
-class Means:
-    """Average the terms of many batches without waiting for the device.
-
-    Classification is averaged over labelled rows, everything else over rows.
-    """
-
-    def __init__(self, objective: Objective) -> None:
-        self._weights = objective.weights
-        self._values: list[list[Tensor]] = []
-        self._rows: list[int] = []
-        self._labelled: list[Tensor] = []
-        self._right: list[Tensor] = []
-
-    def add(self, terms: Terms, rows: int, codes: Tensor | None) -> None:
-        """Take one batch in."""
-        self._values.append(terms.values)
-        self._rows.append(rows)
-        if codes is not None and terms.logits is not None:
-            self._labelled.append((codes >= 0).sum())
-
-    def add_hits(self, terms: Terms, codes: Tensor | None) -> None:
-        """Count the labelled rows of one batch that the head got right."""
-        if codes is not None and terms.logits is not None:
-            self._right.append((terms.logits.argmax(1) == codes).sum())
-
-    def means(self) -> dict[str, float]:
-        """Return the mean of each term, and their weighted sum as `total`."""
-        if not self._rows:
-            return {}
-        values = torch.stack([torch.stack(step) for step in self._values]).double().cpu()
-        rows = torch.tensor(self._rows, dtype=torch.float64)
-        result: dict[str, float] = {}
-        for index, name in enumerate(self._weights):
-            share = rows
-            if name == "classification":
-                share = torch.stack(self._labelled).double().cpu()
-            result[name] = float((values[:, index] * share).sum() / share.sum().clamp(min=1))
-        result["total"] = sum(result[name] * weight for name, weight in self._weights.items())
-        return result
-
-    def accuracy(self) -> float | None:
-        """Return the share of labelled rows that were right, where hits were counted."""
-        if not self._right:
-            return None
-        labelled = int(torch.stack(self._labelled).sum())
-        return int(torch.stack(self._right).sum()) / labelled if labelled else None
+    def _penalty(self, name: str, code: Code) -> Tensor:
+        if name == "l1":
+            return l1_penalty(code.latent)
+        if name == "l2":
+            return l2_penalty(code.latent)
+        if name == "kl":
+            return kl_sparsity(code.latent, self.sparsity.rho, low=self.sparsity.low)
+        assert code.log_variance is not None, "only a variational latent has this term"
+        return kl_normal(code.latent, code.log_variance)

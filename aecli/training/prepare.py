@@ -12,13 +12,15 @@ from torch import Tensor
 from aecli.errors import DataError, UsageError
 from aecli.feed.cells import CellReader
 from aecli.feed.layout import Layout
+from aecli.feed.series import Series, as_windows, read_series
 from aecli.feed.staging import Staged, stage
 from aecli.progress import Progress
 from aecli.spec.model import Label
-from aecli.spec.options import TrainOptions
+from aecli.spec.options import ColumnOptions, TrainOptions
 from aecli.table.columns import Plan, plan_columns
 from aecli.table.labels import label_codes, read_labels, with_counts
 from aecli.table.match import match_columns
+from aecli.table.paths import find_files
 from aecli.table.source import Data, Source, open_source
 from aecli.training.split import training_rows
 
@@ -54,16 +56,25 @@ def prepare(data: Data, options: TrainOptions, progress: Progress) -> Prepared:
     rows = len(codes) if codes is not None else _count(source)
     if rows == 0:
         raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
-    mask, notes = _split(rows, codes, options)
+    series = read_series(source, options.windows)
+    mask, notes = _split(rows, codes, options, series)
     progress.stage("fitting columns", rows)
     if label is not None and codes is not None:
         label = with_counts(label, codes, mask)
-    plan = plan_columns(source, options.columns, train_rows=mask, label=label, progress=progress)
+    chosen = _with_keys_as_ids(options)
+    plan = plan_columns(source, chosen, train_rows=mask, label=label, progress=progress)
     reader = CellReader(plan.columns, nonfinite=options.columns.nonfinite)
     wanted = source.select([column.name for column in reader.layout.columns])
     train, valid = stage(wanted, reader, rows=mask, codes=codes, memory=memory, progress=progress)
+    if series is not None:
+        windows, how = series.cut(~mask), options.windows.window_label
+        train, valid = (
+            as_windows(side, windows, own, how) for side, own in ((train, mask), (valid, ~mask))
+        )
+        notes = [*notes, *series.notes(windows)]
     if _is_file(options.training.valid):
         valid = _validation_file(plan, reader, options, progress)
+        notes = [*notes, *_shared_files(source, options.training.valid)]
     notes = [*source.notes, *plan.notes, *notes]
     return Prepared(plan, reader.layout, train, valid, notes)
 
@@ -101,7 +112,7 @@ def _is_file(valid: str) -> bool:
 
 
 def _split(
-    rows: int, codes: Codes | None, options: TrainOptions
+    rows: int, codes: Codes | None, options: TrainOptions, series: Series | None
 ) -> tuple[npt.NDArray[np.bool_], list[str]]:
     valid = options.training.valid
     if valid == "none" or _is_file(valid):
@@ -109,7 +120,11 @@ def _split(
     share = float(valid)
     if not 0 < share < 1:
         raise UsageError(f"--valid {valid} is no share between 0 and 1", hint="--valid 0.1 or none")
-    mask = training_rows(rows, share, options.training.seed, codes)
+    seed = options.training.seed
+    if series is None:
+        mask = training_rows(rows, share, seed, codes)
+    else:
+        mask = ~series.held_out(share, seed)
     if mask.all():
         few = f"{rows:,} rows are too few for a validation share of {valid}: there is none"
         return mask, [few]
@@ -138,4 +153,24 @@ def _validation_file(
         raise DataError(f"the validation table {source.name} has no rows", hint="--valid 0.1")
     memory = parse_memory(options.training.memory)
     staged, _ = stage(source, reader, rows=rows, codes=codes, memory=memory, progress=progress)
-    return staged
+    series = read_series(source, options.windows)
+    if series is None:
+        return staged
+    return as_windows(staged, series.cut(), rows, options.windows.window_label)
+
+
+def _shared_files(source: Source, valid: str) -> list[str]:
+    """Say that the validation rows are rows of the training table, where that is so."""
+    trained = {path.resolve() for path in source.paths}
+    shared = [found.path for found in find_files([valid], []) if found.path.resolve() in trained]
+    if not shared:
+        return []
+    return [f"--valid names {shared[0]}, which is trained on: its loss says nothing of new rows"]
+
+
+def _with_keys_as_ids(options: TrainOptions) -> ColumnOptions:
+    """Return the column options with group and time as identifiers: carried, never features."""
+    windows, ids = options.windows, options.columns.id
+    keys = [*windows.group, *([windows.time] if windows.time else [])]
+    merged = list(dict.fromkeys([*ids, *keys]))
+    return options.columns.model_copy(update={"id": merged})

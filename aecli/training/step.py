@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aecli.hardware import arithmetic
+from aecli.nn.autoencoder import Autoencoder
 from aecli.nn.chain import Chain, is_chain
 from aecli.training.objective import Objective, Terms
 
@@ -44,14 +46,37 @@ class _ByHand:
         network = objective.network
         self._objective = objective
         self._encoder, self._decoder = Chain(network.encoder), Chain(network.decoder)
-        self._head = Chain(network.head) if network.head else None
+        head = Chained(Chain(network.head)) if network.head else None
+        self._twin = Autoencoder(
+            encoder=Chained(self._encoder),
+            decoder=Chained(self._decoder),
+            head=head,
+            output=network.output,
+            numbers=network.numbers,
+            window=network.window,
+            code=network.code,
+            path=network.path,
+            variational=network.variational,
+        )
+        others = [network.output, network.code, network.path]
+        self._by_autograd = [p for part in others if part is not None for p in part.parameters()]
         only_reconstruction = objective.weights.keys() == {"reconstruction"}
-        self._may_be_plain = only_reconstruction and network.output is None
+        self._may_be_plain = (
+            only_reconstruction
+            and others == [None, None, None]
+            and not network.variational
+            and objective.noise is None
+            and network.window == 1
+        )
 
     def __call__(self, cells: Tensor, codes: Tensor | None) -> Terms:
         if self._may_be_plain and self._objective.reconstruction.is_plain_mse:
             return self._plain(cells)
-        return self._mixed(cells, codes)
+        for parameter in self._by_autograd:
+            parameter.grad = None
+        terms = self._objective(cells, codes, network=self._twin)
+        terms.total.backward()
+        return terms
 
     @torch.no_grad()
     def _plain(self, cells: Tensor) -> Terms:
@@ -63,31 +88,29 @@ class _ByHand:
         self._encoder.backward(back, inputs=False)
         return Terms(value * weight, [value], None)
 
-    def _mixed(self, cells: Tensor, codes: Tensor | None) -> Terms:
-        ran: list[tuple[Chain, Tensor]] = []
 
-        def run(chain: Chain, x: Tensor) -> Tensor:
-            with torch.no_grad():
-                leaf = chain.forward(x).detach().requires_grad_()
-            ran.append((chain, leaf))
-            return leaf
+class Chained(nn.Module):
+    """Run a chain as one node of autograd's graph; its parameters get their gradients by hand."""
 
-        latent = run(self._encoder, self._objective.inputs(cells))
-        terms = self._objective.terms(
-            latent,
-            cells,
-            codes,
-            decode=lambda z: self._objective.network.bounded(run(self._decoder, z)),
-            classify=lambda z: run(self._head, z) if self._head else z,
-        )
-        terms.total.backward()
-        with torch.no_grad():
-            gradient = latent.grad
-            for chain, leaf in ran[1:]:
-                assert leaf.grad is not None, "every chain that ran is part of the total"
-                back = chain.backward(leaf.grad)
-                assert back is not None, "asked for the inputs' gradient"
-                gradient = back if gradient is None else gradient.add_(back)
-            assert gradient is not None, "every loss depends on the latent"
-            self._encoder.backward(gradient, inputs=False)
-        return terms
+    def __init__(self, chain: Chain) -> None:
+        super().__init__()
+        self._chain = chain
+        # A node without any input that wants a gradient would be left out of the graph.
+        self._anchor = torch.zeros((), requires_grad=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the chain's output `(n_rows, n_outputs)`, good until its next call."""
+        output: Tensor = _Run.apply(x, self._anchor, self._chain)  # type: ignore[no-untyped-call]  # torch's
+        return output
+
+
+class _Run(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, anchor: Tensor, chain: Chain) -> Tensor:
+        ctx.chain = chain
+        return chain.forward(x).detach()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
+        inputs = ctx.needs_input_grad[0]
+        return ctx.chain.backward(gradients[0].contiguous(), inputs=inputs), None, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aecli.stream import encoded, latent_fields
+from aecli.stream.rows import encoded, latent_fields
 from aecli.table.source import Data
 from aecli.verbs.results import StreamResult
 from aecli.verbs.stream import run_stream
@@ -29,6 +29,6 @@ def encode(data: Data, output: str, *, as_list: bool = False, **how: Any) -> Str
         data,
         output,
         fields=lambda model: latent_fields(model.spec.network.latent, as_list=as_list),
-        step=lambda _model, chunks, schema: encoded(chunks, schema, as_list=as_list),
+        step=lambda _model, chunks, schema, _table: encoded(chunks, schema, as_list=as_list),
         **how,
     )

@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -22,10 +24,12 @@ from aecli.feed.cells import Tally
 from aecli.progress import SILENT, Progress
 from aecli.spec.model import Label
 from aecli.spec.options import ReadOptions
-from aecli.stream import Chunk, LoadedModel, latents, load_model
+from aecli.stream.model import LoadedModel, load_model
+from aecli.stream.rows import Chunk, latents
+from aecli.stream.windows import labels_of_windows, open_windows, window_chunks
 from aecli.table.labels import label_codes, unknown_labels
 from aecli.table.match import match_columns
-from aecli.table.source import Data, open_source
+from aecli.table.source import Data, Source, open_source
 from aecli.verbs.gates import check_conditions, judge
 from aecli.verbs.results import (
     Classification,
@@ -34,6 +38,8 @@ from aecli.verbs.results import (
     LatentHealth,
     LossShare,
 )
+
+Codes = npt.NDArray[np.int64]
 
 
 class Evaluation:
@@ -53,12 +59,12 @@ class Evaluation:
         self.rows = 0
 
     @torch.no_grad()
-    def add(self, chunk: Chunk) -> None:
-        """Take one batch in."""
+    def add(self, chunk: Chunk, codes: Codes | None) -> None:
+        """Take one batch in, with the label codes of its samples where there are any."""
         cells = torch.from_numpy(chunk.cells).to(self.model.device)
         outputs = self.model.network.decode(chunk.latent).float()
-        logits, codes = self._classified(chunk)
-        self.terms.add(cells, chunk.latent, outputs, logits, codes)
+        logits, labels = self._classified(chunk, codes)
+        self.terms.add(cells, chunk.code, outputs, logits, labels)
         self.comparison.add(cells, outputs)
         self.latent.add(chunk.latent)
         self.rows += len(cells)
@@ -70,16 +76,22 @@ class Evaluation:
             found[self.label.name] = self.unknown_labels
         return found
 
-    def _classified(self, chunk: Chunk) -> tuple[Tensor | None, Tensor | None]:
+    def codes_of(self, batch: pa.RecordBatch) -> Codes | None:
+        """Return the label codes of rows as they were read, None without label or classifier."""
         if self.classification is None or self.label is None:
+            return None
+        array = batch.column(self.label.name)
+        codes = label_codes(array, self.label)
+        self.unknown_labels += unknown_labels(array, codes)
+        return codes
+
+    def _classified(self, chunk: Chunk, codes: Codes | None) -> tuple[Tensor | None, Tensor | None]:
+        if self.classification is None or codes is None:
             return None, None
-        array = chunk.batch.column(self.label.name)
-        codes = torch.from_numpy(np.ascontiguousarray(label_codes(array, self.label)))
-        self.unknown_labels += unknown_labels(array, codes.numpy())
         logits = self.model.network.classify(chunk.latent).float()
-        codes = codes.to(logits.device)
-        self.classification.add(logits, codes)
-        return logits, codes
+        labels = torch.from_numpy(np.ascontiguousarray(codes)).to(logits.device)
+        self.classification.add(logits, labels)
+        return logits, labels
 
 
 def evaluate(
@@ -112,15 +124,34 @@ def evaluate(
     source = open_source(data, read or ReadOptions())
     source, matched = match_columns(source, spec, with_label=True)
     evaluation = Evaluation(loaded, spec.label if matched.label else None)
-    stream = latents(
-        loaded, source, batch_rows=batch_size, tally=evaluation.tally, progress=progress
-    )
-    for chunk in stream:
-        evaluation.add(chunk)
+    if spec.network.window > 1:
+        _add_windows(evaluation, source, batch_size, progress)
+    else:
+        stream = latents(
+            loaded, source, batch_rows=batch_size, tally=evaluation.tally, progress=progress
+        )
+        for chunk in stream:
+            evaluation.add(chunk, evaluation.codes_of(chunk.batch))
     progress.finish()
     if evaluation.rows == 0:
         raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
     return _result(evaluation, fail_if, time.perf_counter() - began)
+
+
+def _add_windows(
+    evaluation: Evaluation, source: Source, batch_size: int | None, progress: Progress
+) -> None:
+    model = evaluation.model
+    table = open_windows(model, source, tally=evaluation.tally, progress=progress)
+    codes = None
+    if evaluation.classification is not None and evaluation.label is not None:
+        how = model.spec.options.windows.window_label
+        codes = labels_of_windows(table, evaluation.label, how)
+    done = 0
+    for chunk in window_chunks(model, table, [], batch_windows=batch_size, progress=progress):
+        end = done + len(chunk.latent)
+        evaluation.add(chunk, None if codes is None else codes[done:end])
+        done = end
 
 
 def _result(evaluation: Evaluation, fail_if: Sequence[str], seconds: float) -> EvaluateResult:
@@ -197,4 +228,4 @@ def _pca(model: LoadedModel) -> PCA | None:
     if "baseline.mean" not in model.baseline:
         return None
     mean, components = (model.baseline[f"baseline.{part}"] for part in ("mean", "components"))
-    return PCA(mean.to(model.device), components.to(model.device))
+    return PCA(mean, components, torch.zeros(len(components))).to(model.device)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from aecli.feed.restore import Restorer
-from aecli.stream import reconstructed
+from aecli.stream.rows import reconstructed
+from aecli.stream.windows import rows_restored
 from aecli.table.source import Data
 from aecli.verbs.results import StreamResult
 from aecli.verbs.stream import run_stream
@@ -29,6 +30,10 @@ def reconstruct(data: Data, output: str, **how: Any) -> StreamResult:
         data,
         output,
         fields=lambda model: list(Restorer(model.spec.columns).schema),
-        step=reconstructed,
+        step=lambda model, chunks, schema, table: (
+            rows_restored(model, table, chunks, schema)
+            if table
+            else reconstructed(model, chunks, schema)
+        ),
         **how,
     )

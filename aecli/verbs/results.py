@@ -29,6 +29,7 @@ class StreamResult:
 
     `unseen` counts cells whose category the training rows did not have, `missing` counts empty
     cells in columns that had none, both per column; `ignored` are columns the model does not know.
+    With windows `notes` say how the rows were cut, and `uncovered` rows lie in none.
     """
 
     model: Path
@@ -39,6 +40,8 @@ class StreamResult:
     unseen: Mapping[str, int]
     missing: Mapping[str, int]
     ignored: Sequence[str]
+    notes: Sequence[str] = ()
+    uncovered: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,17 @@ from aecli.bundle import model_directory
 from aecli.feed.cells import Tally
 from aecli.progress import SILENT, Progress
 from aecli.spec.options import ReadOptions
-from aecli.stream import Chunk, LoadedModel, joined_schema, latents, load_model
+from aecli.stream.model import LoadedModel, load_model
+from aecli.stream.rows import Chunk, joined_schema, latents
+from aecli.stream.windows import WindowedTable, open_windows, window_chunks
 from aecli.table.match import match_columns
 from aecli.table.source import Data, open_source
 from aecli.table.write import open_sink
 from aecli.verbs.results import StreamResult
 
-Step = Callable[[LoadedModel, Iterator[Chunk], pa.Schema], Iterator[pa.RecordBatch]]
+Step = Callable[
+    [LoadedModel, Iterator[Chunk], pa.Schema, WindowedTable | None], Iterator[pa.RecordBatch]
+]
 
 
 def run_stream(
@@ -39,7 +43,8 @@ def run_stream(
 ) -> StreamResult:
     """Stream `data` through the model into `output`: the same rows, in the same order.
 
-    `fields` says what the step makes of each row; identifier and kept columns go before it.
+    `fields` says what the step makes of each row; identifier and kept columns go before it. Windows
+    of rows are staged first, since they follow their own order.
     """
     began = time.perf_counter()
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
@@ -48,10 +53,17 @@ def run_stream(
     carried = [source.schema.field(name) for name in matched.kept]
     schema = joined_schema(carried, fields(loaded))
     tally = Tally(loaded.reader.layout)
-    rows = 0
+    rows, table = 0, None
+    if loaded.spec.network.window > 1:
+        table = open_windows(loaded, source, tally=tally, progress=progress)
     with open_sink(output, schema, inputs=source.paths, format=to) as sink:
-        chunks = latents(loaded, source, batch_rows=batch_size, tally=tally, progress=progress)
-        for batch in step(loaded, chunks, schema):
+        if table is None:
+            chunks = latents(loaded, source, batch_rows=batch_size, tally=tally, progress=progress)
+        else:
+            chunks = window_chunks(
+                loaded, table, matched.kept, batch_windows=batch_size, progress=progress
+            )
+        for batch in step(loaded, chunks, schema, table):
             sink.write(batch)
             rows += batch.num_rows
     progress.finish()
@@ -64,4 +76,6 @@ def run_stream(
         unseen=tally.unseen(),
         missing=tally.missing(),
         ignored=matched.ignored,
+        notes=table.notes if table else [],
+        uncovered=table.uncovered if table else 0,
     )

@@ -14,21 +14,15 @@ import torch
 
 from aecli.bundle import check_target, model_directory, save
 from aecli.errors import UsageError, nearest
-from aecli.evaluation.pca import PCA
-from aecli.evaluation.summary import compare, dead_hidden_units, fit_baseline
-from aecli.evaluation.trivial import trivial_losses
-from aecli.factory import build, reconstruction_loss, resolve_network, resolve_weights
+from aecli.evaluation.summary import class_latents, compare, dead_hidden_units
 from aecli.feed.inputs import Inputs
 from aecli.files import Lock
 from aecli.hardware import (
     choose_device,
     choose_precision,
     keep_freed_memory,
-    require_memory,
     set_threads,
 )
-from aecli.nn.autoencoder import Autoencoder
-from aecli.nn.initialise import initialise
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.spec.invalid import parsed
 from aecli.spec.model import Column, ModelSpec, Network, Summary, WeightsFile
@@ -38,7 +32,8 @@ from aecli.training.checkpoint import Checkpoint
 from aecli.training.interrupt import Interrupt
 from aecli.training.loop import Fit, Loop
 from aecli.training.objective import Objective
-from aecli.training.prepare import Prepared, class_weights, prepare
+from aecli.training.prepare import Prepared, prepare
+from aecli.verbs.assemble import Assembled, assemble
 from aecli.verbs.results import TrainResult
 from aecli.weights import to_bytes
 
@@ -115,9 +110,11 @@ def _train(
     interrupt: Interrupt,
     progress: Progress,
 ) -> TrainResult:
-    for note in prepared.notes:
+    made = assemble(prepared, options, progress)
+    notes = [*prepared.notes, *made.notes]
+    for note in notes:
         progress.note(note)
-    columns, objective, network = _build(prepared, options)
+    columns, network, objective = made.columns, made.network, made.objective
     identity = {
         "options": options.model_dump(mode="json", exclude={"training": {"time_limit", "threads"}}),
         "columns": [column.model_dump(mode="json") for column in columns],
@@ -139,9 +136,11 @@ def _train(
     progress.training(_described(network), options.training.epochs, len(prepared.train))
     fit = loop.fit(resume=resume)
     progress.stage("comparing with PCA")
-    summary, pca = _summarise(prepared, objective, fit, options, device, precision)
+    summary = _summarise(prepared, made, fit, notes, device=str(device), precision=precision)
     spec = _spec(prepared, columns, network, options, summary, objective)
-    extra = {"baseline.mean": pca.mean, "baseline.components": pca.components}
+    extra = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
+    if network.variational and network.classes:
+        extra |= class_latents(objective, prepared.train)
     weights = to_bytes(objective.network, extra)
     history = [_record(epoch) for epoch in fit.history]
     spec = save(directory, spec, weights, history)
@@ -151,66 +150,27 @@ def _train(
     return TrainResult(model=directory, spec=spec, history=fit.history, signal=interrupt.signal)
 
 
-def _build(
-    prepared: Prepared, options: TrainOptions
-) -> tuple[tuple[Column, ...], Objective, Network]:
-    """Build the network and its losses, seeded; put each column's trivial loss in its spec."""
-    label, columns = prepared.plan.label, prepared.plan.columns
-    head = label is not None and options.losses.class_weight > 0
-    network = resolve_network(
-        options.network, columns=columns, classes=len(label.classes) if head and label else 0
-    )
-    with torch.device("meta"):  # counts without allocating
-        parameters = build(network, columns=columns).parameters()
-        require_memory(sum(parameter.numel() for parameter in parameters))
-    unweighted = reconstruction_loss(columns, options.losses)
-    trivial = trivial_losses(unweighted, prepared.layout, prepared.train.cells)
-    names = [column.name for column in prepared.layout.columns]
-    found = dict(zip(names, trivial, strict=True))
-    columns = tuple(
-        column.model_copy(update={"trivial_loss": found.get(column.name, 1.0)})
-        for column in columns
-    )
-    complete = prepared.train.complete and prepared.valid.complete
-    loss = reconstruction_loss(columns, options.losses, complete=complete)
-    module = _seeded(network, columns, options)
-    means = float((loss.weights.double() * torch.tensor(trivial)).mean())
-    weights = resolve_weights(options.losses, head=head, trivial=means)
-    balanced = class_weights(label) if head and label and options.losses.balance else None
-    inputs = Inputs(prepared.layout, complete=complete)
-    return columns, Objective(module, inputs, loss, weights, balanced), network
-
-
-def _seeded(network: Network, columns: tuple[Column, ...], options: TrainOptions) -> Autoencoder:
-    with torch.random.fork_rng():
-        torch.manual_seed(options.training.seed)
-        module = build(network, columns=columns)
-        initialise(module, options.network.init, activation=network.activation.name)
-    return module
-
-
 def _summarise(
     prepared: Prepared,
-    objective: Objective,
+    made: Assembled,
     fit: Fit,
-    options: TrainOptions,
-    device: torch.device,
+    notes: list[str],
+    *,
+    device: str,
     precision: str,
-) -> tuple[Summary, PCA]:
-    layout, network = prepared.layout, objective.network
+) -> Summary:
+    layout, network = prepared.layout, made.objective.network
     inputs = Inputs(layout)
-    size = network.encode(objective.inputs(prepared.train.cells[:1].to(device))).shape[1]
-    pca = fit_baseline(prepared.train, inputs, layout, size, options.training.seed)
     held_out = prepared.valid if len(prepared.valid) else prepared.train
-    compared, rows, active = compare(network, inputs.to(device), layout, pca, held_out)
+    compared, rows, active = compare(network, inputs.to(device), layout, made.pca, held_out)
     best = next(epoch for epoch in fit.history if epoch.number == fit.best_epoch)
-    summary = Summary(
+    return Summary(
         epochs=len(fit.history),
         best_epoch=fit.best_epoch,
         stopped=fit.stopped,
         finished=fit.finished,
         seconds=fit.seconds,
-        device=str(device),
+        device=device,
         precision=precision,
         batch_size=fit.batch_size,
         train_rows=len(prepared.train),
@@ -222,9 +182,8 @@ def _summarise(
         compared_rows=rows,
         dead_units=dead_hidden_units(network, inputs, prepared.train),
         latent_active=active,
-        notes=prepared.notes,
+        notes=notes,
     )
-    return summary, pca
 
 
 def _spec(

@@ -105,6 +105,13 @@ def test_a_label_that_does_not_serve(run, tmp_path: Path, label: str, said: list
         ("--optimizer", "SGD:momentun=0.9", "momentum"),
         ("--lr", "-1", "--lr"),
         ("--encoder", "64,x", "--encoder"),
+        (
+            "--encoder",
+            "8,,4",
+            "--encoder 8,,4: a size is missing before a comma\n  try: --encoder 8,4",
+        ),
+        ("--decoder", ",8", "--decoder ,8: a size is missing before a comma\n  try: --decoder 8"),
+        ("--optimizer", "SGD:nesterov=true", "try: --optimizer SGD:momentum=0.9,nesterov=true"),
         ("--valid", "1.5", "--valid"),
         ("--device", "tpu", "--device"),
         ("--exclude", "nothing*", "nothing*"),
@@ -194,6 +201,18 @@ def test_no_rows_are_the_same_error_to_inspect_and_to_train(run, tmp_path: Path,
     ran = run("inspect", "t.csv", *args)
     refused(ran, 3, "t.csv has no rows", "try: ")
     assert run("train", "t.csv", *args).err == ran.err
+
+
+def test_validation_rows_that_are_trained_on_are_said(run, table, tmp_path: Path):
+    (tmp_path / "link.csv").symlink_to(table)
+    for name in (table, "link.csv"):
+        ran = run("train", table, "--valid", name, "--epochs", "1", "--encoder", "8,2")
+        assert ran.code == 0
+        said = [line for line in ran.err.splitlines() if "which is trained on" in line]
+        assert len(said) == 1 and f"--valid names {name}" in said[0]
+    (tmp_path / "other.csv").write_bytes((tmp_path / table).read_bytes())
+    ran = run("train", table, "--valid", "other.csv", "--epochs", "1", "--encoder", "8,2")
+    assert (ran.code, "trained on" in ran.err) == (0, False)
 
 
 def test_what_to_type_for_standard_input_is_a_dash(aecli):

@@ -52,8 +52,8 @@ def test_help_fits_80_columns(command, columns, monkeypatch):
 def test_help_of_train_has_every_option_once_under_its_section():
     text = CliRunner().invoke(cli, ["train", "--help"]).output
     titles = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
-    assert titles == ["Model:", "Reading tables:", "Columns:", "Network:", "Losses:", "Training:",
-                      "Output:"]  # fmt: skip
+    assert titles == ["Model:", "Reading tables:", "Columns:", "Network:", "Windows:", "Losses:",
+                      "Training:", "Output:"]  # fmt: skip
     for name in option_names():
         assert text.count(f"  --{name.replace('_', '-')} ") == 1
     assert text.count(f"default: {TrainingOptions().lr:g}") == 1

@@ -1,10 +1,9 @@
-from collections import OrderedDict
-
 import pytest
 import torch
 from torch import nn
 
 from aecli.evaluation.latent import LatentFigures, dead_units
+from aecli.nn.autoencoder import Autoencoder
 
 
 def test_effective_rank_counts_equal_directions():
@@ -40,14 +39,21 @@ def test_hidden_units_that_never_fire_are_counted_by_layer():
     encoder = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 3), nn.ReLU())
     with torch.no_grad():
         encoder[2].bias[0], encoder[2].bias[1:] = 10.0, -1e6
-    network = nn.Sequential(OrderedDict(encoder=encoder, decoder=nn.Linear(3, 2)))
+    network = Autoencoder(
+        encoder=encoder, decoder=nn.Linear(3, 2), head=None, output=None, numbers=2
+    )
     found = dead_units(network, (nn.ReLU, nn.Tanh), torch.randn(20, 2))
     assert found == {"encoder layer 2": 2}
 
 
 def test_the_classifier_has_hidden_units_and_the_output_has_not():
-    parts = OrderedDict(head=nn.Sequential(nn.Linear(2, 3), nn.ReLU()), output=nn.Sigmoid())
-    network = nn.Sequential(parts)
+    network = Autoencoder(
+        encoder=nn.Linear(2, 2),
+        decoder=nn.Linear(2, 2),
+        head=nn.Sequential(nn.Linear(2, 3), nn.ReLU()),
+        output=nn.Sigmoid(),
+        numbers=2,
+    )
     with torch.no_grad():
         network.head[0].bias[:] = -1e6
     assert dead_units(network, (nn.ReLU, nn.Sigmoid), torch.randn(9, 2)) == {

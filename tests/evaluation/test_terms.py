@@ -20,8 +20,9 @@ def test_terms_are_means_over_rows_whatever_the_batches(model_spec: ModelSpec):
         terms = TermFigures(network, spec)
         for rows, labels in zip(cells.split(size), codes.split(size), strict=True):
             with torch.no_grad():
-                outputs = network(Inputs(where)(rows))
-            terms.add(rows, outputs.latent, outputs.reconstruction, outputs.logits, labels)
+                code = network.distribution(Inputs(where)(rows))
+                outputs, logits = network.decode(code.latent), network.classify(code.latent)
+            terms.add(rows, code, outputs, logits, labels)
         found.append(terms.means())
     assert set(found[0]) == {"reconstruction", "classification", "l1"}
     assert found[0]["l1"][1] == 0.5

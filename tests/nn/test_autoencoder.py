@@ -11,13 +11,12 @@ def small(*, numbers=3, output=None, head=None):
     )
 
 
-def test_forward_gives_what_encode_decode_and_classify_give():
+def test_each_row_has_a_latent_a_reconstruction_and_logits():
     model, x = small(head=nn.Linear(2, 4)), torch.randn(6, 5)
-    latent, reconstruction, logits = model(x)
-    assert torch.equal(latent, model.encode(x))
-    assert torch.equal(reconstruction, model.decode(latent))
-    assert torch.equal(logits, model.classify(latent))
-    assert (latent.shape, reconstruction.shape, logits.shape) == ((6, 2), (6, 5), (6, 4))
+    latent = model.encode(x)
+    assert latent.shape == (6, 2)
+    assert model.decode(latent).shape == (6, 5)
+    assert model.classify(latent).shape == (6, 4)
 
 
 @pytest.mark.parametrize("output", [nn.Sigmoid(), nn.Tanh()])
@@ -38,6 +37,5 @@ def test_the_output_covers_all_or_nothing(numbers, bounded):
 
 def test_without_a_head_there_are_no_logits():
     model = small()
-    assert model(torch.zeros(1, 5)).logits is None
     with pytest.raises(ValueError, match="no classification head"):
         model.classify(torch.zeros(1, 2))

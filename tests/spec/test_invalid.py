@@ -31,6 +31,14 @@ def test_a_bad_value_in_python_is_told_as_it_was_written(values, what, hint):
     assert (caught.value.what, caught.value.hint) == (what, hint)
 
 
+COMPANIONS: dict[str, dict[str, object]] = {
+    "shape": {"arch": "conv2d"},
+    "group": {"window": 4},
+    "time": {"window": 4},
+    "max_gap": {"window": 4, "time": "t"},
+}
+
+
 @pytest.mark.parametrize("name", options())
 def test_what_is_suggested_is_taken(name):
     said: dict[str, object] = {}
@@ -42,4 +50,4 @@ def test_what_is_suggested_is_taken(name):
     with pytest.raises(UsageError):
         parsed({name: {"no": "value"}}, spelled=spelled, reference="")
     assert list(said) == [name]
-    parsed(said, spelled=spelled, reference="")
+    parsed(said | COMPANIONS.get(name, {}), spelled=spelled, reference="")

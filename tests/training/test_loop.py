@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from aecli.errors import DivergedError, ModelError, UsageError
-from aecli.factory import build, reconstruction_loss, resolve_network, resolve_weights
+from aecli.factory import build, reconstruction_loss, resolve_weights
 from aecli.feed.inputs import Inputs
 from aecli.feed.layout import layout
 from aecli.feed.staging import Staged
 from aecli.progress import Epoch, Progress
+from aecli.sizing import resolve_network
 from aecli.spec.options import TrainOptions
 from aecli.training.checkpoint import Checkpoint
 from aecli.training.loop import Loop
@@ -39,13 +40,13 @@ def rows(count: int, seed: int) -> Staged:
 def loop(folder: Path, progress: Progress | None = None, valid: bool = True, **values: Any) -> Loop:
     defaults = {"encoder": [16, 2], "epochs": 6, "batch_size": 32, "label": "y", "dropout": 0.1}
     options = TrainOptions.from_flat(defaults | values)
-    network = resolve_network(options.network, columns=COLUMNS, classes=2)
+    network = resolve_network(options, columns=COLUMNS, classes=2)
     torch.manual_seed(options.training.seed)
     objective = Objective(
         build(network, columns=COLUMNS),
         Inputs(layout(COLUMNS), complete=True),
         reconstruction_loss(COLUMNS, options.losses, complete=True),
-        resolve_weights(options.losses, head=True, trivial=1.0),
+        resolve_weights(options.losses, network, columns=6, trivial=1.0),
     )
     identity = options.model_dump(mode="json", exclude={"training": {"time_limit"}})
     return Loop(

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from aecli.factory import build, reconstruction_loss, resolve_network, resolve_weights
+from aecli.factory import build, reconstruction_loss, resolve_weights
 from aecli.feed.inputs import Inputs
 from aecli.feed.layout import layout
+from aecli.sizing import resolve_network
 from aecli.spec.options import TrainOptions
 from aecli.training.objective import Objective
 from aecli.training.step import _by_autograd, make_step
@@ -15,13 +16,13 @@ COLUMNS = [number("x"), number("y", has_missing=True), boolean("b"), category("c
 
 def objective(**values: object) -> Objective:
     options = TrainOptions.from_flat({"label": "t", "encoder": [8, 3]} | values)
-    network = resolve_network(options.network, columns=COLUMNS, classes=2)
+    network = resolve_network(options, columns=COLUMNS, classes=2)
     torch.manual_seed(0)
     return Objective(
         build(network, columns=COLUMNS),
         Inputs(layout(COLUMNS)),
         reconstruction_loss(COLUMNS, options.losses),
-        resolve_weights(options.losses, head=True, trivial=1.0),
+        resolve_weights(options.losses, network, columns=4, trivial=1.0),
     )
 
 
@@ -52,12 +53,12 @@ def test_gradients_by_hand_are_those_of_autograd(values: dict[str, object]):
 def test_the_gradient_of_a_plain_mse_is_that_of_autograd(weight: float):
     columns = [number("x"), number("y"), number("z")]
     options = TrainOptions.from_flat({"encoder": [8, 2], "reconst_weight": weight})
-    network = resolve_network(options.network, columns=columns, classes=0)
+    network = resolve_network(options, columns=columns, classes=0)
     found = Objective(
         build(network, columns=columns),
         Inputs(layout(columns), complete=True),
         reconstruction_loss(columns, options.losses, complete=True),
-        resolve_weights(options.losses, head=False, trivial=1.0),
+        resolve_weights(options.losses, network, columns=3, trivial=1.0),
     )
     assert found.reconstruction.is_plain_mse
     cells = torch.randn(10, 3)

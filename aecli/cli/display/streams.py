@@ -22,6 +22,7 @@ def _lines(result: StreamResult) -> Iterator[Text]:
     shape = f"{count(result.rows, 'row')} of {count(len(result.columns), 'column')}"
     pace = f"{count(round(result.rows / max(result.seconds, 1e-6)))} rows/s"
     yield Text(f"{shape} to {where} in {duration(result.seconds)} ({pace})")
+    yield from (Text(safe(note)) for note in result.notes)
     if result.ignored:
         yield Text(f"not in the model, ignored: {names(list(result.ignored))}", style=BAD)
     yield from odd_cells("values that training did not have", result.unseen)

@@ -1,87 +1,42 @@
-"""Stream Arrow batches through a saved model: what `encode`, `reconstruct` and `evaluate` share."""
+"""Stream rows through a model in constant memory: a latent per row, in the order of the table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from aecli.bundle import read_spec, weights_path
 from aecli.errors import UsageError
-from aecli.factory import build
-from aecli.feed.cells import CellReader, Cells, Tally
-from aecli.feed.inputs import Inputs
+from aecli.feed.cells import Cells, Tally
 from aecli.feed.restore import Restorer
-from aecli.hardware import choose_device, set_threads
-from aecli.nn.autoencoder import Autoencoder
+from aecli.feed.windows import Indices
+from aecli.nn.autoencoder import Code
 from aecli.progress import SILENT, Progress
-from aecli.spec.model import ModelSpec
+from aecli.stream.model import LoadedModel
 from aecli.table.source import Source
-from aecli.weights import load_into
-
-BATCH_CELLS = 1 << 21
-"""Values of the widest layer in one batch: 8 MB, so that memory stays flat and the caches warm."""
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """Hold a model ready to run: its spec, its network on a device, its baseline's tensors."""
-
-    directory: Path
-    spec: ModelSpec
-    network: Autoencoder
-    inputs: Inputs
-    reader: CellReader
-    device: torch.device
-    baseline: dict[str, Tensor]
-
-    @property
-    def batch_rows(self) -> int:
-        """Return how many rows to take at a time unless the user says so."""
-        network = self.spec.network
-        widest = max(network.inputs, *network.encoder, *network.decoder, 32)
-        return min(1 << 14, max(256, BATCH_CELLS // widest))
-
-
-def load_model(directory: Path, *, device: str = "auto", threads: int | None = None) -> LoadedModel:
-    """Load a model directory onto a device.
-
-    Raises:
-        ModelError: the directory holds no model, or a damaged or newer one.
-        UsageError: there is no such device.
-    """
-    spec = read_spec(directory)
-    path = weights_path(directory, spec)
-    set_threads(threads)
-    target = choose_device(device)
-    with torch.device("meta"):  # allocates nothing until the file's header has been checked
-        network = build(spec.network, columns=spec.columns)
-    baseline = load_into(network, path)
-    nonfinite = spec.options.columns.nonfinite
-    reader = CellReader(spec.columns, nonfinite=nonfinite)
-    return LoadedModel(
-        directory=directory,
-        spec=spec,
-        network=network.to(target).eval(),
-        inputs=Inputs(reader.layout).to(target),
-        reader=reader,
-        device=target,
-        baseline=baseline,
-    )
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Hold one batch on its way: the rows as read, their cells, and their latents on the device."""
+    """Hold one batch on its way: the columns as read, its cells, and its code on the device.
+
+    With windows `batch` has the last row of each, `cells` `(n_windows * size, n_cells)` all their
+    rows, and `rows` the number of each of these in the table.
+    """
 
     batch: pa.RecordBatch
     cells: Cells
-    latent: Tensor
+    code: Code
+    rows: Indices | None = None
+
+    @property
+    def latent(self) -> Tensor:
+        """Return the latents `(n_rows, latent)`."""
+        return self.code.latent
 
 
 def latents(
@@ -102,8 +57,8 @@ def latents(
             tally.add(cells)
         with torch.no_grad():
             moved = torch.from_numpy(cells).to(model.device)
-            latent = model.network.encode(model.inputs(moved)).float()
-        yield Chunk(batch, cells, latent)
+            code = model.network.distribution(model.inputs(moved))
+        yield Chunk(batch, cells, code)
         progress.rows(batch.num_rows)
 
 

@@ -1,0 +1,71 @@
+"""Read the values that options take: names, sizes, durations, noise, shapes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+
+def _split_names(value: Any) -> Any:
+    pieces = [value] if isinstance(value, str) else value
+    if not isinstance(pieces, (list, tuple)) or not all(isinstance(p, str) for p in pieces):
+        return value
+    return [name.strip() for piece in pieces for name in piece.split(",") if name.strip()]
+
+
+def _split_sizes(value: Any) -> Any:
+    if isinstance(value, str):
+        return [piece.strip() for piece in value.split(",") if piece.strip()]
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _seconds(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d)?\s*", value)
+    if not found:
+        raise ValueError(f"{value!r} is no duration; write 90s, 10m or 2h")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2] or "s"]
+
+
+def _share(value: Any) -> Any:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return repr(value) if number else value
+
+
+def _noise(value: Any) -> Any:
+    found = re.fullmatch(r"(gaussian|mask|swap):(\d*\.?\d+(?:e-?\d+)?)", str(value).strip())
+    if value == "none":
+        return value
+    if not found:
+        raise ValueError(f"{value!r} is none of none, gaussian:0.1, mask:0.2 and swap:0.15")
+    amount, most = float(found[2]), 100.0 if found[1] == "gaussian" else 1.0
+    if not 0 < amount <= most:
+        raise ValueError(f"{value}: the amount must be above 0 and at most {most:g}")
+    return f"{found[1]}:{amount:g}"
+
+
+def _shape(value: Any) -> Any:
+    found = re.fullmatch(r"\s*(\d{1,5})x(\d{1,5})(?:x(\d{1,4}))?\s*", str(value))
+    if not found or min(int(found[1]), int(found[2])) < 4 or found[3] == "0":
+        raise ValueError(f"{value!r} is no HEIGHTxWIDTH[xCHANNELS] of at least 4x4, as in 28x28x3")
+    return str(value).strip()
+
+
+def _gap(value: Any) -> Any:
+    if not re.fullmatch(r"\s*\d+(\.\d+)?\s*(ms|s|m|h|d)?\s*", str(value)):
+        raise ValueError(f"{value!r} is no gap; write 90s, 10m, 2h, 1d, or a number")
+    return str(value).strip()
+
+
+Names = Annotated[list[str], BeforeValidator(_split_names)]
+Size = Annotated[int, Field(ge=1, le=65_536)]
+Sizes = Annotated[list[Size], BeforeValidator(_split_sizes), Field(max_length=64)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Share = Annotated[str, BeforeValidator(_share)]
+Noise = Annotated[str, BeforeValidator(_noise)]
+Shape = Annotated[str, BeforeValidator(_shape)]
+Gap = Annotated[str, BeforeValidator(_gap)]

@@ -1,0 +1,1 @@
+"""Run a saved model over Arrow batches: what `encode`, `reconstruct` and `evaluate` share."""

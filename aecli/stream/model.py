@@ -1,0 +1,68 @@
+"""Load a model directory, ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aecli.bundle import read_spec, weights_path
+from aecli.factory import build
+from aecli.feed.cells import CellReader
+from aecli.feed.inputs import Inputs
+from aecli.hardware import choose_device, set_threads
+from aecli.nn.autoencoder import Autoencoder
+from aecli.spec.model import ModelSpec
+from aecli.weights import load_into
+
+BATCH_CELLS = 1 << 21
+"""Values of the widest layer in one batch: 8 MB, so that memory stays flat and the caches warm."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """Hold a model ready to run: its spec, its network on a device, its baseline's tensors."""
+
+    directory: Path
+    spec: ModelSpec
+    network: Autoencoder
+    inputs: Inputs
+    reader: CellReader
+    device: torch.device
+    baseline: dict[str, Tensor]
+
+    @property
+    def batch_rows(self) -> int:
+        """Return how many rows to take at a time unless the user says so."""
+        network = self.spec.network
+        widest = max(network.inputs, *network.encoder, *network.decoder, 32)
+        return min(1 << 14, max(256, BATCH_CELLS // widest))
+
+
+def load_model(directory: Path, *, device: str = "auto", threads: int | None = None) -> LoadedModel:
+    """Load a model directory onto a device.
+
+    Raises:
+        ModelError: the directory holds no model, or a damaged or newer one.
+        UsageError: there is no such device.
+    """
+    spec = read_spec(directory)
+    path = weights_path(directory, spec)
+    set_threads(threads)
+    target = choose_device(device)
+    with torch.device("meta"):  # allocates nothing until the file's header has been checked
+        network = build(spec.network, columns=spec.columns)
+    baseline = load_into(network, path)
+    nonfinite = spec.options.columns.nonfinite
+    reader = CellReader(spec.columns, nonfinite=nonfinite)
+    return LoadedModel(
+        directory=directory,
+        spec=spec,
+        network=network.to(target).eval(),
+        inputs=Inputs(reader.layout).to(target),
+        reader=reader,
+        device=target,
+        baseline=baseline,
+    )

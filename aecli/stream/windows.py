@@ -1,0 +1,131 @@
+"""Run windows of rows through a model: a latent per window, every row given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from aecli.feed.cells import Tally
+from aecli.feed.restore import Restorer
+from aecli.feed.series import read_series, window_codes
+from aecli.feed.staging import Staged, stage
+from aecli.feed.windows import Windows
+from aecli.progress import SILENT, Progress
+from aecli.spec.model import Label
+from aecli.stream.model import LoadedModel
+from aecli.stream.rows import Chunk
+from aecli.table.labels import label_codes
+from aecli.table.source import Source
+
+MEMORY = 1 << 30
+"""Bytes of staged rows held in memory; more go to disk, where windows are read in order."""
+
+
+@dataclass(frozen=True)
+class WindowedTable:
+    """Hold a table whose rows are staged and cut into a model's windows."""
+
+    source: Source
+    staged: Staged
+    windows: Windows
+    notes: list[str]
+
+    @property
+    def uncovered(self) -> int:
+        """Return how many rows lie in no window."""
+        return int((self.windows.coverage() == 0).sum())
+
+
+def open_windows(
+    model: LoadedModel, source: Source, *, tally: Tally, progress: Progress = SILENT
+) -> WindowedTable:
+    """Stage the rows of a matched table and cut them as the model's training table was.
+
+    Raises:
+        DataError: the columns that order rows are missing, or no series is as long as a window.
+    """
+    series = read_series(source, model.spec.options.windows)
+    assert series is not None, "only models of windows come here"
+    windows = series.cut()
+    wanted = source.select([column.name for column in model.reader.layout.columns])
+    rows = np.ones(series.keys.rows, dtype=np.bool_)
+    staged, _ = stage(wanted, model.reader, rows=rows, codes=None, memory=MEMORY, progress=progress)
+    for block in staged.cells.split(1 << 16):
+        tally.add(block.numpy())
+    return WindowedTable(source, replace(staged, windows=windows), windows, series.notes(windows))
+
+
+def window_chunks(
+    model: LoadedModel,
+    table: WindowedTable,
+    carried: Sequence[str],
+    *,
+    batch_windows: int | None = None,
+    progress: Progress = SILENT,
+) -> Iterator[Chunk]:
+    """Yield windows, series after series, with the carried columns of their last rows."""
+    windows, network = table.windows, model.spec.network
+    size = batch_windows or max(1, model.batch_rows // network.window)
+    kept = table.source.select(list(carried))
+    held = pa.Table.from_batches(kept.batches(), kept.schema)
+    progress.stage("encoding", len(windows))
+    for chosen in torch.arange(len(windows)).split(size):
+        numbers = windows.rows(chosen.numpy()).reshape(-1)
+        cells = table.staged.cells.index_select(0, torch.from_numpy(numbers))
+        with torch.no_grad():
+            code = model.network.distribution(model.inputs(cells.to(model.device)))
+        last = held.take(pa.array(windows.last_rows[chosen.numpy()])).combine_chunks()
+        batch = last.to_batches()[0] if carried else _without_columns(len(chosen))
+        yield Chunk(batch, cells.numpy(), code, numbers)
+        progress.rows(len(chosen))
+
+
+def labels_of_windows(table: WindowedTable, label: Label, how: str) -> npt.NDArray[np.int64]:
+    """Return the label code `(n_windows,)` of each window, -1 where it has none."""
+    batches = table.source.select([label.name]).batches()
+    parts = [label_codes(batch.column(0), label) for batch in batches]
+    return window_codes(np.concatenate(parts), table.windows, how)
+
+
+def rows_restored(
+    model: LoadedModel, table: WindowedTable, chunks: Iterator[Chunk], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """Yield every row of the table as the model restores it, in order.
+
+    A row in several windows gets the mean of their outputs; one in none is null in every column.
+    """
+    restorer = Restorer(model.spec.columns)
+    counts = torch.from_numpy(table.windows.coverage())
+    sums = torch.zeros(len(counts), restorer.layout.outputs)
+    for chunk in chunks:
+        assert chunk.rows is not None, "windows know their rows"
+        with torch.no_grad():
+            outputs = model.network.decode(chunk.latent).float().cpu()
+        sums.index_add_(0, torch.from_numpy(chunk.rows), outputs)
+    sums /= counts.clamp(min=1)[:, None]
+    names = schema.names[: len(schema) - len(restorer.schema)]
+    start = 0
+    for batch in table.source.select(names).batches():
+        rows = slice(start, start + batch.num_rows)
+        start += batch.num_rows
+        arrays = restorer.restore(sums[rows].numpy())
+        covered = pa.array((counts[rows] > 0).numpy())
+        if not pc.all(covered).as_py():
+            arrays = [_where(covered, array) for array in arrays]
+        carried = [batch.column(name) for name in names]
+        yield pa.RecordBatch.from_arrays([*carried, *arrays], schema=schema)
+
+
+def _where(covered: pa.BooleanArray, array: pa.Array) -> pa.Array:
+    indices = pc.if_else(covered, pa.array(np.arange(len(array))), None)
+    return array.take(indices)
+
+
+def _without_columns(rows: int) -> pa.RecordBatch:
+    return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))

@@ -1,0 +1,108 @@
+"""Read what orders the rows of a table: their series, and their time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aecli.errors import DataError, UsageError
+from aecli.table.selection import require_column
+from aecli.table.source import Source
+from aecli.table.types import is_plain_number, type_name
+
+Codes = npt.NDArray[np.int64]
+Times = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+
+_SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Hold each row's series `(n_rows,)` and time `(n_rows,)`, None where none was asked for.
+
+    Times are microseconds where `is_clock`, else the column's own numbers.
+    """
+
+    rows: int
+    groups: Codes | None
+    times: Times | None
+    is_clock: bool = False
+
+
+def read_keys(source: Source, group: Sequence[str], time: str | None) -> Keys:
+    """Read the columns that name the series and the time of each row.
+
+    Raises:
+        DataError: there is no such column, or the time is empty somewhere or cannot be ordered.
+    """
+    for name in group:
+        require_column(source.name, source.names, name, "--group")
+    if time is not None:
+        require_column(source.name, source.names, time, "--time")
+    wanted = list(dict.fromkeys([*group, *([time] if time else [])]))
+    narrowed = source.select(wanted)
+    table = pa.Table.from_batches(narrowed.batches(), narrowed.schema)
+    times, is_clock = _times(table[time], source.name, time) if time else (None, False)
+    groups = _groups([table[name] for name in group]) if group else None
+    return Keys(table.num_rows, groups, times, is_clock)
+
+
+def parse_gap(text: str, keys: Keys, time: str) -> float:
+    """Return a gap such as 90s in the unit of the times.
+
+    Raises:
+        UsageError: a duration for a time that is a plain number, or a plain number for a clock.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", text)
+    assert found is not None, "the spec checks the form"
+    number, unit = float(found[1]), found[2]
+    if keys.is_clock == (unit is None):
+        kind = "dates or times" if keys.is_clock else "plain numbers"
+        raise UsageError(
+            f"--max-gap {text} does not fit --time {time}, which holds {kind}",
+            hint="--max-gap 10m" if keys.is_clock else f"--max-gap {number:g}",
+        )
+    return number * _SECONDS[unit] * 1e6 if unit else number
+
+
+def _groups(columns: Sequence[pa.ChunkedArray]) -> Codes:
+    codes = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        own = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        indices = own.unify_dictionaries().combine_chunks()
+        indices = indices.chunk(0) if isinstance(indices, pa.ChunkedArray) else indices
+        values = pc.fill_null(indices.indices, -1).to_numpy(zero_copy_only=False)
+        codes = codes * (len(indices.dictionary) + 1) + values + 1
+        codes = np.unique(codes, return_inverse=True)[1].astype(np.int64)
+    return codes
+
+
+def _times(column: pa.ChunkedArray, table: str, name: str) -> tuple[Times, bool]:
+    empty = pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0
+    if empty:
+        raise DataError(
+            f"{empty:,} of {len(column):,} cells of --time {name} in {table} are empty",
+            hint="fill them or drop those rows; or leave out --time where the rows are in order",
+        )
+    kind = column.type
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        clock = column.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
+        return clock.cast(pa.int64()).to_numpy(), True
+    if pa.types.is_time(kind):
+        clock = column.cast(pa.time64("us"), safe=False)
+        return clock.cast(pa.int64()).to_numpy(), True
+    if pa.types.is_integer(kind):
+        return column.cast(pa.int64(), safe=False).to_numpy(), False
+    if is_plain_number(kind):
+        return column.cast(pa.float64()).to_numpy(), False
+    raise DataError(
+        f"--time {name} of {table} is a {type_name(kind)} and has no order in time",
+        facts=["a time is a date, a timestamp or a number"],
+        hint="write it as 2026-01-31T12:00:00, or leave --time out: file order counts then",
+    )
