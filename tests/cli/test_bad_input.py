@@ -108,7 +108,7 @@ def test_a_label_that_does_not_serve(run, tmp_path: Path, label: str, said: list
         (
             "--encoder",
             "8,,4",
-            "--encoder 8,,4: a size is missing before a comma\n  try: --encoder 8,4",
+            "8,,4: a size is missing before a comma\n  try: --encoder 8,4",
         ),
         ("--decoder", ",8", "--decoder ,8: a size is missing before a comma\n  try: --decoder 8"),
         ("--optimizer", "SGD:nesterov=true", "try: --optimizer SGD:momentum=0.9,nesterov=true"),
@@ -209,7 +209,8 @@ def test_validation_rows_that_are_trained_on_are_said(run, table, tmp_path: Path
         ran = run("train", table, "--valid", name, "--epochs", "1", "--encoder", "8,2")
         assert ran.code == 0
         said = [line for line in ran.err.splitlines() if "which is trained on" in line]
-        assert len(said) == 1 and f"--valid names {name}" in said[0]
+        assert len(said) == 1
+        assert f"--valid names {name}" in said[0]
     (tmp_path / "other.csv").write_bytes((tmp_path / table).read_bytes())
     ran = run("train", table, "--valid", "other.csv", "--epochs", "1", "--encoder", "8,2")
     assert (ran.code, "trained on" in ran.err) == (0, False)
