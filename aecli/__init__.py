@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from aecli.verbs.evaluate import evaluate
     from aecli.verbs.inspect import inspect
     from aecli.verbs.reconstruct import reconstruct
+    from aecli.verbs.sample import sample
     from aecli.verbs.train import train
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "evaluate",
     "inspect",
     "reconstruct",
+    "sample",
     "train",
 ]
 
@@ -56,6 +58,7 @@ _VERBS = {
     "evaluate": "aecli.verbs.evaluate",
     "inspect": "aecli.verbs.inspect",
     "reconstruct": "aecli.verbs.reconstruct",
+    "sample": "aecli.verbs.sample",
     "train": "aecli.verbs.train",
 }
 

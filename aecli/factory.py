@@ -207,31 +207,25 @@ def resolve_weights(
 
     `columns` is how many vary; `trivial` is the reconstruction loss of the column means. Unless it
     is given, the reconstruction weighs 1, and 1 / trivial beside a classification: pixels in 0..1
-    have losses of a few hundredths, and would be given up for the label. Beside a variational
-    latent it weighs what makes `--beta 1` the evidence lower bound (Kingma and Welling, 2014) per
-    latent unit, for a decoder whose variance is a tenth of what the column means leave.
+    have losses of a few hundredths, and would be given up for the label. `beta` is relative to
+    that: with 1 both terms make the evidence lower bound (Kingma and Welling, 2014) of a decoder
+    whose variance is a tenth of what the column means leave.
 
     With `reduction` "sum" the weights of means are those of sums over columns and latent units.
     """
-    head = network.classes > 0
-    reconstruction = options.reconst_weight
+    head, cells = network.classes > 0, columns * network.window
     summed = options.reduction == "sum"
-    cells = columns * network.window
-    if reconstruction is None:
-        reconstruction = 1.0
-        if network.variational:
-            reconstruction = 1 / (2 * DECODER_VARIANCE * max(trivial, 1e-6))
-            reconstruction *= 1 if summed else cells / network.latent
-        elif head and not summed:
-            reconstruction = 1 / max(trivial, 1e-6)
-        reconstruction = float(f"{reconstruction:.4g}")
-    units = network.latent if summed else 1
+    units, numbers = (network.latent, cells) if summed else (1, 1)
+    trivial = max(trivial, 1e-6)
+    fair = float(f"{1 / trivial:.4g}") if head and not summed else 1.0
+    bound = 2 * DECODER_VARIANCE * trivial * network.latent / cells
+    given = options.reconst_weight
     weights = {
-        "reconstruction": reconstruction * (cells if summed else 1),
+        "reconstruction": (fair if given is None else given) * numbers,
         "classification": options.class_weight if head else 0.0,
         "l1": options.l1 * units,
         "l2": options.l2 * units,
         "kl": options.kl * units,
-        "kl_normal": options.beta * units if network.variational else 0.0,
+        "kl_normal": options.beta * fair * numbers * bound if network.variational else 0.0,
     }
     return {name: weight for name, weight in weights.items() if weight > 0}

@@ -22,6 +22,7 @@ from aecli.verbs.results import (
     Layer,
     LossShare,
     ModelInspection,
+    SampleResult,
     StreamResult,
     TrainResult,
 )
@@ -60,6 +61,7 @@ OBJECTS = {
     "aecli.train/1": TrainResult,
     "history[]": Epoch,
     "aecli.encode/1": StreamResult,
+    "aecli.sample/1": SampleResult,
     "aecli.evaluate/1": EvaluateResult,
     "losses.NAME": LossShare,
     "columns[]": ColumnScore,

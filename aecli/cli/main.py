@@ -14,6 +14,7 @@ from aecli import __version__
 from aecli.cli.evaluate import evaluate
 from aecli.cli.failures import report
 from aecli.cli.inspect import inspect
+from aecli.cli.sample import sample
 from aecli.cli.signals import terminable
 from aecli.cli.stream import encode, reconstruct
 from aecli.cli.train import train
@@ -60,7 +61,7 @@ def cli() -> None:
     """
 
 
-for command in (train, encode, reconstruct, evaluate, inspect):
+for command in (train, encode, reconstruct, evaluate, sample, inspect):
     cli.add_command(command)
 
 

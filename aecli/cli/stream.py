@@ -42,8 +42,8 @@ def running_options(command: F) -> F:
     return batch(command)
 
 
-def stream_options(command: F) -> F:
-    """Give a command where to write, in which format, and which columns to carry along."""
+def output_options(command: F) -> F:
+    """Give a command where to write, and in which format."""
     output = option(
         "-o", "--output", section="Output", required=True, metavar="OUT", extra="required",
         help="File to write, its format by its name; - is stdout, as CSV.",
@@ -52,11 +52,16 @@ def stream_options(command: F) -> F:
         "--to", section="Output", type=click.Choice(FORMATS), metavar="NAME",
         help="Format to write, whatever the name.", extra=", ".join(FORMATS),
     )  # fmt: skip
+    return output(to(command))
+
+
+def stream_options(command: F) -> F:
+    """Give a command where to write, in which format, and which columns to carry along."""
     keep = option(
         "--keep", section="Output", multiple=True, metavar="NAMES",
         help="Columns of DATA to carry along (names or globs).",
     )  # fmt: skip
-    return output(to(keep(command)))
+    return output_options(keep(command))
 
 
 @click.command(cls=SectionCommand)
@@ -68,21 +73,26 @@ def stream_options(command: F) -> F:
     metavar="NAME", help="Latent as columns z0, z1, … or as one list column z.",
     extra="columns, list; default: columns",
 )  # fmt: skip
+@option(
+    "--with-scale", section="Output", is_flag=True,
+    help="Add the standard deviations s0, s1, … of a variational latent.",
+)  # fmt: skip
 @running_options
 @spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
 @manner_options()
-def encode(layout: str, **given: Any) -> None:
+def encode(layout: str, with_scale: bool, **given: Any) -> None:
     """Write the latent of every row of a table.
 
     The rows come out in the order of DATA, with the model's identifier
-    columns and those of --keep.
+    columns and those of --keep. A model trained with --window writes one
+    row per window, with these columns of its last row.
 
     \b
       aecli encode data.parquet -o latents.parquet
       aecli encode new.csv --keep name,date -o latents.csv
       cat new.csv | aecli encode - -o - > latents.csv
     """
-    _stream("encode", {"as_list": layout == "list"}, **given)
+    _stream("encode", {"as_list": layout == "list", "with_scale": with_scale}, **given)
 
 
 @click.command(cls=SectionCommand)

@@ -167,7 +167,9 @@ class LossOptions(Section):
         0.05, description="Mean activation that --kl pulls each latent unit to."
     )
     beta: Weight = Field(
-        1.0, description="Weight of the KL divergence of --variational, after its warm-up."
+        1.0,
+        description="Weight of the KL divergence of --variational, after its warm-up; 1 makes the "
+        "evidence lower bound.",
     )
     reduction: Literal["mean", "sum"] = Field(
         "mean",

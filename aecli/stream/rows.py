@@ -62,25 +62,39 @@ def latents(
         progress.rows(batch.num_rows)
 
 
-def latent_fields(size: int, *, as_list: bool) -> list[pa.Field]:
-    """Return the fields of `encode`: `z0`, `z1`, … or one fixed-size list `z`."""
+def latent_fields(model: LoadedModel, *, as_list: bool, with_scale: bool) -> list[pa.Field]:
+    """Return the fields of `encode`: `z0`, `z1`, … or one fixed-size list `z`; then their scales.
+
+    Raises:
+        UsageError: there are no scales, since the model is not variational.
+    """
+    if with_scale and not model.spec.network.variational:
+        raise UsageError(
+            f"--with-scale: the latents of {model.directory} have no standard deviations",
+            hint="aecli train DATA --variational, or leave --with-scale out",
+        )
+    size = model.spec.network.latent
+    names = ["z", "s"] if with_scale else ["z"]
     if as_list:
-        return [pa.field("z", pa.list_(pa.float32(), size))]
-    return [pa.field(f"z{index}", pa.float32()) for index in range(size)]
+        return [pa.field(name, pa.list_(pa.float32(), size)) for name in names]
+    return [pa.field(f"{name}{index}", pa.float32()) for name in names for index in range(size)]
 
 
 def encoded(
-    chunks: Iterator[Chunk], schema: pa.Schema, *, as_list: bool
+    chunks: Iterator[Chunk], schema: pa.Schema, *, as_list: bool, with_scale: bool
 ) -> Iterator[pa.RecordBatch]:
     """Yield batches of carried columns and latents; the schema's last fields are the latents'."""
     for chunk in chunks:
-        values = chunk.latent.cpu().numpy()
-        size = values.shape[1]
-        if as_list:
-            flat = pa.array(values.reshape(-1))
-            arrays = [pa.FixedSizeListArray.from_arrays(flat, size)]
-        else:
-            arrays = [pa.array(column) for column in np.ascontiguousarray(values.T)]
+        parts = [chunk.latent]
+        if with_scale and chunk.code.log_variance is not None:
+            parts.append((chunk.code.log_variance / 2).exp())
+        arrays: list[pa.Array] = []
+        for values in (part.cpu().numpy() for part in parts):
+            if as_list:
+                flat = pa.array(values.reshape(-1))
+                arrays.append(pa.FixedSizeListArray.from_arrays(flat, values.shape[1]))
+            else:
+                arrays += [pa.array(column) for column in np.ascontiguousarray(values.T)]
         names = schema.names[: len(schema) - len(arrays)]
         carried = [chunk.batch.column(name) for name in names]
         yield pa.RecordBatch.from_arrays([*carried, *arrays], schema=schema)

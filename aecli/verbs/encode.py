@@ -10,17 +10,21 @@ from aecli.verbs.results import StreamResult
 from aecli.verbs.stream import run_stream
 
 
-def encode(data: Data, output: str, *, as_list: bool = False, **how: Any) -> StreamResult:
+def encode(
+    data: Data, output: str, *, as_list: bool = False, with_scale: bool = False, **how: Any
+) -> StreamResult:
     """Write the latents of `data`'s rows to `output`, in order, in constant memory.
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory; the label may be absent.
         output: a file whose name says the format, or `-` for standard output.
         as_list: write one fixed-size list column `z` instead of `z0`, `z1`, ….
+        with_scale: add the standard deviations of a variational latent, `s0`, `s1`, … or `s`.
         **how: `model`, `tag`, `keep`, `to`, `batch_size`, `device`, `threads`, `read`, `progress`
             as in `aecli.verbs.stream.run_stream`.
 
     Raises:
+        UsageError: `with_scale` is asked of a latent without a spread.
         ModelError: the model is missing, damaged or too new.
         DataError: the table cannot be read or lacks columns.
         OutputError: the output cannot be written.
@@ -28,7 +32,9 @@ def encode(data: Data, output: str, *, as_list: bool = False, **how: Any) -> Str
     return run_stream(
         data,
         output,
-        fields=lambda model: latent_fields(model.spec.network.latent, as_list=as_list),
-        step=lambda _model, chunks, schema, _table: encoded(chunks, schema, as_list=as_list),
+        fields=lambda model: latent_fields(model, as_list=as_list, with_scale=with_scale),
+        step=lambda _model, chunks, schema, _table: encoded(
+            chunks, schema, as_list=as_list, with_scale=with_scale
+        ),
         **how,
     )

@@ -45,6 +45,18 @@ class StreamResult:
 
 
 @dataclass(frozen=True)
+class SampleResult:
+    """Hold what `sample` wrote."""
+
+    model: Path
+    output: str
+    rows: int
+    columns: Sequence[str]
+    of_class: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
 class LossShare:
     """Hold one loss term: its mean over the rows, its weight, and its share of the total."""
 

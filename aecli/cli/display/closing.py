@@ -94,8 +94,14 @@ def training_facts(summary: Summary, latent: int) -> Iterator[tuple[str, Rendera
 def network_line(network: Network, parameters: int) -> Text:
     """Draw the network in one line: `784 → 512 → [64] → 512 → 784 · ReLU · 1,142,352 …`."""
     *hidden, latent = network.encoder
-    widths = [network.inputs, *hidden, f"[{latent}]", *network.decoder, network.outputs]
-    parts = [" → ".join(map(str, widths)), str(network.activation)]
+    rows = "" if network.window == 1 else f"{network.window} × "
+    within = [*hidden, f"[{latent}]", *network.decoder]
+    if network.architecture not in ("mlp", "vanilla"):
+        within = [_inside(network), f"[{latent}]", _inside(network)]
+    widths = [f"{rows}{network.inputs}", *within, f"{rows}{network.outputs}"]
+    parts = [" → ".join(map(str, widths))]
+    parts += _latent_kind(network)
+    parts += [str(network.activation)] if network.architecture not in OWN_ACTIVATIONS else []
     if network.norm.name != "none":
         parts.append(f"{network.norm} norm")
     if network.dropout:
@@ -105,6 +111,28 @@ def network_line(network: Network, parameters: int) -> Text:
         return Text(" · ".join([*parts, size]))
     head = " → ".join(map(str, [latent, *network.classifier, network.classes]))
     return Text(f"{' · '.join(parts)}\nclassifier {head} · {size}")
+
+
+OWN_ACTIVATIONS = ("lstm", "transformer")
+
+
+def _inside(network: Network) -> str:
+    """Return what an architecture other than an MLP consists of, as in `conv2d 16,32`."""
+    match network.architecture:
+        case "conv1d" | "conv2d":
+            return f"{network.architecture} {','.join(map(str, network.channels))}"
+        case "lstm":
+            return f"lstm {network.hidden}" + f" × {network.layers}" * (network.layers > 1)
+    return f"transformer {network.hidden} × {network.depth}"
+
+
+def _latent_kind(network: Network) -> list[str]:
+    kinds = ["variational"] if network.variational else []
+    if network.latent_activation.name != "Identity":
+        kinds.append(f"{network.latent_activation} latent")
+    if network.topk is not None:
+        kinds.append(f"top {network.topk}")
+    return kinds + (["linear path"] if network.linear_path else [])
 
 
 def loss_sum(weights: Mapping[str, float]) -> str:

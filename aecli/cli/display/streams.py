@@ -9,12 +9,20 @@ from rich.text import Text
 
 from aecli.cli.display.blocks import BAD, clipped, names
 from aecli.cli.text import count, duration, safe
-from aecli.verbs.results import StreamResult
+from aecli.verbs.results import SampleResult, StreamResult
 
 
 def stream_report(result: StreamResult) -> RenderableType:
     """Say what was written, and what was odd about the table."""
     return Group(*_lines(result))
+
+
+def sample_report(result: SampleResult) -> RenderableType:
+    """Say what was drawn."""
+    of_class = f" of class {safe(result.of_class)}" if result.of_class is not None else ""
+    where = "stdout" if result.output == "-" else safe(result.output)
+    shape = f"{count(result.rows, 'drawn row')}{of_class} of {count(len(result.columns), 'column')}"
+    return Text(f"{shape} to {where} in {duration(result.seconds)}")
 
 
 def _lines(result: StreamResult) -> Iterator[Text]:

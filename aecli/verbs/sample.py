@@ -1,0 +1,163 @@
+"""Draw new rows from a variational model."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from aecli.bundle import model_directory
+from aecli.errors import UsageError, nearest
+from aecli.feed.restore import Restorer
+from aecli.progress import SILENT, Progress
+from aecli.spec.model import Label
+from aecli.stream.model import LoadedModel, load_model
+from aecli.table.types import parse_type
+from aecli.table.write import open_sink
+from aecli.verbs.results import SampleResult
+
+WINDOW = "window"
+"""Output column that counts the drawn windows, where the model encodes windows of rows."""
+
+
+def sample(
+    output: str,
+    *,
+    count: int = 1000,
+    of_class: str | None = None,
+    seed: int = 0,
+    model: str | os.PathLike[str] | None = None,
+    tag: str | None = None,
+    to: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: Progress = SILENT,
+) -> SampleResult:
+    """Draw rows from the latent's prior, decode them, and write them in the table's own units.
+
+    Numbers are what the decoder expects; booleans, categories and the label are drawn from the
+    decoder's and the classifier's probabilities.
+
+    Args:
+        output: a file whose name says the format, or `-` for standard output.
+        count: rows to draw; windows, where the model encodes windows.
+        of_class: a class of the label: latents are drawn as those of its training rows lie.
+        seed: of the draw; the same rows come from the same seed on the same machine.
+
+    Raises:
+        UsageError: the model is not variational, has no label, or no such class.
+        ModelError: the model is missing, damaged or too new.
+        OutputError: the output cannot be written.
+    """
+    began = time.perf_counter()
+    loaded = load_model(model_directory(model, tag), device=device, threads=threads)
+    _require_variational(loaded)
+    chosen = None if of_class is None else _class_code(loaded, of_class)
+    label = loaded.spec.label if loaded.spec.network.classes else None
+    schema = _schema(loaded, label)
+    generator = torch.Generator().manual_seed(seed)
+    with open_sink(output, schema, format=to) as sink:
+        progress.stage("drawing", count)
+        for latents in _latents(loaded, count, chosen, generator):
+            for batch in _rows(loaded, latents, label, chosen, generator, schema):
+                sink.write(batch)
+            progress.rows(len(latents))
+    progress.finish()
+    return SampleResult(
+        model=loaded.directory,
+        output=output,
+        rows=count * loaded.spec.network.window,
+        columns=schema.names,
+        of_class=of_class,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _require_variational(model: LoadedModel) -> None:
+    if not model.spec.network.variational:
+        raise UsageError(
+            f"{model.directory} is not variational: its latents have no distribution to draw from",
+            hint="aecli train DATA --variational",
+        )
+
+
+def _class_code(model: LoadedModel, wanted: str) -> int:
+    label = model.spec.label
+    if label is None or "baseline.class_mean" not in model.baseline:
+        raise UsageError(
+            f"--class {wanted}: {model.directory} was trained without a label",
+            hint="aecli train DATA --variational --label COLUMN",
+        )
+    names = [str(value) for value in label.classes]
+    if wanted in names:
+        return names.index(wanted)
+    near = nearest(wanted, names)
+    listed = ", ".join(names[:8]) + (f", … ({len(names)} in all)" if len(names) > 8 else "")
+    raise UsageError(
+        f"the label {label.name!r} has no class {wanted!r}",
+        facts=[f"its classes: {listed}"],
+        hint=f"--class {near or names[0]}",
+    )
+
+
+def _schema(model: LoadedModel, label: Label | None) -> pa.Schema:
+    fields = list(Restorer(model.spec.columns).schema)
+    if label is not None:
+        fields.append(pa.field(label.name, parse_type(label.type)))
+    if model.spec.network.window > 1:
+        fields.insert(0, pa.field(WINDOW, pa.int64()))
+    return pa.schema(fields)
+
+
+def _latents(
+    model: LoadedModel, count: int, chosen: int | None, generator: torch.Generator
+) -> Iterator[Tensor]:
+    network = model.spec.network
+    size = max(1, model.batch_rows // network.window)
+    for start in range(0, count, size):
+        drawn = torch.randn(min(size, count - start), network.latent, generator=generator)
+        if chosen is not None:
+            mean, scale = (model.baseline[f"baseline.class_{part}"] for part in ("mean", "scale"))
+            drawn = mean[chosen] + drawn @ scale[chosen].T
+        yield drawn
+
+
+@torch.no_grad()
+def _rows(
+    model: LoadedModel,
+    latents: Tensor,
+    label: Label | None,
+    chosen: int | None,
+    generator: torch.Generator,
+    schema: pa.Schema,
+) -> Iterator[pa.RecordBatch]:
+    moved = latents.to(model.device)
+    outputs = model.network.decode(moved).float().cpu()
+    numbers, window = model.network.numbers, model.spec.network.window
+    logits = outputs[:, numbers:]
+    dense = model.reader.layout.booleans
+    # The likeliest of logits plus Gumbel noise is a draw from their softmax; a logit plus logistic
+    # noise is positive as often as its sigmoid says.
+    uniform = torch.rand(logits[:, :dense].shape, generator=generator)
+    logits[:, :dense] += torch.logit(uniform, 1e-6)
+    logits[:, dense:] += _gumbel(logits[:, dense:], generator)
+    arrays = Restorer(model.spec.columns).restore(outputs.numpy())
+    if label is not None:
+        scores = model.network.classify(moved).float().cpu()
+        drawn = (scores + _gumbel(scores, generator)).argmax(1).numpy()
+        codes = np.full(len(latents), chosen) if chosen is not None else drawn
+        classes = pa.array(label.classes).take(pa.array(codes.repeat(window)))
+        arrays.append(classes.cast(schema.field(label.name).type))
+    if window > 1:
+        arrays.insert(0, pa.array(np.arange(len(latents)).repeat(window)))
+    yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
+    uniform = torch.rand(like.shape, generator=generator).clamp(1e-9, 1 - 1e-7)
+    return -(-uniform.log()).log()

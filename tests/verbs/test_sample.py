@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import aecli
+from aecli.errors import UsageError
+
+
+def table(rows: int = 400) -> pa.Table:
+    generator = np.random.default_rng(0)
+    kind = generator.choice(["small", "large"], rows)
+    size = np.where(kind == "small", 10.0, 50.0) + generator.normal(0, 2, rows)
+    return pa.table(
+        {
+            "kind": kind,
+            "size": size,
+            "weight": 2 * size + generator.normal(0, 2, rows),
+            "count": generator.integers(0, 5, rows),
+            "colour": np.where(size > 30, "red", "blue"),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("sample") / "model"
+    aecli.train(table(), model=directory, label="kind", variational=True, latent=2, epochs=30)
+    return directory
+
+
+def drawn(model: Path, folder: Path, **how: object) -> pa.Table:
+    aecli.sample(str(folder / "rows.parquet"), model=model, **how)
+    return pq.read_table(folder / "rows.parquet")
+
+
+def test_rows_come_in_the_columns_types_and_units_of_the_table(model: Path, tmp_path: Path):
+    rows = drawn(model, tmp_path, count=500)
+    assert rows.schema.names == ["size", "weight", "count", "colour", "kind"]
+    assert rows.schema.field("count").type == pa.int64()
+    assert set(rows["colour"].to_pylist()) == {"red", "blue"}
+    size, weight = rows["size"].to_numpy(), rows["weight"].to_numpy()
+    assert 5 < np.quantile(size, 0.1) < np.quantile(size, 0.9) < 60
+    assert np.corrcoef(size, weight)[0, 1] > 0.9
+
+
+def test_one_seed_gives_the_same_rows_and_another_gives_others(model: Path, tmp_path: Path):
+    first, again = (drawn(model, tmp_path, count=20, seed=3) for _ in range(2))
+    assert first.equals(again)
+    assert not first.equals(drawn(model, tmp_path, count=20, seed=4))
+
+
+@pytest.mark.parametrize(("of_class", "size"), [("small", 10), ("large", 50)])
+def test_rows_of_a_class_look_like_it(model: Path, tmp_path: Path, of_class: str, size: float):
+    rows = drawn(model, tmp_path, count=200, of_class=of_class)
+    assert set(rows["kind"].to_pylist()) == {of_class}
+    assert np.mean(rows["size"].to_numpy()) == pytest.approx(size, abs=6)
+
+
+def test_what_cannot_be_drawn_is_refused(model: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match="no class 'smal'") as caught:
+        drawn(model, tmp_path, of_class="smal")
+    assert caught.value.hint == "--class small"
+    aecli.train(table(), model=tmp_path / "plain", latent=2, epochs=1)
+    with pytest.raises(UsageError, match="is not variational"):
+        drawn(tmp_path / "plain", tmp_path)
+    assert not (tmp_path / "rows.parquet").exists()
+
+
+def test_scales_are_written_where_they_are_asked_for(model: Path, tmp_path: Path):
+    output = str(tmp_path / "z.parquet")
+    aecli.encode(table(), output, model=model, with_scale=True)
+    latents = pq.read_table(output)
+    assert latents.schema.names == ["z0", "z1", "s0", "s1"]
+    assert 0 < np.min(latents["s0"].to_numpy()) < 1
+    aecli.encode(table(), output, model=model)
+    assert pq.read_table(output)["z0"].equals(latents["z0"])
