@@ -17,6 +17,7 @@ class Epoch:
     learning_rate: float
     best: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict)
+    gradients: Mapping[str, float] = field(default_factory=dict)
 
 
 class Progress:

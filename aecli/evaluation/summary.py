@@ -70,8 +70,8 @@ class Comparison:
 @torch.no_grad()
 def compare(
     network: Autoencoder, inputs: Inputs, layout: Layout, pca: PCA, staged: Staged
-) -> tuple[list[Baseline], int, int]:
-    """Return the comparison on staged rows, the number of rows, and of active latent units."""
+) -> tuple[list[Baseline], int, LatentFigures]:
+    """Return the comparison on staged rows, the number of rows, and how their latents lie."""
     device = next(network.parameters()).device
     comparison = Comparison(inputs, layout, pca.to(device))
     latent_figures: LatentFigures | None = None
@@ -93,7 +93,7 @@ def compare(
         )
         for key, title in NAMES.items()
     ]
-    return rows, comparison.rows, latent_figures.size - len(latent_figures.dead())
+    return rows, comparison.rows, latent_figures
 
 
 def dead_hidden_units(network: Autoencoder, inputs: Inputs, staged: Staged) -> dict[str, int]:

@@ -177,6 +177,7 @@ class Summary(Stored):
         default={}, description="Units that never fired on the checked rows, per layer."
     )
     latent_active: int | None = None
+    health: list[str] = Field(default=[], description="What is wrong, each with what to try.")
     notes: list[str] = []
 
 

@@ -16,6 +16,7 @@ from aecli.progress import SILENT, Epoch, Progress
 from aecli.spec.options import TrainingOptions
 from aecli.training.batches import Batches
 from aecli.training.checkpoint import Checkpoint, State, copied, same_random_numbers
+from aecli.training.gradients import GradientNorms
 from aecli.training.interrupt import Interrupt
 from aecli.training.means import Means
 from aecli.training.objective import Objective
@@ -80,6 +81,7 @@ class Loop:
         self._optimizer = make_optimizer(named.name, self._parameters, lr=options.lr, **named.args)
         self._batch_size = options.batch_size or default_batch_size(len(train))
         steps = math.ceil(len(train) / self._batch_size) * options.epochs
+        self._gradients = GradientNorms(objective.network) if options.log_gradients else None
         self._warm_steps = steps * WARM_UP
         self._schedule = Schedule(
             options.schedule, highest=options.lr, steps=steps, patience=options.patience
@@ -148,6 +150,7 @@ class Loop:
             learning_rate=self._optimizer.lr,
             best=improved,
             metrics=metrics,
+            gradients=self._gradients.means() if self._gradients is not None else {},
         )
         whole = self._stop is None
         self._remember(record, loss if improved else None, whole)
@@ -166,6 +169,8 @@ class Loop:
             self._optimizer.lr = self._schedule.rate(step)
             objective.warmth = min(1.0, step / self._warm_steps)
             terms = self._take_step(cells, codes)
+            if self._gradients is not None:
+                self._gradients.add()
             if options.clip:
                 torch.nn.utils.clip_grad_norm_(self._parameters, options.clip)
             self._optimizer.step()

@@ -14,6 +14,7 @@ import torch
 
 from aecli.bundle import check_target, model_directory, save
 from aecli.errors import UsageError, nearest
+from aecli.evaluation.health import signs
 from aecli.evaluation.summary import class_latents, compare, dead_hidden_units
 from aecli.feed.inputs import Inputs
 from aecli.files import Lock
@@ -136,7 +137,9 @@ def _train(
     progress.training(_described(network), options.training.epochs, len(prepared.train))
     fit = loop.fit(resume=resume)
     progress.stage("comparing with PCA")
-    summary = _summarise(prepared, made, fit, notes, device=str(device), precision=precision)
+    summary = _summarise(
+        prepared, made, fit, options, notes, device=str(device), precision=precision
+    )
     spec = _spec(prepared, columns, network, options, summary, objective)
     extra = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
     if network.variational and network.classes:
@@ -154,6 +157,7 @@ def _summarise(
     prepared: Prepared,
     made: Assembled,
     fit: Fit,
+    options: TrainOptions,
     notes: list[str],
     *,
     device: str,
@@ -162,7 +166,7 @@ def _summarise(
     layout, network = prepared.layout, made.objective.network
     inputs = Inputs(layout)
     held_out = prepared.valid if len(prepared.valid) else prepared.train
-    compared, rows, active = compare(network, inputs.to(device), layout, made.pca, held_out)
+    compared, rows, latent = compare(network, inputs.to(device), layout, made.pca, held_out)
     best = next(epoch for epoch in fit.history if epoch.number == fit.best_epoch)
     return Summary(
         epochs=len(fit.history),
@@ -181,7 +185,15 @@ def _summarise(
         baselines=compared,
         compared_rows=rows,
         dead_units=dead_hidden_units(network, inputs, prepared.train),
-        latent_active=active,
+        health=signs(
+            made.network,
+            options,
+            best,
+            weights=made.objective.weights,
+            latent=latent,
+            baselines=compared,
+        ),
+        latent_active=latent.size - len(latent.dead()),
         notes=notes,
     )
 
@@ -226,4 +238,5 @@ def _record(epoch: Epoch) -> dict[str, Any]:
         "seconds": round(epoch.seconds, 4),
         "learning_rate": epoch.learning_rate,
         "best": epoch.best,
+        **({"gradients": dict(epoch.gradients)} if epoch.gradients else {}),
     }

@@ -89,6 +89,8 @@ def training_facts(summary: Summary, latent: int) -> Iterator[tuple[str, Rendera
     if summary.latent_active is not None:
         yield "latent", Text(f"{summary.latent_active} of {count(latent, 'unit')} active")
     yield "dead units", dead_units_line(summary.dead_units)
+    if summary.health:
+        yield "health", Text("\n".join(map(safe, summary.health)), style=BAD)
 
 
 def network_line(network: Network, parameters: int) -> Text:
