@@ -1,5 +1,7 @@
 """Windows cross neither series nor gaps, and no row is on both sides of the split."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -37,7 +39,7 @@ def naive(rows, *, size, stride, groups, times, max_gap, held_out):
         if times is not None:
             series = sorted(series, key=lambda row: times[row])
         piece = series[:1]
-        for before, row in zip(series, series[1:], strict=False):
+        for before, row in pairwise(series):
             far = times is not None and max_gap is not None and times[row] - times[before] > max_gap
             if far or (held_out is not None and held_out[before] != held_out[row]):
                 pieces.append(piece)

@@ -1,0 +1,146 @@
+"""Noise corrupts what the network sees in training, and nothing else."""
+
+import pyarrow as pa
+import pytest
+import torch
+
+import aecli
+from aecli.factory import build, reconstruction_loss
+from aecli.feed.inputs import Inputs
+from aecli.feed.layout import layout
+from aecli.sizing import resolve_network
+from aecli.spec.options import LossOptions, TrainOptions
+from aecli.training.noise import Noise
+from aecli.training.objective import Objective
+from tests.columns import boolean, category, number
+
+COLUMNS = [number("a"), number("b"), boolean("c"), category("d", "u", "v", "w")]
+KINDS = ["gaussian:0.5", "mask:0.3", "swap:0.3"]
+
+
+def cells(rows: int = 4000) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    numbers = torch.randn(rows, 2, generator=generator)
+    truths = torch.randint(2, (rows, 1), generator=generator)
+    codes = torch.randint(3, (rows, 1), generator=generator)
+    return torch.cat([numbers, truths, codes], dim=1)
+
+
+def corrupted(text: str, clean: torch.Tensor) -> torch.Tensor:
+    torch.manual_seed(0)
+    noise = Noise.parse(text, numbers=2)
+    assert noise is not None
+    return noise(clean)
+
+
+def test_gaussian_noise_moves_numbers_only():
+    clean = cells()
+    noisy = corrupted("gaussian:0.5", clean)
+    assert torch.equal(noisy[:, 2:], clean[:, 2:])
+    difference = noisy[:, :2] - clean[:, :2]
+    assert float(difference.std()) == pytest.approx(0.5, rel=0.05)
+    assert float(difference.mean()) == pytest.approx(0, abs=0.03)
+
+
+def test_mask_empties_its_share_of_every_column_and_no_more():
+    clean = cells()
+    noisy = corrupted("mask:0.3", clean)
+    assert noisy.isnan().float().mean(0).tolist() == pytest.approx([0.3] * 4, abs=0.03)
+    kept = ~noisy.isnan()
+    assert torch.equal(noisy[kept], clean[kept])
+
+
+def test_swap_takes_values_of_the_same_column():
+    clean = torch.arange(8000.0).reshape(2000, 4)
+    noisy = corrupted("swap:0.3", clean)
+    assert (noisy != clean).float().mean(0).tolist() == pytest.approx([0.3] * 4, abs=0.04)
+    for column in range(4):
+        assert set(noisy[:, column].tolist()) <= set(clean[:, column].tolist())
+
+
+def test_swapped_cells_of_a_row_come_from_different_rows():
+    clean = torch.arange(2000.0)[:, None].repeat(1, 4)
+    noisy = corrupted("swap:1", clean)
+    assert (noisy[:, 0] == noisy[:, 1]).float().mean() < 0.01
+
+
+@pytest.mark.parametrize("text", KINDS)
+def test_the_cells_themselves_are_left_alone(text: str):
+    clean = cells()
+    corrupted(text, clean)
+    assert torch.equal(clean, cells())
+
+
+def objective(noise: str) -> Objective:
+    network = resolve_network(
+        TrainOptions.from_flat({"encoder": [8, 2]}), columns=COLUMNS, classes=0
+    )
+    torch.manual_seed(0)
+    return Objective(
+        build(network, columns=COLUMNS),
+        Inputs(layout(COLUMNS)),
+        reconstruction_loss(COLUMNS, LossOptions()),
+        {"reconstruction": 1.0},
+        noise=Noise.parse(noise, numbers=2),
+    )
+
+
+@pytest.mark.parametrize("text", KINDS)
+def test_noise_is_for_training_only(text: str):
+    plain, noisy = objective("none"), objective(text)
+    for mode, alike in ((False, True), (True, False)):
+        plain.network.train(mode)
+        noisy.network.train(mode)
+        assert torch.equal(plain(cells(), None).total, noisy(cells(), None).total) == alike
+
+
+@pytest.mark.parametrize("text", KINDS)
+def test_the_loss_of_noisy_inputs_is_finite_and_against_clean_cells(text: str):
+    made = objective(text)
+    made.network.train()
+    with torch.no_grad():
+        for parameter in made.network.parameters():
+            parameter.zero_()  # answers 0 whatever it sees
+    clean = cells()
+    quiet = objective("none")
+    quiet.network.load_state_dict(made.network.state_dict())
+    assert torch.equal(made(clean, None).total, quiet(clean, None).total)
+
+
+def table() -> pa.Table:
+    a, b, c, d = cells(120).T.tolist()
+    return pa.table({"a": a, "b": b, "c": [v > 0 for v in c], "d": [f"v{int(v)}" for v in d]})
+
+
+def weights(tmp_path, name: str, **values) -> str:
+    how = {"model": tmp_path / name, "latent": 2, "epochs": 2, "dropout": 0.1}
+    return aecli.train(table(), **how, **values).spec.weights.sha256
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        {"noise": "none"},
+        {"kl": 0, "rho": 0.3},
+        {"l1": 0, "l2": 0},
+        {"beta": 0},
+        {"reduction": "mean"},
+    ],
+    ids=str,
+)
+def test_an_option_of_no_weight_is_the_same_as_none(tmp_path, nothing):
+    assert weights(tmp_path, "without") == weights(tmp_path, "with", **nothing)
+
+
+@pytest.mark.parametrize("text", KINDS)
+def test_noise_changes_the_training_and_repeats_by_seed(tmp_path, text: str):
+    first, again, quiet = (
+        weights(tmp_path, str(n), noise=noise) for n, noise in enumerate([text, text, "none"])
+    )
+    assert first == again != quiet
+
+
+@pytest.mark.parametrize("text", KINDS)
+def test_windows_of_noisy_rows_train(tmp_path, text: str):
+    spec = aecli.train(table(), model=tmp_path / "m", latent=2, epochs=2, window=4, noise=text).spec
+    assert spec.summary.valid["total"] < 10
