@@ -54,7 +54,7 @@ def resolve_network(
     _refuse_contradictions({"activation": chosen.activation, "latent-activation": on_latent})
     latent = latent or (chosen.latent if isinstance(chosen.latent, int) else None)
     widths = _widths(chosen, architecture, latent, where.inputs * window)
-    linear_path = chosen.init == "pca"
+    linear_path = _starts_as_pca(chosen, on_latent, classes)
     classifier = DEFAULT_CLASSIFIER if chosen.classifier is None else chosen.classifier
     network = Network(
         architecture=architecture,
@@ -85,10 +85,20 @@ def resolve_network(
 
 def _latent_activation(options: TrainOptions) -> Activation:
     """Return the latent's activation: a sigmoid where KL needs bounds and none was chosen."""
-    given = "latent_activation" in options.network.model_fields_set
-    if options.losses.kl > 0 and not given:
-        return Activation(name="Sigmoid")
-    return options.network.latent_activation
+    fitting = Activation(name="Sigmoid" if options.losses.kl > 0 else "Identity")
+    return options.network.latent_activation or fitting
+
+
+def _starts_as_pca(options: NetworkOptions, on_latent: Activation, classes: int) -> bool:
+    """Return whether the network has a linear path, which starts as PCA.
+
+    By itself it has one where latent and output are linear, except beside a classifier, which
+    learns its rows by heart on PCA's latents (benchmarks/RESULTS.md), and in a variational network,
+    whose latents must look like draws from N(0, 1).
+    """
+    linear = on_latent.name == "Identity" and options.output in ("auto", "linear")
+    by_itself = options.init == "auto" and linear and not classes and not options.variational
+    return options.init == "pca" or by_itself
 
 
 def _refuse_contradictions(named_by: dict[str, Activation]) -> None:

@@ -116,8 +116,19 @@ def test_contradicting_activation_arguments_are_a_usage_error():
     ],
 )
 def test_the_automatic_output_is_a_sigmoid_where_numbers_are_scaled_to_0_1(features, output):
-    assert resolved(features).output == output
+    assert resolved(features, classes=2).output == output
+    assert resolved(features, init="default").output == output
     assert resolved(features, output="tanh").output == "tanh"
+
+
+def test_a_network_that_starts_as_pca_is_linear_at_its_ends():
+    network = resolved([number(low=0, high=1)])
+    assert (network.linear_path, network.output) == (True, "linear")
+    assert not resolved([number(low=0, high=1)], output="sigmoid").linear_path
+    assert not resolved([number(low=0, high=1)], kl=1.0).linear_path
+    assert not resolved([number(low=0, high=1)], variational=True).linear_path
+    assert not resolved([number(low=0, high=1)], classes=2).linear_path
+    assert resolved([number(low=0, high=1)], classes=2, init="pca").linear_path
 
 
 def test_the_network_built_has_the_sizes_described():

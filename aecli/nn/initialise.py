@@ -38,6 +38,7 @@ def _normal(weight: Tensor, gain: float) -> None:
 
 
 INITIALISERS: dict[str, Callable[[Tensor, float], None] | None] = {
+    "auto": None,
     "default": None,
     "xavier_uniform": _xavier_uniform,
     "xavier_normal": _xavier_normal,
@@ -54,8 +55,8 @@ def initialise(module: nn.Module, name: str, *, activation: str) -> None:
 
     Xavier (Glorot and Bengio, 2010): variance gain² · 2 / (fan_in + fan_out). Kaiming (He et al.,
     2015): gain² / fan_in. Orthogonal (Saxe et al., 2014): gain times an orthogonal matrix. Normal
-    (LeCun et al., 1998): 1 / fan_in whatever the activation. `default` and `pca` leave torch's
-    own, uniform weights and biases within 1 / sqrt(fan_in). The gain is
+    (LeCun et al., 1998): 1 / fan_in whatever the activation. `auto`, `default` and `pca`
+    leave torch's own, uniform weights and biases within 1 / sqrt(fan_in). The gain is
     `activation_gain(activation)`, and 1 for the `last` layer of each network, which no hidden
     activation follows. Draws come from torch's global generator.
 

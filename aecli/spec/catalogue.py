@@ -95,6 +95,7 @@ NORMS: dict[str, dict[str, Argument]] = {
 ARCHITECTURES = ("mlp", "conv2d", "vanilla", "conv1d", "lstm", "transformer")
 
 INITIALISERS = (
+    "auto",
     "default",
     "xavier_uniform",
     "xavier_normal",

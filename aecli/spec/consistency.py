@@ -38,9 +38,7 @@ def _something_to_learn(options: TrainOptions) -> None:
 
 def _latent_is_fit(options: TrainOptions) -> None:
     network, losses = options.network, options.losses
-    given = (
-        network.latent_activation.name if "latent_activation" in network.model_fields_set else ""
-    )
+    given = network.latent_activation.name if network.latent_activation else ""
     linear = given in ("", "Identity")
     if losses.kl > 0 and given and given not in BOUNDED:
         raise ValueError(

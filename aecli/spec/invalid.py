@@ -96,7 +96,7 @@ def needed(option: Option, kind: str = "") -> str:
         case "time":
             return "a duration above 0 such as 90s, 10m or 2h"
         case "named":
-            return f"a name such as {option.default_text}"
+            return f"a name such as {option.default_text or 'Tanh'}"
         case "flag":
             return "true or false"
     if kind.startswith("string_too"):
@@ -113,8 +113,8 @@ def _suggestion(option: Option, value: object) -> object:
     if option.name == "optimizer" and (optimizer := _with_momentum(value)):
         return optimizer
     if option.shape == "named":
-        known = list(_TABLES[type(option.default)])
-        return nearest(str(value).partition(":")[0], known) or written(option.default)
+        known = list(_TABLES.get(type(option.default), ACTIVATIONS))
+        return nearest(str(value).partition(":")[0], known) or written(option.default or "Tanh")
     if option.shape in ("integer", "number"):
         try:
             bound = option.bounds.nearest(float(str(value)))

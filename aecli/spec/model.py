@@ -177,6 +177,8 @@ class Summary(Stored):
         default={}, description="Units that never fired on the checked rows, per layer."
     )
     latent_active: int | None = None
+    latent_near_zero: Finite | None = None
+    latent_mean: Finite | None = Field(None, description="Mean activation of all units.")
     health: list[str] = Field(default=[], description="What is wrong, each with what to try.")
     notes: list[str] = []
 

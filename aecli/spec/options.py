@@ -89,8 +89,8 @@ class NetworkOptions(Section):
         Activation(name="SiLU"),
         description="Activation of hidden layers, as in LeakyReLU:negative_slope=0.1.",
     )
-    latent_activation: Activation = Field(
-        Activation(name="Identity"), description="Activation of the latent; linear by default."
+    latent_activation: Activation | None = Field(
+        None, description="Activation of the latent; unless given linear, and Sigmoid with --kl."
     )
     norm: Norm = Field(Norm(name="none"), description="Norm layer: none, batch, instance or layer.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
@@ -119,9 +119,10 @@ class NetworkOptions(Section):
         "auto", description="Output of number columns; auto is sigmoid where the scale is 0..1."
     )
     init: Literal[INITIALISERS] = Field(  # type: ignore[valid-type]  # one list of names, not two
-        "default",
-        description="Initialisation of linear layers; pca starts the network as PCA of the "
-        "training rows, by a linear path beside it.",
+        "auto",
+        description="Initialisation; pca starts the network as PCA of the training rows, by a "
+        "linear path beside it; auto is pca where latent and output are linear and there is no "
+        "classifier; default is torch's own.",
     )
 
     @field_validator("encoder", "decoder", "classifier", "channels", mode="before")

@@ -22,7 +22,7 @@ from aecli.evaluation.summary import Comparison
 from aecli.evaluation.terms import TermFigures
 from aecli.feed.cells import Tally
 from aecli.progress import SILENT, Progress
-from aecli.spec.model import Label
+from aecli.spec.model import Label, ModelSpec
 from aecli.spec.options import ReadOptions
 from aecli.stream.model import LoadedModel, load_model
 from aecli.stream.rows import Chunk, latents
@@ -171,7 +171,7 @@ def _result(evaluation: Evaluation, fail_if: Sequence[str], seconds: float) -> E
         number_mse_pca=number_mse(figures, "pca"),
         columns=[_column_score(figure) for figure in figures],
         classification=_classification(evaluation),
-        latent=_latent_health(evaluation.latent),
+        latent=_latent_health(evaluation.latent, evaluation.model.spec),
         unseen=evaluation.unseen(),
         gates=[],
         seconds=seconds,
@@ -210,7 +210,7 @@ def _classification(evaluation: Evaluation) -> Classification | None:
     )
 
 
-def _latent_health(figures: LatentFigures) -> LatentHealth:
+def _latent_health(figures: LatentFigures, spec: ModelSpec) -> LatentHealth:
     dead = figures.dead()
     active = figures.size - len(dead)
     return LatentHealth(
@@ -221,6 +221,8 @@ def _latent_health(figures: LatentFigures) -> LatentHealth:
         effective_rank=figures.effective_rank(),
         mean_abs=figures.mean_abs(),
         near_zero_share=figures.near_zero_share(),
+        means=figures.means().tolist(),
+        rho=spec.options.losses.rho if "kl" in spec.loss_weights else None,
     )
 
 

@@ -104,7 +104,10 @@ class Classification:
 
 @dataclass(frozen=True)
 class LatentHealth:
-    """Hold how the latent is used; `active` units vary at least 1e-4 as much as the most active."""
+    """Hold how the latent is used; `active` units vary at least 1e-4 as much as the most active.
+
+    `means` is each unit's mean activation, which `rho` is the goal of; None without that loss.
+    """
 
     size: int
     active: int
@@ -113,6 +116,8 @@ class LatentHealth:
     effective_rank: float
     mean_abs: float
     near_zero_share: float
+    means: Sequence[float]
+    rho: float | None
 
 
 @dataclass(frozen=True)

@@ -194,6 +194,8 @@ def _summarise(
             baselines=compared,
         ),
         latent_active=latent.size - len(latent.dead()),
+        latent_near_zero=latent.near_zero_share(),
+        latent_mean=float(latent.means().mean()),
         notes=notes,
     )
 

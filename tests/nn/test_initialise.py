@@ -53,7 +53,9 @@ def test_orthogonal_rows_are_orthogonal_and_as_long_as_the_gain():
     assert torch.allclose(last @ last.T, torch.eye(200), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [n for n in catalogue.INITIALISERS if n not in ("default", "pca")])
+@pytest.mark.parametrize(
+    "name", [n for n in catalogue.INITIALISERS if n not in ("auto", "default", "pca")]
+)
 def test_biases_are_zero(name):
     assert all(bool((layer.bias == 0).all()) for layer in drawn(name))
 

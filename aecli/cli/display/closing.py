@@ -69,13 +69,25 @@ def _explained(model: Path, spec: ModelSpec) -> Iterator[tuple[str, RenderableTy
     yield "network", network_line(spec.network, spec.weights.parameters)
     if len(spec.loss_weights) > 1:
         yield "loss", Text(loss_sum(spec.loss_weights))
-    yield from training_facts(spec.summary, spec.network.latent)
+    yield from training_facts(spec)
     yield "saved in", Text(safe(model), style="bold")
     yield "next", Text(next_command(model, spec), style="bold")
 
 
-def training_facts(summary: Summary, latent: int) -> Iterator[tuple[str, RenderableType]]:
+def _latent_in_use(summary: Summary, spec: ModelSpec) -> str:
+    parts = [f"{summary.latent_active} of {count(spec.network.latent, 'unit')} active"]
+    sparse = bool(spec.loss_weights.keys() & {"l1", "kl"}) or spec.network.topk is not None
+    if sparse and summary.latent_near_zero is not None:
+        parts.append(f"{percent(summary.latent_near_zero)} of values near zero")
+    if "kl" in spec.loss_weights and summary.latent_mean is not None:
+        mean = figure(summary.latent_mean, 3)
+        parts.append(f"mean activation {mean} for rho {spec.options.losses.rho:g}")
+    return "; ".join(parts)
+
+
+def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
     """Yield how a training went: rows, what stopped it, best epoch, comparison, dead units."""
+    summary = spec.summary
     valid = count(summary.valid_rows) if summary.valid_rows else "none"
     batches = f"in batches of {count(summary.batch_size)}"
     yield "rows", Text(f"{count(summary.train_rows)} to train {batches}, {valid} to validate")
@@ -85,9 +97,9 @@ def training_facts(summary: Summary, latent: int) -> Iterator[tuple[str, Rendera
     best = f"{summary.best_epoch} of {summary.epochs}"
     yield "best epoch", Text(f"{best}: {side} {', '.join(figures_then)}")
     if summary.baselines:
-        yield "compared", compared(summary, latent)
+        yield "compared", compared(summary, spec.network.latent)
     if summary.latent_active is not None:
-        yield "latent", Text(f"{summary.latent_active} of {count(latent, 'unit')} active")
+        yield "latent", Text(_latent_in_use(summary, spec))
     yield "dead units", dead_units_line(summary.dead_units)
     if summary.health:
         yield "health", Text("\n".join(map(safe, summary.health)), style=BAD)

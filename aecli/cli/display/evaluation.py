@@ -124,6 +124,11 @@ def _latent_facts(latent: LatentHealth) -> Iterator[tuple[str, RenderableType]]:
     yield "effective rank", Text(figure(latent.effective_rank, 3))
     near_zero = percent(latent.near_zero_share)
     yield "mean |z|", Text(f"{figure(latent.mean_abs, 3)}; {near_zero} of values near zero")
+    if latent.rho is not None:
+        low, high = min(latent.means), max(latent.means)
+        mean = sum(latent.means) / len(latent.means)
+        ends = f"units from {figure(low, 3)} to {figure(high, 3)}"
+        yield "mean activation", Text(f"{figure(mean, 3)} for rho {latent.rho:g}; {ends}")
 
 
 def _gates(gates: Sequence[Gate]) -> Table:

@@ -39,7 +39,7 @@ def _model(found: ModelInspection, all_columns: bool) -> RenderableType:
             titled("other columns", facts(roles)) if roles else None,
             titled("network", _network(found.layers, found.parameters)),
             titled("losses", _losses(spec)),
-            titled("training", facts(training_facts(spec.summary, spec.network.latent))),
+            titled("training", facts(training_facts(spec))),
         ]
     )
 
