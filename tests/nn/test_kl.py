@@ -83,6 +83,19 @@ def mean_activations(tmp_path, **values) -> torch.Tensor:
     return torch.tensor(z.flatten().to_numpy()).reshape(len(z), 16)
 
 
+def test_digits_are_encoded_with_mean_activations_at_rho(tmp_path):
+    z = mean_activations(tmp_path, kl=10, rho=0.05, epochs=20)
+    live = z.std(0) > 1e-3
+    assert int(live.sum()) >= 8
+    assert z.mean(0)[live].tolist() == pytest.approx([0.05] * int(live.sum()), abs=0.03)
+    assert 0 <= float(z.min()) <= float(z.max()) <= 1
+
+
+def test_another_rho_makes_other_activations(tmp_path):
+    z = mean_activations(tmp_path, kl=10, rho=0.3, epochs=5)
+    assert float(z.mean()) == pytest.approx(0.3, abs=0.05)
+
+
 def test_a_latent_like_tanh_is_pulled_in_its_own_range(tmp_path):
     z = mean_activations(tmp_path, kl=10, rho=0.2, epochs=8, latent_activation="Tanh")
     assert float(((z + 1) / 2).mean()) == pytest.approx(0.2, abs=0.05)
