@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from aecli.errors import DataError, UsageError
 from aecli.factory import activation_of
-from aecli.feed.layout import Layout, layout
+from aecli.feed.layout import NUMERIC, Layout, layout
 from aecli.spec.catalogue import Activation
 from aecli.spec.model import Column, Network
 from aecli.spec.options import NetworkOptions, TrainOptions
@@ -179,11 +179,7 @@ def image_shape(text: str | None, columns: Sequence[Column], where: Layout) -> t
             hint="--columns 'pixel*' picks the pixels; --exclude leaves columns out",
         )
     if where.cells != where.numbers or where.indicators:
-        other = next(
-            column
-            for column in columns
-            if column.kind not in ("number", "vector") or column.has_missing
-        )
+        other = next(c for c in where.columns if c.kind not in NUMERIC or c.has_missing)
         what = "has missing cells" if other.has_missing else f"is a {other.kind} column"
         raise UsageError(
             f"--arch conv2d takes pixels only: {other.name!r} {what}",

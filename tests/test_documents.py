@@ -28,7 +28,14 @@ from aecli.verbs.results import (
 )
 from tests.documents import ROOT, Reader, commands, missing_lines, runnable
 
-PAGES = ["README.md", "docs/columns.md", "docs/losses.md", "docs/models.md", "docs/json.md"]
+PAGES = [
+    "README.md",
+    "docs/columns.md",
+    "docs/variants.md",
+    "docs/losses.md",
+    "docs/models.md",
+    "docs/json.md",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -47,17 +47,25 @@ class Series:
         )
         if keys.rows and not len(windows):
             longest = int(windows.lengths().max())
-            pieces = "piece" if options.max_gap else "series"
+            one = "piece" if options.max_gap else "series"
+            pieces = "pieces" if options.max_gap and windows.series > 1 else one
+            rows = f"{longest:,} row{'s' if longest > 1 else ''}"
             raise DataError(
-                f"--window {options.window} is longer than any {pieces} of {self.name}",
-                facts=[f"{windows.series:,} {pieces}, the longest of {longest:,} rows"],
+                f"--window {options.window} is longer than any {one} of {self.name}",
+                facts=[f"{windows.series:,} {pieces}, the longest of {rows}"],
                 hint=f"--window {longest}" if longest > 1 else "a larger --max-gap, or no --group",
             )
         return windows
 
     def held_out(self, share: float, seed: int) -> Mask:
-        """Return a mask `(n_rows,)` of validation rows: whole series, or the end of each."""
-        return held_out_rows(self.cut(), self.keys.groups, share, seed)
+        """Return a mask `(n_rows,)` of validation rows: whole series, or the end of each.
+
+        No row is held out where one of the sides would be left without a window.
+        """
+        mask = held_out_rows(self.cut(), self.keys.groups, share, seed)
+        windows = self.cut(mask)
+        held_out = mask[windows.last_rows]
+        return mask if held_out.any() and not held_out.all() else np.zeros_like(mask)
 
     def notes(self, windows: Windows) -> list[str]:
         """Return what a person should know of the windows."""

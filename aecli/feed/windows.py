@@ -119,21 +119,27 @@ def held_out_rows(windows: Windows, groups: Indices | None, share: float, seed: 
     """Return a mask `(n_rows,)` of validation rows: whole series where there are ten, else ends.
 
     Rows of overlapping windows are nearly copies, so single windows must not be held out. With
-    fewer than ten groups the last `share` of each series' rows is, as the future would be.
+    fewer than ten series of a window's length, the last `share` of each series' rows is held out,
+    as the future would be, and at least one window; but nothing of a series that would keep none.
     """
     rows = len(windows.order)
     codes = np.zeros(rows, dtype=np.int64) if groups is None else groups
-    names, counts = np.unique(codes, return_counts=True)
+    mask = np.zeros(rows, dtype=np.bool_)
+    if not len(windows):
+        return mask
+    ordered = codes[windows.order]
+    of_window = ordered[windows.starts]
+    names = np.unique(of_window)
     if len(names) >= MANY_SERIES:
         generator = np.random.Generator(np.random.Philox(key=[seed, 0]))
         chosen = generator.permutation(names)[: max(1, round(share * len(names)))]
         return np.isin(codes, chosen)
-    mask = np.zeros(rows, dtype=np.bool_)
-    for name, count in zip(names, counts, strict=True):
-        wanted = max(round(share * count), windows.size)
-        if count >= 2 * windows.size:
-            of_series = windows.order[codes[windows.order] == name]
-            mask[of_series[count - min(wanted, count - windows.size) :]] = True
+    for name in names:
+        places = np.flatnonzero(ordered == name)
+        starts = windows.starts[of_window == name]
+        border = min(places[-1] + 1 - round(share * len(places)), starts[-1])
+        if starts[0] + windows.size <= border:
+            mask[windows.order[border : places[-1] + 1]] = True
     return mask
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -206,8 +207,10 @@ def kl_sparsity(z: Tensor, rho: float, *, low: float = 0.0) -> Tensor:
 
 def bernoulli_kl(rho_hat: Tensor, rho: float) -> Tensor:
     """Return KL(Bernoulli(rho) ‖ Bernoulli(rho_hat)) of each mean activation, in nats."""
-    off = (1 - rho_hat).clamp(min=0) + 1e-7
-    return rho * (rho / (rho_hat.clamp(min=0) + 1e-30)).log() + (1 - rho) * ((1 - rho) / off).log()
+    on, off = rho_hat.clamp(min=0) + 1e-30, (1 - rho_hat).clamp(min=0) + 1e-7
+    # Differences of logarithms: a quotient would square the tiny constant in its gradient.
+    here = rho * (math.log(rho) - on.log())
+    return here + (1 - rho) * (math.log(1 - rho) - off.log())
 
 
 def kl_normal(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -62,9 +62,11 @@ def _architecture_is_fit(options: TrainOptions) -> None:
         raise ValueError(f"--arch {arch} encodes windows of rows: add --window 12")
     if arch != "conv2d" and options.network.shape is not None:
         raise ValueError(f"--shape {options.network.shape} is for images: add --arch conv2d")
+    if not options.network.channels:
+        raise ValueError("--channels needs at least one size, as in 16,32")
     if window is None:
-        for name in ("group", "time", "max_gap"):
-            if getattr(options.windows, name):
+        for name, field in type(options.windows).model_fields.items():
+            if getattr(options.windows, name) != field.default:
                 raise ValueError(f"--{name.replace('_', '-')} orders windows: add --window 12")
     if options.windows.max_gap is not None and options.windows.time is None:
         raise ValueError(f"--max-gap {options.windows.max_gap} needs --time COLUMN to measure")

@@ -76,6 +76,8 @@ def window_chunks(
     held = pa.Table.from_batches(kept.batches(), kept.schema)
     progress.stage("encoding", len(windows))
     for chosen in torch.arange(len(windows)).split(size):
+        if not len(chosen):  # a table without rows
+            return
         numbers = windows.rows(chosen.numpy()).reshape(-1)
         cells = table.staged.cells.index_select(0, torch.from_numpy(numbers))
         with torch.no_grad():

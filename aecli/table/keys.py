@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 from aecli.errors import DataError, UsageError
 from aecli.table.selection import require_column
 from aecli.table.source import Source
-from aecli.table.types import is_plain_number, type_name
+from aecli.table.types import is_list, is_plain_number, type_name
 
 Codes = npt.NDArray[np.int64]
 Times = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
+_TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -26,13 +27,14 @@ _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 class Keys:
     """Hold each row's series `(n_rows,)` and time `(n_rows,)`, None where none was asked for.
 
-    Times are microseconds where `is_clock`, else the column's own numbers.
+    Times are whole ticks of a clock, of which a second has `ticks`; or, where that is None, the
+    column's own numbers.
     """
 
     rows: int
     groups: Codes | None
     times: Times | None
-    is_clock: bool = False
+    ticks: int | None = None
 
 
 def read_keys(source: Source, group: Sequence[str], time: str | None) -> Keys:
@@ -48,9 +50,15 @@ def read_keys(source: Source, group: Sequence[str], time: str | None) -> Keys:
     wanted = list(dict.fromkeys([*group, *([time] if time else [])]))
     narrowed = source.select(wanted)
     table = pa.Table.from_batches(narrowed.batches(), narrowed.schema)
-    times, is_clock = _times(table[time], source.name, time) if time else (None, False)
+    times, ticks = _times(table[time], source.name, time) if time else (None, None)
+    for name in group:
+        if is_list(table[name].type) or pa.types.is_struct(table[name].type):
+            raise DataError(
+                f"--group {name} of {source.name} is a {type_name(table[name].type)}",
+                hint="name a column of text or numbers with --group",
+            )
     groups = _groups([table[name] for name in group]) if group else None
-    return Keys(table.num_rows, groups, times, is_clock)
+    return Keys(table.num_rows, groups, times, ticks)
 
 
 def parse_gap(text: str, keys: Keys, time: str) -> float:
@@ -62,13 +70,13 @@ def parse_gap(text: str, keys: Keys, time: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", text)
     assert found is not None, "the spec checks the form"
     number, unit = float(found[1]), found[2]
-    if keys.is_clock == (unit is None):
-        kind = "dates or times" if keys.is_clock else "plain numbers"
+    if (keys.ticks is not None) == (unit is None):
+        kind = "dates or times" if keys.ticks else "plain numbers"
         raise UsageError(
             f"--max-gap {text} does not fit --time {time}, which holds {kind}",
-            hint="--max-gap 10m" if keys.is_clock else f"--max-gap {number:g}",
+            hint="--max-gap 10m" if keys.ticks else f"--max-gap {number:g}",
         )
-    return number * _SECONDS[unit] * 1e6 if unit else number
+    return number * _SECONDS[unit] * keys.ticks if unit and keys.ticks else number
 
 
 def _groups(columns: Sequence[pa.ChunkedArray]) -> Codes:
@@ -83,7 +91,7 @@ def _groups(columns: Sequence[pa.ChunkedArray]) -> Codes:
     return codes
 
 
-def _times(column: pa.ChunkedArray, table: str, name: str) -> tuple[Times, bool]:
+def _times(column: pa.ChunkedArray, table: str, name: str) -> tuple[Times, int | None]:
     empty = pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0
     if empty:
         raise DataError(
@@ -91,16 +99,15 @@ def _times(column: pa.ChunkedArray, table: str, name: str) -> tuple[Times, bool]
             hint="fill them or drop those rows; or leave out --time where the rows are in order",
         )
     kind = column.type
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        clock = column.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
-        return clock.cast(pa.int64()).to_numpy(), True
-    if pa.types.is_time(kind):
-        clock = column.cast(pa.time64("us"), safe=False)
-        return clock.cast(pa.int64()).to_numpy(), True
+    if pa.types.is_date(kind):
+        column = column.cast(pa.timestamp("s"))
+    if pa.types.is_temporal(column.type) and hasattr(column.type, "unit"):
+        whole = pa.int32() if column.type.bit_width == 32 else pa.int64()
+        return column.cast(whole).cast(pa.int64()).to_numpy(), _TICKS[column.type.unit]
     if pa.types.is_integer(kind):
-        return column.cast(pa.int64(), safe=False).to_numpy(), False
+        return column.cast(pa.int64(), safe=False).to_numpy(), None
     if is_plain_number(kind):
-        return column.cast(pa.float64()).to_numpy(), False
+        return column.cast(pa.float64()).to_numpy(), None
     raise DataError(
         f"--time {name} of {table} is a {type_name(kind)} and has no order in time",
         facts=["a time is a date, a timestamp or a number"],

@@ -92,16 +92,21 @@ def _sized(
         require_memory(sum(parameter.numel() for parameter in parameters))
     cells = layout.cells * train.size
     if network.latent >= cells:
-        notes.append(
-            f"overcomplete: {network.latent:,} latent units for {cells:,} numbers of a sample; "
-            "without --l1, --kl, --topk or --noise it may learn to copy"
-        )
+        notes.append(_overcomplete(network.latent, cells, options))
     pca = pca.first(network.latent) if pca is not None else fitted(network.latent)
     return network, pca, notes
 
 
 MOST_COMPONENTS = 1_024
 """Most components that `--latent auto` looks at."""
+
+
+def _overcomplete(latent: int, cells: int, options: TrainOptions) -> str:
+    losses, network = options.losses, options.network
+    held_back = losses.l1 or losses.kl or network.topk or network.variational
+    free = not held_back and options.training.noise == "none"
+    advice = "; without --l1, --kl, --topk or --noise it may learn to copy" if free else ""
+    return f"overcomplete: {latent:,} latent units for {cells:,} numbers of a sample{advice}"
 
 
 def _with_trivial_losses(prepared: Prepared, options: TrainOptions) -> tuple[Column, ...]:

@@ -101,3 +101,33 @@ def test_each_side_gets_its_own_windows_and_labels():
         own = as_windows(Staged(cells[rows], codes[rows], True), windows, side, "last")
         taken = own.cells[own.rows(torch.arange(len(own)))].reshape(len(own), 3)
         assert (taken.tolist(), own.codes.tolist()) == (samples, labels)
+
+
+def test_the_facts_of_gaps_count_pieces():
+    table = pa.table({"t": [0, 10, 11, 30]})
+    with pytest.raises(DataError) as caught:
+        series(table, window=3, time="t", max_gap="5").cut()
+    assert caught.value.facts == ("3 pieces, the longest of 2 rows",)
+
+
+SHORT_AND_ONE_LONG = [f"g{i}" for i in range(10) for _ in range(2)] + ["g0"] * 20
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_validation_takes_series_that_have_windows_and_leaves_some_for_training(seed):
+    found = series(pa.table({"g": SHORT_AND_ONE_LONG}), window=8, group=["g"])
+    held_out = found.held_out(0.1, seed)
+    windows = found.cut(held_out)
+    assert len(windows.within(~held_out)) > 0
+
+
+def test_gaps_leave_a_window_for_training():
+    found = series(pa.table({"t": [0, 1, 2, 10, 11, 12, 13, 14]}), window=4, time="t", max_gap="1")
+    held_out = found.held_out(0.1, 0)
+    assert len(found.cut(held_out).within(~held_out)) > 0
+
+
+def test_gaps_at_the_end_leave_a_window_for_validation():
+    found = series(pa.table({"t": [*range(27), 100, 200, 300]}), window=4, time="t", max_gap="1")
+    held_out = found.held_out(0.1, 0)
+    assert len(found.cut(held_out).within(held_out)) > 0

@@ -99,3 +99,14 @@ def test_another_rho_makes_other_activations(tmp_path):
 def test_a_latent_like_tanh_is_pulled_in_its_own_range(tmp_path):
     z = mean_activations(tmp_path, kl=10, rho=0.2, epochs=8, latent_activation="Tanh")
     assert float(((z + 1) / 2).mean()) == pytest.approx(0.2, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("activation", "low", "value"),
+    [(torch.sigmoid, 0.0, -45.0), (torch.sigmoid, 0.0, -110.0), (torch.tanh, -1.0, -10.0)],
+)
+def test_a_unit_at_the_end_of_its_range_has_a_finite_gradient(activation, low, value):
+    raw = torch.full((4, 1), value, requires_grad=True)
+    kl_sparsity(activation(raw), 0.05, low=low).backward()
+    assert raw.grad is not None
+    assert bool(raw.grad.isfinite().all())

@@ -122,3 +122,14 @@ def test_the_command_line_refuses_a_contradiction_with_code_2(tmp_path, capfd):
     assert main(["train", "none.csv", "--arch", "lstm", "--model", str(tmp_path / "m")]) == 2
     assert "--arch lstm encodes windows of rows: add --window 12" in capfd.readouterr().err
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("values", [{"stride": 2}, {"window_label": "majority"}], ids=str)
+def test_what_shapes_windows_needs_windows(values):
+    with pytest.raises(ValidationError, match="add --window 12"):
+        TrainOptions.from_flat(values)
+
+
+def test_channels_need_a_size():
+    with pytest.raises(ValidationError, match="--channels needs at least one size"):
+        TrainOptions.from_flat({"arch": "conv1d", "window": 4, "channels": []})

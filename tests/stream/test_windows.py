@@ -145,3 +145,9 @@ def test_windows_are_classified_by_their_label(tmp_path: Path, how: str):
     assert spec.label.classes == ["u", "v"]
     labelled = sum(label is not None for label in data["label"].to_pylist()[6:])
     assert scored.rows == {"last": labelled, "majority": 34}[how]
+
+
+def test_a_table_without_rows_gives_an_empty_file(tmp_path: Path):
+    model = trained(tmp_path, table())
+    assert encoded(model, table().slice(0, 0)).num_rows == 0
+    assert reconstructed(model, table().slice(0, 0)).num_rows == 0

@@ -1,6 +1,7 @@
 """The columns that order rows: series from any kind of value, time from what has an order."""
 
 from datetime import date, datetime, time
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -45,27 +46,27 @@ def test_several_columns_name_a_series_by_their_combination():
 
 
 @pytest.mark.parametrize(
-    ("values", "is_clock"),
+    ("values", "ticks"),
     [
-        ([date(2026, 1, 31), date(2025, 12, 1)], True),
-        ([datetime(2026, 1, 31, 12), datetime(2026, 1, 31, 11, 59)], True),
-        ([time(12), time(11, 59, 59)], True),
-        ([7, -3], False),
-        ([0.25, -1e9], False),
+        ([date(2026, 1, 31), date(2025, 12, 1)], 1),
+        ([datetime(2026, 1, 31, 12), datetime(2026, 1, 31, 11, 59)], 1_000_000),
+        ([time(12), time(11, 59, 59)], 1_000_000),
+        ([7, -3], None),
+        ([0.25, -1e9], None),
     ],
     ids=["date", "timestamp", "clock", "integer", "float"],
 )
-def test_later_is_larger(values, is_clock):
+def test_later_is_larger(values, ticks):
     found = keys({"t": values}, time="t")
     assert found.times[0] > found.times[1]
-    assert found.is_clock == is_clock
+    assert found.ticks == ticks
     assert (found.rows, found.groups) == (2, None)
 
 
 def test_dates_in_a_csv_file_are_times(tmp_path):
     (tmp_path / "t.csv").write_text("t,x\n2026-01-31T12:00:00,1\n2026-01-31T12:01:30,2\n")
     found = read_keys(open_source(str(tmp_path / "t.csv"), ReadOptions()), [], "t")
-    assert np.diff(found.times).tolist() == [90e6]
+    assert (np.diff(found.times) / found.ticks).tolist() == [90]
 
 
 @pytest.mark.parametrize(
@@ -74,8 +75,8 @@ def test_dates_in_a_csv_file_are_times(tmp_path):
         ("90s", [datetime(2026, 1, 1)], 90e6),
         ("1.5m", [datetime(2026, 1, 1)], 90e6),
         ("250 ms", [time(1)], 25e4),
-        ("2h", [date(2026, 1, 1)], 7200e6),
-        ("1d", [date(2026, 1, 1)], 86400e6),
+        ("2h", [date(2026, 1, 1)], 7200),
+        ("1d", [date(2026, 1, 1)], 86400),
         ("600", [3], 600),
         ("0.5", [3.0], 0.5),
     ],
@@ -115,3 +116,18 @@ def test_a_column_that_is_not_there_is_named_with_its_option(wanted, flag):
     with pytest.raises(DataError, match="no column 'z'") as caught:
         keys({"x": [1]}, **wanted)
     assert flag in caught.value.facts
+
+
+def test_vectors_name_no_series():
+    with pytest.raises(DataError, match="--group"):
+        keys({"v": pa.array([[1.0, 2.0]], pa.list_(pa.float64(), 2))}, group=["v"])
+
+
+def test_decimals_are_times():
+    assert keys({"t": pa.array([2, 1]).cast(pa.decimal128(21, 2))}, time="t").times[0] == 2
+    assert keys({"t": [Decimal("1.5"), Decimal("0.5")]}, time="t").times.tolist() == [1.5, 0.5]
+
+
+def test_nanoseconds_are_told_apart():
+    found = keys({"t": pa.array([200, 100], pa.timestamp("ns"))}, time="t")
+    assert found.times[0] > found.times[1]

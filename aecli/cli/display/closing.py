@@ -90,7 +90,8 @@ def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
     summary = spec.summary
     valid = count(summary.valid_rows) if summary.valid_rows else "none"
     batches = f"in batches of {count(summary.batch_size)}"
-    yield "rows", Text(f"{count(summary.train_rows)} to train {batches}, {valid} to validate")
+    samples = "rows" if spec.network.window == 1 else "windows"
+    yield samples, Text(f"{count(summary.train_rows)} to train {batches}, {valid} to validate")
     yield "stopped", Text(f"{safe(summary.stopped)}, after {duration(summary.seconds)}")
     side, losses = ("validation", summary.valid) if summary.valid else ("training", summary.train)
     figures_then = [_terms(losses), *(f"{k} {percent(v)}" for k, v in summary.metrics.items())]
