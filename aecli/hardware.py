@@ -85,7 +85,17 @@ def require_memory(parameters: int) -> None:
 
 
 def choose_precision(name: str, device: torch.device, network: Network) -> str:
-    """Return `bf16` or `fp32`; `auto` is bf16 for wide networks where the hardware has it."""
+    """Return `bf16` or `fp32`; `auto` is bf16 for wide networks where the hardware has it.
+
+    Raises:
+        UsageError: torch cannot compute this network in bf16 on this device.
+    """
+    if network.architecture == "lstm" and device.type == "cpu":
+        if name == "bf16":
+            raise UsageError(
+                "--precision bf16: torch has no LSTM in bf16 on a CPU", hint="--precision fp32"
+            )
+        return "fp32"
     if name != "auto":
         return name
     widest = max(network.encoder + network.decoder)
