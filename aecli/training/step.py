@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -60,10 +60,13 @@ class _ByHand:
         )
         others = [network.output, network.code, network.path]
         self._by_autograd = [p for part in others if part is not None for p in part.parameters()]
+        ends = [network.path.encode, network.path.decode] if network.path else []
+        self._paths = [Chain(nn.Sequential(end)) for end in ends]
         only_reconstruction = objective.weights.keys() == {"reconstruction"}
         self._may_be_plain = (
             only_reconstruction
-            and others == [None, None, None]
+            and network.output is None
+            and network.code is None
             and not network.variational
             and objective.noise is None
             and network.window == 1
@@ -80,13 +83,26 @@ class _ByHand:
 
     @torch.no_grad()
     def _plain(self, cells: Tensor) -> Terms:
-        output = self._decoder.forward(self._encoder.forward(self._objective.inputs(cells)))
+        inputs = self._objective.inputs(cells)
+        latent = _sum([chain.forward(inputs) for chain in (self._encoder, *self._paths[:1])])
+        output = _sum([chain.forward(latent) for chain in (self._decoder, *self._paths[1:])])
         value, gradient = self._objective.reconstruction.plain_mse(output, cells)
         weight = self._objective.weights["reconstruction"]
-        back = self._decoder.backward(gradient if weight == 1 else gradient.mul_(weight))
-        assert back is not None, "asked for the inputs' gradient"
-        self._encoder.backward(back, inputs=False)
+        if weight != 1:
+            gradient.mul_(weight)
+        # The last layers are bare, so that no chain changes the gradient that both read.
+        back = _sum([chain.backward(gradient) for chain in (self._decoder, *self._paths[1:])])
+        for chain in (self._encoder, *self._paths[:1]):
+            chain.backward(back, inputs=False)
         return Terms(value * weight, [value], None)
+
+
+def _sum(parts: Sequence[Tensor | None]) -> Tensor:
+    """Add the others to the first, in place."""
+    first, *others = [part for part in parts if part is not None]
+    for other in others:
+        first.add_(other)
+    return first
 
 
 class Chained(nn.Module):

@@ -50,9 +50,10 @@ def test_gradients_by_hand_are_those_of_autograd(values: dict[str, object]):
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.3])
-def test_the_gradient_of_a_plain_mse_is_that_of_autograd(weight: float):
+@pytest.mark.parametrize("init", ["default", "pca"])
+def test_the_gradient_of_a_plain_mse_is_that_of_autograd(weight: float, init: str):
     columns = [number("x"), number("y"), number("z")]
-    options = TrainOptions.from_flat({"encoder": [8, 2], "reconst_weight": weight})
+    options = TrainOptions.from_flat({"encoder": [8, 2], "reconst_weight": weight, "init": init})
     network = resolve_network(options, columns=columns, classes=0)
     found = Objective(
         build(network, columns=columns),
