@@ -1,0 +1,61 @@
+"""What options of architectures and losses refuse: its message, its exit code, no model left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aecli.cli.main import main
+
+SERIES = "g,t,x,y\n" + "".join(f"{g},{t},{t % 7},{t % 3}\n" for g in "ab" for t in range(9))
+
+REFUSED = [
+    ("--window 12 --group g", 3, ["--window 12 is longer than any series", "9 rows"], "--window 9"),
+    ("--window 3 --time g", 3, ["--time g", "has no order in time"], "leave --time out"),
+    ("--window 3 --time z", 3, ["no column 'z'", "--time z"], "aecli inspect"),
+    ("--window 3 --time t --max-gap 10m", 2, ["--max-gap 10m does not fit"], "--max-gap 10"),
+    ("--window 1", 2, ["--window 1: must be a whole number, 2 to 65536"], "--window 2"),
+    ("--arch lstm", 2, ["--arch lstm encodes windows of rows: add --window 12"], "aecli train"),
+    ("--arch conv2d --exclude g", 2, ["needs the shape of the images in the 3"], "--shape"),
+    ("--arch conv2d --exclude g --shape 9x9", 2, ["--shape 9x9 is 81 pixels", "3"], "--columns"),
+    ("--arch conv2d --shape 2x2", 2, ["'2x2' is no HEIGHTxWIDTH"], "--shape 28x28"),
+    ("--arch tranformer", 2, ["--arch tranformer", "transformer"], "--arch transformer"),
+    ("--window 4 --arch transformer --heads 3", 2, ["--heads 3 does not divide"], "--hidden 66"),
+    ("--topk 5 --latent 4", 2, ["--topk 5 is more than the 4 units"], "--topk 1"),
+    ("--kl 1 --latent-activation ReLU", 2, ["--kl needs a bounded latent", "ReLU"], "aecli train"),
+    ("--rho 1.5", 2, ["--rho 1.5: must be a number, above 0, below 1"], "--rho"),
+    ("--noise salt:0.1", 2, ["'salt:0.1' is none of none, gaussian:0.1"], "--noise"),
+    ("--noise mask:1.5", 2, ["mask:1.5", "at most 1"], "--noise"),
+    ("--variational --topk 2", 2, ["--variational and --topk"], "aecli train"),
+    ("--init pca --output sigmoid", 2, ["--init pca and --output sigmoid disagree"], "aecli train"),
+]
+
+
+@pytest.mark.parametrize(("options", "code", "said", "hint"), REFUSED, ids=lambda v: str(v)[:40])
+def test_options_that_do_not_fit_are_refused_with_a_way_out(
+    options: str, code: int, said: list[str], hint: str, tmp_path: Path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "series.csv").write_text(SERIES)
+    assert main(["train", "series.csv", *options.split(), "-m", "model"]) == code
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("aecli: error: ")
+    assert len(lines) <= 6
+    assert all(text in "\n".join(lines) for text in said), lines
+    assert lines[-1].startswith("  try: ")
+    assert hint in lines[-1]
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_model_that_is_not_variational_draws_nothing(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "series.csv").write_text(SERIES)
+    assert main(["train", "series.csv", "--epochs", "1", "-m", "model", "-q"]) == 0
+    assert main(["sample", "-m", "model", "-o", "rows.csv"]) == 2
+    said = capsys.readouterr().err
+    assert "model is not variational" in said
+    assert "try: aecli train DATA --variational" in said
+    assert main(["encode", "series.csv", "--with-scale", "-m", "model", "-o", "z.csv"]) == 2
+    assert "--with-scale" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"series.csv", "model"}
