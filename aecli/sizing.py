@@ -26,7 +26,7 @@ START_BOUNDS = (128, 512)
 """Narrowest and widest first layer that is chosen where only the latent is given."""
 
 
-Output = Literal["linear", "sigmoid", "tanh"]
+Output = Literal["linear", "clipped", "sigmoid", "tanh"]
 
 
 def resolve_network(
@@ -233,17 +233,17 @@ def _power_of_two_above(size: int) -> int:
 def _fitting_output(where: Layout, linear_path: bool) -> Output:
     """Return sigmoid where the scaled training numbers lie in 0..1 and touch 0, else linear.
 
-    A network that starts as PCA is linear there: behind a sigmoid it would not start as PCA.
+    A network that starts as PCA is linear there, and cut to 0..1 once it is trained.
     """
-    if linear_path:
-        return "linear"
     lows = [_scaled(column, column.low) for column in where.numeric]
     highs = [_scaled(column, column.high) for column in where.numeric]
     low = [value for values in lows for value in values]
     high = [value for values in highs for value in values]
     known = len(low) == len(high) == where.numbers > 0
     # A scale is a rounded difference, so its largest value may come out just above 1.
-    return "sigmoid" if known and min(low) == 0 and max(high) <= 1 + 1e-6 else "linear"
+    if known and min(low) == 0 and max(high) <= 1 + 1e-6:
+        return "clipped" if linear_path else "sigmoid"
+    return "linear"
 
 
 def _scaled(column: Column, values: Sequence[float]) -> list[float]:

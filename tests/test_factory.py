@@ -123,7 +123,8 @@ def test_the_automatic_output_is_a_sigmoid_where_numbers_are_scaled_to_0_1(featu
 
 def test_a_network_that_starts_as_pca_is_linear_at_its_ends():
     network = resolved([number(low=0, high=1)])
-    assert (network.linear_path, network.output) == (True, "linear")
+    assert (network.linear_path, network.output) == (True, "clipped")
+    assert resolved([number(low=-3, high=3)]).output == "linear"
     assert not resolved([number(low=0, high=1)], output="sigmoid").linear_path
     assert not resolved([number(low=0, high=1)], kl=1.0).linear_path
     assert not resolved([number(low=0, high=1)], variational=True).linear_path

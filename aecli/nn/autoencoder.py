@@ -27,6 +27,17 @@ class Code(NamedTuple):
         return self.latent + torch.randn_like(self.latent) * (self.log_variance / 2).exp()
 
 
+class Clipped(nn.Module):
+    """Leave numbers as they are in training, and cut them to 0..1 otherwise.
+
+    Training through a cut would give no gradient to what lies beyond it.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the numbers `(n_rows, n_numbers)`."""
+        return x if self.training else x.clamp(0, 1)
+
+
 class LinearPath(nn.Module):
     """Hold linear maps beside a nonlinear encoder and decoder, which only add what lines cannot.
 
@@ -49,8 +60,9 @@ class Autoencoder(nn.Module):
     A variational encoder gives two numbers per latent, its mean and its log-variance.
 
     The decoder's first `numbers` outputs of a row are scaled numbers, and only they go through
-    `output` (sigmoid or tanh; None is linear); the rest are logits of booleans and categories. A
-    tanh output serves numbers scaled into 0..1 as well, with the upper half of its range.
+    `output` (sigmoid, tanh or `Clipped`; None is linear); the rest are logits of booleans and
+    categories. A tanh output serves numbers scaled into 0..1 as well, with the upper half of its
+    range.
     """
 
     def __init__(

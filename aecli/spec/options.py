@@ -116,7 +116,9 @@ class NetworkOptions(Section):
     feedforward: Size = Field(128, description="Width of transformer's feed-forward layers.")
     depth: Annotated[int, Field(ge=1, le=32)] = Field(2, description="Transformer layers.")
     output: Literal["auto", "linear", "sigmoid", "tanh"] = Field(
-        "auto", description="Output of number columns; auto is sigmoid where the scale is 0..1."
+        "auto",
+        description="Output of number columns; auto is sigmoid where the scale is 0..1, or linear "
+        "and cut to it where the network starts as PCA.",
     )
     init: Literal[INITIALISERS] = Field(  # type: ignore[valid-type]  # one list of names, not two
         "auto",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import NoneType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from aecli.hardware import arithmetic
-from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.autoencoder import Autoencoder, Clipped
 from aecli.nn.chain import Chain, is_chain
 from aecli.training.objective import Objective, Terms
 
@@ -65,7 +66,7 @@ class _ByHand:
         only_reconstruction = objective.weights.keys() == {"reconstruction"}
         self._may_be_plain = (
             only_reconstruction
-            and network.output is None
+            and isinstance(network.output, (NoneType, Clipped))
             and network.code is None
             and not network.variational
             and objective.noise is None

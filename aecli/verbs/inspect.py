@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from aecli.bundle import model_directory, read_spec
 from aecli.errors import DataError
 from aecli.progress import SILENT, Progress
-from aecli.spec.model import ModelSpec
 from aecli.spec.options import ColumnOptions, ReadOptions
-from aecli.verbs.results import DataInspection, Layer, ModelInspection
+from aecli.verbs.layers import layers_of
+from aecli.verbs.results import DataInspection, ModelInspection
 
 
 def inspect(
@@ -44,7 +43,7 @@ def inspect_model(directory: Path) -> ModelInspection:
     return ModelInspection(
         model=directory,
         spec=spec,
-        layers=_layers(spec),
+        layers=layers_of(directory, spec),
         parameters=spec.weights.parameters,
         bytes=size,
     )
@@ -73,51 +72,3 @@ def inspect_data(
         label=label,
         notes=[*source.notes, *plan.notes],
     )
-
-
-def _layers(spec: ModelSpec) -> list[Layer]:
-    network = spec.network
-    parts = {
-        "encoder": [network.inputs, *network.encoder],
-        "decoder": [network.latent, *network.decoder, network.outputs],
-    }
-    if network.classes:
-        parts["classifier"] = [network.latent, *network.classifier, network.classes]
-    layers = []
-    for part, sizes in parts.items():
-        pairs = list(pairwise(sizes))
-        for index, (inputs, outputs) in enumerate(pairs):
-            last = index == len(pairs) - 1
-            extra = 0 if last else _norm_parameters(spec, outputs)
-            layers.append(
-                Layer(
-                    part,
-                    _layer_name(spec, part, last),
-                    inputs,
-                    outputs,
-                    (inputs + 1) * outputs + extra,
-                )
-            )
-    return layers
-
-
-def _layer_name(spec: ModelSpec, part: str, last: bool) -> str:
-    network = spec.network
-    if last:
-        after = {"encoder": str(network.latent_activation), "decoder": network.output}
-        name = after.get(part, "linear")
-        return "Linear" if name in ("Identity", "linear") else f"Linear, {name}"
-    pieces = ["Linear"]
-    if network.norm.name != "none":
-        pieces.append(f"{network.norm.name} norm")
-    pieces.append(str(network.activation))
-    if network.dropout:
-        pieces.append(f"dropout {network.dropout:g}")
-    return ", ".join(pieces)
-
-
-def _norm_parameters(spec: ModelSpec, width: int) -> int:
-    norm = spec.network.norm
-    affine = norm.args.get("affine", norm.args.get("elementwise_affine", True))
-    default = norm.name in ("batch", "layer") or (norm.name == "instance" and "affine" in norm.args)
-    return 2 * width if default and affine else 0

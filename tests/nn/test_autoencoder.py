@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.autoencoder import Autoencoder, Clipped
 
 
 def small(*, numbers=3, output=None, head=None):
@@ -26,6 +26,12 @@ def test_the_output_bounds_numbers_and_leaves_logits_raw(output):
     bounded = model.decode(z)
     assert torch.equal(bounded[:, :3], output(raw[:, :3]))
     assert torch.equal(bounded[:, 3:], raw[:, 3:])
+
+
+def test_a_clipped_output_is_cut_only_where_nothing_is_learned():
+    model, z = small(numbers=5, output=Clipped()), 20 * torch.randn(50, 2)
+    assert torch.equal(model.train().decode(z), model.decoder(z))
+    assert torch.equal(model.eval().decode(z), model.decoder(z).clamp(0, 1))
 
 
 @pytest.mark.parametrize(("numbers", "bounded"), [(0, False), (5, True)])
