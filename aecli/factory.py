@@ -202,19 +202,19 @@ def reconstruction_loss(
 
 
 def resolve_weights(
-    options: LossOptions, network: Network, *, columns: int, trivial: float
+    options: LossOptions, network: Network, *, cells: int, trivial: float
 ) -> dict[str, float]:
     """Return the weight of each term that is trained on, by name; terms that weigh 0 are left out.
 
-    `columns` is how many vary; `trivial` is the reconstruction loss of the column means. Unless it
+    `cells` are those of a row; `trivial` is the reconstruction loss of the column means. Unless it
     is given, the reconstruction weighs 1, and 1 / trivial beside a classification: pixels in 0..1
     have losses of a few hundredths, and would be given up for the label. `beta` is relative to
-    that: with 1 both terms make the evidence lower bound (Kingma and Welling, 2014) of a decoder
-    whose variance is a tenth of what the column means leave.
+    that default: with 1 both terms make the evidence lower bound (Kingma and Welling, 2014) of a
+    decoder whose variance is a tenth of what the column means leave.
 
-    With `reduction` "sum" the weights of means are those of sums over columns and latent units.
+    With `reduction` "sum" the weights of means are those of sums over cells and latent units.
     """
-    head, cells = network.classes > 0, columns * network.window
+    head, cells = network.classes > 0, cells * network.window
     summed = options.reduction == "sum"
     units, numbers = (network.latent, cells) if summed else (1, 1)
     trivial = max(trivial, 1e-6)

@@ -37,7 +37,7 @@ def signs(
     units have a line of their own in the summary.
     """
     found = [
-        _collapsed(network, latent),
+        _collapsed(network, latent, baselines),
         _worse_than_means(options, baselines),
         _unbalanced(options, best, weights),
         _overfitted(best),
@@ -46,9 +46,13 @@ def signs(
     return [sentence for sentence in found if sentence]
 
 
-def _collapsed(network: Network, latent: LatentFigures) -> str:
+def _collapsed(network: Network, latent: LatentFigures, baselines: Sequence[Baseline]) -> str:
     active, rank = latent.size - len(latent.dead()), latent.effective_rank()
-    if latent.rows < 2 * latent.size or (active >= latent.size / 2 and rank >= latent.size / 8):
+    mse = {baseline.name: baseline.mse for baseline in baselines}
+    own, pca = mse.get("this model"), mse.get("PCA")
+    # A low rank may be all that the table has: it is a fault where PCA restores more.
+    low = rank < latent.size / 8 and own is not None and pca is not None and own > pca
+    if latent.rows < 2 * latent.size or (active >= latent.size / 2 and not low):
         return ""
     try_this = "a lower --beta" if network.variational else f"--latent {max(2, round(rank))}"
     return (

@@ -84,7 +84,9 @@ def dead_units(
 
     def watch(name: str) -> object:
         def count(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            spread = output.amax(0) - output.amin(0)
+            # A convolution's unit is a channel, wherever it answers.
+            rest = [0, *range(2, output.dim())]
+            spread = output.amax(rest) - output.amin(rest)
             counts[name] = int((spread <= 1e-7).sum())
 
         return count

@@ -24,6 +24,9 @@ FITTED_ROWS = 1 << 18
 
 COMPARED_ROWS = 1 << 16
 
+CLASS_ROWS = 1 << 14
+"""Rows of a class that its place in the latent is taken from."""
+
 BLOCK = 8_192
 
 NAMES = {"model": "this model", "pca": "PCA", "baseline": "column means"}
@@ -105,7 +108,7 @@ def dead_hidden_units(network: Autoencoder, inputs: Inputs, staged: Staged) -> d
 
 
 @torch.no_grad()
-def class_latents(objective: Objective, staged: Staged) -> dict[str, Tensor]:
+def class_latents(objective: Objective, staged: Staged, classes: int) -> dict[str, Tensor]:
     """Return where each class lies in a variational latent, for drawing rows of one class.
 
     `baseline.class_mean` is `(n_classes, latent)`; `baseline.class_scale`, `(n_classes, latent,
@@ -113,20 +116,20 @@ def class_latents(objective: Objective, staged: Staged) -> dict[str, Tensor]:
     rows and their own.
     """
     network, device = objective.network, next(objective.network.parameters()).device
-    chosen = staged.first(COMPARED_ROWS // staged.size)
-    assert chosen.codes is not None, "only a labelled table has classes"
-    blocks = chosen.blocks(max(1, BLOCK // staged.size))
-    found = [network.distribution(objective.inputs(block.to(device))) for block in blocks]
-    mean = torch.cat([code.latent for code in found]).double().cpu()
-    variance = torch.cat([c.log_variance for c in found if c.log_variance is not None]).exp()
+    assert staged.codes is not None, "only a labelled table has classes"
     means, scales = [], []
-    for code in range(network.classify(mean[:1].float().to(device)).shape[1]):
-        mask = chosen.codes == code
-        part = mean[mask] if bool(mask.any()) else mean
-        spread = variance.double().cpu()[mask if bool(mask.any()) else slice(None)].mean(0)
-        centred = part - part.mean(0)
-        covariance = centred.T @ centred / len(part) + torch.diag(spread)
-        means.append(part.mean(0))
+    for code in range(classes):
+        of_class = (staged.codes == code).nonzero()[:, 0]
+        # Spread over the table, since rows are often sorted by class or by time.
+        chosen = of_class[:: max(1, len(of_class) * staged.size // CLASS_ROWS)]
+        cells = staged.cells[staged.rows(chosen)].to(device)
+        mean, log_variance = network.distribution(objective.inputs(cells))
+        assert log_variance is not None, "only a variational latent has a spread"
+        mean, variance = mean.double().cpu(), log_variance.double().exp().cpu()
+        centre = mean.mean(0) if len(mean) else torch.zeros(mean.shape[1]).double()
+        spread = variance.mean(0) if len(mean) else torch.ones(mean.shape[1]).double()
+        covariance = (mean - centre).T @ (mean - centre) / max(1, len(mean)) + torch.diag(spread)
+        means.append(centre)
         scales.append(torch.linalg.cholesky(covariance + 1e-8 * torch.eye(len(spread))))
     return {
         "baseline.class_mean": torch.stack(means).float(),

@@ -11,6 +11,7 @@ from aecli.feed.layout import layout
 from aecli.nn.autoencoder import Autoencoder, Code
 from aecli.nn.losses import bernoulli_kl, kl_normal
 from aecli.spec.model import ModelSpec
+from aecli.training.prepare import class_weights
 
 
 class TermFigures:
@@ -27,6 +28,9 @@ class TermFigures:
         self._observed = torch.zeros(where.cells, dtype=torch.float64)
         self._sums = {"classification": 0.0, "l1": 0.0, "l2": 0.0, "kl_normal": 0.0}
         self._sparsity = spec.sparsity
+        self._class_weights: Tensor | None = None
+        if spec.label is not None and spec.options.losses.balance:
+            self._class_weights = class_weights(spec.label).to(device)
         self._activation = torch.zeros(spec.network.latent, dtype=torch.float64)
         self._labelled = 0
         self._latents = 0
@@ -53,7 +57,9 @@ class TermFigures:
         self._sums["l2"] += float(latent.double().square().sum())
         self._latents += latent.numel()
         if logits is not None and codes is not None:
-            loss = F.cross_entropy(logits, codes, ignore_index=-1, reduction="sum")
+            loss = F.cross_entropy(
+                logits, codes, weight=self._class_weights, ignore_index=-1, reduction="sum"
+            )
             self._sums["classification"] += float(loss)
             self._labelled += int((codes >= 0).sum())
 

@@ -51,7 +51,7 @@ INITIALISERS: dict[str, Callable[[Tensor, float], None] | None] = {
 
 
 def initialise(module: nn.Module, name: str, *, activation: str) -> None:
-    """Draw the weights of all linear and convolutional layers anew and set their biases to 0.
+    """Draw the weights of every layer anew and set their biases to 0.
 
     Xavier (Glorot and Bengio, 2010): variance gain² · 2 / (fan_in + fan_out). Kaiming (He et al.,
     2015): gain² / fan_in. Orthogonal (Saxe et al., 2014): gain times an orthogonal matrix. Normal
@@ -76,6 +76,13 @@ def initialise(module: nn.Module, name: str, *, activation: str) -> None:
                 draw(flat, 1.0 if any(layer is other for other in last) else gain)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
+        elif isinstance(layer, (nn.LSTM, nn.MultiheadAttention)):
+            # Own tables of weights; the linear layers inside attention come by themselves.
+            for parameter in layer.parameters(recurse=False):
+                if parameter.dim() > 1:
+                    draw(parameter, 1.0)
+                else:
+                    nn.init.zeros_(parameter)
 
 
 def start_as_pca(

@@ -72,5 +72,8 @@ def _architecture_is_fit(options: TrainOptions) -> None:
         raise ValueError(f"--max-gap {options.windows.max_gap} needs --time COLUMN to measure")
 
 
-BOUNDED = ("Sigmoid", "Hardsigmoid", "Tanh", "Softsign")
-"""Activations whose mean can stand for a probability, moved to 0..1 where it begins at -1."""
+BOUNDED = ("Sigmoid", "Tanh", "Softsign")
+"""Activations whose mean can stand for a probability, moved to 0..1 where it begins at -1.
+
+None of them is flat (as Hardsigmoid is): a unit at its end would get no gradient.
+"""

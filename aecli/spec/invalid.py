@@ -153,7 +153,7 @@ def _respelled(message: str, values: Mapping[str, Any], spelled: Spelled) -> str
         name = flag[1].replace("-", "_")
         return spelled(name, values[name]) if name in values else flag[0]
 
-    return re.sub(r"--([a-z0-9-]+) [\d.,]+", given, message)
+    return re.sub(r"--([a-z0-9-]+) \d[\w.,]*", given, message)
 
 
 def _reason(detail: Any) -> str:

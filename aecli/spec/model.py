@@ -178,7 +178,9 @@ class Summary(Stored):
     )
     latent_active: int | None = None
     latent_near_zero: Finite | None = None
-    latent_mean: Finite | None = Field(None, description="Mean activation of all units.")
+    latent_mean: Finite | None = Field(
+        None, description="Mean activation of all units, moved to 0..1 where the latent is bounded."
+    )
     health: list[str] = Field(default=[], description="What is wrong, each with what to try.")
     notes: list[str] = []
 

@@ -20,7 +20,7 @@ from aecli.progress import SILENT, Progress
 from aecli.spec.model import Label
 from aecli.stream.model import LoadedModel
 from aecli.stream.rows import Chunk
-from aecli.table.labels import label_codes
+from aecli.table.labels import label_codes, unknown_labels
 from aecli.table.source import Source
 
 MEMORY = 1 << 30
@@ -88,11 +88,19 @@ def window_chunks(
         progress.rows(len(chosen))
 
 
-def labels_of_windows(table: WindowedTable, label: Label, how: str) -> npt.NDArray[np.int64]:
-    """Return the label code `(n_windows,)` of each window, -1 where it has none."""
+def labels_of_windows(
+    table: WindowedTable, label: Label, how: str
+) -> tuple[npt.NDArray[np.int64], int]:
+    """Return the label code `(n_windows,)` of each window, -1 where it has none.
+
+    And how many rows hold a value that is no class of the label.
+    """
     batches = table.source.select([label.name]).batches()
-    parts = [label_codes(batch.column(0), label) for batch in batches]
-    return window_codes(np.concatenate(parts), table.windows, how)
+    parts, unknown = [np.empty(0, dtype=np.int64)], 0
+    for batch in batches:
+        parts.append(label_codes(batch.column(0), label))
+        unknown += unknown_labels(batch.column(0), parts[-1])
+    return window_codes(np.concatenate(parts), table.windows, how), unknown
 
 
 def rows_restored(

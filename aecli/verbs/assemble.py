@@ -54,7 +54,7 @@ def assemble(prepared: Prepared, options: TrainOptions, progress: Progress) -> A
     weights = resolve_weights(
         options.losses,
         network,
-        columns=len(layout.columns),
+        cells=layout.cells,
         trivial=float((loss.weights.double() * losses).mean()),
     )
     objective = Objective(

@@ -146,12 +146,13 @@ def _add_windows(
     codes = None
     if evaluation.classification is not None and evaluation.label is not None:
         how = model.spec.options.windows.window_label
-        codes = labels_of_windows(table, evaluation.label, how)
+        codes, evaluation.unknown_labels = labels_of_windows(table, evaluation.label, how)
     done = 0
     for chunk in window_chunks(model, table, [], batch_windows=batch_size, progress=progress):
         end = done + len(chunk.latent)
         evaluation.add(chunk, None if codes is None else codes[done:end])
         done = end
+    evaluation.rows = len(table.staged.cells)
 
 
 def _result(evaluation: Evaluation, fail_if: Sequence[str], seconds: float) -> EvaluateResult:
@@ -211,7 +212,7 @@ def _classification(evaluation: Evaluation) -> Classification | None:
 
 
 def _latent_health(figures: LatentFigures, spec: ModelSpec) -> LatentHealth:
-    dead = figures.dead()
+    dead, low = figures.dead(), spec.network.latent_floor
     active = figures.size - len(dead)
     return LatentHealth(
         size=figures.size,
@@ -221,7 +222,7 @@ def _latent_health(figures: LatentFigures, spec: ModelSpec) -> LatentHealth:
         effective_rank=figures.effective_rank(),
         mean_abs=figures.mean_abs(),
         near_zero_share=figures.near_zero_share(),
-        means=figures.means().tolist(),
+        means=((figures.means() - low) / (1 - low)).tolist(),
         rho=spec.options.losses.rho if "kl" in spec.loss_weights else None,
     )
 

@@ -50,10 +50,13 @@ def sample(
         seed: of the draw; the same rows come from the same seed on the same machine.
 
     Raises:
-        UsageError: the model is not variational, has no label, or no such class.
+        UsageError: the model is not variational, its training rows had no label or no such class,
+            `count` is below 1, or `seed` below 0.
         ModelError: the model is missing, damaged or too new.
         OutputError: the output cannot be written.
     """
+    if count < 1 or seed < 0:
+        raise UsageError(f"count={count}, seed={seed}: there is nothing to draw", hint="count=1000")
     began = time.perf_counter()
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
     _require_variational(loaded)
@@ -94,8 +97,9 @@ def _class_code(model: LoadedModel, wanted: str) -> int:
             hint="aecli train DATA --variational --label COLUMN",
         )
     names = [str(value) for value in label.classes]
-    if wanted in names:
+    if wanted in names and label.counts[names.index(wanted)]:
         return names.index(wanted)
+    names = [name for name, rows in zip(names, label.counts, strict=True) if rows]
     near = nearest(wanted, names)
     listed = ", ".join(names[:8]) + (f", … ({len(names)} in all)" if len(names) > 8 else "")
     raise UsageError(
@@ -110,7 +114,9 @@ def _schema(model: LoadedModel, label: Label | None) -> pa.Schema:
     if label is not None:
         fields.append(pa.field(label.name, parse_type(label.type)))
     if model.spec.network.window > 1:
-        fields.insert(0, pa.field(WINDOW, pa.int64()))
+        taken = {field.name for field in fields}
+        name = next(name for n in range(len(taken) + 1) if (name := WINDOW + "_" * n) not in taken)
+        fields.insert(0, pa.field(name, pa.int64()))
     return pa.schema(fields)
 
 

@@ -143,7 +143,7 @@ def _train(
     spec = _spec(prepared, columns, network, options, summary, objective)
     extra = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
     if network.variational and network.classes:
-        extra |= class_latents(objective, prepared.train)
+        extra |= class_latents(objective, prepared.train, network.classes)
     weights = to_bytes(objective.network, extra)
     history = [_record(epoch) for epoch in fit.history]
     spec = save(directory, spec, weights, history)
@@ -167,6 +167,7 @@ def _summarise(
     inputs = Inputs(layout)
     held_out = prepared.valid if len(prepared.valid) else prepared.train
     compared, rows, latent = compare(network, inputs.to(device), layout, made.pca, held_out)
+    floor = made.network.latent_floor
     best = next(epoch for epoch in fit.history if epoch.number == fit.best_epoch)
     return Summary(
         epochs=len(fit.history),
@@ -195,7 +196,7 @@ def _summarise(
         ),
         latent_active=latent.size - len(latent.dead()),
         latent_near_zero=latent.near_zero_share(),
-        latent_mean=float(latent.means().mean()),
+        latent_mean=(float(latent.means().mean()) - floor) / (1 - floor),
         notes=notes,
     )
 

@@ -100,7 +100,7 @@ def test_a_linear_path_is_added_to_encoder_and_decoder():
 def test_beta_1_weighs_both_terms_as_the_evidence_lower_bound(window):
     """Per latent unit: -log p(x|z) is the sum of squares / (2 · variance), KL a sum over units."""
     found = network(variational=True, window=window)
-    weights = resolve_weights(LossOptions(), found, columns=6, trivial=0.5)
+    weights = resolve_weights(LossOptions(), found, cells=6, trivial=0.5)
     expected = 6 * found.window / (2 * DECODER_VARIANCE * 0.5) / found.latent
     assert weights["reconstruction"] / weights["kl_normal"] == pytest.approx(expected, rel=1e-3)
 
@@ -108,7 +108,7 @@ def test_beta_1_weighs_both_terms_as_the_evidence_lower_bound(window):
 def test_sums_weigh_the_terms_against_each_other_as_means_do():
     found = network(variational=True)
     mean, total = (
-        resolve_weights(LossOptions(reduction=how), found, columns=6, trivial=0.5)
+        resolve_weights(LossOptions(reduction=how), found, cells=6, trivial=0.5)
         for how in ("mean", "sum")
     )
     assert total["reconstruction"] / total["kl_normal"] == pytest.approx(
@@ -118,14 +118,12 @@ def test_sums_weigh_the_terms_against_each_other_as_means_do():
 
 def test_sums_multiply_the_weights_of_means_by_columns_and_units():
     options = LossOptions(reduction="sum", l1=0.5, l2=0.25, kl=2.0, reconst_weight=3.0)
-    weights = resolve_weights(options, network(), columns=6, trivial=1.0)
+    weights = resolve_weights(options, network(), cells=6, trivial=1.0)
     assert weights == {"reconstruction": 18.0, "l1": 1.0, "l2": 0.5, "kl": 4.0}
 
 
 def test_without_beta_the_variational_term_is_left_out():
-    weights = resolve_weights(
-        LossOptions(beta=0.0), network(variational=True), columns=6, trivial=1
-    )
+    weights = resolve_weights(LossOptions(beta=0.0), network(variational=True), cells=6, trivial=1)
     assert "kl_normal" not in weights
 
 

@@ -151,3 +151,11 @@ def test_a_table_without_rows_gives_an_empty_file(tmp_path: Path):
     model = trained(tmp_path, table())
     assert encoded(model, table().slice(0, 0)).num_rows == 0
     assert reconstructed(model, table().slice(0, 0)).num_rows == 0
+
+
+def test_a_table_without_rows_cannot_be_evaluated(tmp_path: Path):
+    data = table(label=["a", "b"] * 26 + ["a"])
+    model = trained(tmp_path, data, label="label")
+    assert aecli.evaluate(data, model=model).rows == len(data)
+    with pytest.raises(DataError, match="has no rows"):
+        aecli.evaluate(data.slice(0, 0), model=model)

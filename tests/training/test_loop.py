@@ -46,7 +46,7 @@ def loop(folder: Path, progress: Progress | None = None, valid: bool = True, **v
         build(network, columns=COLUMNS),
         Inputs(layout(COLUMNS), complete=True),
         reconstruction_loss(COLUMNS, options.losses, complete=True),
-        resolve_weights(options.losses, network, columns=6, trivial=1.0),
+        resolve_weights(options.losses, network, cells=6, trivial=1.0),
     )
     identity = options.model_dump(mode="json", exclude={"training": {"time_limit"}})
     return Loop(

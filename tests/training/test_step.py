@@ -22,7 +22,7 @@ def objective(**values: object) -> Objective:
         build(network, columns=COLUMNS),
         Inputs(layout(COLUMNS)),
         reconstruction_loss(COLUMNS, options.losses),
-        resolve_weights(options.losses, network, columns=4, trivial=1.0),
+        resolve_weights(options.losses, network, cells=4, trivial=1.0),
     )
 
 
@@ -59,7 +59,7 @@ def test_the_gradient_of_a_plain_mse_is_that_of_autograd(weight: float, init: st
         build(network, columns=columns),
         Inputs(layout(columns), complete=True),
         reconstruction_loss(columns, options.losses, complete=True),
-        resolve_weights(options.losses, network, columns=3, trivial=1.0),
+        resolve_weights(options.losses, network, cells=3, trivial=1.0),
     )
     assert found.reconstruction.is_plain_mse
     cells = torch.randn(10, 3)

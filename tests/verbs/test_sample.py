@@ -77,3 +77,37 @@ def test_scales_are_written_where_they_are_asked_for(model: Path, tmp_path: Path
     assert 0 < np.min(latents["s0"].to_numpy()) < 1
     aecli.encode(table(), output, model=model)
     assert pq.read_table(output)["z0"].equals(latents["z0"])
+
+
+def test_a_class_at_the_end_of_a_sorted_table_is_found(tmp_path: Path):
+    generator = np.random.default_rng(0)
+    x = np.concatenate([generator.normal(0, 1, 3000), generator.normal(8, 1, 600)])
+    rows = pa.table({"x": x, "y": -x, "kind": ["a"] * 3000 + ["b"] * 600})
+    how = {"label": "kind", "variational": True, "latent": 1, "epochs": 3}
+    aecli.train(rows, model=tmp_path / "m", **how)
+    found = drawn(tmp_path / "m", tmp_path, count=300, of_class="b")
+    assert np.mean(found["x"].to_numpy()) == pytest.approx(8, abs=2)
+
+
+def test_windows_are_numbered_beside_a_column_called_window(tmp_path: Path):
+    rows = pa.table({"window": np.arange(60.0) % 7, "x": np.arange(60.0) % 5})
+    aecli.train(rows, model=tmp_path / "m", window=4, variational=True, latent=2, epochs=1)
+    found = drawn(tmp_path / "m", tmp_path, count=3)
+    assert found.schema.names == ["window_", "window", "x"]
+    assert found["window_"].to_pylist() == [0] * 4 + [1] * 4 + [2] * 4
+
+
+def test_a_vector_weighs_as_much_as_its_numbers_in_columns(tmp_path: Path):
+    values = np.random.default_rng(0).normal(size=(80, 6))
+    vector = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), 6)
+    tables = [
+        pa.table({"v": vector}),
+        pa.table({f"x{i}": values[:, i] for i in range(6)}),
+    ]
+    weights = [
+        aecli.train(
+            rows, model=tmp_path / str(i), variational=True, latent=2, epochs=1, scale="none"
+        ).spec.loss_weights["kl_normal"]
+        for i, rows in enumerate(tables)
+    ]
+    assert weights[0] == pytest.approx(weights[1], rel=0.01)

@@ -101,7 +101,8 @@ def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
         yield "compared", compared(summary, spec.network.latent)
     if summary.latent_active is not None:
         yield "latent", Text(_latent_in_use(summary, spec))
-    yield "dead units", dead_units_line(summary.dead_units)
+    if spec.network.architecture not in OWN_ACTIVATIONS:
+        yield "dead units", dead_units_line(summary.dead_units)
     if summary.health:
         yield "health", Text("\n".join(map(safe, summary.health)), style=BAD)
 
