@@ -204,10 +204,16 @@ def _arguments(text: str) -> dict[str, Value]:
     args: dict[str, Value] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         key, equals, value = part.partition("=")
+        if not equals and _is_number(part):
+            raise ValueError(f"{part!r} names no argument; a pair is written as in betas=0.9/0.999")
         if not equals:
             raise ValueError(f"argument {part!r} needs a value, as in {part}=0.1")
         args[key.strip()] = _value(value.strip())
     return args
+
+
+def _is_number(text: str) -> bool:
+    return not isinstance(_value(text), (str, bool))
 
 
 def _value(text: str) -> Value:

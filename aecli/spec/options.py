@@ -191,8 +191,10 @@ class TrainingOptions(Section):
     valid: Share = Field(
         "0.1", description="Validation rows: a FILE, a share such as 0.1, or none."
     )
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        40, description="Most passes over the training rows; the schedule spans them."
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None,
+        description="Most passes over the training rows; the schedule spans them; unless given 40, "
+        "and for more than 12,500 rows fewer, to 5.",
     )
     batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
         None,

@@ -21,7 +21,7 @@ from aecli.training.interrupt import Interrupt
 from aecli.training.means import Means
 from aecli.training.objective import Objective
 from aecli.training.optimizers import make_optimizer
-from aecli.training.schedule import Schedule
+from aecli.training.schedule import Schedule, default_batch_size, default_epochs
 from aecli.training.split import epoch_order
 from aecli.training.step import make_step
 
@@ -33,8 +33,6 @@ CHECKPOINT_SECONDS = 15.0
 
 WARM_UP = 0.25
 """Share of the steps in which a variational latent's term rises to its whole weight."""
-
-BATCH_BOUNDS = (16, 256)
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,9 @@ class Loop:
         self._parameters = [p for p in objective.network.parameters() if p.requires_grad]
         named = options.optimizer
         self._optimizer = make_optimizer(named.name, self._parameters, lr=options.lr, **named.args)
+        self.epochs = options.epochs or default_epochs(len(train))
         self._batch_size = options.batch_size or default_batch_size(len(train))
-        steps = math.ceil(len(train) / self._batch_size) * options.epochs
+        steps = math.ceil(len(train) / self._batch_size) * self.epochs
         self._gradients = GradientNorms(objective.network) if options.log_gradients else None
         self._warm_steps = steps * WARM_UP
         self._schedule = Schedule(
@@ -109,7 +108,7 @@ class Loop:
         self._keep_whole()
         listening = nullcontext() if self._interrupt.listening else self._interrupt
         with torch.random.fork_rng(), listening:
-            while self._stop is None and self._state.epoch < self._options.epochs:
+            while self._stop is None and self._state.epoch < self.epochs:
                 self._epoch()
         if not self._state.best:
             raise DivergedError(
@@ -123,7 +122,7 @@ class Loop:
         return Fit(
             history=self._state.history,
             best_epoch=self._state.best_epoch,
-            stopped=self._stop or f"all {self._options.epochs} epochs done",
+            stopped=self._stop or f"all {self.epochs} epochs done",
             finished=self._finished,
             batch_size=self._batch_size,
             seconds=time.perf_counter() - self._began,
@@ -250,13 +249,3 @@ class Loop:
 
     def _end(self, why: str, *, finished: bool) -> None:
         self._stop, self._finished = why, finished
-
-
-def default_batch_size(rows: int) -> int:
-    """Return the power of two near 1/64 of the rows, within bounds.
-
-    A small table then has steps enough in an epoch to learn, and a large one batches that fill a
-    processor without losing the noise that larger batches lack.
-    """
-    low, high = BATCH_BOUNDS
-    return min(high, max(low, 1 << (rows // 64).bit_length()))

@@ -134,7 +134,7 @@ def _train(
         interrupt=interrupt,
         progress=progress,
     )
-    progress.training(_described(network), options.training.epochs, len(prepared.train))
+    progress.training(_described(network), loop.epochs, len(prepared.train))
     fit = loop.fit(resume=resume)
     progress.stage("comparing with PCA")
     summary = _summarise(

@@ -166,7 +166,7 @@ def test_every_value_is_printed_with_its_source():
     split = {line.split("#")[0].strip(): line.split("#")[-1].strip() for line in lines}
     assert split["lr = 0.5"] == "AECLI_LR"
     assert split['tag = "t"'] == "a.toml"
-    assert split[f"epochs = {DEFAULTS.epochs}"] == "default"
+    assert split[f"patience = {DEFAULTS.patience}"] == "default"
     assert len([line for line in lines if "=" in line]) == 1 + sum(
         len(type(section).model_fields) for _, section in TrainOptions()
     )

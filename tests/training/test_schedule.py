@@ -1,6 +1,6 @@
 import pytest
 
-from aecli.training.schedule import FLOOR, Schedule
+from aecli.training.schedule import FLOOR, Schedule, default_batch_size, default_epochs
 
 
 def test_cosine_warms_up_and_ends_near_nothing():
@@ -28,3 +28,11 @@ def test_constant_stays():
 
 def test_a_single_step_learns():
     assert Schedule("cosine", highest=1.0, steps=1, patience=1).rate(0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "batch_size"),
+    [(1, 40, 16), (12_500, 40, 256), (54_000, 10, 256), (50_000_000, 5, 256)],
+)
+def test_large_tables_are_passed_over_less_often_in_larger_batches(rows, epochs, batch_size):
+    assert (default_epochs(rows), default_batch_size(rows)) == (epochs, batch_size)
