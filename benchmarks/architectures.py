@@ -34,7 +34,7 @@ from aecli.factory import build
 from aecli.spec.model import ModelSpec
 
 WINDOWED = ("vanilla", "conv1d", "lstm", "transformer")
-SERIES = {"japanese_vowels": 12, "italy_power": 24}
+SERIES = {"japanese_vowels": 12, "italy_power": 12}
 LATENT = 8
 
 # 20 epochs on all 60,000 rows of MNIST take conv2d minutes on one thread.

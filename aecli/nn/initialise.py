@@ -46,7 +46,7 @@ INITIALISERS: dict[str, Callable[[Tensor, float], None] | None] = {
     "kaiming_normal": _kaiming_normal,
     "orthogonal": _orthogonal,
     "normal": _normal,
-    "pca": None,
+    "pca": _kaiming_normal,
 }
 
 
@@ -55,8 +55,9 @@ def initialise(module: nn.Module, name: str, *, activation: str) -> None:
 
     Xavier (Glorot and Bengio, 2010): variance gain² · 2 / (fan_in + fan_out). Kaiming (He et al.,
     2015): gain² / fan_in. Orthogonal (Saxe et al., 2014): gain times an orthogonal matrix. Normal
-    (LeCun et al., 1998): 1 / fan_in whatever the activation. `auto`, `default` and `pca`
-    leave torch's own, uniform weights and biases within 1 / sqrt(fan_in). The gain is
+    (LeCun et al., 1998): 1 / fan_in whatever the activation. `pca`, of what stands beside the linear
+    path, is Kaiming normal. `auto` and `default` leave torch's own, uniform weights and biases
+    within 1 / sqrt(fan_in). The gain is
     `activation_gain(activation)`, and 1 for the `last` layer of each network, which no hidden
     activation follows. Draws come from torch's global generator.
 

@@ -126,7 +126,8 @@ def _seeded(
     with torch.random.fork_rng():
         torch.manual_seed(options.training.seed)
         module = build(network, columns=columns)
-        initialise(module, options.network.init, activation=network.activation.name)
+        named = "pca" if network.linear_path else options.network.init
+        initialise(module, named, activation=network.activation.name)
     if network.linear_path:
         start_as_pca(
             module, pca.mean, pca.components, inputs=network.inputs, outputs=network.outputs
