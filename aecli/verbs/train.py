@@ -100,7 +100,6 @@ def parse_options(values: Mapping[str, Any]) -> TrainOptions:
         return parsed(
             values,
             spelled=lambda name, value: f"{name}={value!r}",
-            reference="help(aecli.train)",
         )
     except KeyError as error:
         name = str(error.args[0])
