@@ -148,10 +148,7 @@ def _train(
         prepared, made, fit, options, notes, device=str(device), precision=precision
     )
     spec = _spec(prepared, columns, network, options, summary, objective)
-    extra = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
-    if network.variational:
-        extra |= _for_sampling(prepared, made, options)
-    weights = to_bytes(objective.network, extra)
+    weights = to_bytes(objective.network, _extra(prepared, made, options))
     history = [_record(epoch) for epoch in fit.history]
     spec = save(directory, spec, weights, history)
     if fit.finished:
@@ -160,11 +157,14 @@ def _train(
     return TrainResult(model=directory, spec=spec, history=fit.history, signal=interrupt.signal)
 
 
-def _for_sampling(prepared: Prepared, made: Assembled, options: TrainOptions) -> dict[str, Tensor]:
-    """Return what `sample` needs of the rows: the decoder's noise, and where each class lies."""
+def _extra(prepared: Prepared, made: Assembled, options: TrainOptions) -> dict[str, Tensor]:
+    """Return PCA for comparisons, and for `sample` the decoder's noise and where classes lie."""
+    found = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
+    if not made.network.variational:
+        return found
     held_out = prepared.valid if len(prepared.valid) else prepared.train
     noise = decoder_noise(made.objective, held_out, made.network, options.training.seed)
-    found = {"baseline.noise_variance": noise}
+    found["baseline.noise_variance"] = noise
     if made.network.classes:
         found |= class_latents(made.objective, prepared.train, made.network)
     return found
