@@ -47,6 +47,10 @@ def _options() -> Iterator[str]:
     yield "the first of these that is there wins, and `aecli train --print-config` shows which did."
     yield "A key is the flag without its dashes, `-` and `_` being the same: `--batch-size 64`,"
     yield "`AECLI_BATCH_SIZE=64` and `batch_size = 64` say one thing."
+    yield ""
+    yield "An option that was given and has no effect beside the others, such as `--rho` without"
+    yield "`--kl`, is an error that says what would make it count; a config file may hold it where"
+    yield "it has its default."
     section = ""
     for option in options().values():
         if option.section != section:

@@ -46,6 +46,8 @@ class Given:
                 quoted = f"[{text}]" if isinstance(value, list) else text
                 shown = f'"{text}"' if isinstance(value, str) else quoted
             return f"{self.key or self.name}{equals} {shown} in {self.place}"
+        if isinstance(value, bool):
+            return f"--{'' if value else 'no-'}{self.name.replace('_', '-')}"
         return f"--{self.name.replace('_', '-')} {text}"
 
 
@@ -92,18 +94,27 @@ def target(
     return {}
 
 
-def validated(given: Mapping[str, Given], command: str) -> TrainOptions:
+def validated(given: Mapping[str, Given]) -> TrainOptions:
     """Return what was given as one validated object.
 
+    A config file may hold options without effect where it has their defaults, as one written by
+    `--print-config` does, and where it is in sections, whose keys are not ours.
+
     Raises:
-        UsageError: a value is of the wrong type or out of bounds, or two options disagree; the
-            message names the flag, variable or config key.
+        UsageError: a value is of the wrong type or out of bounds, two options disagree, or one has
+            no effect; the message names the flag, variable or config key.
     """
     return parsed(
         {name: one.value for name, one in given.items()},
-        spelled=lambda name, value: given[name].spelled(value),
-        reference=f"aecli {command} --help",
+        spelled=lambda name, value: given.get(name, Given(name, value, "command line")).spelled(
+            value
+        ),
+        implied=[name for name, one in given.items() if one.layer == "config" and _implied(one)],
     )
+
+
+def _implied(one: Given) -> bool:
+    return bool(one.key) or written(one.value) == written(options()[one.name].default)
 
 
 def variable(name: str) -> str:

@@ -117,7 +117,7 @@ def spec_options(
                 kwargs.pop(f"spec_{name}", None)
             config = read_config(Path(kwargs["config"])) if kwargs.get("config") else {}
             given = merged(names, flags=_flags(ctx, names), environ=os.environ, config=config)
-            options = validated(given, ctx.info_name or "")
+            options = validated(given)
             return command(
                 *args, settings=Settings(options, given | _places(ctx, config)), **kwargs
             )

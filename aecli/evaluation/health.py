@@ -78,16 +78,20 @@ def _worse_than_means(options: TrainOptions, baselines: Sequence[Baseline]) -> s
 
 
 def _unbalanced(options: TrainOptions, best: Epoch, weights: Mapping[str, float]) -> str:
-    losses = best.valid or best.train
-    total = sum(weights[name] * losses[name] for name in weights)
-    for name, weight in weights.items():
-        share = weight * losses[name] / total if total > 0 else 0.0
+    for name, share in loss_shares(best, weights).items():
         if name in ("reconstruction", "classification") or share < OVERWHELMING:
             continue
         flag = FLAGS.get(name, name)
         given = getattr(options.losses, flag)
         return f"{name} makes {share:.0%} of the loss; try --{flag} {given / 10:g}"
     return ""
+
+
+def loss_shares(best: Epoch, weights: Mapping[str, float]) -> dict[str, float]:
+    """Return each term's share of the total, of the validation rows where there are any."""
+    losses = best.valid or best.train
+    total = sum(weights[name] * losses[name] for name in weights)
+    return {n: weights[n] * losses[n] / total if total > 0 else 0.0 for n in weights}
 
 
 def _overfitted(best: Epoch) -> str:

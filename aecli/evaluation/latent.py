@@ -13,14 +13,18 @@ ACTIVE_SHARE = 1e-4
 """A unit is active if its variance is above this share of the most active unit's."""
 
 NEAR_ZERO = 1e-3
-"""A latent is near zero if it is below this share of the root mean square of all."""
+"""A latent is near zero below this share of its unit's root mean square over all rows; all of a
+unit's are where that itself is below this share of the whole latent's."""
+
+BINS_PER_OCTAVE, LOWEST, HIGHEST = 4, -64, 64
+"""Sizes of latents are counted in bins of 19 %, from 2^-64 (what is below is 0) to 2^64."""
 
 PARTS = {"head": "classifier", "code": "latent"}
 """How people call a part of the network, where that is not its name in the code."""
 
 
 class LatentFigures:
-    """Accumulate the first two moments of latents `(n_rows, latent)`."""
+    """Accumulate the first two moments of latents `(n_rows, latent)`, and how large they are."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -28,7 +32,8 @@ class LatentFigures:
         self._sum = torch.zeros(size, dtype=torch.float64)
         self._products = torch.zeros(size, size, dtype=torch.float64)
         self._absolute = 0.0
-        self._near_zero = 0
+        self._bins = (HIGHEST - LOWEST) * BINS_PER_OCTAVE + 1
+        self._sizes = torch.zeros(size * self._bins, dtype=torch.int64)
 
     def add(self, latent: Tensor) -> None:
         """Take one batch in."""
@@ -37,8 +42,8 @@ class LatentFigures:
         self._sum += values.sum(0)
         self._products += values.T @ values
         self._absolute += float(values.abs().sum())
-        scale = float(values.square().mean().sqrt())
-        self._near_zero += int((values.abs() <= NEAR_ZERO * scale).sum())
+        bins = _bin_of(values.abs()) + torch.arange(self.size) * self._bins
+        self._sizes += torch.bincount(bins.flatten(), minlength=len(self._sizes))
 
     def covariance(self) -> Tensor:
         """Return the covariance `(latent, latent)`."""
@@ -68,8 +73,22 @@ class LatentFigures:
         return self._absolute / (self.rows * self.size)
 
     def near_zero_share(self) -> float:
-        """Return the share of latents that are zero or nearly so."""
-        return self._near_zero / (self.rows * self.size)
+        """Return the share of latents that are zero or nearly so.
+
+        The scale of a unit is known only behind the last row, so sizes are kept in bins.
+        """
+        scales = (self._products.diagonal() / self.rows).sqrt()
+        small = scales <= NEAR_ZERO * scales.square().mean().sqrt()
+        border = torch.where(small, self._bins, _bin_of(NEAR_ZERO * scales))
+        below = torch.arange(self._bins) < border.clamp(min=1)[:, None]
+        counts = self._sizes.view(self.size, self._bins)
+        return int(counts[below].sum()) / (self.rows * self.size)
+
+
+def _bin_of(sizes: Tensor) -> Tensor:
+    """Return the bin of each size of at least 0; bin 0 is zero itself."""
+    octaves = sizes.clamp(2.0**LOWEST, 2.0**HIGHEST).log2() - LOWEST
+    return (octaves * BINS_PER_OCTAVE).floor().long()
 
 
 @torch.no_grad()

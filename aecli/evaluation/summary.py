@@ -15,7 +15,7 @@ from aecli.feed.layout import Layout
 from aecli.feed.staging import Staged
 from aecli.nn.activations import ACTIVATIONS
 from aecli.nn.autoencoder import Autoencoder
-from aecli.spec.model import Baseline
+from aecli.spec.model import Baseline, Network
 from aecli.training.objective import Objective
 from aecli.training.split import epoch_order
 
@@ -28,6 +28,12 @@ CLASS_ROWS = 1 << 14
 """Rows of a class that its place in the latent is taken from."""
 
 BLOCK = 8_192
+
+BLOCK_NUMBERS = 1 << 24
+"""Numbers of the widest layer in one block: 64 MB."""
+
+NOISE_ROWS = 1 << 16
+"""Rows that the decoder's noise is measured on."""
 
 NAMES = {"model": "this model", "pca": "PCA", "baseline": "column means"}
 
@@ -70,16 +76,24 @@ class Comparison:
         return self._figures.figures()
 
 
+def block_samples(spec: Network, staged: Staged) -> int:
+    """Return how many samples to run at a time, so that wide layers stay within memory."""
+    return min(max(1, BLOCK // staged.size), spec.samples_within(BLOCK_NUMBERS))
+
+
 @torch.no_grad()
 def compare(
-    network: Autoencoder, inputs: Inputs, layout: Layout, pca: PCA, staged: Staged
+    network: Autoencoder, inputs: Inputs, layout: Layout, pca: PCA, staged: Staged, samples: int
 ) -> tuple[list[Baseline], int, LatentFigures]:
-    """Return the comparison on staged rows, the number of rows, and how their latents lie."""
+    """Return the comparison on staged rows, the number of rows, and how their latents lie.
+
+    `samples` is how many to run at a time, here and below.
+    """
     device = next(network.parameters()).device
     comparison = Comparison(inputs, layout, pca.to(device))
     latent_figures: LatentFigures | None = None
     chosen = staged.first(COMPARED_ROWS // staged.size)
-    for block in chosen.blocks(max(1, BLOCK // staged.size)):
+    for block in chosen.blocks(samples):
         cells = block.to(device)
         latent = network.encode(inputs(cells))
         comparison.add(cells, network.decode(latent))
@@ -99,16 +113,41 @@ def compare(
     return rows, comparison.rows, latent_figures
 
 
-def dead_hidden_units(network: Autoencoder, inputs: Inputs, staged: Staged) -> dict[str, int]:
-    """Count hidden units that answer the same for every one of (at most) 8,192 rows."""
+def dead_hidden_units(
+    network: Autoencoder, inputs: Inputs, staged: Staged, samples: int
+) -> dict[str, int]:
+    """Count hidden units that answer the same for every one of the first `samples`."""
     device = next(network.parameters()).device
     kinds = tuple({type(make()) for make in ACTIVATIONS.values()} - {torch.nn.Identity})
-    samples = next(staged.blocks(max(1, BLOCK // staged.size)))
-    return dead_units(network, kinds, inputs(samples.to(device)))
+    cells = next(staged.blocks(samples))
+    return dead_units(network, kinds, inputs(cells.to(device)))
 
 
 @torch.no_grad()
-def class_latents(objective: Objective, staged: Staged, classes: int) -> dict[str, Tensor]:
+def decoder_noise(objective: Objective, staged: Staged, spec: Network, seed: int) -> Tensor:
+    """Return the mean squared error `(n_numbers,)` of each scaled number behind drawn latents.
+
+    It is the variance that a variational decoder leaves to its normal noise: with it, decoded draws
+    from the prior vary as much as the rows do.
+    """
+    network, device = objective.network, next(objective.network.parameters()).device
+    sums = torch.zeros(network.numbers, dtype=torch.float64)
+    counts = torch.zeros(network.numbers, dtype=torch.float64)
+    chosen = staged.first(max(1, NOISE_ROWS // staged.size))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for block in chosen.blocks(block_samples(spec, staged)):
+            cells = block.to(device)
+            drawn = network.distribution(objective.inputs(cells)).sample()
+            outputs = network.decode(drawn).float()[:, : network.numbers]
+            errors = (outputs - cells[:, : network.numbers]).double().square()
+            sums += errors.nan_to_num(0.0).sum(0).cpu()
+            counts += (~errors.isnan()).sum(0).cpu()
+    return (sums / counts.clamp(min=1)).float()
+
+
+@torch.no_grad()
+def class_latents(objective: Objective, staged: Staged, spec: Network) -> dict[str, Tensor]:
     """Return where each class lies in a variational latent, for drawing rows of one class.
 
     `baseline.class_mean` is `(n_classes, latent)`; `baseline.class_scale`, `(n_classes, latent,
@@ -117,21 +156,22 @@ def class_latents(objective: Objective, staged: Staged, classes: int) -> dict[st
     """
     network, device = objective.network, next(objective.network.parameters()).device
     assert staged.codes is not None, "only a labelled table has classes"
-    means, scales = [], []
-    for code in range(classes):
+    means = torch.zeros(spec.classes, spec.latent, dtype=torch.float64)
+    scales = torch.eye(spec.latent, dtype=torch.float64).repeat(spec.classes, 1, 1)
+    for code in range(spec.classes):
         of_class = (staged.codes == code).nonzero()[:, 0]
+        if not len(of_class):
+            continue
         # Spread over the table, since rows are often sorted by class or by time.
         chosen = of_class[:: max(1, len(of_class) * staged.size // CLASS_ROWS)]
-        cells = staged.cells[staged.rows(chosen)].to(device)
-        mean, log_variance = network.distribution(objective.inputs(cells))
-        assert log_variance is not None, "only a variational latent has a spread"
-        mean, variance = mean.double().cpu(), log_variance.double().exp().cpu()
-        centre = mean.mean(0) if len(mean) else torch.zeros(mean.shape[1]).double()
-        spread = variance.mean(0) if len(mean) else torch.ones(mean.shape[1]).double()
-        covariance = (mean - centre).T @ (mean - centre) / max(1, len(mean)) + torch.diag(spread)
-        means.append(centre)
-        scales.append(torch.linalg.cholesky(covariance + 1e-8 * torch.eye(len(spread))))
-    return {
-        "baseline.class_mean": torch.stack(means).float(),
-        "baseline.class_scale": torch.stack(scales).float(),
-    }
+        codes = [
+            network.distribution(objective.inputs(staged.cells[staged.rows(part)].to(device)))
+            for part in chosen.split(block_samples(spec, staged))
+        ]
+        mean = torch.cat([code.latent for code in codes]).double().cpu()
+        spread = torch.cat([code.variance for code in codes]).double().cpu().mean(0)
+        means[code] = mean.mean(0)
+        centred = mean - means[code]
+        covariance = centred.T @ centred / len(mean) + torch.diag(spread + 1e-8)
+        scales[code] = torch.linalg.cholesky(covariance)
+    return {"baseline.class_mean": means.float(), "baseline.class_scale": scales.float()}

@@ -17,10 +17,14 @@ Floats = npt.NDArray[np.float32]
 
 
 class Restorer:
-    """Turn outputs `(n_rows, n_outputs)` into one Arrow array per column of the training table."""
+    """Turn outputs `(n_rows, n_outputs)` into one Arrow array per column of the training table.
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    With `bounded`, numbers are cut to the lowest and highest of the training rows.
+    """
+
+    def __init__(self, columns: Sequence[Column], *, bounded: bool = False) -> None:
         self.columns = tuple(columns)
+        self.bounded = bounded
         self.layout: Layout = layout(columns)
         self.types = {column.name: parse_type(column.type) for column in columns}
         self._slices = _output_slices(self.layout)
@@ -45,6 +49,8 @@ class Restorer:
             values = pa.array([*column.categories, *[None] * column.has_other])
             return _as_type(values.take(pa.array(part.argmax(axis=1))), kind)
         units = part * np.array(column.scale) + np.array(column.center)
+        if self.bounded:
+            units = np.clip(units, column.low, column.high)
         if column.kind == "vector":
             flat = _numbers(units.reshape(-1), kind.value_type)
             if pa.types.is_fixed_size_list(kind):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,9 +12,11 @@ import torch
 from aecli.errors import DataError
 from aecli.feed.staging import Staged
 from aecli.feed.windows import Windows, cut_windows, held_out_rows
+from aecli.spec.model import Identifier
 from aecli.spec.options import WindowOptions
-from aecli.table.keys import Keys, parse_gap, read_keys
+from aecli.table.keys import Keys, is_clock, parse_gap, read_keys
 from aecli.table.source import Source
+from aecli.table.types import parse_type, type_name
 
 Mask = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int64]
@@ -21,11 +24,15 @@ Codes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Series:
-    """Hold the ordered rows of a table, to be cut into windows."""
+    """Hold the ordered rows of a table, to be cut into windows.
+
+    `stored` says that the options are a model's: no message may suggest to change them.
+    """
 
     name: str
     keys: Keys
     options: WindowOptions
+    stored: bool = False
 
     def cut(self, held_out: Mask | None = None) -> Windows:
         """Cut windows that cross neither series, gaps, nor the border of held-out rows.
@@ -46,16 +53,26 @@ class Series:
             held_out=held_out,
         )
         if keys.rows and not len(windows):
-            longest = int(windows.lengths().max())
-            one = "piece" if options.max_gap else "series"
-            pieces = "pieces" if options.max_gap and windows.series > 1 else one
-            rows = f"{longest:,} row{'s' if longest > 1 else ''}"
-            raise DataError(
-                f"--window {options.window} is longer than any {one} of {self.name}",
-                facts=[f"{windows.series:,} {pieces}, the longest of {rows}"],
-                hint=f"--window {longest}" if longest > 1 else "a larger --max-gap, or no --group",
-            )
+            raise self._too_short(windows)
         return windows
+
+    def _too_short(self, windows: Windows) -> DataError:
+        options, longest = self.options, int(windows.lengths().max())
+        one = "piece" if options.max_gap else "series"
+        pieces = "pieces" if options.max_gap and windows.series > 1 else one
+        rows = f"{longest:,} row{'s' if longest > 1 else ''}"
+        given = {"a larger --max-gap": options.max_gap, "no --group": options.group}
+        freer = [advice for advice, value in given.items() if value]
+        hint = f"--window {longest}" if longest > 1 else ", or ".join(freer) or "a longer table"
+        window = f"--window {options.window}"
+        if self.stored:
+            window = f"this model's window of {options.window} rows"
+            hint = f"a table with a {one} of {options.window} rows or more"
+        return DataError(
+            f"{window} is longer than any {one} of {self.name}",
+            facts=[f"{windows.series:,} {pieces}, the longest of {rows}"],
+            hint=hint,
+        )
 
     def held_out(self, share: float, seed: int) -> Mask:
         """Return a mask `(n_rows,)` of validation rows: whole series, or the end of each.
@@ -79,15 +96,33 @@ class Series:
         return said
 
 
-def read_series(source: Source, options: WindowOptions) -> Series | None:
+def read_series(
+    source: Source, options: WindowOptions, trained: Sequence[Identifier] | None = None
+) -> Series | None:
     """Read what orders a table's rows, None where rows are encoded one by one.
 
+    `trained` are the identifiers of the training table, where this is another one.
+
     Raises:
-        DataError: a column is not there, or cannot order rows.
+        DataError: a column is not there, cannot order rows, or orders them otherwise than the
+            training table's did.
     """
     if options.window is None:
         return None
-    return Series(source.name, read_keys(source, options.group, options.time), options)
+    stored = trained is not None
+    keys = read_keys(source, options.group, options.time, stored=stored)
+    for known in trained or ():
+        if known.name == options.time and (keys.ticks is not None) != is_clock(
+            parse_type(known.type)
+        ):
+            found = type_name(source.schema.field(known.name).type)
+            raise DataError(
+                f"the time column {known.name!r} of {source.name} is {found}; this model was "
+                f"trained on {known.type}",
+                facts=["dates and numbers cannot be compared alike"],
+                hint=f"convert {known.name!r} to {known.type}",
+            )
+    return Series(source.name, keys, options, stored)
 
 
 def as_windows(staged: Staged, windows: Windows, rows: Mask, how: str) -> Staged:

@@ -20,6 +20,12 @@ class Code(NamedTuple):
     latent: Tensor
     log_variance: Tensor | None
 
+    @property
+    def variance(self) -> Tensor:
+        """Return each latent's variance; 0 where it is certain."""
+        free = self.log_variance
+        return torch.zeros_like(self.latent) if free is None else free.exp()
+
     def sample(self) -> Tensor:
         """Draw from N(latent, variance), or return the latent where it is certain."""
         if self.log_variance is None:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aecli.spec.options import TrainOptions
 
 
+class Contradiction(ValueError):  # noqa: N818  # it says what it is
+    """Say which options disagree; `change` are options to give instead, by flat name.
+
+    Where that is not enough, `advice` says what to do in words.
+    """
+
+    def __init__(
+        self, what: str, change: Mapping[str, object] | None = None, *, advice: str = ""
+    ) -> None:
+        super().__init__(what)
+        self.change = dict(change or {})
+        self.advice = advice
+
+
 def require_consistent(options: TrainOptions) -> None:
     """Check options that are each good by themselves.
 
     Raises:
-        ValueError: two of them ask for different things.
+        Contradiction: two of them ask for different things.
     """
     for check in (_sizes_agree, _something_to_learn, _latent_is_fit, _architecture_is_fit):
         check(options)
@@ -21,11 +36,16 @@ def require_consistent(options: TrainOptions) -> None:
 def _sizes_agree(options: TrainOptions) -> None:
     network = options.network
     if network.encoder == []:
-        raise ValueError("--encoder needs at least one size: its last is the latent")
+        raise Contradiction(
+            "--encoder needs at least one size: its last is the latent", {"encoder": [64, 8]}
+        )
     if network.encoder and network.latent and network.encoder[-1] != network.latent:
-        raise ValueError(
+        *hidden, last = network.encoder
+        whole = isinstance(network.latent, int)
+        raise Contradiction(
             f"--latent {network.latent} and --encoder {','.join(map(str, network.encoder))} "
-            "disagree: the last encoder size is the latent"
+            "disagree: the last encoder size is the latent",
+            {"encoder": [*hidden, network.latent]} if whole else {"latent": last},
         )
 
 
@@ -33,7 +53,7 @@ def _something_to_learn(options: TrainOptions) -> None:
     label, losses = options.columns.label, options.losses
     if losses.reconst_weight == 0 and (label is None or losses.class_weight == 0):
         why = "and --class-weight 0 leave" if label else "without a label leaves"
-        raise ValueError(f"--reconst-weight 0 {why} nothing to learn")
+        raise Contradiction(f"--reconst-weight 0 {why} nothing to learn", {"reconst_weight": 1})
 
 
 def _latent_is_fit(options: TrainOptions) -> None:
@@ -41,35 +61,47 @@ def _latent_is_fit(options: TrainOptions) -> None:
     given = network.latent_activation.name if network.latent_activation else ""
     linear = given in ("", "Identity")
     if losses.kl > 0 and given and given not in BOUNDED:
-        raise ValueError(
-            f"--kl needs a bounded latent, and --latent-activation {given} is none; "
-            f"leave it out for Sigmoid, or take one of {', '.join(BOUNDED)}"
+        raise Contradiction(
+            f"--kl needs a bounded latent, and --latent-activation {given} is none of "
+            + ", ".join(BOUNDED),
+            {"latent_activation": "Sigmoid"},
         )
     curved = "--kl" if losses.kl > 0 else "" if linear else f"--latent-activation {given}"
     if network.variational and (curved or network.topk is not None):
-        raise ValueError(f"--variational and {curved or '--topk'} ask for two kinds of latent")
+        other = curved or "--topk"
+        raise Contradiction(
+            f"--variational and {other} ask for two kinds of latent",
+            advice=f"--variational alone, or {other.partition(' ')[0]} alone",
+        )
     bounded = network.output if network.output in ("sigmoid", "tanh") else ""
     if network.init == "pca" and (curved or bounded):
         why = curved or f"--output {bounded}"
-        raise ValueError(f"--init pca and {why} disagree: PCA is linear")
+        raise Contradiction(f"--init pca and {why} disagree: PCA is linear", {"init": "default"})
 
 
 def _architecture_is_fit(options: TrainOptions) -> None:
     arch, window = options.network.arch, options.windows.window
     if arch in ("mlp", "conv2d") and window is not None:
-        raise ValueError(f"--arch {arch} encodes single rows, and --window {window} asks for more")
+        raise Contradiction(
+            f"--arch {arch} encodes single rows, and --window {window} asks for more",
+            {"arch": "vanilla" if arch == "mlp" else "conv1d"},
+        )
     if arch in ("vanilla", "conv1d", "lstm", "transformer") and window is None:
-        raise ValueError(f"--arch {arch} encodes windows of rows: add --window 12")
+        raise Contradiction(f"--arch {arch} encodes windows of rows", {"window": 12})
     if arch != "conv2d" and options.network.shape is not None:
-        raise ValueError(f"--shape {options.network.shape} is for images: add --arch conv2d")
+        where = f"and --window {window} cuts rows" if window else "of rows"
+        raise Contradiction(
+            f"--shape {options.network.shape} is for images, {where}",
+            {} if window else {"arch": "conv2d"},
+            advice="leave --shape out" if window else "",
+        )
     if not options.network.channels:
-        raise ValueError("--channels needs at least one size, as in 16,32")
-    if window is None:
-        for name, field in type(options.windows).model_fields.items():
-            if getattr(options.windows, name) != field.default:
-                raise ValueError(f"--{name.replace('_', '-')} orders windows: add --window 12")
-    if options.windows.max_gap is not None and options.windows.time is None:
-        raise ValueError(f"--max-gap {options.windows.max_gap} needs --time COLUMN to measure")
+        raise Contradiction("--channels needs at least one size", {"channels": [16, 32]})
+    if options.windows.max_gap is not None and window and options.windows.time is None:
+        raise Contradiction(
+            f"--max-gap {options.windows.max_gap} measures steps of a time column",
+            {"time": "COLUMN"},
+        )
 
 
 BOUNDED = ("Sigmoid", "Tanh", "Softsign")

@@ -66,7 +66,10 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Option:
-    """Describe one field of a spec section as an option of the command line."""
+    """Describe one field of a spec section as an option of the command line.
+
+    `words` stand for a number.
+    """
 
     name: str
     section: str
@@ -75,6 +78,7 @@ class Option:
     help: str
     choices: tuple[str, ...] = ()
     bounds: Bounds = Bounds()
+    words: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:
@@ -141,6 +145,7 @@ def _described(name: str, section: str, field: FieldInfo) -> Option:
         help=field.description or "",
         choices=choices,
         bounds=_bounds(metadata) if shape in ("integer", "number", "sizes", "time") else Bounds(),
+        words=_words(field.annotation) if shape == "integer" else (),
     )
 
 
@@ -164,6 +169,12 @@ def _inner(annotation: Any) -> Any:
     if get_origin(annotation) in (Union, UnionType):
         return _inner(next(part for part in get_args(annotation) if part is not NoneType))
     return annotation
+
+
+def _words(annotation: Any) -> tuple[str, ...]:
+    """Return the words that an annotation takes beside numbers."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+    return tuple(w for p in parts if get_origin(p) is Literal for w in get_args(p))
 
 
 def _metadata(annotation: Any) -> Iterator[Any]:

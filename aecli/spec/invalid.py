@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from aecli.errors import UsageError, nearest
 from aecli.spec.catalogue import ACTIVATIONS, NORMS, OPTIMIZERS, Activation, Norm, Optimizer
+from aecli.spec.effect import idle_options
 from aecli.spec.fields import Option, options, written
 from aecli.spec.options import TrainOptions
 
@@ -30,41 +31,52 @@ _EXAMPLES: dict[str, object] = {
     "delimiter": ";",
     "shape": "28x28",
     "max_gap": "10m",
+    "noise": "mask:0.2",
     "integer": 16,
     "number": 1,
     "text": "TEXT",
 }
 
 
-def parsed(values: Mapping[str, Any], *, spelled: Spelled, reference: str) -> TrainOptions:
+def parsed(
+    values: Mapping[str, Any], *, spelled: Spelled, implied: Collection[str] = ()
+) -> TrainOptions:
     """Return option values by flat name as one validated object.
 
     Args:
         values: what was given, and nothing else.
         spelled: writes an option with a value as it would stand where it was given, as in
             `--lr 20` or `lr=20`.
-        reference: what to try where two options disagree.
+        implied: names among these that may be without effect: nobody asked for them here.
 
     Raises:
-        UsageError: a value is of the wrong type or out of bounds, or two options disagree. It names
-            the option, the value, what is allowed, and what to try.
+        UsageError: a value is of the wrong type or out of bounds, or two options disagree, or one
+            has no effect. It names the option, the value, what is allowed, and what to try.
         KeyError: a name is no option.
     """
     try:
-        return TrainOptions.from_flat(dict(values))
+        options = TrainOptions.from_flat(dict(values))
     except ValidationError as error:
-        raise _explained(error, values, spelled, reference) from None
+        raise _explained(error, values, spelled) from None
+    for idle in idle_options(options, [name for name in values if name not in implied]):
+        needed_too = " ".join(spelled(*pair) for pair in idle.needs.items())
+        raise UsageError(
+            f"{spelled(idle.name, values[idle.name])} has no effect {idle.why}",
+            hint=f"{needed_too} too, or leave {idle.name.replace('_', '-')} out",
+        )
+    return options
 
 
-def _explained(
-    error: ValidationError, values: Mapping[str, Any], spelled: Spelled, reference: str
-) -> UsageError:
+def _explained(error: ValidationError, values: Mapping[str, Any], spelled: Spelled) -> UsageError:
     problems: dict[str, str] = {}
     hints: list[str] = []
     for detail in error.errors():
         name = str(detail["loc"][1]) if len(detail["loc"]) > 1 else ""
         if name not in values:
-            return UsageError(_respelled(_reason(detail), values, spelled), hint=reference)
+            contradiction = detail["ctx"]["error"]
+            hint = " ".join(spelled(*pair) for pair in contradiction.change.items())
+            what = _respelled(str(contradiction), values, spelled)
+            return UsageError(what, hint=hint or contradiction.advice)
         if name not in problems:
             option, value = options()[name], values[name]
             problems[name] = f"{spelled(name, value)}: {_problem(option, detail)}"
@@ -85,7 +97,8 @@ def needed(option: Option, kind: str = "") -> str:
     match option.shape:
         case "integer" | "number":
             noun = "a whole number" if option.shape == "integer" else "a number"
-            return f"{noun}, {bounds}" if bounds else noun
+            words = "".join(f", or {word}" for word in option.words)
+            return (f"{noun}, {bounds}" if bounds else noun) + words
         case "choice":
             return f"one of {', '.join(option.choices)}"
         case "sizes":
@@ -116,15 +129,20 @@ def _suggestion(option: Option, value: object) -> object:
         known = list(_TABLES.get(type(option.default), ACTIVATIONS))
         return nearest(str(value).partition(":")[0], known) or written(option.default or "Tanh")
     if option.shape in ("integer", "number"):
-        try:
-            bound = option.bounds.nearest(float(str(value)))
-        except ValueError:
-            bound = None
-        if bound is not None:
-            return bound
-    if option.default is None or option.default == []:
+        near = _bound(option, value)
+        if near is not None:
+            return near
+    if option.name in _EXAMPLES or option.default is None or option.default == []:
         return _EXAMPLES.get(option.name) or _EXAMPLES[option.shape]
     return option.default
+
+
+def _bound(option: Option, value: object) -> float | str | None:
+    """Return the bound that a number is beyond, or the word that a text is like."""
+    try:
+        return option.bounds.nearest(float(str(value)))
+    except ValueError:
+        return nearest(str(value), option.words)
 
 
 def _sizes(value: object) -> list[int] | None:

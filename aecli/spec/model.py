@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -130,6 +131,27 @@ class Network(Stored):
         """Return the latent size."""
         return self.encoder[-1]
 
+    @property
+    def widest(self) -> int:
+        """Return how many numbers the widest layer holds for one sample: what memory goes by."""
+        inside = [*self.encoder, *self.decoder, *self.classifier]
+        match self.architecture:
+            case "conv1d" | "conv2d":
+                sides = self.shape[:2] if self.architecture == "conv2d" else [self.window]
+                for size in self.channels:
+                    inside.append(prod(sides) * size)
+                    sides = [(side + 1) // 2 for side in sides]
+            case "lstm":
+                inside.append(4 * self.window * (self.hidden or 1))
+            case "transformer":
+                step = (3 * (self.hidden or 1), self.feedforward or 1, self.heads * self.window)
+                inside.append(self.window * max(step))
+        return max(self.window * max(self.inputs, self.outputs), *inside)
+
+    def samples_within(self, numbers: int) -> int:
+        """Return how many samples have no layer of more than `numbers`; at least one."""
+        return max(1, numbers // self.widest)
+
 
 class WeightsFile(Stored):
     """Name the weights file of this generation and what it must hash to."""
@@ -169,6 +191,9 @@ class Summary(Stored):
     train: dict[str, Finite]
     valid: dict[str, Finite]
     metrics: dict[str, Finite] = {}
+    shares: dict[str, Finite] = Field(
+        default={}, description="Share of each term in the loss of the best epoch, 0 to 1."
+    )
     baselines: list[Baseline] = Field(
         default=[], description="This model beside PCA of the same latent size and column means."
     )

@@ -26,7 +26,7 @@ def _seconds(value: Any) -> Any:
         return value
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d)?\s*", value)
     if not found:
-        raise ValueError(f"{value!r} is no duration; write 90s, 10m or 2h")
+        raise ValueError("must be a duration above 0 such as 90s, 10m or 2h")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2] or "s"]
 
 
@@ -40,23 +40,23 @@ def _noise(value: Any) -> Any:
     if value == "none":
         return value
     if not found:
-        raise ValueError(f"{value!r} is none of none, gaussian:0.1, mask:0.2 and swap:0.15")
+        raise ValueError("must be none, or such as gaussian:0.1, mask:0.2 or swap:0.15")
     amount, most = float(found[2]), 100.0 if found[1] == "gaussian" else 1.0
     if not 0 < amount <= most:
-        raise ValueError(f"{value}: the amount must be above 0 and at most {most:g}")
+        raise ValueError(f"the amount of {found[1]} must be above 0 and at most {most:g}")
     return f"{found[1]}:{amount:g}"
 
 
 def _shape(value: Any) -> Any:
     found = re.fullmatch(r"\s*(\d{1,5})x(\d{1,5})(?:x(\d{1,4}))?\s*", str(value))
     if not found or min(int(found[1]), int(found[2])) < 4 or found[3] == "0":
-        raise ValueError(f"{value!r} is no HEIGHTxWIDTH[xCHANNELS] of at least 4x4, as in 28x28x3")
+        raise ValueError("must be HEIGHTxWIDTH[xCHANNELS] of at least 4x4, as in 28x28x3")
     return str(value).strip()
 
 
 def _gap(value: Any) -> Any:
     if not re.fullmatch(r"\s*\d+(\.\d+)?\s*(ms|s|m|h|d)?\s*", str(value)):
-        raise ValueError(f"{value!r} is no gap; write 90s, 10m, 2h, 1d, or a number")
+        raise ValueError("must be a gap such as 90s, 10m, 2h or 1d, or a number")
     return str(value).strip()
 
 

@@ -20,6 +20,9 @@ from aecli.weights import load_into
 BATCH_CELLS = 1 << 21
 """Values of the widest layer in one batch: 8 MB, so that memory stays flat and the caches warm."""
 
+MOST_CELLS = 1 << 26
+"""The same where batches of few rows would be slow: 256 MB."""
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -37,8 +40,9 @@ class LoadedModel:
     def batch_rows(self) -> int:
         """Return how many rows to take at a time unless the user says so."""
         network = self.spec.network
-        widest = max(network.inputs, *network.encoder, *network.decoder, 32)
-        return min(1 << 14, max(256, BATCH_CELLS // widest))
+        wanted = max(256 // network.window, network.samples_within(BATCH_CELLS))
+        samples = min(1 << 14, wanted, network.samples_within(MOST_CELLS))
+        return min(1 << 14, max(1, samples) * network.window)
 
 
 def load_model(directory: Path, *, device: str = "auto", threads: int | None = None) -> LoadedModel:

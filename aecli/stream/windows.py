@@ -50,7 +50,7 @@ def open_windows(
     Raises:
         DataError: the columns that order rows are missing, or no series is as long as a window.
     """
-    series = read_series(source, model.spec.options.windows)
+    series = read_series(source, model.spec.options.windows, model.spec.ids)
     assert series is not None, "only models of windows come here"
     windows = series.cut()
     wanted = source.select([column.name for column in model.reader.layout.columns])

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aecli.errors import DataError, UsageError
+from aecli.table.conversion import infer_times
 from aecli.table.selection import require_column
 from aecli.table.source import Source
-from aecli.table.types import is_list, is_plain_number, type_name
+from aecli.table.types import is_list, is_plain_number, is_text, type_name
 
 Codes = npt.NDArray[np.int64]
 Times = npt.NDArray[np.int64] | npt.NDArray[np.float64]
@@ -37,20 +38,26 @@ class Keys:
     ticks: int | None = None
 
 
-def read_keys(source: Source, group: Sequence[str], time: str | None) -> Keys:
+def read_keys(
+    source: Source, group: Sequence[str], time: str | None, *, stored: bool = False
+) -> Keys:
     """Read the columns that name the series and the time of each row.
+
+    `stored` says that a model names them, so that no option can be changed here.
 
     Raises:
         DataError: there is no such column, or the time is empty somewhere or cannot be ordered.
     """
-    for name in group:
-        require_column(source.name, source.names, name, "--group")
-    if time is not None:
-        require_column(source.name, source.names, time, "--time")
+    for flag, names in (("--group", group), ("--time", [time] if time is not None else [])):
+        for name in names:
+            if stored:
+                _require_stored(source, name)
+            else:
+                require_column(source.name, source.names, name, flag)
     wanted = list(dict.fromkeys([*group, *([time] if time else [])]))
     narrowed = source.select(wanted)
     table = pa.Table.from_batches(narrowed.batches(), narrowed.schema)
-    times, ticks = _times(table[time], source.name, time) if time else (None, None)
+    times, ticks = _times(table[time], source.name, time, stored) if time else (None, None)
     for name in group:
         if is_list(table[name].type) or pa.types.is_struct(table[name].type):
             raise DataError(
@@ -59,6 +66,20 @@ def read_keys(source: Source, group: Sequence[str], time: str | None) -> Keys:
             )
     groups = _groups([table[name] for name in group]) if group else None
     return Keys(table.num_rows, groups, times, ticks)
+
+
+def is_clock(kind: pa.DataType) -> bool:
+    """Return whether a column of times tells dates, not numbers; text holds dates or nothing."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_temporal(kind) or is_text(kind))
+
+
+def _require_stored(source: Source, name: str) -> None:
+    if name not in source.names:
+        raise DataError(
+            f"{source.name} lacks the column {name!r}, by which this model orders rows",
+            hint=f"a table with the column {name!r}",
+        )
 
 
 def parse_gap(text: str, keys: Keys, time: str) -> float:
@@ -91,13 +112,18 @@ def _groups(columns: Sequence[pa.ChunkedArray]) -> Codes:
     return codes
 
 
-def _times(column: pa.ChunkedArray, table: str, name: str) -> tuple[Times, int | None]:
+def _times(
+    column: pa.ChunkedArray, table: str, name: str, stored: bool
+) -> tuple[Times, int | None]:
+    option = "the time column" if stored else "--time"
     empty = pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0
     if empty:
         raise DataError(
-            f"{empty:,} of {len(column):,} cells of --time {name} in {table} are empty",
-            hint="fill them or drop those rows; or leave out --time where the rows are in order",
+            f"{empty:,} of {len(column):,} cells of {option} {name} in {table} are empty",
+            hint="fill them or drop those rows"
+            + ("" if stored else "; or leave out --time where the rows are in order"),
         )
+    column = _from_text(column)
     kind = column.type
     if pa.types.is_date(kind):
         column = column.cast(pa.timestamp("s"))
@@ -109,7 +135,19 @@ def _times(column: pa.ChunkedArray, table: str, name: str) -> tuple[Times, int |
     if is_plain_number(kind):
         return column.cast(pa.float64()).to_numpy(), None
     raise DataError(
-        f"--time {name} of {table} is a {type_name(kind)} and has no order in time",
+        f"{option} {name} of {table} is a {type_name(kind)} and has no order in time",
         facts=["a time is a date, a timestamp or a number"],
-        hint="write it as 2026-01-31T12:00:00, or leave --time out: file order counts then",
+        hint="write it as 2026-01-31T12:00:00"
+        + ("" if stored else ", or leave --time out: file order counts then"),
     )
+
+
+def _from_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return dates and times written as text as such; other columns as they are."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not is_text(column.type) or not len(column):
+        return column
+    whole = column.combine_chunks()
+    whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
+    return pa.chunked_array([whole.cast(infer_times(whole))])

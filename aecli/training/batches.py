@@ -13,8 +13,8 @@ from torch import Tensor
 
 from aecli.feed.staging import Staged
 
-EVALUATION_CELLS = 1 << 23
-"""Cells in one batch without gradients: 32 MB, large enough to fill a processor."""
+EVALUATION_NUMBERS = 1 << 23
+"""Numbers of the widest layer in one batch without gradients: 32 MB, enough for a processor."""
 
 
 class Batches:
@@ -48,9 +48,9 @@ class Batches:
             codes = None if self._codes is None else self._codes[chosen.to(self._codes.device)]
             yield self._moved(cells), None if codes is None else self._moved(codes)
 
-    def in_order(self) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield large batches in the order of the samples."""
-        size = max(1, EVALUATION_CELLS // max(1, self._cells.shape[1] * self._staged.size))
+    def in_order(self, widest: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield large batches in the order of the samples, `widest` numbers a sample at most."""
+        size = max(1, EVALUATION_NUMBERS // max(widest, self._cells.shape[1] * self._staged.size))
         cells = self._staged.blocks(size)
         codes = repeat(None) if self._codes is None else iter(self._codes.split(size))
         for part, labels in zip(cells, codes, strict=False):

@@ -52,7 +52,10 @@ class Fit:
 
 
 class Loop:
-    """Fit an objective's network to staged rows."""
+    """Fit an objective's network to staged rows.
+
+    `widest` is how many numbers the network's widest layer holds for one sample.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Loop:
         *,
         device: torch.device,
         precision: str,
+        widest: int,
         checkpoint: Checkpoint,
         interrupt: Interrupt | None = None,
         progress: Progress = SILENT,
@@ -71,6 +75,7 @@ class Loop:
         self._options = options
         self._device = device
         self._precision = precision
+        self._widest = widest
         self._train = Batches(train, device)
         self._valid = Batches(valid, device) if valid is not None and len(valid) else None
         self._take_step = make_step(objective, precision, device)
@@ -138,7 +143,10 @@ class Loop:
         if not math.isfinite(train.get("total", math.nan)):
             self._end(f"the loss is no finite number in epoch {state.epoch + 1}", finished=True)
             return
-        valid, metrics = self._validate()
+        validated = self._validate()
+        if validated is None and state.best:
+            return
+        valid, metrics = validated or (None, {})
         loss = (valid or train)["total"]
         improved = loss < state.best_loss
         record = Epoch(
@@ -197,11 +205,17 @@ class Loop:
         return self._stop is not None or not math.isfinite(loss)
 
     @torch.no_grad()
-    def _validate(self) -> tuple[dict[str, float] | None, dict[str, float]]:
+    def _validate(self) -> tuple[dict[str, float] | None, dict[str, float]] | None:
+        """Return the validation's losses and metrics; None where it had to stop on its way."""
         if self._valid is None:
             return None, {}
         means = Means(self._objective)
-        for cells, codes in self._valid.in_order():
+        looked = time.perf_counter()
+        for cells, codes in self._valid.in_order(self._widest):
+            if time.perf_counter() - looked > LOOK_SECONDS:
+                looked = time.perf_counter()
+                if self._must_stop(0.0):
+                    return None
             with arithmetic(self._precision, self._device):
                 terms = self._objective(cells, codes)
             means.add(terms, len(cells), codes)

@@ -153,7 +153,7 @@ def _validation_file(
         raise DataError(f"the validation table {source.name} has no rows", hint="--valid 0.1")
     memory = parse_memory(options.training.memory)
     staged, _ = stage(source, reader, rows=rows, codes=codes, memory=memory, progress=progress)
-    series = read_series(source, options.windows)
+    series = read_series(source, options.windows, plan.ids)
     if series is None:
         return staged
     return as_windows(staged, series.cut(), rows, options.windows.window_label)
@@ -169,8 +169,21 @@ def _shared_files(source: Source, valid: str) -> list[str]:
 
 
 def _with_keys_as_ids(options: TrainOptions) -> ColumnOptions:
-    """Return the column options with group and time as identifiers: carried, never features."""
-    windows, ids = options.windows, options.columns.id
-    keys = [*windows.group, *([windows.time] if windows.time else [])]
-    merged = list(dict.fromkeys([*ids, *keys]))
-    return options.columns.model_copy(update={"id": merged})
+    """Return the column options with group and time as identifiers: carried, never features.
+
+    Raises:
+        UsageError: one of them is also named as something else.
+    """
+    windows, columns = options.windows, options.columns
+    keys = dict.fromkeys(windows.group, "--group")
+    keys |= {windows.time: "--time"} if windows.time else {}
+    label = [columns.label] if columns.label else []
+    roles = {"--label": label, "--columns": columns.columns, "--categorical": columns.categorical}
+    for name, flag in keys.items():
+        for role, names in roles.items():
+            if name in names:
+                raise UsageError(
+                    f"column {name!r} is named by {flag} and by {role}",
+                    hint=f"leave {name!r} out of one of them",
+                )
+    return columns.model_copy(update={"id": list(dict.fromkeys([*columns.id, *keys]))})

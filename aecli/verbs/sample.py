@@ -38,10 +38,14 @@ def sample(
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> SampleResult:
-    """Draw rows from the latent's prior, decode them, and write them in the table's own units.
+    """Draw latents, decode them, and write them in the table's own units.
 
-    Numbers are what the decoder expects; booleans, categories and the label are drawn from the
-    decoder's and the classifier's probabilities.
+    Latents come from the prior N(0, 1), or with a classifier from each class's own normal
+    distribution, as often as its rows stood in the training table: beside a classifier they do not
+    look like the prior (ex-post density estimation, Ghosh et al. 2020). Numbers are drawn from a
+    normal distribution about what the decoder expects, with the variance that it left on held-out
+    rows, and cut to the range of the training rows; booleans and categories are drawn from the
+    decoder's probabilities.
 
     Args:
         output: a file whose name says the format, or `-` for standard output.
@@ -66,9 +70,8 @@ def sample(
     generator = torch.Generator().manual_seed(seed)
     with open_sink(output, schema, format=to) as sink:
         progress.stage("drawing", count)
-        for latents in _latents(loaded, count, chosen, generator):
-            for batch in _rows(loaded, latents, label, chosen, generator, schema):
-                sink.write(batch)
+        for latents, codes in _latents(loaded, count, chosen, generator):
+            sink.write(_rows(loaded, latents, codes, label, generator, schema))
             progress.rows(len(latents))
     progress.finish()
     return SampleResult(
@@ -122,29 +125,38 @@ def _schema(model: LoadedModel, label: Label | None) -> pa.Schema:
 
 def _latents(
     model: LoadedModel, count: int, chosen: int | None, generator: torch.Generator
-) -> Iterator[Tensor]:
-    network = model.spec.network
-    size = max(1, model.batch_rows // network.window)
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield blocks of latents `(n_samples, latent)` with the class `(n_samples,)` of each."""
+    spec = model.spec
+    size = max(1, model.batch_rows // spec.network.window)
     for start in range(0, count, size):
-        drawn = torch.randn(min(size, count - start), network.latent, generator=generator)
-        if chosen is not None:
+        samples = min(size, count - start)
+        drawn = torch.randn(samples, spec.network.latent, generator=generator)
+        codes = torch.full((samples,), chosen or 0)
+        if spec.label is not None and spec.network.classes:
+            if chosen is None:
+                rows = torch.tensor(spec.label.counts, dtype=torch.float64)
+                codes = rows.multinomial(samples, replacement=True, generator=generator)
             mean, scale = (model.baseline[f"baseline.class_{part}"] for part in ("mean", "scale"))
-            drawn = mean[chosen] + drawn @ scale[chosen].T
-        yield drawn
+            for code in codes.unique().tolist():
+                of_class = codes == code
+                drawn[of_class] = mean[code] + drawn[of_class] @ scale[code].T
+        yield drawn, codes
 
 
 @torch.no_grad()
 def _rows(
     model: LoadedModel,
     latents: Tensor,
+    codes: Tensor,
     label: Label | None,
-    chosen: int | None,
     generator: torch.Generator,
     schema: pa.Schema,
-) -> Iterator[pa.RecordBatch]:
-    moved = latents.to(model.device)
-    outputs = model.network.decode(moved).float().cpu()
+) -> pa.RecordBatch:
+    outputs = model.network.decode(latents.to(model.device)).float().cpu()
     numbers, window = model.network.numbers, model.spec.network.window
+    spread = model.baseline["baseline.noise_variance"].sqrt()
+    outputs[:, :numbers] += torch.randn(len(outputs), numbers, generator=generator) * spread
     logits = outputs[:, numbers:]
     dense = model.reader.layout.booleans
     # The likeliest of logits plus Gumbel noise is a draw from their softmax; a logit plus logistic
@@ -152,16 +164,13 @@ def _rows(
     uniform = torch.rand(logits[:, :dense].shape, generator=generator)
     logits[:, :dense] += torch.logit(uniform, 1e-6)
     logits[:, dense:] += _gumbel(logits[:, dense:], generator)
-    arrays = Restorer(model.spec.columns).restore(outputs.numpy())
+    arrays = Restorer(model.spec.columns, bounded=True).restore(outputs.numpy())
     if label is not None:
-        scores = model.network.classify(moved).float().cpu()
-        drawn = (scores + _gumbel(scores, generator)).argmax(1).numpy()
-        codes = np.full(len(latents), chosen) if chosen is not None else drawn
-        classes = pa.array(label.classes).take(pa.array(codes.repeat(window)))
+        classes = pa.array(label.classes).take(pa.array(codes.numpy().repeat(window)))
         arrays.append(classes.cast(schema.field(label.name).type))
     if window > 1:
         arrays.insert(0, pa.array(np.arange(len(latents)).repeat(window)))
-    yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _gumbel(like: Tensor, generator: torch.Generator) -> Tensor:

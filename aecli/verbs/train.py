@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from aecli.bundle import check_target, model_directory, save
 from aecli.errors import UsageError, nearest
-from aecli.evaluation.health import signs
-from aecli.evaluation.summary import class_latents, compare, dead_hidden_units
+from aecli.evaluation.health import loss_shares, signs
+from aecli.evaluation.summary import (
+    block_samples,
+    class_latents,
+    compare,
+    dead_hidden_units,
+    decoder_noise,
+)
 from aecli.feed.inputs import Inputs
 from aecli.files import Lock
 from aecli.hardware import (
@@ -93,7 +100,6 @@ def parse_options(values: Mapping[str, Any]) -> TrainOptions:
         return parsed(
             values,
             spelled=lambda name, value: f"{name}={value!r}",
-            reference="help(aecli.train)",
         )
     except KeyError as error:
         name = str(error.args[0])
@@ -130,6 +136,7 @@ def _train(
         options.training,
         device=device,
         precision=precision,
+        widest=made.network.widest,
         checkpoint=checkpoint,
         interrupt=interrupt,
         progress=progress,
@@ -141,16 +148,26 @@ def _train(
         prepared, made, fit, options, notes, device=str(device), precision=precision
     )
     spec = _spec(prepared, columns, network, options, summary, objective)
-    extra = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
-    if network.variational and network.classes:
-        extra |= class_latents(objective, prepared.train, network.classes)
-    weights = to_bytes(objective.network, extra)
+    weights = to_bytes(objective.network, _extra(prepared, made, options))
     history = [_record(epoch) for epoch in fit.history]
     spec = save(directory, spec, weights, history)
     if fit.finished:
         checkpoint.remove()
     progress.finish()
     return TrainResult(model=directory, spec=spec, history=fit.history, signal=interrupt.signal)
+
+
+def _extra(prepared: Prepared, made: Assembled, options: TrainOptions) -> dict[str, Tensor]:
+    """Return PCA for comparisons, and for `sample` the decoder's noise and where classes lie."""
+    found = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
+    if not made.network.variational:
+        return found
+    held_out = prepared.valid if len(prepared.valid) else prepared.train
+    noise = decoder_noise(made.objective, held_out, made.network, options.training.seed)
+    found["baseline.noise_variance"] = noise
+    if made.network.classes:
+        found |= class_latents(made.objective, prepared.train, made.network)
+    return found
 
 
 def _summarise(
@@ -166,7 +183,10 @@ def _summarise(
     layout, network = prepared.layout, made.objective.network
     inputs = Inputs(layout)
     held_out = prepared.valid if len(prepared.valid) else prepared.train
-    compared, rows, latent = compare(network, inputs.to(device), layout, made.pca, held_out)
+    samples = block_samples(made.network, held_out)
+    compared, rows, latent = compare(
+        network, inputs.to(device), layout, made.pca, held_out, samples
+    )
     floor = made.network.latent_floor
     best = next(epoch for epoch in fit.history if epoch.number == fit.best_epoch)
     return Summary(
@@ -183,9 +203,10 @@ def _summarise(
         train=dict(best.train),
         valid=dict(best.valid or {}),
         metrics=dict(best.metrics),
+        shares=loss_shares(best, made.objective.weights),
         baselines=compared,
         compared_rows=rows,
-        dead_units=dead_hidden_units(network, inputs, prepared.train),
+        dead_units=dead_hidden_units(network, inputs, prepared.train, samples),
         health=signs(
             made.network,
             options,

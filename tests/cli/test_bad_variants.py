@@ -12,23 +12,29 @@ SERIES = "g,t,x,y\n" + "".join(f"{g},{t},{t % 7},{t % 3}\n" for g in "ab" for t 
 
 REFUSED = [
     ("--window 12 --group g", 3, ["--window 12 is longer than any series", "9 rows"], "--window 9"),
+    ("--latent autp", 2, ["--latent autp: must be a whole number", ", or auto"], "--latent auto"),
     ("--window 3 --time g", 3, ["--time g", "has no order in time"], "leave --time out"),
     ("--window 3 --time z", 3, ["no column 'z'", "--time z"], "aecli inspect"),
     ("--window 3 --time t --max-gap 10m", 2, ["--max-gap 10m does not fit"], "--max-gap 10"),
     ("--window 1", 2, ["--window 1: must be a whole number, 2 to 65536"], "--window 2"),
-    ("--arch lstm", 2, ["--arch lstm encodes windows of rows: add --window 12"], "aecli train"),
+    ("--arch lstm", 2, ["--arch lstm encodes windows of rows"], "--window 12"),
     ("--arch conv2d --exclude g", 2, ["needs the shape of the images in the 3"], "--shape"),
     ("--arch conv2d --exclude g --shape 9x9", 2, ["--shape 9x9 is 81 pixels", "3"], "--columns"),
-    ("--arch conv2d --shape 2x2", 2, ["'2x2' is no HEIGHTxWIDTH"], "--shape 28x28"),
+    ("--arch conv2d --shape 2x2", 2, ["--shape 2x2: must be HEIGHTxWIDTH"], "--shape 28x28"),
     ("--arch tranformer", 2, ["--arch tranformer", "transformer"], "--arch transformer"),
     ("--window 4 --arch transformer --heads 3", 2, ["--heads 3 does not divide"], "--hidden 66"),
     ("--topk 5 --latent 4", 2, ["--topk 5 is more than the 4 units"], "--topk 1"),
-    ("--kl 1 --latent-activation ReLU", 2, ["--kl needs a bounded latent", "ReLU"], "aecli train"),
-    ("--rho 1.5", 2, ["--rho 1.5: must be a number, above 0, below 1"], "--rho"),
-    ("--noise salt:0.1", 2, ["'salt:0.1' is none of none, gaussian:0.1"], "--noise"),
-    ("--noise mask:1.5", 2, ["mask:1.5", "at most 1"], "--noise"),
-    ("--variational --topk 2", 2, ["--variational and --topk"], "aecli train"),
-    ("--init pca --output sigmoid", 2, ["--init pca and --output sigmoid disagree"], "aecli train"),
+    ("--kl 1 --latent-activation ReLU", 2, ["--kl needs a bounded latent", "ReLU"], "Sigmoid"),
+    ("--kl 1 --rho 1.5", 2, ["--rho 1.5: must be a number, above 0, below 1"], "--rho"),
+    ("--noise salt:0.1", 2, ["--noise salt:0.1: must be none, or such as gaussian:0.1"], "--noise"),
+    ("--noise mask:1.5", 2, ["--noise mask:1.5: the amount of mask must", "at most 1"], "--noise"),
+    ("--variational --topk 2", 2, ["--variational and --topk"], "--topk alone"),
+    (
+        "--init pca --output sigmoid",
+        2,
+        ["--init pca and --output sigmoid disagree"],
+        "--init default",
+    ),
 ]
 
 

@@ -96,6 +96,23 @@ def test_the_closing_explains_the_model():
         assert said in text
 
 
+def test_each_penalty_tells_its_share_and_how_sparse_the_latent_is():
+    plain = spec().summary
+    sparse = plain.model_copy(
+        update={
+            "shares": {"reconstruction": 0.9, "l2": 0.03, "kl": 0.07},
+            "latent_near_zero": 0.25,
+            "latent_mean": 0.061,
+        }
+    )
+    weights = {"reconstruction": 1.0, "l2": 0.1, "kl": 0.1}
+    text = drawn(closing_report(train_result(summary=sparse, loss_weights=weights)), 200)
+    assert "62 of 64 units active; l2 3.0 % of the loss; kl 7.0 % of the loss; 25.0 % of" in text
+    assert "mean activation 0.0610 for rho 0.05" in text
+    only = train_result(summary=sparse, loss_weights={"reconstruction": 1.0, "l2": 0.1})
+    assert "25.0 % of values near zero" in drawn(closing_report(only), 200)
+
+
 def test_the_next_command_is_quoted_and_leaves_out_the_default_directory():
     unlabelled = spec(label=None)
     result = replace(train_result(), spec=unlabelled, model=Path("my runs/a"))

@@ -24,7 +24,7 @@ def read(tmp_path):
         path = tmp_path / name
         path.write_text(text, encoding="utf-8")
         given = read_config(path)
-        validated({name: one for name, one in given.items() if name != "tag"}, "train")
+        validated({name: one for name, one in given.items() if name != "tag"})
         return {name: one.value for name, one in given.items()}
 
     return run

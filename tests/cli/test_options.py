@@ -79,6 +79,7 @@ def test_values_of_every_shape_are_understood(parse):
     options = parse(
         "--encoder", "64, 8", "--id", "a,b", "--id", "c*", "--time-limit", "10m",
         "--activation", "leakyrelu:negative_slope=0.1", "--delimiter", "\\t", "--balance",
+        "--label", "y",
     ).options  # fmt: skip
     assert options.network.encoder == [64, 8]
     assert options.columns.id == ["a", "b", "c*"]
@@ -121,13 +122,15 @@ def test_names_in_a_variable_may_hold_spaces(parse):
         (["--reconst-weight", "much"],
          "--reconst-weight much: must be a number, 0 to 1000000000", "--reconst-weight 1"),
         (["--time-limit", "soon"],
-         "--time-limit soon: 'soon' is no duration; write 90s, 10m or 2h", "--time-limit 10m"),
+         "--time-limit soon: must be a duration above 0 such as 90s, 10m or 2h",
+         "--time-limit 10m"),
         (["--memory", "4 GB"], "--memory 4 GB: must be of the form 4GB", "--memory 4GB"),
         (["--delimiter", "ab"], "--delimiter ab: must be one character", "--delimiter ;"),
-        (["--latent", "0"], "--latent 0: must be a whole number, 1 to 65536", "--latent 1"),
+        (["--latent", "0"],
+         "--latent 0: must be a whole number, 1 to 65536, or auto", "--latent 1"),
         (["--latent", "8", "--encoder", "5"],
          "--latent 8 and --encoder 5 disagree: the last encoder size is the latent",
-         "aecli train --help"),
+         "--encoder 8"),
     ],
 )  # fmt: skip
 def test_a_bad_value_is_named_with_its_bound_and_a_way_out(parse, args, what, hint):

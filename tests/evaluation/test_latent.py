@@ -35,6 +35,21 @@ def test_sparsity_is_measured_against_the_latents_own_size():
     assert figures.mean_abs() == pytest.approx(100.00025)
 
 
+def test_near_zeros_depend_on_the_unit_and_not_on_how_rows_fall_into_batches():
+    latent = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+    latent[:, 1] *= 1e-2  # a small unit is not near zero for that
+    latent[200:, 0] = 0.0
+    latent[:300, 2] *= 1e-5
+    shares = []
+    for size in (1, 7, 400):
+        figures = LatentFigures(3)
+        for part in latent.split(size):
+            figures.add(part)
+        shares.append(figures.near_zero_share())
+    assert shares[0] == shares[1] == shares[2]
+    assert shares[0] == pytest.approx(500 / 1200, abs=0.003)
+
+
 def test_hidden_units_that_never_fire_are_counted_by_layer():
     encoder = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 3), nn.ReLU())
     with torch.no_grad():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import aecli
-from aecli.errors import DataError
+from aecli.errors import DataError, UsageError
 from aecli.feed.windows import cut_windows
 from aecli.stream.model import load_model
 
@@ -159,3 +159,48 @@ def test_a_table_without_rows_cannot_be_evaluated(tmp_path: Path):
     assert aecli.evaluate(data, model=model).rows == len(data)
     with pytest.raises(DataError, match="has no rows"):
         aecli.evaluate(data.slice(0, 0), model=model)
+
+
+def test_a_new_table_is_told_in_words_and_not_in_options_of_training(tmp_path: Path):
+    model = trained(tmp_path, table())
+    for data, said, hint in (
+        (table((3, 2)), "window of 4 rows is longer than any series", "a series of 4 rows"),
+        (table().rename_columns(["g", "time", "x", "y"]), "lacks the column 't'", "a table"),
+        (table().drop_columns("g"), "lacks the column 'g'", "a table with the column 'g'"),
+        (table().set_column(1, "t", pa.nulls(53, pa.int64())), "time column t", "fill them"),
+    ):
+        with pytest.raises(DataError, match=said) as caught:
+            encoded(model, data)
+        assert hint in caught.value.hint
+        assert "--" not in "".join(caught.value.lines())
+
+
+def test_a_time_of_another_kind_than_in_training_is_refused_with_both_types(tmp_path: Path):
+    model, data = trained(tmp_path, table()), table()
+    assert len(encoded(model, data.set_column(1, "t", data["t"].cast("double")))) == 44
+    dates = data.set_column(1, "t", data["t"].cast(pa.timestamp("s")))
+    with pytest.raises(DataError, match=r"'t' of .* is timestamp\[s\]; .* trained on int64"):
+        encoded(model, dates)
+    dated = trained(tmp_path / "dated", dates)
+    assert len(encoded(dated, dates.set_column(1, "t", dates["t"].cast(pa.string())))) == 44
+    with pytest.raises(DataError, match=r"is int64; this model was trained on timestamp\[s\]"):
+        encoded(dated, data)
+
+
+def test_rows_without_a_group_are_a_series_of_their_own(tmp_path: Path):
+    data = table((12, 12))
+    holes = pa.compute.if_else(pa.compute.equal(data["g"], 1), None, data["g"])
+    latents = encoded(trained(tmp_path, table()), data.set_column(0, "g", holes))
+    assert latents["g"].to_pylist() == [0] * 9 + [None] * 9
+
+
+@pytest.mark.parametrize(("role", "flag"), [("group", "--group"), ("time", "--time")])
+def test_a_label_that_is_a_key_is_named_by_both_options(tmp_path: Path, role: str, flag: str):
+    with pytest.raises(UsageError, match=f"named by {flag} and by --label"):
+        aecli.train(table(), model=tmp_path / "m", window=4, label="g", **{role: "g"})
+
+
+def test_advice_names_only_what_was_given(tmp_path: Path):
+    with pytest.raises(DataError) as caught:
+        aecli.train(table((1, 1)), model=tmp_path / "m", window=4, group="g")
+    assert caught.value.hint == "no --group"

@@ -131,3 +131,12 @@ def test_decimals_are_times():
 def test_nanoseconds_are_told_apart():
     found = keys({"t": pa.array([200, 100], pa.timestamp("ns"))}, time="t")
     assert found.times[0] > found.times[1]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_times_in_a_column_of_text_are_read_as_in_a_csv_file(kind):
+    text = ["2024-01-01 00:00:10", "2024-01-01 00:00:00", "2024-01-02 00:00:00"]
+    found = keys({"t": pa.array(text, kind)}, time="t")
+    assert (found.ticks, (found.times - found.times[1]).tolist()) == (1, [10, 0, 86_400])
+    encoded = keys({"t": pa.array(text, kind).dictionary_encode()}, time="t")
+    assert encoded.times.tolist() == found.times.tolist()

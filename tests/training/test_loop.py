@@ -37,7 +37,13 @@ def rows(count: int, seed: int) -> Staged:
     return Staged(latent @ mixing + noise, codes, complete=True)
 
 
-def loop(folder: Path, progress: Progress | None = None, valid: bool = True, **values: Any) -> Loop:
+def loop(
+    folder: Path,
+    progress: Progress | None = None,
+    valid: int = 100,
+    widest: int = 16,
+    **values: Any,
+) -> Loop:
     defaults = {"encoder": [16, 2], "epochs": 6, "batch_size": 32, "label": "y", "dropout": 0.1}
     options = TrainOptions.from_flat(defaults | values)
     network = resolve_network(options, columns=COLUMNS, classes=2)
@@ -52,10 +58,11 @@ def loop(folder: Path, progress: Progress | None = None, valid: bool = True, **v
     return Loop(
         objective,
         rows(500, seed=1),
-        rows(100, seed=2) if valid else rows(0, seed=2),
+        rows(valid, seed=2),
         options.training,
         device=torch.device("cpu"),
         precision="fp32",
+        widest=widest,
         checkpoint=Checkpoint(folder, identity),
         progress=progress or Progress(),
     )
@@ -110,13 +117,15 @@ def test_early_stopping_restores_the_best_epoch(tmp_path: Path):
     fit = run.fit()
     assert fit.stopped.startswith("early stopping")
     assert len(fit.history) == fit.best_epoch + 3
-    valid, _ = run._validate()
+    validated = run._validate()
+    assert validated is not None
+    valid, _ = validated
     assert valid is not None
     assert valid["total"] == pytest.approx(min(e.valid["total"] for e in fit.history if e.valid))
 
 
 def test_without_validation_rows_every_epoch_is_run(tmp_path: Path):
-    fit = loop(tmp_path, valid=False, patience=1, epochs=5).fit()
+    fit = loop(tmp_path, valid=0, patience=1, epochs=5).fit()
     assert len(fit.history) == 5
     assert fit.history[0].valid is None
 
@@ -148,6 +157,26 @@ def test_the_time_limit_leaves_a_model_that_can_go_on(tmp_path: Path):
     assert fit.stopped == "the time limit of 0.5 s"
     assert not fit.finished
     assert (tmp_path / "checkpoint" / "state.safetensors").exists()
+
+
+ONE_BY_ONE = 1 << 30
+"""A widest layer of which a batch of validation holds one sample only."""
+
+
+def test_the_time_limit_ends_a_long_validation_and_its_part_counts_for_nothing(tmp_path: Path):
+    fit = loop(tmp_path, valid=100_000, widest=ONE_BY_ONE, epochs=2, time_limit=0.5).fit()
+    assert (fit.stopped, fit.best_epoch) == ("the time limit of 0.5 s", 1)
+    assert [epoch.valid for epoch in fit.history] == [None]
+
+
+def test_a_signal_in_a_validation_keeps_the_epochs_before_it(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("aecli.training.loop.LOOK_SECONDS", 0.0)
+    how = {"widest": ONE_BY_ONE, "epochs": 3}
+    whole = loop(tmp_path / "whole", **how).fit()
+    stopped = loop(tmp_path / "stopped", StopAfter(1, signal.SIGTERM), **how).fit()
+    assert (stopped.signal, stopped.finished, len(stopped.history)) == (15, False, 1)
+    resumed = loop(tmp_path / "stopped", **how).fit(resume=True)
+    assert [e.valid for e in resumed.history] == [e.valid for e in whole.history]
 
 
 def test_divergence_without_a_good_epoch_is_an_error(tmp_path: Path):

@@ -121,7 +121,7 @@ def weights(tmp_path, name: str, **values) -> str:
     "nothing",
     [
         {"noise": "none"},
-        {"kl": 0, "rho": 0.3},
+        {"kl": 0},
         {"l1": 0, "l2": 0},
         {"beta": 0},
         {"reduction": "mean"},

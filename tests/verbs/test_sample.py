@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 import aecli
 from aecli.errors import UsageError
@@ -57,6 +58,33 @@ def test_rows_of_a_class_look_like_it(model: Path, tmp_path: Path, of_class: str
     rows = drawn(model, tmp_path, count=200, of_class=of_class)
     assert set(rows["kind"].to_pylist()) == {of_class}
     assert np.mean(rows["size"].to_numpy()) == pytest.approx(size, abs=6)
+
+
+def test_drawn_columns_vary_as_those_of_the_table_and_stay_in_their_range(
+    model: Path, tmp_path: Path
+):
+    rows, whole = drawn(model, tmp_path, count=4000), table()
+    for name in ("size", "weight", "count"):
+        found, wanted = rows[name].to_numpy(), whole[name].to_numpy()
+        assert np.std(found) == pytest.approx(np.std(wanted), rel=0.25), name
+        assert wanted.min() <= found.min() < found.max() <= wanted.max()
+    for name in ("kind", "colour"):
+        shares = [
+            {c["values"]: c["counts"] / len(t) for c in t[name].value_counts().to_pylist()}
+            for t in (rows, whole)
+        ]
+        assert shares[0] == pytest.approx(shares[1], abs=0.05)
+
+
+def test_without_a_label_penguins_are_drawn_as_they_are(tmp_path: Path):
+    path = Path(__file__).parents[2] / "sample_data" / "penguins.csv"
+    aecli.train(str(path), model=tmp_path / "m", variational=True, epochs=25)
+    rows, whole = drawn(tmp_path / "m", tmp_path, count=4000), csv.read_csv(path)
+    for name in ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g", "year"):
+        found, wanted = rows[name].to_numpy(), whole[name].drop_null().to_numpy()
+        assert np.std(found) == pytest.approx(np.std(wanted), rel=0.25), name
+    species = np.mean(np.array(rows["species"].to_pylist()) == "Adelie")
+    assert species == pytest.approx(152 / 344, abs=0.08)
 
 
 def test_what_cannot_be_drawn_is_refused(model: Path, tmp_path: Path):

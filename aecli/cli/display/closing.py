@@ -76,8 +76,9 @@ def _explained(model: Path, spec: ModelSpec) -> Iterator[tuple[str, RenderableTy
 
 def _latent_in_use(summary: Summary, spec: ModelSpec) -> str:
     parts = [f"{summary.latent_active} of {count(spec.network.latent, 'unit')} active"]
-    sparse = bool(spec.loss_weights.keys() & {"l1", "kl"}) or spec.network.topk is not None
-    if sparse and summary.latent_near_zero is not None:
+    penalties = [name for name in ("l1", "l2", "kl") if name in spec.loss_weights]
+    parts += [f"{n} {percent(summary.shares[n])} of the loss" for n in penalties if summary.shares]
+    if (penalties or spec.network.topk is not None) and summary.latent_near_zero is not None:
         parts.append(f"{percent(summary.latent_near_zero)} of values near zero")
     if "kl" in spec.loss_weights and summary.latent_mean is not None:
         mean = figure(summary.latent_mean, 3)
