@@ -49,8 +49,7 @@ def _options() -> Iterator[str]:
     yield "`AECLI_BATCH_SIZE=64` and `batch_size = 64` say one thing."
     yield ""
     yield "An option that was given and has no effect beside the others, such as `--rho` without"
-    yield "`--kl`, is an error that says what would make it count; a config file may hold it where"
-    yield "it has its default."
+    yield "`--kl`, is named in a note on stderr and in the model."
     section = ""
     for option in options().values():
         if option.section != section:

@@ -36,7 +36,7 @@ def read_config(path: Path) -> dict[str, Given]:
     nested = Nested(sections, place)
     for given in nested.given.values():
         _check(given)
-    nested.tell(found)
+    nested.tell()
     return nested.beside(found)
 
 

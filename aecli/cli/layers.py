@@ -97,24 +97,16 @@ def target(
 def validated(given: Mapping[str, Given]) -> TrainOptions:
     """Return what was given as one validated object.
 
-    A config file may hold options without effect where it has their defaults, as one written by
-    `--print-config` does, and where it is in sections, whose keys are not ours.
-
     Raises:
-        UsageError: a value is of the wrong type or out of bounds, two options disagree, or one has
-            no effect; the message names the flag, variable or config key.
+        UsageError: a value is of the wrong type or out of bounds, or two options disagree; the
+            message names the flag, variable or config key.
     """
     return parsed(
         {name: one.value for name, one in given.items()},
         spelled=lambda name, value: given.get(name, Given(name, value, "command line")).spelled(
             value
         ),
-        implied=[name for name, one in given.items() if one.layer == "config" and _implied(one)],
     )
-
-
-def _implied(one: Given) -> bool:
-    return bool(one.key) or written(one.value) == written(options()[one.name].default)
 
 
 def variable(name: str) -> str:

@@ -6,13 +6,12 @@ losses are sums over columns and units, so such a file also sets `reduction`.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
-from aecli.cli.layers import Given, variable
+from aecli.cli.layers import Given
 from aecli.errors import UsageError, nearest
 from aecli.spec.fields import written
 
@@ -89,24 +88,15 @@ class Nested:
                 )
         return self.given | dict(flat)
 
-    def tell(self, names: Iterable[str]) -> None:
-        """Say on stderr, in one line, which keys have no effect on this training."""
-        ctx = click.get_current_context(silent=True)
-        params = ctx.params if ctx else {}
-        idle = list(self.idle)
-        labelled = params.get("spec_label") or os.environ.get(variable("label")) or "label" in names
-        if not labelled:
-            heads = [self.given[name] for name in ("classifier", "class_weight") if self._on(name)]
-            idle += [f"{one.key} (needs --label)" for one in heads]
-        if not idle:
+    def tell(self) -> None:
+        """Say on stderr, in one line, which keys have no meaning here."""
+        if not self.idle:
             return
+        ctx = click.get_current_context(silent=True)
         from aecli.cli.progress import listening
 
-        with listening(quiet=bool(params.get("quiet"))) as progress:
-            progress.note(f"{self.place}: without effect here: {', '.join(idle)}")
-
-    def _on(self, name: str) -> bool:
-        return name in self.given and self.given[name].value not in (0, [])
+        with listening(quiet=bool(ctx and ctx.params.get("quiet"))) as progress:
+            progress.note(f"{self.place}: without effect here: {', '.join(self.idle)}")
 
     def _give(self, path: str, value: object, key: str = "") -> None:
         name = KEYS[path][0]

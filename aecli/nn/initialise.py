@@ -55,11 +55,11 @@ def initialise(module: nn.Module, name: str, *, activation: str) -> None:
 
     Xavier (Glorot and Bengio, 2010): variance gain² · 2 / (fan_in + fan_out). Kaiming (He et al.,
     2015): gain² / fan_in. Orthogonal (Saxe et al., 2014): gain times an orthogonal matrix. Normal
-    (LeCun et al., 1998): 1 / fan_in whatever the activation. `pca`, of what stands beside the linear
-    path, is Kaiming normal. `auto` and `default` leave torch's own, uniform weights and biases
-    within 1 / sqrt(fan_in). The gain is
-    `activation_gain(activation)`, and 1 for the `last` layer of each network, which no hidden
-    activation follows. Draws come from torch's global generator.
+    (LeCun et al., 1998): 1 / fan_in whatever the activation. `pca` is Kaiming normal, for the
+    layers beside the linear path. `auto` and `default` leave torch's own, uniform weights and
+    biases within 1 / sqrt(fan_in). The gain is `activation_gain(activation)`, and 1 for the `last`
+    layer of each network, which no hidden activation follows. Draws come from torch's global
+    generator.
 
     Raises:
         KeyError: the name is not in `INITIALISERS`, or the activation not in its table.

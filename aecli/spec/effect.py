@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from aecli.spec.options import TrainOptions, section_of
 
 
-class Idle(NamedTuple):
-    """Say why an option has no effect, and with what other options it would have one."""
-
-    name: str
-    why: str
-    needs: Mapping[str, object]
-
-
-def idle_options(options: TrainOptions, given: Collection[str]) -> Iterator[Idle]:
-    """Yield those of the given options, by flat name, that change nothing.
+def idle_note(options: TrainOptions) -> str:
+    """Name the options that were given, not as their default, and change nothing; "" if none.
 
     What switches something off, such as `dropout` 0, is never among them.
     """
-    for name, why, needs in _rules(options):
-        value = getattr(getattr(options, section_of(name)), name)
-        if name in given and value and str(value) != "none":
-            yield Idle(name, why, needs)
+    said: dict[str, list[str]] = {}
+    for name, why in _rules(options):
+        section = getattr(options, section_of(name))
+        value = getattr(section, name)
+        changed = value != type(section).model_fields[name].default
+        if name in section.model_fields_set and changed and value and str(value) != "none":
+            said.setdefault(why, []).append(f"--{name.replace('_', '-')}")
+    reasons = [f"{', '.join(flags)} {why}" for why, flags in said.items()]
+    return f"without effect: {'; '.join(reasons)}" if reasons else ""
 
 
-_Rule = tuple[str, str, Mapping[str, object]]
+_Rule = tuple[str, str]
 
 
 def _rules(options: TrainOptions) -> Iterator[_Rule]:
@@ -36,26 +32,26 @@ def _rules(options: TrainOptions) -> Iterator[_Rule]:
     windows, label = options.windows, options.columns.label
     if windows.window is None:
         for name in type(windows).model_fields:
-            yield name, "where rows are encoded one by one", {"window": 12}
+            yield name, "without --window"
     elif label is None:
-        yield "window_label", "without a label", {"label": "COLUMN"}
+        yield "window_label", "without --label"
     training = options.training
     if training.valid == "none" and training.schedule != "plateau":
-        yield "patience", "without validation rows", {"valid": 0.1}
+        yield "patience", "without validation rows"
 
 
 def _loss_rules(options: TrainOptions) -> Iterator[_Rule]:
     network, losses, label = options.network, options.losses, options.columns.label
     if losses.kl == 0:
-        yield "rho", "without the penalty that pulls to it", {"kl": 0.1}
+        yield "rho", "without --kl"
     if not network.variational:
-        yield "beta", "where the latent is not variational", {"variational": True}
+        yield "beta", "without --variational"
     if label is None:
         for name in ("classifier", "class_weight", "balance"):
-            yield name, "without a label", {"label": "COLUMN"}
+            yield name, "without --label"
     elif losses.class_weight == 0:
         for name in ("classifier", "balance"):
-            yield name, "where the classification weighs 0", {"class_weight": 1.0}
+            yield name, "under --class-weight 0"
 
 
 _ARCHITECTURES = {
@@ -68,7 +64,7 @@ _ARCHITECTURES = {
     "activation": ("mlp", "vanilla", "conv2d", "conv1d"),
     "norm": ("mlp", "vanilla"),
 }
-"""Architectures in which an option counts, the likeliest first."""
+"""Architectures in which an option counts."""
 
 
 def _network_rules(options: TrainOptions) -> Iterator[_Rule]:
@@ -78,8 +74,6 @@ def _network_rules(options: TrainOptions) -> Iterator[_Rule]:
     for name, able in _ARCHITECTURES.items():
         if own in able or (head and name in ("activation", "norm")):
             continue
-        fitting = [arch for arch in able if (arch in ("mlp", "conv2d")) != bool(window)]
-        needs = {"arch": (fitting or able)[0]} | ({} if fitting else {"window": 12})
-        yield name, f"with the architecture {own}", needs
+        yield name, f"in the architecture {own} (it is for {', '.join(able)})"
     if own == "lstm" and network.layers == 1 and not head:
-        yield "dropout", "in an lstm of one layer: it acts between layers", {"layers": 2}
+        yield "dropout", "in an lstm of one layer (it acts between layers)"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from aecli.errors import UsageError, nearest
 from aecli.spec.catalogue import ACTIVATIONS, NORMS, OPTIMIZERS, Activation, Norm, Optimizer
-from aecli.spec.effect import idle_options
 from aecli.spec.fields import Option, options, written
 from aecli.spec.options import TrainOptions
 
@@ -38,33 +37,23 @@ _EXAMPLES: dict[str, object] = {
 }
 
 
-def parsed(
-    values: Mapping[str, Any], *, spelled: Spelled, implied: Collection[str] = ()
-) -> TrainOptions:
+def parsed(values: Mapping[str, Any], *, spelled: Spelled) -> TrainOptions:
     """Return option values by flat name as one validated object.
 
     Args:
         values: what was given, and nothing else.
         spelled: writes an option with a value as it would stand where it was given, as in
             `--lr 20` or `lr=20`.
-        implied: names among these that may be without effect: nobody asked for them here.
 
     Raises:
-        UsageError: a value is of the wrong type or out of bounds, or two options disagree, or one
-            has no effect. It names the option, the value, what is allowed, and what to try.
+        UsageError: a value is of the wrong type or out of bounds, or two options disagree. It names
+            the option, the value, what is allowed, and what to try.
         KeyError: a name is no option.
     """
     try:
-        options = TrainOptions.from_flat(dict(values))
+        return TrainOptions.from_flat(dict(values))
     except ValidationError as error:
         raise _explained(error, values, spelled) from None
-    for idle in idle_options(options, [name for name in values if name not in implied]):
-        needed_too = " ".join(spelled(*pair) for pair in idle.needs.items())
-        raise UsageError(
-            f"{spelled(idle.name, values[idle.name])} has no effect {idle.why}",
-            hint=f"{needed_too} too, or leave {idle.name.replace('_', '-')} out",
-        )
-    return options
 
 
 def _explained(error: ValidationError, values: Mapping[str, Any], spelled: Spelled) -> UsageError:

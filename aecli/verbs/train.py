@@ -32,6 +32,7 @@ from aecli.hardware import (
     set_threads,
 )
 from aecli.progress import SILENT, Epoch, Progress
+from aecli.spec.effect import idle_note
 from aecli.spec.invalid import parsed
 from aecli.spec.model import Column, ModelSpec, Network, Summary, WeightsFile
 from aecli.spec.options import TrainOptions, option_names
@@ -118,7 +119,7 @@ def _train(
     progress: Progress,
 ) -> TrainResult:
     made = assemble(prepared, options, progress)
-    notes = [*prepared.notes, *made.notes]
+    notes = [note for note in (idle_note(options), *prepared.notes, *made.notes) if note]
     for note in notes:
         progress.note(note)
     columns, network, objective = made.columns, made.network, made.objective

@@ -50,4 +50,4 @@ def test_what_is_suggested_is_taken(name):
     with pytest.raises(UsageError):
         parsed({name: {"no": "value"}}, spelled=spelled)
     assert list(said) == [name]
-    parsed(said | COMPANIONS.get(name, {}), spelled=spelled, implied=options())
+    parsed(said | COMPANIONS.get(name, {}), spelled=spelled)
