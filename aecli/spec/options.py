@@ -118,7 +118,7 @@ class NetworkOptions(Section):
     output: Literal["auto", "linear", "sigmoid", "tanh"] = Field(
         "auto",
         description="Output of number columns; auto is sigmoid where the scale is 0..1, or linear "
-        "and cut to it where the network starts as PCA.",
+        "and cut to it where the network starts as PCA; tanh spans 0..1 there, else -1..1.",
     )
     init: Literal[INITIALISERS] = Field(  # type: ignore[valid-type]  # one list of names, not two
         "auto",
