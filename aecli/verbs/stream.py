@@ -1,4 +1,4 @@
-"""Open a model and a table for one streaming pass: what `encode` and `reconstruct` share."""
+"""Open a model and a table for one streaming pass: what the streaming verbs share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aecli.stream.model import LoadedModel, load_model
 from aecli.stream.rows import Chunk, joined_schema, latents
 from aecli.stream.windows import WindowedTable, open_windows, window_chunks
 from aecli.table.match import match_columns
-from aecli.table.source import Data, open_source
+from aecli.table.source import Data, Source, open_source
 from aecli.table.write import open_sink
 from aecli.verbs.results import StreamResult
 
@@ -34,6 +34,7 @@ def run_stream(
     model: str | Path | None = None,
     tag: str | None = None,
     keep: Sequence[str] = (),
+    carry: bool = True,
     to: str | None = None,
     batch_size: int | None = None,
     device: str = "auto",
@@ -43,14 +44,16 @@ def run_stream(
 ) -> StreamResult:
     """Stream `data` through the model into `output`: the same rows, in the same order.
 
-    `fields` says what the step makes of each row; identifier and kept columns go before it. Windows
-    of rows are staged first, since they follow their own order.
+    `fields` says what the step makes of each row; identifier and kept columns go before it, unless
+    `carry` is False. Windows of rows are staged first, since they follow their own order. `data`
+    may be a source that is already open.
     """
     began = time.perf_counter()
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
-    source = open_source(data, read or ReadOptions())
+    source = data if isinstance(data, Source) else open_source(data, read or ReadOptions())
     source, matched = match_columns(source, loaded.spec, keep=keep)
-    carried = [source.schema.field(name) for name in matched.kept]
+    kept = matched.kept if carry else []
+    carried = [source.schema.field(name) for name in kept]
     schema = joined_schema(carried, fields(loaded))
     tally = Tally(loaded.reader.layout)
     rows, table = 0, None
@@ -60,9 +63,7 @@ def run_stream(
         if table is None:
             chunks = latents(loaded, source, batch_rows=batch_size, tally=tally, progress=progress)
         else:
-            chunks = window_chunks(
-                loaded, table, matched.kept, batch_windows=batch_size, progress=progress
-            )
+            chunks = window_chunks(loaded, table, kept, batch_windows=batch_size, progress=progress)
         for batch in step(loaded, chunks, schema, table):
             sink.write(batch)
             rows += batch.num_rows
