@@ -198,7 +198,7 @@ class TrainingOptions(Section):
     )
     batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
         None,
-        description="Rows per training step; unless given about 1/64 of the rows, from 16 to 256.",
+        description="Rows per training step; unless given from 16 to 1024, by the number of rows.",
     )
     optimizer: Optimizer = Field(
         Optimizer(name="AdamW"), description="Optimizer, as in SGD:momentum=0.9."
