@@ -9,7 +9,7 @@ from aecli.stream.rows import reconstructed
 from aecli.stream.windows import rows_restored
 from aecli.table.source import Data
 from aecli.verbs.results import StreamResult
-from aecli.verbs.stream import run_stream
+from aecli.verbs.stream import Step, run_stream
 
 
 def reconstruct(data: Data, output: str, **how: Any) -> StreamResult:
@@ -26,14 +26,16 @@ def reconstruct(data: Data, output: str, **how: Any) -> StreamResult:
         DataError: the table cannot be read or lacks columns.
         OutputError: the output cannot be written.
     """
-    return run_stream(
-        data,
-        output,
+    return run_stream(data, output, reconstruction(), **how)
+
+
+def reconstruction() -> Step:
+    """Return the step that gives rows back as the model sees them."""
+    return Step(
         fields=lambda model: list(Restorer(model.spec.columns).schema),
-        step=lambda model, chunks, schema, table: (
+        batches=lambda model, chunks, schema, table: (
             rows_restored(model, table, chunks, schema)
             if table
             else reconstructed(model, chunks, schema)
         ),
-        **how,
     )
