@@ -26,9 +26,11 @@ from aecli.errors import (
 )
 
 if TYPE_CHECKING:
+    from aecli.verbs.decode import decode
     from aecli.verbs.encode import encode
     from aecli.verbs.evaluate import evaluate
     from aecli.verbs.inspect import inspect
+    from aecli.verbs.predict import predict
     from aecli.verbs.reconstruct import reconstruct
     from aecli.verbs.sample import sample
     from aecli.verbs.train import train
@@ -43,9 +45,11 @@ __all__ = [
     "OutputError",
     "UsageError",
     "__version__",
+    "decode",
     "encode",
     "evaluate",
     "inspect",
+    "predict",
     "reconstruct",
     "sample",
     "train",
@@ -54,9 +58,11 @@ __all__ = [
 __version__ = "0.1.0"
 
 _VERBS = {
+    "decode": "aecli.verbs.decode",
     "encode": "aecli.verbs.encode",
     "evaluate": "aecli.verbs.evaluate",
     "inspect": "aecli.verbs.inspect",
+    "predict": "aecli.verbs.predict",
     "reconstruct": "aecli.verbs.reconstruct",
     "sample": "aecli.verbs.sample",
     "train": "aecli.verbs.train",

@@ -16,7 +16,7 @@ from aecli.cli.failures import report
 from aecli.cli.inspect import inspect
 from aecli.cli.sample import sample
 from aecli.cli.signals import terminable
-from aecli.cli.stream import encode, reconstruct
+from aecli.cli.stream import decode, encode, predict, reconstruct
 from aecli.cli.train import train
 
 _COMPLETE = "_AECLI_COMPLETE"
@@ -61,7 +61,7 @@ def cli() -> None:
     """
 
 
-for command in (train, encode, reconstruct, evaluate, sample, inspect):
+for command in (train, encode, reconstruct, decode, predict, evaluate, sample, inspect):
     cli.add_command(command)
 
 

@@ -44,6 +44,9 @@ class Column(Stored):
     categories: list[Category] = []
     has_other: bool = False
     has_missing: bool = False
+    masked: bool = Field(
+        False, description="Training emptied cells of it: which are missing is an input."
+    )
     constant: bool = False
     observed: Annotated[int, Field(ge=0)] = 0
     missing: Annotated[int, Field(ge=0)] = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aecli.progress import Epoch
@@ -25,11 +25,13 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class StreamResult:
-    """Hold what `encode` or `reconstruct` wrote.
+    """Hold what `encode`, `reconstruct` or `predict` wrote.
 
     `unseen` counts cells whose category the training rows did not have, `missing` counts empty
     cells in columns that had none, both per column; `ignored` are columns the model does not know.
-    With windows `notes` say how the rows were cut, and `uncovered` rows lie in none.
+    `notes` say how rows were cut into windows and what else was odd; `uncovered` rows lie in no
+    window. `filled` and `unfilled` count, per column, the missing cells that `reconstruct` with
+    `fill` had an answer for and those it had none for.
     """
 
     model: Path
@@ -42,6 +44,20 @@ class StreamResult:
     ignored: Sequence[str]
     notes: Sequence[str] = ()
     uncovered: int = 0
+    filled: Mapping[str, int] = field(default_factory=dict)
+    unfilled: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DecodeResult:
+    """Hold what `decode` wrote: rows, or windows of rows, for the latents it read."""
+
+    model: Path
+    output: str
+    latents: int
+    rows: int
+    columns: Sequence[str]
+    seconds: float
 
 
 @dataclass(frozen=True)
