@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -37,44 +38,65 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Pass:
-    """Hold one pass of a table through a model, whose `batches` are made as they are asked for."""
+class Feed:
+    """Hold a table on its way through a model, whose `chunks` are made as they are asked for.
+
+    `kept` are the columns that the chunks carry; `tally` counts cells as they pass.
+    """
 
     source: Source
     matched: Matched
-    schema: pa.Schema
-    batches: Iterator[pa.RecordBatch]
+    kept: Sequence[str]
+    chunks: Iterator[Chunk]
     tally: Tally
     table: WindowedTable | None
 
 
-def open_pass(
+@dataclass(frozen=True)
+class Pass:
+    """Hold one pass of a table through a model, whose `batches` are made as they are asked for."""
+
+    feed: Feed
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+def open_feed(
     model: LoadedModel,
     data: Data,
-    step: Step,
     *,
     keep: Sequence[str] = (),
     carry: bool = True,
     batch_size: int | None = None,
     read: ReadOptions | None = None,
     progress: Progress = SILENT,
-) -> Pass:
-    """Open a pass of `data` through the model: the same rows, in the same order.
+) -> Feed:
+    """Match a table with the model and encode it as it is read.
 
-    Identifier and kept columns go before what the step makes, unless `carry` is False. Windows of
-    rows are staged first, since they follow their own order. `data` may be a source that is open.
+    Identifier and kept columns go along, unless `carry` is False. Windows of rows are staged first,
+    since they follow their own order. `data` may be a source that is open.
     """
     source = data if isinstance(data, Source) else open_source(data, read or ReadOptions())
     source, matched = match_columns(source, model.spec, keep=keep)
     kept = matched.kept if carry else []
-    schema = joined_schema([source.schema.field(name) for name in kept], step.fields(model))
     tally, table = Tally(model.reader.layout), None
     if model.spec.network.window > 1:
         table = open_windows(model, source, tally=tally, progress=progress)
         chunks = window_chunks(model, table, kept, batch_windows=batch_size, progress=progress)
     else:
         chunks = latents(model, source, batch_rows=batch_size, tally=tally, progress=progress)
-    return Pass(source, matched, schema, step.batches(model, chunks, schema, table), tally, table)
+    return Feed(source, matched, kept, chunks, tally, table)
+
+
+def open_pass(model: LoadedModel, data: Data, step: Step, **how: Any) -> Pass:
+    """Open a pass of `data` through the model: the same rows, in the same order.
+
+    The columns that `open_feed` carries go before what the step makes; `how` are its arguments.
+    """
+    feed = open_feed(model, data, **how)
+    carried = [feed.source.schema.field(name) for name in feed.kept]
+    schema = joined_schema(carried, step.fields(model))
+    return Pass(feed, schema, step.batches(model, feed.chunks, schema, feed.table))
 
 
 def run_stream(
@@ -100,8 +122,8 @@ def run_stream(
         loaded, data, step,
         keep=keep, carry=carry, batch_size=batch_size, read=read, progress=progress,
     )  # fmt: skip
-    rows, table = 0, opened.table
-    with open_sink(output, opened.schema, inputs=opened.source.paths, format=to) as sink:
+    rows, feed = 0, opened.feed
+    with open_sink(output, opened.schema, inputs=feed.source.paths, format=to) as sink:
         for batch in opened.batches:
             sink.write(batch)
             rows += batch.num_rows
@@ -112,9 +134,9 @@ def run_stream(
         rows=rows,
         columns=opened.schema.names,
         seconds=time.perf_counter() - began,
-        unseen=opened.tally.unseen(),
-        missing=opened.tally.missing(),
-        ignored=opened.matched.ignored,
-        notes=table.notes if table else [],
-        uncovered=table.uncovered if table else 0,
+        unseen=feed.tally.unseen(),
+        missing=feed.tally.missing(),
+        ignored=feed.matched.ignored,
+        notes=feed.table.notes if feed.table else [],
+        uncovered=feed.table.uncovered if feed.table else 0,
     )
