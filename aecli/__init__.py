@@ -26,11 +26,13 @@ from aecli.errors import (
 )
 
 if TYPE_CHECKING:
+    from aecli.verbs.calibrate import calibrate
     from aecli.verbs.encode import encode
     from aecli.verbs.evaluate import evaluate
     from aecli.verbs.inspect import inspect
     from aecli.verbs.reconstruct import reconstruct
     from aecli.verbs.sample import sample
+    from aecli.verbs.score import score
     from aecli.verbs.train import train
 
 __all__ = [
@@ -43,22 +45,26 @@ __all__ = [
     "OutputError",
     "UsageError",
     "__version__",
+    "calibrate",
     "encode",
     "evaluate",
     "inspect",
     "reconstruct",
     "sample",
+    "score",
     "train",
 ]
 
 __version__ = "0.1.0"
 
 _VERBS = {
+    "calibrate": "aecli.verbs.calibrate",
     "encode": "aecli.verbs.encode",
     "evaluate": "aecli.verbs.evaluate",
     "inspect": "aecli.verbs.inspect",
     "reconstruct": "aecli.verbs.reconstruct",
     "sample": "aecli.verbs.sample",
+    "score": "aecli.verbs.score",
     "train": "aecli.verbs.train",
 }
 
