@@ -26,6 +26,7 @@ from aecli.errors import (
 )
 
 if TYPE_CHECKING:
+    from aecli.verbs.calibrate import calibrate
     from aecli.verbs.decode import decode
     from aecli.verbs.encode import encode
     from aecli.verbs.evaluate import evaluate
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from aecli.verbs.predict import predict
     from aecli.verbs.reconstruct import reconstruct
     from aecli.verbs.sample import sample
+    from aecli.verbs.score import score
     from aecli.verbs.train import train
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "OutputError",
     "UsageError",
     "__version__",
+    "calibrate",
     "decode",
     "encode",
     "evaluate",
@@ -52,12 +55,14 @@ __all__ = [
     "predict",
     "reconstruct",
     "sample",
+    "score",
     "train",
 ]
 
 __version__ = "0.1.0"
 
 _VERBS = {
+    "calibrate": "aecli.verbs.calibrate",
     "decode": "aecli.verbs.decode",
     "encode": "aecli.verbs.encode",
     "evaluate": "aecli.verbs.evaluate",
@@ -65,6 +70,7 @@ _VERBS = {
     "predict": "aecli.verbs.predict",
     "reconstruct": "aecli.verbs.reconstruct",
     "sample": "aecli.verbs.sample",
+    "score": "aecli.verbs.score",
     "train": "aecli.verbs.train",
 }
 

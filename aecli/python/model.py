@@ -18,11 +18,13 @@ from aecli.python.kinds import from_array, is_pandas, to_array, to_pandas
 from aecli.spec.model import ModelSpec
 from aecli.stream.model import LoadedModel, load_model, model_of
 from aecli.stream.predictions import PREDICTION
+from aecli.stream.windows import WindowedTable
 from aecli.table.source import Data, open_source
 from aecli.verbs.decode import open_latents
 from aecli.verbs.encode import encoding
 from aecli.verbs.predict import prediction
 from aecli.verbs.reconstruct import filling, reconstruction
+from aecli.verbs.score import open_scoring
 from aecli.verbs.stream import Pass, Step, open_pass
 from aecli.weights import to_bytes
 
@@ -133,7 +135,41 @@ class Model:
             raise UsageError("fill=True gives the whole table back, and nothing beside it")
         source = open_source(self._arrow(data))
         opened = open_pass(self.loaded, source, filling(source, FillCounts(), []), carry=False)
-        return _alike(data, opened)
+        return _collected(data, opened)
+
+    def score(
+        self,
+        data: Data,
+        *,
+        explain: int = 3,
+        detail: bool = False,
+        threshold: str | float = "auto",
+        aggregate: str = "mean",
+        per: str = "window",
+        keep: Sequence[str] = (),
+    ) -> Any:
+        """Return how odd each row is and which columns make it so; of an array the scores alone.
+
+        Args:
+            data: the rows.
+            explain: how many of the columns with the largest errors to name.
+            detail: every column's value, reconstruction and error as well.
+            threshold: `auto`, a percentile such as `p99`, `fpr:0.01`, or a score.
+            aggregate: how the columns' errors count in the score: `mean`, `max` or `top3`.
+            per: `window` or `row`, where the model encodes windows; a row has the mean of its own.
+            keep: columns of `data` (names or globs) to carry along.
+
+        Raises:
+            UsageError: an argument is unknown or out of bounds, or does not fit the model.
+            ModelError: the model was saved without scores.
+            DataError: the table lacks columns, or one does not fit.
+        """
+        opened = open_scoring(
+            self.loaded, self._arrow(data), explain=explain, detail=detail, threshold=threshold,
+            aggregate=aggregate, per=per, keep=keep,
+        )  # fmt: skip
+        table = pa.Table.from_batches(opened.batches(), opened.schema)
+        return _alike(data, table, opened.run.table, "score")
 
     def predict(self, data: Data, *, top: int | None = None, keep: Sequence[str] = ()) -> Any:
         """Return `prediction` and `prob_<class>` of each row; of an array the predictions alone.
@@ -170,7 +206,7 @@ class Model:
         self, data: Data, step: Step, keep: Sequence[str], *, alone: str | None = None
     ) -> Any:
         opened = open_pass(self.loaded, self._arrow(data), step, keep=keep)
-        return _alike(data, opened, alone)
+        return _collected(data, opened, alone)
 
     def _arrow(self, data: Data) -> Data:
         if not isinstance(data, np.ndarray):
@@ -183,10 +219,14 @@ def _restored(spec: str, weights: bytes, directory: str, device: str) -> Model:
     return Model(model_of(read, weights, directory=Path(directory), device=device))
 
 
-def _alike(data: Data, opened: Pass, alone: str | None = None) -> Any:
-    """Return what a pass gives as the kind that `data` is; arrays get the column `alone` only."""
+def _collected(data: Data, opened: Pass, alone: str | None = None) -> Any:
     table = pa.Table.from_batches(opened.batches, opened.schema)
-    windows = opened.feed.table.windows if opened.feed.table else None
+    return _alike(data, table, opened.feed.table, alone)
+
+
+def _alike(data: Data, table: pa.Table, cut: WindowedTable | None, alone: str | None) -> Any:
+    """Return a table as the kind that `data` is; arrays get its column `alone`, where named."""
+    windows = cut.windows if cut else None
     by_window = windows is not None and len(table) == len(windows)
     rows = windows.last_rows if windows is not None and by_window else np.arange(len(table))
     if alone is not None and isinstance(data, np.ndarray):

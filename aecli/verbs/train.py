@@ -15,6 +15,7 @@ import torch
 
 from aecli.bundle import check_target, model_directory, save
 from aecli.errors import UsageError, nearest
+from aecli.evaluation.calibration import fit_scores
 from aecli.evaluation.health import signs
 from aecli.evaluation.summary import class_latents, compare, dead_hidden_units
 from aecli.feed.inputs import Inputs
@@ -182,8 +183,18 @@ def _train(
     summary = _summarise(
         prepared, made, fit, options, notes, device=str(device), precision=precision
     )
+    progress.stage("calibrating scores")
+    fitted, calibration = fit_scores(
+        objective.network,
+        Inputs(prepared.layout).to(device),
+        columns,
+        prepared.train,
+        prepared.valid,
+    )
     spec = _spec(prepared, columns, network, options, summary, objective)
+    spec = spec.model_copy(update={"calibration": calibration})
     extra = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
+    extra |= fitted.tensors()
     if network.variational and network.classes:
         extra |= class_latents(objective, prepared.train, network.classes)
     return Trained(spec, to_bytes(objective.network, extra), fit.history)
