@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import ClassifierTags, Tags, check_random_state
@@ -21,7 +22,7 @@ from aecli.python.kinds import Array, from_array, is_pandas, to_array, to_pandas
 from aecli.python.measures import latents_of, logits_of, reconstruction_loss, scores_of
 from aecli.python.model import Model, load
 from aecli.python.parameters import DEFAULTS, OPTIONS, described, plain, signature
-from aecli.python.samples import is_table, numbered, read_samples, with_label
+from aecli.python.samples import is_table, numbered, read_labels, read_samples, with_label
 from aecli.spec.model import AGGREGATES
 from aecli.spec.options import TrainOptions, section_of
 from aecli.stream.model import model_of
@@ -203,9 +204,9 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         rows = self._read(X)
         if y is None or not _classifies(self):
             return -reconstruction_loss(self.model_.loaded, rows)
-        labels = np.asarray(y)
-        known = np.array([value is not None and value == value for value in labels.tolist()])
-        return float(accuracy_score(labels[known], self.predict(X)[known]))
+        labels, known = read_labels(y)
+        there = labels.is_valid().to_numpy(zero_copy_only=False)
+        return float(accuracy_score(known, self.predict(X)[there]))
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the latents' names, `z0`, `z1`, …."""
@@ -252,7 +253,8 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
             found._fitted_on = "pandas"
             found.n_features_in_, found.feature_names_in_ = len(names), np.array(names, object)
         if spec.label is not None and spec.network.classes:
-            found.classes_ = np.array(spec.label.classes)
+            classes = pa.array(spec.label.classes)
+            found.classes_ = np.asarray(classes.to_numpy(zero_copy_only=False))
         found.offset_ = -found._limit()
         return found
 

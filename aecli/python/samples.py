@@ -78,24 +78,27 @@ def with_label(table: pa.Table, given: Any) -> tuple[pa.Table, str, Array]:
         ValueError: `y` is of another length, holds no label, or numbers that are no classes.
     """
     check_consistent_length(table, given)
-    values = column_or_1d(given, warn=True)
-    labels = pa.array(values, from_pandas=True)
-    known = labels.is_valid().to_numpy(zero_copy_only=False)
-    if not known.any():
+    labels, known = read_labels(given)
+    if not len(known):
         raise ValueError("y holds no label: every value is missing; leave y out for no classifier")
-    if values.dtype.kind == "f" and np.isinf(values).any():
+    if known.dtype.kind == "f" and np.isinf(known).any():
         raise ValueError("Input y contains infinity, which is no class")
     try:
-        check_classification_targets(values[known])
+        check_classification_targets(known)
     except ValueError as error:
-        raise ValueError(
-            f"{error} To leave y out of the training: classification_weight=0."
-        ) from error
+        why = f"{error} To leave y out of the training: classification_weight=0."
+        raise ValueError(why) from error
     name = getattr(given, "name", None)
     name = name if isinstance(name, str) and name else "y"
     while name in table.column_names:
         name += "_"
-    return table.append_column(name, labels), name, np.unique(values[known])
+    return table.append_column(name, labels), name, np.unique(known)
+
+
+def read_labels(given: Any) -> tuple[pa.Array, Array]:
+    """Return `y` with nulls in unlabelled rows, and the labels `(n_labelled,)` without these."""
+    labels = pa.array(column_or_1d(given, warn=True), from_pandas=True)
+    return labels, np.asarray(labels.drop_null().to_numpy(zero_copy_only=False))
 
 
 def numbered(names: Sequence[str]) -> bool:
