@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -257,10 +258,9 @@ def _spec(
     objective: Objective,
 ) -> ModelSpec:
     parameters = sum(parameter.numel() for parameter in objective.network.parameters())
-    versions = {name: version(name) for name in ("aecli", "torch", "pyarrow", "safetensors")}
     return ModelSpec(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions={"python": platform.python_version()} | versions,
+        versions=_versions(),
         columns=list(columns),
         ids=list(prepared.plan.ids),
         left_out=list(prepared.plan.left_out),
@@ -271,6 +271,12 @@ def _spec(
         weights=UNSAVED.model_copy(update={"parameters": parameters}),
         summary=summary,
     )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    packages = ("aecli", "torch", "pyarrow", "safetensors")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
 def _described(network: Network) -> str:
