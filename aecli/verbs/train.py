@@ -185,20 +185,22 @@ def _train(
         prepared, made, fit, options, notes, device=str(device), precision=precision
     )
     progress.stage("calibrating scores")
-    fitted, calibration = fit_scores(
-        objective.network,
-        Inputs(prepared.layout).to(device),
-        columns,
-        prepared.train,
-        prepared.valid,
-    )
     spec = _spec(prepared, columns, network, options, summary, objective)
-    spec = spec.model_copy(update={"calibration": calibration})
+    return _with_scores(prepared, made, spec, fit, Inputs(prepared.layout).to(device))
+
+
+def _with_scores(
+    prepared: Prepared, made: Assembled, spec: ModelSpec, fit: Fit, inputs: Inputs
+) -> Trained:
+    """Calibrate scores on the trained network, and gather all that its weights file holds."""
+    trained, network = made.objective.network, made.network
+    fitted, calibration = fit_scores(trained, inputs, made.columns, prepared.train, prepared.valid)
     extra = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
     extra |= fitted.tensors()
     if network.variational and network.classes:
-        extra |= class_latents(objective, prepared.train, network.classes)
-    return Trained(spec, to_bytes(objective.network, extra), fit.history)
+        extra |= class_latents(made.objective, prepared.train, network.classes)
+    spec = spec.model_copy(update={"calibration": calibration})
+    return Trained(spec, to_bytes(trained, extra), fit.history)
 
 
 def _summarise(
