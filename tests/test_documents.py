@@ -16,6 +16,7 @@ from aecli.verbs.results import (
     Classification,
     ColumnScore,
     DataInspection,
+    DecodeResult,
     EvaluateResult,
     Gate,
     LatentHealth,
@@ -34,6 +35,7 @@ PAGES = [
     "docs/variants.md",
     "docs/losses.md",
     "docs/models.md",
+    "docs/filling.md",
     "docs/json.md",
     "docs/python.md",
 ]
@@ -69,6 +71,7 @@ OBJECTS = {
     "aecli.train/1": TrainResult,
     "history[]": Epoch,
     "aecli.encode/1": StreamResult,
+    "aecli.decode/1": DecodeResult,
     "aecli.sample/1": SampleResult,
     "aecli.evaluate/1": EvaluateResult,
     "losses.NAME": LossShare,
