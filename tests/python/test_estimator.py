@@ -59,7 +59,7 @@ def fitted() -> aecli.Autoencoder:
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"encoder": (8, 2), "epochs": 6, "lr": 0.02},
+        {"encoder": (8, 2), "epochs": 3, "lr": 0.05},
         {"encoder": (4, 2), "epochs": 1, "classification_weight": 0},
     ],
     ids=["a classifier where there are labels", "an outlier detector whatever y is"],
