@@ -99,6 +99,7 @@ def score(
         outliers=columns.outliers,
         threshold=limit,
         calibrated_on=spec.calibration.source,
+        calibrated_rows=spec.calibration.rows,
     )
 
 

@@ -21,7 +21,8 @@ def score_report(result: ScoreResult) -> RenderableType:
     """Say what was written, and how many rows stand out."""
     share = result.outliers / max(1, result.rows)
     above = f"{count(result.outliers, 'outlier')} ({percent(share)}) with a score above"
-    known = f"{figure(result.threshold, 4)}, by {safe(result.calibrated_on)}"
+    rows = f"{count(result.calibrated_rows)} {safe(result.calibrated_on)}"
+    known = f"{figure(result.threshold, 4)}, fitted on {rows}"
     lines = list(_lines(result))
     if result.uncovered:
         lines.append(
