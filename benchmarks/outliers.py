@@ -3,11 +3,12 @@
     .venv/bin/python benchmarks/outliers.py FOLDER [adbench] [skab] [nab]
 
 `adbench` reads FOLDER/adbench/*.parquet (label `anomaly`), three seeds: `semi` trains on half of
-the normal rows and scores the rest, `unsup` trains on everything and scores everything. `skab` reads
+the normal rows and scores the rest, `unsup` trains on everything and scores it. `skab` reads
 FOLDER/skab.parquet and trains a model on the first 400 rows of each run that has anomalies, in
-windows of 60; the rest is scored row by row, and all runs make one ranking. `nab` reads FOLDER/nab/*.csv, trains on a whole file in
-windows of 48 without its label, and scores its rows. Figures are AUROC. Isolation forest and the
-Mahalanobis distance of the inputs stand beside them where scikit-learn can be imported.
+windows of 60; the rest is scored row by row, and all runs make one ranking. `nab` reads
+FOLDER/nab/*.csv, trains on a whole file in windows of 48 without its label, and scores its rows.
+Figures are AUROC. Isolation forest and the Mahalanobis distance of the inputs stand beside them
+where scikit-learn can be imported.
 """
 
 from __future__ import annotations

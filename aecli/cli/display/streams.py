@@ -35,7 +35,7 @@ def calibration_report(result: CalibrateResult) -> RenderableType:
     """Say where the threshold lies now, and what it finds."""
     old, new = (c.scales["mean"].threshold for c in (result.before, result.calibration))
     lines = [
-        f"{count(result.rows, 'score')} of {safe(result.calibration.source)}",
+        f"{count(result.rows)} {safe(result.calibration.source)}",
         f"threshold {figure(new, 4)}, before {figure(old, 4)}: {safe(result.calibration.rule)}",
     ]
     if result.anomalies is not None:
