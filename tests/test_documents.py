@@ -13,6 +13,7 @@ from aecli.progress import Epoch
 from aecli.spec.model import ModelSpec
 from aecli.verbs.gates import FIGURES
 from aecli.verbs.results import (
+    CalibrateResult,
     Classification,
     ColumnScore,
     DataInspection,
@@ -24,6 +25,7 @@ from aecli.verbs.results import (
     LossShare,
     ModelInspection,
     SampleResult,
+    ScoreResult,
     StreamResult,
     TrainResult,
 )
@@ -34,9 +36,11 @@ PAGES = [
     "docs/columns.md",
     "docs/variants.md",
     "docs/losses.md",
+    "docs/outliers.md",
     "docs/models.md",
     "docs/filling.md",
     "docs/json.md",
+    "docs/python.md",
 ]
 
 
@@ -71,6 +75,8 @@ OBJECTS = {
     "history[]": Epoch,
     "aecli.encode/1": StreamResult,
     "aecli.decode/1": DecodeResult,
+    "aecli.score/1": ScoreResult,
+    "aecli.calibrate/1": CalibrateResult,
     "aecli.sample/1": SampleResult,
     "aecli.evaluate/1": EvaluateResult,
     "losses.NAME": LossShare,

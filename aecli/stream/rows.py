@@ -49,17 +49,25 @@ def latents(
 ) -> Iterator[Chunk]:
     """Yield the source's batches, in order, with their latents `(n_rows, latent)`."""
     progress.stage("encoding", source.n_rows)
+    for batch, cells in row_cells(model, source, batch_rows, tally):
+        with torch.no_grad():
+            moved = torch.from_numpy(cells).to(model.device)
+            code = model.network.distribution(model.inputs(moved))
+        yield Chunk(batch, cells, code)
+        progress.rows(batch.num_rows)
+
+
+def row_cells(
+    model: LoadedModel, source: Source, batch_rows: int | None, tally: Tally | None
+) -> Iterator[tuple[pa.RecordBatch, Cells]]:
+    """Yield the source's batches, in order, with their cells `(n_rows, n_cells)`."""
     rows = 0
     for batch in source.batches(batch_rows or model.batch_rows):
         cells = model.reader.read(batch, table=source.name, before=rows)
         rows += batch.num_rows
         if tally is not None:
             tally.add(cells)
-        with torch.no_grad():
-            moved = torch.from_numpy(cells).to(model.device)
-            code = model.network.distribution(model.inputs(moved))
-        yield Chunk(batch, cells, code)
-        progress.rows(batch.num_rows)
+        yield batch, cells
 
 
 def latent_fields(model: LoadedModel, *, as_list: bool, with_scale: bool) -> list[pa.Field]:

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
+from torch import Tensor
 
 from aecli.feed.cells import Tally
 from aecli.feed.series import read_series, window_codes
 from aecli.feed.staging import Staged, stage
-from aecli.feed.windows import Windows
+from aecli.feed.windows import Indices, Windows
 from aecli.progress import SILENT, Progress
 from aecli.spec.model import Label
 from aecli.stream.model import LoadedModel
@@ -68,22 +69,34 @@ def window_chunks(
     progress: Progress = SILENT,
 ) -> Iterator[Chunk]:
     """Yield windows, series after series, with the carried columns of their last rows."""
-    windows, network = table.windows, model.spec.network
-    size = batch_windows or max(1, model.batch_rows // network.window)
+    network = model.network
+    progress.stage("encoding", len(table.windows))
+    for batch, cells, numbers in window_cells(model, table, carried, batch_windows):
+        with torch.no_grad():
+            code = network.distribution(model.inputs(cells.to(model.device)))
+        yield Chunk(batch, cells.numpy(), code, numbers)
+        progress.rows(batch.num_rows)
+
+
+def window_cells(
+    model: LoadedModel,
+    table: WindowedTable,
+    carried: Sequence[str],
+    batch_windows: int | None,
+) -> Iterator[tuple[pa.RecordBatch, Tensor, Indices]]:
+    """Yield the carried columns of last rows, all rows' cells and all rows' numbers."""
+    windows = table.windows
+    size = batch_windows or max(1, model.batch_rows // model.spec.network.window)
     kept = table.source.select(list(carried))
     held = pa.Table.from_batches(kept.batches(), kept.schema)
-    progress.stage("encoding", len(windows))
     for chosen in torch.arange(len(windows)).split(size):
         if not len(chosen):  # a table without rows
             return
         numbers = windows.rows(chosen.numpy()).reshape(-1)
         cells = table.staged.cells.index_select(0, torch.from_numpy(numbers))
-        with torch.no_grad():
-            code = model.network.distribution(model.inputs(cells.to(model.device)))
         last = held.take(pa.array(windows.last_rows[chosen.numpy()])).combine_chunks()
         batch = last.to_batches()[0] if carried else _without_columns(len(chosen))
-        yield Chunk(batch, cells.numpy(), code, numbers)
-        progress.rows(len(chosen))
+        yield batch, cells, numbers
 
 
 def labels_of_windows(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -56,15 +57,11 @@ def decode(
     """
     began = time.perf_counter()
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
-    table = open_source(data, read or ReadOptions())
-    latents = latent_columns(loaded, table)
-    kept = _kept(loaded, table, keep, latents.names)
-    source = table.select([*latents.names, *kept])
-    schema = _schema(loaded, source, kept)
-    rows = 0
-    progress.stage("decoding", source.n_rows)
-    with open_sink(output, schema, inputs=source.paths, format=to) as sink:
-        for batch in decoded(loaded, source, kept, schema, batch_size=batch_size):
+    opened = open_latents(loaded, data, keep=keep, batch_size=batch_size, read=read)
+    rows, schema = 0, opened.schema
+    progress.stage("decoding", opened.source.n_rows)
+    with open_sink(output, schema, inputs=opened.source.paths, format=to) as sink:
+        for batch in opened.batches:
             sink.write(batch)
             rows += batch.num_rows
             progress.rows(batch.num_rows // loaded.spec.network.window)
@@ -77,6 +74,32 @@ def decode(
         columns=schema.names,
         seconds=time.perf_counter() - began,
     )
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Hold latents on their way to rows, whose `batches` are made as they are asked for."""
+
+    source: Source
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+def open_latents(
+    model: LoadedModel,
+    data: Data,
+    *,
+    keep: Sequence[str] = (),
+    batch_size: int | None = None,
+    read: ReadOptions | None = None,
+) -> Decoding:
+    """Open a table of latents, to be decoded batch by batch."""
+    table = open_source(data, read or ReadOptions())
+    latents = latent_columns(model, table)
+    kept = _kept(model, table, keep, latents.names)
+    source = table.select([*latents.names, *kept])
+    schema = _schema(model, source, kept)
+    return Decoding(source, schema, decoded(model, source, kept, schema, batch_size=batch_size))
 
 
 def _kept(

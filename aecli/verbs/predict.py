@@ -7,7 +7,7 @@ from typing import Any
 from aecli.stream.predictions import predicted, prediction_fields
 from aecli.table.source import Data
 from aecli.verbs.results import StreamResult
-from aecli.verbs.stream import run_stream
+from aecli.verbs.stream import Step, run_stream
 
 
 def predict(data: Data, output: str, *, top: int | None = None, **how: Any) -> StreamResult:
@@ -29,10 +29,12 @@ def predict(data: Data, output: str, *, top: int | None = None, **how: Any) -> S
         DataError: the table cannot be read or lacks columns.
         OutputError: the output cannot be written.
     """
-    return run_stream(
-        data,
-        output,
+    return run_stream(data, output, prediction(top=top), **how)
+
+
+def prediction(*, top: int | None = None) -> Step:
+    """Return the step that makes classes and their probabilities of rows."""
+    return Step(
         fields=lambda model: prediction_fields(model, top=top),
-        step=lambda model, chunks, schema, _table: predicted(model, chunks, schema, top=top),
-        **how,
+        batches=lambda model, chunks, schema, _table: predicted(model, chunks, schema, top=top),
     )

@@ -16,9 +16,9 @@ from aecli.stream.filling import filled, whole_table
 from aecli.stream.model import LoadedModel
 from aecli.stream.rows import Chunk
 from aecli.stream.windows import WindowedTable
-from aecli.table.source import Data, open_source
+from aecli.table.source import Data, Source, open_source
 from aecli.verbs.results import StreamResult
-from aecli.verbs.stream import run_stream
+from aecli.verbs.stream import Step, run_stream
 
 
 def reconstruct(
@@ -42,14 +42,16 @@ def reconstruct(
     """
     if fill:
         return _fill(data, output, residuals=residuals, **how)
-    return run_stream(
-        data,
-        output,
+    return run_stream(data, output, reconstruction(residuals=residuals), **how)
+
+
+def reconstruction(*, residuals: bool = False) -> Step:
+    """Return the step that gives rows back as the model sees them."""
+    return Step(
         fields=lambda model: restored_fields(model, with_residuals=residuals),
-        step=lambda model, chunks, schema, table: reconstructed(
+        batches=lambda model, chunks, schema, table: reconstructed(
             model, answers(model, chunks, table), schema, with_residuals=residuals
         ),
-        **how,
     )
 
 
@@ -60,8 +62,22 @@ def _fill(data: Data, output: str, *, residuals: bool, **how: Any) -> StreamResu
         raise UsageError(f"--fill {why}: it leaves nothing for {option}", hint="one of them")
     source = open_source(data, how.pop("read", None) or ReadOptions())
     counts, notes = FillCounts(), list[str]()
+    result = run_stream(source, output, filling(source, counts, notes), carry=False, **how)
+    return replace(
+        result,
+        filled={name: count for name, count in counts.filled.items() if count},
+        unfilled={name: count for name, count in counts.unfilled.items() if count},
+        notes=[*result.notes, *notes],
+    )
 
-    def step(
+
+def filling(source: Source, counts: FillCounts, notes: list[str]) -> Step:
+    """Return the step that writes the whole of `source` again, with its missing features filled.
+
+    `counts` learn what was filled, and `notes` what there is to say of it.
+    """
+
+    def batches(
         model: LoadedModel,
         chunks: Iterator[Chunk],
         schema: pa.Schema,
@@ -75,20 +91,7 @@ def _fill(data: Data, output: str, *, residuals: bool, **how: Any) -> StreamResu
         if any(counts.filled.values()) and not options.training.noise.startswith("mask"):
             notes.append(UNPREPARED)
 
-    result = run_stream(
-        source,
-        output,
-        fields=lambda model: list(whole_table(model, source).schema),
-        step=step,
-        carry=False,
-        **how,
-    )
-    return replace(
-        result,
-        filled={name: count for name, count in counts.filled.items() if count},
-        unfilled={name: count for name, count in counts.unfilled.items() if count},
-        notes=[*result.notes, *notes],
-    )
+    return Step(lambda model: list(whole_table(model, source).schema), batches)
 
 
 UNPREPARED = "training emptied no cells, so the fills are poor: aecli train --noise mask:0.2"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aecli.progress import Epoch
-from aecli.spec.model import Column, Identifier, Label, LeftOut, ModelSpec
+from aecli.spec.model import Calibration, Column, Identifier, Label, LeftOut, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,39 @@ class DecodeResult:
     latents: int
     rows: int
     columns: Sequence[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ScoreResult(StreamResult):
+    """Hold what `score` wrote, and how many rows or windows lie above the threshold.
+
+    `calibrated_on` names the rows that percentiles and the threshold come from, `calibrated_rows`
+    of them.
+    """
+
+    outliers: int = 0
+    threshold: float = 0.0
+    calibrated_on: str = ""
+    calibrated_rows: int = 0
+
+
+@dataclass(frozen=True)
+class CalibrateResult:
+    """Hold what `calibrate` fitted: the calibration now stored, and what was there before.
+
+    With labels the figures are those of the mean aggregate's threshold on the labelled rows.
+    """
+
+    model: Path
+    calibration: Calibration
+    before: Calibration
+    rows: int
+    anomalies: int | None
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    false_positive_rate: float | None
     seconds: float
 
 

@@ -8,13 +8,47 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from aecli.cli.display.blocks import BAD, clipped, names
-from aecli.cli.text import count, duration, safe
-from aecli.verbs.results import DecodeResult, SampleResult, StreamResult
+from aecli.cli.text import count, duration, figure, percent, safe
+from aecli.verbs.results import (
+    CalibrateResult,
+    DecodeResult,
+    SampleResult,
+    ScoreResult,
+    StreamResult,
+)
 
 
 def stream_report(result: StreamResult) -> RenderableType:
     """Say what was written, and what was odd about the table."""
     return Group(*_lines(result))
+
+
+def score_report(result: ScoreResult) -> RenderableType:
+    """Say what was written, and how many rows stand out."""
+    share = result.outliers / max(1, result.rows)
+    above = f"{count(result.outliers, 'outlier')} ({percent(share)}) with a score above"
+    rows = f"{count(result.calibrated_rows)} {safe(result.calibrated_on)}"
+    known = f"{figure(result.threshold, 4)}, fitted on {rows}"
+    lines = list(_lines(result))
+    if result.uncovered:
+        lines.append(
+            Text(f"{count(result.uncovered, 'row')} in no window have no score", style=BAD)
+        )
+    return Group(*lines, Text(f"{above} {known}"))
+
+
+def calibration_report(result: CalibrateResult) -> RenderableType:
+    """Say where the threshold lies now, and what it finds."""
+    old, new = (c.scales["mean"].threshold for c in (result.before, result.calibration))
+    lines = [
+        f"{count(result.rows)} {safe(result.calibration.source)}",
+        f"threshold {figure(new, 4)}, before {figure(old, 4)}: {safe(result.calibration.rule)}",
+    ]
+    if result.anomalies is not None:
+        figures = {"precision": result.precision, "recall": result.recall, "F1": result.f1}
+        shown = ", ".join(f"{name} {figure(value, 3)}" for name, value in figures.items())
+        lines.append(f"{count(result.anomalies, 'anomaly', 'anomalies')}: {shown}")
+    return Group(*(Text(line) for line in lines))
 
 
 def sample_report(result: SampleResult) -> RenderableType:
