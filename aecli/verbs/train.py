@@ -141,27 +141,27 @@ def _train(
     summary = _summarise(
         prepared, made, fit, options, notes, device=str(device), precision=precision
     )
-    progress.stage("calibrating scores")
-    fitted, calibration = fit_scores(
-        objective.network,
-        Inputs(prepared.layout).to(device),
-        columns,
-        prepared.train,
-        prepared.valid,
-    )
     spec = _spec(prepared, columns, network, options, summary, objective)
-    spec = spec.model_copy(update={"calibration": calibration})
-    extra = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
-    extra |= fitted.tensors()
-    if network.variational and network.classes:
-        extra |= class_latents(objective, prepared.train, network.classes)
-    weights = to_bytes(objective.network, extra)
+    progress.stage("calibrating scores")
+    spec, weights = _with_scores(spec, prepared, made)
     history = [_record(epoch) for epoch in fit.history]
     spec = save(directory, spec, weights, history)
     if fit.finished:
         checkpoint.remove()
     progress.finish()
     return TrainResult(model=directory, spec=spec, history=fit.history, signal=interrupt.signal)
+
+
+def _with_scores(spec: ModelSpec, prepared: Prepared, made: Assembled) -> tuple[ModelSpec, bytes]:
+    """Return the spec with its calibration, and the bytes of the weights file."""
+    network, module = made.network, made.objective.network
+    inputs = Inputs(prepared.layout).to(next(module.parameters()).device)
+    fitted, calibration = fit_scores(module, inputs, made.columns, prepared.train, prepared.valid)
+    extra = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
+    extra |= fitted.tensors()
+    if network.variational and network.classes:
+        extra |= class_latents(made.objective, prepared.train, network.classes)
+    return spec.model_copy(update={"calibration": calibration}), to_bytes(module, extra)
 
 
 def _summarise(
