@@ -27,7 +27,7 @@ def loss_of(cells: torch.Tensor, *, robust: bool, training: bool, window: int = 
     objective = Objective(
         network, Inputs(layout([COLUMN])), loss, {"reconstruction": 1.0}, robust=robust
     )
-    return float(objective(cells, None).total)
+    return float(objective(cells, None).total.detach())
 
 
 def test_the_worst_tenth_of_a_batch_does_not_count():
