@@ -221,6 +221,18 @@ def _extra(prepared: Prepared, made: Assembled, options: TrainOptions) -> dict[s
     return found
 
 
+def _with_scores(spec: ModelSpec, prepared: Prepared, made: Assembled) -> tuple[ModelSpec, bytes]:
+    """Return the spec with its calibration, and the bytes of the weights file."""
+    network, module = made.network, made.objective.network
+    inputs = Inputs(prepared.layout).to(next(module.parameters()).device)
+    fitted, calibration = fit_scores(module, inputs, made.columns, prepared.train, prepared.valid)
+    extra = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
+    extra |= fitted.tensors()
+    if network.variational and network.classes:
+        extra |= class_latents(made.objective, prepared.train, network.classes)
+    return spec.model_copy(update={"calibration": calibration}), to_bytes(module, extra)
+
+
 def _summarise(
     prepared: Prepared,
     made: Assembled,
