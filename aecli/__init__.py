@@ -4,9 +4,11 @@
 
     trained = aecli.train("data.parquet", model="model", label="y", encoder=[512, 256, 64])
     aecli.encode("new.parquet", "latents.parquet", model="model")
+    latents = aecli.load("model").encode(frame)
 
-Each function is one command of `aecli`, returns a result object and prints nothing. Importing this
-package is cheap: a function's own imports happen when it is first looked up.
+Each function is one command of `aecli`, returns a result object and prints nothing; `load` gives a
+model for tables in memory, and `Autoencoder` is an estimator of scikit-learn. Importing this
+package is cheap: what a name needs is imported when it is first looked up.
 """
 
 from __future__ import annotations
@@ -26,47 +28,67 @@ from aecli.errors import (
 )
 
 if TYPE_CHECKING:
+    from aecli.python.estimator import Autoencoder
+    from aecli.python.model import Model, load
+    from aecli.verbs.calibrate import calibrate
+    from aecli.verbs.decode import decode
     from aecli.verbs.encode import encode
     from aecli.verbs.evaluate import evaluate
     from aecli.verbs.inspect import inspect
+    from aecli.verbs.predict import predict
     from aecli.verbs.reconstruct import reconstruct
     from aecli.verbs.sample import sample
+    from aecli.verbs.score import score
     from aecli.verbs.train import train
 
 __all__ = [
     "AecliError",
+    "Autoencoder",
     "DataError",
     "DivergedError",
     "GateError",
     "LockedError",
+    "Model",
     "ModelError",
     "OutputError",
     "UsageError",
     "__version__",
+    "calibrate",
+    "decode",
     "encode",
     "evaluate",
     "inspect",
+    "load",
+    "predict",
     "reconstruct",
     "sample",
+    "score",
     "train",
 ]
 
 __version__ = "0.1.0"
 
-_VERBS = {
+_HOMES = {
+    "Autoencoder": "aecli.python.estimator",
+    "Model": "aecli.python.model",
+    "calibrate": "aecli.verbs.calibrate",
+    "decode": "aecli.verbs.decode",
     "encode": "aecli.verbs.encode",
     "evaluate": "aecli.verbs.evaluate",
     "inspect": "aecli.verbs.inspect",
+    "load": "aecli.python.model",
+    "predict": "aecli.verbs.predict",
     "reconstruct": "aecli.verbs.reconstruct",
     "sample": "aecli.verbs.sample",
+    "score": "aecli.verbs.score",
     "train": "aecli.verbs.train",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _VERBS:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_VERBS[name]), name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -246,6 +246,22 @@ def save(
     return saved
 
 
+def replace_spec(directory: Path, old: ModelSpec, new: ModelSpec) -> None:
+    """Replace the spec of a saved model, whose weights stay. The caller holds the directory's lock.
+
+    Raises:
+        ModelError: the model there is no longer `old`.
+        OutputError: it cannot be written; the model is unchanged.
+    """
+    if read_spec(directory).weights != old.weights:
+        what = f"a newer model has replaced the one that was being read in {directory}"
+        raise ModelError(what, hint="run the same command again")
+    text = new.model_dump_json(by_alias=True, indent=2)
+    ModelSpec.model_validate_json(text)
+    clean_temporaries(directory)
+    _write(directory / SPEC, f"{text}\n".encode())
+
+
 def _make_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)

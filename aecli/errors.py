@@ -8,6 +8,8 @@ AecliError              1   a bug, where no subclass fits
 ├── OutputError         6   cannot write, or out of memory
 ├── LockedError         7   another run holds the model directory
 └── GateError           8   a quality gate of `evaluate --fail-if` failed
+
+UsageError and DataError are ValueErrors too: what a caller gave was wrong.
 """
 
 from __future__ import annotations
@@ -35,13 +37,13 @@ class AecliError(Exception):
         return lines if self.hint is None else [*lines, f"  try: {self.hint}"]
 
 
-class UsageError(AecliError):
+class UsageError(AecliError, ValueError):
     """Report an option, a config key or a combination of them that makes no sense."""
 
     exit_code = 2
 
 
-class DataError(AecliError):
+class DataError(AecliError, ValueError):
     """Report a table that cannot be read or does not fit."""
 
     exit_code = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import struct
@@ -11,7 +12,7 @@ from typing import NamedTuple, TypeGuard
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from safetensors.torch import save as save_bytes
 from torch import Tensor, nn
 
@@ -24,6 +25,9 @@ MAX_HEADER = 4 << 20
 """Largest header read, in bytes; a network of 64 layers needs a hundredth of it."""
 
 MAX_DIMENSIONS = 8
+
+IN_MEMORY = Path("the model in memory")
+"""What messages call a model that is in no directory."""
 
 DTYPES = {
     "F64": torch.float64,
@@ -62,8 +66,8 @@ def to_bytes(module: nn.Module, extra: Mapping[str, Tensor] | None = None) -> by
     return save_bytes({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
 
 
-def load_into(module: nn.Module, path: Path) -> dict[str, Tensor]:
-    """Load the weights file into the module, and return the tensors whose names begin with `EXTRA`.
+def load_into(module: nn.Module, weights: Path | bytes) -> dict[str, Tensor]:
+    """Load a weights file, or its bytes, into the module; return the tensors of `EXTRA` names.
 
     A module built under `torch.device("meta")` takes the loaded tensors as its own.
 
@@ -71,9 +75,12 @@ def load_into(module: nn.Module, path: Path) -> dict[str, Tensor]:
         ModelError: the file is unreadable, damaged, of another network, or its weights not finite.
     """
     state = module.state_dict()
-    _compare(path, read_header(path), {k: Entry(t.dtype, tuple(t.shape)) for k, t in state.items()})
+    path = weights if isinstance(weights, Path) else IN_MEMORY
+    _compare(
+        path, read_header(weights), {k: Entry(t.dtype, tuple(t.shape)) for k, t in state.items()}
+    )
     try:
-        tensors = load_file(path)
+        tensors = load_file(weights) if isinstance(weights, Path) else load(weights)
     except (SafetensorError, OSError) as error:
         raise _damaged(path, str(error)) from error
     unfit = [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
@@ -88,7 +95,7 @@ def load_into(module: nn.Module, path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def read_header(path: Path) -> dict[str, Entry]:
+def read_header(weights: Path | bytes) -> dict[str, Entry]:
     """Return the names, types and shapes of a safetensors file, read without its tensors.
 
     Format: 8 bytes little-endian length, that many bytes of JSON, then the tensors
@@ -97,8 +104,9 @@ def read_header(path: Path) -> dict[str, Entry]:
     Raises:
         ModelError: the file is unreadable, or its header is damaged.
     """
+    path = weights if isinstance(weights, Path) else IN_MEMORY
     try:
-        with path.open("rb") as file:
+        with io.BytesIO(weights) if isinstance(weights, bytes) else weights.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
             (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))

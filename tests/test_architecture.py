@@ -78,6 +78,14 @@ def test_each_command_is_a_function_of_the_package(command: str) -> None:
     assert command in dir(aecli)
 
 
+def test_loading_a_model_needs_no_scikit_learn() -> None:
+    found = python(
+        "import sys, aecli; aecli.load; print(*{n.partition('.')[0] for n in sys.modules})"
+    )
+    assert "torch" in found.split()
+    assert "sklearn" not in found.split()
+
+
 def test_unknown_name_of_the_package_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         aecli.trian  # noqa: B018  # looking it up is the point

@@ -35,6 +35,7 @@ PAGES = [
     "docs/losses.md",
     "docs/models.md",
     "docs/json.md",
+    "docs/python.md",
 ]
 
 

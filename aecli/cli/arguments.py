@@ -16,9 +16,9 @@ from aecli.errors import UsageError
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def data_argument(*, required: bool = True) -> Callable[[F], F]:
+def data_argument(*, required: bool = True, metavar: str = "DATA...") -> Callable[[F], F]:
     """Give a command the tables it reads; `train` may find them in its config file instead."""
-    return click.argument("data", nargs=-1, metavar="DATA...", required=required)
+    return click.argument("data", nargs=-1, metavar=metavar, required=required)
 
 
 def option(*flags: str, section: str, **settings: Any) -> Callable[[F], F]:

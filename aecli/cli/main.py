@@ -11,12 +11,14 @@ import click
 from click.shell_completion import shell_complete
 
 from aecli import __version__
+from aecli.cli.calibrate import calibrate
 from aecli.cli.evaluate import evaluate
 from aecli.cli.failures import report
 from aecli.cli.inspect import inspect
 from aecli.cli.sample import sample
+from aecli.cli.score import score
 from aecli.cli.signals import terminable
-from aecli.cli.stream import encode, reconstruct
+from aecli.cli.stream import decode, encode, predict, reconstruct
 from aecli.cli.train import train
 
 _COMPLETE = "_AECLI_COMPLETE"
@@ -61,7 +63,11 @@ def cli() -> None:
     """
 
 
-for command in (train, encode, reconstruct, evaluate, sample, inspect):
+COMMANDS = (
+    train, encode, reconstruct, decode, predict, score, calibrate, evaluate, sample, inspect,
+)  # fmt: skip
+
+for command in COMMANDS:
     cli.add_command(command)
 
 

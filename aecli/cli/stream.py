@@ -1,4 +1,4 @@
-"""Stream a table through a model: `aecli encode` and `aecli reconstruct`."""
+"""Stream a table through a model: `aecli encode`, `reconstruct`, `predict` and `decode`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aecli.errors import UsageError
 from aecli.spec.options import ReadOptions
 
 if TYPE_CHECKING:
-    from aecli.verbs.results import StreamResult
+    from rich.console import RenderableType
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,7 +59,7 @@ def stream_options(command: F) -> F:
     """Give a command where to write, in which format, and which columns to carry along."""
     keep = option(
         "--keep", section="Output", multiple=True, metavar="NAMES",
-        help="Columns of DATA to carry along (names or globs).",
+        help="Columns to carry along (names or globs).",
     )  # fmt: skip
     return output_options(keep(command))
 
@@ -99,18 +99,78 @@ def encode(layout: str, with_scale: bool, **given: Any) -> None:
 @data_argument()
 @model_options
 @stream_options
+@option(
+    "--fill", section="Output", is_flag=True,
+    help="Write DATA as it is, with only its missing cells filled.",
+)  # fmt: skip
+@option(
+    "--residuals", section="Output", is_flag=True,
+    help="Add NAME_residual per column: value - reconstruction, or 1 - the probability of the "
+    "actual category.",
+)  # fmt: skip
 @running_options
 @spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
 @manner_options()
-def reconstruct(**given: Any) -> None:
+def reconstruct(fill: bool, residuals: bool, **given: Any) -> None:
     """Write what the model makes of every row of a table.
 
-    Every column comes back under its own name, type and unit.
+    Every column comes back under its own name, type and unit. With --fill
+    the table stays as it is, columns that the model does not know included,
+    and only the missing cells of features get the model's answer: train
+    with --noise mask:0.2 for that.
 
     \b
       aecli reconstruct data.parquet -o restored.parquet
+      aecli reconstruct holes.csv --fill -o filled.csv
     """
-    _stream("reconstruct", {}, **given)
+    _stream("reconstruct", {"fill": fill, "residuals": residuals}, **given)
+
+
+@click.command(cls=SectionCommand)
+@data_argument()
+@model_options
+@stream_options
+@option(
+    "--top", section="Output", type=click.IntRange(1), metavar="K",
+    help="Write the K likeliest classes, as top1_class, top1_prob, …, not every probability.",
+    extra="1 to the number of classes",
+)  # fmt: skip
+@running_options
+@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
+@manner_options()
+def predict(top: int | None, **given: Any) -> None:
+    """Write the class of every row of a table, with its probability.
+
+    The model must have been trained with --label; DATA needs no label. The
+    columns are prediction and prob_CLASS for every class. A model trained
+    with --window writes one row per window.
+
+    \b
+      aecli predict data.parquet -o predictions.parquet
+      aecli predict new.csv --top 3 --keep name -o predictions.csv
+    """
+    _stream("predict", {"top": top}, **given)
+
+
+@click.command(cls=SectionCommand)
+@data_argument(metavar="LATENTS...")
+@model_options
+@stream_options
+@running_options
+@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
+@manner_options()
+def decode(**given: Any) -> None:
+    """Write the rows that latents stand for, in their own units.
+
+    LATENTS is a table with the columns z0, z1, … or the list column z, as
+    encode writes it or as you changed it. A model trained with --window
+    writes a window of rows per latent, numbered in the column window.
+
+    \b
+      aecli encode data.parquet -o latents.parquet
+      aecli decode latents.parquet -o rows.parquet
+    """
+    _stream("decode", {}, **given)
 
 
 def _stream(
@@ -132,18 +192,19 @@ def _stream(
     kept = [column.strip() for names in keep for column in names.split(",") if column.strip()]
     import aecli
     from aecli.cli.display.console import stderr
-    from aecli.cli.display.streams import stream_report
+    from aecli.cli.display.streams import decode_report, stream_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
 
-    run: Callable[..., StreamResult] = getattr(aecli, name)
+    run: Callable[..., Any] = getattr(aecli, name)
+    report: Callable[[Any], RenderableType] = decode_report if name == "decode" else stream_report
     with listening(quiet=quiet) as progress:
         result = run(
             source, output, model=directory, keep=kept, to=to, batch_size=batch_size,
             read=settings.options.read, progress=progress, **settings.values(RUNNING), **extra,
         )  # fmt: skip
     if as_json:
-        show(result, f"aecli.{name}/1", stream_report, as_json=True)
+        show(result, f"aecli.{name}/1", report, as_json=True)
     elif not quiet:
         console = stderr()
-        console.print(stream_report(result), soft_wrap=not console.is_terminal)
+        console.print(report(result), soft_wrap=not console.is_terminal)

@@ -66,7 +66,7 @@ class TermFigures:
     def means(self) -> dict[str, tuple[float, float]]:
         """Return each term's mean and weight; classification only where rows were labelled."""
         found = {
-            "reconstruction": self._reconstruction(),
+            "reconstruction": self.reconstruction(),
             "l1": self._sums["l1"] / max(1, self._latents),
             "l2": self._sums["l2"] / max(1, self._latents),
             "kl": self._kl(),
@@ -84,7 +84,8 @@ class TermFigures:
         mean = self._activation / samples
         return float(bernoulli_kl((mean - low) / (1 - low), rho).mean())
 
-    def _reconstruction(self) -> float:
+    def reconstruction(self) -> float:
+        """Return the mean reconstruction loss, whatever its weight."""
         columns = len(self._column_weights)
         sums = torch.zeros(columns, dtype=torch.float64).index_add_(
             0, self._column_of, self._errors

@@ -55,9 +55,9 @@ class Layout:
 
     @property
     def indicators(self) -> tuple[int, ...]:
-        """Return the cells of columns that had missing cells in training."""
-        columns = self.columns
-        return tuple(i for i, owner in enumerate(self.column_of) if columns[owner].has_missing)
+        """Return the cells of columns that had missing cells in training, or were masked there."""
+        told = [column.has_missing or column.masked for column in self.columns]
+        return tuple(cell for cell, owner in enumerate(self.column_of) if told[owner])
 
     @property
     def cells(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,25 @@ Floats = npt.NDArray[np.float32]
 class Restorer:
     """Turn outputs `(n_rows, n_outputs)` into one Arrow array per column of the training table.
 
-    With `bounded`, numbers are cut to the lowest and highest of the training rows.
+    With `bounded`, numbers are cut to the lowest and highest of the training rows. With `named`,
+    the slot that rare categories share is never the answer. `types` stand for the training table's.
     """
 
-    def __init__(self, columns: Sequence[Column], *, bounded: bool = False) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        *,
+        bounded: bool = False,
+        named: bool = False,
+        types: Mapping[str, pa.DataType] | None = None,
+    ) -> None:
         self.columns = tuple(columns)
         self.bounded = bounded
+        self.named = named
         self.layout: Layout = layout(columns)
-        self.types = {column.name: parse_type(column.type) for column in columns}
+        self.types = {column.name: parse_type(column.type) for column in columns} | dict(
+            types or {}
+        )
         self._slices = _output_slices(self.layout)
 
     @property
@@ -36,18 +47,24 @@ class Restorer:
 
     def restore(self, outputs: Floats) -> list[pa.Array]:
         """Return one array of `n_rows` per column; integers rounded, categories the likeliest."""
-        return [self._column(column, outputs) for column in self.columns]
+        return [self.column(column, outputs) for column in self.columns]
 
-    def _column(self, column: Column, outputs: Floats) -> pa.Array:
+    def part(self, column: Column, outputs: Floats) -> Floats:
+        """Return the outputs `(n_rows, n_slots)` of a column that varies."""
+        return outputs[:, self._slices[column.name]]
+
+    def column(self, column: Column, outputs: Floats) -> pa.Array:
+        """Return one column's array."""
         kind = self.types[column.name]
         if column.constant:
             return _constant(column, kind, len(outputs))
-        part = outputs[:, self._slices[column.name]]
+        part = self.part(column, outputs)
         if column.kind == "boolean":
             return pa.array(part[:, 0] > 0)
         if column.kind == "category":
             values = pa.array([*column.categories, *[None] * column.has_other])
-            return _as_type(values.take(pa.array(part.argmax(axis=1))), kind)
+            slots = part[:, : len(column.categories)] if self.named else part
+            return as_type(values.take(pa.array(slots.argmax(axis=1))), kind)
         units = part * np.array(column.scale) + np.array(column.center)
         if self.bounded:
             units = np.clip(units, column.low, column.high)
@@ -72,7 +89,7 @@ def _output_slices(where: Layout) -> dict[str, slice]:
 
 def _constant(column: Column, kind: pa.DataType, rows: int) -> pa.Array:
     if column.kind in ("boolean", "category"):
-        return _as_type(pa.array([column.mode]).take(pa.array(np.zeros(rows, int))), kind)
+        return as_type(pa.array([column.mode]).take(pa.array(np.zeros(rows, int))), kind)
     values = np.tile(np.array(column.low), (rows, 1))
     if column.kind == "vector":
         flat = _numbers(values.reshape(-1), kind.value_type)
@@ -80,7 +97,8 @@ def _constant(column: Column, kind: pa.DataType, rows: int) -> pa.Array:
     return _numbers(values[:, 0], kind)
 
 
-def _as_type(values: pa.Array, kind: pa.DataType) -> pa.Array:
+def as_type(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return values as a type, which may be a dictionary of them."""
     return (
         values.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else values.cast(kind)
     )

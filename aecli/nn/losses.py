@@ -125,6 +125,12 @@ class ReconstructionLoss(nn.Module):
         errors = torch.cat(self._errors(output.to(cells.dtype), cells, observed), dim=1)
         return errors.masked_fill(~observed, torch.nan)
 
+    def row_errors(self, output: Tensor, cells: Tensor) -> Tensor:
+        """Return each row's weighted loss over its cells `(n_rows,)`, without a gradient."""
+        errors = self.cell_errors(output.detach(), cells).nan_to_num(0.0)
+        found: Tensor = errors @ self._cell_weights
+        return found
+
     def _observed(self, cells: Tensor) -> Tensor:
         observed = ~cells.isnan()
         if self.cardinalities:

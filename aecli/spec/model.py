@@ -45,6 +45,9 @@ class Column(Stored):
     categories: list[Category] = []
     has_other: bool = False
     has_missing: bool = False
+    masked: bool = Field(
+        False, description="Training emptied cells of it: which are missing is an input."
+    )
     constant: bool = False
     observed: Annotated[int, Field(ge=0)] = 0
     missing: Annotated[int, Field(ge=0)] = 0
@@ -175,6 +178,40 @@ class Baseline(Stored):
     mse: Finite | None = None
 
 
+AGGREGATES = ("mean", "max", "top3")
+"""How the errors of a sample's columns make one number: top3 is the mean of the three largest."""
+
+LEVELS = (
+    *(float(level) for level in range(100)),
+    *(99 + n / 10 for n in range(1, 10)),
+    99.95,
+    100.0,
+)
+"""Percentiles of scores that are stored: finer where thresholds are looked for."""
+
+
+class ScoreScale(Stored):
+    """Hold the quantiles of scores at `LEVELS`, and the score above which a row is an outlier."""
+
+    quantiles: Annotated[list[Finite], Field(min_length=len(LEVELS), max_length=len(LEVELS))]
+    threshold: Finite
+
+
+class Calibration(Stored):
+    """Hold what scores were on rows that the weights were not fitted on, by aggregate."""
+
+    source: str = Field(description="The rows: `validation rows`, or a table that was chosen.")
+    rows: Annotated[int, Field(ge=1)]
+    rule: str = Field(description="How the thresholds were chosen, for people.")
+    scales: dict[Literal[AGGREGATES], ScoreScale]  # type: ignore[valid-type]  # one list of names
+
+    @model_validator(mode="after")
+    def _complete(self) -> Calibration:
+        if set(self.scales) != set(AGGREGATES):
+            raise ValueError(f"a calibration has the aggregates {', '.join(AGGREGATES)}")
+        return self
+
+
 class Summary(Stored):
     """Hold what a training came to."""
 
@@ -225,6 +262,9 @@ class ModelSpec(Stored):
     options: TrainOptions
     weights: WeightsFile
     summary: Summary
+    calibration: Calibration | None = Field(
+        None, description="None in models of an aecli that did not score."
+    )
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

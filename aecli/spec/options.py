@@ -182,6 +182,11 @@ class LossOptions(Section):
     number_loss: Literal["mse", "mae", "huber"] = Field(
         "mse", description="Reconstruction loss of number columns."
     )
+    robust: bool = Field(
+        False,
+        description="Training rows may hold anomalies: the tenth of each batch that is restored "
+        "worst does not count.",
+    )
     balance: bool = Field(False, description="Weigh classes so that rare ones count as much.")
 
 

@@ -55,10 +55,22 @@ def load_model(directory: Path, *, device: str = "auto", threads: int | None = N
     spec = read_spec(directory)
     path = weights_path(directory, spec)
     set_threads(threads)
+    return model_of(spec, path, directory=directory, device=device)
+
+
+def model_of(
+    spec: ModelSpec, weights: Path | bytes, *, directory: Path, device: str = "auto"
+) -> LoadedModel:
+    """Build a spec's network with its weights, a file or the bytes of one, on a device.
+
+    Raises:
+        ModelError: the weights are damaged or of another network.
+        UsageError: there is no such device.
+    """
     target = choose_device(device)
-    with torch.device("meta"):  # allocates nothing until the file's header has been checked
+    with torch.device("meta"):  # allocates nothing until the weights' header has been checked
         network = build(spec.network, columns=spec.columns)
-    baseline = load_into(network, path)
+    baseline = load_into(network, weights)
     nonfinite = spec.options.columns.nonfinite
     reader = CellReader(spec.columns, nonfinite=nonfinite)
     return LoadedModel(

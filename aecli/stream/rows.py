@@ -12,7 +12,6 @@ from torch import Tensor
 
 from aecli.errors import UsageError
 from aecli.feed.cells import Cells, Tally
-from aecli.feed.restore import Restorer
 from aecli.feed.windows import Indices
 from aecli.nn.autoencoder import Code
 from aecli.progress import SILENT, Progress
@@ -49,17 +48,25 @@ def latents(
 ) -> Iterator[Chunk]:
     """Yield the source's batches, in order, with their latents `(n_rows, latent)`."""
     progress.stage("encoding", source.n_rows)
+    for batch, cells in row_cells(model, source, batch_rows, tally):
+        with torch.no_grad():
+            moved = torch.from_numpy(cells).to(model.device)
+            code = model.network.distribution(model.inputs(moved))
+        yield Chunk(batch, cells, code)
+        progress.rows(batch.num_rows)
+
+
+def row_cells(
+    model: LoadedModel, source: Source, batch_rows: int | None, tally: Tally | None
+) -> Iterator[tuple[pa.RecordBatch, Cells]]:
+    """Yield the source's batches, in order, with their cells `(n_rows, n_cells)`."""
     rows = 0
     for batch in source.batches(batch_rows or model.batch_rows):
         cells = model.reader.read(batch, table=source.name, before=rows)
         rows += batch.num_rows
         if tally is not None:
             tally.add(cells)
-        with torch.no_grad():
-            moved = torch.from_numpy(cells).to(model.device)
-            code = model.network.distribution(model.inputs(moved))
-        yield Chunk(batch, cells, code)
-        progress.rows(batch.num_rows)
+        yield batch, cells
 
 
 def latent_fields(model: LoadedModel, *, as_list: bool, with_scale: bool) -> list[pa.Field]:
@@ -95,31 +102,30 @@ def encoded(
                 arrays.append(pa.FixedSizeListArray.from_arrays(flat, values.shape[1]))
             else:
                 arrays += [pa.array(column) for column in np.ascontiguousarray(values.T)]
-        names = schema.names[: len(schema) - len(arrays)]
-        carried = [chunk.batch.column(name) for name in names]
-        yield pa.RecordBatch.from_arrays([*carried, *arrays], schema=schema)
+        yield with_carried(chunk.batch, arrays, schema)
 
 
-def reconstructed(
-    model: LoadedModel, chunks: Iterator[Chunk], schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    """Yield batches of carried columns and every column as the model restores it."""
-    restorer = Restorer(model.spec.columns)
-    for chunk in chunks:
-        with torch.no_grad():
-            outputs = model.network.decode(chunk.latent).float().cpu().numpy()
-        arrays = restorer.restore(outputs)
-        names = schema.names[: len(schema) - len(arrays)]
-        carried = [chunk.batch.column(name) for name in names]
-        yield pa.RecordBatch.from_arrays([*carried, *arrays], schema=schema)
+def with_carried(batch: pa.RecordBatch, made: list[pa.Array], schema: pa.Schema) -> pa.RecordBatch:
+    """Return the schema's first columns from the batch, and those that were made after them."""
+    names = schema.names[: len(schema) - len(made)]
+    carried = [batch.column(name) for name in names]
+    return pa.RecordBatch.from_arrays([*carried, *made], schema=schema)
 
 
 def joined_schema(carried: list[pa.Field], made: list[pa.Field]) -> pa.Schema:
     """Return the schema of an output.
 
     Raises:
-        UsageError: a carried column has the name of one that the model makes.
+        UsageError: a carried column has the name of one that the model makes, or two of these
+            have one name.
     """
+    names = [field.name for field in made]
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        raise UsageError(
+            f"two output columns would be called {twice!r}",
+            hint="rename one of the columns that it comes from, and train again",
+        )
     clash = {field.name for field in carried} & {field.name for field in made}
     if clash:
         raise UsageError(

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
+from torch import Tensor
 
 from aecli.feed.cells import Tally
-from aecli.feed.restore import Restorer
 from aecli.feed.series import read_series, window_codes
 from aecli.feed.staging import Staged, stage
-from aecli.feed.windows import Windows
+from aecli.feed.windows import Indices, Windows
 from aecli.progress import SILENT, Progress
 from aecli.spec.model import Label
 from aecli.stream.model import LoadedModel
@@ -70,22 +69,34 @@ def window_chunks(
     progress: Progress = SILENT,
 ) -> Iterator[Chunk]:
     """Yield windows, series after series, with the carried columns of their last rows."""
-    windows, network = table.windows, model.spec.network
-    size = batch_windows or max(1, model.batch_rows // network.window)
+    network = model.network
+    progress.stage("encoding", len(table.windows))
+    for batch, cells, numbers in window_cells(model, table, carried, batch_windows):
+        with torch.no_grad():
+            code = network.distribution(model.inputs(cells.to(model.device)))
+        yield Chunk(batch, cells.numpy(), code, numbers)
+        progress.rows(batch.num_rows)
+
+
+def window_cells(
+    model: LoadedModel,
+    table: WindowedTable,
+    carried: Sequence[str],
+    batch_windows: int | None,
+) -> Iterator[tuple[pa.RecordBatch, Tensor, Indices]]:
+    """Yield the carried columns of last rows, all rows' cells and all rows' numbers."""
+    windows = table.windows
+    size = batch_windows or max(1, model.batch_rows // model.spec.network.window)
     kept = table.source.select(list(carried))
     held = pa.Table.from_batches(kept.batches(), kept.schema)
-    progress.stage("encoding", len(windows))
     for chosen in torch.arange(len(windows)).split(size):
         if not len(chosen):  # a table without rows
             return
         numbers = windows.rows(chosen.numpy()).reshape(-1)
         cells = table.staged.cells.index_select(0, torch.from_numpy(numbers))
-        with torch.no_grad():
-            code = model.network.distribution(model.inputs(cells.to(model.device)))
         last = held.take(pa.array(windows.last_rows[chosen.numpy()])).combine_chunks()
         batch = last.to_batches()[0] if carried else _without_columns(len(chosen))
-        yield Chunk(batch, cells.numpy(), code, numbers)
-        progress.rows(len(chosen))
+        yield batch, cells, numbers
 
 
 def labels_of_windows(
@@ -101,40 +112,6 @@ def labels_of_windows(
         parts.append(label_codes(batch.column(0), label))
         unknown += unknown_labels(batch.column(0), parts[-1])
     return window_codes(np.concatenate(parts), table.windows, how), unknown
-
-
-def rows_restored(
-    model: LoadedModel, table: WindowedTable, chunks: Iterator[Chunk], schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    """Yield every row of the table as the model restores it, in order.
-
-    A row in several windows gets the mean of their outputs; one in none is null in every column.
-    """
-    restorer = Restorer(model.spec.columns)
-    counts = torch.from_numpy(table.windows.coverage())
-    sums = torch.zeros(len(counts), restorer.layout.outputs)
-    for chunk in chunks:
-        assert chunk.rows is not None, "windows know their rows"
-        with torch.no_grad():
-            outputs = model.network.decode(chunk.latent).float().cpu()
-        sums.index_add_(0, torch.from_numpy(chunk.rows), outputs)
-    sums /= counts.clamp(min=1)[:, None]
-    names = schema.names[: len(schema) - len(restorer.schema)]
-    start = 0
-    for batch in table.source.select(names).batches():
-        rows = slice(start, start + batch.num_rows)
-        start += batch.num_rows
-        arrays = restorer.restore(sums[rows].numpy())
-        covered = pa.array((counts[rows] > 0).numpy())
-        if not pc.all(covered).as_py():
-            arrays = [_where(covered, array) for array in arrays]
-        carried = [batch.column(name) for name in names]
-        yield pa.RecordBatch.from_arrays([*carried, *arrays], schema=schema)
-
-
-def _where(covered: pa.BooleanArray, array: pa.Array) -> pa.Array:
-    indices = pc.if_else(covered, pa.array(np.arange(len(array))), None)
-    return array.take(indices)
 
 
 def _without_columns(rows: int) -> pa.RecordBatch:

@@ -11,10 +11,11 @@ class Interrupt:
     """Catch SIGINT and SIGTERM while inside; `signal` holds the first one that came, or None.
 
     A second signal acts as if nobody listened. Only the main thread of a process can listen;
-    elsewhere this does nothing.
+    elsewhere this does nothing, nor where it is told not to `listen`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, listen: bool = True) -> None:
+        self._listen = listen
         self.signal: int | None = None
         self._before: dict[int, object] = {}
 
@@ -24,7 +25,7 @@ class Interrupt:
         return bool(self._before)
 
     def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
+        if self._listen and threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._caught)
         return self

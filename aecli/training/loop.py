@@ -52,7 +52,7 @@ class Fit:
 
 
 class Loop:
-    """Fit an objective's network to staged rows.
+    """Fit an objective's network to staged rows; without a checkpoint nothing is left on disk.
 
     `widest` is how many numbers the network's widest layer holds for one sample.
     """
@@ -67,7 +67,7 @@ class Loop:
         device: torch.device,
         precision: str,
         widest: int,
-        checkpoint: Checkpoint,
+        checkpoint: Checkpoint | None,
         interrupt: Interrupt | None = None,
         progress: Progress = SILENT,
     ) -> None:
@@ -106,7 +106,7 @@ class Loop:
         Raises:
             DivergedError: the loss stopped being finite before any epoch was good.
         """
-        if resume:
+        if resume and self._checkpoint is not None:
             self._restore(self._checkpoint.load())
             self._progress.resumed(self._state.history)
         self._began = time.perf_counter() - self._state.seconds
@@ -122,7 +122,7 @@ class Loop:
                 hint=f"--lr {self._options.lr / 10:g}",
             )
         self._objective.network.load_state_dict(self._state.best)
-        if not self._finished:
+        if not self._finished and self._checkpoint is not None:
             self._checkpoint.save(self._whole)
         return Fit(
             history=self._state.history,
@@ -239,7 +239,9 @@ class Loop:
             best = f"epoch {state.best_epoch} stayed best for {patience} epochs"
             self._end(f"early stopping: {best}", finished=True)
         self._keep_whole()
-        if time.perf_counter() - self._saved > CHECKPOINT_SECONDS and self._stop is None:
+        if self._checkpoint is None or self._stop is not None:
+            return
+        if time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
             self._checkpoint.save(self._whole)
             self._saved = time.perf_counter()
 

@@ -36,6 +36,10 @@ class Sparsity(NamedTuple):
     low: float = 0.0
 
 
+TRIMMED = 0.1
+"""Share of a batch's samples that a robust training leaves out of the reconstruction loss."""
+
+
 class Objective:
     """Bind a network to its losses; only the terms of `weights` are computed.
 
@@ -43,6 +47,9 @@ class Objective:
     variational latent is drawn from its distribution. `warmth` is the share of its weight that the
     variational term has in training: it rises from 0 to 1, or the latent would collapse before the
     decoder has learned to use it (Bowman et al. 2016, §3.1).
+
+    With `robust` the tenth of a training batch that is restored worst does not count: a trimmed
+    loss (Rousseeuw 1984), so that a network does not learn to restore the anomalies among its rows.
     """
 
     def __init__(
@@ -54,6 +61,8 @@ class Objective:
         class_weights: Tensor | None = None,
         noise: Noise | None = None,
         sparsity: Sparsity | None = None,
+        *,
+        robust: bool = False,
     ) -> None:
         self.network = network
         self.inputs = inputs
@@ -62,6 +71,7 @@ class Objective:
         self.weights = dict(weights)
         self.noise = noise
         self.sparsity = sparsity or Sparsity()
+        self.robust = robust
         self.warmth = 1.0
 
     def to(self, device: torch.device) -> Objective:
@@ -88,7 +98,7 @@ class Objective:
         total: Tensor | None = None
         for name, weight in self.weights.items():
             if name == "reconstruction":
-                value = self.reconstruction(network.decode(passed).float(), cells)
+                value = self._reconstruction(network, network.decode(passed).float(), cells)
             elif name == "classification":
                 assert codes is not None, "a head is built only with a label"
                 logits = network.classify(passed).float()
@@ -102,6 +112,20 @@ class Objective:
             values.append(value.detach())
         assert total is not None, "options without any loss are refused when they are parsed"
         return Terms(total, values, logits)
+
+    def _reconstruction(self, network: Autoencoder, outputs: Tensor, cells: Tensor) -> Tensor:
+        if not (self.robust and network.training):
+            whole: Tensor = self.reconstruction(outputs, cells)
+            return whole
+        samples = len(cells) // network.window
+        errors = self.reconstruction.row_errors(outputs, cells).view(samples, -1).mean(1)
+        kept = errors.topk(samples - int(TRIMMED * samples), largest=False, sorted=False).indices
+        outputs, cells = (
+            part.reshape(samples, -1).index_select(0, kept).view(-1, part.shape[1])
+            for part in (outputs, cells)
+        )
+        trimmed: Tensor = self.reconstruction(outputs, cells)
+        return trimmed
 
     def _penalty(self, name: str, code: Code) -> Tensor:
         if name == "l1":

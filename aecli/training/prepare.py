@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,7 @@ def prepare(data: Data, options: TrainOptions, progress: Progress) -> Prepared:
         label = with_counts(label, codes, mask)
     chosen = _with_keys_as_ids(options)
     plan = plan_columns(source, chosen, train_rows=mask, label=label, progress=progress)
+    plan = _told_of_masks(plan, options)
     reader = CellReader(plan.columns, nonfinite=options.columns.nonfinite)
     wanted = source.select([column.name for column in reader.layout.columns])
     train, valid = stage(wanted, reader, rows=mask, codes=codes, memory=memory, progress=progress)
@@ -77,6 +78,18 @@ def prepare(data: Data, options: TrainOptions, progress: Progress) -> Prepared:
         notes = [*notes, *_shared_files(source, options.training.valid)]
     notes = [*source.notes, *plan.notes, *notes]
     return Prepared(plan, reader.layout, train, valid, notes)
+
+
+def _told_of_masks(plan: Plan, options: TrainOptions) -> Plan:
+    """Return the plan with every column's missing cells as inputs, where training empties cells.
+
+    A network that sees 0 for a masked cell cannot tell it from an average one (benchmarks/RESULTS,
+    Filling holes). Convolutions take pixels and nothing else.
+    """
+    if not options.training.noise.startswith("mask") or options.network.arch == "conv2d":
+        return plan
+    columns = (column.model_copy(update={"masked": True}) for column in plan.columns)
+    return replace(plan, columns=tuple(columns))
 
 
 def class_weights(label: Label) -> Tensor:

@@ -70,6 +70,7 @@ class _ByHand:
             and network.code is None
             and not network.variational
             and objective.noise is None
+            and not objective.robust
             and network.window == 1
         )
 

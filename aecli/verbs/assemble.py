@@ -65,6 +65,7 @@ def assemble(prepared: Prepared, options: TrainOptions, progress: Progress) -> A
         class_weights(label) if head and label and options.losses.balance else None,
         noise,
         Sparsity(options.losses.rho, network.latent_floor),
+        robust=options.losses.robust,
     )
     return Assembled(columns, network, objective, pca, notes)
 

@@ -7,7 +7,7 @@ from typing import Any
 from aecli.stream.rows import encoded, latent_fields
 from aecli.table.source import Data
 from aecli.verbs.results import StreamResult
-from aecli.verbs.stream import run_stream
+from aecli.verbs.stream import Step, run_stream
 
 
 def encode(
@@ -29,12 +29,14 @@ def encode(
         DataError: the table cannot be read or lacks columns.
         OutputError: the output cannot be written.
     """
-    return run_stream(
-        data,
-        output,
+    return run_stream(data, output, encoding(as_list=as_list, with_scale=with_scale), **how)
+
+
+def encoding(*, as_list: bool = False, with_scale: bool = False) -> Step:
+    """Return the step that makes latents of rows."""
+    return Step(
         fields=lambda model: latent_fields(model, as_list=as_list, with_scale=with_scale),
-        step=lambda _model, chunks, schema, _table: encoded(
+        batches=lambda _model, chunks, schema, _table: encoded(
             chunks, schema, as_list=as_list, with_scale=with_scale
         ),
-        **how,
     )

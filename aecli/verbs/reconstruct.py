@@ -1,39 +1,97 @@
-"""Reconstruct a table's rows: every column under its own name, type and unit."""
+"""Reconstruct a table's rows, or fill its missing cells with what the model makes of them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from aecli.feed.restore import Restorer
-from aecli.stream.rows import reconstructed
-from aecli.stream.windows import rows_restored
-from aecli.table.source import Data
+import pyarrow as pa
+
+from aecli.errors import UsageError
+from aecli.feed.fill import FillCounts, Filler
+from aecli.spec.options import ReadOptions
+from aecli.stream.answers import answers, reconstructed, restored_fields
+from aecli.stream.filling import filled, whole_table
+from aecli.stream.model import LoadedModel
+from aecli.stream.rows import Chunk
+from aecli.stream.windows import WindowedTable
+from aecli.table.source import Data, Source, open_source
 from aecli.verbs.results import StreamResult
-from aecli.verbs.stream import run_stream
+from aecli.verbs.stream import Step, run_stream
 
 
-def reconstruct(data: Data, output: str, **how: Any) -> StreamResult:
+def reconstruct(
+    data: Data, output: str, *, fill: bool = False, residuals: bool = False, **how: Any
+) -> StreamResult:
     """Write `data`'s rows as the model gives them back to `output`, in order, in constant memory.
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory; the label may be absent.
         output: a file whose name says the format, or `-` for standard output.
+        fill: write the whole table as it is, with only its missing features filled.
+        residuals: add a column `<name>_residual` for every feature that varies.
         **how: `model`, `tag`, `keep`, `to`, `batch_size`, `device`, `threads`, `read`, `progress`
             as in `aecli.verbs.stream.run_stream`.
 
     Raises:
+        UsageError: `fill` comes with `residuals` or `keep`.
         ModelError: the model is missing, damaged or too new.
-        DataError: the table cannot be read or lacks columns.
+        DataError: the table cannot be read or lacks columns, or a column cannot be filled.
         OutputError: the output cannot be written.
     """
-    return run_stream(
-        data,
-        output,
-        fields=lambda model: list(Restorer(model.spec.columns).schema),
-        step=lambda model, chunks, schema, table: (
-            rows_restored(model, table, chunks, schema)
-            if table
-            else reconstructed(model, chunks, schema)
+    if fill:
+        return _fill(data, output, residuals=residuals, **how)
+    return run_stream(data, output, reconstruction(residuals=residuals), **how)
+
+
+def reconstruction(*, residuals: bool = False) -> Step:
+    """Return the step that gives rows back as the model sees them."""
+    return Step(
+        fields=lambda model: restored_fields(model, with_residuals=residuals),
+        batches=lambda model, chunks, schema, table: reconstructed(
+            model, answers(model, chunks, table), schema, with_residuals=residuals
         ),
-        **how,
     )
+
+
+def _fill(data: Data, output: str, *, residuals: bool, **how: Any) -> StreamResult:
+    if residuals or how.get("keep"):
+        option = "--residuals" if residuals else "--keep"
+        why = "changes no value that is there" if residuals else "writes every column"
+        raise UsageError(f"--fill {why}: it leaves nothing for {option}", hint="one of them")
+    source = open_source(data, how.pop("read", None) or ReadOptions())
+    counts, notes = FillCounts(), list[str]()
+    result = run_stream(source, output, filling(source, counts, notes), carry=False, **how)
+    return replace(
+        result,
+        filled={name: count for name, count in counts.filled.items() if count},
+        unfilled={name: count for name, count in counts.unfilled.items() if count},
+        notes=[*result.notes, *notes],
+    )
+
+
+def filling(source: Source, counts: FillCounts, notes: list[str]) -> Step:
+    """Return the step that writes the whole of `source` again, with its missing features filled.
+
+    `counts` learn what was filled, and `notes` what there is to say of it.
+    """
+
+    def batches(
+        model: LoadedModel,
+        chunks: Iterator[Chunk],
+        schema: pa.Schema,
+        table: WindowedTable | None,
+    ) -> Iterator[pa.RecordBatch]:
+        options = model.spec.options
+        infinite = options.columns.nonfinite == "missing"
+        filler = Filler(model.spec.columns, schema, counts, infinite_is_missing=infinite)
+        found = answers(model, chunks, table)
+        yield from filled(found, whole_table(model, source), filler, batch_rows=model.batch_rows)
+        if any(counts.filled.values()) and not options.training.noise.startswith("mask"):
+            notes.append(UNPREPARED)
+
+    return Step(lambda model: list(whole_table(model, source).schema), batches)
+
+
+UNPREPARED = "training emptied no cells, so the fills are poor: aecli train --noise mask:0.2"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aecli.progress import Epoch
-from aecli.spec.model import Column, Identifier, Label, LeftOut, ModelSpec
+from aecli.spec.model import Calibration, Column, Identifier, Label, LeftOut, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class StreamResult:
-    """Hold what `encode` or `reconstruct` wrote.
+    """Hold what `encode`, `reconstruct` or `predict` wrote.
 
     `unseen` counts cells whose category the training rows did not have, `missing` counts empty
     cells in columns that had none, both per column; `ignored` are columns the model does not know.
-    With windows `notes` say how the rows were cut, and `uncovered` rows lie in none.
+    `notes` say how rows were cut into windows and what else was odd; `uncovered` rows lie in no
+    window. `filled` and `unfilled` count, per column, the missing cells that `reconstruct` with
+    `fill` had an answer for and those it had none for.
     """
 
     model: Path
@@ -42,6 +44,51 @@ class StreamResult:
     ignored: Sequence[str]
     notes: Sequence[str] = ()
     uncovered: int = 0
+    filled: Mapping[str, int] = field(default_factory=dict)
+    unfilled: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DecodeResult:
+    """Hold what `decode` wrote: rows, or windows of rows, for the latents it read."""
+
+    model: Path
+    output: str
+    latents: int
+    rows: int
+    columns: Sequence[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ScoreResult(StreamResult):
+    """Hold what `score` wrote, and how many rows or windows lie above the threshold.
+
+    `calibrated_on` names the rows that percentiles and the threshold come from.
+    """
+
+    outliers: int = 0
+    threshold: float = 0.0
+    calibrated_on: str = ""
+
+
+@dataclass(frozen=True)
+class CalibrateResult:
+    """Hold what `calibrate` fitted: the calibration now stored, and what was there before.
+
+    With labels the figures are those of the mean aggregate's threshold on the labelled rows.
+    """
+
+    model: Path
+    calibration: Calibration
+    before: Calibration
+    rows: int
+    anomalies: int | None
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    false_positive_rate: float | None
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,11 @@ from aecli.errors import UsageError, nearest
 from aecli.feed.restore import Restorer
 from aecli.progress import SILENT, Progress
 from aecli.spec.model import Label
+from aecli.stream.decoding import window_fields
 from aecli.stream.model import LoadedModel, load_model
 from aecli.table.types import parse_type
 from aecli.table.write import open_sink
 from aecli.verbs.results import SampleResult
-
-WINDOW = "window"
-"""Output column that counts the drawn windows, where the model encodes windows of rows."""
 
 
 def sample(
@@ -116,11 +114,7 @@ def _schema(model: LoadedModel, label: Label | None) -> pa.Schema:
     fields = list(Restorer(model.spec.columns).schema)
     if label is not None:
         fields.append(pa.field(label.name, parse_type(label.type)))
-    if model.spec.network.window > 1:
-        taken = {field.name for field in fields}
-        name = next(name for n in range(len(taken) + 1) if (name := WINDOW + "_" * n) not in taken)
-        fields.insert(0, pa.field(name, pa.int64()))
-    return pa.schema(fields)
+    return pa.schema([*window_fields(model, fields), *fields])
 
 
 def _latents(

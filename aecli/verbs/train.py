@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from aecli.bundle import check_target, model_directory, save
 from aecli.errors import UsageError, nearest
+from aecli.evaluation.calibration import fit_scores
 from aecli.evaluation.health import loss_shares, signs
 from aecli.evaluation.summary import (
     block_samples,
@@ -49,6 +52,22 @@ from aecli.weights import to_bytes
 UNSAVED = WeightsFile(file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0, parameters=0)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """Hold a trained model that is in no directory yet: what `bundle.save` makes one of.
+
+    `spec.weights` is a placeholder; `weights` are the bytes of a safetensors file.
+    """
+
+    spec: ModelSpec
+    weights: bytes
+    history: list[Epoch]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return what `history.jsonl` says of each epoch."""
+        return [_record(epoch) for epoch in self.history]
+
+
 def train(
     data: Data,
     *,
@@ -80,15 +99,34 @@ def train(
         raise UsageError(f"train takes options or {next(iter(values))}=…, not both")
     chosen = options or parse_options(values)
     directory = model_directory(model, tag)
-    set_threads(chosen.training.threads)
-    keep_freed_memory()
-    device = choose_device(chosen.training.device)
+    device = _ready(chosen)
     check_target(directory)
     with Lock(directory):
         prepared = prepare(data, chosen, progress)
         # From the first step to the commit a signal must leave a valid model.
         with Interrupt() as interrupt:
-            return _train(prepared, directory, chosen, device, resume, interrupt, progress)
+            trained = _train(prepared, directory, chosen, device, resume, interrupt, progress)
+            spec = save(directory, trained.spec, trained.weights, trained.records())
+        if spec.summary.finished:
+            Checkpoint(directory, {}).remove()
+        progress.finish()
+    return TrainResult(model=directory, spec=spec, history=trained.history, signal=interrupt.signal)
+
+
+def train_in_memory(data: Data, options: TrainOptions, progress: Progress = SILENT) -> Trained:
+    """Train on `data` as `train` does, and leave nothing on disk; a signal ends it as any program.
+
+    Raises:
+        UsageError: an option does not fit the table.
+        DataError: the table cannot be learned from.
+        DivergedError: the loss stopped being finite before any epoch was good.
+    """
+    device = _ready(options)
+    prepared = prepare(data, options, progress)
+    deaf = Interrupt(listen=False)
+    trained = _train(prepared, None, options, device, False, deaf, progress)
+    progress.finish()
+    return trained
 
 
 def parse_options(values: Mapping[str, Any]) -> TrainOptions:
@@ -109,15 +147,21 @@ def parse_options(values: Mapping[str, Any]) -> TrainOptions:
         raise UsageError(f"train has no option {name!r}", hint=hint) from None
 
 
+def _ready(options: TrainOptions) -> torch.device:
+    set_threads(options.training.threads)
+    keep_freed_memory()
+    return choose_device(options.training.device)
+
+
 def _train(
     prepared: Prepared,
-    directory: Path,
+    directory: Path | None,
     options: TrainOptions,
     device: torch.device,
     resume: bool,
     interrupt: Interrupt,
     progress: Progress,
-) -> TrainResult:
+) -> Trained:
     made = assemble(prepared, options, progress)
     notes = [note for note in (idle_note(options), *prepared.notes, *made.notes) if note]
     for note in notes:
@@ -129,7 +173,7 @@ def _train(
         "rows": [len(prepared.train), len(prepared.valid)],
     }
     precision = choose_precision(options.training.precision, device, network)
-    checkpoint = Checkpoint(directory, identity)
+    checkpoint = Checkpoint(directory, identity) if directory is not None else None
     loop = Loop(
         objective,
         prepared.train,
@@ -148,14 +192,18 @@ def _train(
     summary = _summarise(
         prepared, made, fit, options, notes, device=str(device), precision=precision
     )
+    progress.stage("calibrating scores")
+    fitted, calibration = fit_scores(
+        objective.network,
+        Inputs(prepared.layout).to(device),
+        columns,
+        prepared.train,
+        prepared.valid,
+    )
     spec = _spec(prepared, columns, network, options, summary, objective)
-    weights = to_bytes(objective.network, _extra(prepared, made, options))
-    history = [_record(epoch) for epoch in fit.history]
-    spec = save(directory, spec, weights, history)
-    if fit.finished:
-        checkpoint.remove()
-    progress.finish()
-    return TrainResult(model=directory, spec=spec, history=fit.history, signal=interrupt.signal)
+    spec = spec.model_copy(update={"calibration": calibration})
+    extra = _extra(prepared, made, options) | fitted.tensors()
+    return Trained(spec, to_bytes(objective.network, extra), fit.history)
 
 
 def _extra(prepared: Prepared, made: Assembled, options: TrainOptions) -> dict[str, Tensor]:
@@ -232,10 +280,9 @@ def _spec(
     objective: Objective,
 ) -> ModelSpec:
     parameters = sum(parameter.numel() for parameter in objective.network.parameters())
-    versions = {name: version(name) for name in ("aecli", "torch", "pyarrow", "safetensors")}
     return ModelSpec(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions={"python": platform.python_version()} | versions,
+        versions=_versions(),
         columns=list(columns),
         ids=list(prepared.plan.ids),
         left_out=list(prepared.plan.left_out),
@@ -246,6 +293,12 @@ def _spec(
         weights=UNSAVED.model_copy(update={"parameters": parameters}),
         summary=summary,
     )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    packages = ("aecli", "torch", "pyarrow", "safetensors")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
 def _described(network: Network) -> str:

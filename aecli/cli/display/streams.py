@@ -1,4 +1,4 @@
-"""Draw what `encode` and `reconstruct` say when they are done."""
+"""Draw what the streaming commands say when they are done."""
 
 from __future__ import annotations
 
@@ -8,13 +8,46 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from aecli.cli.display.blocks import BAD, clipped, names
-from aecli.cli.text import count, duration, safe
-from aecli.verbs.results import SampleResult, StreamResult
+from aecli.cli.text import count, duration, figure, percent, safe
+from aecli.verbs.results import (
+    CalibrateResult,
+    DecodeResult,
+    SampleResult,
+    ScoreResult,
+    StreamResult,
+)
 
 
 def stream_report(result: StreamResult) -> RenderableType:
     """Say what was written, and what was odd about the table."""
     return Group(*_lines(result))
+
+
+def score_report(result: ScoreResult) -> RenderableType:
+    """Say what was written, and how many rows stand out."""
+    share = result.outliers / max(1, result.rows)
+    above = f"{count(result.outliers, 'outlier')} ({percent(share)}) with a score above"
+    known = f"{figure(result.threshold, 4)}, by {safe(result.calibrated_on)}"
+    lines = list(_lines(result))
+    if result.uncovered:
+        lines.append(
+            Text(f"{count(result.uncovered, 'row')} in no window have no score", style=BAD)
+        )
+    return Group(*lines, Text(f"{above} {known}"))
+
+
+def calibration_report(result: CalibrateResult) -> RenderableType:
+    """Say where the threshold lies now, and what it finds."""
+    old, new = (c.scales["mean"].threshold for c in (result.before, result.calibration))
+    lines = [
+        f"{count(result.rows, 'score')} of {safe(result.calibration.source)}",
+        f"threshold {figure(new, 4)}, before {figure(old, 4)}: {safe(result.calibration.rule)}",
+    ]
+    if result.anomalies is not None:
+        figures = {"precision": result.precision, "recall": result.recall, "F1": result.f1}
+        shown = ", ".join(f"{name} {figure(value, 3)}" for name, value in figures.items())
+        lines.append(f"{count(result.anomalies, 'anomaly', 'anomalies')}: {shown}")
+    return Group(*(Text(line) for line in lines))
 
 
 def sample_report(result: SampleResult) -> RenderableType:
@@ -25,11 +58,21 @@ def sample_report(result: SampleResult) -> RenderableType:
     return Text(f"{shape} to {where} in {duration(result.seconds)}")
 
 
+def decode_report(result: DecodeResult) -> RenderableType:
+    """Say what was decoded."""
+    where = "stdout" if result.output == "-" else safe(result.output)
+    shape = f"{count(result.rows, 'row')} of {count(len(result.columns), 'column')}"
+    latents = count(result.latents, "latent")
+    return Text(f"{shape} from {latents} to {where} in {duration(result.seconds)}")
+
+
 def _lines(result: StreamResult) -> Iterator[Text]:
     where = "stdout" if result.output == "-" else safe(result.output)
     shape = f"{count(result.rows, 'row')} of {count(len(result.columns), 'column')}"
     pace = f"{count(round(result.rows / max(result.seconds, 1e-6)))} rows/s"
     yield Text(f"{shape} to {where} in {duration(result.seconds)} ({pace})")
+    yield from odd_cells("filled", result.filled, style="")
+    yield from odd_cells("in no window, left empty", result.unfilled)
     yield from (Text(safe(note)) for note in result.notes)
     if result.ignored:
         yield Text(f"not in the model, ignored: {names(list(result.ignored))}", style=BAD)
@@ -37,10 +80,12 @@ def _lines(result: StreamResult) -> Iterator[Text]:
     yield from odd_cells("empty cells where training had none", result.missing)
 
 
-def odd_cells(what: str, counts: Mapping[str, int], most: int = 5) -> Iterator[Text]:
+def odd_cells(
+    what: str, counts: Mapping[str, int], most: int = 5, style: str = BAD
+) -> Iterator[Text]:
     """Name the columns with most cells of a kind."""
     found = sorted(((n, column) for column, n in counts.items() if n), reverse=True)
     if found:
         listed = ", ".join(f"{clipped(column, 24)} {count(n)}" for n, column in found[:most])
         rest = f", … and {count(len(found) - most)} more columns" if len(found) > most else ""
-        yield Text(f"{what}: {listed}{rest}", style=BAD)
+        yield Text(f"{what}: {listed}{rest}", style=style)

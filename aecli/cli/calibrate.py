@@ -1,0 +1,67 @@
+"""Refit a model's score thresholds on a chosen table: `aecli calibrate`."""
+
+from __future__ import annotations
+
+import click
+
+from aecli.cli.arguments import (
+    data_argument,
+    data_of,
+    manner_options,
+    model_of,
+    model_options,
+    option,
+)
+from aecli.cli.options import SectionCommand, Settings, names_of, spec_options
+from aecli.cli.stream import RUNNING, TITLES, running_options
+from aecli.spec.options import ReadOptions
+
+
+@click.command(cls=SectionCommand)
+@data_argument()
+@model_options
+@option(
+    "--label", section="Scores", metavar="NAME",
+    help="Column that marks anomalies (true or 1): percentiles are then those of the other rows, "
+    "and the threshold the one of best F1.",
+)  # fmt: skip
+@option(
+    "--fpr", section="Scores", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE", help="Put the threshold where this share of ordinary rows lies above it.",
+    extra="between 0 and 1",
+)  # fmt: skip
+@running_options
+@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
+@manner_options()
+def calibrate(
+    settings: Settings,
+    label: str | None,
+    fpr: float | None,
+    batch_size: int | None,
+    as_json: bool,
+    quiet: bool,
+    data: tuple[str, ...],
+    model: str | None,
+    tag: str | None,
+) -> None:
+    """Refit the percentiles and the threshold of scores on a table of your choice.
+
+    The weights stay as they are, and so does every score.
+
+    \b
+      aecli calibrate last_month.parquet
+      aecli calibrate last_month.parquet --fpr 0.001
+      aecli calibrate judged.csv --label anomaly
+    """
+    source, directory = data_of(settings.given, "calibrate"), model_of(settings.given)
+    from aecli.cli.display.streams import calibration_report
+    from aecli.cli.output import show
+    from aecli.cli.progress import listening
+    from aecli.verbs.calibrate import calibrate as run
+
+    with listening(quiet=quiet) as progress:
+        result = run(
+            source, label=label, fpr=fpr, model=directory, batch_size=batch_size,
+            read=settings.options.read, progress=progress, **settings.values(RUNNING),
+        )  # fmt: skip
+    show(result, "aecli.calibrate/1", calibration_report, as_json=as_json, quiet=quiet)

@@ -1,0 +1,93 @@
+"""Say how far a model's answer is from each cell, in the column's own units."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from aecli.feed.cells import Cells
+from aecli.feed.layout import Layout
+from aecli.feed.restore import Floats, Restorer
+from aecli.spec.model import Column
+from aecli.table.types import parse_type
+from aecli.table.values import number_values, vector_values
+
+Values = npt.NDArray[np.float64]
+
+SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+def residual_fields(where: Layout) -> list[pa.Field]:
+    """Return a field `<name>_residual` for each column that varies: float64, or a list of them."""
+    fields = []
+    for column in where.columns:
+        vector = column.kind == "vector"
+        kind = pa.list_(pa.float64(), column.size) if vector else pa.float64()
+        fields.append(pa.field(f"{column.name}_residual", kind))
+    return fields
+
+
+def residuals(
+    restorer: Restorer, batch: pa.RecordBatch, cells: Cells, outputs: Floats
+) -> list[pa.Array]:
+    """Return the residual of each column that varies, null where the cell is missing.
+
+    Of a number: value − reconstruction, both as they stand in the table (dates in days, other times
+    in seconds). Of a boolean or category: 1 − the probability of the actual value.
+
+    Args:
+        restorer: of the training table's types.
+        batch: `n_rows` rows with every column that varies, as the model reads them.
+        cells: the same rows `(n_rows, n_cells)`.
+        outputs: the decoder's outputs `(n_rows, n_outputs)`.
+    """
+    where = restorer.layout
+    codes = cells[:, where.numbers :]
+    arrays = []
+    for column in where.numeric:
+        found = restorer.column(column, outputs)
+        arrays.append(_difference(column, batch.column(column.name), found))
+    for position, column in enumerate(where.boolean + where.category):
+        part = restorer.part(column, outputs).astype(np.float64)
+        surprise = _of_boolean if column.kind == "boolean" else _of_category
+        arrays.append(_nullable(surprise(codes[:, position], part)))
+    return arrays
+
+
+def _difference(column: Column, actual: pa.Array, answer: pa.Array) -> pa.Array:
+    if column.kind == "vector":
+        values = vector_values(actual, column.size)
+        answers = vector_values(answer, column.size)
+        assert values is not None, "its length was checked when it was read"
+        assert answers is not None, "the restorer gives every vector its length"
+        return pa.FixedSizeListArray.from_arrays(
+            _nullable((values - answers).reshape(-1)), column.size
+        )
+    difference = number_values(actual).astype(np.float64) - number_values(answer)
+    return _nullable(difference * _unit(parse_type(column.type)))
+
+
+def _of_boolean(codes: Cells, logits: Values) -> Values:
+    truth = 1 / (1 + np.exp(-np.clip(logits[:, 0], -500, 500)))
+    surprise: Values = np.abs(codes - truth)
+    return surprise
+
+
+def _of_category(codes: Cells, logits: Values) -> Values:
+    """Return 1 − the actual slot's share of the softmax; 1 for a value without a slot."""
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    slots = np.nan_to_num(codes).clip(min=0).astype(np.int64)
+    chances = weights[np.arange(len(codes)), slots] / weights.sum(axis=1)
+    surprise = np.where(codes < 0, 1.0, 1 - chances)
+    return np.where(np.isnan(codes), np.nan, surprise)
+
+
+def _unit(kind: pa.DataType) -> float:
+    if pa.types.is_date64(kind):
+        return 1 / 86_400_000
+    return SECONDS.get(getattr(kind, "unit", ""), 1.0)
+
+
+def _nullable(values: Values) -> pa.Array:
+    return pa.array(values, mask=~np.isfinite(values))

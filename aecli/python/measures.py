@@ -1,0 +1,62 @@
+"""Run a loaded model over a table for figures that are no columns of an output."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from aecli.evaluation.terms import TermFigures
+from aecli.feed.cells import Tally
+from aecli.progress import SILENT
+from aecli.stream.model import LoadedModel
+from aecli.stream.rows import row_cells
+from aecli.stream.scored import scores_of_rows
+from aecli.stream.scores import Scorer
+from aecli.stream.windows import open_windows, window_cells
+from aecli.table.match import match_columns
+from aecli.table.source import Data, open_source
+from aecli.verbs.stream import open_feed
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+
+def latents_of(model: LoadedModel, data: Data) -> Floats:
+    """Return the latents `(n_samples, latent)` of rows, or of windows of them."""
+    parts = [chunk.latent.cpu().numpy() for chunk in open_feed(model, data, carry=False).chunks]
+    return np.concatenate([*parts, np.empty((0, model.spec.network.latent), np.float32)])
+
+
+def logits_of(model: LoadedModel, data: Data) -> Floats:
+    """Return the classifier's logits `(n_samples, n_classes)` of rows, or of windows of them."""
+    parts = [np.empty((0, model.spec.network.classes), np.float32)]
+    with torch.no_grad():
+        for chunk in open_feed(model, data, carry=False).chunks:
+            parts.append(model.network.classify(chunk.latent).float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def reconstruction_loss(model: LoadedModel, data: Data) -> float:
+    """Return the mean reconstruction loss of rows, as training and `aecli evaluate` give it."""
+    figures = TermFigures(model.network, model.spec)
+    for chunk in open_feed(model, data, carry=False).chunks:
+        with torch.no_grad():
+            outputs = model.network.decode(chunk.latent).float()
+        cells = torch.from_numpy(chunk.cells).to(model.device)
+        figures.add(cells, chunk.code, outputs, None, None)
+    return figures.reconstruction()
+
+
+def scores_of(model: LoadedModel, data: Data, aggregate: str) -> Doubles:
+    """Return the score `(n_rows,)` of each row; with windows the mean of its own, NaN in none."""
+    scorer, tally = Scorer.of(model), Tally(model.reader.layout)
+    source, _ = match_columns(open_source(data), model.spec)
+    if scorer.window == 1:
+        parts = [np.empty(0)]
+        for _, cells in row_cells(model, source, None, tally):
+            parts.append(scorer.score(cells).scores[aggregate].numpy())
+        return np.concatenate(parts)
+    table = open_windows(model, source, tally=tally)
+    cut = ((cells, rows) for _, cells, rows in window_cells(model, table, [], None))
+    return scores_of_rows(scorer, table, cut, aggregate, SILENT)[0]

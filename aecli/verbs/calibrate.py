@@ -1,0 +1,253 @@
+"""Refit the percentiles and the thresholds of scores on a chosen table; the weights stay."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from aecli.bundle import model_directory, replace_spec
+from aecli.errors import DataError, UsageError
+from aecli.evaluation.calibration import calibrated, quantiles
+from aecli.feed.cells import Tally
+from aecli.feed.series import window_codes
+from aecli.files import Lock
+from aecli.progress import SILENT, Progress
+from aecli.spec.model import AGGREGATES, Calibration, ScoreScale
+from aecli.spec.options import ReadOptions
+from aecli.stream.model import LoadedModel, load_model
+from aecli.stream.rows import row_cells
+from aecli.stream.scores import Scorer
+from aecli.stream.windows import open_windows, window_cells
+from aecli.table.match import match_columns
+from aecli.table.source import Data, Source, open_source
+from aecli.verbs.results import CalibrateResult
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+Scores = dict[str, Floats]
+
+MOST = 1 << 22
+"""Samples whose scores are held at most; beyond it every second one goes, then every second …"""
+
+
+def calibrate(
+    data: Data,
+    *,
+    label: str | None = None,
+    fpr: float | None = None,
+    model: str | os.PathLike[str] | None = None,
+    tag: str | None = None,
+    batch_size: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    read: ReadOptions | None = None,
+    progress: Progress = SILENT,
+) -> CalibrateResult:
+    """Fit percentiles and thresholds on the scores of `data`, and store them in the model.
+
+    Args:
+        data: paths, globs or folders, `-`, or a table in memory.
+        label: a column that is true or 1 for anomalies, empty where nobody knows. Percentiles are
+            then those of the other known rows, and the threshold the one of best F1.
+        fpr: the share of (ordinary) rows that may lie above the threshold.
+
+    Raises:
+        UsageError: `fpr` is out of bounds.
+        DataError: the table has no rows, or its label is of another kind or has only one side.
+        ModelError: the model is missing, damaged or too new, or was saved without scores.
+        LockedError: another run is writing this model directory.
+        OutputError: the model cannot be written; it is unchanged.
+    """
+    if fpr is not None and not 0 < fpr < 1:
+        raise UsageError(f"fpr={fpr} is no share between 0 and 1", hint="fpr=0.01")
+    began = time.perf_counter()
+    directory = model_directory(model, tag)
+    loaded = load_model(directory, device=device, threads=threads)
+    scorer = Scorer.of(loaded)
+    source = open_source(data, read or ReadOptions())
+    source, _ = match_columns(source, loaded.spec, keep=[label] if label else [])
+    scores, codes = _scored(loaded, scorer, source, label, batch_size, progress)
+    progress.finish()
+    before = loaded.spec.calibration
+    assert before is not None, "the scorer has looked"
+    found = _calibration(scores, codes, fpr, source.name, label)
+    with Lock(directory):
+        replace_spec(directory, loaded.spec, loaded.spec.model_copy(update={"calibration": found}))
+    return CalibrateResult(
+        model=directory,
+        calibration=found,
+        before=before,
+        rows=found.rows,
+        anomalies=None if codes is None else int((codes == 1).sum()),
+        **_figures(scores, codes, found),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _scored(
+    model: LoadedModel,
+    scorer: Scorer,
+    source: Source,
+    label: str | None,
+    batch_size: int | None,
+    progress: Progress,
+) -> tuple[Scores, Codes | None]:
+    """Return scores by aggregate and label codes: 1 for anomalies, 0 for others, -1 unknown."""
+    held = _Held()
+    for cells, codes in _samples(model, source, label, batch_size, progress):
+        scores = scorer.score(cells).scores
+        held.add(np.stack([*(scores[name].numpy() for name in AGGREGATES), codes], axis=1))
+        progress.rows(len(codes))
+    rows = held.rows()
+    if not len(rows):
+        raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
+    found = {name: rows[:, place] for place, name in enumerate(AGGREGATES)}
+    if label is None:
+        return found, None
+    known = rows[:, -1].astype(np.int64)
+    for code, what in ((0, "ordinary row"), (1, "anomaly")):
+        if not (known == code).any():
+            raise DataError(
+                f"the label {label!r} of {source.name} marks no {what}",
+                hint="a table with both, or no --label",
+            )
+    return found, known
+
+
+def _samples(
+    model: LoadedModel,
+    source: Source,
+    label: str | None,
+    batch_size: int | None,
+    progress: Progress,
+) -> Iterator[tuple[torch.Tensor, Codes]]:
+    """Yield the cells of samples, and whether each is an anomaly."""
+    tally = Tally(model.reader.layout)
+    if model.spec.network.window == 1:
+        progress.stage("scoring", source.n_rows)
+        for batch, cells in row_cells(model, source, batch_size, tally):
+            codes = anomaly_codes(batch.column(label), label) if label else _unknown(len(cells))
+            yield torch.from_numpy(cells), codes
+        return
+    table = open_windows(model, source, tally=tally, progress=progress)
+    progress.stage("scoring", len(table.windows))
+    of_windows = _unknown(len(table.windows))
+    if label:
+        parts = [anomaly_codes(b.column(0), label) for b in source.select([label]).batches()]
+        how = model.spec.options.windows.window_label
+        of_windows = window_codes(np.concatenate([_unknown(0), *parts]), table.windows, how)
+    start = 0
+    for batch, found, _ in window_cells(model, table, [], batch_size):
+        yield found, of_windows[start : start + batch.num_rows]
+        start += batch.num_rows
+
+
+def anomaly_codes(array: pa.Array, label: str) -> Codes:
+    """Return 1 for anomalies, 0 for ordinary rows and -1 for unknown ones `(n_rows,)`.
+
+    Raises:
+        DataError: the column holds other values than true and false, or 1 and 0.
+    """
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    try:
+        if pa.types.is_boolean(array.type):
+            array = array.cast(pa.int8())
+        elif not pa.types.is_floating(array.type) and not pa.types.is_integer(array.type):
+            array = array.cast(pa.bool_()).cast(pa.int8())
+        values = pc.fill_null(array.cast(pa.float64()), -1.0).to_numpy(zero_copy_only=False)
+    except pa.ArrowException as error:
+        raise _no_mark(label, str(error)) from error
+    values = np.where(np.isnan(values), -1.0, values)
+    odd = values[~np.isin(values, (-1.0, 0.0, 1.0))]
+    if len(odd):
+        raise _no_mark(label, f"it holds {odd[0]:g}")
+    return values.astype(np.int64)
+
+
+def _no_mark(label: str, fact: str) -> DataError:
+    return DataError(
+        f"the label {label!r} does not mark anomalies",
+        facts=[fact.splitlines()[0]],
+        hint="a column of true and false, or 1 and 0; empty where nobody knows",
+    )
+
+
+def _unknown(count: int) -> Codes:
+    return np.full(count, -1, dtype=np.int64)
+
+
+class _Held:
+    """Hold rows spread evenly over a stream of any length."""
+
+    def __init__(self) -> None:
+        self._parts: list[Floats] = []
+        self._count = 0
+        self._step = 1
+        self._seen = 0
+
+    def add(self, rows: Floats) -> None:
+        first = -self._seen % self._step
+        self._seen += len(rows)
+        self._parts.append(rows[first :: self._step])
+        self._count += len(self._parts[-1])
+        if self._count > MOST:
+            self._parts = [np.concatenate(self._parts)[::2]]
+            self._count, self._step = len(self._parts[0]), 2 * self._step
+
+    def rows(self) -> Floats:
+        return np.concatenate(self._parts) if self._parts else np.empty((0, len(AGGREGATES) + 1))
+
+
+def _calibration(
+    scores: Scores, codes: Codes | None, fpr: float | None, table: str, label: str | None
+) -> Calibration:
+    normal = scores if codes is None else {n: values[codes == 0] for n, values in scores.items()}
+    found = calibrated(normal, source=table)
+    if fpr is None and codes is None:
+        return found
+    if fpr is not None:
+        rule = f"{fpr:.6g} of the ordinary rows lie above it"
+        limits = {name: float(np.quantile(values, 1 - fpr)) for name, values in normal.items()}
+    else:
+        assert codes is not None, "either is given here"
+        rule = f"the best F1 for {label}"
+        limits = {name: best_threshold(values, codes) for name, values in scores.items()}
+    scales = {
+        name: ScoreScale(quantiles=quantiles(values), threshold=limits[name])
+        for name, values in normal.items()
+    }
+    return found.model_copy(update={"rule": rule, "scales": scales})
+
+
+def best_threshold(scores: Floats, codes: Codes) -> float:
+    """Return the threshold whose F1 is highest, halfway to the next lower score."""
+    known = codes >= 0
+    order = np.argsort(-scores[known], kind="stable")
+    values, marks = scores[known][order], codes[known][order]
+    hits = np.cumsum(marks)
+    f1 = 2 * hits / (np.arange(1, len(marks) + 1) + hits[-1])
+    # Between equal scores no threshold can lie.
+    ends = np.append(values[1:] < values[:-1], True)
+    best = int(np.argmax(np.where(ends, f1, -1.0)))
+    below = values[best + 1] if best + 1 < len(values) else values[best] * 0.5
+    return float((values[best] + below) / 2)
+
+
+def _figures(scores: Scores, codes: Codes | None, found: Calibration) -> dict[str, float | None]:
+    names = ("precision", "recall", "f1", "false_positive_rate")
+    if codes is None:
+        return dict.fromkeys(names)
+    above = scores["mean"] > found.scales["mean"].threshold
+    hits, false = int((above & (codes == 1)).sum()), int((above & (codes == 0)).sum())
+    missed, passed = int((~above & (codes == 1)).sum()), int((~above & (codes == 0)).sum())
+    precision = hits / (hits + false) if hits + false else 0.0
+    values = (precision, hits / (hits + missed), 2 * hits / (2 * hits + false + missed))
+    return dict(zip(names, (*values, false / (false + passed)), strict=True))
