@@ -13,6 +13,7 @@ from aecli.progress import Epoch
 from aecli.spec.model import ModelSpec
 from aecli.verbs.gates import FIGURES
 from aecli.verbs.results import (
+    CalibrateResult,
     Classification,
     ColumnScore,
     DataInspection,
@@ -23,6 +24,7 @@ from aecli.verbs.results import (
     LossShare,
     ModelInspection,
     SampleResult,
+    ScoreResult,
     StreamResult,
     TrainResult,
 )
@@ -33,6 +35,7 @@ PAGES = [
     "docs/columns.md",
     "docs/variants.md",
     "docs/losses.md",
+    "docs/outliers.md",
     "docs/models.md",
     "docs/json.md",
     "docs/python.md",
@@ -69,6 +72,8 @@ OBJECTS = {
     "aecli.train/1": TrainResult,
     "history[]": Epoch,
     "aecli.encode/1": StreamResult,
+    "aecli.score/1": ScoreResult,
+    "aecli.calibrate/1": CalibrateResult,
     "aecli.sample/1": SampleResult,
     "aecli.evaluate/1": EvaluateResult,
     "losses.NAME": LossShare,

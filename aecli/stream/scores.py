@@ -203,11 +203,13 @@ def whitened(joint: Tensor, fitted: Fitted) -> Tensor:
     """Return squared Mahalanobis distances over their size `(n_samples,)`."""
     apart = joint - fitted.centre
     if fitted.whiten.dim() == 2:
-        distances: Tensor = torch.square(apart @ fitted.whiten).mean(1)
-        return distances
+        whole: Tensor = torch.square(apart @ fitted.whiten).mean(1)
+        return whole
     residuals, latent = apart.split([len(fitted.whiten), len(fitted.whiten_latent)], 1)
     squares = (residuals * fitted.whiten).square().sum(1)
-    return (squares + (latent @ fitted.whiten_latent).square().sum(1)) / joint.shape[1]
+    squares = squares + torch.square(latent @ fitted.whiten_latent).sum(1)
+    apart_means: Tensor = squares / joint.shape[1]
+    return apart_means
 
 
 def aggregated(values: Tensor, how: str) -> Tensor:

@@ -77,7 +77,8 @@ def calibrate(
     progress.finish()
     before = loaded.spec.calibration
     assert before is not None, "the scorer has looked"
-    found = _calibration(scores, codes, fpr, source.name, label)
+    what = "rows" if loaded.spec.network.window == 1 else "windows"
+    found = _calibration(scores, codes, fpr, f"{what} of {source.name}", label)
     with Lock(directory):
         replace_spec(directory, loaded.spec, loaded.spec.model_copy(update={"calibration": found}))
     return CalibrateResult(
@@ -207,10 +208,10 @@ class _Held:
 
 
 def _calibration(
-    scores: Scores, codes: Codes | None, fpr: float | None, table: str, label: str | None
+    scores: Scores, codes: Codes | None, fpr: float | None, rows: str, label: str | None
 ) -> Calibration:
     normal = scores if codes is None else {n: values[codes == 0] for n, values in scores.items()}
-    found = calibrated(normal, source=table)
+    found = calibrated(normal, source=rows)
     if fpr is None and codes is None:
         return found
     if fpr is not None:

@@ -64,12 +64,14 @@ class DecodeResult:
 class ScoreResult(StreamResult):
     """Hold what `score` wrote, and how many rows or windows lie above the threshold.
 
-    `calibrated_on` names the rows that percentiles and the threshold come from.
+    `calibrated_on` names the rows that percentiles and the threshold come from, `calibrated_rows`
+    of them.
     """
 
     outliers: int = 0
     threshold: float = 0.0
     calibrated_on: str = ""
+    calibrated_rows: int = 0
 
 
 @dataclass(frozen=True)

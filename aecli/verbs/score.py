@@ -92,6 +92,7 @@ def score(
         outliers=opened.columns.outliers,
         threshold=opened.limit,
         calibrated_on=opened.calibrated_on,
+        calibrated_rows=opened.calibrated_rows,
     )
 
 
@@ -105,6 +106,7 @@ class Scoring:
     columns: ScoreColumns
     limit: float
     calibrated_on: str
+    calibrated_rows: int
     run: Run
     by_row: bool
 
@@ -142,8 +144,8 @@ def open_scoring(
     source, matched = match_columns(open_source(data, read or ReadOptions()), spec, keep=kept)
     schema = joined_schema([source.schema.field(n) for n in matched.kept], columns.fields())
     run = Run(model, scorer, columns, source, schema, aggregate, batch_size, progress)
-    calibrated_on = spec.calibration.source
-    return Scoring(source, matched, schema, columns, limit, calibrated_on, run, by_row)
+    on, rows = spec.calibration.source, spec.calibration.rows
+    return Scoring(source, matched, schema, columns, limit, on, rows, run, by_row)
 
 
 class Run:

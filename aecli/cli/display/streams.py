@@ -27,7 +27,8 @@ def score_report(result: ScoreResult) -> RenderableType:
     """Say what was written, and how many rows stand out."""
     share = result.outliers / max(1, result.rows)
     above = f"{count(result.outliers, 'outlier')} ({percent(share)}) with a score above"
-    known = f"{figure(result.threshold, 4)}, by {safe(result.calibrated_on)}"
+    rows = f"{count(result.calibrated_rows)} {safe(result.calibrated_on)}"
+    known = f"{figure(result.threshold, 4)}, fitted on {rows}"
     lines = list(_lines(result))
     if result.uncovered:
         lines.append(
@@ -40,7 +41,7 @@ def calibration_report(result: CalibrateResult) -> RenderableType:
     """Say where the threshold lies now, and what it finds."""
     old, new = (c.scales["mean"].threshold for c in (result.before, result.calibration))
     lines = [
-        f"{count(result.rows, 'score')} of {safe(result.calibration.source)}",
+        f"{count(result.rows)} {safe(result.calibration.source)}",
         f"threshold {figure(new, 4)}, before {figure(old, 4)}: {safe(result.calibration.rule)}",
     ]
     if result.anomalies is not None:
