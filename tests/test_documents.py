@@ -17,6 +17,7 @@ from aecli.verbs.results import (
     Classification,
     ColumnScore,
     DataInspection,
+    DecodeResult,
     EvaluateResult,
     Gate,
     LatentHealth,
@@ -37,6 +38,7 @@ PAGES = [
     "docs/losses.md",
     "docs/outliers.md",
     "docs/models.md",
+    "docs/filling.md",
     "docs/json.md",
     "docs/python.md",
 ]
@@ -72,6 +74,7 @@ OBJECTS = {
     "aecli.train/1": TrainResult,
     "history[]": Epoch,
     "aecli.encode/1": StreamResult,
+    "aecli.decode/1": DecodeResult,
     "aecli.score/1": ScoreResult,
     "aecli.calibrate/1": CalibrateResult,
     "aecli.sample/1": SampleResult,
