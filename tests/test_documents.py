@@ -12,17 +12,26 @@ import pytest
 from aecli.progress import Epoch
 from aecli.spec.model import ModelSpec
 from aecli.verbs.gates import FIGURES
-from aecli.verbs.results import (
-    CalibrateResult,
+from aecli.verbs.measured import (
     Classification,
     ColumnScore,
+    Detection,
+    Difference,
+    Group,
+    Interval,
+    LatentHealth,
+    LossShare,
+    Probe,
+    ProbeView,
+)
+from aecli.verbs.results import (
+    CalibrateResult,
+    Compared,
     DataInspection,
     DecodeResult,
     EvaluateResult,
     Gate,
-    LatentHealth,
     Layer,
-    LossShare,
     ModelInspection,
     SampleResult,
     ScoreResult,

@@ -23,13 +23,10 @@ from aecli.spec.model import (
     WeightsFile,
 )
 from aecli.spec.options import TrainOptions
+from aecli.verbs.measured import Classification, ColumnScore, LatentHealth, LossShare
 from aecli.verbs.results import (
-    Classification,
-    ColumnScore,
     EvaluateResult,
-    LatentHealth,
     Layer,
-    LossShare,
     ModelInspection,
     TrainResult,
 )
