@@ -53,9 +53,15 @@ class Asked:
     by: str | None = None
 
     @property
+    def options(self) -> dict[str, str]:
+        """Return the column of each option that was given."""
+        named = {"--anomaly": self.anomaly, "--probe": self.probe, "--by": self.by}
+        return {option: name for option, name in named.items() if name is not None}
+
+    @property
     def columns(self) -> list[str]:
         """Return the columns that were named."""
-        return [name for name in (self.anomaly, self.probe, self.by) if name is not None]
+        return list(self.options.values())
 
     def check(self, source: Source, spec: ModelSpec) -> None:
         """Refuse what cannot be measured honestly, before any row is read.
@@ -65,10 +71,7 @@ class Asked:
             UsageError: the model reads the column that is to be told from its answers.
         """
         features = {column.name for column in spec.columns if not column.constant}
-        given = {"--anomaly": self.anomaly, "--probe": self.probe, "--by": self.by}
-        for option, name in given.items():
-            if name is None:
-                continue
+        for option, name in self.options.items():
             require_column(source.name, source.names, name, option)
             if option != "--by" and name in features:
                 raise UsageError(

@@ -240,7 +240,8 @@ def evaluate(
         ModelError: a model is missing, damaged or too new, or cannot score.
     """
     began = time.perf_counter()
-    check_conditions(fail_if)
+    asked = Asked(anomaly, probe, by)
+    check_conditions(fail_if, asked.options)
     if by is not None and compare is not None:
         raise UsageError(
             "--by and --compare would make a table of two models per group",
@@ -249,10 +250,8 @@ def evaluate(
     directories = [model_directory(model, tag), *([] if compare is None else [Path(compare)])]
     loaded = [load_model(path, device=device, threads=threads) for path in directories]
     source = open_source(data, read or ReadOptions())
-    asked = Asked(anomaly, probe, by)
-    runs = [Evaluation(each, source, asked) for each in loaded]
     results = []
-    for run in runs:
+    for run in [Evaluation(each, source, asked) for each in loaded]:
         run.run(batch_size, progress)
         results.append(run.result(time.perf_counter() - began))
     result = results[0]

@@ -39,7 +39,7 @@ def evaluation_report(result: EvaluateResult, *, all_columns: bool = False) -> R
             _columns(result.columns, all_columns),
             _classification(result.classification) if result.classification else None,
             titled("latent", _latent(result.latent)),
-            anomaly_block(result.anomaly) if result.anomaly else None,
+            anomaly_block(result.anomaly) if result.anomaly and result.anomaly.auroc else None,
             probe_block(result.probe) if result.probe else None,
             group_blocks(result),
             _beside(result, all_columns),
