@@ -250,8 +250,10 @@ def evaluate(
     directories = [model_directory(model, tag), *([] if compare is None else [Path(compare)])]
     loaded = [load_model(path, device=device, threads=threads) for path in directories]
     source = open_source(data, read or ReadOptions())
+    runs = [Evaluation(loaded[0], source, asked)]
+    runs += [_second(each, source, asked) for each in loaded[1:]]
     results = []
-    for run in [Evaluation(each, source, asked) for each in loaded]:
+    for run in runs:
         run.run(batch_size, progress)
         results.append(run.result(time.perf_counter() - began))
     result = results[0]
@@ -259,3 +261,11 @@ def evaluate(
         other = beside(result, results[1], loaded[0].spec, loaded[1].spec)
         result = replace(result, compared=other, seconds=time.perf_counter() - began)
     return result.with_gates(judge(fail_if, result.figures()))
+
+
+def _second(model: LoadedModel, source: Source, asked: Asked) -> Evaluation:
+    try:
+        return Evaluation(model, source, asked)
+    except (DataError, UsageError) as error:
+        facts = [f"--compare {model.directory}", *error.facts]
+        raise type(error)(error.what, facts=facts, hint=error.hint) from error
