@@ -12,17 +12,26 @@ import pytest
 from aecli.progress import Epoch
 from aecli.spec.model import ModelSpec
 from aecli.verbs.gates import FIGURES
-from aecli.verbs.results import (
-    CalibrateResult,
+from aecli.verbs.measured import (
     Classification,
     ColumnScore,
+    Detection,
+    Difference,
+    Group,
+    Interval,
+    LatentHealth,
+    LossShare,
+    Probe,
+    ProbeView,
+)
+from aecli.verbs.results import (
+    CalibrateResult,
+    Compared,
     DataInspection,
     DecodeResult,
     EvaluateResult,
     Gate,
-    LatentHealth,
     Layer,
-    LossShare,
     ModelInspection,
     SampleResult,
     ScoreResult,
@@ -37,6 +46,7 @@ PAGES = [
     "docs/variants.md",
     "docs/losses.md",
     "docs/outliers.md",
+    "docs/evaluation.md",
     "docs/models.md",
     "docs/compress.md",
     "docs/labels.md",
@@ -86,6 +96,13 @@ OBJECTS = {
     "columns[]": ColumnScore,
     "classification": Classification,
     "latent": LatentHealth,
+    "anomaly`": Detection,
+    "anomaly.": Interval,
+    "probe`": Probe,
+    "probe.views": ProbeView,
+    "groups[]": Group,
+    "compared`": Compared,
+    "compared.": Difference,
     "gates[]": Gate,
     "aecli.inspect/1` of a model": ModelInspection,
     "layers[]": Layer,
