@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from aecli.verbs.measured import Detection, Interval, Probe, ProbeView
 
 Codes = npt.NDArray[np.int64]
 
-SCORES = 1 << 21
+SCORES = 1 << 20
 """Samples whose scores are held at most, drawn from all."""
 
 PROBED = 10_000
@@ -103,6 +104,12 @@ class Detector:
             },
         )  # fmt: skip
 
+    @cached_property
+    def _held(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the samples that were drawn, once all are seen."""
+        none = {"score": np.empty(0), "mark": np.empty(0, dtype=np.int64)}
+        return self._sample.columns() or none
+
     def notes(self) -> Iterator[str]:
         """Yield why there are no figures, or that they are those of drawn samples."""
         found, seen = self.result(), self._sample.seen
@@ -114,7 +121,7 @@ class Detector:
 
     def result(self, group: int | None = None) -> Detection:
         """Return the figures of all samples, or of those of one group."""
-        held = self._sample.columns() or {"score": np.empty(0), "mark": np.empty(0, np.int64)}
+        held = self._held
         scores, marks = held["score"], held["mark"]
         if group is not None and len(marks):
             inside = held["group"] == group
