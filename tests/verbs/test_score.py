@@ -22,6 +22,7 @@ def table(rows: int, seed: int = 0) -> pa.Table:
             "id": [f"row-{i}" for i in range(rows)],
             "a": a,
             "b": 2 * a + generator.normal(size=rows) / 10,
+            "c": 1 - a + generator.normal(size=rows) / 10,
             "colour": generator.choice(["red", "green", "blue"], rows, p=[0.6, 0.3, 0.1]),
             "flag": a > 0,
             "constant": np.full(rows, 7),
