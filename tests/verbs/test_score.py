@@ -177,6 +177,9 @@ def test_a_label_that_marks_nothing_is_refused(model: Path):
         aecli.calibrate(rows.append_column("y", pa.array([0] * 20)), label="y", model=model)
     with pytest.raises(DataError, match="does not mark anomalies"):
         aecli.calibrate(rows, label="colour", model=model)
+    with pytest.raises(DataError, match="no column 'colou'") as caught:
+        aecli.calibrate(rows, label="colou", model=model)
+    assert caught.value.hint == "--label colour"
 
 
 def test_without_validation_rows_training_rows_are_named(tmp_path: Path):
