@@ -12,7 +12,7 @@ import traceback
 import click
 
 from aecli.cli.signals import Terminated
-from aecli.cli.text import safe
+from aecli.text import safe
 from aecli.errors import AecliError
 
 INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143

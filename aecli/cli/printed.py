@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aecli.cli.layers import Given
 from aecli.cli.options import Settings
-from aecli.cli.text import safe
+from aecli.text import safe
 from aecli.spec.catalogue import Named
 from aecli.spec.fields import Option, options, written
 

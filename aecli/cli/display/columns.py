@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aecli.cli.display.blocks import Listed, clipped, figures, names, user
-from aecli.cli.text import count, percent
+from aecli.text import count, percent
 from aecli.spec.model import Column, Identifier, Label, LeftOut
 
 _PLURALS = {"category": "categories"}

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aecli.cli.display.blocks import DIM
-from aecli.cli.text import figure, percent
+from aecli.text import figure, percent
 from aecli.progress import Epoch
 
 _LIKED_ORDER = ("reconstruction", "classification", "l1", "l2")

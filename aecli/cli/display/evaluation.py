@@ -12,7 +12,7 @@ from rich.text import Text
 from aecli.cli.display.blocks import BAD, DIM, GOOD, clipped, facts, figures, stacked, titled, user
 from aecli.cli.display.confusion import Confusion
 from aecli.cli.display.streams import odd_cells
-from aecli.cli.text import count, figure, percent, weight
+from aecli.text import count, figure, percent, weight
 from aecli.verbs.results import Classification, ColumnScore, EvaluateResult, Gate, LatentHealth
 
 COLUMNS_SHOWN = 10

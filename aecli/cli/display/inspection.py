@@ -11,7 +11,7 @@ from rich.text import Text
 from aecli.cli.display.blocks import DIM, clipped, facts, figures, stacked, titled, user
 from aecli.cli.display.closing import training_facts
 from aecli.cli.display.columns import became, grouped, ids_line, label_line, left_out_lines
-from aecli.cli.text import count, figure, size, weight
+from aecli.text import count, figure, size, weight
 from aecli.spec.model import Identifier, Label, LeftOut, ModelSpec
 from aecli.verbs.results import DataInspection, Layer, ModelInspection
 

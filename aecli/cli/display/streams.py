@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from aecli.cli.display.blocks import BAD, clipped, names
-from aecli.cli.text import count, duration, figure, percent, safe
+from aecli.text import count, duration, figure, percent, safe
 from aecli.verbs.results import (
     CalibrateResult,
     DecodeResult,
