@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from aecli.cli.display.blocks import DIM
-from aecli.text import figure, percent
 from aecli.progress import Epoch
+from aecli.text import figure, percent
 
 _LIKED_ORDER = ("reconstruction", "classification", "l1", "l2")
 

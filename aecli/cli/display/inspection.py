@@ -11,8 +11,8 @@ from rich.text import Text
 from aecli.cli.display.blocks import DIM, clipped, facts, figures, stacked, titled, user
 from aecli.cli.display.closing import training_facts
 from aecli.cli.display.columns import became, grouped, ids_line, label_line, left_out_lines
-from aecli.text import count, figure, size, weight
 from aecli.spec.model import Identifier, Label, LeftOut, ModelSpec
+from aecli.text import count, figure, size, weight
 from aecli.verbs.results import DataInspection, Layer, ModelInspection
 
 COLUMNS_SHOWN = 20
