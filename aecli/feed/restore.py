@@ -13,7 +13,7 @@ from aecli.feed.layout import Layout, layout
 from aecli.spec.model import Column
 from aecli.table.types import parse_type
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 class Restorer:

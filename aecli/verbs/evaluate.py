@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,12 @@ from aecli.spec.model import Label, ModelSpec
 from aecli.spec.options import ReadOptions
 from aecli.stream.model import LoadedModel, load_model
 from aecli.stream.rows import Chunk, latents
-from aecli.stream.windows import labels_of_windows, open_windows, window_chunks
+from aecli.stream.windows import (
+    WindowedTable,
+    labels_of_windows,
+    open_windows,
+    window_chunks,
+)
 from aecli.table.labels import label_codes, unknown_labels
 from aecli.table.match import match_columns
 from aecli.table.source import Data, Source, open_source
@@ -124,42 +129,57 @@ def evaluate(
     source = open_source(data, read or ReadOptions())
     source, matched = match_columns(source, spec, with_label=True)
     evaluation = Evaluation(loaded, spec.label if matched.label else None)
+    table = None
     if spec.network.window > 1:
-        _add_windows(evaluation, source, batch_size, progress)
-    else:
-        stream = latents(
-            loaded, source, batch_rows=batch_size, tally=evaluation.tally, progress=progress
-        )
-        for chunk in stream:
-            evaluation.add(chunk, evaluation.codes_of(chunk.batch))
+        table = open_windows(loaded, source, tally=evaluation.tally, progress=progress)
+    for chunk, codes in labelled_chunks(evaluation, source, table, [], batch_size, progress):
+        evaluation.add(chunk, codes)
     progress.finish()
     if evaluation.rows == 0:
         raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
-    return _result(evaluation, fail_if, time.perf_counter() - began)
+    result = measured(evaluation, time.perf_counter() - began)
+    return result.with_gates(judge(fail_if, result.figures()))
 
 
-def _add_windows(
-    evaluation: Evaluation, source: Source, batch_size: int | None, progress: Progress
-) -> None:
+def labelled_chunks(
+    evaluation: Evaluation,
+    source: Source,
+    table: WindowedTable | None,
+    carried: Sequence[str],
+    batch_size: int | None,
+    progress: Progress,
+) -> Iterator[tuple[Chunk, Codes | None]]:
+    """Yield a table's rows, or windows where `table` has them, with their label codes.
+
+    Windows have the columns `carried` of their last rows; rows have every column that was read.
+    """
     model = evaluation.model
-    table = open_windows(model, source, tally=evaluation.tally, progress=progress)
+    if table is None:
+        stream = latents(
+            model, source, batch_rows=batch_size, tally=evaluation.tally, progress=progress
+        )
+        for chunk in stream:
+            yield chunk, evaluation.codes_of(chunk.batch)
+        return
     codes = None
     if evaluation.classification is not None and evaluation.label is not None:
         how = model.spec.options.windows.window_label
         codes, evaluation.unknown_labels = labels_of_windows(table, evaluation.label, how)
     done = 0
-    for chunk in window_chunks(model, table, [], batch_windows=batch_size, progress=progress):
+    for chunk in window_chunks(model, table, carried, batch_windows=batch_size, progress=progress):
         end = done + len(chunk.latent)
-        evaluation.add(chunk, None if codes is None else codes[done:end])
+        yield chunk, None if codes is None else codes[done:end]
         done = end
+    # Windows overlap, and every row counts once.
     evaluation.rows = len(table.staged.cells)
 
 
-def _result(evaluation: Evaluation, fail_if: Sequence[str], seconds: float) -> EvaluateResult:
+def measured(evaluation: Evaluation, seconds: float) -> EvaluateResult:
+    """Return what an evaluation has found, with no gate judged."""
     figures = evaluation.comparison.columns()
     losses = evaluation.terms.means()
     total = sum(value * weight for value, weight in losses.values())
-    result = EvaluateResult(
+    return EvaluateResult(
         model=evaluation.model.directory,
         rows=evaluation.rows,
         losses={
@@ -177,7 +197,6 @@ def _result(evaluation: Evaluation, fail_if: Sequence[str], seconds: float) -> E
         gates=[],
         seconds=seconds,
     )
-    return result.with_gates(judge(fail_if, result.figures()))
 
 
 def _column_score(figure: ColumnFigure) -> ColumnScore:
