@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 
-from aecli.reporting.drawing import FAINT, INK, OWN, PAPER, STRENGTH, Panel, named, single
+from aecli.reporting.drawing import FAINT, INK, OWN, PAPER, STRENGTH, WIDTH, Panel, named, single
 from aecli.reporting.findings import Classes, Findings
 from aecli.text import count, percent, safe
 
@@ -35,19 +37,18 @@ def confusion_panels(findings: Findings) -> list[Panel]:
                     fontsize=size,
                 )  # fmt: skip
         places = list(range(len(order)))
-        axes.set_xticks(
-            places,
-            names,
-            rotation=0 if max(map(len, names)) < 4 else 40,
-            ha="center" if max(map(len, names)) < 4 else "right",
+        level = max(map(len, names)) * len(names) < 28
+        turned: dict[str, Any] = (
+            {} if level else {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
         )
+        axes.set_xticks(places, names, **turned)
         axes.set_yticks(places, names)
         axes.grid(visible=False)
         axes.set_xlabel("predicted")
-        axes.set_ylabel("is")
+        axes.set_ylabel("actual")
 
-    side = min(4.4, 2.6 + 0.16 * len(order))
-    return [Panel(*_confusion_told(found, len(order)), single(draw), (4.6, side))]
+    side = min(4.2, 2.4 + 0.15 * len(order))
+    return [Panel(*_confusion_told(found, len(order)), single(draw), (WIDTH, side))]
 
 
 def _confusion_told(found: Classes, shown: int) -> tuple[str, str]:

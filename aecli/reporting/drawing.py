@@ -17,6 +17,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.ticker import LogLocator
 
 INK, FAINT, GRID, PAPER = "#1d2733", "#66717f", "#dfe4ea", "#fefefe"
 SERIES = (
@@ -33,11 +34,11 @@ VARIABLES = {INK: "ink", FAINT: "faint", GRID: "grid", PAPER: "paper"} | {
 RED, BLUE = (0.79, 0.27, 0.20), (0.13, 0.42, 0.72)
 STRENGTH = LinearSegmentedColormap.from_list("strength", [(*BLUE, 0.0), (*BLUE, 1.0)])
 BOTH_WAYS = LinearSegmentedColormap.from_list(
-    "both_ways", [(*RED, 1.0), (*RED, 0.0), (*BLUE, 0.0), (*BLUE, 1.0)]
+    "both_ways", [(0.0, (*RED, 1.0)), (0.5, (*RED, 0.0)), (0.5, (*BLUE, 0.0)), (1.0, (*BLUE, 1.0))]
 )
 """Colours that fade into whatever paper is behind them."""
 
-WIDTH, HEIGHT = 4.6, 2.9
+WIDTH, HEIGHT = 4.0, 2.6
 LONGEST_NAME = 28
 SVG = "{http://www.w3.org/2000/svg}"
 XLINK = "{http://www.w3.org/1999/xlink}"
@@ -183,5 +184,8 @@ def plain_ticks(axes: Axes, *, x: bool = True, y: bool = True) -> None:
     """Write the numbers of logarithmic axes as they are: 0.01, 100, 1e6."""
     for axis in [axes.xaxis] * x + [axes.yaxis] * y:
         if axis.get_scale() == "log":
+            low, high = sorted(abs(value) for value in axis.get_view_interval())
+            if high < 100 * low:
+                axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axis.set_major_formatter(lambda value, _place: f"{value:g}")
             axis.set_minor_formatter(lambda value, _place: "")

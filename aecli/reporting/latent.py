@@ -13,6 +13,7 @@ from aecli.reporting.drawing import (
     OTHER,
     OWN,
     SERIES,
+    WIDTH,
     Panel,
     named,
     single,
@@ -44,7 +45,7 @@ def map_panels(findings: Findings) -> list[Panel]:
     alt = f"Map of {count(shown)} latents in two dimensions, coloured by {by}"
     caption = f"Latents of {count(shown, findings.unit)} on their first two principal components, "
     caption += f"coloured by {by}."
-    return [Panel(caption, alt, single(draw), (4.6, 3.6))]
+    return [Panel(caption, alt, single(draw), (WIDTH, 3.2))]
 
 
 def _draw_points(axes: Axes, found: Map) -> None:
@@ -168,4 +169,4 @@ def correlation_panels(findings: Findings) -> list[Panel]:
     mean = figure(float(apart.mean()), 2)
     alt = f"Heat map of the correlations of {len(chosen)} latent units; mean size {mean}"
     caption = f"Correlation of the units; {mean} in size on average. Units that go together say "
-    return [Panel(caption + "the same twice.", alt, single(draw), (4.6, 3.4))]
+    return [Panel(caption + "the same twice.", alt, single(draw), (WIDTH, 3.1))]

@@ -9,7 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.ticker import MaxNLocator
 
-from aecli.reporting.drawing import ALARM, BOTH_WAYS, FAINT, INK, OTHER, OWN, Panel, named, single
+from aecli.reporting.drawing import (
+    ALARM,
+    BOTH_WAYS,
+    FAINT,
+    INK,
+    OTHER,
+    OWN,
+    WIDTH,
+    Panel,
+    named,
+    single,
+)
 from aecli.reporting.findings import Findings, Floats, Images, Integers, Restored, Signal
 from aecli.text import count, figure, safe
 
@@ -45,7 +56,7 @@ def _values(row: Restored) -> Panel:
 
     alt = f"Table of the {row.rank} row's values and reconstructions, error {figure(row.error, 3)}"
     caption = f"The {row.rank} row: its error is {figure(row.error, 3)}, and an ordinary one's 1."
-    return Panel(caption, alt, single(draw), (4.6, 0.6 + 0.21 * (len(row.cells) + 1)))
+    return Panel(caption, alt, single(draw), (WIDTH, 0.6 + 0.21 * (len(row.cells) + 1)))
 
 
 def image_panel(images: Images) -> Panel:
@@ -104,6 +115,8 @@ def signal_panel(signal: Signal) -> Panel:
     def draw(figure_: FigureBase) -> None:
         grid = figure_.subplots(lines, 1, sharex=True, squeeze=False)[:, 0]
         rows = np.arange(len(signal.rows))
+        together = bool((np.diff(signal.rows) == 1).all())
+        rows = signal.rows if together else rows
         for axes, channel in zip(grid, signal.channels, strict=False):
             axes.plot(rows, channel.values, color=OWN, linewidth=1.2, label="table")
             axes.plot(rows, channel.reconstruction, color=OTHER, linewidth=1.2, label="model")
@@ -112,7 +125,7 @@ def signal_panel(signal: Signal) -> Panel:
         grid[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
         if signal.scores is not None:
             _draw_scores(grid[-1], rows, signal.scores, signal.threshold)
-        grid[-1].set_xlabel("row, in the order of the series")
+        grid[-1].set_xlabel("row of the table" if together else "row, in the order of the series")
         grid[-1].margins(x=0.01)
 
     first, last = count(int(signal.rows[0])), count(int(signal.rows[-1]))

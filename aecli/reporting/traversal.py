@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.ticker import MaxNLocator
 
-from aecli.reporting.drawing import ALARM, FAINT, GRID, INK, OWN, Panel, named, single
+from aecli.reporting.drawing import ALARM, FAINT, GRID, INK, OWN, WIDTH, Panel, named, single
 from aecli.reporting.findings import Findings, Traversal
 from aecli.text import safe
 
@@ -94,7 +94,7 @@ def _bars(one: Traversal) -> Panel:
     caption = f"What unit z{one.unit} moves: numbers in their own standard deviations, the rest "
     caption += "in probability."
     alt = f"Bars of how far columns go with unit z{one.unit}; most of all {most}"
-    return Panel(caption, alt, single(draw), (4.6, 1.0 + 0.26 * max(2, len(moves))))
+    return Panel(caption, alt, single(draw), (WIDTH, 1.0 + 0.26 * max(2, len(moves))))
 
 
 def _sigma(value: float) -> str:

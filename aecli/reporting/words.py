@@ -48,20 +48,21 @@ def _restored(findings: Findings) -> Iterator[str]:
         return
     if findings.seen:
         yield "The rows below are those it was trained on, so that new rows will come back worse."
-    begun = f"Of {count(findings.rows, 'row')}"
-    for kinds, inside, what in (
-        (True, "it explains {} of the numbers' variance", "column means"),
-        (False, "it gets {} of the categories right", "most frequent values"),
+    parts = []
+    for numeric, inside, what in (
+        (True, "explains {} of the numbers' variance", "the column means"),
+        (False, "gets {} of the categories right", "the most frequent values"),
     ):
-        own, pca, trivial = _averages([c for c in findings.columns if (c.kind in NUMBERS) == kinds])
+        found = [c for c in findings.columns if (c.kind in NUMBERS) == numeric]
+        own, pca, trivial = _averages(found)
         if own is None:
             continue
         beside = [f"PCA of the same size {percent(pca)}"] if pca is not None else []
-        if trivial is not None and not kinds:
-            beside.append(f"the {what} {percent(trivial)}")
-        told = f" ({', '.join(beside)})" if beside else ""
-        yield f"{begun} {inside.format(percent(own))}{told}."
-        begun = "Of these rows"
+        if trivial is not None and not numeric:
+            beside.append(f"{what} alone {percent(trivial)}")
+        parts.append(inside.format(percent(own)) + (f" ({', '.join(beside)})" if beside else ""))
+    if parts:
+        yield f"On {count(findings.rows, 'row')} of {findings.data} it {' and '.join(parts)}."
 
 
 def _averages(columns: list[ColumnError]) -> tuple[float | None, ...]:

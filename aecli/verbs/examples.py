@@ -40,7 +40,8 @@ def shown(array: pa.Array, place: int) -> str:
         inside = ", ".join("–" if value is None else f"{value:.4g}" for value in found[:3])
         text = f"[{inside}{', …' * (len(found) > 3)}]"
     elif pa.types.is_floating(array.type):
-        text = f"{array[place].as_py():.5g}"
+        value = array[place].as_py()
+        text = f"{value:.0f}" if value == round(value, 0) and abs(value) < 1e9 else f"{value:.5g}"
     else:
         text = str(array.slice(place, 1).cast(pa.string())[0])
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
@@ -60,9 +61,8 @@ def odd_rows(spec: ModelSpec, odd: Kept, scale: ScoreScale, carried: Sequence[st
     for place in range(len(odd)):
         errors = np.where(np.isnan(odd.errors[place]), -1.0, odd.errors[place])
         order = np.argsort(-errors, kind="stable")[:REASONS]
-        reasons = [
-            _reason(names[i], float(errors[i]), odd, due, place) for i in order if errors[i] >= 0
-        ]
+        worth = [i for i in order if errors[i] >= 1] or [i for i in order[:1] if errors[i] >= 0]
+        reasons = [_reason(names[i], float(errors[i]), odd, due, place) for i in worth]
         score = float(odd.scores[place])
         found.append(
             OddRow(

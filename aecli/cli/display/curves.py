@@ -42,28 +42,32 @@ class Curves:
             known = [value for value in line if value is not None]
             if not known:
                 continue
-            said = "validation" if side == "valid" else "training"
-            low = min(known)
             yield Text("")
-            first, last = figure(line[0]), figure(line[-1])
-            told = f"{said}: {first} to {last}, lowest {figure(low)}"
-            yield Text.assemble((clipped(name, 24), "bold"), (f"  {told}", DIM))
+            told = f"train {self._course('train', name)}"
+            if side == "valid":
+                told += f", valid {self._course('valid', name)}, lowest {figure(min(known), 3)}"
+            yield Text.assemble((clipped(name, 16), "bold"), (f"  {told}", DIM))
             if console.is_terminal:
                 yield from self._drawn(line, width, best)
         epochs = count(len(self.history), "epoch")
         yield Text(f"\n{epochs}" + (f"; epoch {best} was the best" if best else ""), style=DIM)
 
+    def _course(self, side: str, name: str) -> str:
+        first, last = ((self.history[end].get(side) or {}).get(name) for end in (0, -1))
+        return f"{figure(first, 3)} to {figure(last, 3)}"
+
     def _drawn(self, line: Line, width: int, best: int | None) -> Iterator[Text]:
         points = resampled(line, width)
         known = [value for value in points if value is not None]
         low, high = min(known), max(known)
+        wide = max(1, min(3, width // len(points)))
         for level in reversed(range(HEIGHT)):
-            cells = "".join(_block(value, low, high, level) for value in points)
+            cells = "".join(_block(value, low, high, level) * wide for value in points)
             label = {HEIGHT - 1: figure(high, 3), 0: figure(low, 3)}.get(level, "")
             yield Text.assemble((f"{label:>{MARGIN - 2}} ", DIM), ("│", DIM), (cells, "cyan"))
         if best is not None:
             place = (best - self.history[0]["epoch"]) * len(points) // len(self.history)
-            yield Text(" " * (MARGIN + place) + "▲", style="bold")
+            yield Text(" " * (MARGIN + place * wide) + "▲", style="bold")
 
 
 def sparkline(line: Line, width: int) -> str:
