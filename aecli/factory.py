@@ -11,7 +11,7 @@ from torch import nn
 from aecli.errors import ModelError
 from aecli.feed.layout import Layout, layout
 from aecli.nn.activations import activation
-from aecli.nn.autoencoder import Autoencoder, Clipped, LinearPath
+from aecli.nn.autoencoder import Autoencoder, Clipped, LinearPath, UnitTanh
 from aecli.nn.convolution import Conv1dDecoder, Conv1dEncoder, Conv2dDecoder, Conv2dEncoder
 from aecli.nn.losses import ReconstructionLoss
 from aecli.nn.mlp import MLP
@@ -28,6 +28,7 @@ _OUTPUTS: dict[str, Callable[[], nn.Module] | None] = {
     "clipped": Clipped,
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
+    "unit_tanh": UnitTanh,
 }
 
 DECODER_VARIANCE = 0.1

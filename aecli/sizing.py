@@ -26,7 +26,7 @@ START_BOUNDS = (128, 512)
 """Narrowest and widest first layer that is chosen where only the latent is given."""
 
 
-Output = Literal["linear", "clipped", "sigmoid", "tanh"]
+Output = Literal["linear", "clipped", "sigmoid", "tanh", "unit_tanh"]
 
 
 def resolve_network(
@@ -69,7 +69,7 @@ def resolve_network(
         latent_activation=on_latent,
         norm=chosen.norm,
         dropout=chosen.dropout,
-        output=_fitting_output(where, linear_path) if chosen.output == "auto" else chosen.output,
+        output=_fitting_output(where, chosen.output, linear_path),
         variational=chosen.variational,
         topk=chosen.topk,
         linear_path=linear_path,
@@ -230,20 +230,23 @@ def _power_of_two_above(size: int) -> int:
     return 1 << (size - 1).bit_length()
 
 
-def _fitting_output(where: Layout, linear_path: bool) -> Output:
-    """Return sigmoid where the scaled training numbers lie in 0..1 and touch 0, else linear.
+def _fitting_output(where: Layout, asked: str, linear_path: bool) -> Output:
+    """Return the output of numbers: what was asked for, with tanh moved to where they are.
 
-    A network that starts as PCA is linear there, and cut to 0..1 once it is trained.
+    `auto` is sigmoid where the scaled training numbers lie in 0..1 and touch 0, else linear. A
+    network that starts as PCA is linear there, and cut to 0..1 once it is trained.
     """
-    lows = [_scaled(column, column.low) for column in where.numeric]
-    highs = [_scaled(column, column.high) for column in where.numeric]
-    low = [value for values in lows for value in values]
-    high = [value for values in highs for value in values]
-    known = len(low) == len(high) == where.numbers > 0
+    lows = [value for column in where.numeric for value in _scaled(column, column.low)]
+    highs = [value for column in where.numeric for value in _scaled(column, column.high)]
+    known = len(lows) == len(highs) == where.numbers > 0
     # A scale is a rounded difference, so its largest value may come out just above 1.
-    if known and min(low) == 0 and max(high) <= 1 + 1e-6:
+    unit = known and min(lows) == 0 and max(highs) <= 1 + 1e-6
+    if asked == "auto" and unit:
         return "clipped" if linear_path else "sigmoid"
-    return "linear"
+    if asked == "tanh" and unit:
+        return "unit_tanh"
+    named: dict[str, Output] = {"sigmoid": "sigmoid", "tanh": "tanh"}
+    return named.get(asked, "linear")
 
 
 def _scaled(column: Column, values: Sequence[float]) -> list[float]:

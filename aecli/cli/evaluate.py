@@ -30,6 +30,22 @@ from aecli.spec.options import ReadOptions
     metavar="COND",
     help="Exit with 8 if a figure is so, as in 'accuracy<0.9'; may be repeated.",
 )
+@option(
+    "--anomaly", section="Figures", metavar="NAME",
+    help="Column that marks anomalies (true or 1): how well scores tell them.",
+)  # fmt: skip
+@option(
+    "--probe", section="Figures", metavar="NAME",
+    help="Column to predict from raw columns, PCA and the latents, side by side.",
+)  # fmt: skip
+@option(
+    "--by", section="Figures", metavar="NAME",
+    help="Split every figure by this column's values; the rarer ones beyond 20 are one group.",
+)  # fmt: skip
+@option(
+    "--compare", section="Figures", metavar="DIR",
+    help="Another model, set beside this one on the same rows.",
+)  # fmt: skip
 @running_options
 @spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
 @option("--columns", "all_columns", section="Output", is_flag=True, help="List every column.")
@@ -37,6 +53,10 @@ from aecli.spec.options import ReadOptions
 def evaluate(
     settings: Settings,
     fail_if: tuple[str, ...],
+    anomaly: str | None,
+    probe: str | None,
+    by: str | None,
+    compare: str | None,
     batch_size: int | None,
     all_columns: bool,
     as_json: bool,
@@ -50,6 +70,8 @@ def evaluate(
     \b
       aecli evaluate test.parquet
       aecli evaluate test.parquet --fail-if 'accuracy<0.9' --fail-if 'auroc<0.95'
+      aecli evaluate judged.parquet --anomaly anomaly --by machine
+      aecli evaluate test.parquet --probe species --compare runs/plain
     """
     source, directory = data_of(settings.given, "evaluate"), model_of(settings.given)
     from aecli.cli.display.evaluation import evaluation_report
@@ -61,6 +83,10 @@ def evaluate(
         result = run(
             source,
             model=directory,
+            anomaly=anomaly,
+            probe=probe,
+            by=by,
+            compare=compare,
             fail_if=fail_if,
             batch_size=batch_size,
             read=settings.options.read,

@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 from aecli.errors import DataError
 from aecli.feed.cells import Cells
 from aecli.feed.layout import NUMERIC
-from aecli.feed.restore import Floats, Restorer, as_type
+from aecli.feed.restore import Floats, Restorer
 from aecli.feed.windows import Indices, Mask
 from aecli.spec.model import Column
+from aecli.table.conversion import convert
 from aecli.table.types import is_list, is_plain_number, parse_type, type_name
 from aecli.table.values import number_values, vector_values
 
@@ -119,7 +120,7 @@ class Filler:
         if pa.types.is_dictionary(answers.type):
             answers = answers.dictionary_decode()
         try:
-            return answers if answers.type == own else as_type(answers, own)
+            return convert(answers, own)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise _unfit(column, own) from error
 
@@ -129,13 +130,13 @@ def _flat(kind: pa.DataType) -> pa.DataType:
 
 
 def _restores_as(column: Column, own: pa.DataType) -> bool:
-    """Say whether answers can be made in the table's type: numbers of another width can."""
-    if column.kind not in NUMERIC:
-        return False
+    """Say whether answers can be made in the table's type; whole numbers must be rounded first."""
     stored = parse_type(column.type)
-    if column.kind == "vector":
-        return is_list(own) and is_plain_number(own.value_type)
-    return is_plain_number(stored) and is_plain_number(own)
+    if is_list(own) and is_list(stored):
+        stored, own = stored.value_type, own.value_type
+    if column.kind not in NUMERIC or not (is_plain_number(stored) and is_plain_number(own)):
+        return False
+    return bool(pa.types.is_floating(stored) or not pa.types.is_floating(own))
 
 
 def _replaced(array: pa.Array, rows: Indices, answers: pa.Array) -> pa.Array:

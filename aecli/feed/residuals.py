@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from aecli.feed.cells import Cells
 from aecli.feed.layout import Layout
-from aecli.feed.restore import Floats, Restorer
+from aecli.feed.restore import DAY, Floats, Restorer
 from aecli.spec.model import Column
 from aecli.table.types import parse_type
 from aecli.table.values import number_values, vector_values
@@ -85,7 +85,7 @@ def _of_category(codes: Cells, logits: Values) -> Values:
 
 def _unit(kind: pa.DataType) -> float:
     if pa.types.is_date64(kind):
-        return 1 / 86_400_000
+        return 1 / DAY
     return SECONDS.get(getattr(kind, "unit", ""), 1.0)
 
 

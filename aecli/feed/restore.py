@@ -13,6 +13,9 @@ from aecli.feed.layout import Layout, layout
 from aecli.spec.model import Column
 from aecli.table.types import parse_type
 
+DAY = 86_400_000
+"""Milliseconds, the unit of a date64, which is a whole day all the same."""
+
 Floats = npt.NDArray[np.floating[Any]]
 
 
@@ -111,6 +114,8 @@ def _numbers(values: npt.NDArray[np.float64], kind: pa.DataType) -> pa.Array:
         return pa.array(np.clip(values, -limit, limit).astype(kind.to_pandas_dtype()))
     if pa.types.is_decimal(kind):
         return _decimals(values, kind)
+    if pa.types.is_date64(kind):
+        values = np.rint(values / DAY) * DAY
     storage: Any = np.int64
     if pa.types.is_integer(kind):
         storage = kind.to_pandas_dtype()

@@ -44,6 +44,14 @@ class Clipped(nn.Module):
         return x if self.training else x.clamp(0, 1)
 
 
+class UnitTanh(nn.Module):
+    """Move tanh from -1..1 to 0..1, where the numbers are: it saturates at both of their ends."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the numbers `(n_rows, n_numbers)`."""
+        return (x.tanh() + 1) / 2
+
+
 class LinearPath(nn.Module):
     """Hold linear maps beside a nonlinear encoder and decoder, which only add what lines cannot.
 
@@ -66,9 +74,8 @@ class Autoencoder(nn.Module):
     A variational encoder gives two numbers per latent, its mean and its log-variance.
 
     The decoder's first `numbers` outputs of a row are scaled numbers, and only they go through
-    `output` (sigmoid, tanh or `Clipped`; None is linear); the rest are logits of booleans and
-    categories. A tanh output serves numbers scaled into 0..1 as well, with the upper half of its
-    range.
+    `output` (sigmoid, tanh, `UnitTanh` or `Clipped`; None is linear); the rest are logits of
+    booleans and categories.
     """
 
     def __init__(

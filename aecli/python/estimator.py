@@ -26,8 +26,9 @@ from aecli.python.samples import is_table, numbered, read_labels, read_samples, 
 from aecli.spec.model import AGGREGATES
 from aecli.spec.options import TrainOptions, section_of
 from aecli.stream.model import model_of
+from aecli.verbs.outcome import Trained
 from aecli.verbs.thresholds import check_threshold, threshold_value
-from aecli.verbs.train import Trained, parse_options, train_in_memory
+from aecli.verbs.train import parse_options, train_in_memory
 from aecli.weights import IN_MEMORY
 
 Floats = npt.NDArray[np.floating[Any]]

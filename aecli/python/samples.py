@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    _check_feature_names,
     check_consistent_length,
     column_or_1d,
     validate_data,
@@ -63,8 +62,7 @@ def _table(estimator: Any, given: Any, *, reset: bool) -> pa.Table:
         if table.num_columns == 0 or table.num_rows < 1:
             shape = f"(shape=({table.num_rows}, {table.num_columns}))"
             raise ValueError(f"Found a table with 0 sample(s) or 0 feature(s) {shape}.")
-        estimator.n_features_in_ = table.num_columns
-        _check_feature_names(estimator, given, reset=True)
+        validate_data(estimator, given, reset=True, skip_check_array=True)
     return table
 
 

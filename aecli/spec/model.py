@@ -108,7 +108,7 @@ class Network(Stored):
     latent_activation: Activation
     norm: Norm
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    output: Literal["linear", "clipped", "sigmoid", "tanh"]
+    output: Literal["linear", "clipped", "sigmoid", "tanh", "unit_tanh"]
     variational: bool = False
     topk: Width | None = None
     linear_path: bool = Field(

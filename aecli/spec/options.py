@@ -118,7 +118,7 @@ class NetworkOptions(Section):
     output: Literal["auto", "linear", "sigmoid", "tanh"] = Field(
         "auto",
         description="Output of number columns; auto is sigmoid where the scale is 0..1, or linear "
-        "and cut to it where the network starts as PCA.",
+        "and cut to it where the network starts as PCA; tanh spans 0..1 there, else -1..1.",
     )
     init: Literal[INITIALISERS] = Field(  # type: ignore[valid-type]  # one list of names, not two
         "auto",
@@ -203,7 +203,7 @@ class TrainingOptions(Section):
     )
     batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
         None,
-        description="Rows per training step; unless given about 1/64 of the rows, from 16 to 256.",
+        description="Rows per training step; unless given from 16 to 1024, by the number of rows.",
     )
     optimizer: Optimizer = Field(
         Optimizer(name="AdamW"), description="Optimizer, as in SGD:momentum=0.9."

@@ -119,7 +119,7 @@ def read_latents(batch: pa.RecordBatch, size: int, *, table: str, before: int) -
     if wrong.any():
         row, unit = (int(index) for index in np.argwhere(wrong)[0])
         cell = values[row, unit]
-        what = "is missing" if np.isnan(cell) else f"is {cell:g}, no finite float32,"
+        what = "has no value" if np.isnan(cell) else f"holds {cell:g}, no finite float32,"
         column = "z" if batch.schema.names == ["z"] else f"z{unit}"
         raise DataError(
             f"column {column!r} of {table} {what} in row {before + row + 1:,}",

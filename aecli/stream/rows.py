@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -119,11 +120,10 @@ def joined_schema(carried: list[pa.Field], made: list[pa.Field]) -> pa.Schema:
         UsageError: a carried column has the name of one that the model makes, or two of these
             have one name.
     """
-    names = [field.name for field in made]
-    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
-    if twice is not None:
+    twice = [name for name, count in Counter(field.name for field in made).items() if count > 1]
+    if twice:
         raise UsageError(
-            f"two output columns would be called {twice!r}",
+            f"two output columns would be called {twice[0]!r}",
             hint="rename one of the columns that it comes from, and train again",
         )
     clash = {field.name for field in carried} & {field.name for field in made}

@@ -83,8 +83,8 @@ def prepare(data: Data, options: TrainOptions, progress: Progress) -> Prepared:
 def _told_of_masks(plan: Plan, options: TrainOptions) -> Plan:
     """Return the plan with every column's missing cells as inputs, where training empties cells.
 
-    A network that sees 0 for a masked cell cannot tell it from an average one (benchmarks/RESULTS,
-    Filling holes). Convolutions take pixels and nothing else.
+    A network that sees 0 for a masked cell cannot tell it from an average one; the figures are in
+    benchmarks/RESULTS.md, Filling holes. Convolutions take pixels and nothing else.
     """
     if not options.training.noise.startswith("mask") or options.network.arch == "conv2d":
         return plan

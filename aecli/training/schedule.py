@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-BATCH_BOUNDS = (16, 256)
+BATCH_BOUNDS = (16, 128, 1024)
+"""Smallest batch, largest that saves steps of an epoch, largest of all."""
 
 EPOCH_BOUNDS = (5, 40)
 
@@ -51,13 +52,14 @@ class Schedule:
 
 
 def default_batch_size(rows: int) -> int:
-    """Return the power of two near 1/64 of the rows, within bounds.
+    """Return the power of two near 1/64 of the rows up to 128, near 1/512 of more rows up to 1,024.
 
-    A small table then has steps enough in an epoch to learn, and a large one batches that fill a
-    processor without losing the noise that larger batches lack.
+    A small table then has steps enough in an epoch to learn. A large one has them anyway, and fills
+    the processor with larger batches.
     """
-    low, high = BATCH_BOUNDS
-    return min(high, max(low, 1 << (rows // 64).bit_length()))
+    low, middle, high = BATCH_BOUNDS
+    small, large = (1 << (rows // share).bit_length() for share in (64, 512))
+    return max(low, min(small, middle), min(large, high))
 
 
 def default_epochs(rows: int) -> int:

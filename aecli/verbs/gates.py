@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from aecli.errors import UsageError, nearest
 from aecli.verbs.results import Gate
@@ -21,30 +21,57 @@ CONDITION = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(<=|>=|<|>)\s*(\S+)\s*")
 FIGURES = (
     "accuracy",
     "active_share",
+    "anomaly_auroc",
+    "anomaly_average_precision",
+    "anomaly_best_f1",
+    "anomaly_f1",
     "auroc",
     "balanced_accuracy",
     "classification",
     "column_accuracy",
     "column_r2",
     "effective_rank",
+    "kl",
+    "kl_normal",
+    "knn_latent",
+    "knn_pca",
+    "knn_raw",
     "l1",
     "l2",
     "log_loss",
     "macro_f1",
     "number_mse",
+    "probe_latent",
+    "probe_pca",
+    "probe_raw",
     "reconstruction",
     "total",
 )
 
 
-def check_conditions(conditions: Sequence[str]) -> None:
-    """Refuse a condition that cannot be understood, before any row is read.
+NEEDS = {"anomaly": "--anomaly", "probe": "--probe", "knn": "--probe"}
+"""The option without which there is no figure of a name that begins so."""
+
+
+def check_conditions(conditions: Sequence[str], given: Collection[str]) -> None:
+    """Refuse a condition that cannot be judged, before any row is read.
+
+    Args:
+        conditions: as they were given.
+        given: the options among `NEEDS` that were given.
 
     Raises:
-        UsageError: a condition is no `FIGURE<NUMBER`, or names no figure.
+        UsageError: a condition is no `FIGURE<NUMBER`, or names no figure, or one of an option that
+            was not given.
     """
     for condition in conditions:
-        _parsed(condition)
+        name, _, _ = _parsed(condition)
+        needed = NEEDS.get(name.partition("_")[0])
+        if needed is not None and needed not in given:
+            raise UsageError(
+                f"--fail-if {condition!r}: there is no {name} without {needed}",
+                hint=f"{needed} COLUMN",
+            )
 
 
 def judge(conditions: Sequence[str], figures: Mapping[str, float]) -> list[Gate]:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from aecli.bundle import read_history, read_spec
-from aecli.errors import DataError
 from aecli.evaluation.keeping import Histogram, Keeper, Kept, Reliability
 from aecli.progress import SILENT, Progress
 from aecli.reporting.findings import (
@@ -30,10 +29,9 @@ from aecli.spec.options import ReadOptions
 from aecli.stream.model import LoadedModel
 from aecli.stream.rows import Chunk
 from aecli.stream.scores import Scorer
-from aecli.stream.windows import open_windows
-from aecli.table.match import match_columns
 from aecli.table.source import Data, open_source
-from aecli.verbs.evaluate import Codes, Evaluation, labelled_chunks, measured
+from aecli.verbs.asked import Asked
+from aecli.verbs.evaluate import Codes, Evaluation
 from aecli.verbs.examples import images_of_rows, odd_rows, pixel_shape, restored_rows, with_carried
 from aecli.verbs.results import EvaluateResult
 from aecli.verbs.stretch import oddest_stretch
@@ -79,7 +77,6 @@ class Gathering:
 
     def add(self, chunk: Chunk, codes: Codes | None) -> None:
         """Take one batch in, with the label codes of its samples where there are any."""
-        self.evaluation.add(chunk, codes)
         kept = self._kept(chunk, codes)
         self.sample.add(self._dice.random(len(kept)), kept)
         self.odd.add(-kept.scores, kept)
@@ -89,7 +86,7 @@ class Gathering:
         self.histogram.add(kept.scores)
         self.outliers += int((kept.scores > self.threshold).sum())
         self.samples += len(kept)
-        if self.evaluation.classification is not None and codes is not None:
+        if codes is not None:
             self._classified(chunk, codes)
 
     def _kept(self, chunk: Chunk, codes: Codes | None) -> Kept:
@@ -149,21 +146,16 @@ def gather(
     """
     spec = model.spec
     pixels = pixel_shape(spec, shape)
-    source, matched = match_columns(open_source(data, read or ReadOptions()), spec, with_label=True)
-    label = spec.label if matched.label else None
-    found = Gathering(model, Evaluation(model, label), spec.options.training.seed)
-    evaluation, table, carried = found.evaluation, None, matched.kept[:1]
-    if spec.network.window > 1:
-        table = open_windows(model, source, tally=evaluation.tally, progress=progress)
-    began = time.perf_counter()
-    chunks = labelled_chunks(evaluation, source, table, carried, batch_size, progress)
-    for chunk, codes in chunks:
+    source = open_source(data, read or ReadOptions())
+    evaluation = Evaluation(model, source, Asked())
+    found, label = Gathering(model, evaluation, spec.options.training.seed), evaluation.label
+    began, carried = time.perf_counter(), evaluation.kept[:1]
+    for chunk, codes in evaluation.samples(batch_size, progress, carried):
         found.add(chunk, codes)
-    sample = found.sample.kept()
-    if sample is None:
-        raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
+    sample, table = found.sample.kept(), evaluation.table
+    assert sample is not None, "a table without rows has been refused"
     progress.stage("drawing")
-    result = measured(evaluation, time.perf_counter() - began)
+    result = evaluation.result(time.perf_counter() - began)
     latent = _latent(evaluation, result, sample)
     triples = _examples(found, sample)
     return Findings(
@@ -185,7 +177,7 @@ def gather(
         if table
         else None,
         traversals=traversals(model, latent, sample, pixels),
-        notes=[*source.notes, *(table.notes if table else [])],
+        notes=[*evaluation.source.notes, *(table.notes if table else [])],
     )
 
 
@@ -223,7 +215,7 @@ def _columns(result: EvaluateResult) -> list[ColumnError]:
 
 
 def _latent(evaluation: Evaluation, result: EvaluateResult, sample: Kept) -> Latent:
-    covariance = evaluation.latent.covariance().numpy()
+    covariance = evaluation.whole.latent.covariance().numpy()
     deviations = np.sqrt(covariance.diagonal().clip(0))
     scale = np.where(deviations > 0, deviations, 1.0)
     correlation = covariance / np.outer(scale, scale)

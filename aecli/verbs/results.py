@@ -9,6 +9,7 @@ from typing import Any
 
 from aecli.progress import Epoch
 from aecli.spec.model import Calibration, Column, Identifier, Label, LeftOut, ModelSpec
+from aecli.verbs.measured import Difference, Group, Measured
 
 
 @dataclass(frozen=True)
@@ -107,70 +108,6 @@ class SampleResult:
 
 
 @dataclass(frozen=True)
-class LossShare:
-    """Hold one loss term: its mean over the rows, its weight, and its share of the total."""
-
-    value: float
-    weight: float
-    share: float
-
-
-@dataclass(frozen=True)
-class ColumnScore:
-    """Compare one column's reconstruction with the trivial answer and with PCA of the same size.
-
-    `metric` is `r2` for number, time and vector, `accuracy` for boolean and category. `baseline` is
-    the training mean's (0 on training rows by definition) or mode's figure on these rows. A figure
-    is None where it is undefined: no observed cell, or R² of a column that is constant here.
-    """
-
-    name: str
-    kind: str
-    metric: str
-    value: float | None
-    baseline: float | None
-    pca: float | None
-    mse: float | None
-    observed: int
-
-
-@dataclass(frozen=True)
-class Classification:
-    """Hold the label's figures over the labelled rows; `confusion[true][predicted]` counts rows.
-
-    `auroc` is one-vs-rest, the mean over classes with both sides; None where there is none.
-    """
-
-    rows: int
-    classes: Sequence[str]
-    accuracy: float
-    balanced_accuracy: float
-    macro_f1: float
-    auroc: float | None
-    log_loss: float
-    baseline_accuracy: float
-    confusion: Sequence[Sequence[int]]
-
-
-@dataclass(frozen=True)
-class LatentHealth:
-    """Hold how the latent is used; `active` units vary at least 1e-4 as much as the most active.
-
-    `means` is each unit's mean activation, which `rho` is the goal of; None without that loss.
-    """
-
-    size: int
-    active: int
-    active_share: float
-    dead: Sequence[int]
-    effective_rank: float
-    mean_abs: float
-    near_zero_share: float
-    means: Sequence[float]
-    rho: float | None
-
-
-@dataclass(frozen=True)
 class ReportResult:
     """Hold what `report` wrote: a page with so many figures, of a table or of the model alone."""
 
@@ -205,47 +142,40 @@ class Gate:
     failed: bool
 
 
-@dataclass(frozen=True)
-class EvaluateResult:
+@dataclass(frozen=True, kw_only=True)
+class EvaluateResult(Measured):
     """Hold an honest evaluation of a model on a table; see the classes of its fields.
 
-    `number_mse` is the mean squared error of number columns in scaled units (0..1 for pixels).
+    `groups` split every figure by the column `by`; `compared` sets another model beside this one.
+    `notes` say what could not be measured, or only in part.
     """
 
     model: Path
-    rows: int
-    losses: Mapping[str, LossShare]
-    total: float
-    number_mse: float | None
-    number_mse_baseline: float | None
-    number_mse_pca: float | None
-    columns: Sequence[ColumnScore]
-    classification: Classification | None
-    latent: LatentHealth
     unseen: Mapping[str, int]
     gates: Sequence[Gate]
     seconds: float
-
-    def figures(self) -> dict[str, float]:
-        """Return every figure that `--fail-if` may name; those undefined here are absent."""
-        found: dict[str, float | None] = {
-            "total": self.total,
-            "active_share": self.latent.active_share,
-            "effective_rank": self.latent.effective_rank,
-            "number_mse": self.number_mse,
-        }
-        found |= {name: share.value for name, share in self.losses.items()}
-        for metric in ("r2", "accuracy"):
-            values = [c.value for c in self.columns if c.metric == metric and c.value is not None]
-            found[f"column_{metric}"] = sum(values) / len(values) if values else None
-        if self.classification:
-            for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"):
-                found[name] = getattr(self.classification, name)
-        return {name: value for name, value in found.items() if value is not None}
+    by: str | None = None
+    groups: Sequence[Group] = ()
+    compared: Compared | None = None
+    notes: Sequence[str] = ()
 
     def with_gates(self, gates: Sequence[Gate]) -> EvaluateResult:
         """Return the same result with the judged gates."""
         return replace(self, gates=gates)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Set another model's evaluation on the same rows beside one.
+
+    `figures` and `columns` are those that both have and that mean the same in both; `notes` name
+    the others.
+    """
+
+    result: EvaluateResult
+    figures: Sequence[Difference]
+    columns: Sequence[Difference]
+    notes: Sequence[str]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 
-import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
@@ -16,7 +15,7 @@ from aecli.errors import UsageError, nearest
 from aecli.feed.restore import Restorer
 from aecli.progress import SILENT, Progress
 from aecli.spec.model import Label
-from aecli.stream.decoding import window_fields
+from aecli.stream.decoding import window_fields, window_numbers
 from aecli.stream.model import LoadedModel, load_model
 from aecli.table.types import parse_type
 from aecli.table.write import open_sink
@@ -68,8 +67,12 @@ def sample(
     generator = torch.Generator().manual_seed(seed)
     with open_sink(output, schema, format=to) as sink:
         progress.stage("drawing", count)
+        drawn = 0
         for latents, codes in _latents(loaded, count, chosen, generator):
-            sink.write(_rows(loaded, latents, codes, label, generator, schema))
+            numbers = window_numbers(loaded, drawn, len(latents))
+            rows = _rows(loaded, latents, codes, label, generator)
+            sink.write(pa.RecordBatch.from_arrays([*numbers, *rows], schema=schema))
+            drawn += len(latents)
             progress.rows(len(latents))
     progress.finish()
     return SampleResult(
@@ -145,8 +148,7 @@ def _rows(
     codes: Tensor,
     label: Label | None,
     generator: torch.Generator,
-    schema: pa.Schema,
-) -> pa.RecordBatch:
+) -> list[pa.Array]:
     outputs = model.network.decode(latents.to(model.device)).float().cpu()
     numbers, window = model.network.numbers, model.spec.network.window
     spread = model.baseline["baseline.noise_variance"].sqrt()
@@ -161,10 +163,8 @@ def _rows(
     arrays = Restorer(model.spec.columns, bounded=True).restore(outputs.numpy())
     if label is not None:
         classes = pa.array(label.classes).take(pa.array(codes.numpy().repeat(window)))
-        arrays.append(classes.cast(schema.field(label.name).type))
-    if window > 1:
-        arrays.insert(0, pa.array(np.arange(len(latents)).repeat(window)))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+        arrays.append(classes.cast(parse_type(label.type)))
+    return arrays
 
 
 def _gumbel(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,23 @@ from aecli.spec.model import (
     WeightsFile,
 )
 from aecli.spec.options import TrainOptions
-from aecli.verbs.results import (
+from aecli.verbs.measured import (
     Classification,
     ColumnScore,
-    EvaluateResult,
+    Detection,
+    Difference,
+    Group,
+    Interval,
     LatentHealth,
-    Layer,
     LossShare,
+    Measured,
+    Probe,
+    ProbeView,
+)
+from aecli.verbs.results import (
+    Compared,
+    EvaluateResult,
+    Layer,
     ModelInspection,
     TrainResult,
 )
@@ -152,6 +163,23 @@ def evaluation(
         "seconds": 1.2,
     }
     return EvaluateResult(**(settings | known))
+
+
+def asked(names: Sequence[str]) -> EvaluateResult:
+    """Return an evaluation by anomalies, probes and groups of these names, beside a second one."""
+    interval = Interval(0.91234, 0.88, 0.93)
+    detection = Detection(
+        names[0], 123_456, 23_456, interval, interval, interval, 12.345, interval, 1.5
+    )
+    views = {name: ProbeView(6_830, 0.9999, 0.9) for name in ("raw", "pca", "latent")}
+    probe = Probe(names[1], "accuracy", 5_000, 5_000, 0.76, views)
+    whole = evaluation([score(name, 0.5) for name in names], anomaly=detection, probe=probe)
+    shared = {f.name: getattr(whole, f.name) for f in fields(Measured)}
+    groups = [Group(**shared, value=name) for name in [*names, None]]
+    groups.append(Group(**shared, value=None, pooled=979))
+    differences = [Difference(name, 0.5, 0.25, 0.25) for name in names]
+    beside = Compared(whole, differences, differences, [f"only of {names[0]}: l1"])
+    return replace(whole, by=names[2], groups=groups, compared=beside, notes=names)
 
 
 def model_inspection(columns: Sequence[Column] = PEOPLE) -> ModelInspection:

@@ -16,6 +16,7 @@ from aecli.verbs.results import DataInspection, Gate, StreamResult
 from tests.cli.results import (
     PEOPLE,
     PIXELS,
+    asked,
     category,
     drawn,
     epochs,
@@ -47,6 +48,7 @@ def evil_displays():
     return {
         "train": closing_report(train_result(EVIL_COLUMNS, label=EVIL_LABEL)),
         "evaluate": evaluation_report(evaluation(scores, EVIL, unseen=odd)),
+        "asked": evaluation_report(asked(EVIL)),
         "pairs": evaluation_report(evaluation(scores, [*EVIL, *"abcdefg"])),
         "model": inspection_report(model_inspection(EVIL_COLUMNS), all_columns=True),
         "data": inspection_report(data),

@@ -68,6 +68,19 @@ def test_the_table_comes_back_row_by_row(tmp_path: Path, name: str):
             rows.schema.field(n).type == table.schema.field(n).type for n in rows.schema.names
         )
     assert aecli.evaluate(table, model=model).rows == ROWS
+    fill_and_compare(table, model, [column.name for column in spec.columns])
+
+
+def fill_and_compare(table: pa.Table, model: Path, features: list[str]) -> None:
+    empty = pa.Table.from_arrays([pa.nulls(2, c) for c in table.schema.types], schema=table.schema)
+    rows, output = pa.concat_tables([table, empty]), model.with_name("f.parquet")
+    aecli.reconstruct(rows, str(output), model=model, fill=True, batch_size=61)
+    filled = pq.read_table(output)
+    assert all(filled[name].null_count == 0 for name in features)
+    for before, after in zip(rows.columns, filled.columns, strict=True):
+        kept = before.is_valid()
+        assert after.filter(kept).to_pylist() == before.filter(kept).to_pylist()
+    assert aecli.reconstruct(rows, str(output), model=model, residuals=True).rows == len(rows)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])

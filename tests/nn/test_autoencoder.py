@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from aecli.nn.autoencoder import Autoencoder, Clipped
+from aecli.nn.autoencoder import Autoencoder, Clipped, UnitTanh
 
 
 def small(*, numbers=3, output=None, head=None):
@@ -19,13 +19,18 @@ def test_each_row_has_a_latent_a_reconstruction_and_logits():
     assert model.classify(latent).shape == (6, 4)
 
 
-@pytest.mark.parametrize("output", [nn.Sigmoid(), nn.Tanh()])
+@pytest.mark.parametrize("output", [nn.Sigmoid(), nn.Tanh(), UnitTanh()])
 def test_the_output_bounds_numbers_and_leaves_logits_raw(output):
     model, z = small(numbers=3, output=output), 20 * torch.randn(50, 2)
     raw = model.decoder(z)
     bounded = model.decode(z)
     assert torch.equal(bounded[:, :3], output(raw[:, :3]))
     assert torch.equal(bounded[:, 3:], raw[:, 3:])
+
+
+def test_a_tanh_of_numbers_in_0_1_saturates_at_both_of_their_ends():
+    ends = UnitTanh()(torch.tensor([-20.0, 0.0, 20.0]))
+    assert ends.tolist() == [0.0, 0.5, 1.0]
 
 
 def test_a_clipped_output_is_cut_only_where_nothing_is_learned():

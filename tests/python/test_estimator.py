@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.base import clone, is_classifier, is_outlier_detector
 from sklearn.datasets import make_blobs
@@ -58,7 +59,7 @@ def fitted() -> aecli.Autoencoder:
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"encoder": (8, 2), "epochs": 6, "lr": 0.02},
+        {"encoder": (8, 2), "epochs": 3, "lr": 0.05},
         {"encoder": (4, 2), "epochs": 1, "classification_weight": 0},
     ],
     ids=["a classifier where there are labels", "an outlier detector whatever y is"],
@@ -108,6 +109,13 @@ def test_frames_of_any_kind_of_column_with_few_labels(fitted: aecli.Autoencoder)
     np.testing.assert_array_equal(fitted.transform(shuffled), fitted.transform(rows))
     with pytest.raises(ValueError, match="lacks 1 of the"):
         fitted.transform(rows.drop(columns="sex"))
+
+
+def test_an_arrow_table_comes_back_as_one():
+    rows = pa.Table.from_pandas(penguins()[0], preserve_index=False)
+    found = aecli.Autoencoder(**SMALL).fit(rows)
+    assert found.feature_names_in_.tolist() == rows.column_names
+    assert found.inverse_transform(found.transform(rows)).schema.names == rows.column_names
 
 
 def test_a_pickle_has_everything(fitted: aecli.Autoencoder):

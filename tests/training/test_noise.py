@@ -1,6 +1,10 @@
 """Noise corrupts what the network sees in training, and nothing else."""
 
+from pathlib import Path
+
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -144,3 +148,20 @@ def test_noise_changes_the_training_and_repeats_by_seed(tmp_path, text: str):
 def test_windows_of_noisy_rows_train(tmp_path, text: str):
     spec = aecli.train(table(), model=tmp_path / "m", latent=2, epochs=2, window=4, noise=text).spec
     assert spec.summary.valid["total"] < 10
+
+
+@pytest.mark.parametrize(("noise", "inputs"), [("mask:0.2", 5), ("swap:0.2", 3), ("none", 3)])
+def test_masked_cells_are_told_from_average_ones(tmp_path: Path, noise: str, inputs: int):
+    rows = pa.table({"a": np.arange(40.0) % 7, "c": ["u", "v"] * 20})
+    spec = aecli.train(rows, model=tmp_path / "m", noise=noise, epochs=1).spec
+    assert spec.network.inputs == inputs
+    assert not any(column.has_missing for column in spec.columns)
+
+
+def test_a_hole_is_filled_from_what_is_there(tmp_path: Path):
+    x = np.random.default_rng(0).normal(size=400)
+    rows = pa.table({"a": x, "b": -3 * x, "c": 2 * x})
+    aecli.train(rows, model=tmp_path / "m", noise="mask:0.2", latent=1, epochs=20)
+    one = pa.table({"a": pa.array([None, 1.0]), "b": [-3.0, -3.0], "c": [2.0, 2.0]})
+    aecli.reconstruct(one, str(tmp_path / "f.parquet"), model=tmp_path / "m", fill=True)
+    assert pq.read_table(tmp_path / "f.parquet")["a"].to_pylist() == pytest.approx([1, 1], abs=0.3)

@@ -32,7 +32,7 @@ def test_a_single_step_learns():
 
 @pytest.mark.parametrize(
     ("rows", "epochs", "batch_size"),
-    [(1, 40, 16), (12_500, 40, 256), (54_000, 10, 256), (50_000_000, 5, 256)],
+    [(1, 40, 16), (3_000, 40, 64), (12_500, 40, 128), (54_000, 10, 128), (50_000_000, 5, 1024)],
 )
 def test_large_tables_are_passed_over_less_often_in_larger_batches(rows, epochs, batch_size):
     assert (default_epochs(rows), default_batch_size(rows)) == (epochs, batch_size)

@@ -139,3 +139,10 @@ def test_a_vector_weighs_as_much_as_its_numbers_in_columns(tmp_path: Path):
         for i, rows in enumerate(tables)
     ]
     assert weights[0] == pytest.approx(weights[1], rel=0.01)
+
+
+def test_windows_are_numbered_over_all_that_are_drawn(tmp_path: Path):
+    rows = pa.table({"x": np.arange(60.0) % 5})
+    aecli.train(rows, model=tmp_path / "m", window=4, variational=True, latent=2, epochs=1)
+    found = drawn(tmp_path / "m", tmp_path, count=5_000)
+    assert found["window"].to_pylist() == np.arange(5_000).repeat(4).tolist()

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from aecli.cli.display.blocks import BAD, DIM, clipped, figures
 from aecli.text import count, percent
-from aecli.verbs.results import Classification
+from aecli.verbs.measured import Classification
 
 MOST_CLASSES = 12
 PAIRS_SHOWN = 10

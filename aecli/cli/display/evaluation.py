@@ -11,9 +11,17 @@ from rich.text import Text
 
 from aecli.cli.display.blocks import BAD, DIM, GOOD, clipped, facts, figures, stacked, titled, user
 from aecli.cli.display.confusion import Confusion
+from aecli.cli.display.measures import (
+    anomaly_block,
+    compared_block,
+    group_blocks,
+    note_lines,
+    probe_block,
+)
 from aecli.cli.display.streams import odd_cells
 from aecli.text import count, figure, percent, weight
-from aecli.verbs.results import Classification, ColumnScore, EvaluateResult, Gate, LatentHealth
+from aecli.verbs.measured import Classification, ColumnScore, LatentHealth
+from aecli.verbs.results import EvaluateResult, Gate
 
 COLUMNS_SHOWN = 10
 
@@ -26,14 +34,24 @@ def evaluation_report(result: EvaluateResult, *, all_columns: bool = False) -> R
     odd = list(odd_cells("values that training did not have", result.unseen))
     return stacked(
         [
-            Group(title, *odd),
+            Group(title, *odd, *note_lines(result.notes)),
             titled("losses", _losses(result)),
             _columns(result.columns, all_columns),
             _classification(result.classification) if result.classification else None,
             titled("latent", _latent(result.latent)),
+            anomaly_block(result.anomaly) if result.anomaly and result.anomaly.auroc else None,
+            probe_block(result.probe) if result.probe else None,
+            group_blocks(result),
+            _beside(result, all_columns),
             titled("gates", _gates(result.gates)) if result.gates else None,
         ]
     )
+
+
+def _beside(result: EvaluateResult, all_columns: bool) -> RenderableType | None:
+    if result.compared is None:
+        return None
+    return compared_block(result.compared, str(result.model), all_columns=all_columns)
 
 
 def _losses(result: EvaluateResult) -> RenderableType:

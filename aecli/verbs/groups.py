@@ -1,0 +1,80 @@
+"""Divide rows into groups by the values of a column."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aecli.errors import DataError
+from aecli.table.source import Source
+from aecli.table.types import is_plain_number, is_text, type_name
+
+MOST_GROUPS = 20
+"""Groups of their own; the rows of rarer values are put together."""
+
+MOST_VALUES = 1_000
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Hold the values of a column that make groups, most frequent first, and their rows.
+
+    None is the group of empty cells. The last of `rows` are those of `pooled` rarer values.
+    """
+
+    column: str
+    values: list[str | None]
+    rows: list[int]
+    pooled: int
+
+    def codes(self, array: pa.Array) -> npt.NDArray[np.int64]:
+        """Return the group `(n_rows,)` of each row; the number of values is that of rarer ones."""
+        known = pa.array(self.values, pa.string())
+        places = pc.index_in(_as_text(array, self.column), value_set=known)
+        filled = pc.fill_null(places.cast(pa.int64()), len(self.values))
+        found: npt.NDArray[np.int64] = filled.to_numpy(zero_copy_only=False)
+        return found
+
+
+def read_groups(source: Source, column: str) -> Groups:
+    """Count the values of a column.
+
+    Raises:
+        DataError: it holds more than 1,000 values, or none that can be told apart as text.
+    """
+    counts: Counter[str | None] = Counter()
+    for batch in source.select([column]).batches():
+        for item in pc.value_counts(_as_text(batch.column(0), column)):
+            counts[item["values"].as_py()] += item["counts"].as_py()
+        if len(counts) > MOST_VALUES:
+            raise DataError(
+                f"column {column!r} has more than {MOST_VALUES:,} values: too many for groups",
+                hint=f"a column of few values, such as {column!r} in ranges",
+            )
+    # Equally frequent values in their order as text, the empty ones last.
+    ranked = sorted(counts, key=lambda value: (-counts[value], value is None, value or ""))
+    own, rare = ranked[:MOST_GROUPS], ranked[MOST_GROUPS:]
+    if len(rare) == 1:
+        own, rare = ranked, []
+    rows = [counts[value] for value in own]
+    return Groups(column, own, [*rows, sum(counts[value] for value in rare)], len(rare))
+
+
+def _as_text(array: pa.Array, column: str) -> pa.Array:
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    kind, types = array.type, pa.types
+    simple = is_text(kind) or is_plain_number(kind) or types.is_temporal(kind)
+    if not (simple or types.is_boolean(kind) or types.is_null(kind)):
+        raise DataError(
+            f"column {column!r} is {type_name(kind)}: its values make no groups",
+            hint="a column of text, numbers, booleans or dates",
+        )
+    if types.is_floating(kind):
+        array = pc.if_else(pc.is_nan(array), pa.scalar(None, kind), array)
+    return array.cast(pa.string())

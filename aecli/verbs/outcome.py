@@ -1,0 +1,187 @@
+"""Gather what a training came to: the spec, the weights file and the history of a model."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aecli.evaluation.calibration import fit_scores
+from aecli.evaluation.health import loss_shares, signs
+from aecli.evaluation.summary import (
+    block_samples,
+    class_latents,
+    compare,
+    dead_hidden_units,
+    decoder_noise,
+)
+from aecli.feed.inputs import Inputs
+from aecli.progress import SILENT, Epoch, Progress
+from aecli.spec.model import Column, ModelSpec, Network, Summary, WeightsFile
+from aecli.spec.options import TrainOptions
+from aecli.training.loop import Fit
+from aecli.training.objective import Objective
+from aecli.training.prepare import Prepared
+from aecli.verbs.assemble import Assembled
+from aecli.weights import to_bytes
+
+UNSAVED = WeightsFile(file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0, parameters=0)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Hold a trained model that is in no directory yet: what `bundle.save` makes one of.
+
+    `spec.weights` is a placeholder; `weights` are the bytes of a safetensors file.
+    """
+
+    spec: ModelSpec
+    weights: bytes
+    history: list[Epoch]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return what `history.jsonl` says of each epoch."""
+        return [_record(epoch) for epoch in self.history]
+
+
+def outcome(
+    prepared: Prepared,
+    made: Assembled,
+    fit: Fit,
+    options: TrainOptions,
+    *,
+    notes: list[str],
+    device: torch.device,
+    precision: str,
+    progress: Progress = SILENT,
+) -> Trained:
+    """Compare a fitted network with PCA, calibrate its scores, and gather all that is to be saved.
+
+    `made.objective.network` carries the best weights.
+    """
+    trained = made.objective.network
+    progress.stage("comparing with PCA")
+    summary = _summarise(
+        prepared, made, fit, options, notes, device=str(device), precision=precision
+    )
+    spec = _spec(prepared, made.columns, made.network, options, summary, made.objective)
+    progress.stage("calibrating scores")
+    inputs = Inputs(prepared.layout).to(device)
+    fitted, calibration = fit_scores(trained, inputs, made.columns, prepared.train, prepared.valid)
+    extra = _extra(prepared, made, options) | fitted.tensors()
+    spec = spec.model_copy(update={"calibration": calibration})
+    return Trained(spec, to_bytes(trained, extra), fit.history)
+
+
+def _extra(prepared: Prepared, made: Assembled, options: TrainOptions) -> dict[str, Tensor]:
+    """Return PCA for comparisons, and for `sample` the decoder's noise and where classes lie."""
+    found = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
+    if not made.network.variational:
+        return found
+    held_out = prepared.valid if len(prepared.valid) else prepared.train
+    noise = decoder_noise(made.objective, held_out, made.network, options.training.seed)
+    found["baseline.noise_variance"] = noise
+    if made.network.classes:
+        found |= class_latents(made.objective, prepared.train, made.network)
+    return found
+
+
+def _summarise(
+    prepared: Prepared,
+    made: Assembled,
+    fit: Fit,
+    options: TrainOptions,
+    notes: list[str],
+    *,
+    device: str,
+    precision: str,
+) -> Summary:
+    layout, network = prepared.layout, made.objective.network
+    inputs = Inputs(layout)
+    held_out = prepared.valid if len(prepared.valid) else prepared.train
+    samples = block_samples(made.network, held_out)
+    compared, rows, latent = compare(
+        network, inputs.to(device), layout, made.pca, held_out, samples
+    )
+    floor = made.network.latent_floor
+    best = next(epoch for epoch in fit.history if epoch.number == fit.best_epoch)
+    return Summary(
+        epochs=len(fit.history),
+        best_epoch=fit.best_epoch,
+        stopped=fit.stopped,
+        finished=fit.finished,
+        seconds=fit.seconds,
+        device=device,
+        precision=precision,
+        batch_size=fit.batch_size,
+        train_rows=len(prepared.train),
+        valid_rows=len(prepared.valid),
+        train=dict(best.train),
+        valid=dict(best.valid or {}),
+        metrics=dict(best.metrics),
+        shares=loss_shares(best, made.objective.weights),
+        baselines=compared,
+        compared_rows=rows,
+        dead_units=dead_hidden_units(network, inputs, prepared.train, samples),
+        health=signs(
+            made.network,
+            options,
+            best,
+            weights=made.objective.weights,
+            latent=latent,
+            baselines=compared,
+        ),
+        latent_active=latent.size - len(latent.dead()),
+        latent_near_zero=latent.near_zero_share(),
+        latent_mean=(float(latent.means().mean()) - floor) / (1 - floor),
+        notes=notes,
+    )
+
+
+def _spec(
+    prepared: Prepared,
+    columns: tuple[Column, ...],
+    network: Network,
+    options: TrainOptions,
+    summary: Summary,
+    objective: Objective,
+) -> ModelSpec:
+    parameters = sum(parameter.numel() for parameter in objective.network.parameters())
+    return ModelSpec(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=_versions(),
+        columns=list(columns),
+        ids=list(prepared.plan.ids),
+        left_out=list(prepared.plan.left_out),
+        label=prepared.plan.label,
+        network=network,
+        loss_weights=objective.weights,
+        options=options,
+        weights=UNSAVED.model_copy(update={"parameters": parameters}),
+        summary=summary,
+    )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    packages = ("aecli", "torch", "pyarrow", "safetensors")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def _record(epoch: Epoch) -> dict[str, Any]:
+    return {
+        "epoch": epoch.number,
+        "train": dict(epoch.train),
+        "valid": None if epoch.valid is None else dict(epoch.valid),
+        "metrics": dict(epoch.metrics),
+        "seconds": round(epoch.seconds, 4),
+        "learning_rate": epoch.learning_rate,
+        "best": epoch.best,
+        **({"gradients": dict(epoch.gradients)} if epoch.gradients else {}),
+    }

@@ -1,0 +1,58 @@
+"""predict, decode and reconstruct --fill as a shell runs them."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.conftest import QUICK, ROWS, write_table
+
+
+def test_predict_writes_a_class_per_row_of_a_table_without_the_label(aecli, trained, tmp_path):
+    write_table(tmp_path / "new.csv", 50, label=False)
+    done = aecli("predict", "new.csv", "-o", "-", "-q")
+    header, *rows = done.out.splitlines()
+    assert (done.code, done.err) == (0, "")
+    assert header == "prediction,prob_down,prob_up"
+    assert len(rows) == 50
+    assert all(row.startswith(('"up"', '"down"')) for row in rows)
+
+
+def test_predict_without_a_classifier_is_2_and_writes_nothing(aecli, table, tmp_path):
+    aecli("train", table, "--exclude", "kind", *QUICK, "-q")
+    done = aecli("predict", table, "-o", "p.csv")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines() == [
+        "aecli: error: aecli_model has no classifier: it was trained without a label",
+        "  try: aecli train DATA --label COLUMN",
+    ]
+    assert not (tmp_path / "p.csv").exists()
+
+
+def test_latents_go_through_a_pipe_and_come_back_as_rows(aecli, trained):
+    latents = aecli("encode", trained, "-o", "-", "-q")
+    done = aecli("decode", "-", "-o", "rows.csv", "--json", "-q", stdin=latents.out)
+    found = json.loads(done.out)
+    assert (found["schema"], found["latents"], found["rows"]) == ("aecli.decode/1", ROWS, ROWS)
+    assert found["columns"] == ["x", "y", "[/red]", "colour"]
+    broken = aecli("decode", "-", "-o", "rows.csv", stdin="z0\n1\n")
+    assert broken.code == 3
+    assert "it lacks: z1" in broken.err
+
+
+def test_fill_leaves_every_cell_that_is_there(aecli, trained, tmp_path):
+    done = aecli("reconstruct", trained, "--fill", "-o", "filled.csv")
+    before, after = (
+        [line.replace('"', "").split(",") for line in (tmp_path / name).read_text().splitlines()]
+        for name in (trained, "filled.csv")
+    )
+    holes = sum(row[3] == "" for row in before)
+    assert f"filled: colour {holes}" in done.err
+    assert "--noise mask:0.2" in done.err
+    assert after[0] == before[0]
+    for old, new in zip(before[1:], after[1:], strict=True):
+        assert [float(v) for v in new[:3]] == [float(v) for v in old[:3]]
+        assert new[3] in ("red", "blue")
+        assert (new[3], new[4]) == (old[3] or new[3], old[4])
+    refused = aecli("reconstruct", trained, "--fill", "--residuals", "-o", "other.csv")
+    assert refused.code == 2
+    assert not (tmp_path / "other.csv").exists()
