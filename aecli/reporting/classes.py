@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from aecli.reporting.drawing import FAINT, INK, OWN, PAPER, STRENGTH, WIDTH, Panel, named, single
+from aecli.reporting.drawing import FAINT, INK, OWN, STRENGTH, WHITE, WIDTH, Panel, named, single
 from aecli.reporting.findings import Classes, Findings
 from aecli.text import count, percent, safe
 
@@ -30,7 +30,7 @@ def confusion_panels(findings: Findings) -> list[Panel]:
         axes.imshow(shares, cmap=STRENGTH, vmin=0, vmax=1, interpolation="none")
         if len(order) <= WRITTEN:
             for (line, column), value in np.ndenumerate(counts):
-                colour = PAPER if shares[line, column] > 0.55 else INK if value else FAINT
+                colour = WHITE if shares[line, column] > 0.55 else INK if value else FAINT
                 size = 8.5 if len(order) <= 6 else 6.5
                 axes.text(
                     column, line, count(int(value)), ha="center", va="center", color=colour,

@@ -19,7 +19,12 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import LogLocator
 
+from aecli.text import safe, weight
+
 INK, FAINT, GRID, PAPER = "#1d2733", "#66717f", "#dfe4ea", "#fefefe"
+WHITE = "#ffffff"
+"""White on light and on dark pages: what is written on a strong colour."""
+
 SERIES = (
     "#2166ac", "#d9691e", "#2a9d6e", "#b13a6f", "#8250c4",
     "#a8871d", "#1796ab", "#c9463c", "#5c7a29", "#8d97a3",
@@ -174,8 +179,6 @@ def _variable(colour: str) -> str:
 
 def named(name: str, most: int = LONGEST_NAME) -> str:
     """Return a name of a user's in at most `most` letters."""
-    from aecli.text import safe
-
     shown = safe(name)
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
@@ -187,5 +190,5 @@ def plain_ticks(axes: Axes, *, x: bool = True, y: bool = True) -> None:
             low, high = sorted(abs(value) for value in axis.get_view_interval())
             if high < 100 * low:
                 axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axis.set_major_formatter(lambda value, _place: f"{value:g}")
+            axis.set_major_formatter(lambda value, _place: weight(value))
             axis.set_minor_formatter(lambda value, _place: "")

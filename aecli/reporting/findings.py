@@ -46,6 +46,14 @@ class ColumnError:
 
 
 @dataclass(frozen=True)
+class Explained:
+    """Hold the share of all numbers' variance, in scaled units, that is explained."""
+
+    own: float
+    pca: float | None
+
+
+@dataclass(frozen=True)
 class Latent:
     """Hold how the latent is used: moments of all samples, `values` `(n_kept, latent)` of some.
 
@@ -209,6 +217,7 @@ class Findings:
     rows: int = 0
     samples: int = 0
     seen: bool = False
+    explained: Explained | None = None
     columns: Sequence[ColumnError] = ()
     latent: Latent | None = None
     map: Map | None = None

@@ -41,7 +41,7 @@ def score_panels(findings: Findings) -> list[Panel]:
         axes.set_xlabel("score, 1 is ordinary")
         axes.set_ylabel(f"{findings.unit}s")
         axes.grid(axis="x", visible=False)
-        axes.legend()
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
     share = percent(found.outliers / found.samples)
     above = f"{count(found.outliers)} of {count(found.samples)} ({share})"

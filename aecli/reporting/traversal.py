@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from aecli.reporting.drawing import ALARM, FAINT, GRID, INK, OWN, WIDTH, Panel, named, single
 from aecli.reporting.findings import Findings, Traversal
-from aecli.text import safe
+from aecli.text import safe, weight
 
 STEPS = LinearSegmentedColormap.from_list("steps", [ALARM, GRID, OWN])
 GAP = 0.12
@@ -88,6 +88,8 @@ def _bars(one: Traversal) -> Panel:
         axes.set_ylim(len(moves) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
         axes.set_title(f"z{one.unit}")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.xaxis.set_major_formatter(lambda value, _place: weight(value))
         axes.set_xlabel("change from -2σ to +2σ")
 
     most = ", ".join(safe(name) for name, _ in one.bars[:3])

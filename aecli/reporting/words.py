@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from aecli.reporting.findings import ColumnError, Findings
-from aecli.text import count, duration, percent
+from aecli.reporting.findings import Findings
+from aecli.text import count, duration, percent, safe
 
 NUMBERS = ("number", "time", "vector")
 
@@ -39,38 +40,61 @@ def _training(findings: Findings) -> Iterator[str]:
 
 def _restored(findings: Findings) -> Iterator[str]:
     if findings.data is None:
-        for baseline in findings.spec.summary.baselines[:1]:
-            if baseline.r2 is not None:
-                explained = percent(baseline.r2)
-                yield f"On held-out rows it explains {explained} of the numbers' variance."
-            if baseline.accuracy is not None:
-                yield f"It gets {percent(baseline.accuracy)} of their categories right."
+        yield from _measured(findings)
         return
     if findings.seen:
         yield "The rows below are those it was trained on, so that new rows will come back worse."
-    parts = []
-    for numeric, inside, what in (
-        (True, "explains {} of the numbers' variance", "the column means"),
-        (False, "gets {} of the categories right", "the most frequent values"),
-    ):
-        found = [c for c in findings.columns if (c.kind in NUMBERS) == numeric]
-        own, pca, trivial = _averages(found)
-        if own is None:
-            continue
-        beside = [f"PCA of the same size {percent(pca)}"] if pca is not None else []
-        if trivial is not None and not numeric:
-            beside.append(f"{what} alone {percent(trivial)}")
-        parts.append(inside.format(percent(own)) + (f" ({', '.join(beside)})" if beside else ""))
+    parts = [*_numbers(findings), *_categories(findings)]
     if parts:
-        yield f"On {count(findings.rows, 'row')} of {findings.data} it {' and '.join(parts)}."
+        rows = f"{count(findings.rows, 'row')} of {safe(Path(findings.data).name)}"
+        yield f"On {rows} it {' and '.join(parts)}."
+    worst = [safe(column.name) for column in findings.columns if column.error is not None][:3]
+    if len(findings.columns) > 3:
+        yield f"Hardest to give back are {', '.join(worst[:-1])} and {worst[-1]}."
 
 
-def _averages(columns: list[ColumnError]) -> tuple[float | None, ...]:
-    found: list[float | None] = []
-    for side in ("error", "pca", "baseline"):
-        values = [1 - value for c in columns if (value := getattr(c, side)) is not None]
-        found.append(sum(values) / len(values) if values else None)
-    return tuple(found)
+def _measured(findings: Findings) -> Iterator[str]:
+    """Yield how the model did when it was trained."""
+    done = findings.spec.summary
+    on = "held-out rows" if done.valid_rows else "the rows it was trained on"
+    found = {baseline.name: baseline for baseline in done.baselines}
+    own, means = found.get("this model"), found.get("column means")
+    if own is None or means is None:
+        return
+    parts = []
+    if own.mse is not None and means.mse:
+        parts.append(f"explains {_share(1 - own.mse / means.mse)} of the numbers' variance")
+    if own.accuracy is not None:
+        parts.append(f"gets {percent(own.accuracy)} of the categories right")
+    if parts:
+        yield f"On {on} it {' and '.join(parts)}."
+
+
+def _numbers(findings: Findings) -> Iterator[str]:
+    found = findings.explained
+    if found is not None:
+        pca = "" if found.pca is None else f" (PCA of the same size {percent(found.pca)})"
+        yield f"explains {_share(found.own)} of the numbers' variance{pca}"
+
+
+def _categories(findings: Findings) -> Iterator[str]:
+    found = [c for c in findings.columns if c.kind not in NUMBERS and c.error is not None]
+    if not found:
+        return
+    own, pca, trivial = (
+        _right([getattr(column, side) for column in found]) for side in ("error", "pca", "baseline")
+    )
+    beside = f"PCA of the same size {pca}, " if pca else ""
+    yield f"gets {own} of the categories right ({beside}the most frequent values alone {trivial})"
+
+
+def _right(errors: list[float | None]) -> str:
+    known = [1 - error for error in errors if error is not None]
+    return percent(sum(known) / len(known)) if known else ""
+
+
+def _share(explained: float) -> str:
+    return percent(explained) if explained > 0 else "none"
 
 
 def _rest(findings: Findings) -> Iterator[str]:
@@ -83,10 +107,11 @@ def _rest(findings: Findings) -> Iterator[str]:
         )
     if latent is not None:
         dead = len(latent.dead)
-        used = "All latent units are in use"
+        rank = f"{latent.effective_rank:.1f}"
         if dead:
-            used = f"Of {latent.size} latent units {dead} hardly ever change"
-        yield f"{used}; they carry what {latent.effective_rank:.1f} independent ones would."
+            yield f"Of {count(latent.size, 'latent unit')} {dead} hardly ever change."
+        elif latent.size > 1:
+            yield f"All latent units are in use; they carry what {rank} independent ones would."
     if scores is not None:
         share = percent(scores.outliers / scores.samples)
         yield (

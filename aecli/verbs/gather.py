@@ -17,6 +17,7 @@ from aecli.reporting.findings import (
     Bin,
     Classes,
     ColumnError,
+    Explained,
     Findings,
     Floats,
     Latent,
@@ -166,6 +167,7 @@ def gather(
         rows=evaluation.rows,
         samples=found.samples,
         seen=seen,
+        explained=_explained(result),
         columns=_columns(result),
         latent=latent,
         map=_map(sample, label),
@@ -199,6 +201,14 @@ def _examples(found: Gathering, sample: Kept) -> list[tuple[str, Kept, Floats]]:
     middle = sample.take(order[start : start + EXAMPLES])
     parts = (("best", best), ("median", middle), ("worst", worst))
     return [(rank, kept, mean_errors(kept)) for rank, kept in parts]
+
+
+def _explained(result: EvaluateResult) -> Explained | None:
+    """Return what is explained of all numbers together: one column of zeros cannot spoil it."""
+    mse, trivial, pca = result.number_mse, result.number_mse_baseline, result.number_mse_pca
+    if mse is None or not trivial:
+        return None
+    return Explained(1 - mse / trivial, None if pca is None else 1 - pca / trivial)
 
 
 def _columns(result: EvaluateResult) -> list[ColumnError]:
