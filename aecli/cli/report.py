@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +35,10 @@ def picture_options(command: F) -> F:
     "-o", "--output", section="Output", default="report.html", metavar="FILE",
     help="HTML file to write.", extra="default: report.html",
 )  # fmt: skip
+@option(
+    "--compare", section="Model", is_flag=True,
+    help="Set several models side by side: name them all before DATA.",
+)  # fmt: skip
 @picture_options
 @running_options
 @spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
@@ -42,6 +47,7 @@ def report(
     settings: Settings,
     targets: tuple[str, ...],
     output: str,
+    compare: bool,
     shape: str | None,
     batch_size: int | None,
     as_json: bool,
@@ -58,9 +64,14 @@ def report(
       aecli report
       aecli report test.parquet -o report.html
       aecli report runs/small digits.parquet --shape 8x8
+      aecli report --compare runs/plain runs/sparse test.parquet
     """
-    named = given["model"] or given["tag"]
-    directory, source = model_and_data(targets, settings.given, named=named is not None)
+    named = (given["model"] or given["tag"]) is not None
+    if compare:
+        directory, others, source = models_and_data(targets, settings.given, named=named)
+    else:
+        directory, source = model_and_data(targets, settings.given, named=named)
+        others = []
     from aecli.cli.display.streams import page_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
@@ -68,7 +79,7 @@ def report(
 
     with listening(quiet=quiet) as progress:
         result = run(
-            source, output, model=directory, shape=shape, batch_size=batch_size,
+            source, output, model=directory, compare=others, shape=shape, batch_size=batch_size,
             read=settings.options.read, progress=progress, **settings.values(RUNNING),
         )  # fmt: skip
     show(result, "aecli.report/1", page_report, as_json=as_json, quiet=quiet)
@@ -134,8 +145,36 @@ def model_and_data(
         UsageError: the model is named twice.
     """
     paths = list(targets)
-    first = bool(paths) and (Path(paths[0]) / "spec.json").is_file()
+    first = bool(paths) and _is_model(paths[0])
     if first and named:
         raise UsageError(f"{paths[0]} and -m both name the model", hint=f"-m {paths[0]}")
     directory = Path(paths.pop(0)) if first else model_of(given)
-    return directory, None if not paths else paths[0] if len(paths) == 1 else paths
+    return directory, _data(paths)
+
+
+def models_and_data(
+    targets: tuple[str, ...], given: dict[str, Given], *, named: bool
+) -> tuple[Path, list[Path], str | list[str] | None]:
+    """Return a model directory, the others that are named before the tables, and the tables.
+
+    Raises:
+        UsageError: there are not two models.
+    """
+    models = [str(model_of(given))] if named else []
+    models += itertools.takewhile(_is_model, targets)
+    if len(models) < 2:
+        raise UsageError(
+            "--compare sets at least two models side by side",
+            facts=[f"model directories here: {', '.join(models) or 'none'}"],
+            hint="aecli report --compare runs/a runs/b data.parquet",
+        )
+    directory, *others = (Path(path) for path in models)
+    return directory, others, _data(list(targets[len(models) - named :]))
+
+
+def _is_model(path: str) -> bool:
+    return (Path(path) / "spec.json").is_file()
+
+
+def _data(paths: list[str]) -> str | list[str] | None:
+    return None if not paths else paths[0] if len(paths) == 1 else paths

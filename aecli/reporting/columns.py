@@ -27,9 +27,9 @@ def column_panels(findings: Findings) -> list[Panel]:
             inside = [v for v in (column.error, column.pca) if v is not None]
             ends = [min(max(v, 0.0), limit) for v in inside]
             axes.plot([min(ends), max(ends)], [place, place], color=GRID, linewidth=3, zorder=1)
-        _dots(axes, [c.baseline for c in shown], limit, "|", FAINT, "mean or mode")
-        _dots(axes, [c.pca for c in shown], limit, "D", OTHER, "PCA")
-        _dots(axes, [c.error for c in shown], limit, "o", OWN, "this model")
+        dots(axes, [c.baseline for c in shown], limit, "|", FAINT, "mean or mode")
+        dots(axes, [c.pca for c in shown], limit, "D", OTHER, "PCA")
+        dots(axes, [c.error for c in shown], limit, "o", OWN, "this model")
         axes.set_yticks(places, [named(column.name) for column in shown])
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_xlim(-0.02 * limit, limit * 1.02)
@@ -51,9 +51,10 @@ def _extent(column: ColumnError) -> float:
     return max(v for v in (column.error, column.baseline, column.pca) if v is not None)
 
 
-def _dots(
+def dots(
     axes: Axes, values: list[float | None], limit: float, marker: str, colour: str, label: str
 ) -> None:
+    """Draw one mark per value, from the top down; those beyond `limit` at the edge."""
     known = [(min(max(v, 0.0), limit), place) for place, v in enumerate(values) if v is not None]
     if known:
         xs, ys = zip(*known, strict=True)

@@ -27,19 +27,19 @@ def _loss(training: Training, name: str) -> Panel:
 
     def draw(axes: Axes) -> None:
         marker = "o" if len(training.epochs) == 1 else ""
-        axes.plot(training.epochs, _drawn(train), color=OWN, label="training", marker=marker)
+        axes.plot(training.epochs, as_drawn(train), color=OWN, label="training", marker=marker)
         if valid:
             axes.plot(
-                training.epochs, _drawn(valid), color=OTHER, label="validation", marker=marker
+                training.epochs, as_drawn(valid), color=OTHER, label="validation", marker=marker
             )
         side = valid or train
         if place is not None and side[place] is not None:
             axes.axvline(training.epochs[place], color=FAINT, linewidth=0.9, linestyle=(0, (3, 3)))
             axes.plot(
-                [training.epochs[place]], _drawn(side)[place], "o",
+                [training.epochs[place]], as_drawn(side)[place], "o",
                 color=OTHER if valid else OWN, label=f"best, epoch {training.best}",
             )  # fmt: skip
-        _scale(axes, [*train, *valid])
+        scale(axes, [*train, *valid])
         axes.set_title(named(name))
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
@@ -61,11 +61,13 @@ def _told(training: Training, name: str, train: Line, valid: Line, place: int | 
     return "; ".join(parts)
 
 
-def _drawn(line: Line) -> list[float]:
+def as_drawn(line: Line) -> list[float]:
+    """Return a line with NaN, which leaves a gap, for what is unknown."""
     return [float("nan") if value is None else value for value in line]
 
 
-def _scale(axes: Axes, values: list[float | None]) -> None:
+def scale(axes: Axes, values: list[float | None]) -> None:
+    """Make the axis of losses logarithmic where they differ widely."""
     known = [value for value in values if value is not None]
     if known and min(known) > 0 and max(known) / min(known) > WIDE_RANGE:
         axes.set_yscale("log")
@@ -82,7 +84,7 @@ def gradient_panels(findings: Findings) -> list[Panel]:
         step = max(1, -(-len(training.gradients) // LAYERS))
         chosen = list(training.gradients.items())[::step]
         for colour, (name, line) in zip(SERIES, chosen, strict=False):
-            shown = axes.plot(training.epochs, _drawn(line), color=colour, label=named(name))
+            shown = axes.plot(training.epochs, as_drawn(line), color=colour, label=named(name))
             shown[0].set_marker("o" if len(training.epochs) == 1 else "")
         values = [value for line in training.gradients.values() for value in line if value]
         if values:

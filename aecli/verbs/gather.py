@@ -26,11 +26,10 @@ from aecli.reporting.findings import (
 )
 from aecli.reporting.history import training_of
 from aecli.spec.model import Label
-from aecli.spec.options import ReadOptions
-from aecli.stream.model import LoadedModel
+from aecli.stream.model import LoadedModel, load_model
 from aecli.stream.rows import Chunk
 from aecli.stream.scores import Scorer
-from aecli.table.source import Data, open_source
+from aecli.table.source import Source
 from aecli.verbs.asked import Asked
 from aecli.verbs.evaluate import Codes, Evaluation
 from aecli.verbs.examples import images_of_rows, odd_rows, pixel_shape, restored_rows, with_carried
@@ -124,30 +123,32 @@ class Gathering:
         self.reliability.add(sure.numpy()[known], right)
 
 
-def gather(
-    model: LoadedModel,
-    data: Data,
+def measured(
+    directory: Path,
+    source: Source,
     *,
     shape: str | None = None,
     seen: bool = False,
     batch_size: int | None = None,
-    read: ReadOptions | None = None,
+    device: str = "auto",
+    threads: int | None = None,
     progress: Progress = SILENT,
-) -> Findings:
-    """Return what a report shows of a model and a table.
+) -> tuple[Findings, EvaluateResult]:
+    """Return what a report shows of a model and a table, and the model's evaluation.
 
     Args:
-        data: paths, globs or folders, `-`, or a table in memory.
+        source: the table, opened.
         shape: height, width and channels where rows are images, as in 28x28.
         seen: the model was trained on (most of) these rows.
 
     Raises:
         UsageError: rows are no images of this shape.
         DataError: the table has no rows, cannot be read or lacks columns.
+        ModelError: the model is missing, damaged or too new.
     """
+    model = load_model(directory, device=device, threads=threads)
     spec = model.spec
     pixels = pixel_shape(spec, shape)
-    source = open_source(data, read or ReadOptions())
     evaluation = Evaluation(model, source, Asked())
     found, label = Gathering(model, evaluation, spec.options.training.seed), evaluation.label
     began, carried = time.perf_counter(), evaluation.kept[:1]
@@ -159,10 +160,10 @@ def gather(
     result = evaluation.result(time.perf_counter() - began)
     latent = _latent(evaluation, result, sample)
     triples = _examples(found, sample)
-    return Findings(
-        model=model.directory,
+    findings = Findings(
+        model=directory,
         spec=spec,
-        training=training_of(read_history(model.directory)),
+        training=training_of(read_history(directory)),
         data=source.name,
         rows=evaluation.rows,
         samples=found.samples,
@@ -181,6 +182,7 @@ def gather(
         traversals=traversals(model, latent, sample, pixels),
         notes=[*evaluation.source.notes, *(table.notes if table else [])],
     )
+    return findings, result
 
 
 def mean_errors(kept: Kept) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from aecli.progress import SILENT, Progress
 from aecli.reporting.findings import Findings
 from aecli.spec.options import ReadOptions
 from aecli.table.names import typed
+from aecli.table.source import Source, open_source
 from aecli.verbs.results import PlotResult, ReportResult
 
 KINDS = (
@@ -44,6 +46,7 @@ def report(
     *,
     model: str | os.PathLike[str] | None = None,
     tag: str | None = None,
+    compare: Sequence[str | os.PathLike[str]] = (),
     shape: str | None = None,
     seen: bool = False,
     batch_size: int | None = None,
@@ -57,30 +60,34 @@ def report(
     Args:
         data: paths, globs or folders, `-`, or a table in memory; None for the model alone.
         output: the HTML file.
+        compare: directories of other models, to be set beside this one.
         shape: height, width and channels where rows are images, as in 28x28.
         seen: the model was trained on these rows, which the page then says.
 
     Raises:
-        UsageError: rows are no images of this shape.
+        UsageError: rows are no images of this shape, or models do not read the same columns.
         DataError: the table has no rows, cannot be read or lacks columns.
-        ModelError: the model is missing, damaged or too new.
+        ModelError: a model is missing, damaged or too new.
         OutputError: the page cannot be written.
     """
     began = time.perf_counter()
     check_place(output)
-    found = _findings(
-        data, model_directory(model, tag), device=device, threads=threads, shape=shape, seen=seen,
-        batch_size=batch_size, read=read, progress=progress,
-    )  # fmt: skip
-    from aecli.reporting.page import page
-
-    progress.stage("drawing")
-    text = page(found)
+    directory, others = model_directory(model, tag), [Path(path) for path in compare]
+    source = None if data is None else open_source(data, read or ReadOptions())
+    how: dict[str, Any] = {
+        "device": device, "threads": threads, "shape": shape, "seen": seen,
+        "batch_size": batch_size, "progress": progress,
+    }  # fmt: skip
+    if others:
+        found, text = _side_by_side([directory, *others], source, how)
+    else:
+        found, text = _by_itself(directory, source, how)
     content = text.encode()
     _write(output, content)
     progress.finish()
     return ReportResult(
-        model=found.model,
+        model=directory,
+        compared=others,
         output=output,
         data=found.data,
         rows=found.rows,
@@ -115,9 +122,10 @@ def plot(
     began = time.perf_counter()
     format = _checked(kind, data, output)
     check_place(output)
+    source = None if data is None else open_source(data, read or ReadOptions())
     found = _findings(
-        data, model_directory(model, tag), device=device, threads=threads, shape=shape,
-        batch_size=batch_size, read=read, progress=progress,
+        model_directory(model, tag), source, device=device, threads=threads, shape=shape,
+        batch_size=batch_size, progress=progress,
     )  # fmt: skip
     from aecli.reporting.drawing import written
     from aecli.reporting.kinds import PANELS
@@ -171,16 +179,30 @@ def _checked(kind: str, data: Any, output: str) -> str:
     return format
 
 
-def _findings(
-    data: Any, directory: Path, *, device: str, threads: int | None, **how: Any
-) -> Findings:
-    from aecli.verbs.gather import alone, gather
+def _by_itself(directory: Path, source: Source | None, how: dict[str, Any]) -> tuple[Findings, str]:
+    found = _findings(directory, source, **how)
+    from aecli.reporting.page import page
 
-    if data is None:
-        return alone(directory)
-    from aecli.stream.model import load_model
+    how["progress"].stage("drawing")
+    return found, page(found)
 
-    return gather(load_model(directory, device=device, threads=threads), data, **how)
+
+def _side_by_side(
+    directories: Sequence[Path], source: Source | None, how: dict[str, Any]
+) -> tuple[Findings, str]:
+    from aecli.verbs.comparison import compared
+
+    found = compared(directories, source, **how)
+    from aecli.reporting.page import comparison_page
+
+    how["progress"].stage("drawing")
+    return found.models[0], comparison_page(found)
+
+
+def _findings(directory: Path, source: Source | None, **how: Any) -> Findings:
+    from aecli.verbs.gather import alone, measured
+
+    return alone(directory) if source is None else measured(directory, source, **how)[0]
 
 
 def _write(output: str, content: bytes) -> None:

@@ -109,9 +109,13 @@ class SampleResult:
 
 @dataclass(frozen=True)
 class ReportResult:
-    """Hold what `report` wrote: a page with so many figures, of a table or of the model alone."""
+    """Hold what `report` wrote: a page with so many figures, of a table or of the model alone.
+
+    `compared` are the other models on the page.
+    """
 
     model: Path
+    compared: Sequence[Path]
     output: str
     data: str | None
     rows: int

@@ -73,6 +73,8 @@ def page_report(result: ReportResult) -> RenderableType:
     """Say what the page shows, and where it is."""
     of = f", {count(result.rows, 'row')} of {safe(result.data)}" if result.data else ""
     figures = count(result.figures, "figure")
+    if result.compared:
+        figures += f" of {count(1 + len(result.compared), 'model')}"
     return Text(f"{figures}{of} to {safe(result.output)} ({size(result.bytes)})")
 
 
