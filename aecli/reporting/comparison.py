@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from aecli.reporting.columns import MOST, SHOWN, dots
-from aecli.reporting.drawing import FAINT, SERIES, WIDTH, Panel, named, single
+from aecli.reporting.drawing import FAINT, SERIES, WIDTH, Panel, named, plain_ticks, single
 from aecli.reporting.findings import Findings, Integers
 from aecli.reporting.kinds import PANELS
 from aecli.reporting.training import as_drawn, scale
@@ -74,8 +74,13 @@ def _losses(comparison: Comparison, term: str) -> Panel:
         axes.legend(loc="best")
 
     ends = "; ".join(f"{safe(comparison.names[p])} ends at {figure(v[-1])}" for p, _, v in found)
-    caption = f"Loss, {safe(term)}: on validation rows, or on training rows where none were held "
-    return Panel(caption + "out.", f"Curves of the {safe(term)} loss; {ends}", single(draw))
+    lines = (one.training.terms.get(term) for one in comparison.models)
+    held = [bool(line[1]) for line in lines if line is not None]
+    rows = "validation rows" if all(held) else "training rows"
+    if any(held) and not all(held):
+        rows = "validation rows, or training rows where none were held out"
+    caption = f"Loss, {safe(term)}, on {rows}."
+    return Panel(caption, f"Curves of the {safe(term)} loss; {ends}", single(draw))
 
 
 def column_panels(comparison: Comparison) -> list[Panel]:
@@ -132,6 +137,7 @@ def score_panels(comparison: Comparison) -> list[Panel]:
             axes.axvline(one.threshold, color=SERIES[place], linestyle=(0, (3, 3)), linewidth=1)
         axes.axhline(1, color=FAINT, linewidth=0.6)
         axes.set_xscale("log")
+        plain_ticks(axes, y=False)
         axes.set_xlabel("score, 1 is ordinary")
         axes.set_ylabel("share of samples below")
         axes.set_title("scores")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import math
 import re
 import warnings
@@ -93,7 +92,6 @@ def single(draw: Callable[[Axes], None]) -> Callable[[FigureBase], None]:
 @contextmanager
 def drawing() -> Iterator[None]:
     """Set matplotlib up inside, and keep it quiet about letters that its font lacks."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     with mpl.rc_context(SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")

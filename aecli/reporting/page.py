@@ -21,7 +21,7 @@ from aecli.reporting.comparison import (
 from aecli.reporting.drawing import SERIES, Panel, inline
 from aecli.reporting.findings import Findings
 from aecli.reporting.kinds import PANELS
-from aecli.reporting.words import summary
+from aecli.reporting.words import summary, when_trained
 from aecli.text import count, duration, figure, percent, safe, weight
 
 SECTIONS = (
@@ -119,6 +119,11 @@ def _facts(models: Sequence[Findings]) -> Iterator[tuple[str, list[str]]]:
     yield "parameters", [count(spec.weights.parameters) for spec in specs]
     yield "loss", [_loss(one) for one in models]
     yield "epochs, best", [f"{s.summary.epochs}, {s.summary.best_epoch}" for s in specs]
+    rows = "held out" if all(s.summary.valid_rows for s in specs) else "when trained"
+    shares = list(zip(*map(when_trained, models), strict=True))
+    for title, found in zip(("variance explained", "categories right"), shares, strict=True):
+        if any(value is not None for value in found):
+            yield f"{title}, {rows}", [percent(value) for value in found]
     yield "training took", [duration(spec.summary.seconds) for spec in specs]
 
 

@@ -55,19 +55,29 @@ def _restored(findings: Findings) -> Iterator[str]:
 
 def _measured(findings: Findings) -> Iterator[str]:
     """Yield how the model did when it was trained."""
-    done = findings.spec.summary
-    on = "held-out rows" if done.valid_rows else "the rows it was trained on"
-    found = {baseline.name: baseline for baseline in done.baselines}
-    own, means = found.get("this model"), found.get("column means")
-    if own is None or means is None:
-        return
+    held = findings.spec.summary.valid_rows
+    on = "held-out rows" if held else "the rows it was trained on"
+    explained, right = when_trained(findings)
     parts = []
-    if own.mse is not None and means.mse:
-        parts.append(f"explains {_share(1 - own.mse / means.mse)} of the numbers' variance")
-    if own.accuracy is not None:
-        parts.append(f"gets {percent(own.accuracy)} of the categories right")
+    if explained is not None:
+        parts.append(f"explains {_share(explained)} of the numbers' variance")
+    if right is not None:
+        parts.append(f"gets {percent(right)} of the categories right")
     if parts:
         yield f"On {on} it {' and '.join(parts)}."
+
+
+def when_trained(findings: Findings) -> tuple[float | None, float | None]:
+    """Return the share of the numbers' variance explained, and of categories that were right.
+
+    They are of held-out rows, or of the training rows where none were held out.
+    """
+    found = {baseline.name: baseline for baseline in findings.spec.summary.baselines}
+    own, means = found.get("this model"), found.get("column means")
+    if own is None or means is None:
+        return None, None
+    known = own.mse is not None and bool(means.mse)
+    return 1 - (own.mse or 0.0) / (means.mse or 1.0) if known else None, own.accuracy
 
 
 def _numbers(findings: Findings) -> Iterator[str]:
