@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from aecli.reporting.columns import MOST, SHOWN, dots
-from aecli.reporting.drawing import FAINT, SERIES, WIDTH, Panel, named, plain_ticks, single
+from aecli.reporting.drawing import (
+    FAINT,
+    LONGEST_NAME,
+    SERIES,
+    WIDTH,
+    Panel,
+    named,
+    plain_ticks,
+    single,
+)
 from aecli.reporting.findings import Findings, Integers
 from aecli.reporting.kinds import PANELS
 from aecli.reporting.training import as_drawn, scale
@@ -48,6 +57,12 @@ class Comparison:
     notes: Sequence[str] = ()
 
 
+def ended(name: str) -> str:
+    """Return the end of a path, which tells models apart, in a legend's width."""
+    shown = safe(name)
+    return shown if len(shown) <= LONGEST_NAME else "…" + shown[1 - LONGEST_NAME :]
+
+
 def loss_panels(comparison: Comparison) -> list[Panel]:
     """Return one panel per loss term: every model's validation loss, or training loss."""
     terms = dict.fromkeys(name for one in comparison.models for name in one.training.terms)
@@ -64,7 +79,7 @@ def _losses(comparison: Comparison, term: str) -> Panel:
     def draw(axes: Axes) -> None:
         for place, epochs, line in found:
             axes.plot(
-                epochs, as_drawn(line), color=SERIES[place], label=named(comparison.names[place]),
+                epochs, as_drawn(line), color=SERIES[place], label=ended(comparison.names[place]),
                 marker="o" if len(epochs) == 1 else "",
             )  # fmt: skip
         scale(axes, [value for _, _, line in found for value in line])
@@ -95,7 +110,7 @@ def column_panels(comparison: Comparison) -> list[Panel]:
         limit = min(MOST, max(known)) * 1.04 or 1.0
         for place, name in enumerate(comparison.names):
             values = [line[place] for _, line in shown]
-            dots(axes, values, limit, "oD^s"[place % 4], SERIES[place], named(name))
+            dots(axes, values, limit, "oD^s"[place % 4], SERIES[place], ended(name))
         axes.set_yticks(range(len(shown)), [named(name) for name, _ in shown])
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_xlim(-0.02 * limit, limit * 1.02)
@@ -132,7 +147,7 @@ def score_panels(comparison: Comparison) -> list[Panel]:
         for place, one in enumerate(spread):
             share = _shares(one.counts)
             axes.plot(
-                one.edges[1:], share, color=SERIES[place], label=named(comparison.names[place])
+                one.edges[1:], share, color=SERIES[place], label=ended(comparison.names[place])
             )
             axes.axvline(one.threshold, color=SERIES[place], linestyle=(0, (3, 3)), linewidth=1)
         axes.axhline(1, color=FAINT, linewidth=0.6)

@@ -113,6 +113,7 @@ def _rendered(template: str, **shown: object) -> str:
 
 def _facts(models: Sequence[Findings]) -> Iterator[tuple[str, list[str]]]:
     specs = [one.spec for one in models]
+    yield "directory", [str(one.model) for one in models]
     yield "architecture", [spec.network.architecture for spec in specs]
     yield "latent", [count(spec.network.latent, "number") for spec in specs]
     yield "network", [_network(one) for one in models]

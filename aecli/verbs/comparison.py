@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from aecli.spec.model import ModelSpec
 from aecli.table.names import typed
 from aecli.table.source import Source
 from aecli.verbs.beside import beside
+from aecli.verbs.saved import alone
 
 MOST = 8
 """Models on one page: more colours cannot be told apart."""
@@ -26,13 +28,13 @@ def compared(directories: Sequence[Path], source: Source | None, **how: Any) -> 
         DataError: the table has no rows, cannot be read or lacks columns.
         ModelError: a model is missing, damaged or too new.
     """
-    names = [str(path) for path in directories]
+    names = _short(directories)
     specs = [read_spec(path) for path in directories]
-    _check(names, specs)
-    from aecli.verbs.gather import alone, measured
-
+    _check(directories, specs)
     if source is None:
         return Comparison(names, [alone(path) for path in directories])
+    from aecli.verbs.gather import measured
+
     findings, results = zip(*(measured(path, source, **how) for path in directories), strict=True)
     pairs = [
         beside(results[0], result, specs[0], spec)
@@ -49,7 +51,17 @@ def compared(directories: Sequence[Path], source: Source | None, **how: Any) -> 
     return Comparison(names, findings, lines, list(notes))
 
 
-def _check(names: Sequence[str], specs: Sequence[ModelSpec]) -> None:
+def _short(directories: Sequence[Path]) -> list[str]:
+    """Return what tells the directories apart: a picture has no room for all of a path."""
+    full = [os.path.abspath(path) for path in directories]
+    parent = os.path.commonpath(full)
+    if parent in full:
+        return [str(path) for path in directories]
+    return [os.path.relpath(path, parent) for path in full]
+
+
+def _check(directories: Sequence[Path], specs: Sequence[ModelSpec]) -> None:
+    names = [str(path) for path in directories]
     if len(names) > MOST:
         raise UsageError(
             f"{len(names):,} models are too many for one page",

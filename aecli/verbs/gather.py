@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aecli.bundle import read_history, read_spec
+from aecli.bundle import read_history
 from aecli.evaluation.keeping import Histogram, Keeper, Kept, Reliability
 from aecli.progress import SILENT, Progress
 from aecli.reporting.findings import (
@@ -47,16 +47,6 @@ ODD_ROWS = 10
 EXAMPLES = 4
 GROUPS = 9
 """Classes with a colour of their own on a map; the rest share one."""
-
-
-def alone(directory: Path) -> Findings:
-    """Return what a model directory shows without a table.
-
-    Raises:
-        ModelError: it holds no model, or a damaged one.
-    """
-    spec = read_spec(directory)
-    return Findings(model=directory, spec=spec, training=training_of(read_history(directory)))
 
 
 class Gathering:

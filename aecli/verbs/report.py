@@ -17,6 +17,7 @@ from aecli.spec.options import ReadOptions
 from aecli.table.names import typed
 from aecli.table.source import Source, open_source
 from aecli.verbs.results import PlotResult, ReportResult
+from aecli.verbs.saved import alone
 
 KINDS = (
     "loss", "gradients", "columns", "rows", "map", "activations", "units", "correlation",
@@ -200,9 +201,11 @@ def _side_by_side(
 
 
 def _findings(directory: Path, source: Source | None, **how: Any) -> Findings:
-    from aecli.verbs.gather import alone, measured
+    if source is None:
+        return alone(directory)
+    from aecli.verbs.gather import measured
 
-    return alone(directory) if source is None else measured(directory, source, **how)[0]
+    return measured(directory, source, **how)[0]
 
 
 def _write(output: str, content: bytes) -> None:

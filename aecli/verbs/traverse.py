@@ -102,6 +102,7 @@ def _as_bars(columns: Sequence[Column], one: _Decoded, spread: Floats) -> Traver
     restorer = Restorer(columns)
     first, last = one.outputs[0], one.outputs[-1]
     moves: list[tuple[str, float]] = []
+    cell = 0
     for column in restorer.layout.columns:
         low, high = (restorer.part(column, side)[0].astype(np.float64) for side in (first, last))
         if column.kind == "boolean":
@@ -112,9 +113,8 @@ def _as_bars(columns: Sequence[Column], one: _Decoded, spread: Floats) -> Traver
             names = [*map(str, column.categories), "other"]
             moves.append((f"{column.name} = {names[place]}", float(change[place])))
         else:
-            start = restorer.layout.numeric.index(column)
-            cell = sum(other.size for other in restorer.layout.numeric[:start])
             change = (high - low) / spread[cell : cell + column.size]
+            cell += column.size
             moves.append((column.name, float(change[int(np.abs(change).argmax())])))
     moves.sort(key=lambda move: -abs(move[1]))
     return Traversal(one.unit, one.steps, bars=moves[:BARS])
