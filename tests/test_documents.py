@@ -50,6 +50,7 @@ PAGES = [
     "docs/outliers.md",
     "docs/evaluation.md",
     "docs/report.md",
+    "docs/gallery.md",
     "docs/models.md",
     "docs/compress.md",
     "docs/labels.md",
@@ -78,6 +79,16 @@ def test_links_lead_somewhere(page: str):
     text = (ROOT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert (ROOT / page).parent.joinpath(link).exists(), link
+
+
+def test_the_gallery_shows_every_picture_that_its_script_makes():
+    shown = re.findall(r"\]\(gallery/([^)]+)\)", (ROOT / "docs/gallery.md").read_text("utf-8"))
+    script = (ROOT / "docs/gallery.py").read_text(encoding="utf-8")
+    made = re.findall(r'^    "([a-z]+\.(?:png|svg))": ', script, re.MULTILINE)
+    drawn = {path.name: path.stat().st_size for path in (ROOT / "docs/gallery").iterdir()}
+    assert shown == made
+    assert set(made) == set(drawn)
+    assert max(drawn.values()) < 150_000
 
 
 def test_the_index_leads_to_every_page():

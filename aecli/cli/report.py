@@ -112,7 +112,7 @@ def plot(
 
     KIND is loss or gradients, which need no DATA; or columns, rows, map,
     activations, units, correlation, traversal, confusion, calibration,
-    scores.
+    scores, oddest.
 
     \b
       aecli plot loss -o loss.svg

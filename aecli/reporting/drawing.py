@@ -100,7 +100,7 @@ def drawing() -> Iterator[None]:
 
 def written(panels: Sequence[Panel], format: str) -> bytes:
     """Return panels as the bytes of one png, svg or pdf, side by side where there are several."""
-    columns = 1 if len(panels) == 1 or panels[0].wide else 2 if len(panels) < 5 else 3
+    columns = 1 if len(panels) == 1 or panels[0].wide else 2 if len(panels) in (2, 4) else 3
     lines = math.ceil(len(panels) / columns)
     width, height = (max(panel.size[side] for panel in panels) for side in (0, 1))
     with drawing():

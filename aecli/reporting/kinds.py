@@ -10,7 +10,7 @@ from aecli.reporting.drawing import Panel
 from aecli.reporting.findings import Findings
 from aecli.reporting.latent import activation_panels, correlation_panels, map_panels, unit_panels
 from aecli.reporting.rows import row_panels
-from aecli.reporting.scores import score_panels
+from aecli.reporting.scores import oddest_panels, score_panels
 from aecli.reporting.training import gradient_panels, loss_panels
 from aecli.reporting.traversal import traversal_panels
 
@@ -27,4 +27,5 @@ PANELS: dict[str, Callable[[Findings], list[Panel]]] = {
     "confusion": confusion_panels,
     "calibration": calibration_panels,
     "scores": score_panels,
+    "oddest": oddest_panels,
 }

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 
-from aecli.reporting.drawing import ALARM, OWN, Panel, plain_ticks, single
-from aecli.reporting.findings import Findings, Scores
+from aecli.reporting.drawing import ALARM, FAINT, INK, OWN, Panel, named, plain_ticks, single
+from aecli.reporting.findings import Findings, Reason, Scores
 from aecli.text import count, figure, percent
 
 BINS = 48
+FIELDS = ((0.06, "right", INK), (0.14, "right", ALARM), (0.17, "left", INK))
+"""Where the fields of a row of the table stand, in shares of its width, and their colours."""
+
 FOOT = 0.6
 """Where bars begin on the logarithmic axis of counts: below a single row."""
 
@@ -50,6 +55,44 @@ def score_panels(findings: Findings) -> list[Panel]:
     caption = f"Scores: {above} lie above the threshold of {limit}, which comes from "
     caption += f"{found.calibrated_on}."
     return [Panel(caption, alt, single(draw))]
+
+
+def oddest_panels(findings: Findings) -> list[Panel]:
+    """Return the oddest rows as a table, each with the columns that are furthest off."""
+    found = findings.scores
+    if found is None or not found.odd:
+        return []
+    lines = [(count(one.row), figure(one.score, 3), _because(one.reasons)) for one in found.odd]
+
+    def draw(axes: Axes) -> None:
+        axes.set_axis_off()
+        for place, line in enumerate([(findings.unit, "score", "because of"), *lines]):
+            height = 1 - place / (len(lines) + 1)
+            for x, text, side in zip(
+                (0.06, 0.14, 0.17), line, ("right", "right", "left"), strict=True
+            ):
+                colour = FAINT if place == 0 else ALARM if side == "right" and x > 0.1 else INK
+                axes.text(
+                    x, height, text, va="top", ha=side, transform=axes.transAxes, color=colour
+                )
+
+    first = lines[0]
+    alt = f"Table of the {count(len(lines))} oddest {findings.unit}s; the first is {first[0]} "
+    alt += f"with a score of {first[1]}, because of {first[2]}"
+    caption = (
+        f"The oddest {findings.unit}s, and the columns that are furthest off: what they hold, "
+    )
+    caption += "what the model expects, and the error as a multiple of the usual one."
+    size = (7.4, 0.3 + 0.21 * (len(lines) + 1))
+    return [Panel(caption, alt, single(draw), size, wide=True)]
+
+
+def _because(reasons: Sequence[Reason]) -> str:
+    told = []
+    for one in reasons[:2]:
+        values = f" {named(one.value, 14)} for {named(one.reconstruction, 14)}" if one.value else ""
+        told.append(f"{named(one.column, 18)}{values}, × {figure(one.error, 2)}")
+    return "; ".join(told)
 
 
 def _coarser(

@@ -255,15 +255,14 @@ def _map(sample: Kept, label: Label | None) -> Map:
 def _groups(label: Label, codes: Codes) -> tuple[list[str], Codes]:
     """Return the names and codes of the most frequent classes; the rest are one group."""
     order = np.argsort(-np.bincount(codes[codes >= 0], minlength=len(label.classes)), kind="stable")
-    places = np.empty(len(order), dtype=np.int64)
-    places[order] = np.arange(len(order))
-    names = [str(label.classes[code]) for code in order[:GROUPS]]
-    if len(order) > GROUPS + 1:
-        names.append(f"{len(order) - GROUPS} other classes")
-    elif len(order) == GROUPS + 1:
-        names.append(str(label.classes[order[GROUPS]]))
-    ranked = np.minimum(places[codes.clip(0)], len(names) - 1)
-    return names, np.where(codes >= 0, ranked, -1)
+    # One class is not "the rest": it has a place of its own.
+    own = np.sort(order[: GROUPS + (len(order) == GROUPS + 1)])
+    names = [str(label.classes[code]) for code in own]
+    if len(own) < len(order):
+        names.append(f"{len(order) - len(own)} other classes")
+    places = np.full(len(order), len(own))
+    places[own] = np.arange(len(own))
+    return names, np.where(codes >= 0, places[codes.clip(0)], -1)
 
 
 def _classes(

@@ -21,7 +21,7 @@ from aecli.verbs.saved import alone
 
 KINDS = (
     "loss", "gradients", "columns", "rows", "map", "activations", "units", "correlation",
-    "traversal", "confusion", "calibration", "scores",
+    "traversal", "confusion", "calibration", "scores", "oddest",
 )  # fmt: skip
 """Every picture: the names of `plot`."""
 
@@ -35,6 +35,7 @@ ABSENT = {
     "confusion": ("it has no classifier, or the table no label", "aecli train DATA --label NAME"),
     "calibration": ("it has no classifier, or the table no label", "aecli train DATA --label NAME"),
     "scores": ("the model was saved without scores", "aecli train DATA"),
+    "oddest": ("the model was saved without scores", "aecli train DATA"),
     "rows": ("no column can be drawn", "aecli reconstruct DATA -o rows.csv"),
     "correlation": ("the latent has one unit", "aecli plot activations DATA"),
 }

@@ -30,7 +30,7 @@ def test_nothing_overflows_is_fetched_or_complains(tmp_path):
             "label": dice.choice(["$a$", "b" * 60], 90),
         }
     )
-    how = {"epochs": 2, "encoder": [8, 3], "device": "cpu", "threads": 1}
+    how = {"epochs": 2, "encoder": [8, 2], "device": "cpu", "threads": 1}
     aecli.train(rows, model=tmp_path / "m", label="label", **how)
     page = tmp_path / "report.html"
     aecli.report(rows, str(page), model=tmp_path / "m", device="cpu")

@@ -30,6 +30,7 @@ SHOWS = {
     "confusion": "Confusion matrix of 2 classes",
     "calibration": "accuracy over confidence",
     "scores": "Histogram of scores",
+    "oddest": "Table of the 10 oddest rows",
 }
 
 
