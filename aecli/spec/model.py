@@ -130,6 +130,12 @@ class Network(Stored):
         return -1.0 if self.latent_activation.name in ("Tanh", "Softsign") else 0.0
 
     @property
+    def linear_latent(self) -> bool:
+        """Return whether nothing follows the encoder's last layer: no activation, no draws."""
+        bare = self.latent_activation.name == "Identity" and self.topk is None
+        return bare and not self.variational
+
+    @property
     def latent(self) -> int:
         """Return the latent size."""
         return self.encoder[-1]
