@@ -44,6 +44,8 @@ def column_panels(findings: Findings) -> list[Panel]:
     caption = "Error of each column, worst first: this model, PCA of the same size, and always "
     caption += "answering the mean or the most frequent value."
     caption += f" The worst {SHOWN} of {count(len(known))}." if len(known) > SHOWN else ""
+    if any(_extent(column) > MOST for column in shown):
+        caption += f" What is beyond {MOST:g} is at the edge."
     return [Panel(caption, alt, single(draw), (WIDTH, 1.0 + 0.2 * max(3, len(shown))))]
 
 
