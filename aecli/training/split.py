@@ -41,7 +41,7 @@ def rows_outside(fold: int, folds: int, rows: int, seed: int, codes: Codes | Non
 
 
 def _shuffled_classes(rows: int, seed: int, codes: Codes | None) -> list[Codes]:
-    """Return the row numbers of each class (the unlabelled rows are one), each in a seeded order."""
+    """Return each class's row numbers in a seeded order; the unlabelled rows are a class."""
     groups = np.zeros(rows, dtype=np.int64) if codes is None else codes
     rank = _generator(seed, stream=0).random(rows)
     order = np.lexsort((rank, groups))
