@@ -26,6 +26,7 @@ from aecli.bundle import (
     weights_path,
 )
 from aecli.errors import ModelError, OutputError, UsageError
+from aecli.lines import as_lines
 from aecli.spec.model import ModelSpec
 
 Unprivileged = Callable[[], AbstractContextManager[None]]
@@ -397,7 +398,7 @@ def test_history_comes_back_with_null_for_no_number(
     tmp_path_factory: pytest.TempPathFactory, history: list[dict[str, Any]]
 ) -> None:
     directory = tmp_path_factory.mktemp("history")
-    (directory / "history.jsonl").write_bytes(bundle._lines(history))
+    (directory / "history.jsonl").write_bytes(as_lines(history))
     assert read_history(directory) == [finite(epoch) for epoch in history]
 
 
