@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from aecli.spec.fields import options, written
@@ -29,3 +32,12 @@ def as_flags(values: Mapping[str, Any]) -> list[str]:
         elif value is not None:
             words += [f"{flag}={text}"] if text.startswith("-") else [flag, text]
     return words
+
+
+def train_command(data: object, chosen: TrainOptions, model: Path) -> str:
+    """Return the command that trains with these options; tables in memory are called DATA."""
+    given = [data] if isinstance(data, (str, os.PathLike)) else data
+    listed = given if isinstance(given, (list, tuple)) else ["DATA"]
+    paths = [os.fspath(path) for path in listed]
+    flags = as_flags(given_options(chosen))
+    return shlex.join(["aecli", "train", *paths, *flags, "-m", str(model)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import time
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from aecli.progress import Progress, Standing
 from aecli.search.space import Defaults, Space
 from aecli.search.study import FEWEST, Study
 from aecli.search.tried import Objective, Tried
-from aecli.spec.flags import as_flags, given_options
+from aecli.spec.flags import as_flags, given_options, train_command
 from aecli.spec.options import TrainOptions
 from aecli.table.source import Data
 from aecli.training.checkpoint import Checkpoint
@@ -279,7 +278,7 @@ class Tuning:
             "value": best.value,
             "default": first[0] if first else None,
             "importance": importance,
-            "command": _command(wanted.data, options, wanted.directory),
+            "command": train_command(wanted.data, options, wanted.directory),
             "notes": list(self._notes(best, importance)),
         }
 
@@ -299,16 +298,6 @@ def _digest(prepared: Prepared) -> str:
     counts = prepared.plan.label.counts if prepared.plan.label else []
     sizes = [len(prepared.train), len(prepared.valid)]
     return hashlib.sha256(json.dumps([columns, counts, sizes]).encode()).hexdigest()[:12]
-
-
-def _command(data: Data, options: TrainOptions, directory: Path) -> str:
-    paths = [data] if isinstance(data, (str, os.PathLike)) else data
-    named = isinstance(paths, (list, tuple)) and all(
-        isinstance(path, (str, os.PathLike)) for path in paths
-    )
-    words = [os.fspath(path) for path in paths] if named else ["DATA"]
-    flags = as_flags(given_options(options))
-    return shlex.join(["aecli", "train", *words, *flags, "-m", str(directory)])
 
 
 @contextmanager
