@@ -108,6 +108,7 @@ def _undefined(name: str, prepared: Prepared) -> DataError:
     )
 
 
+@torch.no_grad()
 def _auroc(fitted: Fitted) -> float | None:
     """Return the classifier's one-vs-rest AUROC, as `evaluate` does."""
     figures = ClassificationFigures(fitted.made.network.classes)
@@ -117,6 +118,7 @@ def _auroc(fitted: Fitted) -> float | None:
     return figures.auroc() if figures.rows else None
 
 
+@torch.no_grad()
 def _probed(fitted: Fitted) -> float | None:
     """Return the accuracy of a linear probe of latents on half of the labelled validation rows."""
     parts = list(_validation(fitted, fitted.made.objective.network.encode))
@@ -130,7 +132,6 @@ def _probed(fitted: Fitted) -> float | None:
     return found.figure(answers, found.measured >= 0)
 
 
-@torch.no_grad()
 def _validation(fitted: Fitted, encode: Callable[[Tensor], Tensor]) -> list[tuple[Tensor, Tensor]]:
     """Return the latents `(n_samples, latent)` and label codes `(n_samples,)` of each batch."""
     inputs = fitted.made.objective.inputs
