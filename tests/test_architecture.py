@@ -19,8 +19,8 @@ from aecli.spec.model import ModelSpec
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "aecli").rglob("*.py"))
-HEAVY = {"torch", "pyarrow", "pandas", "sklearn", "scipy", "matplotlib"}
-COMMANDS = ("train", "encode", "reconstruct", "evaluate", "inspect")
+HEAVY = {"torch", "pyarrow", "pandas", "sklearn", "scipy", "matplotlib", "optuna"}
+COMMANDS = ("train", "tune", "encode", "reconstruct", "evaluate", "inspect")
 MOST_FILE_LINES = 320
 MOST_FUNCTION_LINES = 40
 MEANINGLESS = {"utils", "util", "common", "base", "manager", "helper", "helpers", "misc", "core"}

@@ -158,7 +158,10 @@ class Study:
         complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(complete) < FEWEST:
             return {}
-        return {name: float(share) for name, share in get_param_importances(self._study).items()}
+        always = Defaults()  # amounts of noise are chosen in some trials alone
+        self._space.texts(always)
+        found = get_param_importances(self._study, params=list(always.values))
+        return {name: float(share) for name, share in found.items()}
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)

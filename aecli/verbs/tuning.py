@@ -7,14 +7,13 @@ import json
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from aecli.bundle import save
-from aecli.errors import DivergedError, LockedError
+from aecli.errors import AecliError, DivergedError, UsageError
 from aecli.files import Lock
 from aecli.progress import Progress, Standing
 from aecli.search.space import Defaults, Space
@@ -87,7 +86,7 @@ class Tuning:
     def run(self) -> TuneResult:
         """Return the result, once the model is saved."""
         wanted = self._wanted
-        with _locked(wanted.directory, 2.0):
+        with Lock(wanted.directory, patience=2.0):
             pass  # to know before the work that it may be saved
         self._device = ready(wanted.options)
         self._prepare()
@@ -133,10 +132,10 @@ class Tuning:
         self._space.texts(defaults)
         shared = {n: v for n, v in given_options(wanted.options).items() if n not in OWN}
         found = {
-            "table": _digest(first),
             "objective": wanted.objective,
             "folds": wanted.folds,
             "options": shlex.join(as_flags(shared)),
+            "table": _digest(first),
             "space": defaults.ranges,
         }
         plain: dict[str, Any] = json.loads(json.dumps(found))
@@ -210,7 +209,7 @@ class Tuning:
     def _finish(self, interrupt: Interrupt) -> TuneResult:
         self._tell_standing(None)
         directory = self._wanted.directory
-        with _locked(directory, PATIENCE):
+        with Lock(directory, patience=PATIENCE):
             best, fitted = self._best(interrupt)
             trained = fitted.trained(self._progress)
             found = self._found(best)
@@ -232,7 +231,7 @@ class Tuning:
         best, kept = self._study.best(), self._kept
         if kept is None or (best is not None and best.number != kept.number):
             if best is None:
-                raise self._error or DivergedError("no trial came to a finite objective")
+                raise self._error or self._nothing()
             return best, self._again(best, interrupt)
         for note in kept.fitted.notes:
             self._progress.note(note)
@@ -240,6 +239,14 @@ class Tuning:
         ended = replace(kept.fitted.fit, finished=True)
         best = replace(self._study.tried()[kept.number - 1], value=kept.ran.value)
         return best, replace(kept.fitted, fit=ended)
+
+    def _nothing(self) -> AecliError:
+        if all(trial.state != "running" for trial in self._tried):
+            return DivergedError("no trial came to a finite objective", hint="--lr 1e-4")
+        return UsageError(
+            f"other processes run all of the {self._wanted.trials} trials, and none has ended",
+            hint="more --trials, or the same command later",
+        )
 
     def _again(self, best: Tried, interrupt: Interrupt) -> Fitted:
         """Train a trial's options in full, as `train` does."""
@@ -298,23 +305,3 @@ def _digest(prepared: Prepared) -> str:
     counts = prepared.plan.label.counts if prepared.plan.label else []
     sizes = [len(prepared.train), len(prepared.valid)]
     return hashlib.sha256(json.dumps([columns, counts, sizes]).encode()).hexdigest()[:12]
-
-
-@contextmanager
-def _locked(directory: Path, patience: float) -> Iterator[None]:
-    """Hold a model directory's lock; another process of the same search may have it for a while."""
-    until = time.monotonic() + patience
-    while True:
-        lock = Lock(directory)
-        try:
-            lock.__enter__()
-        except LockedError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.2)
-        else:
-            break
-    try:
-        yield
-    finally:
-        lock.__exit__(None, None, None)
