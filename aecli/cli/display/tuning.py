@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -23,17 +23,20 @@ ENDED = {"pruned": "pruned", "cut": "cut by the budget", "failed": "failed", "st
 def tuning_report(result: TuneResult) -> RenderableType:
     """Return the top trials, the importance of each option, the model and its command."""
     ranked = ranking(result)
-    rest = len(ranked) - SHOWN
+    defaults = [trial for trial in ranked[SHOWN:] if not trial.options][:1]
+    shown = [*ranked[:SHOWN], *defaults]
+    rest = len(ranked) - len(shown)
     top = titled(
         _heading(result),
-        _trials(result, ranked[:SHOWN]),
+        _trials(result, shown),
         f"and {count(rest, 'more trial')}" if rest > 0 else "",
     )
     blocks: list[RenderableType | None] = [top]
     if result.importance:
         blocks.append(titled("what mattered", _importance(result)))
     blocks.append(facts(_explained(result)))
-    blocks.append(titled("train it again", _command(result.command)))
+    # Nothing that lays it out: spaces behind a backslash would break the command.
+    blocks.append(Group(Text("train it again", style="bold"), _command(result.command)))
     return stacked(blocks)
 
 
@@ -52,11 +55,9 @@ def _heading(result: TuneResult) -> str:
     return f"{', '.join(counts)}, in {duration(result.seconds)}"
 
 
-def _trials(result: TuneResult, ranked: Sequence[Tried]) -> Table:
+def _trials(result: TuneResult, shown: Sequence[Tried]) -> Table:
     table = figures("trial", result.objective, "epochs", "time", "options")
     table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
-    defaults = [t for t in result.trials if not t.options and t.value is not None]
-    shown = [*ranked, *(t for t in defaults[:1] if t not in ranked)]
     for trial in shown:
         options = " ".join(f"{name}={text}" for name, text in trial.options.items())
         note = "" if trial.state == "complete" else f" ({ENDED.get(trial.state, trial.state)})"
@@ -93,7 +94,7 @@ def _command(command: str) -> Text:
         if lines[-1] and len(lines[-1]) + len(words) + 3 > NARROW:
             lines.append(" ")
         lines[-1] += f" {words}" if lines[-1] else words
-    shown = " \\\n".join(map(safe, lines))
+    shown = " \\\n".join(f"  {safe(line)}" for line in lines)
     return Text(shown, style="bold", overflow="ignore", no_wrap=True)
 
 
