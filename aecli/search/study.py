@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -129,7 +130,7 @@ class Study:
         if state == "complete":
             self._study.tell(trial, value)
         else:
-            if state == "cut" and value is not None:
+            if state == "cut" and value is not None and math.isfinite(value):
                 trial.set_user_attr("value", value)
             pruned = state in ("pruned", "cut")
             self._study.tell(trial, state=TrialState.PRUNED if pruned else TrialState.FAIL)

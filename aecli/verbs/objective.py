@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -39,17 +40,23 @@ class Aim:
         """Return whether less is better."""
         return "maximize" if self.name in LABELLED else "minimize"
 
+    @property
+    def worst(self) -> float:
+        """Return what is worse than any figure."""
+        return math.inf if self.direction == "minimize" else -math.inf
+
     def at(self, epoch: Epoch) -> float:
-        """Return the figure that an epoch shows, for its curve.
+        """Return the figure that an epoch shows, for its curve; the worst without a validation.
 
         Probes and AUROC are measured once a trial ends: until then less of the loss is better.
         """
+        if epoch.valid is None:
+            return self.worst
         if self.name == "accuracy":
             return epoch.metrics["accuracy"]
-        valid = epoch.valid or {}
         if self.name == "reconstruction":
-            return valid["reconstruction"]
-        loss = sum(valid[name] * weight for name, weight in self.weights.items())
+            return epoch.valid["reconstruction"]
+        loss = sum(epoch.valid[name] * weight for name, weight in self.weights.items())
         return loss if self.name == "val_loss" else -loss
 
     def measure(self, fitted: Fitted) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aecli.bundle import save
-from aecli.errors import AecliError, DivergedError, UsageError
+from aecli.errors import DivergedError, UsageError
 from aecli.files import Lock
 from aecli.progress import Progress, Standing
 from aecli.search.space import Defaults, Space
@@ -82,6 +82,7 @@ class Tuning:
         self._progress = progress
         self._kept: Kept | None = None
         self._error: Exception | None = None
+        self._cut = False
 
     def run(self) -> TuneResult:
         """Return the result, once the model is saved."""
@@ -108,7 +109,9 @@ class Tuning:
         for side in self._sides:
             require_measurable(wanted.objective, options, side)
         first = self._sides[0]
+        began = time.perf_counter()
         made = assemble(first, options, self._progress)
+        self._assembling = time.perf_counter() - began
         self._aim = Aim(wanted.objective, made.objective.weights)
         self._space = Space(
             options,
@@ -145,7 +148,7 @@ class Tuning:
         trainer = Trainer(
             self._sides, self._aim, self._device, interrupt=interrupt, progress=self._progress
         )
-        while interrupt.signal is None and self._is_time():
+        while interrupt.signal is None and not self._cut and self._is_time():
             asked = self._study.ask(self._wanted.trials)
             if asked is None:
                 return
@@ -154,7 +157,7 @@ class Tuning:
             ran = trainer.run(asked, options, self._allowed())
             facts = {"epochs": ran.epochs, "seconds": round(ran.seconds, 3)}
             self._study.tell(asked, ran.state, ran.value, **facts)
-            self._error = ran.error or self._error
+            self._error, self._cut = ran.error or self._error, ran.state == "cut"
             self._keep(asked.number, ran)
 
     def _keep(self, number: int, ran: Ran) -> None:
@@ -176,23 +179,23 @@ class Tuning:
         again = 0.0 if best is None or held else SPARE * best.seconds
         # What becomes the best of several folds is trained once more on the usual split.
         most = left / (1 + SPARE / folds) if folds > 1 else left
-        return max(min(left - again, most) - self._closing, 0.05)
+        before = folds * self._assembling
+        return max(min(left - again, most) - self._closing - before, 0.05)
 
     def _is_time(self) -> bool:
         """Return whether a trial can still come to something; the first one always begins."""
         left, allowed = self._wanted.left, self._allowed()
         if left is None or allowed is None:
             return True
-        if self._study.best() is None and self._kept is None:
-            return left > 0 or self._error is None
         complete = [trial.seconds for trial in self._study.tried() if trial.state == "complete"]
-        usual = self._wanted.folds * sum(complete) / max(1, len(complete))
-        return left > 0 and allowed > usual / 4
+        if not complete:
+            return left > 0 or self._error is None
+        return left > 0 and allowed > self._wanted.folds * sum(complete) / len(complete) / 4
 
     @cached_property
     def _closing(self) -> float:
         """Return about how long comparing and saving take: as long as reading did."""
-        return min(time.perf_counter() - self._wanted.began, 0.1 * (self._wanted.left or 0.0))
+        return min(time.perf_counter() - self._wanted.began, 0.3 * (self._wanted.left or 0.0))
 
     def _tell_standing(self, number: int | None) -> None:
         best = self._study.best()
@@ -231,7 +234,7 @@ class Tuning:
         best, kept = self._study.best(), self._kept
         if kept is None or (best is not None and best.number != kept.number):
             if best is None:
-                raise self._error or self._nothing()
+                best = self._unmeasured()
             return best, self._again(best, interrupt)
         for note in kept.fitted.notes:
             self._progress.note(note)
@@ -240,10 +243,20 @@ class Tuning:
         best = replace(self._study.tried()[kept.number - 1], value=kept.ran.value)
         return best, replace(kept.fitted, fit=ended)
 
-    def _nothing(self) -> AecliError:
+    def _unmeasured(self) -> Tried:
+        """Return a trial to train for what time is left, where none was long enough to measure.
+
+        Raises:
+            AecliError: none would come to anything.
+        """
+        for trial in self._tried:
+            if trial.state == "cut":
+                return replace(trial, value=self._aim.worst)
+        if self._error:
+            raise self._error
         if all(trial.state != "running" for trial in self._tried):
-            return DivergedError("no trial came to a finite objective", hint="--lr 1e-4")
-        return UsageError(
+            raise DivergedError("no trial came to a finite objective", hint="--lr 1e-4")
+        raise UsageError(
             f"other processes run all of the {self._wanted.trials} trials, and none has ended",
             hint="more --trials, or the same command later",
         )

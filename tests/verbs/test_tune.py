@@ -77,6 +77,12 @@ def test_no_time_at_all_still_leaves_a_model(tmp_path: Path):
     assert "--time-limit" not in found.command
 
 
+def test_no_time_for_any_fold_leaves_a_model_too(tmp_path: Path):
+    found = tuned(tmp_path, budget=0.001, folds=3, epochs=1000)
+    assert [t.state for t in found.trials] == ["cut"]
+    assert read_spec(tmp_path / "m").summary.epochs >= 1
+
+
 def test_a_search_of_enough_trials_trains_its_best_again(tmp_path: Path):
     found = tuned(tmp_path, trials=3)
     again = tuned(tmp_path, trials=2)
