@@ -21,7 +21,8 @@ def searching(*, quiet: bool) -> AbstractContextManager[Progress]:
 def _parts(standing: Standing, *where: str) -> list[str]:
     """Say where a search stands, as in `trial 7 of 50`, `epoch 3/40`, `best 0.0123 (trial 4)`."""
     wanted = f" of {standing.trials}" if standing.trials else ""
-    parts = [f"trial {standing.trial}{wanted}" if standing.trial else "the best", *where]
+    parts = [f"trial {standing.trial}{wanted}" if standing.trial else "the best"]
+    parts += [text for text in where if text]
     if standing.best is not None:
         parts.append(f"best {figure(standing.best)} (trial {standing.best_trial})")
     return parts
@@ -36,6 +37,7 @@ class LiveSearch(LiveProgress):
     def trial(self, standing: Standing) -> None:
         """Start following a trial."""
         self._standing, self._at = standing, self._clock()
+        self._stage = ""
         self.history.clear()
         self._draw(at_once=True)
 

@@ -114,7 +114,7 @@ def test_importance_comes_with_eight_complete_trials(tmp_path: Path):
     free = {"lr", "batch_size"}
     fixed = {"encoder": [4, 2], "latent": None, "activation": "ReLU", "dropout": 0.0,
              "noise": "none", "optimizer": "AdamW", "reconst_weight": 1.0, "l1": 0.0}  # fmt: skip
-    many = tuned(tmp_path / "many", trials=30, **fixed, epochs=1)
+    many = tuned(tmp_path / "many", trials=24, **fixed, epochs=1)
     assert set(many.importance) == free
     assert sum(many.importance.values()) == pytest.approx(1)
 
