@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from aecli.verbs.inspect import inspect
     from aecli.verbs.predict import predict
     from aecli.verbs.reconstruct import reconstruct
+    from aecli.verbs.report import plot, report
     from aecli.verbs.sample import sample
     from aecli.verbs.score import score
     from aecli.verbs.train import train
@@ -60,8 +61,10 @@ __all__ = [
     "evaluate",
     "inspect",
     "load",
+    "plot",
     "predict",
     "reconstruct",
+    "report",
     "sample",
     "score",
     "train",
@@ -79,8 +82,10 @@ _HOMES = {
     "evaluate": "aecli.verbs.evaluate",
     "inspect": "aecli.verbs.inspect",
     "load": "aecli.python.model",
+    "plot": "aecli.verbs.report",
     "predict": "aecli.verbs.predict",
     "reconstruct": "aecli.verbs.reconstruct",
+    "report": "aecli.verbs.report",
     "sample": "aecli.verbs.sample",
     "score": "aecli.verbs.score",
     "train": "aecli.verbs.train",

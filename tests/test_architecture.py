@@ -19,8 +19,8 @@ from aecli.spec.model import ModelSpec
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "aecli").rglob("*.py"))
-HEAVY = {"torch", "pyarrow", "pandas", "sklearn", "scipy", "matplotlib", "optuna"}
-COMMANDS = ("train", "tune", "encode", "reconstruct", "evaluate", "inspect")
+HEAVY = {"torch", "pyarrow", "pandas", "sklearn", "scipy", "matplotlib", "jinja2", "optuna"}
+COMMANDS = ("train", "tune", "encode", "reconstruct", "evaluate", "inspect", "report", "plot")
 MOST_FILE_LINES = 320
 MOST_FUNCTION_LINES = 40
 MEANINGLESS = {"utils", "util", "common", "base", "manager", "helper", "helpers", "misc", "core"}
@@ -57,7 +57,7 @@ def test_help_of_a_command_loads_nothing_heavy(command: str) -> None:
     assert not loaded(command, "--help") & HEAVY
 
 
-@pytest.mark.parametrize("flags", [[], ["--json"]])
+@pytest.mark.parametrize("flags", [[], ["--json"], ["--history"]])
 def test_inspecting_a_model_loads_nothing_heavy(
     tmp_path: Path, model_spec: ModelSpec, flags: list[str]
 ) -> None:

@@ -34,6 +34,8 @@ from aecli.verbs.results import (
     Gate,
     Layer,
     ModelInspection,
+    PlotResult,
+    ReportResult,
     SampleResult,
     ScoreResult,
     StreamResult,
@@ -50,6 +52,7 @@ PAGES = [
     "docs/outliers.md",
     "docs/evaluation.md",
     "docs/tune.md",
+    "docs/report.md",
     "docs/models.md",
     "docs/compress.md",
     "docs/labels.md",
@@ -73,11 +76,23 @@ def test_every_command_of_the_page_runs_and_prints_what_is_shown(page: str, tmp_
         assert missing_lines(command.shown, printed) == [], printed
 
 
-@pytest.mark.parametrize("page", [*PAGES, "docs/README.md", "docs/architecture.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "page", [*PAGES, "docs/gallery.md", "docs/README.md", "docs/architecture.md", "CHANGELOG.md"]
+)
 def test_links_lead_somewhere(page: str):
     text = (ROOT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert (ROOT / page).parent.joinpath(link).exists(), link
+
+
+def test_the_gallery_shows_every_picture_that_its_script_makes():
+    shown = re.findall(r"\]\(gallery/([^)]+)\)", (ROOT / "docs/gallery.md").read_text("utf-8"))
+    script = (ROOT / "docs/gallery.py").read_text(encoding="utf-8")
+    made = re.findall(r'^    "([a-z]+\.(?:png|svg))": ', script, re.MULTILINE)
+    drawn = {path.name: path.stat().st_size for path in (ROOT / "docs/gallery").iterdir()}
+    assert shown == made
+    assert set(made) == set(drawn)
+    assert max(drawn.values()) < 150_000
 
 
 def test_the_index_leads_to_every_page():
@@ -109,6 +124,8 @@ OBJECTS = {
     "compared`": Compared,
     "compared.": Difference,
     "gates[]": Gate,
+    "aecli.report/1": ReportResult,
+    "aecli.plot/1": PlotResult,
     "aecli.inspect/1` of a model": ModelInspection,
     "layers[]": Layer,
     "aecli.inspect/1` of a table": DataInspection,

@@ -12,8 +12,8 @@ import traceback
 import click
 
 from aecli.cli.signals import Terminated
-from aecli.cli.text import safe
 from aecli.errors import AecliError
+from aecli.text import safe
 
 INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
 _NO_MEMORY = ("can't allocate memory", "out of memory", "realloc of size", "malloc of size")

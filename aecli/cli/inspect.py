@@ -20,11 +20,13 @@ _CHOOSING = [name for name in names_of(ColumnOptions) if name != "columns"]
 @model_options
 @spec_options(*_CHOOSING, *names_of(ReadOptions))
 @option("--columns", "all_columns", section="Output", is_flag=True, help="List every column.")
+@option("--history", section="Output", is_flag=True, help="Draw a model's loss curves.")
 @manner_options(quiet=False)
 def inspect(
     settings: Settings,
     target: str | None,
     all_columns: bool,
+    history: bool,
     as_json: bool,
     model: str | None,
     tag: str | None,
@@ -34,6 +36,7 @@ def inspect(
     \b
       aecli inspect
       aecli inspect runs/small --columns
+      aecli inspect --history
       aecli inspect data.csv --label y
     """
     from aecli.cli.display.inspection import inspection_report
@@ -49,6 +52,7 @@ def inspect(
         model=model_of(settings.given),
         read=settings.options.read,
         columns=settings.options.columns,
+        history=history,
     )
     draw = partial(inspection_report, all_columns=all_columns)
     show(found, "aecli.inspect/1", draw, as_json=as_json)

@@ -13,8 +13,9 @@ from click.shell_completion import shell_complete
 from aecli import __version__
 from aecli.cli.calibrate import calibrate
 from aecli.cli.evaluate import evaluate
-from aecli.cli.failures import report
+from aecli.cli.failures import report as report_failure
 from aecli.cli.inspect import inspect
+from aecli.cli.report import plot, report
 from aecli.cli.sample import sample
 from aecli.cli.score import score
 from aecli.cli.signals import terminable
@@ -65,7 +66,8 @@ def cli() -> None:
 
 
 COMMANDS = (
-    train, tune, encode, reconstruct, decode, predict, score, calibrate, evaluate, sample, inspect,
+    train, tune, encode, reconstruct, decode, predict, score, calibrate, evaluate,
+    sample, inspect, report, plot,
 )  # fmt: skip
 
 for command in COMMANDS:
@@ -89,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit:
         raise
     except BaseException as error:
-        return report(error, debug=state.get("debug", False))
+        return report_failure(error, debug=state.get("debug", False))
 
 
 def _run(args: list[str], state: dict[str, bool]) -> int:

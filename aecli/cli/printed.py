@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aecli.cli.layers import Given
 from aecli.cli.options import Settings
-from aecli.cli.text import safe
 from aecli.spec.catalogue import Named
 from aecli.spec.fields import Option, options, written
+from aecli.text import safe
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 

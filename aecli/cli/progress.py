@@ -16,8 +16,8 @@ from aecli.cli.display.blocks import DIM
 from aecli.cli.display.console import WIDEST, stderr
 from aecli.cli.display.epochs import EpochTable
 from aecli.cli.pace import Pace
-from aecli.cli.text import count, duration, figure, percent, safe
 from aecli.progress import SILENT, Epoch, Progress
+from aecli.text import count, duration, figure, percent, safe
 
 DRAW_SECONDS = 0.1
 LINE_SECONDS = 30.0

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from aecli.cli.display.blocks import DIM
 from aecli.cli.progress import LINE_SECONDS, LiveProgress, PlainProgress, listening
-from aecli.cli.text import duration, figure
 from aecli.progress import Epoch, Progress, Standing
+from aecli.text import duration, figure
 
 
 def searching(*, quiet: bool) -> AbstractContextManager[Progress]:

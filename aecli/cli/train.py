@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from aecli.cli.arguments import (
@@ -14,6 +17,9 @@ from aecli.cli.arguments import (
 )
 from aecli.cli.options import SectionCommand, Settings, spec_options
 from aecli.spec.options import option_names
+
+if TYPE_CHECKING:
+    from aecli.progress import Progress
 
 
 @click.command(cls=SectionCommand)
@@ -33,6 +39,10 @@ from aecli.spec.options import option_names
     help="Go on with a training that was stopped, as if it had not been.",
 )
 @spec_options(*option_names())
+@option(
+    "--report", "page", section="Output", metavar="FILE",
+    help="Write an HTML page about the model at the end, as aecli report does with DATA.",
+)  # fmt: skip
 @manner_options()
 def train(
     settings: Settings,
@@ -42,6 +52,7 @@ def train(
     config: str | None,
     print_config: bool,
     resume: bool,
+    page: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -68,9 +79,12 @@ def train(
     from aecli.cli.display.closing import closing_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
+    from aecli.verbs.report import check_place
     from aecli.verbs.train import train as run
 
     with listening(quiet=quiet) as progress:
+        if page is not None:
+            check_place(page)
         result = run(
             source,
             model=directory,
@@ -78,6 +92,22 @@ def train(
             options=settings.options,
             progress=progress,
         )
+        if page is not None:
+            _write_page(page, source, result.model, settings, progress)
     show(result, "aecli.train/1", closing_report, as_json=as_json, quiet=quiet)
     if result.signal is not None:
         click.get_current_context().exit(128 + result.signal)
+
+
+def _write_page(
+    page: str, source: str | list[str], model: Path, settings: Settings, progress: Progress
+) -> None:
+    """Write the report of a table that has just been trained on; stdin cannot be read again."""
+    from aecli.verbs.report import report
+
+    training = settings.options.training
+    report(
+        None if source == "-" else source, page, model=model, seen=True, device=training.device,
+        threads=training.threads, read=settings.options.read, progress=progress,
+    )  # fmt: skip
+    progress.note(f"the report is in {page}")

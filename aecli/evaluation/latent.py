@@ -50,6 +50,15 @@ class LatentFigures:
         mean = self._sum / self.rows
         return self._products / self.rows - torch.outer(mean, mean)
 
+    def axes(self) -> Tensor:
+        """Return the principal axes as rows `(latent, latent)`, by falling variance.
+
+        The largest entry of each is positive, so that signs do not depend on the solver.
+        """
+        axes: Tensor = torch.linalg.eigh(self.covariance()).eigenvectors.T.flip(0)
+        largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
+        return axes * torch.where(largest < 0, -1.0, 1.0)
+
     def dead(self) -> list[int]:
         """Return the units that hardly vary, beside the most active one."""
         variance = self.covariance().diagonal()

@@ -92,7 +92,7 @@ def compare(
     device = next(network.parameters()).device
     comparison = Comparison(inputs, layout, pca.to(device))
     latent_figures: LatentFigures | None = None
-    chosen = staged.first(COMPARED_ROWS // staged.size)
+    chosen = staged.thinned(COMPARED_ROWS // staged.size)
     for block in chosen.blocks(samples):
         cells = block.to(device)
         latent = network.encode(inputs(cells))
@@ -124,6 +124,19 @@ def dead_hidden_units(
 
 
 @torch.no_grad()
+def latent_axes(network: Autoencoder, inputs: Inputs, staged: Staged, samples: int) -> Tensor:
+    """Return the rotation `(latent, latent)` that makes the units uncorrelated, widest first."""
+    device = next(network.parameters()).device
+    figures: LatentFigures | None = None
+    for block in staged.thinned(COMPARED_ROWS // staged.size).blocks(samples):
+        latent = network.encode(inputs(block.to(device)))
+        figures = figures or LatentFigures(latent.shape[1])
+        figures.add(latent)
+    assert figures is not None, "an empty table is refused before training"
+    return figures.axes()
+
+
+@torch.no_grad()
 def decoder_noise(objective: Objective, staged: Staged, spec: Network, seed: int) -> Tensor:
     """Return the mean squared error `(n_numbers,)` of each scaled number behind drawn latents.
 
@@ -133,7 +146,7 @@ def decoder_noise(objective: Objective, staged: Staged, spec: Network, seed: int
     network, device = objective.network, next(objective.network.parameters()).device
     sums = torch.zeros(network.numbers, dtype=torch.float64)
     counts = torch.zeros(network.numbers, dtype=torch.float64)
-    chosen = staged.first(max(1, NOISE_ROWS // staged.size))
+    chosen = staged.thinned(NOISE_ROWS // staged.size)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for block in chosen.blocks(block_samples(spec, staged)):

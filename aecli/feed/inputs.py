@@ -1,11 +1,16 @@
-"""Expand cells into network inputs on the device: one-hot categories, missing indicators."""
+"""Expand cells into network inputs on the device: one-hot categories, indicators, tails."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
 
 from aecli.feed.layout import Layout
+
+STEEP = 100.0
+"""Compressed numbers are linear within 1/100 of a scaled unit, and logarithmic beyond."""
 
 
 class Inputs(nn.Module):
@@ -17,7 +22,7 @@ class Inputs(nn.Module):
 
     def __init__(self, layout: Layout, *, complete: bool = False) -> None:
         super().__init__()
-        self._plain = complete and layout.outputs == layout.cells and not layout.indicators
+        self._plain = complete and layout.inputs == layout.cells
         self._dense = layout.numbers + layout.booleans
         self._outputs = layout.outputs
         self._width = layout.inputs
@@ -25,8 +30,11 @@ class Inputs(nn.Module):
         self.register_buffer("_offsets", offsets, persistent=False)
         indicators = torch.tensor(layout.indicators, dtype=torch.int64)
         self.register_buffer("_indicators", indicators, persistent=False)
+        compressed = torch.tensor(layout.compressed, dtype=torch.int64)
+        self.register_buffer("_compressed", compressed, persistent=False)
         self._offsets: Tensor
         self._indicators: Tensor
+        self._compressed: Tensor
 
     def forward(self, cells: Tensor) -> Tensor:
         """Return the inputs of the network."""
@@ -40,5 +48,9 @@ class Inputs(nn.Module):
             slots = codes.nan_to_num(0.0).clamp_(min=0).long() + self._offsets
             inputs.scatter_(1, slots, seen.to(inputs.dtype))
         if len(self._indicators):
-            inputs[:, self._outputs :] = cells.index_select(1, self._indicators).isnan()
+            end = self._outputs + len(self._indicators)
+            inputs[:, self._outputs : end] = cells.index_select(1, self._indicators).isnan()
+        if len(self._compressed):
+            tails = cells.index_select(1, self._compressed).nan_to_num(0.0)
+            inputs[:, -len(self._compressed) :] = (STEEP * tails).asinh_() / math.asinh(STEEP)
         return inputs

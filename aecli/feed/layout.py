@@ -16,7 +16,7 @@ class Layout:
 
     `numeric`, `boolean` and `category` are the columns of each block in order; `column_of[cell]`
     counts the varying columns in that same order. `indicators` are the cells whose
-    absence is an input.
+    absence is an input, and `compressed` those that are inputs a second time, compressed.
     """
 
     numeric: tuple[Column, ...]
@@ -60,6 +60,13 @@ class Layout:
         return tuple(cell for cell, owner in enumerate(self.column_of) if told[owner])
 
     @property
+    def compressed(self) -> tuple[int, ...]:
+        """Return the cells of columns whose long tail the network also reads compressed."""
+        return tuple(
+            cell for cell, owner in enumerate(self.column_of) if self.columns[owner].compressed
+        )
+
+    @property
     def cells(self) -> int:
         """Return the number of cells in a row."""
         return self.numbers + self.booleans + len(self.category)
@@ -72,7 +79,7 @@ class Layout:
     @property
     def inputs(self) -> int:
         """Return the width of a network's input."""
-        return self.outputs + len(self.indicators)
+        return self.outputs + len(self.indicators) + len(self.compressed)
 
 
 def layout(columns: Sequence[Column]) -> Layout:

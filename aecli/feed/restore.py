@@ -16,7 +16,7 @@ from aecli.table.types import parse_type
 DAY = 86_400_000
 """Milliseconds, the unit of a date64, which is a whole day all the same."""
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 class Restorer:

@@ -17,6 +17,7 @@ from aecli.spec.options import WindowOptions
 from aecli.table.keys import Keys, is_clock, parse_gap, read_keys
 from aecli.table.source import Source
 from aecli.table.types import parse_type, type_name
+from aecli.text import count
 
 Mask = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int64]
@@ -97,7 +98,8 @@ class Series:
     def notes(self, windows: Windows) -> list[str]:
         """Return what a person should know of the windows."""
         covered = windows.coverage() > 0
-        said = [f"{len(windows):,} windows of {windows.size} rows in {windows.series:,} pieces"]
+        pieces = count(windows.series, "piece")
+        said = [f"{count(len(windows), 'window')} of {windows.size} rows in {pieces}"]
         if self.keys.times is not None and _unsorted(self.keys):
             said.append(f"rows were not in the order of {self.options.time}: sorted")
         if not covered.all():

@@ -48,12 +48,15 @@ class Staged:
             return chosen
         return torch.from_numpy(self.windows.rows(chosen.numpy()).reshape(-1))
 
-    def first(self, limit: int) -> Staged:
-        """Return at most `limit` of the first samples."""
-        codes = None if self.codes is None else self.codes[:limit]
+    def thinned(self, limit: int) -> Staged:
+        """Return at most `limit` samples, evenly spread, since tables are often sorted."""
+        step = -(-len(self) // max(1, limit))
+        if step <= 1:
+            return self
+        codes = None if self.codes is None else self.codes[::step]
         if self.windows is None:
-            return Staged(self.cells[:limit], codes, self.complete)
-        windows = replace(self.windows, starts=self.windows.starts[:limit])
+            return Staged(self.cells[::step], codes, self.complete)
+        windows = replace(self.windows, starts=self.windows.starts[::step])
         return Staged(self.cells, codes, self.complete, windows)
 
     def blocks(self, samples: int) -> Iterator[Tensor]:

@@ -72,9 +72,8 @@ class _GridDecoder(nn.Module):
         super().__init__()
         convolution, drop = _CONVOLUTIONS[len(sides) - 1], _DROPOUTS[len(sides) - 1]
         start = (channels[-1], *smallest)
-        self.layers = nn.Sequential(
-            nn.Linear(latent, prod(start)), activation(), nn.Unflatten(1, start)
-        )
+        self.first = nn.Linear(latent, prod(start))
+        self.layers = nn.Sequential(activation(), nn.Unflatten(1, start))
         for level in range(len(channels) - 1, 0, -1):
             size_in, size = channels[level], channels[level - 1]
             self.layers.append(nn.Upsample(larger[level]))
@@ -85,9 +84,14 @@ class _GridDecoder(nn.Module):
         self.layers.append(nn.Upsample(sides))
         self.last = convolution(channels[0], channels_in, kernel_size=3, padding=1)
 
+    @property
+    def reads(self) -> list[Tensor]:
+        """Return the parameters whose last axis is the latent."""
+        return [self.first.weight]
+
     def forward(self, z: Tensor) -> Tensor:
         """Return the grids of latents."""
-        grid: Tensor = self.last(self.layers(z))
+        grid: Tensor = self.last(self.layers(self.first(z)))
         return grid.movedim(1, -1).flatten(1)
 
 

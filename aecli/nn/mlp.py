@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class MLP(nn.Sequential):
@@ -42,6 +42,11 @@ class MLP(nn.Sequential):
     def last(self) -> nn.Linear:
         """Return the last layer, which nothing follows."""
         return self.linears[-1]
+
+    @property
+    def reads(self) -> list[Tensor]:
+        """Return the parameters whose last axis is the input."""
+        return [self.linears[0].weight]
 
     @property
     def linears(self) -> list[nn.Linear]:

@@ -60,6 +60,11 @@ class LSTMDecoder(nn.Module):
         self.lstm = _lstm(latent, hidden, layers, dropout)
         self.last = nn.Linear(hidden, outputs)
 
+    @property
+    def reads(self) -> list[Tensor]:
+        """Return the parameters whose last axis is the latent."""
+        return [self.start.weight, self.lstm.all_weights[0][0], self.positions]
+
     def forward(self, z: Tensor) -> Tensor:
         """Return the windows of latents."""
         start = self.start(z).tanh().reshape(len(z), *self._states)

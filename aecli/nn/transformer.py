@@ -75,6 +75,11 @@ class TransformerDecoder(nn.Module):
         self.stack = _stack(hidden, heads, feedforward, depth, dropout)
         self.last = nn.Linear(hidden, outputs)
 
+    @property
+    def reads(self) -> list[Tensor]:
+        """Return the parameters whose last axis is the latent."""
+        return [self.first.weight]
+
     def forward(self, z: Tensor) -> Tensor:
         """Return the windows of latents."""
         steps = self.first(z).reshape(len(z), *self._shape) + self.positions

@@ -27,6 +27,10 @@ class Stored(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+LONG_TAIL = 8.0
+"""Scaled units that a number without a long tail keeps within: a normal one does in 50 M rows."""
+
+
 class Column(Stored):
     """Describe one feature column as fitted on the training rows.
 
@@ -48,6 +52,9 @@ class Column(Stored):
     masked: bool = Field(
         False, description="Training emptied cells of it: which are missing is an input."
     )
+    compressed: bool = Field(
+        False, description="Its tail is long: the network reads its number compressed, too."
+    )
     constant: bool = False
     observed: Annotated[int, Field(ge=0)] = 0
     missing: Annotated[int, Field(ge=0)] = 0
@@ -67,6 +74,14 @@ class Column(Stored):
         if any(scale <= 0 for scale in self.scale):
             raise ValueError(f"column {self.name!r}: scale must be positive")
         return self
+
+    @property
+    def long_tailed(self) -> bool:
+        """Return whether a number lies further out than `LONG_TAIL` scaled units in training."""
+        if self.kind != "number" or not self.low or not self.high:
+            return False
+        furthest = max(self.high[0] - self.center[0], self.center[0] - self.low[0])
+        return furthest > LONG_TAIL * self.scale[0]
 
 
 class LeftOut(Stored):
@@ -128,6 +143,12 @@ class Network(Stored):
     def latent_floor(self) -> float:
         """Return where the range of a bounded latent begins: 0, or -1 for those like tanh."""
         return -1.0 if self.latent_activation.name in ("Tanh", "Softsign") else 0.0
+
+    @property
+    def linear_latent(self) -> bool:
+        """Return whether nothing follows the encoder's last layer: no activation, no draws."""
+        bare = self.latent_activation.name == "Identity" and self.topk is None
+        return bare and not self.variational
 
     @property
     def latent(self) -> int:

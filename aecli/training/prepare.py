@@ -78,7 +78,7 @@ def prepare(
         label = with_counts(label, codes, mask)
     chosen = _with_keys_as_ids(options)
     plan = plan_columns(source, chosen, train_rows=mask, label=label, progress=progress)
-    plan = _told_of_masks(plan, options)
+    plan = _told_of_masks(_told_of_tails(plan, options), options)
     reader = CellReader(plan.columns, nonfinite=options.columns.nonfinite)
     wanted = source.select([column.name for column in reader.layout.columns])
     train, valid = stage(wanted, reader, rows=mask, codes=codes, memory=memory, progress=progress)
@@ -122,6 +122,18 @@ def _told_of_masks(plan: Plan, options: TrainOptions) -> Plan:
     if not options.training.noise.startswith("mask") or options.network.arch == "conv2d":
         return plan
     columns = (column.model_copy(update={"masked": True}) for column in plan.columns)
+    return replace(plan, columns=tuple(columns))
+
+
+def _told_of_tails(plan: Plan, options: TrainOptions) -> Plan:
+    """Return the plan with the numbers of long tails as compressed inputs beside a classifier.
+
+    Scaled by its spread such a number is nearly one value for most rows, which a classifier has to
+    tell apart; figures are in benchmarks/RESULTS.md, Features.
+    """
+    if plan.label is None or options.network.arch == "conv2d":
+        return plan
+    columns = (c.model_copy(update={"compressed": c.long_tailed}) for c in plan.columns)
     return replace(plan, columns=tuple(columns))
 
 

@@ -26,6 +26,7 @@ from aecli.stream.rows import row_cells
 from aecli.stream.scores import Scorer
 from aecli.stream.windows import open_windows, window_cells
 from aecli.table.match import match_columns
+from aecli.table.selection import require_column
 from aecli.table.source import Data, Source, open_source
 from aecli.verbs.results import CalibrateResult
 
@@ -72,6 +73,8 @@ def calibrate(
     loaded = load_model(directory, device=device, threads=threads)
     scorer = Scorer.of(loaded)
     source = open_source(data, read or ReadOptions())
+    if label is not None:
+        require_column(source.name, source.names, label, "--label")
     source, _ = match_columns(source, loaded.spec, keep=[label] if label else [])
     scores, codes = _scored(loaded, scorer, source, label, batch_size, progress)
     progress.finish()

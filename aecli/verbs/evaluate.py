@@ -49,11 +49,13 @@ class Evaluation:
         self.source, matched = match_columns(
             source, model.spec, keep=asked.columns, with_label=True
         )
+        self.kept = matched.kept
         self.label = model.spec.label if matched.label and model.spec.network.classes else None
         self.detector = Detector(model, asked.anomaly) if asked.anomaly else None
         self.prober = Prober(model, asked.probe) if asked.probe else None
         self.groups: Groups | None = None
         self.tally = Tally(model.reader.layout)
+        self.table: WindowedTable | None = None
         self.whole = self._gathered()
         self.parts: dict[int, Gathered] = {}
         self.unknown_labels = 0
@@ -65,14 +67,31 @@ class Evaluation:
         Raises:
             DataError: it has no rows, or a column that was asked for is of another kind.
         """
+        for _ in self.samples(batch_size, progress):
+            pass
+        progress.finish()
+
+    def samples(
+        self, batch_size: int | None, progress: Progress, carried: Sequence[str] = ()
+    ) -> Iterator[tuple[Chunk, Codes | None]]:
+        """Yield the table's rows or windows with their label codes, once they are taken in.
+
+        Rows have every column that was read, windows the columns `carried` of their last rows.
+
+        Raises:
+            DataError: it has no rows, or a column that was asked for is of another kind.
+        """
         if self.asked.by:
             self.groups = read_groups(self.source, self.asked.by)
         windowed = self.model.spec.network.window > 1
-        for chunk, codes, marks in (self._windows if windowed else self._rows)(
-            batch_size, progress
-        ):
+        found = (
+            self._windows(batch_size, progress, carried)
+            if windowed
+            else self._rows(batch_size, progress)
+        )
+        for chunk, codes, marks in found:
             self._add(chunk, codes, marks)
-        progress.finish()
+            yield chunk, codes
         if self.rows == 0:
             raise DataError(f"{self.source.name} has no rows", hint="a table with at least one row")
 
@@ -98,10 +117,11 @@ class Evaluation:
             yield chunk, codes, marks
 
     def _windows(
-        self, batch_size: int | None, progress: Progress
+        self, batch_size: int | None, progress: Progress, carried: Sequence[str]
     ) -> Iterator[tuple[Chunk, Codes | None, Codes | None]]:
         """Yield the same of windows, labelled and marked as the model's training windows were."""
         table = open_windows(self.model, self.source, tally=self.tally, progress=progress)
+        self.table = table
         self.rows = len(table.staged.cells)
         codes = marks = None
         if self.label is not None:
@@ -109,9 +129,9 @@ class Evaluation:
             codes, self.unknown_labels = labels_of_windows(table, self.label, how)
         if self.asked.anomaly:
             marks = self._marks_of_windows(table, self.asked.anomaly)
-        carried = [name for name in (self.asked.probe, self.asked.by) if name is not None]
+        asked = [name for name in (self.asked.probe, self.asked.by) if name is not None]
         chunks = window_chunks(
-            self.model, table, list(dict.fromkeys(carried)), batch_windows=batch_size,
+            self.model, table, list(dict.fromkeys([*carried, *asked])), batch_windows=batch_size,
             progress=progress,
         )  # fmt: skip
         done = 0

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from aecli.bundle import model_directory, read_spec
-from aecli.errors import DataError
+from aecli.bundle import model_directory, read_history, read_spec
+from aecli.errors import DataError, UsageError
 from aecli.progress import SILENT, Progress
 from aecli.spec.options import ColumnOptions, ReadOptions
 from aecli.verbs.layers import layers_of
@@ -21,22 +21,28 @@ def inspect(
     tag: str | None = None,
     read: ReadOptions | None = None,
     columns: ColumnOptions | None = None,
+    history: bool = False,
     progress: Progress = SILENT,
 ) -> ModelInspection | DataInspection:
     """Inspect a model directory or a table; without a target, the model that commands would use.
 
+    With `history` a model's losses of every epoch are read, too.
+
     Raises:
+        UsageError: `history` is asked of a table.
         ModelError: the directory holds no model, or a damaged one.
         DataError: the table cannot be read, or has no rows.
     """
     if target is None:
-        return inspect_model(model_directory(model, tag))
+        return inspect_model(model_directory(model, tag), history=history)
     if isinstance(target, (str, os.PathLike)) and (Path(target) / "spec.json").exists():
-        return inspect_model(Path(target))
+        return inspect_model(Path(target), history=history)
+    if history:
+        raise UsageError(f"{target} is a table; only a model has a history", hint="aecli inspect")
     return inspect_data(target, read or ReadOptions(), columns or ColumnOptions(), progress)
 
 
-def inspect_model(directory: Path) -> ModelInspection:
+def inspect_model(directory: Path, *, history: bool = False) -> ModelInspection:
     """Read a model directory's spec and lay out its network."""
     spec = read_spec(directory)
     size = sum(file.stat().st_size for file in directory.iterdir() if file.is_file())
@@ -46,6 +52,7 @@ def inspect_model(directory: Path) -> ModelInspection:
         layers=layers_of(directory, spec),
         parameters=spec.weights.parameters,
         bytes=size,
+        history=read_history(directory) if history else None,
     )
 
 

@@ -20,8 +20,10 @@ from aecli.evaluation.summary import (
     compare,
     dead_hidden_units,
     decoder_noise,
+    latent_axes,
 )
 from aecli.feed.inputs import Inputs
+from aecli.nn.rotation import rotate_latent
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.spec.model import Column, ModelSpec, Network, Summary, WeightsFile
 from aecli.spec.options import TrainOptions
@@ -30,6 +32,9 @@ from aecli.training.objective import Objective
 from aecli.training.prepare import Prepared
 from aecli.verbs.assemble import Assembled
 from aecli.weights import to_bytes
+
+SPARSE = {"l1", "kl"}
+"""Losses of single latent units, which a rotation would change."""
 
 UNSAVED = WeightsFile(file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0, parameters=0)
 
@@ -66,13 +71,16 @@ def outcome(
     `made.objective.network` carries the best weights.
     """
     trained = made.objective.network
+    inputs = Inputs(prepared.layout).to(device)
+    if made.network.linear_latent and not SPARSE & made.objective.weights.keys():
+        samples = block_samples(made.network, prepared.train)
+        rotate_latent(trained, latent_axes(trained, inputs, prepared.train, samples))
     progress.stage("comparing with PCA")
     summary = _summarise(
         prepared, made, fit, options, notes, device=str(device), precision=precision
     )
     spec = _spec(prepared, made.columns, made.network, options, summary, made.objective)
     progress.stage("calibrating scores")
-    inputs = Inputs(prepared.layout).to(device)
     fitted, calibration = fit_scores(trained, inputs, made.columns, prepared.train, prepared.valid)
     extra = _extra(prepared, made, options) | fitted.tensors()
     spec = spec.model_copy(update={"calibration": calibration})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from aecli.progress import Epoch
 from aecli.search.tried import Tried
@@ -134,6 +135,36 @@ class SampleResult:
 
 
 @dataclass(frozen=True)
+class ReportResult:
+    """Hold what `report` wrote: a page with so many figures, of a table or of the model alone.
+
+    `compared` are the other models on the page.
+    """
+
+    model: Path
+    compared: Sequence[Path]
+    output: str
+    data: str | None
+    rows: int
+    figures: int
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PlotResult:
+    """Hold what `plot` drew: how many panels, and in words what each shows."""
+
+    model: Path
+    output: str
+    kind: str
+    panels: int
+    shows: Sequence[str]
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Gate:
     """Hold one `--fail-if` condition, the figure it looked at, and whether it failed."""
 
@@ -180,13 +211,17 @@ class Compared:
 
 @dataclass(frozen=True)
 class ModelInspection:
-    """Hold a model directory as found: its spec, the network layer by layer, its size on disk."""
+    """Hold a model directory as found: its spec, the network layer by layer, its size on disk.
+
+    `history` are the lines of history.jsonl, None unless they were asked for.
+    """
 
     model: Path
     spec: ModelSpec
     layers: Sequence[Layer]
     parameters: int
     bytes: int
+    history: Sequence[Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

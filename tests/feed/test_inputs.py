@@ -33,3 +33,10 @@ def test_two_category_columns_do_not_share_slots():
     where = layout([category("c", "x", "y"), category("d", "u", "v", has_other=True)])
     inputs = Inputs(where)(torch.tensor([[1.0, 2.0], [-1.0, 0.0]]))
     assert inputs.tolist() == [[0, 1, 0, 0, 1], [0, 0, 1, 0, 0]]
+
+
+def test_a_long_tail_is_read_compressed_too_and_its_missing_cells_as_the_centre():
+    where = layout([number("n", compressed=True, has_missing=True), number("m")])
+    inputs = Inputs(where, complete=True)(torch.tensor([[-1.0, 5.0], [0.01, 5.0], [NAN, 5.0]]))
+    assert inputs[:, 2].tolist() == [0, 0, 1]
+    torch.testing.assert_close(inputs[:, 3], torch.tensor([-1.0, 0.166353, 0.0]))

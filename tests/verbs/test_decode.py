@@ -57,7 +57,9 @@ def test_a_changed_csv_file_is_decoded(model: Path, tmp_path: Path):
     found = decoded(model, str(tmp_path / "z.csv"), tmp_path)
     assert found.schema.names == ["x", "count", "colour"]
     assert found.schema.field("count").type == pa.int32()
-    assert found == decoded(model, latents.select(["z0", "z1", "z2"]), tmp_path, batch_size=1)
+    again = decoded(model, latents.select(["z0", "z1", "z2"]), tmp_path, batch_size=1)
+    np.testing.assert_allclose(found["x"], again["x"], rtol=1e-5)  # sums round apart in batches
+    assert found.drop_columns("x") == again.drop_columns("x")
 
 
 def test_windows_are_numbered_over_all_latents(tmp_path: Path):

@@ -22,6 +22,7 @@ def table(rows: int, seed: int = 0) -> pa.Table:
             "id": [f"row-{i}" for i in range(rows)],
             "a": a,
             "b": 2 * a + generator.normal(size=rows) / 10,
+            "c": 1 - a + generator.normal(size=rows) / 10,
             "colour": generator.choice(["red", "green", "blue"], rows, p=[0.6, 0.3, 0.1]),
             "flag": a > 0,
             "constant": np.full(rows, 7),
@@ -176,6 +177,9 @@ def test_a_label_that_marks_nothing_is_refused(model: Path):
         aecli.calibrate(rows.append_column("y", pa.array([0] * 20)), label="y", model=model)
     with pytest.raises(DataError, match="does not mark anomalies"):
         aecli.calibrate(rows, label="colour", model=model)
+    with pytest.raises(DataError, match="no column 'colou'") as caught:
+        aecli.calibrate(rows, label="colou", model=model)
+    assert caught.value.hint == "--label colour"
 
 
 def test_without_validation_rows_training_rows_are_named(tmp_path: Path):

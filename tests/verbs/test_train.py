@@ -124,3 +124,15 @@ def test_the_checkpoint_goes_once_a_resumed_training_is_saved(tmp_path: Path):
     finished = aecli.train(table(), resume=True, **how)
     assert [epoch.number for epoch in finished.history] == list(range(1, 61))
     assert not (tmp_path / "m" / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("options", [{"label": "y"}, {"exclude": ["y"]}])
+def test_a_classifier_reads_long_tails_compressed_and_tells_small_values_apart(
+    tmp_path: Path, options: dict
+):
+    gains = np.random.default_rng(0).choice([0.0, 500.0, 1e5], 3000, p=[0.5, 0.498, 0.002])
+    rows = pa.table({"gain": gains, "x": np.arange(3000) % 7, "y": gains > 0})
+    spec = aecli.train(rows, model=tmp_path / "m", latent=2, epochs=3, **options).spec
+    assert [c.name for c in spec.columns if c.compressed] == (["gain"] if spec.label else [])
+    found = aecli.evaluate(rows, model=tmp_path / "m").classification
+    assert found is None or found.accuracy > 0.95

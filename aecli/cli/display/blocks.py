@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.text import safe
+from aecli.text import safe
 
 DIM = "dim"
 GOOD = "green"

@@ -16,8 +16,8 @@ from aecli.cli.display.blocks import BAD, GOOD, clipped, facts, figures, stacked
 from aecli.cli.display.columns import grouped, ids_line, label_line, left_out_lines
 from aecli.cli.display.console import WIDEST
 from aecli.cli.display.epochs import EpochTable
-from aecli.cli.text import count, duration, figure, percent, safe, weight
 from aecli.spec.model import ModelSpec, Network, Summary
+from aecli.text import count, duration, figure, percent, safe, weight
 from aecli.verbs.results import TrainResult
 
 EPOCHS_SHOWN = 16

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from aecli.cli.display.blocks import Listed, clipped, figures, names, user
-from aecli.cli.text import count, percent
 from aecli.spec.model import Column, Identifier, Label, LeftOut
+from aecli.text import count, percent
 
 _PLURALS = {"category": "categories"}
 

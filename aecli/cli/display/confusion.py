@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aecli.cli.display.blocks import BAD, DIM, clipped, figures
-from aecli.cli.text import count, percent
+from aecli.text import count, percent
 from aecli.verbs.measured import Classification
 
 MOST_CLASSES = 12

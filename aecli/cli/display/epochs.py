@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from aecli.cli.display.blocks import DIM
-from aecli.cli.text import figure, percent
+from aecli.cli.display.curves import sparkline
 from aecli.progress import Epoch
+from aecli.text import figure, percent
 
 _LIKED_ORDER = ("reconstruction", "classification", "l1", "l2")
 
@@ -42,6 +43,7 @@ class EpochTable:
     """
 
     def __init__(self, history: Sequence[Epoch], *, limit: int, latest: bool = False) -> None:
+        self.history = history
         self.best = next((e.number for e in reversed(history) if e.best), None)
         self.terms = _terms(history)
         self.metrics = list(history[-1].metrics) if history else []
@@ -54,6 +56,19 @@ class EpochTable:
         yield self.table(look)
         if self.note:
             yield Text(self.note, style=DIM)
+            if console.is_terminal and len(self.history) > 2:
+                yield from self._sparklines(options.max_width)
+
+    def _sparklines(self, width: int) -> Iterator[Text]:
+        """Yield each term's course over all epochs in one line."""
+        side = "validation" if self.valid else "training"
+        margin = max(map(len, self.terms)) + 2
+        yield Text("")
+        for term in self.terms:
+            sides = (e.valid or {} if self.valid else e.train for e in self.history)
+            drawn = sparkline([losses.get(term) for losses in sides], min(width - margin - 12, 60))
+            told = f"  {side}" if term == self.terms[0] else ""
+            yield Text.assemble((f"{term:<{margin}}", DIM), (drawn, "cyan"), (told, DIM))
 
     def width(self, look: _Look) -> int:
         """Return the cells that a look takes."""

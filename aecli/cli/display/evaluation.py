@@ -19,7 +19,7 @@ from aecli.cli.display.measures import (
     probe_block,
 )
 from aecli.cli.display.streams import odd_cells
-from aecli.cli.text import count, figure, percent, weight
+from aecli.text import count, figure, percent, weight
 from aecli.verbs.measured import Classification, ColumnScore, LatentHealth
 from aecli.verbs.results import EvaluateResult, Gate
 

@@ -11,8 +11,9 @@ from rich.text import Text
 from aecli.cli.display.blocks import DIM, clipped, facts, figures, stacked, titled, user
 from aecli.cli.display.closing import training_facts
 from aecli.cli.display.columns import became, grouped, ids_line, label_line, left_out_lines
-from aecli.cli.text import count, figure, size, weight
+from aecli.cli.display.curves import Curves
 from aecli.spec.model import Identifier, Label, LeftOut, ModelSpec
+from aecli.text import count, figure, size, weight
 from aecli.verbs.results import DataInspection, Layer, ModelInspection
 
 COLUMNS_SHOWN = 20
@@ -23,6 +24,8 @@ def inspection_report(
 ) -> RenderableType:
     """Return a model's or a table's description; every column if `all_columns`."""
     if isinstance(found, ModelInspection):
+        if found.history is not None:
+            return Group(user(found.model, "bold"), Curves(found.history))
         return _model(found, all_columns)
     return _data(found, all_columns)
 

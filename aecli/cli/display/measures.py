@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from aecli.cli.display.blocks import DIM, clipped, figures, stacked, titled, user
-from aecli.cli.text import count, figure, percent, safe
+from aecli.text import count, figure, percent, safe
 from aecli.verbs.measured import Detection, Difference, Group, Interval, Probe
 from aecli.verbs.results import Compared, EvaluateResult
 

@@ -8,10 +8,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from aecli.cli.display.blocks import BAD, clipped, names
-from aecli.cli.text import count, duration, figure, percent, safe
+from aecli.text import count, duration, figure, percent, safe, size
 from aecli.verbs.results import (
     CalibrateResult,
     DecodeResult,
+    PlotResult,
+    ReportResult,
     SampleResult,
     ScoreResult,
     StreamResult,
@@ -65,6 +67,21 @@ def decode_report(result: DecodeResult) -> RenderableType:
     shape = f"{count(result.rows, 'row')} of {count(len(result.columns), 'column')}"
     latents = count(result.latents, "latent")
     return Text(f"{shape} from {latents} to {where} in {duration(result.seconds)}")
+
+
+def page_report(result: ReportResult) -> RenderableType:
+    """Say what the page shows, and where it is."""
+    of = f", {count(result.rows, 'row')} of {safe(result.data)}" if result.data else ""
+    figures = count(result.figures, "figure")
+    if result.compared:
+        figures += f" of {count(1 + len(result.compared), 'model')}"
+    return Text(f"{figures}{of} to {safe(result.output)} ({size(result.bytes)})")
+
+
+def plot_report(result: PlotResult) -> RenderableType:
+    """Say what a picture shows, in words."""
+    lines = [f"{result.kind} to {safe(result.output)} ({size(result.bytes)})", *result.shows]
+    return Group(*(Text(line) for line in lines))
 
 
 def _lines(result: StreamResult) -> Iterator[Text]:

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from aecli.cli.display.blocks import DIM, GOOD, facts, figures, stacked, titled, user
 from aecli.cli.display.closing import network_line, training_facts
-from aecli.cli.text import count, duration, figure, percent, safe
 from aecli.search.tried import Tried
+from aecli.text import count, duration, figure, percent, safe
 from aecli.verbs.results import TuneResult
 
 SHOWN = 5

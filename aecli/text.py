@@ -1,4 +1,4 @@
-"""Make text and numbers fit for a terminal: nothing here trusts a column name."""
+"""Make text and numbers fit for people: nothing here trusts a column name."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from aecli.cli.display.blocks import clipped, names
-from aecli.cli.text import count, duration, figure, percent, safe, size, weight
+from aecli.text import count, duration, figure, percent, safe, size, weight
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,180 @@
+"""Write a report on a model, or one of its pictures: `aecli report` and `aecli plot`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from aecli.cli.arguments import manner_options, model_of, model_options, option
+from aecli.cli.layers import Given
+from aecli.cli.options import SectionCommand, Settings, names_of, spec_options
+from aecli.cli.stream import RUNNING, TITLES, running_options
+from aecli.errors import UsageError
+from aecli.spec.options import ReadOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def picture_options(command: F) -> F:
+    """Give a command `--shape`, for rows that are images."""
+    shape = option(
+        "--shape", section="Pictures", metavar="HxW[xC]",
+        help="Rows are images of this height, width and channels; known of conv2d models.",
+    )  # fmt: skip
+    return shape(command)
+
+
+@click.command(cls=SectionCommand)
+@click.argument("targets", nargs=-1, metavar="[MODEL] [DATA...]")
+@model_options
+@option(
+    "-o", "--output", section="Output", default="report.html", metavar="FILE",
+    help="HTML file to write.", extra="default: report.html",
+)  # fmt: skip
+@option(
+    "--compare", section="Model", is_flag=True,
+    help="Set several models side by side: name them all before DATA.",
+)  # fmt: skip
+@picture_options
+@running_options
+@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
+@manner_options()
+def report(
+    settings: Settings,
+    targets: tuple[str, ...],
+    output: str,
+    compare: bool,
+    shape: str | None,
+    batch_size: int | None,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Write what is known of a model as one HTML page.
+
+    The page needs no network and no script: a summary, the loss curves, and
+    with DATA how every column comes back, the latent, the label, scores and
+    rows beside their reconstructions.
+
+    \b
+      aecli report
+      aecli report test.parquet -o report.html
+      aecli report runs/small digits.parquet --shape 8x8
+      aecli report --compare runs/plain runs/sparse test.parquet
+    """
+    named = (given["model"] or given["tag"]) is not None
+    if compare:
+        directory, others, source = models_and_data(targets, settings.given, named=named)
+    else:
+        directory, source = model_and_data(targets, settings.given, named=named)
+        others = []
+    from aecli.cli.display.streams import page_report
+    from aecli.cli.output import show
+    from aecli.cli.progress import listening
+    from aecli.verbs.report import report as run
+
+    with listening(quiet=quiet) as progress:
+        result = run(
+            source, output, model=directory, compare=others, shape=shape, batch_size=batch_size,
+            read=settings.options.read, progress=progress, **settings.values(RUNNING),
+        )  # fmt: skip
+    show(result, "aecli.report/1", page_report, as_json=as_json, quiet=quiet)
+
+
+@click.command(cls=SectionCommand)
+@click.argument("kind")
+@click.argument("targets", nargs=-1, metavar="[MODEL] [DATA...]")
+@model_options
+@option(
+    "-o", "--output", section="Output", required=True, metavar="FILE", extra="required",
+    help="Picture to write: png, svg or pdf, by its name.",
+)  # fmt: skip
+@picture_options
+@running_options
+@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
+@manner_options()
+def plot(
+    settings: Settings,
+    kind: str,
+    targets: tuple[str, ...],
+    output: str,
+    shape: str | None,
+    batch_size: int | None,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Draw one picture of a model.
+
+    KIND is loss or gradients, which need no DATA; or columns, rows, map,
+    activations, units, correlation, traversal, confusion, calibration,
+    scores, oddest.
+
+    \b
+      aecli plot loss -o loss.svg
+      aecli plot map test.parquet -o map.png
+      aecli plot rows digits.parquet --shape 8x8 -o digits.png
+    """
+    named = given["model"] or given["tag"]
+    directory, source = model_and_data(targets, settings.given, named=named is not None)
+    from aecli.cli.display.streams import plot_report
+    from aecli.cli.output import show
+    from aecli.cli.progress import listening
+    from aecli.verbs.report import plot as run
+
+    with listening(quiet=quiet) as progress:
+        result = run(
+            kind, source, output, model=directory, shape=shape, batch_size=batch_size,
+            read=settings.options.read, progress=progress, **settings.values(RUNNING),
+        )  # fmt: skip
+    show(result, "aecli.plot/1", plot_report, as_json=as_json, quiet=quiet)
+
+
+def model_and_data(
+    targets: tuple[str, ...], given: dict[str, Given], *, named: bool
+) -> tuple[Path, str | list[str] | None]:
+    """Return the model directory, which may be the first of the targets, and the tables.
+
+    `named` says that an option names it.
+
+    Raises:
+        UsageError: the model is named twice.
+    """
+    paths = list(targets)
+    first = bool(paths) and _is_model(paths[0])
+    if first and named:
+        raise UsageError(f"{paths[0]} and -m both name the model", hint=f"-m {paths[0]}")
+    directory = Path(paths.pop(0)) if first else model_of(given)
+    return directory, _data(paths)
+
+
+def models_and_data(
+    targets: tuple[str, ...], given: dict[str, Given], *, named: bool
+) -> tuple[Path, list[Path], str | list[str] | None]:
+    """Return a model directory, the others that are named before the tables, and the tables.
+
+    Raises:
+        UsageError: there are not two models.
+    """
+    models = [str(model_of(given))] if named else []
+    models += itertools.takewhile(_is_model, targets)
+    if len(models) < 2:
+        raise UsageError(
+            "--compare sets at least two models side by side",
+            facts=[f"model directories here: {', '.join(models) or 'none'}"],
+            hint="aecli report --compare runs/a runs/b data.parquet",
+        )
+    directory, *others = (Path(path) for path in models)
+    return directory, others, _data(list(targets[len(models) - named :]))
+
+
+def _is_model(path: str) -> bool:
+    return (Path(path) / "spec.json").is_file()
+
+
+def _data(paths: list[str]) -> str | list[str] | None:
+    return None if not paths else paths[0] if len(paths) == 1 else paths
