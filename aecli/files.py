@@ -21,7 +21,8 @@ from aecli.errors import LockedError, OutputError
 LOCK = ".lock"
 
 _TEMPORARY = re.compile(r"\.aecli-[0-9a-f]{16}\.tmp")
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system without locks answers."""
 
 
 @contextmanager
@@ -198,7 +199,7 @@ def _lock(descriptor: int) -> bool | None:
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             raise
         return None
     return True

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aecli.files import output_error
+from aecli.files import NO_LOCKS, output_error
 
 _TURN, _APPEND, _FIRST = range(3)
 
@@ -66,15 +65,14 @@ class Claims:
         self._release(_FIRST + trial)
 
     def _wait(self, place: int) -> None:
-        try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, place)
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-                raise
+        self._set(fcntl.LOCK_EX, place)
 
     def _release(self, place: int) -> None:
+        self._set(fcntl.LOCK_UN, place)
+
+    def _set(self, kind: int, place: int) -> None:
         try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, place)
+            fcntl.lockf(self._descriptor, kind, 1, place)
         except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            if error.errno not in NO_LOCKS:
                 raise
