@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from aecli.verbs.sample import sample
     from aecli.verbs.score import score
     from aecli.verbs.train import train
+    from aecli.verbs.tune import tune
 
 __all__ = [
     "AecliError",
@@ -67,6 +68,7 @@ __all__ = [
     "sample",
     "score",
     "train",
+    "tune",
 ]
 
 __version__ = "0.1.0"
@@ -87,6 +89,7 @@ _HOMES = {
     "sample": "aecli.verbs.sample",
     "score": "aecli.verbs.score",
     "train": "aecli.verbs.train",
+    "tune": "aecli.verbs.tune",
 }
 
 

@@ -1,4 +1,4 @@
-"""Read and write the model directory: `spec.json`, its weights file, `history.jsonl`.
+"""Read and write the model directory: `spec.json`, its weights, `history.jsonl`, `tuning.json`.
 
 A save is complete or has not happened: the weights get a name of their own, made from their hash,
 and renaming `spec.json`, which names them, is the commit.
@@ -7,8 +7,6 @@ and renaming `spec.json`, which names them, is the commit.
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import os
 import re
 import shlex
@@ -21,10 +19,12 @@ from pydantic_core import from_json
 
 from aecli.errors import ModelError, UsageError
 from aecli.files import LOCK, atomic_path, clean_temporaries, is_temporary, output_error, sha256_of
+from aecli.lines import as_lines, read_lines
 from aecli.spec.model import SCHEMA, ModelSpec, WeightsFile
 
 SPEC = "spec.json"
 HISTORY = "history.jsonl"
+TUNING = "tuning.json"
 CHECKPOINT = "checkpoint"
 DEFAULT = "aecli_model"
 RUNS = "runs"
@@ -200,7 +200,7 @@ def check_target(directory: Path) -> None:
 
 
 def _is_own(name: str) -> bool:
-    known = name in (SPEC, HISTORY, CHECKPOINT, LOCK)
+    known = name in (SPEC, HISTORY, TUNING, CHECKPOINT, LOCK)
     return known or is_temporary(name) or _WEIGHTS.fullmatch(name) is not None
 
 
@@ -217,10 +217,12 @@ def save(
     spec: ModelSpec,
     weights: bytes,
     history: Sequence[Mapping[str, object]],
+    tuning: Mapping[str, object] | None = None,
 ) -> ModelSpec:
     """Save a model and return its spec as `read_spec` will, with the weights file filled in.
 
-    `weights` are the bytes of a safetensors file; of `spec.weights` only `parameters` is kept. The
+    `weights` are the bytes of a safetensors file; of `spec.weights` only `parameters` is kept.
+    `tuning` is the search that the options came from, if any; see `read_tuning`. The
     model that was there stays whole until the new one is, and goes then. The caller holds the
     directory's `files.Lock`.
 
@@ -240,9 +242,13 @@ def save(
     _make_directory(directory)
     clean_temporaries(directory)
     _write(directory / file, weights)
-    _write(directory / HISTORY, _lines(history))
+    _write(directory / HISTORY, as_lines(history))
+    if tuning is not None:
+        _write(directory / TUNING, as_lines([{**tuning, "weights": file}]))
     _write(directory / SPEC, f"{text}\n".encode())
     _drop_older(directory, keep=file)
+    if tuning is None:
+        (directory / TUNING).unlink(missing_ok=True)
     return saved
 
 
@@ -280,39 +286,22 @@ def _drop_older(directory: Path, *, keep: str) -> None:
             (directory / name).unlink(missing_ok=True)
 
 
-def _lines(history: Sequence[Mapping[str, object]]) -> bytes:
-    lines = (json.dumps(_plain(entry), ensure_ascii=False, allow_nan=False) for entry in history)
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _plain(value: object) -> object:
-    """Return `value` with null for numbers that JSON lacks (the loss of an epoch that diverged)."""
-    if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def read_history(directory: Path) -> list[dict[str, Any]]:
     """Return what was recorded of each epoch, oldest first; nothing where there is no history.
 
     Raises:
         ModelError: a line is damaged.
     """
-    path = directory / HISTORY
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
-    return [_entry(path, number, line) for number, line in enumerate(lines, start=1)]
+    return read_lines(directory / HISTORY)
 
 
-def _entry(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        value = from_json(line)
-    except ValueError as error:
-        raise ModelError(f"{path}, line {number}, is no JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path}, line {number}, is no JSON object")
-    return value
+def read_tuning(directory: Path, spec: ModelSpec) -> dict[str, Any] | None:
+    """Return what `tuning.json` holds of the search that the model's options came from.
+
+    None where there was no search, or where the file is another model's: it names its weights.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    found = [e for e in read_lines(directory / TUNING) if e.get("weights") == spec.weights.file]
+    return found[0] if found else None

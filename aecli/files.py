@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,8 @@ from aecli.errors import LockedError, OutputError
 LOCK = ".lock"
 
 _TEMPORARY = re.compile(r"\.aecli-[0-9a-f]{16}\.tmp")
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system without locks answers."""
 
 
 @contextmanager
@@ -127,12 +129,13 @@ class Lock:
     they are still empty in the end.
 
     Raises:
-        LockedError: another process holds it.
+        LockedError: another process holds it, and still does after `patience` seconds.
         OutputError: the directory cannot be made or written to.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, patience: float = 0.0) -> None:
         self.directory = directory
+        self._patience = patience
         self._path = directory / LOCK
         self._made: list[Path] = []
         self._descriptor = -1
@@ -158,12 +161,16 @@ class Lock:
         self._unmake()
 
     def _acquire(self) -> int:
+        until = time.monotonic() + self._patience
         while True:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
             if _lock(descriptor) is False:
                 owner = os.read(descriptor, 300).decode(errors="replace").split()
                 os.close(descriptor)
-                raise self._held(owner)
+                if time.monotonic() >= until:
+                    raise self._held(owner)
+                time.sleep(0.1)
+                continue
             if _is_at(self._path, descriptor):
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, f"{os.getpid()} {os.uname().nodename}\n".encode())
@@ -192,7 +199,7 @@ def _lock(descriptor: int) -> bool | None:
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             raise
         return None
     return True

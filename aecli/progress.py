@@ -20,6 +20,21 @@ class Epoch:
     gradients: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Hold where a search stands as a trial begins, counted from 1, or as it saves its best.
+
+    `trials` and `seconds_left` are None where there is no such limit; `best` is the objective's
+    best value so far, of `best_trial`.
+    """
+
+    trial: int | None
+    trials: int | None
+    best: float | None
+    best_trial: int | None
+    seconds_left: float | None
+
+
 class Progress:
     """Listen to a running verb; every method does nothing unless a subclass overrides it."""
 
@@ -40,6 +55,9 @@ class Progress:
 
     def epoch(self, epoch: Epoch) -> None:
         """Hear that an epoch ended."""
+
+    def trial(self, standing: Standing) -> None:
+        """Hear that a trial of a search begins, or that its best model is trained and saved."""
 
     def finish(self) -> None:
         """Hear that nothing more will be told."""

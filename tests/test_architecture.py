@@ -19,8 +19,8 @@ from aecli.spec.model import ModelSpec
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "aecli").rglob("*.py"))
-HEAVY = {"torch", "pyarrow", "pandas", "sklearn", "scipy", "matplotlib", "jinja2"}
-COMMANDS = ("train", "encode", "reconstruct", "evaluate", "inspect", "report", "plot")
+HEAVY = {"torch", "pyarrow", "pandas", "sklearn", "scipy", "matplotlib", "jinja2", "optuna"}
+COMMANDS = ("train", "tune", "encode", "reconstruct", "evaluate", "inspect", "report", "plot")
 MOST_FILE_LINES = 320
 MOST_FUNCTION_LINES = 40
 MEANINGLESS = {"utils", "util", "common", "base", "manager", "helper", "helpers", "misc", "core"}

@@ -22,10 +22,12 @@ from aecli.bundle import (
     model_directory,
     read_history,
     read_spec,
+    read_tuning,
     save,
     weights_path,
 )
 from aecli.errors import ModelError, OutputError, UsageError
+from aecli.lines import as_lines
 from aecli.spec.model import ModelSpec
 
 Unprivileged = Callable[[], AbstractContextManager[None]]
@@ -397,7 +399,7 @@ def test_history_comes_back_with_null_for_no_number(
     tmp_path_factory: pytest.TempPathFactory, history: list[dict[str, Any]]
 ) -> None:
     directory = tmp_path_factory.mktemp("history")
-    (directory / "history.jsonl").write_bytes(bundle._lines(history))
+    (directory / "history.jsonl").write_bytes(as_lines(history))
     assert read_history(directory) == [finite(epoch) for epoch in history]
 
 
@@ -405,6 +407,20 @@ def finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: finite(entry) for key, entry in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def test_a_search_belongs_to_the_weights_that_it_was_saved_with(
+    tmp_path: Path, model_spec: ModelSpec
+) -> None:
+    weights = b"\x02\0\0\0\0\0\0\0{}"
+    first = bundle.save(tmp_path, model_spec, weights, [], {"best": 3, "value": math.inf})
+    file = first.weights.file
+    assert read_tuning(tmp_path, first) == {"best": 3, "value": None, "weights": file}
+    text = (tmp_path / "tuning.json").read_bytes()
+    second = bundle.save(tmp_path, model_spec, weights + b" ", [])
+    assert read_tuning(tmp_path, second) is None
+    (tmp_path / "tuning.json").write_bytes(text)
+    assert read_tuning(tmp_path, second) is None
 
 
 def test_history_of_a_saved_model(model: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aecli.progress import Epoch
+from aecli.search.tried import Tried
 from aecli.spec.model import ModelSpec
 from aecli.verbs.gates import FIGURES
 from aecli.verbs.measured import (
@@ -39,6 +40,7 @@ from aecli.verbs.results import (
     ScoreResult,
     StreamResult,
     TrainResult,
+    TuneResult,
 )
 from tests.documents import ROOT, Reader, commands, missing_lines, runnable
 
@@ -49,6 +51,7 @@ PAGES = [
     "docs/losses.md",
     "docs/outliers.md",
     "docs/evaluation.md",
+    "docs/tune.md",
     "docs/report.md",
     "docs/models.md",
     "docs/compress.md",
@@ -101,6 +104,8 @@ def test_the_index_leads_to_every_page():
 OBJECTS = {
     "aecli.train/1": TrainResult,
     "history[]": Epoch,
+    "aecli.tune/1": TuneResult,
+    "trials[]": Tried,
     "aecli.encode/1": StreamResult,
     "aecli.decode/1": DecodeResult,
     "aecli.score/1": ScoreResult,

@@ -225,6 +225,12 @@ def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
             assert (tmp_path / "model" / ".lock").read_text().split()[0] == str(os.getpid())
 
 
+def test_lock_waits_as_long_as_it_is_told_to(tmp_path: Path) -> None:
+    code = "l = Lock(d); l.__enter__(); print('ready', flush=True); time.sleep(0.3); sys.exit()"
+    with running(code, tmp_path / "model"), Lock(tmp_path / "model", patience=30):
+        assert (tmp_path / "model" / ".lock").read_text().split()[0] == str(os.getpid())
+
+
 def test_lock_leaves_nothing_where_nothing_was_saved(tmp_path: Path) -> None:
     with Lock(tmp_path / "runs" / "a"):
         assert (tmp_path / "runs" / "a").is_dir()

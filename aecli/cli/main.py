@@ -21,6 +21,7 @@ from aecli.cli.score import score
 from aecli.cli.signals import terminable
 from aecli.cli.stream import decode, encode, predict, reconstruct
 from aecli.cli.train import train
+from aecli.cli.tune import tune
 
 _COMPLETE = "_AECLI_COMPLETE"
 
@@ -65,8 +66,8 @@ def cli() -> None:
 
 
 COMMANDS = (
-    train, encode, reconstruct, decode, predict, score, calibrate, evaluate, sample, inspect,
-    report, plot,
+    train, tune, encode, reconstruct, decode, predict, score, calibrate, evaluate,
+    sample, inspect, report, plot,
 )  # fmt: skip
 
 for command in COMMANDS:

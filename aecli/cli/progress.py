@@ -25,15 +25,24 @@ EPOCHS_SHOWN = 10
 
 
 @contextmanager
-def listening(*, quiet: bool) -> Iterator[Progress]:
-    """Give a progress that suits stderr, and take it off the screen at the end, come what may."""
+def listening(
+    *,
+    quiet: bool,
+    live: Callable[[Console], Progress] | None = None,
+    plain: Callable[[Console], Progress] | None = None,
+) -> Iterator[Progress]:
+    """Give a progress that suits stderr, and take it off the screen at the end, come what may.
+
+    `live` and `plain` make it, for a terminal and for other places.
+    """
     if quiet:
         yield SILENT
         return
     console = stderr()
     # FORCE_COLOR makes a terminal of a log file in rich's eyes; a bar has no place there.
     screen = console.file.isatty() and not console.is_dumb_terminal
-    progress = LiveProgress(console) if screen else PlainProgress(console)
+    make = (live or LiveProgress) if screen else (plain or PlainProgress)
+    progress = make(console)
     try:
         yield progress
     finally:

@@ -11,7 +11,7 @@ import torch
 
 from aecli.errors import DataError
 from aecli.feed.staging import Staged
-from aecli.feed.windows import Windows, cut_windows, held_out_rows
+from aecli.feed.windows import Windows, cut_windows, fold_rows, held_out_rows
 from aecli.spec.model import Identifier
 from aecli.spec.options import WindowOptions
 from aecli.table.keys import Keys, is_clock, parse_gap, read_keys
@@ -81,6 +81,16 @@ class Series:
         No row is held out where one of the sides would be left without a window.
         """
         mask = held_out_rows(self.cut(), self.keys.groups, share, seed)
+        return self._divided(mask)
+
+    def held_out_fold(self, fold: int, folds: int, seed: int) -> Mask:
+        """Return a mask `(n_rows,)` of one of `folds` parts: whole series, or a stretch of each.
+
+        No row is held out where one of the sides would be left without a window.
+        """
+        return self._divided(fold_rows(self.cut(), self.keys.groups, fold, folds, seed))
+
+    def _divided(self, mask: Mask) -> Mask:
         windows = self.cut(mask)
         held_out = mask[windows.last_rows]
         return mask if held_out.any() and not held_out.all() else np.zeros_like(mask)

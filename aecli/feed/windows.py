@@ -131,8 +131,7 @@ def held_out_rows(windows: Windows, groups: Indices | None, share: float, seed: 
     of_window = ordered[windows.starts]
     names = np.unique(of_window)
     if len(names) >= MANY_SERIES:
-        generator = np.random.Generator(np.random.Philox(key=[seed, 0]))
-        chosen = generator.permutation(names)[: max(1, round(share * len(names)))]
+        chosen = _shuffled(names, seed)[: max(1, round(share * len(names)))]
         return np.isin(codes, chosen)
     for name in names:
         places = np.flatnonzero(ordered == name)
@@ -141,6 +140,30 @@ def held_out_rows(windows: Windows, groups: Indices | None, share: float, seed: 
         if starts[0] + windows.size <= border:
             mask[windows.order[border : places[-1] + 1]] = True
     return mask
+
+
+def fold_rows(windows: Windows, groups: Indices | None, fold: int, folds: int, seed: int) -> Mask:
+    """Return a mask `(n_rows,)` of one of `folds` parts: whole series where there are ten.
+
+    With fewer it is a stretch of each series, the first one for fold 0, as `held_out_rows` takes
+    the last. So the parts never share a window.
+    """
+    rows = len(windows.order)
+    codes = np.zeros(rows, dtype=np.int64) if groups is None else groups
+    ordered = codes[windows.order]
+    names = np.unique(ordered[windows.starts])
+    if len(names) >= max(MANY_SERIES, folds):
+        return np.isin(codes, _shuffled(names, seed)[fold::folds])
+    mask = np.zeros(rows, dtype=np.bool_)
+    for name in names:
+        places = np.flatnonzero(ordered == name)
+        first, last = (len(places) * part // folds for part in (fold, fold + 1))
+        mask[windows.order[places[first:last]]] = True
+    return mask
+
+
+def _shuffled(names: Indices, seed: int) -> Indices:
+    return np.random.Generator(np.random.Philox(key=[seed, 0])).permutation(names)
 
 
 MANY_SERIES = 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -54,7 +55,8 @@ class Fit:
 class Loop:
     """Fit an objective's network to staged rows; without a checkpoint nothing is left on disk.
 
-    `widest` is how many numbers the network's widest layer holds for one sample.
+    `widest` is how many numbers the network's widest layer holds for one sample. `watch` sees each
+    whole epoch, and may give a reason to stop.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Loop:
         checkpoint: Checkpoint | None,
         interrupt: Interrupt | None = None,
         progress: Progress = SILENT,
+        watch: Callable[[Epoch], str | None] | None = None,
     ) -> None:
         self._objective = objective.to(device)
         self._options = options
@@ -92,6 +95,7 @@ class Loop:
         )
         self._checkpoint = checkpoint
         self._progress = progress
+        self._watch = watch
         self._state = State()
         self._interrupt = interrupt or Interrupt()
         self._stop: str | None = None
@@ -163,7 +167,7 @@ class Loop:
         self._remember(record, loss if improved else None, whole)
         self._progress.epoch(record)
         if whole:
-            self._judge(improved)
+            self._judge(record)
 
     def _steps(self) -> Means:
         options, objective = self._options, self._objective
@@ -232,12 +236,14 @@ class Loop:
         if whole:
             state.epoch, state.step = record.number, self._step
 
-    def _judge(self, improved: bool) -> None:
+    def _judge(self, record: Epoch) -> None:
         state, patience = self._state, self._options.patience
-        self._schedule.epoch_ended(improved)
+        self._schedule.epoch_ended(record.best)
         if patience and self._valid is not None and state.epoch - state.best_epoch >= patience:
             best = f"epoch {state.best_epoch} stayed best for {patience} epochs"
             self._end(f"early stopping: {best}", finished=True)
+        elif self._watch is not None and (why := self._watch(record)):
+            self._end(why, finished=True)
         self._keep_whole()
         if self._checkpoint is None or self._stop is not None:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from aecli.errors import DataError, UsageError
 from aecli.feed.cells import CellReader
-from aecli.feed.layout import Layout
+from aecli.feed.layout import Layout, layout
 from aecli.feed.series import Series, as_windows, read_series
 from aecli.feed.staging import Staged, stage
 from aecli.progress import Progress
@@ -22,7 +23,7 @@ from aecli.table.labels import label_codes, read_labels, with_counts
 from aecli.table.match import match_columns
 from aecli.table.paths import find_files
 from aecli.table.source import Data, Source, open_source
-from aecli.training.split import training_rows
+from aecli.training.split import rows_outside, training_rows
 
 Codes = npt.NDArray[np.int64]
 
@@ -40,15 +41,26 @@ class Prepared:
     notes: list[str]
 
 
-def prepare(data: Data, options: TrainOptions, progress: Progress) -> Prepared:
+class Fold(NamedTuple):
+    """Name one of `folds` parts of a table, counted from 0, that is held out in its turn."""
+
+    number: int
+    folds: int
+
+
+def prepare(
+    data: Data | Source, options: TrainOptions, progress: Progress, *, fold: Fold | None = None
+) -> Prepared:
     """Read, split, fit the columns on the training rows only, and stage both sides.
+
+    With a `fold` it is what is held out, in place of the share that the options name.
 
     Raises:
         DataError: the table has no row, no usable column or no usable label, or cannot be read.
         UsageError: an option does not fit the table.
     """
     memory = parse_memory(options.training.memory)
-    source = _held(open_source(data, options.read), memory)
+    source = data if isinstance(data, Source) else held_source(data, options)
     label, codes = None, None
     if options.columns.label is not None:
         progress.stage("reading the label", source.n_rows)
@@ -57,7 +69,10 @@ def prepare(data: Data, options: TrainOptions, progress: Progress) -> Prepared:
     if rows == 0:
         raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
     series = read_series(source, options.windows)
-    mask, notes = _split(rows, codes, options, series)
+    if fold is None:
+        mask, notes = _split(rows, codes, options, series)
+    else:
+        mask, notes = _without(fold, rows, codes, options, series), []
     progress.stage("fitting columns", rows)
     if label is not None and codes is not None:
         label = with_counts(label, codes, mask)
@@ -73,11 +88,29 @@ def prepare(data: Data, options: TrainOptions, progress: Progress) -> Prepared:
             as_windows(side, windows, own, how) for side, own in ((train, mask), (valid, ~mask))
         )
         notes = [*notes, *series.notes(windows)]
-    if _is_file(options.training.valid):
+    if fold is None and _is_file(options.training.valid):
         valid = _validation_file(plan, reader, options, progress)
         notes = [*notes, *_shared_files(source, options.training.valid)]
     notes = [*source.notes, *plan.notes, *notes]
     return Prepared(plan, reader.layout, train, valid, notes)
+
+
+def held_source(data: Data, options: TrainOptions) -> Source:
+    """Open a table, to be read as often as wanted: in memory where it takes half of it at most.
+
+    Raises:
+        DataError: the table cannot be read.
+    """
+    source = open_source(data, options.read)
+    size = source.memory_bytes()
+    fits = size is not None and size <= parse_memory(options.training.memory) // 2
+    return source.in_memory() if fits else source
+
+
+def under_noise(prepared: Prepared, options: TrainOptions) -> Prepared:
+    """Return the same rows as they are prepared for the noise of other options."""
+    plan = _told_of_masks(prepared.plan, options)
+    return replace(prepared, plan=plan, layout=layout(plan.columns))
 
 
 def _told_of_masks(plan: Plan, options: TrainOptions) -> Plan:
@@ -115,11 +148,6 @@ def parse_memory(text: str) -> int:
     return int(float(text[:-2]) * UNITS[text[-2:]])
 
 
-def _held(source: Source, memory: int) -> Source:
-    size = source.memory_bytes()
-    return source.in_memory() if size is not None and size <= memory // 2 else source
-
-
 def _count(source: Source) -> int:
     if source.n_rows is not None:
         return source.n_rows
@@ -154,6 +182,27 @@ def _split(
         few = f"{rows:,} rows are too few for a validation share of {valid}: there is none"
         return mask, [few]
     return mask, []
+
+
+def _without(
+    fold: Fold, rows: int, codes: Codes | None, options: TrainOptions, series: Series | None
+) -> npt.NDArray[np.bool_]:
+    """Return a mask `(rows,)`, True for the rows outside a fold.
+
+    Raises:
+        DataError: the table is too short for so many folds.
+    """
+    seed = options.training.seed
+    if series is None:
+        mask = rows_outside(fold.number, fold.folds, rows, seed, codes)
+    else:
+        mask = ~series.held_out_fold(fold.number, fold.folds, seed)
+    if mask.all() or not mask.any():
+        what = f"{rows:,} rows" if series is None else "the windows of this table"
+        raise DataError(
+            f"{what} are too few for {fold.folds} folds", hint="fewer --folds, or a longer table"
+        )
+    return mask
 
 
 def _validation_file(

@@ -20,16 +20,33 @@ def training_rows(rows: int, share: float, seed: int, codes: Codes | None = None
     With label `codes` each class (and the unlabelled rows) is divided by itself, so that a rare
     class is on both sides where it has the rows. At least one row of each stays for training.
     """
-    generator = _generator(seed, stream=0)
-    groups = np.zeros(rows, dtype=np.int64) if codes is None else codes
-    rank = generator.random(rows)
-    order = np.lexsort((rank, groups))
-    _, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
     mask = np.ones(rows, dtype=np.bool_)
-    for start, count in zip(starts, counts, strict=True):
-        held_out = min(round(share * count), count - 1)
-        mask[order[start : start + held_out]] = False
+    for members in _shuffled_classes(rows, seed, codes):
+        mask[members[: min(round(share * len(members)), len(members) - 1)]] = False
     return mask
+
+
+def rows_outside(fold: int, folds: int, rows: int, seed: int, codes: Codes | None = None) -> Mask:
+    """Return a mask `(rows,)`, False for one of `folds` parts; each class is spread over them all.
+
+    A class of one row stays outside of every part, so that training always has it.
+    """
+    mask = np.ones(rows, dtype=np.bool_)
+    place = 0
+    for members in _shuffled_classes(rows, seed, codes):
+        if len(members) > 1:
+            mask[members[(np.arange(len(members)) + place) % folds == fold]] = False
+        place += len(members)
+    return mask
+
+
+def _shuffled_classes(rows: int, seed: int, codes: Codes | None) -> list[Codes]:
+    """Return each class's row numbers in a seeded order; the unlabelled rows are a class."""
+    groups = np.zeros(rows, dtype=np.int64) if codes is None else codes
+    rank = _generator(seed, stream=0).random(rows)
+    order = np.lexsort((rank, groups))
+    _, starts = np.unique(groups[order], return_index=True)
+    return np.split(order, starts[1:])
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> Codes:

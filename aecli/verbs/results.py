@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aecli.progress import Epoch
+from aecli.search.tried import Tried
 from aecli.spec.model import Calibration, Column, Identifier, Label, LeftOut, ModelSpec
 from aecli.verbs.measured import Difference, Group, Measured
 
@@ -22,6 +23,32 @@ class TrainResult:
     model: Path
     spec: ModelSpec
     history: Sequence[Epoch]
+    signal: int | None = None
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """Hold what `tune` found: the saved model, and every trial of its journal.
+
+    `value` is the objective's of the `best` trial, `default` that of the first one, which takes the
+    defaults; `command` trains the same model again. `importance` is the share of each parameter of
+    the search in what made trials good, nothing with few trials. `signal` ended the search early.
+    """
+
+    model: Path
+    spec: ModelSpec
+    objective: str
+    direction: str
+    folds: int
+    best: int
+    value: float
+    default: float | None
+    trials: Sequence[Tried]
+    importance: Mapping[str, float]
+    command: str
+    journal: Path
+    seconds: float
+    notes: Sequence[str]
     signal: int | None = None
 
 

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-import torch
 
 from aecli.bundle import check_target, model_directory, save
 from aecli.errors import UsageError, nearest
 from aecli.files import Lock
-from aecli.hardware import (
-    choose_device,
-    choose_precision,
-    keep_freed_memory,
-    set_threads,
-)
 from aecli.progress import SILENT, Progress
-from aecli.spec.effect import idle_note
 from aecli.spec.invalid import parsed
-from aecli.spec.model import Network
 from aecli.spec.options import TrainOptions, option_names
 from aecli.table.source import Data
 from aecli.training.checkpoint import Checkpoint
 from aecli.training.interrupt import Interrupt
-from aecli.training.loop import Loop
-from aecli.training.prepare import Prepared, prepare
-from aecli.verbs.assemble import assemble
-from aecli.verbs.outcome import Trained, outcome
+from aecli.training.prepare import prepare
+from aecli.verbs.fitted import fit, ready
+from aecli.verbs.outcome import Trained
 from aecli.verbs.results import TrainResult
 
 
@@ -64,13 +52,22 @@ def train(
         raise UsageError(f"train takes options or {next(iter(values))}=…, not both")
     chosen = options or parse_options(values)
     directory = model_directory(model, tag)
-    device = _ready(chosen)
+    device = ready(chosen)
     check_target(directory)
     with Lock(directory):
         prepared = prepare(data, chosen, progress)
         # From the first step to the commit a signal must leave a valid model.
         with Interrupt() as interrupt:
-            trained = _train(prepared, directory, chosen, device, resume, interrupt, progress)
+            fitted = fit(
+                prepared,
+                chosen,
+                device,
+                interrupt=interrupt,
+                directory=directory,
+                resume=resume,
+                progress=progress,
+            )
+            trained = fitted.trained(progress)
             spec = save(directory, trained.spec, trained.weights, trained.records())
         if spec.summary.finished:
             Checkpoint(directory, {}).remove()
@@ -86,10 +83,10 @@ def train_in_memory(data: Data, options: TrainOptions, progress: Progress = SILE
         DataError: the table cannot be learned from.
         DivergedError: the loss stopped being finite before any epoch was good.
     """
-    device = _ready(options)
+    device = ready(options)
     prepared = prepare(data, options, progress)
     deaf = Interrupt(listen=False)
-    trained = _train(prepared, None, options, device, False, deaf, progress)
+    trained = fit(prepared, options, device, interrupt=deaf, progress=progress).trained(progress)
     progress.finish()
     return trained
 
@@ -110,62 +107,3 @@ def parse_options(values: Mapping[str, Any]) -> TrainOptions:
         near = nearest(name, option_names())
         hint = f"{near}=…" if near else "docs/options.md lists every option"
         raise UsageError(f"train has no option {name!r}", hint=hint) from None
-
-
-def _ready(options: TrainOptions) -> torch.device:
-    set_threads(options.training.threads)
-    keep_freed_memory()
-    return choose_device(options.training.device)
-
-
-def _train(
-    prepared: Prepared,
-    directory: Path | None,
-    options: TrainOptions,
-    device: torch.device,
-    resume: bool,
-    interrupt: Interrupt,
-    progress: Progress,
-) -> Trained:
-    made = assemble(prepared, options, progress)
-    notes = [note for note in (idle_note(options), *prepared.notes, *made.notes) if note]
-    for note in notes:
-        progress.note(note)
-    columns, network, objective = made.columns, made.network, made.objective
-    identity = {
-        "options": options.model_dump(mode="json", exclude={"training": {"time_limit", "threads"}}),
-        "columns": [column.model_dump(mode="json") for column in columns],
-        "rows": [len(prepared.train), len(prepared.valid)],
-    }
-    precision = choose_precision(options.training.precision, device, network)
-    checkpoint = Checkpoint(directory, identity) if directory is not None else None
-    loop = Loop(
-        objective,
-        prepared.train,
-        prepared.valid,
-        options.training,
-        device=device,
-        precision=precision,
-        widest=made.network.widest,
-        checkpoint=checkpoint,
-        interrupt=interrupt,
-        progress=progress,
-    )
-    progress.training(_described(network), loop.epochs, len(prepared.train))
-    fit = loop.fit(resume=resume)
-    return outcome(
-        prepared,
-        made,
-        fit,
-        options,
-        notes=notes,
-        device=device,
-        precision=precision,
-        progress=progress,
-    )
-
-
-def _described(network: Network) -> str:
-    sizes = [network.inputs, *network.encoder, *network.decoder, network.outputs]
-    shape = "-".join(str(size) for size in sizes)
-    return f"{shape} {network.activation}"

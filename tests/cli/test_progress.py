@@ -5,7 +5,8 @@ from rich.console import Console
 
 from aecli.cli.pace import Pace
 from aecli.cli.progress import LiveProgress, PlainProgress, listening
-from aecli.progress import SILENT
+from aecli.cli.searching import LiveSearch, PlainSearch
+from aecli.progress import SILENT, Standing
 from tests.cli.results import epochs
 
 
@@ -155,3 +156,36 @@ def test_the_last_epoch_is_told_even_when_the_verb_fails(capsys):
     with pytest.raises(KeyError):
         fail()
     assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["1/9", "2/9"]
+
+
+def standing(trial, best, best_trial):
+    return Standing(trial, 50, best, best_trial, seconds_left=240.0)
+
+
+def test_a_search_prints_a_line_for_each_better_trial_and_one_per_half_minute(clock, screen):
+    search = PlainSearch(Console(file=screen, width=80), clock)
+    search.trial(standing(1, None, None))
+    for trial, best, best_trial in ((2, 0.5, 1), (3, 0.5, 1), (4, 0.25, 3)):
+        search.training("4-2-4", 10, 100)
+        search.epoch(epochs(1)[0])
+        search.trial(standing(trial, best, best_trial))
+    clock.now = 31.0
+    search.rows(10)
+    search.finish()
+    assert screen.getvalue().splitlines() == [
+        "trial 2 of 50  best 0.50000 (trial 1)  4 min left",
+        "trial 4 of 50  best 0.25000 (trial 3)  4 min left",
+        "trial 4 of 50  best 0.25000 (trial 3)  4 min left",
+    ]
+
+
+def test_a_live_search_shows_trial_epoch_best_and_time_left_in_one_line(clock, screen):
+    console = Console(file=screen, width=80, height=24, force_terminal=True, _environ={})
+    search = LiveSearch(console, clock)
+    search.trial(standing(7, 0.0123, 4))
+    search.training("4-2-4", 10, 100)
+    clock.now = 60.0
+    search.epoch(epochs(1)[0])
+    assert "epoch 2/10  best 0.01230 (trial 4)  3 min left" in screen.getvalue()
+    assert "trial 7 of 50" in screen.getvalue()
+    search.finish()

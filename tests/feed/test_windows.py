@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aecli.feed.windows import cut_windows, held_out_rows
+from aecli.feed.windows import cut_windows, fold_rows, held_out_rows
 
 
 def array(*values):
@@ -141,3 +141,14 @@ def test_no_training_window_shares_a_row_with_a_validation_window(table, share, 
     assert all(len(set(mask[window])) == 1 for window in rows)
     train, valid = (set(rows[mask[rows[:, 0]] == side].flat) for side in (False, True))
     assert train.isdisjoint(valid)
+
+
+@pytest.mark.parametrize("series", [1, 3, 12])
+def test_folds_hold_each_row_out_once_in_stretches_or_whole_series(series: int):
+    groups = np.repeat(np.arange(series), 20)
+    windows = cut_windows(len(groups), size=4, groups=groups)
+    masks = np.stack([fold_rows(windows, groups, fold, 4, seed=0) for fold in range(4)])
+    assert (masks.sum(axis=0) == 1).all()
+    borders = (np.diff(masks.astype(int)) != 0).sum(axis=1)
+    within = (np.diff(masks.reshape(4, series, 20).astype(int)) != 0).sum(axis=(1, 2))
+    assert (within == 0).all() if series == 12 else (borders <= 2 * series).all()

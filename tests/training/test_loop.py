@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def loop(
     progress: Progress | None = None,
     valid: int = 100,
     widest: int = 16,
+    watch: Callable[[Epoch], str | None] | None = None,
     **values: Any,
 ) -> Loop:
     defaults = {"encoder": [16, 2], "epochs": 6, "batch_size": 32, "label": "y", "dropout": 0.1}
@@ -65,6 +67,7 @@ def loop(
         widest=widest,
         checkpoint=Checkpoint(folder, identity),
         progress=progress or Progress(),
+        watch=watch,
     )
 
 
@@ -122,6 +125,17 @@ def test_early_stopping_restores_the_best_epoch(tmp_path: Path):
     valid, _ = validated
     assert valid is not None
     assert valid["total"] == pytest.approx(min(e.valid["total"] for e in fit.history if e.valid))
+
+
+def test_a_watcher_sees_every_epoch_and_may_stop_the_training(tmp_path: Path):
+    seen: list[int] = []
+
+    def watch(epoch: Epoch) -> str | None:
+        seen.append(epoch.number)
+        return "enough" if epoch.number == 3 else None
+
+    fit = loop(tmp_path, epochs=10, watch=watch).fit()
+    assert (seen, fit.stopped, fit.finished) == ([1, 2, 3], "enough", True)
 
 
 def test_without_validation_rows_every_epoch_is_run(tmp_path: Path):

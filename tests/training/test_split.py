@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aecli.training.split import BLOCK, WINDOW, epoch_order, training_rows
+from aecli.training.split import BLOCK, WINDOW, epoch_order, rows_outside, training_rows
 
 
 def test_each_class_is_divided_by_itself():
@@ -22,6 +22,19 @@ def test_a_row_always_remains_for_training(rows: int, share: float, seed: int):
     train = training_rows(rows, share, seed)
     assert train.any()
     assert abs((~train).sum() - share * rows) <= 1
+
+
+@given(st.integers(2, 60), st.integers(2, 7), st.integers(0, 5))
+def test_folds_hold_each_row_out_once_and_spread_each_class(rows: int, folds: int, seed: int):
+    codes = np.arange(rows, dtype=np.int64) % 3
+    held_out = ~np.stack([rows_outside(fold, folds, rows, seed, codes) for fold in range(folds)])
+    shared = np.bincount(codes)[codes] > 1
+    assert (held_out.sum(axis=0) == shared).all()
+    sizes = held_out.sum(axis=1)
+    assert sizes.max() - sizes.min() <= 1
+    for code in range(3):
+        of_class = held_out[:, codes == code].sum(axis=1)
+        assert of_class.max() - of_class.min() <= 1
 
 
 def test_the_seed_decides_the_split():

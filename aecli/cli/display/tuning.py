@@ -1,0 +1,114 @@
+"""Draw what `tune` found: the best trials, what matters, and the command that trains the best."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from aecli.cli.display.blocks import DIM, GOOD, facts, figures, stacked, titled, user
+from aecli.cli.display.closing import network_line, training_facts
+from aecli.search.tried import Tried
+from aecli.text import count, duration, figure, percent, safe
+from aecli.verbs.results import TuneResult
+
+SHOWN = 5
+NARROW = 76
+ENDED = {"pruned": "pruned", "cut": "cut by the budget", "failed": "failed", "stopped": "stopped"}
+
+
+def tuning_report(result: TuneResult) -> RenderableType:
+    """Return the top trials, the importance of each option, the model and its command."""
+    ranked = ranking(result)
+    defaults = [trial for trial in ranked[SHOWN:] if not trial.options][:1]
+    shown = [*ranked[:SHOWN], *defaults]
+    rest = len(ranked) - len(shown)
+    top = titled(
+        _heading(result),
+        _trials(result, shown),
+        f"and {count(rest, 'more trial')}" if rest > 0 else "",
+    )
+    blocks: list[RenderableType | None] = [top]
+    if result.importance:
+        blocks.append(titled("what mattered", _importance(result)))
+    blocks.append(facts(_explained(result)))
+    # Nothing that lays it out: spaces behind a backslash would break the command.
+    blocks.append(Group(Text("train it again", style="bold"), _command(result.command)))
+    return stacked(blocks)
+
+
+def ranking(result: TuneResult) -> list[Tried]:
+    """Return the trials that have a value, best first."""
+    sign = -1 if result.direction == "maximize" else 1
+    found = [trial for trial in result.trials if trial.value is not None]
+    return sorted(found, key=lambda t: (t.state != "complete", sign * (t.value or 0.0)))
+
+
+def _heading(result: TuneResult) -> str:
+    counts = [count(len(result.trials), "trial")]
+    for state, name in ENDED.items():
+        number = sum(trial.state == state for trial in result.trials)
+        counts += [f"{number} {name}"] if number else []
+    return f"{', '.join(counts)}, in {duration(result.seconds)}"
+
+
+def _trials(result: TuneResult, shown: Sequence[Tried]) -> Table:
+    table = figures("trial", result.objective, "epochs", "time", "options")
+    table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
+    for trial in shown:
+        options = " ".join(f"{name}={text}" for name, text in trial.options.items())
+        note = "" if trial.state == "complete" else f" ({ENDED.get(trial.state, trial.state)})"
+        table.add_row(
+            str(trial.number),
+            Text(figure(trial.value, 5), style=GOOD if trial.number == result.best else ""),
+            str(trial.epochs),
+            duration(trial.seconds),
+            user(f"{options or 'the defaults'}{note}", DIM if trial.number != result.best else ""),
+        )
+    return table
+
+
+def _importance(result: TuneResult) -> Table:
+    table = figures("parameter", "share")
+    for name, share in result.importance.items():
+        table.add_row(name, percent(share, 0))
+    return table
+
+
+def _explained(result: TuneResult) -> Iterator[tuple[str, RenderableType]]:
+    yield "network", network_line(result.spec.network, result.spec.weights.parameters)
+    yield from training_facts(result.spec)
+    if result.notes:
+        yield "notes", Text("\n".join(map(safe, result.notes)))
+    yield "journal", Text(safe(result.journal))
+    yield "saved in", Text(safe(result.model), style="bold")
+
+
+def _command(command: str) -> Text:
+    """Break a command as a shell allows it: it is copied and pasted."""
+    lines = [""]
+    for words in _together(map(shlex.quote, shlex.split(command))):
+        if lines[-1] and len(lines[-1]) + len(words) + 3 > NARROW:
+            lines.append(" ")
+        lines[-1] += f" {words}" if lines[-1] else words
+    shown = " \\\n".join(f"  {safe(line)}" for line in lines)
+    return Text(shown, style="bold", overflow="ignore", no_wrap=True)
+
+
+def _together(words: Iterable[str]) -> Iterator[str]:
+    """Yield each flag with its value."""
+    held = ""
+    for word in words:
+        if held and word.startswith("-"):
+            yield held
+            held = ""
+        if word.startswith("-"):
+            held = word
+        else:
+            yield f"{held} {word}" if held else word
+            held = ""
+    if held:
+        yield held

@@ -1,0 +1,86 @@
+"""Search for better options: `aecli tune`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from aecli.cli.arguments import (
+    data_argument,
+    data_of,
+    manner_options,
+    model_of,
+    model_options,
+    option,
+)
+from aecli.cli.options import SectionCommand, Settings, spec_options
+from aecli.search.tried import OBJECTIVES
+from aecli.spec.options import option_names
+
+FIXED = [name for name in option_names() if name != "time_limit"]
+
+
+@click.command(cls=SectionCommand)
+@data_argument()
+@option(
+    "--budget", section="Search", metavar="TIME",
+    help="How long all of it may take, the training of the best included: 90s, 10m, 2h.",
+)  # fmt: skip
+@option(
+    "--trials", section="Search", type=click.IntRange(1, 1_000_000), metavar="N",
+    help="How many trials the journal is to have.",
+)  # fmt: skip
+@option(
+    "--objective", section="Search", type=click.Choice(OBJECTIVES), default=OBJECTIVES[0],
+    metavar="NAME",
+    help="What is optimised on validation rows. With a label: accuracy and auroc of the "
+    "classifier, or the accuracy of a linear probe of the latents.",
+    extra=f"{', '.join(OBJECTIVES)}; default: {OBJECTIVES[0]}",
+)  # fmt: skip
+@option(
+    "--folds", section="Search", type=click.IntRange(1, 1_000), default=1, metavar="N",
+    help="Folds of a cross-validation; 1 measures on the validation rows of train.",
+    extra="at least 1; default: 1",
+)  # fmt: skip
+@option(
+    "--journal", section="Search", metavar="FILE",
+    help="File of all trials, to go on from and to share among processes; MODEL.journal unless "
+    "given.",
+)  # fmt: skip
+@model_options
+@option("--config", section="Model", metavar="FILE", help="TOML or YAML file of these options.")
+@spec_options(*FIXED)
+@manner_options()
+def tune(
+    settings: Settings,
+    config: str | None,
+    data: tuple[str, ...],
+    model: str | None,
+    tag: str | None,
+    as_json: bool,
+    quiet: bool,
+    **search: Any,
+) -> None:
+    """Search for options that train a better model, and save the best one.
+
+    Sizes, activation, dropout, noise, learning rate, batch size, weight decay
+    and loss weights are searched; an option that is given stays as it is. The
+    first trial takes the defaults. Needs pip install 'aecli[tune]'.
+
+    \b
+      aecli tune data.parquet --budget 10m
+      aecli tune data.parquet --label y --latent 16 --trials 50 --objective probe
+      aecli tune data.csv --trials 50 --folds 5 --tag best
+    """
+    source, directory = data_of(settings.given, "tune"), model_of(settings.given)
+    from aecli.cli.display.tuning import tuning_report
+    from aecli.cli.output import show
+    from aecli.cli.searching import searching
+    from aecli.verbs.tune import tune as run
+
+    with searching(quiet=quiet) as progress:
+        result = run(source, model=directory, options=settings.options, progress=progress, **search)
+    show(result, "aecli.tune/1", tuning_report, as_json=as_json, quiet=quiet)
+    if result.signal is not None:
+        click.get_current_context().exit(128 + result.signal)

@@ -1,0 +1,31 @@
+"""Say what a search may optimise, and hold what became of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Objective = Literal["val_loss", "reconstruction", "accuracy", "probe", "auroc"]
+
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+
+State = Literal["complete", "pruned", "cut", "failed", "stopped", "running"]
+"""Cut: the time was up. Failed: no finite loss, or too large. Stopped: by a signal or a kill."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Hold a trial, counted from 1; the first takes the defaults.
+
+    `options` are those that differ from the defaults, as on a command line; `curve` is the
+    objective after each epoch, at the weights that were best by then; `seconds` those of training.
+    """
+
+    number: int
+    state: State
+    value: float | None
+    options: Mapping[str, str]
+    epochs: int
+    seconds: float
+    curve: Sequence[float]

@@ -1,0 +1,121 @@
+"""`aecli tune` as a shell runs it: reproduced, killed, shared, interrupted, and without optuna."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aecli
+from aecli.bundle import read_history, read_spec, read_tuning
+from tests.cli.conftest import Ran, run_aecli
+
+QUICK: dict[str, Any] = {"latent": 2, "epochs": 2, "device": "cpu", "threads": 1}
+FLAGS = [f"--{name}={value}" for name, value in QUICK.items()]
+NUMBERS = {**QUICK, "exclude": ["kind"]}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call functions in the directory that commands run in."""
+    monkeypatch.chdir(tmp_path)
+
+
+def begin(*args: str) -> subprocess.Popen[str]:
+    """Start a search in its own process."""
+    line = [sys.executable, "-m", "aecli", "tune", "data.csv", *FLAGS, "--json", "-q", *args]
+    return subprocess.Popen(line, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_for_trial(journal: str, number: int) -> None:
+    until = time.monotonic() + 120
+    while not Path(journal).exists() or Path(journal).read_text().count('"op_code":4') < number:
+        assert time.monotonic() < until, "no trial began"
+        time.sleep(0.01)
+
+
+def test_the_first_trial_is_the_defaults_and_the_command_gives_the_best_again(tmp_path: Path):
+    with begin("--columns", "[xy[]*", "-m", "it's", "--trials", "5") as process:
+        found = json.loads(process.communicate()[0])
+    first, best = found["trials"][0], found["trials"][found["best"] - 1]
+    assert (first["options"], first["value"]) == ({}, found["default"])
+    assert found["value"] == best["value"] <= found["default"]
+    plain = aecli.train("data.csv", columns=["[xy[]*"], model="plain", **QUICK)
+    assert min(epoch.valid["total"] for epoch in plain.history if epoch.valid) == found["default"]
+    _, *words = shlex.split(found["command"])
+    assert run_aecli(tmp_path, *words).code == 0
+    epochs = read_history(Path("it's"))
+    assert min(epoch["valid"]["total"] for epoch in epochs) == found["value"]
+
+
+def test_a_killed_search_goes_on_as_it_would_have():
+    args = {**QUICK, "label": "kind", "trials": 4}
+    whole = aecli.tune("data.csv", model="whole", **args)
+    with begin("--label", "kind", "--trials", "4", "-m", "killed") as process:
+        wait_for_trial("killed.journal", 3)
+        process.kill()
+    again = aecli.tune("data.csv", model="killed", **args)
+    states = [trial.state for trial in again.trials]
+    assert states.count("stopped") <= 1
+    assert len(states) - states.count("stopped") == 4
+    for before, after in zip(whole.trials[:2], again.trials[:2], strict=True):
+        assert (before.options, before.value) == (after.options, after.value)
+    assert read_spec(Path("killed")).summary.finished
+
+
+def test_two_processes_share_a_journal():
+    args = ("--exclude", "kind", "--trials", "4", "--journal", "j", "-m", "m")
+    with begin(*args) as one, begin(*args) as other:
+        ended = [process.communicate() for process in (one, other)]
+    assert (one.returncode, other.returncode) == (0, 0), ended
+    results = [json.loads(out) for out, _ in ended]
+    assert [[t["number"] for t in found["trials"]] for found in results] == [[*range(1, 5)]] * 2
+    saved = read_tuning(Path("m"), read_spec(Path("m")))
+    assert saved is not None
+    assert saved["value"] in [found["value"] for found in results]
+
+
+def test_an_interrupted_search_leaves_its_best_and_goes_on():
+    with begin("--exclude", "kind", "-m", "m", "--budget", "10m") as process:
+        wait_for_trial("m.journal", 2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    found = json.loads(out)
+    assert (found["signal"], found["value"] <= found["default"]) == (signal.SIGINT, True)
+    assert read_spec(Path("m")).summary.finished
+    # What an interrupt cut short does not count.
+    wanted = len(found["trials"]) + 1
+    again = aecli.tune("data.csv", model="m", trials=wanted, **NUMBERS)
+    assert sum(trial.state in ("complete", "pruned") for trial in again.trials) == wanted
+
+
+def test_what_makes_no_sense_is_a_usage_error(aecli: Callable[..., Ran]):
+    refused = aecli("tune", "data.csv", "--budget", "soon")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.splitlines() == [
+        "aecli: error: --budget soon: must be a duration above 0 such as 90s, 10m or 2h",
+        "  try: --budget 10m",
+    ]
+
+
+def test_without_optuna_it_says_what_to_install():
+    code = (
+        "import sys; sys.modules['optuna'] = None\n"
+        "from aecli.cli.main import main\n"
+        "sys.exit(main(['tune', 'data.csv', '--trials', '1']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "aecli: error: tune needs optuna, which is not installed",
+        "  try: pip install 'aecli[tune]'",
+    ]
