@@ -176,10 +176,29 @@ def test_a_label_that_marks_nothing_is_refused(model: Path):
     with pytest.raises(DataError, match="marks no anomaly"):
         aecli.calibrate(rows.append_column("y", pa.array([0] * 20)), label="y", model=model)
     with pytest.raises(DataError, match="does not mark anomalies"):
-        aecli.calibrate(rows, label="colour", model=model)
+        aecli.calibrate(rows, label="id", model=model)
+    with pytest.raises(UsageError, match="was trained with 'flag' as a feature"):
+        aecli.calibrate(rows, label="flag", model=model)
     with pytest.raises(DataError, match="no column 'colou'") as caught:
         aecli.calibrate(rows, label="colou", model=model)
     assert caught.value.hint == "--label colour"
+
+
+@pytest.mark.parametrize("marks", [pa.array([-1, 0, 1, 1]), pa.array([-1.0, 0, None, 1])])
+def test_only_an_empty_mark_is_unknown(model: Path, marks: pa.Array):
+    with pytest.raises(DataError, match="does not mark anomalies") as caught:
+        aecli.calibrate(table(4).append_column("y", marks), label="y", model=model)
+    assert caught.value.facts == ("it holds -1",)
+
+
+def test_a_missing_vector_is_a_missing_cell_in_any_batch(tmp_path: Path):
+    values = np.random.default_rng(0).normal(size=(60, 3)).tolist()
+    values[4] = values[9] = None
+    rows = pa.table({"vec": pa.array(values, pa.list_(pa.float64())), "a": np.arange(60.0)})
+    aecli.train(rows, model=tmp_path / "m", latent=2, epochs=1)
+    whole = scored(rows, tmp_path / "m", tmp_path)
+    assert scored(rows, tmp_path / "m", tmp_path, batch_size=1).equals(whole)
+    assert aecli.load(tmp_path / "m").score(rows.slice(4, 1)).equals(whole.slice(4, 1))
 
 
 def test_without_validation_rows_training_rows_are_named(tmp_path: Path):
