@@ -142,7 +142,10 @@ def open_scoring(
     columns = ScoreColumns(spec.columns, Shape(aggregate, scale, limit, explain, detail))
     kept = [*keep, *(_varying(spec) if detail else [])]
     source, matched = match_columns(open_source(data, read or ReadOptions()), spec, keep=kept)
-    schema = joined_schema([source.schema.field(n) for n in matched.kept], columns.fields())
+    made = columns.fields()
+    if detail:
+        _check_details(spec, [field.name for field in made])
+    schema = joined_schema([source.schema.field(n) for n in matched.kept], made, spec)
     run = Run(model, scorer, columns, source, schema, aggregate, batch_size, progress)
     on, rows = spec.calibration.source, spec.calibration.rows
     return Scoring(source, matched, schema, columns, limit, on, rows, run, by_row)
@@ -223,6 +226,16 @@ class Run:
 
 def _varying(spec: ModelSpec) -> list[str]:
     return [column.name for column in spec.columns if not column.constant]
+
+
+def _check_details(spec: ModelSpec, made: Sequence[str]) -> None:
+    twice = next((name for name in _varying(spec) if name in made), None)
+    if twice is not None:
+        raise UsageError(
+            f"--detail would write two columns called {twice!r}",
+            facts=["it shows the feature of that name, and makes a column of that name"],
+            hint=f"leave --detail out, or rename {twice!r} in the table and train again",
+        )
 
 
 def _check(explain: int, aggregate: str, per: str) -> None:

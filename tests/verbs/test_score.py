@@ -131,6 +131,19 @@ def test_a_column_called_like_an_output_is_refused(model: Path, tmp_path: Path):
         scored(rows, model, tmp_path, keep=["score"])
 
 
+def test_a_clash_names_the_identifier_or_the_details(tmp_path: Path):
+    model = tmp_path / "m"
+    rows = table(60).rename_columns(["score", "a", "a_error", *table(1).column_names[3:]])
+    aecli.train(rows, model=model, id=["score"], latent=2, epochs=1)
+    with pytest.raises(UsageError, match="the identifier 'score'") as caught:
+        aecli.load(model).score(rows)
+    assert caught.value.hint == "rename it in the table to 'score_id', and --keep 'score_id'"
+    renamed = rows.rename_columns(["score_id", *rows.column_names[1:]])
+    assert scored(renamed, model, tmp_path, keep=["score_id"])["score_id"].equals(rows["score"])
+    with pytest.raises(UsageError, match="--detail would write two columns called 'a_error'"):
+        aecli.load(model).score(renamed, detail=True)
+
+
 def test_thresholds_by_percentile_rate_and_value(model: Path, tmp_path: Path):
     rows = table(400, seed=6)
     shares = {
