@@ -204,6 +204,40 @@ class Traversal:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """Hold a trial of a search: `value` is the last one where it was not trained in `full`.
+
+    `state` says how it ended; `options` are those searched, those left at their defaults too where
+    these are known, and `told` those that differ, as on a command line.
+    """
+
+    number: int
+    full: bool
+    state: str
+    value: float
+    options: Mapping[str, str]
+    told: str
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """Hold the trials that came to a value, best first, and what was found of the options.
+
+    `value` is that of the trial number `best`, `default` that of the defaults.
+    """
+
+    objective: str
+    maximize: bool
+    best: int
+    value: float
+    default: float | None
+    trials: Sequence[Trial]
+    importance: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Findings:
     """Hold everything that a report shows; what is None or empty could not be known.
 
@@ -213,6 +247,7 @@ class Findings:
     model: Path
     spec: ModelSpec
     training: Training
+    search: Search | None = None
     data: str | None = None
     rows: int = 0
     samples: int = 0

@@ -29,3 +29,10 @@ class Tried:
     epochs: int
     seconds: float
     curve: Sequence[float]
+
+
+def ranking(trials: Sequence[Tried], direction: str) -> list[Tried]:
+    """Return the trials that have a value, best first; those not trained in full stand last."""
+    sign = -1 if direction == "maximize" else 1
+    found = [trial for trial in trials if trial.value is not None]
+    return sorted(found, key=lambda t: (t.state != "complete", sign * (t.value or 0.0)))

@@ -34,6 +34,7 @@ from aecli.verbs.asked import Asked
 from aecli.verbs.evaluate import Codes, Evaluation
 from aecli.verbs.examples import images_of_rows, odd_rows, pixel_shape, restored_rows, with_carried
 from aecli.verbs.results import EvaluateResult
+from aecli.verbs.saved import searched
 from aecli.verbs.stretch import oddest_stretch
 from aecli.verbs.traverse import traversals
 
@@ -154,6 +155,7 @@ def measured(
         model=directory,
         spec=spec,
         training=training_of(read_history(directory)),
+        search=searched(directory, spec),
         data=source.name,
         rows=evaluation.rows,
         samples=found.samples,

@@ -13,6 +13,7 @@ import pytest
 import aecli
 from aecli.errors import DataError, ModelError, OutputError, UsageError
 from tests.reporting.reading import Page
+from tests.reporting.searches import TRIALS, keep_search
 
 NAMES = ("<script>alert(1)</script>", "[/red]", "$\\frac{a}{b}$", "größe ✓")
 QUICK: dict[str, Any] = {"epochs": 1, "encoder": [8, 2], "device": "cpu", "threads": 1}
@@ -82,6 +83,19 @@ def test_without_a_table_the_page_has_what_the_model_shows(model, tmp_path):
     first = (tmp_path / "r.html").read_bytes()
     reported(model, None, tmp_path)
     assert (tmp_path / "r.html").read_bytes() == first
+
+
+def test_a_tuned_model_shows_its_search(model, tmp_path):
+    shutil.copytree(model, tmp_path / "m")
+    trials = [{**trial, "options": {"activation": NAMES[0]}} for trial in TRIALS]
+    keep_search(tmp_path / "m", trials=trials, importance={}, objective=NAMES[1])
+    page = reported(tmp_path / "m", None, tmp_path)
+    assert (
+        "best of 3 trials, with a [/red] of 0.50000, where the defaults have 0.90000" in page.text
+    )
+    assert f"activation={NAMES[0]} (pruned)" in page.text
+    assert "What mattered" not in page.text  # importance takes more trials
+    assert "Search" not in reported(model, None, tmp_path).text
 
 
 def test_without_a_history_the_page_has_no_curves(model, tmp_path):
