@@ -80,11 +80,11 @@ class Map:
     """Hold latents in two dimensions `(n_kept, 2)`, and what colours them: groups or a score.
 
     `codes` `(n_kept,)` count `groups`, -1 where there is none. `shares` are the parts of the
-    latents' variance that the two axes show.
+    latents' variance that the two axes show, None where these are no directions in the latent.
     """
 
     points: Floats
-    shares: tuple[float, float]
+    shares: tuple[float, float] | None
     label: str
     groups: Sequence[str] = ()
     codes: Integers | None = None
@@ -256,6 +256,7 @@ class Findings:
     columns: Sequence[ColumnError] = ()
     latent: Latent | None = None
     map: Map | None = None
+    neighbours: Map | None = None
     classes: Classes | None = None
     scores: Scores | None = None
     restored: Sequence[Restored] = ()

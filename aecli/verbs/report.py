@@ -131,7 +131,7 @@ def plot(
     source = None if data is None else open_source(data, read or ReadOptions())
     found = _findings(
         model_directory(model, tag), source, device=device, threads=threads, shape=shape,
-        batch_size=batch_size, progress=progress,
+        batch_size=batch_size, progress=progress, neighbours=kind == "map",
     )  # fmt: skip
     from aecli.reporting.drawing import written
     from aecli.reporting.kinds import PANELS
@@ -186,7 +186,7 @@ def _checked(kind: str, data: Any, output: str) -> str:
 
 
 def _by_itself(directory: Path, source: Source | None, how: dict[str, Any]) -> tuple[Findings, str]:
-    found = _findings(directory, source, **how)
+    found = _findings(directory, source, neighbours=True, **how)
     from aecli.reporting.page import page
 
     how["progress"].stage("drawing")

@@ -90,9 +90,8 @@ def test_a_tuned_model_shows_its_search(model, tmp_path):
     trials = [{**trial, "options": {"activation": NAMES[0]}} for trial in TRIALS]
     keep_search(tmp_path / "m", trials=trials, importance={}, objective=NAMES[1])
     page = reported(tmp_path / "m", None, tmp_path)
-    assert (
-        "best of 3 trials, with a [/red] of 0.50000, where the defaults have 0.90000" in page.text
-    )
+    told = "Its options are the best of 3 trials: [/red] is 0.50000, with the defaults 0.90000."
+    assert told in page.text
     assert f"activation={NAMES[0]} (pruned)" in page.text
     assert "What mattered" not in page.text  # importance takes more trials
     assert "Search" not in reported(model, None, tmp_path).text
