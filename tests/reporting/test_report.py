@@ -148,7 +148,7 @@ def test_a_model_of_images_is_drawn_as_images(channels, tmp_path):
     shape = f"4x4x{channels}"
     aecli.train(pixels, model=tmp_path / "m", arch="conv2d", shape=shape, **how)
     page = reported(tmp_path / "m", pixels, tmp_path)
-    assert "The best, middling and worst rows: inputs, reconstructions, differences" in page.text
+    assert "The best, median and worst rows: inputs, reconstructions, differences" in page.text
     assert "What units z0 do" in page.text
 
 
@@ -188,6 +188,7 @@ def test_models_of_other_columns_are_not_set_side_by_side(model, tmp_path):
         (ModelError, None, {"model": "nowhere"}),
         (OutputError, None, {"output": "nowhere/r.html"}),
         (UsageError, table(3), {"shape": "7x7"}),
+        (UsageError, table(3), {"shape": "3by1"}),
     ],
 )
 def test_what_cannot_be_reported_leaves_no_file(kind, data, how, model, tmp_path):
