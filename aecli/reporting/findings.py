@@ -235,6 +235,7 @@ class Search:
     default: float | None
     trials: Sequence[Trial]
     importance: Mapping[str, float]
+    notes: Sequence[str]
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ def _search(found: Mapping[str, Any]) -> Search:
         default=found["default"],
         trials=[_trial(trial, defaults) for trial in ranking(ended, found["direction"])],
         importance=found["importance"],
+        notes=found["notes"],
     )
 
 

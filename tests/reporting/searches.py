@@ -28,7 +28,7 @@ def keep_search(model: Path, **given: Any) -> None:
     found = {
         "schema": "aecli.tuning/1", "objective": "val_loss", "direction": "minimize", "folds": 1,
         "best": 2, "value": 0.5, "default": 0.9, "importance": {"lr": 0.75, "depth": 0.25},
-        "command": "aecli train x.csv", "notes": [], "trials": TRIALS,
+        "command": "aecli train x.csv", "notes": ["a [/note]"], "trials": TRIALS,
         "weights": read_spec(model).weights.file,
     }  # fmt: skip
     (model / "tuning.json").write_text(json.dumps(found | given), encoding="utf-8")

@@ -93,6 +93,7 @@ def test_a_tuned_model_shows_its_search(model, tmp_path):
     told = "Its options are the best of 3 trials: [/red] is 0.50000, with the defaults 0.90000."
     assert told in page.text
     assert f"activation={NAMES[0]} (pruned)" in page.text
+    assert "Note: a [/note]." in page.text
     assert "What mattered" not in page.text  # importance takes more trials
     assert "Search" not in reported(model, None, tmp_path).text
 
