@@ -60,5 +60,3 @@ def test_the_map_of_neighbours_stands_beside_that_of_components(tmp_path):
     aecli.train(rows, epochs=1, encoder=[4, 3], **how)
     shows = aecli.plot("map", rows, str(tmp_path / "m.png"), **how).shows
     assert ["by UMAP, coloured by how odd" in told for told in shows] == [False, True]
-    aecli.report(rows, str(tmp_path / "r.html"), **how)
-    assert "neighbours stay near" in (tmp_path / "r.html").read_text(encoding="utf-8")

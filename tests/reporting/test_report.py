@@ -52,8 +52,14 @@ def reported(model: Path, data: Any, folder: Path, **how: Any) -> Page:
     return page
 
 
-def test_a_page_shows_every_section_and_every_name_as_text(model, tmp_path):
-    page = reported(model, table(), tmp_path)
+@pytest.fixture(scope="module")
+def whole(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The page of a model and the rows it was trained on."""
+    return reported(model, table(), tmp_path_factory.mktemp("whole"), seen=True)
+
+
+def test_a_page_shows_every_section_and_every_name_as_text(whole):
+    page = whole
     for heading in ("Training", "Columns", "Rows", "Label", "Scores", "Latent", "The model"):
         assert heading in page.text
     for name in (*NAMES, "[bold]x"):
@@ -65,8 +71,8 @@ def test_a_page_shows_every_section_and_every_name_as_text(model, tmp_path):
     assert page.text.count("row ") > 10  # the oddest rows have their identifiers
 
 
-def test_the_summary_says_what_a_person_would(model, tmp_path):
-    text = reported(model, table(40), tmp_path, seen=True).text
+def test_the_summary_says_what_a_person_would(whole):
+    text = whole.text
     assert "those it was trained on, so that new rows will come back worse" in text
     assert "turns 4 columns of each row into 2 numbers and back" in text
     assert "of 3 was the best" in text
