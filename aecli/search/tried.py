@@ -10,6 +10,9 @@ Objective = Literal["val_loss", "reconstruction", "accuracy", "probe", "auroc"]
 
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
+LAST = ("probe", "auroc")
+"""Objectives that only a trained network has: curves of their trials are of the loss, negative."""
+
 State = Literal["complete", "pruned", "cut", "failed", "stopped", "running"]
 """Cut: the time was up. Failed: no finite loss, or too large. Stopped: by a signal or a kill."""
 

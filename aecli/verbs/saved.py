@@ -11,7 +11,7 @@ from aecli.bundle import TUNING, read_history, read_spec, read_tuning
 from aecli.errors import ModelError
 from aecli.reporting.findings import Findings, Search, Trial
 from aecli.reporting.history import training_of
-from aecli.search.tried import Tried, ranking
+from aecli.search.tried import LAST, Tried, ranking
 from aecli.spec.fields import written
 from aecli.spec.model import ModelSpec
 from aecli.spec.options import TrainOptions, section_of
@@ -52,7 +52,8 @@ def searched(directory: Path, spec: ModelSpec) -> Search | None:
 def _search(found: Mapping[str, Any]) -> Search:
     tried = [Tried(**trial) for trial in found["trials"]]
     defaults = _defaults({name for trial in tried for name in trial.options})
-    ended = [trial if trial.value is not None else _at_its_end(trial) for trial in tried]
+    comparable = found["objective"] not in LAST
+    ended = [_at_its_end(trial) if comparable else trial for trial in tried]
     return Search(
         objective=found["objective"],
         maximize=found["direction"] == "maximize",
@@ -67,7 +68,8 @@ def _search(found: Mapping[str, Any]) -> Search:
 
 def _at_its_end(trial: Tried) -> Tried:
     """Return a trial that was pruned with the value that it had by then."""
-    return replace(trial, value=trial.curve[-1]) if trial.curve else trial
+    known = trial.value is not None or not trial.curve
+    return trial if known else replace(trial, value=trial.curve[-1])
 
 
 def _trial(trial: Tried, defaults: Mapping[str, str]) -> Trial:

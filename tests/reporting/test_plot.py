@@ -104,6 +104,13 @@ def test_options_are_drawn_by_the_names_of_the_search(model, tmp_path):
     assert shown[0].startswith("Dots, val_loss of 3 trials")  # the defaults have an lr too
 
 
+def test_a_trial_that_was_pruned_has_no_auroc(model, tmp_path):
+    shutil.copytree(model, tmp_path / "m")
+    keep_search(tmp_path / "m", objective="auroc", direction="maximize", best=1)
+    shown = aecli.plot("search", None, str(tmp_path / "x.png"), model=tmp_path / "m").shows
+    assert shown[0].startswith("Values of 2 trials, and the best so far; best auroc")
+
+
 def test_the_search_of_another_model_is_not_drawn(model, tmp_path):
     shutil.copytree(model, tmp_path / "m")
     keep_search(tmp_path / "m", weights="weights-000000000000.safetensors")
