@@ -34,7 +34,7 @@ CHOSEN = ("threshold", "explain", "detail", "aggregate", "per", "to", "batch_siz
 )  # fmt: skip
 @option(
     "--explain", section="Scores", type=click.IntRange(0, 1000), default=3, metavar="K",
-    help="Name the K columns with the largest errors.", extra="0 to 1000; default: 3",
+    help="Name the K columns that make a row odd.", extra="0 to 1000; default: 3",
 )  # fmt: skip
 @option(
     "--aggregate", section="Scores", type=click.Choice(AGGREGATES), default="mean", metavar="NAME",

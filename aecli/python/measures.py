@@ -77,4 +77,4 @@ def scores_of(model: LoadedModel, data: Data, aggregate: str) -> Doubles:
         return np.concatenate(parts)
     table = open_windows(model, source, tally=tally)
     cut = ((cells, rows) for _, cells, rows in window_cells(model, table, [], None))
-    return scores_of_rows(scorer, table, cut, aggregate, SILENT)[0]
+    return scores_of_rows(scorer, table, cut, aggregate, SILENT)[0].scores

@@ -61,10 +61,10 @@ def odd_rows(spec: ModelSpec, odd: Kept, scale: ScoreScale, carried: Sequence[st
     names = [column.name for column in restorer.layout.columns]
     found = []
     for place in range(len(odd)):
-        errors = np.where(np.isnan(odd.errors[place]), -1.0, odd.errors[place])
-        order = np.argsort(-errors, kind="stable")[:REASONS]
-        worth = [i for i in order if errors[i] >= 1] or [i for i in order[:1] if errors[i] >= 0]
-        reasons = [_reason(names[i], float(errors[i]), odd, due, place) for i in worth]
+        sizes = np.where(np.isnan(odd.reasons[place]), -1.0, odd.reasons[place])
+        order = np.argsort(-sizes, kind="stable")[:REASONS]
+        worth = [i for i in order if sizes[i] >= 1] or [i for i in order[:1] if sizes[i] >= 0]
+        reasons = [_reason(names[i], float(sizes[i]), odd, due, place) for i in worth]
         score = float(odd.scores[place])
         found.append(
             OddRow(

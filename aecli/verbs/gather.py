@@ -86,10 +86,11 @@ class Gathering:
         model, count = self.evaluation.model, len(chunk.latent)
         window = model.spec.network.window
         scores = np.full(count, np.nan)
-        errors = np.full((count, 1), np.nan)
+        errors = reasons = np.full((count, 1), np.nan)
         if self.scorer is not None:
             found = self.scorer.score(chunk.cells)
             scores, errors = found.scores["mean"].numpy(), found.errors.numpy()
+            reasons = found.reasons.numpy()
             outputs = found.outputs
         else:
             with torch.no_grad():
@@ -105,6 +106,7 @@ class Gathering:
             codes=np.full(count, -1) if codes is None else np.asarray(codes),
             scores=scores,
             errors=errors,
+            reasons=reasons,
         )
 
     @torch.no_grad()
