@@ -50,7 +50,7 @@ class Gathered:
 
     def __init__(self, model: LoadedModel, *, classified: bool) -> None:
         self.terms = TermFigures(model.network, model.spec)
-        self.comparison = Comparison(model.inputs, model.reader.layout, stored_pca(model))
+        self.comparison = Comparison(model.reader.layout, stored_pca(model))
         self.latent = LatentFigures(model.spec.network.latent)
         classes = model.spec.network.classes
         self.classification = ClassificationFigures(classes) if classes and classified else None

@@ -38,8 +38,9 @@ NOISE_ROWS = 1 << 16
 NAMES = {"model": "this model", "pca": "PCA", "baseline": "column means"}
 
 
-def fit_baseline(train: Staged, inputs: Inputs, layout: Layout, components: int, seed: int) -> PCA:
+def fit_baseline(train: Staged, layout: Layout, components: int, seed: int) -> PCA:
     """Fit PCA with `components` components on (a sample of) the training samples' inputs."""
+    inputs = Inputs(layout, compressed=False)
     order = torch.from_numpy(epoch_order(len(train), seed, 0)[:FITTED_ROWS].copy()).sort().values
 
     def batches() -> Iterator[Tensor]:
@@ -52,8 +53,10 @@ def fit_baseline(train: Staged, inputs: Inputs, layout: Layout, components: int,
 class Comparison:
     """Gather column figures of a network's outputs and of PCA's, over the same cells."""
 
-    def __init__(self, inputs: Inputs, layout: Layout, pca: PCA | None) -> None:
-        self._inputs = inputs
+    def __init__(self, layout: Layout, pca: PCA | None) -> None:
+        self._inputs = Inputs(layout, compressed=False)
+        if pca is not None:
+            self._inputs.to(pca.mean.device)
         self._pca = pca
         self._figures = ColumnFigures(layout)
         self.rows = 0
@@ -90,7 +93,7 @@ def compare(
     `samples` is how many to run at a time, here and below.
     """
     device = next(network.parameters()).device
-    comparison = Comparison(inputs, layout, pca.to(device))
+    comparison = Comparison(layout, pca.to(device))
     latent_figures: LatentFigures | None = None
     chosen = staged.thinned(COMPARED_ROWS // staged.size)
     for block in chosen.blocks(samples):

@@ -17,10 +17,11 @@ class Inputs(nn.Module):
     """Turn cells `(n_rows, n_cells)` into inputs `(n_rows, n_inputs)`.
 
     Missing cells become 0 (the centre), unseen categories all zeros. `complete` promises that
-    no cell is missing, so that a table of numbers is its own input.
+    no cell is missing, so that a table of numbers is its own input. Without `compressed`,
+    compressed copies stay 0: what the network is compared with sees the columns as they are.
     """
 
-    def __init__(self, layout: Layout, *, complete: bool = False) -> None:
+    def __init__(self, layout: Layout, *, complete: bool = False, compressed: bool = True) -> None:
         super().__init__()
         self._plain = complete and layout.inputs == layout.cells
         self._dense = layout.numbers + layout.booleans
@@ -30,8 +31,8 @@ class Inputs(nn.Module):
         self.register_buffer("_offsets", offsets, persistent=False)
         indicators = torch.tensor(layout.indicators, dtype=torch.int64)
         self.register_buffer("_indicators", indicators, persistent=False)
-        compressed = torch.tensor(layout.compressed, dtype=torch.int64)
-        self.register_buffer("_compressed", compressed, persistent=False)
+        tails = torch.tensor(layout.compressed if compressed else (), dtype=torch.int64)
+        self.register_buffer("_compressed", tails, persistent=False)
         self._offsets: Tensor
         self._indicators: Tensor
         self._compressed: Tensor

@@ -19,6 +19,7 @@ from aecli.evaluation.detection import FIGURES, detection_figures
 from aecli.evaluation.gathered import stored_pca
 from aecli.evaluation.probe import LEAST, Probed, as_target, probe
 from aecli.evaluation.sample import Places, Sample
+from aecli.feed.inputs import Inputs
 from aecli.spec.model import ModelSpec
 from aecli.stream.model import LoadedModel
 from aecli.stream.scores import Scorer
@@ -147,7 +148,8 @@ class Prober:
         self._column = column
         label = model.spec.label
         self._classes = label is not None and label.name == column
-        self._inputs, self._pca = model.inputs, stored_pca(model)
+        self._inputs = Inputs(model.reader.layout, compressed=False).to(model.device)
+        self._pca = stored_pca(model)
         self._window = model.spec.network.window
         width = model.reader.layout.inputs * self._window
         self._sample = Sample(min(PROBED, max(1_000, PROBED_VALUES // max(1, width))))

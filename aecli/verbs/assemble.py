@@ -78,7 +78,7 @@ def _sized(
     notes: list[str] = []
 
     def fitted(components: int) -> PCA:
-        return fit_baseline(train, Inputs(layout), layout, components, options.training.seed)
+        return fit_baseline(train, layout, components, options.training.seed)
 
     latent: int | None = None
     pca: PCA | None = None
