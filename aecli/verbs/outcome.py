@@ -118,7 +118,7 @@ def _summarise(
         network, inputs.to(device), layout, made.pca, held_out, samples
     )
     floor = made.network.latent_floor
-    best = next(epoch for epoch in fit.history if epoch.number == fit.best_epoch)
+    best = fit.best
     return Summary(
         epochs=len(fit.history),
         best_epoch=fit.best_epoch,
@@ -140,10 +140,11 @@ def _summarise(
         health=signs(
             made.network,
             options,
-            best,
+            fit,
             weights=made.objective.weights,
             latent=latent,
             baselines=compared,
+            label=prepared.plan.label,
         ),
         latent_active=latent.size - len(latent.dead()),
         latent_near_zero=latent.near_zero_share(),
