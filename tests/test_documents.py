@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import runpy
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
+from aecli.cli.main import cli
 from aecli.progress import Epoch
 from aecli.search.tried import Tried
+from aecli.spec.flags import as_flags
 from aecli.spec.model import ModelSpec
 from aecli.verbs.gates import FIGURES
 from aecli.verbs.measured import (
@@ -85,14 +89,32 @@ def test_links_lead_somewhere(page: str):
         assert (ROOT / page).parent.joinpath(link).exists(), link
 
 
+GALLERY = runpy.run_path(str(ROOT / "docs/gallery.py"))
+
+
 def test_the_gallery_shows_every_picture_that_its_script_makes():
     shown = re.findall(r"\]\(gallery/([^)]+)\)", (ROOT / "docs/gallery.md").read_text("utf-8"))
-    script = (ROOT / "docs/gallery.py").read_text(encoding="utf-8")
-    made = re.findall(r'^    "([a-z]+\.(?:png|svg))": ', script, re.MULTILINE)
     drawn = {path.name: path.stat().st_size for path in (ROOT / "docs/gallery").iterdir()}
-    assert shown == made
-    assert set(made) == set(drawn)
+    assert shown == list(GALLERY["PICTURES"])
+    assert set(shown) == set(drawn)
     assert max(drawn.values()) < 150_000
+
+
+def test_the_commands_of_the_gallery_are_those_of_its_script():
+    """They train for half a minute; the script's pictures say that they run."""
+    made, trained = [], ""
+    for file, (kind, name, data, options) in GALLERY["PICTURES"].items():
+        if name != trained:
+            table, how = GALLERY["MODELS"][name]
+            made.append(["aecli", "train", f"sample_data/{table}", *as_flags(how)])
+            trained = name
+        source = [] if data is None else [f"sample_data/{data}"]
+        made.append(["aecli", "plot", kind, *source, *as_flags(options), "-o", file])
+    page = (ROOT / "docs/gallery.md").read_text(encoding="utf-8")
+    shown = [shlex.split(line) for line in re.findall(r"^aecli .*$", page, re.MULTILINE)]
+    assert shown == made
+    for _, command, *words in shown:
+        cli.commands[command].make_context(command, words)
 
 
 def test_the_index_leads_to_every_page():

@@ -44,9 +44,10 @@ def calibrate(
     model: str | None,
     tag: str | None,
 ) -> None:
-    """Refit the percentiles and the threshold of scores on a table of your choice.
+    """Refit the percentiles and the threshold of scores.
 
-    The weights stay as they are, and so does every score.
+    They then come from a table of your choice. The weights stay as they are,
+    and so does every score.
 
     \b
       aecli calibrate last_month.parquet

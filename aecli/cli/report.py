@@ -110,9 +110,9 @@ def plot(
 ) -> None:
     """Draw one picture of a model.
 
-    KIND is loss or gradients, which need no DATA; or columns, rows, map,
-    activations, units, correlation, traversal, confusion, calibration,
-    scores, oddest.
+    KIND is loss, gradients, or of a model by tune search, importance or
+    options, which need no DATA; or columns, rows, map, activations, units,
+    correlation, traversal, confusion, calibration, scores, oddest.
 
     \b
       aecli plot loss -o loss.svg

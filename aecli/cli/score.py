@@ -34,7 +34,7 @@ CHOSEN = ("threshold", "explain", "detail", "aggregate", "per", "to", "batch_siz
 )  # fmt: skip
 @option(
     "--explain", section="Scores", type=click.IntRange(0, 1000), default=3, metavar="K",
-    help="Name the K columns with the largest errors.", extra="0 to 1000; default: 3",
+    help="Name the K columns that make a row odd.", extra="0 to 1000; default: 3",
 )  # fmt: skip
 @option(
     "--aggregate", section="Scores", type=click.Choice(AGGREGATES), default="mean", metavar="NAME",
@@ -57,7 +57,7 @@ CHOSEN = ("threshold", "explain", "detail", "aggregate", "per", "to", "batch_siz
 def score(
     settings: Settings, output: str, keep: tuple[str, ...], as_json: bool, quiet: bool, **given: Any
 ) -> None:
-    """Write how odd every row of a table is, and which columns make it so.
+    """Write how odd every row is, and which columns make it so.
 
     An ordinary row scores about 1. The rows come out in the order of DATA,
     with the model's identifier columns and those of --keep. A model trained

@@ -139,7 +139,7 @@ def reconstruct(fill: bool, residuals: bool, **given: Any) -> None:
 @spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
 @manner_options()
 def predict(top: int | None, **given: Any) -> None:
-    """Write the class of every row of a table, with its probability.
+    """Write the class of every row, with its probability.
 
     The model must have been trained with --label; DATA needs no label. The
     columns are prediction and prob_CLASS for every class. A model trained

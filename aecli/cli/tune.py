@@ -62,7 +62,7 @@ def tune(
     quiet: bool,
     **search: Any,
 ) -> None:
-    """Search for options that train a better model, and save the best one.
+    """Search for options that train a better model, and save it.
 
     Sizes, activation, dropout, noise, learning rate, batch size, weight decay
     and loss weights are searched; an option that is given stays as it is. The

@@ -14,7 +14,7 @@ from torch import Tensor
 from aecli.feed.inputs import Inputs
 from aecli.feed.staging import Staged
 from aecli.nn.autoencoder import Autoencoder
-from aecli.spec.model import AGGREGATES, LEVELS, Calibration, Column, ScoreScale
+from aecli.spec.model import AGGREGATES, FEW, LEVELS, Calibration, Column, ScoreScale
 from aecli.stream.deviations import Deviations, Reference
 from aecli.stream.scores import BLOCK, Fitted, Scorer, joint_vectors
 
@@ -27,7 +27,10 @@ FITTED_VALUES = 1 << 24
 """Values that the fit holds at a time: at least a thousand samples, and 65,536 of narrow ones."""
 
 LEAST_SPREAD = 0.05
-"""A number's spread is at least this share of its standard deviation; half its rows may be one."""
+"""A number's spread is at least this share of its standard deviation; most rows may be near one."""
+
+MOSTLY_ONE_SPREAD = 0.2
+"""The same where most rows have the very same value (benchmarks/RESULTS.md, Outliers)."""
 
 TYPICAL = 0.25
 """A column's median error counts as at least this share of its mean error."""
@@ -61,8 +64,7 @@ def fit_scores(
     )
     scorer.fitted = fitted
     parts = torch.cat([scorer.parts(*run)[0] for run in _runs(held_out, scorer)])
-    medians = parts.nanmedian(0).values.nan_to_num(1.0)
-    fitted = replace(fitted, medians=torch.where(medians > 0, medians, 1.0).double())
+    fitted = replace(fitted, medians=_typical(parts))
     scorer.fitted = fitted
     scores = {name: values.numpy() for name, values in scorer.combined(parts).items()}
     where = "validation" if len(valid) else "training"
@@ -74,7 +76,8 @@ def calibrated(scores: Mapping[str, Floats], *, source: str) -> Calibration:
 
     The threshold is the 99th percentile, or Tukey's fence of the logarithms (third quartile plus
     1.5 times the distance of the quartiles; Tukey 1977) where that is lower: anomalies among the
-    rows raise the percentile, and hardly the fence.
+    rows raise the percentile, and hardly the fence. Fewer than `FEW` samples hold no 99th
+    percentile: there it is the highest score, or the fence where that is higher.
     """
     found = {}
     for name, values in scores.items():
@@ -82,11 +85,27 @@ def calibrated(scores: Mapping[str, Floats], *, source: str) -> Calibration:
         fence = math.exp(min(high + 1.5 * (high - low), 700.0))
         found[name] = ScoreScale(
             quantiles=quantiles(values),
-            threshold=min(float(np.quantile(values, 0.99)), fence),
+            threshold=min(float(np.quantile(values, 0.99)), fence)
+            if len(values) >= FEW
+            else max(float(values.max()), fence),
         )
     rows = len(next(iter(scores.values())))
     rule = "the 99th percentile, or Tukey's fence of the logarithms where it is lower"
+    if rows < FEW:
+        rule = "the highest score, or Tukey's fence of the logarithms where it is higher"
     return Calibration(source=source, rows=rows, rule=rule, scales=found)
+
+
+def _typical(parts: Tensor) -> Tensor:
+    """Return the median of each part, 1 where it is 0.
+
+    It counts as at least a share of the third quartile: where most samples are alike, another that
+    is as good as they are would score in the hundreds.
+    """
+    shares = torch.tensor([0.5, 0.75]).double()
+    middle, upper = parts.double().nanquantile(shares, dim=0).nan_to_num(1.0)
+    medians = torch.maximum(middle, TYPICAL * upper)
+    return torch.where(medians > 0, medians, 1.0)
 
 
 def quantiles(values: Floats) -> list[float]:
@@ -103,12 +122,29 @@ def usual(cells: Tensor, how: Deviations) -> tuple[Reference, Tensor]:
     mean = numbers.nanmean(0)
     sizes = (numbers - mean).square().nanmean(0).sqrt().nan_to_num(0.0)
     sizes = torch.where(sizes > 0, sizes, 1.0)
-    spread = torch.maximum(1.4826 * deviation, LEAST_SPREAD * sizes)
+    mostly_one = deviation == 0
+    floor = torch.where(mostly_one, MOSTLY_ONE_SPREAD, LEAST_SPREAD)
+    spread = torch.maximum(1.4826 * deviation, floor * sizes)
+    spread, leaving = _as_booleans(apart, spread)
     values = [2] * how.layout.booleans + list(how.layout.cardinalities)
     codes = cells[:, how.layout.numbers :].unbind(1)
     rarity = [_rarity(column, size) for column, size in zip(codes, values, strict=True)]
     rest = torch.ones(how.layout.cells - how.layout.numbers).double()
-    return Reference(median, spread, rarity), torch.cat([sizes, rest])
+    return Reference(median, spread, leaving, rarity), torch.cat([sizes, rest])
+
+
+def _as_booleans(apart: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Return spreads, and what leaving the median costs a number of only two values.
+
+    Such a number is a boolean in other words, and how far its values lie apart means nothing.
+    """
+    other = torch.where(apart == 0, torch.nan, apart)
+    high = other.nan_to_num(-torch.inf).amax(0)
+    low = other.nan_to_num(torch.inf).amin(0)
+    two = (high == low) & (high != 0)
+    stayed, left = (apart == 0).sum(0), (apart.abs() > 0).sum(0)
+    odds = 2 * ((stayed + 1) / (left + 1)).log().clamp(min=0)
+    return torch.where(two, high.abs(), spread), torch.where(two, odds, 0.0)
 
 
 def _rarity(codes: Tensor, values: int) -> Tensor:

@@ -18,7 +18,8 @@ class Kept:
     """Hold some samples: row numbers from 0, columns as read, and what the model made of each.
 
     With windows `row` and `batch` are of the last row. `cells` and `outputs` are `(n_samples,
-    window, …)`, `errors` `(n_samples, n_columns)`, `codes` the label's, -1 where unknown.
+    window, …)`, `errors` and `reasons` `(n_samples, n_columns)` as in `Scored`, `codes` the
+    label's, -1 where unknown.
     """
 
     row: npt.NDArray[np.int64]
@@ -29,6 +30,7 @@ class Kept:
     codes: npt.NDArray[np.int64]
     scores: Floats
     errors: Floats
+    reasons: Floats
 
     def __len__(self) -> int:
         return len(self.row)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aecli.feed.cells import Cells
 from aecli.feed.layout import Layout
@@ -64,8 +67,30 @@ def _difference(column: Column, actual: pa.Array, answer: pa.Array) -> pa.Array:
         return pa.FixedSizeListArray.from_arrays(
             _nullable((values - answers).reshape(-1)), column.size
         )
-    difference = number_values(actual).astype(np.float64) - number_values(answer)
-    return _nullable(difference * _unit(parse_type(column.type)))
+    return _nullable(_minus(actual, answer) * _unit(parse_type(column.type)))
+
+
+def _minus(actual: pa.Array, answer: pa.Array) -> Values:
+    """Return the differences `(n_rows,)`, each rounded once; NaN where a cell is missing."""
+    known = pc.and_(actual.is_valid(), answer.is_valid())
+    values, answers = (number_values(array.filter(known)) for array in (actual, answer))
+    if values.dtype.kind in "iu" and answers.dtype.kind in "iu":
+        high, low = (_halves(values) - _halves(answers)).T
+        found = high * 2.0**32 + low
+    else:
+        found = values.astype(np.float64) - answers
+    differences = np.full(len(actual), np.nan)
+    differences[known.to_numpy(zero_copy_only=False)] = found
+    return differences
+
+
+def _halves(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return the upper and lower 32 bits of integers `(n_rows, 2)`.
+
+    A float has no room for 64 bits, and the difference of two such integers may overflow.
+    """
+    wide = values.astype(np.uint64 if values.dtype == np.uint64 else np.int64)
+    return np.stack([(wide >> 32).astype(np.int64), (wide & 0xFFFFFFFF).astype(np.int64)], axis=1)
 
 
 def _of_boolean(codes: Cells, logits: Values) -> Values:

@@ -12,20 +12,30 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import ClassifierTags, Tags, check_random_state
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
 
 from aecli.bundle import read_history, save
 from aecli.errors import UsageError, nearest
+from aecli.feed.restore import as_type
 from aecli.files import Lock
 from aecli.python.kinds import Array, from_array, is_pandas, to_array, to_pandas
-from aecli.python.measures import latents_of, logits_of, reconstruction_loss, scores_of
+from aecli.python.measures import (
+    codes_of_samples,
+    latents_of,
+    logits_of,
+    reconstruction_loss,
+    scores_of,
+    windows_of,
+)
 from aecli.python.model import Model, load
 from aecli.python.parameters import DEFAULTS, OPTIONS, described, plain, signature
-from aecli.python.samples import is_table, numbered, read_labels, read_samples, with_label
+from aecli.python.samples import coded_labels, is_table, numbered, read_samples, with_label
 from aecli.spec.model import AGGREGATES
 from aecli.spec.options import TrainOptions, section_of
 from aecli.stream.model import model_of
+from aecli.table.types import parse_type
 from aecli.verbs.outcome import Trained
 from aecli.verbs.thresholds import check_threshold, threshold_value
 from aecli.verbs.train import parse_options, train_in_memory
@@ -39,6 +49,11 @@ def _classifies(estimator: Autoencoder) -> bool:
     if hasattr(estimator, "model_"):
         return hasattr(estimator, "classes_")
     return bool(estimator.classification_weight != 0)
+
+
+def _gives_pandas(estimator: Autoencoder) -> bool:
+    """Say whether `set_output`, or scikit-learn's configuration, asks for DataFrames."""
+    return bool(_get_output_config("transform", estimator)["dense"] == "pandas")
 
 
 class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn ships no types
@@ -135,10 +150,21 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         check_is_fitted(self)
         return read_samples(self, X, reset=False)
 
-    def transform(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
-        """Return the latents `(n_samples, latent)`, float32; with windows one row per window."""
+    def transform(self, X: Any) -> Any:  # noqa: N803
+        """Return the latents `(n_samples, latent)`, float32; with windows one row per window.
+
+        As a DataFrame (`set_output`) these have the index of each window's last row.
+        """
         rows = self._read(X)
-        return latents_of(self.model_.loaded, rows)
+        latents = latents_of(self.model_.loaded, rows)
+        framed = is_pandas(X) and _gives_pandas(self)
+        windows = windows_of(self.model_.loaded, rows) if framed else None
+        if windows is None:
+            return latents
+        return to_pandas(self._named(latents), X.index.take(windows.last_rows))
+
+    def _named(self, latents: Any) -> pa.Table:
+        return from_array(latents, [(name, 1) for name in self.get_feature_names_out()])
 
     def inverse_transform(self, X: Any) -> Any:  # noqa: N803
         """Return the rows that latents `(n_samples, latent)` stand for, as the kind fitted on.
@@ -148,8 +174,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         """
         check_is_fitted(self)
         latents = check_array(X, dtype=np.float32)
-        names = [(name, 1) for name in self.get_feature_names_out()]
-        rows = self.model_.decode(from_array(latents, names))
+        rows = self.model_.decode(self._named(latents))
         if self._fitted_on == "numpy":
             return self._in_places(rows)
         index = X.index if is_pandas(X) else range(rows.num_rows)
@@ -165,13 +190,16 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         return whole
 
     def predict(self, X: Any) -> Array:  # noqa: N803
-        """Return each row's class, where there were labels; else 1 for inliers, -1 for outliers."""
+        """Return each row's class, where there were labels; else 1 for inliers, -1 for outliers.
+
+        With windows there is a class per window; a row that lies in none has no score and gets 1.
+        """
         rows = self._read(X)
         if _classifies(self):
             chosen: Array = self.classes_[logits_of(self.model_.loaded, rows).argmax(axis=1)]
             return chosen
-        inside = self._usual(rows) - self.offset_ >= 0
-        return np.where(inside, 1, -1)
+        odd = self._usual(rows) - self.offset_ < 0
+        return np.where(odd, -1, 1)
 
     @available_if(_classifies)  # type: ignore[untyped-decorator]  # sklearn ships no types
     def predict_proba(self, X: Any) -> Floats:  # noqa: N803
@@ -194,20 +222,34 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
     def score_samples(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
-        """Return minus the score of `aecli score` `(n_samples,)`: the lower, the odder the row."""
+        """Return minus the score of `aecli score` `(n_samples,)`: the lower, the odder the row.
+
+        NaN for a row that lies in no window.
+        """
         return self._usual(self._read(X))
 
     def _usual(self, rows: Any) -> npt.NDArray[np.float64]:
         return -scores_of(self.model_.loaded, rows, self.aggregate)
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
-        """Return the accuracy on labelled rows; without labels, minus the reconstruction loss."""
+        """Return the accuracy on labelled rows; without labels, minus the reconstruction loss.
+
+        With windows, each counts that has a label: its last row's, or that of most of its rows, as
+        in training.
+
+        Raises:
+            ValueError: `y` is of another length than `X`, or holds no label.
+        """
         rows = self._read(X)
         if y is None or not _classifies(self):
             return -reconstruction_loss(self.model_.loaded, rows)
-        labels, known = read_labels(y)
-        there = labels.is_valid().to_numpy(zero_copy_only=False)
-        return float(accuracy_score(known, self.predict(X)[there]))
+        check_consistent_length(rows, y)
+        classes, codes = coded_labels(y)
+        codes = codes_of_samples(self.model_.loaded, rows, codes)
+        there = codes >= 0
+        if not there.any():
+            raise ValueError("y labels no window: every label is missing, or lies in no window")
+        return float(accuracy_score(classes[codes[there]], self.predict(X)[there]))
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the latents' names, `z0`, `z1`, …."""
@@ -254,8 +296,8 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
             found._fitted_on = "pandas"
             found.n_features_in_, found.feature_names_in_ = len(names), np.array(names, object)
         if spec.label is not None and spec.network.classes:
-            classes = pa.array(spec.label.classes)
-            found.classes_ = np.asarray(classes.to_numpy(zero_copy_only=False))
+            classes = as_type(pa.array(spec.label.classes), parse_type(spec.label.type))
+            found.classes_ = to_array(pa.table({"class": classes}))[:, 0]
         found.offset_ = -found._limit()
         return found
 

@@ -8,6 +8,8 @@ import torch
 
 from aecli.evaluation.terms import TermFigures
 from aecli.feed.cells import Tally
+from aecli.feed.series import read_series, window_codes
+from aecli.feed.windows import Windows
 from aecli.progress import SILENT
 from aecli.stream.model import LoadedModel
 from aecli.stream.rows import row_cells
@@ -20,6 +22,7 @@ from aecli.verbs.stream import open_feed
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
 
 
 def latents_of(model: LoadedModel, data: Data) -> Floats:
@@ -35,6 +38,21 @@ def logits_of(model: LoadedModel, data: Data) -> Floats:
         for chunk in open_feed(model, data, carry=False).chunks:
             parts.append(model.network.classify(chunk.latent).float().cpu().numpy())
     return np.concatenate(parts)
+
+
+def windows_of(model: LoadedModel, data: Data) -> Windows | None:
+    """Return the windows that a table is cut into, None where rows are encoded one by one."""
+    source, _ = match_columns(open_source(data), model.spec)
+    series = read_series(source, model.spec.options.windows, model.spec.ids)
+    return None if series is None else series.cut()
+
+
+def codes_of_samples(model: LoadedModel, data: Data, codes: Codes) -> Codes:
+    """Return the label codes of rows `(n_rows,)`, or of the windows of them, as in training."""
+    windows = windows_of(model, data)
+    if windows is None:
+        return codes
+    return window_codes(codes, windows, model.spec.options.windows.window_label)
 
 
 def reconstruction_loss(model: LoadedModel, data: Data) -> float:
@@ -59,4 +77,4 @@ def scores_of(model: LoadedModel, data: Data, aggregate: str) -> Doubles:
         return np.concatenate(parts)
     table = open_windows(model, source, tally=tally)
     cut = ((cells, rows) for _, cells, rows in window_cells(model, table, [], None))
-    return scores_of_rows(scorer, table, cut, aggregate, SILENT)[0]
+    return scores_of_rows(scorer, table, cut, aggregate, SILENT)[0].scores

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -97,6 +98,23 @@ def read_labels(given: Any) -> tuple[pa.Array, Array]:
     """Return `y` with nulls in unlabelled rows, and the labels `(n_labelled,)` without these."""
     labels = pa.array(column_or_1d(given, warn=True), from_pandas=True)
     return labels, np.asarray(labels.drop_null().to_numpy(zero_copy_only=False))
+
+
+def coded_labels(given: Any) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Return the distinct labels of `y` in order, and each row's code `(n_rows,)`, -1 for none.
+
+    Raises:
+        ValueError: `y` holds no label.
+    """
+    labels, known = read_labels(given)
+    if not len(known):
+        raise ValueError(
+            "y holds no label: every value is missing; leave y out for the reconstruction loss"
+        )
+    classes, places = np.unique(known, return_inverse=True)
+    codes = np.full(len(labels), -1, dtype=np.int64)
+    codes[labels.is_valid().to_numpy(zero_copy_only=False)] = places
+    return classes, codes
 
 
 def numbered(names: Sequence[str]) -> bool:

@@ -80,11 +80,11 @@ class Map:
     """Hold latents in two dimensions `(n_kept, 2)`, and what colours them: groups or a score.
 
     `codes` `(n_kept,)` count `groups`, -1 where there is none. `shares` are the parts of the
-    latents' variance that the two axes show.
+    latents' variance that the two axes show, None where these are no directions in the latent.
     """
 
     points: Floats
-    shares: tuple[float, float]
+    shares: tuple[float, float] | None
     label: str
     groups: Sequence[str] = ()
     codes: Integers | None = None
@@ -204,6 +204,41 @@ class Traversal:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """Hold a trial of a search: `value` is the last one where it was not trained in `full`.
+
+    `state` says how it ended; `options` are those searched, those left at their defaults too where
+    these are known, and `told` those that differ, as on a command line.
+    """
+
+    number: int
+    full: bool
+    state: str
+    value: float
+    options: Mapping[str, str]
+    told: str
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """Hold the trials that came to a value, best first, and what was found of the options.
+
+    `value` is that of the trial number `best`, `default` that of the defaults.
+    """
+
+    objective: str
+    maximize: bool
+    best: int
+    value: float
+    default: float | None
+    trials: Sequence[Trial]
+    importance: Mapping[str, float]
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Findings:
     """Hold everything that a report shows; what is None or empty could not be known.
 
@@ -213,6 +248,7 @@ class Findings:
     model: Path
     spec: ModelSpec
     training: Training
+    search: Search | None = None
     data: str | None = None
     rows: int = 0
     samples: int = 0
@@ -221,6 +257,7 @@ class Findings:
     columns: Sequence[ColumnError] = ()
     latent: Latent | None = None
     map: Map | None = None
+    neighbours: Map | None = None
     classes: Classes | None = None
     scores: Scores | None = None
     restored: Sequence[Restored] = ()

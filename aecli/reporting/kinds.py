@@ -11,12 +11,16 @@ from aecli.reporting.findings import Findings
 from aecli.reporting.latent import activation_panels, correlation_panels, map_panels, unit_panels
 from aecli.reporting.rows import row_panels
 from aecli.reporting.scores import oddest_panels, score_panels
+from aecli.reporting.searching import importance_panels, option_panels, search_panels
 from aecli.reporting.training import gradient_panels, loss_panels
 from aecli.reporting.traversal import traversal_panels
 
 PANELS: dict[str, Callable[[Findings], list[Panel]]] = {
     "loss": loss_panels,
     "gradients": gradient_panels,
+    "search": search_panels,
+    "importance": importance_panels,
+    "options": option_panels,
     "columns": column_panels,
     "rows": row_panels,
     "map": map_panels,

@@ -28,24 +28,33 @@ UNITS = 64
 
 
 def map_panels(findings: Findings) -> list[Panel]:
-    """Return the latents of some rows in two dimensions, coloured by label or score."""
-    found = findings.map
-    if found is None or len(found.points) < 2:
-        return []
+    """Return the latents of some rows in two dimensions, coloured by label or score.
 
+    By PCA, and where there is one also the map of neighbours.
+    """
+    maps = (findings.map, findings.neighbours)
+    return [_map(found, findings.unit) for found in maps if found and len(found.points) > 1]
+
+
+def _map(found: Map, unit: str) -> Panel:
     def draw(axes: Axes) -> None:
         _draw_points(axes, found)
-        axes.set_xlabel(f"first component, {percent(found.shares[0], 0)} of the variance")
-        axes.set_ylabel(f"second, {percent(found.shares[1], 0)}")
+        if found.shares is not None:
+            axes.set_xlabel(f"first component, {percent(found.shares[0], 0)} of the variance")
+            axes.set_ylabel(f"second, {percent(found.shares[1], 0)}")
+        else:
+            axes.set_xlabel("UMAP: who is near whom")
         axes.set_xticklabels([])
         axes.set_yticklabels([])
 
     by = safe(found.label) if found.groups else "how odd the rows are"
     shown = min(POINTS, len(found.points))
-    alt = f"Map of {count(shown)} latents in two dimensions, coloured by {by}"
-    caption = f"Latents of {count(shown, findings.unit)} on their first two principal components, "
-    caption += f"coloured by {by}."
-    return [Panel(caption, alt, single(draw), (WIDTH, 3.2))]
+    how, where = "", "on their first two principal components"
+    if found.shares is None:
+        how, where = " by UMAP", "by UMAP: neighbours stay near, other distances mean little"
+    alt = f"Map of {count(shown)} latents in two dimensions{how}, coloured by {by}"
+    caption = f"Latents of {count(shown, unit)} {where}, coloured by {by}."
+    return Panel(caption, alt, single(draw), (WIDTH, 3.2))
 
 
 def _draw_points(axes: Axes, found: Map) -> None:

@@ -26,6 +26,7 @@ from aecli.text import count, duration, figure, percent, safe, weight
 
 SECTIONS = (
     ("Training", ("loss", "gradients")),
+    ("Search", ("search", "importance", "options")),
     ("Columns", ("columns",)),
     ("Rows", ("rows",)),
     ("Label", ("confusion", "calibration")),
@@ -34,6 +35,7 @@ SECTIONS = (
     ("What each unit does", ("traversal",)),
 )
 COLUMNS_LISTED = 300
+TRIALS_LISTED = 10
 
 Section = tuple[str, str, Sequence[Panel]]
 """A title, a key, and pictures."""
@@ -69,6 +71,7 @@ def page(findings: Findings) -> str:
         parts=_numbered(_sections(findings)),
         network=_network(findings),
         loss=_loss(findings),
+        trials=findings.search.trials[:TRIALS_LISTED] if findings.search else [],
         columns=findings.columns[:COLUMNS_LISTED],
         hidden=max(0, len(findings.columns) - COLUMNS_LISTED),
     )
@@ -107,6 +110,7 @@ def _rendered(template: str, **shown: object) -> str:
     )
     environment.filters |= {
         "safe_text": safe, "figure": figure, "percent": percent, "count": count, "listed": _listed,
+        "duration": duration,
     }  # fmt: skip
     return environment.get_template(template).render(series=list(enumerate(SERIES)), **shown)
 

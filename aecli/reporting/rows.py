@@ -86,7 +86,7 @@ def image_panel(images: Images) -> Panel:
         axes.set_axis_off()
 
     alt = f"Grid of {count(shown, 'image')}: inputs, reconstructions and differences"
-    caption = "The best, middling and worst rows: inputs, reconstructions, differences (blue is "
+    caption = "The best, median and worst rows: inputs, reconstructions, differences (blue is "
     caption += "too bright, red too dark)."
     size = (7.4, 0.5 + 7.4 / (shown * (1 + GAP) + 1.2) * 3 * (1 + GAP) * aspect)
     return Panel(caption, alt, single(draw), size, wide=True)

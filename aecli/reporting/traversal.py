@@ -6,14 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.ticker import MaxNLocator
 
-from aecli.reporting.drawing import ALARM, FAINT, GRID, INK, OWN, WIDTH, Panel, named, single
+from aecli.reporting.drawing import ALARM, FAINT, INK, OWN, WIDTH, Panel, named, single
 from aecli.reporting.findings import Findings, Traversal
 from aecli.text import safe, weight
 
-STEPS = LinearSegmentedColormap.from_list("steps", [ALARM, GRID, OWN])
 GAP = 0.12
 
 
@@ -59,12 +57,13 @@ def _images(found: Sequence[Traversal]) -> Panel:
 def _signal(one: Traversal) -> Panel:
     signal = one.signal
     assert signal is not None, "the caller has looked"
+    most = max(map(abs, one.steps))
 
     def draw(axes: Axes) -> None:
-        for place, (value, line) in enumerate(zip(one.steps, signal, strict=True)):
-            colour = INK if value == 0 else to_hex(STEPS(place / max(1, len(signal) - 1)))
-            middling = FAINT if abs(value) == 1 else colour
-            axes.plot(line, color=middling, label=_sigma(value), linewidth=1.3)
+        for value, line in zip(one.steps, signal, strict=True):
+            colour = INK if value == 0 else OWN if value > 0 else ALARM
+            alpha = 1.0 if value == 0 else abs(value) / most
+            axes.plot(line, color=colour, alpha=alpha, label=_sigma(value), linewidth=1.3)
         axes.set_title(f"z{one.unit} in {named(one.channel, 20)}")
         axes.set_xlabel("row of the window")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))

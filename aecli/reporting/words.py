@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aecli.reporting.findings import Findings
-from aecli.text import count, duration, percent, safe
+from aecli.text import count, duration, figure, percent, safe
 
 NUMBERS = ("number", "time", "vector")
 
@@ -34,8 +34,18 @@ def _training(findings: Findings) -> Iterator[str]:
         f"It was trained on {count(done.train_rows)} {unit}{held}, in {duration(done.seconds)}; "
         f"epoch {done.best_epoch} of {done.epochs} was the best, and its weights were kept."
     )
+    yield from _searched(findings)
     if not done.finished:
         yield "The training was stopped before its end, and can go on."
+
+
+def _searched(findings: Findings) -> Iterator[str]:
+    found = findings.search
+    if found is None:
+        return
+    trials, value = count(len(found.trials), "trial"), figure(found.value)
+    beside = "" if found.default is None else f", with the defaults {figure(found.default)}"
+    yield f"Its options are the best of {trials}: {safe(found.objective)} is {value}{beside}."
 
 
 def _restored(findings: Findings) -> Iterator[str]:

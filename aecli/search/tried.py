@@ -10,6 +10,9 @@ Objective = Literal["val_loss", "reconstruction", "accuracy", "probe", "auroc"]
 
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
+LAST = ("probe", "auroc")
+"""Objectives that only a trained network has: curves of their trials are of the loss, negative."""
+
 State = Literal["complete", "pruned", "cut", "failed", "stopped", "running"]
 """Cut: the time was up. Failed: no finite loss, or too large. Stopped: by a signal or a kill."""
 
@@ -29,3 +32,10 @@ class Tried:
     epochs: int
     seconds: float
     curve: Sequence[float]
+
+
+def ranking(trials: Sequence[Tried], direction: str) -> list[Tried]:
+    """Return the trials that have a value, best first; those not trained in full stand last."""
+    sign = -1 if direction == "maximize" else 1
+    found = [trial for trial in trials if trial.value is not None]
+    return sorted(found, key=lambda t: (t.state != "complete", sign * (t.value or 0.0)))

@@ -210,6 +210,9 @@ LEVELS = (
 )
 """Percentiles of scores that are stored: finer where thresholds are looked for."""
 
+FEW = 100
+"""Samples that a 99th percentile of scores needs at least."""
+
 
 class ScoreScale(Stored):
     """Hold the quantiles of scores at `LEVELS`, and the score above which a row is an outlier."""

@@ -58,10 +58,12 @@ class Deviations:
         """Return `(n_rows, n_cells)` squared distances from the usual value, in robust units.
 
         ((x - median) / spread)² for a number, 2 · log(p(mode) / p(value)) for the rest, which is
-        the same for a normal distribution: twice the logarithm of how much rarer the value is.
+        the same for a normal distribution: twice the logarithm of how much rarer the value is. A
+        number of two values adds that to the square, which is then 1.
         """
-        numbers = cells[:, : self.layout.numbers].double()
-        parts = [((numbers - reference.median) / reference.spread).square()]
+        apart = cells[:, : self.layout.numbers].double() - reference.median
+        leaving = torch.where(apart == 0, 0.0, reference.leaving)
+        parts = [(apart / reference.spread).square() + leaving]
         parts += [
             _looked_up(codes, table)
             for codes, table in zip(
@@ -92,13 +94,18 @@ class Deviations:
 class Reference:
     """Hold where training cells usually lie: medians and spreads, and how rare each value is.
 
-    `median` and `spread` are `(n_numbers,)`; `rarity` has, for every boolean and category column,
-    2 · log(p(mode) / p(value)) per value, and for a value that training did not have at its end.
+    `median` and `spread` are `(n_numbers,)`, and so is `leaving`: 2 · log(p(median) / p(other))
+    of a number with two values, whose `spread` is their distance, and 0 of any other. `rarity` has,
+    for every boolean and category column, 2 · log(p(mode) / p(value)) per value, and for a value
+    that training did not have at its end.
     """
 
-    def __init__(self, median: Tensor, spread: Tensor, rarity: Sequence[Tensor]) -> None:
+    def __init__(
+        self, median: Tensor, spread: Tensor, leaving: Tensor, rarity: Sequence[Tensor]
+    ) -> None:
         self.median = median.double()
         self.spread = spread.double()
+        self.leaving = leaving.double()
         self.rarity = [table.double() for table in rarity]
 
 

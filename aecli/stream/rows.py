@@ -16,6 +16,7 @@ from aecli.feed.cells import Cells, Tally
 from aecli.feed.windows import Indices
 from aecli.nn.autoencoder import Code
 from aecli.progress import SILENT, Progress
+from aecli.spec.model import ModelSpec
 from aecli.stream.model import LoadedModel
 from aecli.table.source import Source
 
@@ -113,8 +114,8 @@ def with_carried(batch: pa.RecordBatch, made: list[pa.Array], schema: pa.Schema)
     return pa.RecordBatch.from_arrays([*carried, *made], schema=schema)
 
 
-def joined_schema(carried: list[pa.Field], made: list[pa.Field]) -> pa.Schema:
-    """Return the schema of an output.
+def joined_schema(carried: list[pa.Field], made: list[pa.Field], spec: ModelSpec) -> pa.Schema:
+    """Return the schema of an output of a model.
 
     Raises:
         UsageError: a carried column has the name of one that the model makes, or two of these
@@ -128,8 +129,22 @@ def joined_schema(carried: list[pa.Field], made: list[pa.Field]) -> pa.Schema:
         )
     clash = {field.name for field in carried} & {field.name for field in made}
     if clash:
-        raise UsageError(
-            f"the kept column {sorted(clash)[0]!r} has the name of an output column",
+        raise _refused(min(clash), spec)
+    return pa.schema([*carried, *made])
+
+
+def _refused(name: str, spec: ModelSpec) -> UsageError:
+    if name not in [item.name for item in spec.ids]:
+        return UsageError(
+            f"the kept column {name!r} has the name of an output column",
             hint="leave it out of --keep, or rename it in the table",
         )
-    return pa.schema([*carried, *made])
+    windows = spec.options.windows
+    ordering = name in (*windows.group, windows.time)
+    other = f"{name}_id"
+    return UsageError(
+        f"the identifier {name!r} has the name of an output column",
+        facts=["identifiers of the training table are carried into every output"],
+        hint=f"rename it in the table to {other!r}, and "
+        + ("train again" if ordering else f"--keep {other!r}"),
+    )

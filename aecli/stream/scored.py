@@ -33,6 +33,22 @@ class Shape:
     detail: bool
 
 
+@dataclass(frozen=True)
+class Explained:
+    """Hold scores `(n_samples,)`, `NaN` where there is none, with each column's part in them.
+
+    `errors` and `reasons` are `(n_samples, n_columns)`, as in `Scored`.
+    """
+
+    scores: Floats
+    errors: Floats
+    reasons: Floats
+
+    def rows(self, part: slice) -> Explained:
+        """Return some of them."""
+        return Explained(self.scores[part], self.errors[part], self.reasons[part])
+
+
 class ScoreColumns:
     """Make Arrow arrays of scored samples, and count those above the limit."""
 
@@ -66,25 +82,25 @@ class ScoreColumns:
             )
         return found
 
-    def arrays(self, scores: Floats, errors: Floats, outputs: Tensor | None) -> list[pa.Array]:
-        """Return the arrays of samples with scores `(n_samples,)`, `NaN` where there is none."""
-        shape = self._shape
+    def arrays(self, found: Explained, outputs: Tensor | None) -> list[pa.Array]:
+        """Return the arrays of explained samples; `outputs` are theirs, for details."""
+        shape, scores = self._shape, found.scores
         unknown = np.isnan(scores)
         odd = scores > shape.limit
         self.outliers += int(odd.sum())
-        percentile = np.interp(scores, shape.scale.quantiles, LEVELS)
-        found = [_float32(scores), _float32(np.where(unknown, np.nan, percentile))]
-        found.append(pa.array(odd, mask=unknown))
-        found += self._reasons(errors)
+        percentile = _share_below(scores, shape.scale.quantiles)
+        arrays = [_float32(scores), _float32(np.where(unknown, np.nan, percentile))]
+        arrays.append(pa.array(odd, mask=unknown))
+        arrays += self._reasons(found.reasons)
         if shape.detail:
             assert outputs is not None, "windows give details by row"
-            found += self._details(errors, outputs, unknown)
-        return found
+            arrays += self._details(found.errors, outputs, unknown)
+        return arrays
 
-    def _reasons(self, errors: Floats) -> list[pa.Array]:
+    def _reasons(self, reasons: Floats) -> list[pa.Array]:
         if not self._explain:
             return []
-        known = np.where(np.isnan(errors), -1.0, errors)
+        known = np.where(np.isnan(reasons), -1.0, reasons)
         order = np.argsort(-known, axis=1, kind="stable")[:, : self._explain]
         largest = np.take_along_axis(known, order, axis=1)
         names = pa.array(self._names, pa.string())
@@ -109,37 +125,50 @@ class ScoreColumns:
         return found
 
 
+def _share_below(scores: Floats, quantiles: Sequence[float]) -> Floats:
+    """Return the percentage of calibrated scores that are lower, ties not among them."""
+    known, levels = np.asarray(quantiles), np.asarray(LEVELS, dtype=float)
+    first = np.searchsorted(known, scores).clip(max=len(known) - 1)
+    found: Floats = np.where(
+        known[first] == scores, levels[first], np.interp(scores, known, levels)
+    )
+    return found
+
+
 def scores_of_rows(
     scorer: Scorer,
     table: WindowedTable,
     batches: Iterator[tuple[Tensor, Indices]],
     aggregate: str,
     progress: Progress,
-) -> tuple[Floats, Floats, Tensor]:
-    """Return scores `(n_rows,)`, column errors and outputs of the rows of windows, `NaN` in none.
+) -> tuple[Explained, Tensor]:
+    """Return the rows of windows, explained, and their outputs; `NaN` in no window.
 
     Each row gets the means over the windows that it lies in.
     """
     counts = torch.from_numpy(table.windows.coverage()).double()
     where = scorer.deviations.layout
     scores = torch.zeros(len(counts)).double()
-    errors = torch.zeros(len(counts), len(where.columns)).double()
-    observed = torch.zeros_like(errors)
+    sums = torch.zeros(2, len(counts), len(where.columns)).double()
+    observed = torch.zeros_like(sums[0])
     outputs = torch.zeros(len(counts), where.outputs)
     for cells, numbers in batches:
         found, rows = scorer.score(cells), torch.from_numpy(numbers)
         scores.index_add_(0, rows, found.scores[aggregate].repeat_interleave(scorer.window))
-        errors.index_add_(0, rows, found.row_errors.nan_to_num(0.0))
+        of_rows = torch.stack([found.row_errors, found.row_reasons])
+        sums.index_add_(1, rows, of_rows.nan_to_num(0.0))
         observed.index_add_(0, rows, (~found.row_errors.isnan()).double())
         outputs.index_add_(0, rows, found.outputs)
         progress.rows(len(rows) // scorer.window)
     outputs /= counts.clamp(min=1)[:, None]
-    return (scores / counts).numpy(), (errors / observed).numpy(), outputs
+    errors, reasons = (sums / observed).numpy()
+    return Explained((scores / counts).numpy(), errors, reasons), outputs
 
 
-def of_samples(found: Scored, aggregate: str) -> tuple[Floats, Floats]:
-    """Return the scores and the column errors of samples as NumPy arrays."""
-    return found.scores[aggregate].numpy(), found.errors.numpy()
+def of_samples(found: Scored, aggregate: str) -> Explained:
+    """Return the scores of samples, explained."""
+    scores = found.scores[aggregate].numpy()
+    return Explained(scores, found.errors.numpy(), found.reasons.numpy())
 
 
 def _float32(values: Floats) -> pa.Array:

@@ -24,6 +24,10 @@ shape, so that a row's score does not depend on the rows that it comes with."""
 PREFIX = "baseline.score_"
 """Prefix of the tensors that scoring needs, in the weights file."""
 
+STORED = (
+    "median", "spread", "leaving", "rarity", "scale", "centre", "whiten", "whiten_latent", "medians"
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -49,6 +53,7 @@ class Fitted:
         found = {
             "median": self.reference.median,
             "spread": self.reference.spread,
+            "leaving": self.reference.leaving,
             "rarity": rarity,
             "scale": self.scale,
             "centre": self.centre,
@@ -65,13 +70,12 @@ def stored_fit(model: LoadedModel) -> Fitted:
     Raises:
         ModelError: it holds nothing of the kind, since an older aecli saved it.
     """
-    names = ("median", "spread", "rarity", "scale", "centre", "whiten", "whiten_latent", "medians")
-    if model.spec.calibration is None or any(PREFIX + n not in model.baseline for n in names):
+    if model.spec.calibration is None or any(PREFIX + n not in model.baseline for n in STORED):
         raise ModelError(
             f"{model.directory} was saved without what scoring needs",
             hint=f"train it again: aecli train DATA -m {model.directory}",
         )
-    held = {name: model.baseline[PREFIX + name].double() for name in names}
+    held = {name: model.baseline[PREFIX + name].double() for name in STORED}
     where = model.reader.layout
     sizes = [2 + 1] * where.booleans + [size + 1 for size in where.cardinalities]
     if len(held["rarity"]) != sum(sizes) or len(held["scale"]) != len(where.columns):
@@ -80,7 +84,8 @@ def stored_fit(model: LoadedModel) -> Fitted:
             hint=f"train it again: aecli train DATA -m {model.directory}",
         )
     rarity = list(held.pop("rarity").split(sizes))
-    reference = Reference(held.pop("median"), held.pop("spread"), rarity)
+    median, spread, leaving = (held.pop(name) for name in ("median", "spread", "leaving"))
+    reference = Reference(median, spread, leaving, rarity)
     return Fitted(reference=reference, **held)
 
 
@@ -89,13 +94,17 @@ class Scored:
     """Hold samples' scores `(n_samples,)` by aggregate, and why.
 
     `errors` `(n_samples, n_columns)` are reconstruction errors over the columns' held-out median
-    errors, `NaN` where nothing was observed; `row_errors` `(n_rows, n_columns)` the same for every
-    row of windows. `outputs` `(n_rows, n_outputs)` are the network's.
+    errors, `NaN` where nothing was observed. `reasons` are how odd each column is: the mean of its
+    error and its distance from the usual, each over the held-out median of that part of the score.
+    `row_errors` and `row_reasons` `(n_rows, n_columns)` are the same for every row of windows.
+    `outputs` `(n_rows, n_outputs)` are the network's.
     """
 
     scores: Mapping[str, Tensor]
     errors: Tensor
+    reasons: Tensor
     row_errors: Tensor
+    row_reasons: Tensor
     outputs: Tensor
 
 
@@ -140,12 +149,16 @@ class Scorer:
         return Scored(
             scores={n: torch.cat([part.scores[n] for part in parts]) for n in AGGREGATES},
             errors=torch.cat([part.errors for part in parts]),
+            reasons=torch.cat([part.reasons for part in parts]),
             row_errors=torch.cat([part.row_errors for part in parts]),
+            row_reasons=torch.cat([part.row_reasons for part in parts]),
             outputs=torch.cat([part.outputs for part in parts]),
         )
 
-    def parts(self, cells: Tensor, latent: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the parts `(n_samples, 5)`, undivided, and the rows' errors by column.
+    def parts(
+        self, cells: Tensor, latent: Tensor, outputs: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the parts `(n_samples, 5)`, undivided, and the rows' errors and reasons by column.
 
         Parts are in the order of `Fitted.medians`; errors `(n_rows, n_columns)` over their scale.
         """
@@ -153,11 +166,15 @@ class Scorer:
         cell_errors = how.errors(cells, outputs)
         of_samples = how.per_column(cell_errors, window) / fitted.scale
         of_rows = of_samples if window == 1 else how.per_column(cell_errors) / fitted.scale
-        place = how.per_column(how.distances(cells, fitted.reference), window)
+        apart = how.distances(cells, fitted.reference)
+        place = how.per_column(apart, window)
+        far = place if window == 1 else how.per_column(apart)
         joint = joint_vectors(how.residuals(cells, outputs), latent)
         found = [aggregated(of_samples, name) for name in AGGREGATES]
         found += [whitened(joint, fitted), aggregated(place, "mean")]
-        return torch.stack(found, 1), of_rows
+        medians = fitted.medians
+        reasons = (of_rows / medians[0] + far / medians[-1]) / 2
+        return torch.stack(found, 1), of_rows, reasons
 
     def combined(self, parts: Tensor) -> dict[str, Tensor]:
         """Return scores `(n_samples,)` by aggregate; a part that is not there counts as 1."""
@@ -181,13 +198,18 @@ class Scorer:
         rows, window = len(cells), self._network.window
         filled = F.pad(cells, (0, 0, 0, self._block_rows() - rows))
         latent, outputs = self.run(filled)
-        parts, of_rows = self.parts(filled, latent, outputs)
+        parts, of_rows, reasons = self.parts(filled, latent, outputs)
         scores = {n: values[: rows // window] for n, values in self.combined(parts).items()}
-        of_rows = of_rows[:rows]
-        errors = of_rows
-        if window > 1:
-            errors = of_rows.view(-1, window, of_rows.shape[1]).nanmean(1)
-        return Scored(scores, errors, of_rows, outputs[:rows])
+        found = torch.stack([of_rows, reasons])[:, :rows]
+        whole = found.view(2, -1, window, found.shape[2]).nanmean(2) if window > 1 else found
+        return Scored(
+            scores=scores,
+            errors=whole[0],
+            reasons=whole[1],
+            row_errors=found[0],
+            row_reasons=found[1],
+            outputs=outputs[:rows],
+        )
 
 
 def _finite(values: Tensor) -> Tensor:

@@ -224,7 +224,7 @@ _WAYS: tuple[Callable[[pa.Array, pa.DataType], pa.Array], ...] = (
 
 def _fixed_lists(array: pa.Array, target: pa.DataType) -> pa.Array:
     lengths = pc.list_value_length(array)
-    if not pc.all(pc.equal(lengths, target.list_size)).as_py():
+    if pc.any(pc.not_equal(lengths, target.list_size)).as_py():  # null where every list is
         raise pa.ArrowInvalid(f"a list whose length is not {target.list_size}")
     # A null list takes no place in a list array and its full length in a fixed-size one.
     valid = array.is_valid()

@@ -8,10 +8,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from aecli.errors import DataError, nearest
+from aecli.errors import DataError, UsageError, nearest
 from aecli.spec.model import Column, Identifier, Label, LeftOut
 from aecli.table.names import typed
-from aecli.table.selection import matching
+from aecli.table.selection import matching, require_column
 from aecli.table.source import Source
 from aecli.table.types import is_list, is_plain_number, is_text, kind_of, parse_type, type_name
 
@@ -79,6 +79,22 @@ def match_columns(
     known = {*wanted, *_known(spec)}
     ignored = [name for name in source.names if name not in known]
     return source.select(wanted, types), Matched(ignored=ignored, kept=kept, label=bool(label))
+
+
+def require_judge(source: Source, spec: Fitted, name: str, option: str) -> None:
+    """Refuse a column that answers cannot be judged by, before any row is read.
+
+    Raises:
+        DataError: the table lacks it.
+        UsageError: the model reads it as a feature.
+    """
+    require_column(source.name, source.names, name, option)
+    if any(column.name == name and not column.constant for column in spec.columns):
+        raise UsageError(
+            f"{option} {name}: this model was trained with {name!r} as a feature",
+            facts=["what it says of a row would be read off that cell"],
+            hint=f"aecli train DATA --exclude {name!r}",
+        )
 
 
 def _known(spec: Fitted) -> set[str]:

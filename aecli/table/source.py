@@ -190,6 +190,11 @@ def _from_memory(data: Any, notes: list[str]) -> Source:
         else:
             table = pa.Table.from_batches([pa.record_batch(data)])
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        if isinstance(data, (pa.Array, pa.ChunkedArray)) or type(data).__name__ == "Series":
+            raise UsageError(
+                f"a {type(data).__module__}.{type(data).__qualname__} is one column, no table",
+                hint="a table of rows: frame[['name']], or frame.iloc[[0]] for one row",
+            ) from error
         raise unreadable(IN_MEMORY, error) from error
     part = MemoryTable(table, IN_MEMORY, notes)
     return Source(part.name, part.format, (), part.names, notes, (Piece(part),))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from aecli.errors import DataError, UsageError
+from aecli.errors import DataError
 from aecli.evaluation.detection import FIGURES, detection_figures
 from aecli.evaluation.gathered import stored_pca
 from aecli.evaluation.probe import LEAST, Probed, as_target, probe
@@ -22,6 +22,7 @@ from aecli.evaluation.sample import Places, Sample
 from aecli.spec.model import ModelSpec
 from aecli.stream.model import LoadedModel
 from aecli.stream.scores import Scorer
+from aecli.table.match import require_judge
 from aecli.table.selection import require_column
 from aecli.table.source import Source
 from aecli.table.types import is_plain_number, type_name
@@ -71,15 +72,11 @@ class Asked:
             DataError: the table lacks one of the columns.
             UsageError: the model reads the column that is to be told from its answers.
         """
-        features = {column.name for column in spec.columns if not column.constant}
         for option, name in self.options.items():
-            require_column(source.name, source.names, name, option)
-            if option != "--by" and name in features:
-                raise UsageError(
-                    f"{option} {name}: this model was trained with {name!r} as a feature",
-                    facts=["what it says of a row would be read off that cell"],
-                    hint=f"aecli train DATA --exclude {name!r}",
-                )
+            if option == "--by":
+                require_column(source.name, source.names, name, option)
+            else:
+                require_judge(source, spec, name, option)
 
 
 class Detector:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from aecli.bundle import model_directory, replace_spec
@@ -25,8 +24,7 @@ from aecli.stream.model import LoadedModel, load_model
 from aecli.stream.rows import row_cells
 from aecli.stream.scores import Scorer
 from aecli.stream.windows import open_windows, window_cells
-from aecli.table.match import match_columns
-from aecli.table.selection import require_column
+from aecli.table.match import match_columns, require_judge
 from aecli.table.source import Data, Source, open_source
 from aecli.verbs.results import CalibrateResult
 
@@ -60,7 +58,7 @@ def calibrate(
         fpr: the share of (ordinary) rows that may lie above the threshold.
 
     Raises:
-        UsageError: `fpr` is out of bounds.
+        UsageError: `fpr` is out of bounds, or the model reads the label as a feature.
         DataError: the table has no rows, or its label is of another kind or has only one side.
         ModelError: the model is missing, damaged or too new, or was saved without scores.
         LockedError: another run is writing this model directory.
@@ -74,7 +72,7 @@ def calibrate(
     scorer = Scorer.of(loaded)
     source = open_source(data, read or ReadOptions())
     if label is not None:
-        require_column(source.name, source.names, label, "--label")
+        require_judge(source, loaded.spec, label, "--label")
     source, _ = match_columns(source, loaded.spec, keep=[label] if label else [])
     scores, codes = _scored(loaded, scorer, source, label, batch_size, progress)
     progress.finish()
@@ -166,14 +164,14 @@ def anomaly_codes(array: pa.Array, label: str) -> Codes:
             array = array.cast(pa.int8())
         elif not pa.types.is_floating(array.type) and not pa.types.is_integer(array.type):
             array = array.cast(pa.bool_()).cast(pa.int8())
-        values = pc.fill_null(array.cast(pa.float64()), -1.0).to_numpy(zero_copy_only=False)
+        values = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowException as error:
         raise _no_mark(label, str(error)) from error
-    values = np.where(np.isnan(values), -1.0, values)
-    odd = values[~np.isin(values, (-1.0, 0.0, 1.0))]
+    known = ~np.isnan(values)
+    odd = values[known & ~np.isin(values, (0.0, 1.0))]
     if len(odd):
         raise _no_mark(label, f"it holds {odd[0]:g}")
-    return values.astype(np.int64)
+    return np.where(known, values, -1.0).astype(np.int64)
 
 
 def _no_mark(label: str, fact: str) -> DataError:

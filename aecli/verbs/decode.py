@@ -118,4 +118,5 @@ def _kept(
 def _schema(model: LoadedModel, source: Source, kept: Sequence[str]) -> pa.Schema:
     carried = [source.schema.field(name) for name in kept]
     features = list(Restorer(model.spec.columns).schema)
-    return joined_schema(carried, [*window_fields(model, [*carried, *features]), *features])
+    made = [*window_fields(model, [*carried, *features]), *features]
+    return joined_schema(carried, made, model.spec)

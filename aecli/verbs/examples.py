@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import prod
 
@@ -16,6 +17,7 @@ from aecli.feed.restore import Restorer
 from aecli.reporting.findings import Floats, Images, OddRow, Reason, Restored
 from aecli.spec.model import LEVELS, Column, ModelSpec, ScoreScale
 from aecli.table.types import is_list
+from aecli.text import count
 
 REASONS = 3
 CELLS = 8
@@ -59,10 +61,10 @@ def odd_rows(spec: ModelSpec, odd: Kept, scale: ScoreScale, carried: Sequence[st
     names = [column.name for column in restorer.layout.columns]
     found = []
     for place in range(len(odd)):
-        errors = np.where(np.isnan(odd.errors[place]), -1.0, odd.errors[place])
-        order = np.argsort(-errors, kind="stable")[:REASONS]
-        worth = [i for i in order if errors[i] >= 1] or [i for i in order[:1] if errors[i] >= 0]
-        reasons = [_reason(names[i], float(errors[i]), odd, due, place) for i in worth]
+        sizes = np.where(np.isnan(odd.reasons[place]), -1.0, odd.reasons[place])
+        order = np.argsort(-sizes, kind="stable")[:REASONS]
+        worth = [i for i in order if sizes[i] >= 1] or [i for i in order[:1] if sizes[i] >= 0]
+        reasons = [_reason(names[i], float(sizes[i]), odd, due, place) for i in worth]
         score = float(odd.scores[place])
         found.append(
             OddRow(
@@ -101,11 +103,15 @@ def pixel_shape(spec: ModelSpec, given: str | None) -> tuple[int, int, int] | No
     """Return height, width and channels of rows that are images, None where they are not.
 
     Raises:
-        UsageError: the number columns are not as many as the shape has pixels.
+        UsageError: this is no shape, or the number columns are not as many as it has pixels.
     """
     if given is None:
         return (*spec.network.shape,) if spec.network.shape else None  # type: ignore[return-value]  # three of them
-    height, width, channels = (int(part) for part in (given + "x1").split("x")[:3])
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})(?:x(\d))?", given.strip())
+    if not found:
+        what = f"--shape {given}: must be HEIGHTxWIDTH[xCHANNELS], as in 28x28 or 28x28x3"
+        raise UsageError(what, hint="--shape 28x28")
+    height, width, channels = (int(part or 1) for part in found.groups())
     numbers = sum(column.size for column in spec.columns if column.kind in NUMERIC)
     if spec.network.window > 1:
         raise UsageError(
@@ -113,9 +119,9 @@ def pixel_shape(spec: ModelSpec, given: str | None) -> tuple[int, int, int] | No
             hint="leave --shape out; windows are drawn as signals",
         )
     if height * width * channels != numbers or channels not in (1, 3):
-        side = round(numbers**0.5)
+        side, pixels = round(numbers**0.5), height * width * channels
         raise UsageError(
-            f"--shape {given} is {height * width * channels:,} pixels in {channels} channels",
+            f"--shape {given} is {pixels:,} pixels in {count(channels, 'channel')}",
             facts=[f"the model has {numbers:,} number columns; an image has 1 or 3 channels"],
             hint=f"--shape {side}x{side}" if side * side == numbers else "leave --shape out",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from aecli.bundle import read_history
 from aecli.evaluation.keeping import Histogram, Keeper, Kept, Reliability
+from aecli.evaluation.neighbours import neighbour_map
 from aecli.progress import SILENT, Progress
 from aecli.reporting.findings import (
     Bin,
@@ -25,7 +27,7 @@ from aecli.reporting.findings import (
     Scores,
 )
 from aecli.reporting.history import training_of
-from aecli.spec.model import Label
+from aecli.spec.model import Label, ModelSpec
 from aecli.stream.model import LoadedModel, load_model
 from aecli.stream.rows import Chunk
 from aecli.stream.scores import Scorer
@@ -34,6 +36,7 @@ from aecli.verbs.asked import Asked
 from aecli.verbs.evaluate import Codes, Evaluation
 from aecli.verbs.examples import images_of_rows, odd_rows, pixel_shape, restored_rows, with_carried
 from aecli.verbs.results import EvaluateResult
+from aecli.verbs.saved import searched
 from aecli.verbs.stretch import oddest_stretch
 from aecli.verbs.traverse import traversals
 
@@ -83,10 +86,11 @@ class Gathering:
         model, count = self.evaluation.model, len(chunk.latent)
         window = model.spec.network.window
         scores = np.full(count, np.nan)
-        errors = np.full((count, 1), np.nan)
+        errors = reasons = np.full((count, 1), np.nan)
         if self.scorer is not None:
             found = self.scorer.score(chunk.cells)
             scores, errors = found.scores["mean"].numpy(), found.errors.numpy()
+            reasons = found.reasons.numpy()
             outputs = found.outputs
         else:
             with torch.no_grad():
@@ -102,6 +106,7 @@ class Gathering:
             codes=np.full(count, -1) if codes is None else np.asarray(codes),
             scores=scores,
             errors=errors,
+            reasons=reasons,
         )
 
     @torch.no_grad()
@@ -119,6 +124,7 @@ def measured(
     *,
     shape: str | None = None,
     seen: bool = False,
+    neighbours: bool = False,
     batch_size: int | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -130,6 +136,7 @@ def measured(
         source: the table, opened.
         shape: height, width and channels where rows are images, as in 28x28.
         seen: the model was trained on (most of) these rows.
+        neighbours: also map the latent by UMAP, which takes long, where that is installed.
 
     Raises:
         UsageError: rows are no images of this shape.
@@ -149,11 +156,12 @@ def measured(
     progress.stage("drawing")
     result = evaluation.result(time.perf_counter() - began)
     latent = _latent(evaluation, result, sample)
-    triples = _examples(found, sample)
+    triples, map = _examples(found, sample), _map(sample, label)
     findings = Findings(
         model=directory,
         spec=spec,
         training=training_of(read_history(directory)),
+        search=searched(directory, spec),
         data=source.name,
         rows=evaluation.rows,
         samples=found.samples,
@@ -161,7 +169,8 @@ def measured(
         explained=_explained(result),
         columns=_columns(result),
         latent=latent,
-        map=_map(sample, label),
+        map=map,
+        neighbours=_neighbours(map, latent, spec) if neighbours else None,
         classes=_classes(result, found.reliability, label),
         scores=_scores(model, found, carried),
         restored=() if pixels or table else restored_rows(spec.columns, triples),
@@ -250,6 +259,11 @@ def _map(sample: Kept, label: Label | None) -> Map:
         names, codes = _groups(label, sample.codes)
         return Map(points, shares, label.name, names, codes)
     return Map(points, shares, "score", scores=sample.scores)
+
+
+def _neighbours(map: Map, latent: Latent, spec: ModelSpec) -> Map | None:
+    points = neighbour_map(latent.values, spec.options.training.seed)
+    return None if points is None else replace(map, points=points, shares=None)
 
 
 def _groups(label: Label, codes: Codes) -> tuple[list[str], Codes]:

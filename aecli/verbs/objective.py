@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,7 @@ from aecli.errors import DataError, UsageError
 from aecli.evaluation.classification import ClassificationFigures
 from aecli.evaluation.probe import LEAST, probe
 from aecli.progress import Epoch
-from aecli.search.tried import Objective
+from aecli.search.tried import LAST, Objective
 from aecli.spec.options import TrainOptions
 from aecli.training.batches import Batches
 from aecli.training.prepare import Prepared
@@ -59,13 +59,20 @@ class Aim:
         loss = sum(epoch.valid[name] * weight for name, weight in self.weights.items())
         return loss if self.name == "val_loss" else -loss
 
+    def remarks(self, options: Mapping[str, str], folds: int) -> Iterator[str]:
+        """Yield in what the figure differs from those of the model with a trial's options."""
+        if folds > 1:
+            yield f"values are means of {folds} folds; the model is that of train"
+        if self.name == "val_loss" and {"reconst_weight", "l1"} & options.keys():
+            yield "val_loss weighs the terms as train does by itself, the model as it was told"
+
     def measure(self, fitted: Fitted) -> float:
         """Return the figure of a trained network on its validation rows.
 
         Raises:
             DataError: it is not defined on them.
         """
-        if self.name in ("probe", "auroc"):
+        if self.name in LAST:
             figure = (_probed if self.name == "probe" else _auroc)(fitted)
             if figure is None:
                 raise _undefined(self.name, fitted.prepared)

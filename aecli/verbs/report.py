@@ -20,18 +20,22 @@ from aecli.verbs.results import PlotResult, ReportResult
 from aecli.verbs.saved import alone
 
 KINDS = (
-    "loss", "gradients", "columns", "rows", "map", "activations", "units", "correlation",
-    "traversal", "confusion", "calibration", "scores", "oddest",
+    "loss", "gradients", "search", "importance", "options", "columns", "rows", "map",
+    "activations", "units", "correlation", "traversal", "confusion", "calibration", "scores",
+    "oddest",
 )  # fmt: skip
 """Every picture: the names of `plot`."""
 
 FORMATS = ("png", "svg", "pdf")
 
-WITHOUT_DATA = ("loss", "gradients")
+WITHOUT_DATA = ("loss", "gradients", "search", "importance", "options")
 
 ABSENT = {
     "loss": ("the model has no history.jsonl", "aecli train DATA"),
     "gradients": ("gradient norms were not logged", "aecli train DATA --log-gradients"),
+    "search": ("the model was not tuned", "aecli tune DATA --trials 30"),
+    "importance": ("the model was not tuned, or by few trials", "aecli tune DATA --trials 30"),
+    "options": ("the model was not tuned, or by few trials", "aecli tune DATA --trials 30"),
     "confusion": ("it has no classifier, or the table no label", "aecli train DATA --label NAME"),
     "calibration": ("it has no classifier, or the table no label", "aecli train DATA --label NAME"),
     "scores": ("the model was saved without scores", "aecli train DATA"),
@@ -127,7 +131,7 @@ def plot(
     source = None if data is None else open_source(data, read or ReadOptions())
     found = _findings(
         model_directory(model, tag), source, device=device, threads=threads, shape=shape,
-        batch_size=batch_size, progress=progress,
+        batch_size=batch_size, progress=progress, neighbours=kind == "map",
     )  # fmt: skip
     from aecli.reporting.drawing import written
     from aecli.reporting.kinds import PANELS
@@ -182,7 +186,7 @@ def _checked(kind: str, data: Any, output: str) -> str:
 
 
 def _by_itself(directory: Path, source: Source | None, how: dict[str, Any]) -> tuple[Findings, str]:
-    found = _findings(directory, source, **how)
+    found = _findings(directory, source, neighbours=True, **how)
     from aecli.reporting.page import page
 
     how["progress"].stage("drawing")

@@ -51,7 +51,7 @@ def score(
     Args:
         data: paths, globs or folders, `-`, or a table in memory; the label may be absent.
         output: a file whose name says the format, or `-` for standard output.
-        explain: how many of the columns with the largest errors to name.
+        explain: how many of the columns that make a row odd to name.
         detail: every column's value, reconstruction and error as well.
         threshold: `auto`, a percentile such as `p99`, `fpr:0.01`, or a score.
         aggregate: how the columns' errors count in the score: `mean`, `max` or `top3`.
@@ -142,7 +142,10 @@ def open_scoring(
     columns = ScoreColumns(spec.columns, Shape(aggregate, scale, limit, explain, detail))
     kept = [*keep, *(_varying(spec) if detail else [])]
     source, matched = match_columns(open_source(data, read or ReadOptions()), spec, keep=kept)
-    schema = joined_schema([source.schema.field(n) for n in matched.kept], columns.fields())
+    made = columns.fields()
+    if detail:
+        _check_details(spec, [field.name for field in made])
+    schema = joined_schema([source.schema.field(n) for n in matched.kept], made, spec)
     run = Run(model, scorer, columns, source, schema, aggregate, batch_size, progress)
     on, rows = spec.calibration.source, spec.calibration.rows
     return Scoring(source, matched, schema, columns, limit, on, rows, run, by_row)
@@ -188,14 +191,14 @@ class Run:
         self._progress.stage("scoring", self._source.n_rows)
         for batch, cells in row_cells(self._model, self._source, self._batch_size, self.tally):
             found = self._scorer.score(cells)
-            arrays = self._columns.arrays(*of_samples(found, self._aggregate), found.outputs)
+            arrays = self._columns.arrays(of_samples(found, self._aggregate), found.outputs)
             yield self._joined(batch, kept, arrays)
             self._progress.rows(batch.num_rows)
 
     def _windows(self, kept: Sequence[str], table: WindowedTable) -> Iterator[pa.RecordBatch]:
         for batch, cells, _ in window_cells(self._model, table, kept, self._batch_size):
             found = self._scorer.score(cells)
-            arrays = self._columns.arrays(*of_samples(found, self._aggregate), None)
+            arrays = self._columns.arrays(of_samples(found, self._aggregate), None)
             yield self._joined(batch, kept, arrays)
             self._progress.rows(batch.num_rows)
 
@@ -203,7 +206,7 @@ class Run:
         self, kept: Sequence[str], table: WindowedTable
     ) -> Iterator[pa.RecordBatch]:
         cut = window_cells(self._model, table, [], self._batch_size)
-        scores, errors, outputs = scores_of_rows(
+        found, outputs = scores_of_rows(
             self._scorer, table, ((cells, rows) for _, cells, rows in cut), self._aggregate,
             self._progress,
         )  # fmt: skip
@@ -211,7 +214,7 @@ class Run:
         for batch in table.source.batches():
             rows = slice(start, start + batch.num_rows)
             start += batch.num_rows
-            arrays = self._columns.arrays(scores[rows], errors[rows], outputs[rows])
+            arrays = self._columns.arrays(found.rows(rows), outputs[rows])
             yield self._joined(batch, kept, arrays)
 
     def _joined(
@@ -223,6 +226,16 @@ class Run:
 
 def _varying(spec: ModelSpec) -> list[str]:
     return [column.name for column in spec.columns if not column.constant]
+
+
+def _check_details(spec: ModelSpec, made: Sequence[str]) -> None:
+    twice = next((name for name in _varying(spec) if name in made), None)
+    if twice is not None:
+        raise UsageError(
+            f"--detail would write two columns called {twice!r}",
+            facts=["it shows the feature of that name, and makes a column of that name"],
+            hint=f"leave --detail out, or rename {twice!r} in the table and train again",
+        )
 
 
 def _check(explain: int, aggregate: str, per: str) -> None:

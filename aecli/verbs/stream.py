@@ -95,7 +95,7 @@ def open_pass(model: LoadedModel, data: Data, step: Step, **how: Any) -> Pass:
     """
     feed = open_feed(model, data, **how)
     carried = [feed.source.schema.field(name) for name in feed.kept]
-    schema = joined_schema(carried, step.fields(model))
+    schema = joined_schema(carried, step.fields(model), model.spec)
     return Pass(feed, schema, step.batches(model, feed.chunks, schema, feed.table))
 
 

@@ -305,8 +305,7 @@ class Tuning:
     def _notes(self, best: Tried, importance: Mapping[str, float]) -> Iterator[str]:
         if best.state in ("cut", "stopped"):
             yield "no trial was trained in full: the command trains the best of them so"
-        if self._wanted.folds > 1:
-            yield f"values are means of {self._wanted.folds} folds; the model is that of train"
+        yield from self._aim.remarks(best.options, self._wanted.folds)
         if not importance:
             complete = sum(trial.state == "complete" for trial in self._tried)
             yield f"importance takes {FEWEST} complete trials; there are {complete}"

@@ -21,3 +21,4 @@ def test_the_reference_has_every_option():
 def test_help_in_the_documents_fits_80_columns():
     lines = (DOCS / "commands.md").read_text().splitlines()
     assert max(map(len, lines)) <= 80
+    assert not [line for line in lines if line.startswith("  ") and line.endswith("...")]

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 
 import aecli
 from aecli.bundle import read_history, read_spec, read_tuning
-from tests.cli.conftest import Ran, run_aecli
+from aecli.cli.main import main
 
 QUICK: dict[str, Any] = {"latent": 2, "epochs": 2, "device": "cpu", "threads": 1}
 FLAGS = [f"--{name}={value}" for name, value in QUICK.items()]
@@ -42,16 +41,19 @@ def wait_for_trial(journal: str, number: int) -> None:
         time.sleep(0.01)
 
 
-def test_the_first_trial_is_the_defaults_and_the_command_gives_the_best_again(tmp_path: Path):
-    with begin("--columns", "[xy[]*", "-m", "it's", "--trials", "5") as process:
-        found = json.loads(process.communicate()[0])
+def test_the_first_trial_is_the_defaults_and_the_command_gives_the_best_again(
+    capsys: pytest.CaptureFixture[str],
+):
+    args = ["--columns", "[xy[]*", "-m", "it's", "--trials", "5", "--json", "-q"]
+    assert main(["tune", "data.csv", *FLAGS, *args]) == 0
+    found = json.loads(capsys.readouterr().out)
     first, best = found["trials"][0], found["trials"][found["best"] - 1]
     assert (first["options"], first["value"]) == ({}, found["default"])
     assert found["value"] == best["value"] <= found["default"]
     plain = aecli.train("data.csv", columns=["[xy[]*"], model="plain", **QUICK)
     assert min(epoch.valid["total"] for epoch in plain.history if epoch.valid) == found["default"]
     _, *words = shlex.split(found["command"])
-    assert run_aecli(tmp_path, *words).code == 0
+    assert main([*words, "-q"]) == 0
     epochs = read_history(Path("it's"))
     assert min(epoch["valid"]["total"] for epoch in epochs) == found["value"]
 
@@ -98,24 +100,16 @@ def test_an_interrupted_search_leaves_its_best_and_goes_on():
     assert sum(trial.state in ("complete", "pruned") for trial in again.trials) == wanted
 
 
-def test_what_makes_no_sense_is_a_usage_error(aecli: Callable[..., Ran]):
-    refused = aecli("tune", "data.csv", "--budget", "soon")
-    assert (refused.code, refused.out) == (2, "")
-    assert refused.err.splitlines() == [
-        "aecli: error: --budget soon: must be a duration above 0 such as 90s, 10m or 2h",
-        "  try: --budget 10m",
-    ]
-
-
-def test_without_optuna_it_says_what_to_install():
-    code = (
-        "import sys; sys.modules['optuna'] = None\n"
-        "from aecli.cli.main import main\n"
-        "sys.exit(main(['tune', 'data.csv', '--trials', '1']))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines() == [
+def test_without_optuna_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    for name in ("search.study", "verbs.trials", "verbs.tuning"):
+        monkeypatch.delitem(sys.modules, f"aecli.{name}", raising=False)
+    assert main(["tune", "data.csv", "--trials", "1"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
         "aecli: error: tune needs optuna, which is not installed",
         "  try: pip install 'aecli[tune]'",
     ]

@@ -15,7 +15,7 @@ def kept(rows: range) -> Kept:
     return Kept(
         row=numbers, batch=pa.record_batch([pa.array(numbers)], names=["n"]),
         cells=column[:, None], outputs=column[:, None], latent=column, codes=numbers,
-        scores=numbers * 1.0, errors=column,
+        scores=numbers * 1.0, errors=column, reasons=column,
     )  # fmt: skip
 
 

@@ -214,6 +214,65 @@ def test_windows_score_every_row():
     assert set(found.predict(values)) <= {-1, 1}
 
 
+def two_series(rows: int = 75) -> tuple[pd.DataFrame, np.ndarray]:
+    place = np.arange(rows)
+    values = {"a": np.sin(place / 5), "b": np.cos(place / 5), "who": np.where(place < 72, "p", "q")}
+    labels = np.where(np.sin(place / 5) > 0, "up", "down").astype(object)
+    return pd.DataFrame(values, index=[f"row {i}" for i in place]), labels
+
+
+def test_a_row_in_no_window_is_no_outlier():
+    rows, _ = two_series()
+    found = aecli.Autoencoder(window=8, group="who", latent=2, epochs=1, threshold=0.0).fit(rows)
+    assert np.isnan(found.score_samples(rows)[-3:]).all()
+    assert found.predict(rows).tolist() == [-1] * 72 + [1] * 3
+
+
+@pytest.mark.parametrize("how", ["last", "majority"])
+def test_windows_are_scored_by_their_own_labels(how: str):
+    rows, labels = two_series()
+    labels[10:20] = None
+    found = aecli.Autoencoder(
+        window=8, stride=4, group="who", window_label=how, latent=2, epochs=4
+    ).fit(rows, labels)
+    cut = [labels[end - 8 : end] for end in range(8, 73, 4)]
+    if how == "last":
+        wanted = [window[-1] for window in cut]
+    else:
+        counted = [{name: (window == name).sum() for name in ("down", "up")} for window in cut]
+        wanted = [max(c, key=c.get) if any(c.values()) else None for c in counted]
+    hits = [w == p for w, p in zip(wanted, found.predict(rows), strict=True) if w is not None]
+    assert found.score(rows, labels) == pytest.approx(np.mean(hits))
+
+
+def test_frames_of_windows_have_the_index_of_their_last_rows():
+    rows, _ = two_series()
+    made = aecli.Autoencoder(window=8, stride=8, group="who", latent=2, epochs=1)
+    found = made.set_output(transform="pandas").fit_transform(rows)
+    assert found.index.tolist() == [f"row {i}" for i in range(7, 72, 8)]
+    assert found.columns.tolist() == ["z0", "z1"]
+    again = made.set_output(transform="default").transform(rows)
+    np.testing.assert_array_equal(found.to_numpy(), again)
+
+
+def test_a_y_without_any_label_is_named(fitted: aecli.Autoencoder):
+    rows, _ = penguins()
+    with pytest.raises(ValueError, match="y holds no label"):
+        fitted.score(rows, [None] * len(rows))
+
+
+def test_loaded_classes_are_of_the_labels_own_type(tmp_path: Path):
+    values, labels = blobs()
+    table = pa.table({"a": values[:, 0], "b": values[:, 1]})
+    codes = pa.array(labels == "left").cast(pa.int8())
+    for label in (codes, codes.cast(pa.float64()), codes.dictionary_encode()):
+        rows = table.append_column("y", label)
+        aecli.train(rows, model=tmp_path / "m", label="y", latent=1, epochs=1)
+        found = aecli.Autoencoder.load(tmp_path / "m")
+        assert found.classes_.dtype == aecli.load(tmp_path / "m").predict(values[:, :2]).dtype
+        assert found.classes_.tolist() == [0, 1]
+
+
 def test_fitting_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pyarrow as pa
 import pytest
 
 import aecli
-from aecli.errors import UsageError
+from aecli.errors import ModelError, UsageError
 from aecli.reporting.kinds import PANELS
 from aecli.verbs.report import KINDS
+from tests.reporting.searches import keep_search
 
 STARTS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 NAME = "$x_1$ <b> [/red]"
@@ -20,6 +22,9 @@ NAME = "$x_1$ <b> [/red]"
 SHOWS = {
     "loss": "Curve of the total loss over 2 epochs",
     "gradients": "gradient norms",
+    "search": "Values of 3 trials, 1 of them cut short, and the best so far",
+    "importance": "Bars of the importance of 2 options; lr has 75.0 %",
+    "options": "over their lr; the best has 0.002",
     "columns": "errors of 2 columns",
     "rows": "Table of the best row",
     "map": "coloured by label",
@@ -46,6 +51,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table(), model=folder, label="label", log_gradients=True, epochs=2, encoder=[8, 2],
         device="cpu", threads=1,
     )  # fmt: skip
+    keep_search(folder)
     return folder
 
 
@@ -85,6 +91,35 @@ def test_rows_that_are_images_are_drawn_as_such(tmp_path):
         path = str(tmp_path / "x.png")
         result = aecli.plot(kind, pixels, path, model=tmp_path / "m", shape="3x4", device="cpu")
         assert (result.panels, result.shows[0].startswith(told)) == (1, True)
+
+
+def test_options_are_drawn_by_the_names_of_the_search(model, tmp_path):
+    shown = aecli.plot("options", None, str(tmp_path / "o.svg"), model=model).shows
+    assert [told.partition("their ")[2] for told in shown] == [
+        "lr; the best has 0.002",
+        "depth; the best has 2",
+        "noise; the best has mask",
+        "width; the best has 16",
+    ]
+    assert shown[0].startswith("Dots, val_loss of 3 trials")  # the defaults have an lr too
+
+
+def test_a_trial_that_was_pruned_has_no_auroc(model, tmp_path):
+    shutil.copytree(model, tmp_path / "m")
+    keep_search(tmp_path / "m", objective="auroc", direction="maximize", best=1)
+    shown = aecli.plot("search", None, str(tmp_path / "x.png"), model=tmp_path / "m").shows
+    assert shown[0].startswith("Values of 2 trials, and the best so far; best auroc")
+
+
+def test_the_search_of_another_model_is_not_drawn(model, tmp_path):
+    shutil.copytree(model, tmp_path / "m")
+    keep_search(tmp_path / "m", weights="weights-000000000000.safetensors")
+    with pytest.raises(UsageError, match="search has nothing to show: the model was not tuned"):
+        aecli.plot("search", None, str(tmp_path / "x.png"), model=tmp_path / "m")
+    keep_search(tmp_path / "m", trials=[{"number": 1}])
+    with pytest.raises(ModelError, match="is damaged") as caught:
+        aecli.plot("search", None, str(tmp_path / "x.png"), model=tmp_path / "m")
+    assert "remove" in caught.value.hint
 
 
 @pytest.mark.parametrize(

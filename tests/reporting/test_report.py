@@ -13,6 +13,7 @@ import pytest
 import aecli
 from aecli.errors import DataError, ModelError, OutputError, UsageError
 from tests.reporting.reading import Page
+from tests.reporting.searches import TRIALS, keep_search
 
 NAMES = ("<script>alert(1)</script>", "[/red]", "$\\frac{a}{b}$", "größe ✓")
 QUICK: dict[str, Any] = {"epochs": 1, "encoder": [8, 2], "device": "cpu", "threads": 1}
@@ -51,8 +52,14 @@ def reported(model: Path, data: Any, folder: Path, **how: Any) -> Page:
     return page
 
 
-def test_a_page_shows_every_section_and_every_name_as_text(model, tmp_path):
-    page = reported(model, table(), tmp_path)
+@pytest.fixture(scope="module")
+def whole(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The page of a model and the rows it was trained on."""
+    return reported(model, table(), tmp_path_factory.mktemp("whole"), seen=True)
+
+
+def test_a_page_shows_every_section_and_every_name_as_text(whole):
+    page = whole
     for heading in ("Training", "Columns", "Rows", "Label", "Scores", "Latent", "The model"):
         assert heading in page.text
     for name in (*NAMES, "[bold]x"):
@@ -64,8 +71,8 @@ def test_a_page_shows_every_section_and_every_name_as_text(model, tmp_path):
     assert page.text.count("row ") > 10  # the oddest rows have their identifiers
 
 
-def test_the_summary_says_what_a_person_would(model, tmp_path):
-    text = reported(model, table(40), tmp_path, seen=True).text
+def test_the_summary_says_what_a_person_would(whole):
+    text = whole.text
     assert "those it was trained on, so that new rows will come back worse" in text
     assert "turns 4 columns of each row into 2 numbers and back" in text
     assert "of 3 was the best" in text
@@ -82,6 +89,19 @@ def test_without_a_table_the_page_has_what_the_model_shows(model, tmp_path):
     first = (tmp_path / "r.html").read_bytes()
     reported(model, None, tmp_path)
     assert (tmp_path / "r.html").read_bytes() == first
+
+
+def test_a_tuned_model_shows_its_search(model, tmp_path):
+    shutil.copytree(model, tmp_path / "m")
+    trials = [{**trial, "options": {"activation": NAMES[0]}} for trial in TRIALS]
+    keep_search(tmp_path / "m", trials=trials, importance={}, objective=NAMES[1])
+    page = reported(tmp_path / "m", None, tmp_path)
+    told = "Its options are the best of 3 trials: [/red] is 0.50000, with the defaults 0.90000."
+    assert told in page.text
+    assert f"activation={NAMES[0]} (pruned)" in page.text
+    assert "Note: a [/note]." in page.text
+    assert "What mattered" not in page.text  # importance takes more trials
+    assert "Search" not in reported(model, None, tmp_path).text
 
 
 def test_without_a_history_the_page_has_no_curves(model, tmp_path):
@@ -135,7 +155,7 @@ def test_a_model_of_images_is_drawn_as_images(channels, tmp_path):
     shape = f"4x4x{channels}"
     aecli.train(pixels, model=tmp_path / "m", arch="conv2d", shape=shape, **how)
     page = reported(tmp_path / "m", pixels, tmp_path)
-    assert "The best, middling and worst rows: inputs, reconstructions, differences" in page.text
+    assert "The best, median and worst rows: inputs, reconstructions, differences" in page.text
     assert "What units z0 do" in page.text
 
 
@@ -175,6 +195,7 @@ def test_models_of_other_columns_are_not_set_side_by_side(model, tmp_path):
         (ModelError, None, {"model": "nowhere"}),
         (OutputError, None, {"output": "nowhere/r.html"}),
         (UsageError, table(3), {"shape": "7x7"}),
+        (UsageError, table(3), {"shape": "3by1"}),
     ],
 )
 def test_what_cannot_be_reported_leaves_no_file(kind, data, how, model, tmp_path):

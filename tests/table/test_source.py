@@ -324,6 +324,12 @@ def test_what_is_no_table_is_a_usage_error(data: Any) -> None:
         open_source(data)
 
 
+@pytest.mark.parametrize("data", [pd.Series([1, 2]), pd.Series([1, "a"]), pa.array([1])])
+def test_one_column_is_no_table(data: Any) -> None:
+    with pytest.raises(UsageError, match="is one column, no table"):
+        open_source(data)
+
+
 def as_parquet() -> bytes:
     buffer = io.BytesIO()
     pq.write_table(pa.table({"a": [1, 2]}), buffer)

@@ -228,3 +228,17 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path):
     aecli.train(rows, model=tmp_path / "m", epochs=1)
     with pytest.raises(UsageError, match="two output columns would be called 'a_residual'"):
         aecli.reconstruct(rows, str(tmp_path / "r.parquet"), model=tmp_path / "m", residuals=True)
+
+
+def test_residuals_of_long_integers_and_instants_are_exact(tmp_path: Path):
+    steps = np.random.default_rng(0).integers(0, 500, 90)
+    whole = pa.array(2**60 + steps, mask=np.arange(90) % 9 == 0)
+    when = pa.array(2**60 + steps[::-1]).cast(pa.timestamp("ns"))
+    rows = pa.table({"whole": whole, "when": when})
+    aecli.train(rows, model=tmp_path / "m", latent=1, epochs=1)
+    found = aecli.load(tmp_path / "m").reconstruct(rows, residuals=True)
+    pairs = zip(whole.to_pylist(), found["whole"].to_pylist(), strict=True)
+    wanted = [None if value is None else float(value - answer) for value, answer in pairs]
+    assert found["whole_residual"].to_pylist() == wanted
+    apart = np.array(when.cast(pa.int64())) - np.array(found["when"].cast(pa.int64()))
+    np.testing.assert_allclose(found["when_residual"], apart * 1e-9, rtol=1e-12, atol=0)

@@ -132,6 +132,7 @@ def test_too_few_rows_for_the_objective_are_named(tmp_path: Path):
     [
         ({}, "tune needs an end: no --budget, no --trials"),
         ({"budget": -1}, "--budget -1: must be a duration above 0"),
+        ({"budget": "soon"}, "--budget soon: must be a duration above 0 such as 90s, 10m or 2h"),
         ({"trials": 0}, "--trials 0: must be at least 1"),
         ({"trials": 1, "folds": 0}, "--folds 0: must be at least 1"),
         ({"trials": 1, "objective": "auroch"}, "--objective auroch: must be one of val_loss"),

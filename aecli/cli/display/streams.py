@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from aecli.cli.display.blocks import BAD, clipped, names
+from aecli.spec.model import FEW
 from aecli.text import count, duration, figure, percent, safe, size
 from aecli.verbs.results import (
     CalibrateResult,
@@ -36,7 +37,11 @@ def score_report(result: ScoreResult) -> RenderableType:
         lines.append(
             Text(f"{count(result.uncovered, 'row')} in no window have no score", style=BAD)
         )
-    return Group(*lines, Text(f"{above} {known}"))
+    lines.append(Text(f"{above} {known}"))
+    if result.calibrated_rows < FEW:
+        advice = "few to tell what is odd by; aecli calibrate takes a larger table"
+        lines.append(Text(f"note: {count(result.calibrated_rows)} are {advice}", style=BAD))
+    return Group(*lines)
 
 
 def calibration_report(result: CalibrateResult) -> RenderableType:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from aecli.cli.display.blocks import DIM, GOOD, facts, figures, stacked, titled, user
 from aecli.cli.display.closing import network_line, training_facts
-from aecli.search.tried import Tried
+from aecli.search.tried import Tried, ranking
 from aecli.text import count, duration, figure, percent, safe
 from aecli.verbs.results import TuneResult
 
@@ -22,7 +22,7 @@ ENDED = {"pruned": "pruned", "cut": "cut by the budget", "failed": "failed", "st
 
 def tuning_report(result: TuneResult) -> RenderableType:
     """Return the top trials, the importance of each option, the model and its command."""
-    ranked = ranking(result)
+    ranked = ranking(result.trials, result.direction)
     defaults = [trial for trial in ranked[SHOWN:] if not trial.options][:1]
     shown = [*ranked[:SHOWN], *defaults]
     rest = len(ranked) - len(shown)
@@ -38,13 +38,6 @@ def tuning_report(result: TuneResult) -> RenderableType:
     # Nothing that lays it out: spaces behind a backslash would break the command.
     blocks.append(Group(Text("train it again", style="bold"), _command(result.command)))
     return stacked(blocks)
-
-
-def ranking(result: TuneResult) -> list[Tried]:
-    """Return the trials that have a value, best first."""
-    sign = -1 if result.direction == "maximize" else 1
-    found = [trial for trial in result.trials if trial.value is not None]
-    return sorted(found, key=lambda t: (t.state != "complete", sign * (t.value or 0.0)))
 
 
 def _heading(result: TuneResult) -> str:
