@@ -61,6 +61,15 @@ def test_auto_counts_the_numbers_of_a_whole_window(tmp_path):
     assert any("a quarter of 24 numbers" in note for note in spec.summary.notes)
 
 
+def test_noise_for_numbers_is_told_where_there_are_none(tmp_path):
+    words = pa.table({"a": ["x", "y"] * 20, "b": ["u", "v", "w", "x"] * 10})
+    noise = {"noise": "gaussian:0.1", "epochs": 1}
+    notes = aecli.train(words, model=tmp_path / "m", **noise).spec.summary.notes
+    assert "without effect: --noise gaussian:0.1 (no column of numbers)" in notes
+    other = aecli.train(low_rank(3, width=4), model=tmp_path / "n", **noise).spec.summary.notes
+    assert not any("without effect" in note for note in other)
+
+
 def test_an_overcomplete_latent_is_told(tmp_path):
     spec = aecli.train(low_rank(3, width=4), model=tmp_path / "m", latent=4, epochs=1).spec
     assert any(note.startswith("overcomplete: 4 latent units for 4") for note in spec.summary.notes)

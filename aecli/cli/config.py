@@ -122,7 +122,7 @@ def _fits(value: object, option: Option | None, name: str) -> bool:
         case "flag":
             return isinstance(value, bool)
         case "integer" | "number":
-            return number
+            return number or value in option.words
         case "time":
             return number or isinstance(value, str)
         case "sizes" | "names":
@@ -130,7 +130,7 @@ def _fits(value: object, option: Option | None, name: str) -> bool:
             entries = value if isinstance(value, list) else [value]
             plain = all(isinstance(v, kind) and not isinstance(v, bool) for v in entries)
             return plain or isinstance(value, str)
-    return isinstance(value, str) or (number and name == "valid")
+    return isinstance(value, str) or (number and name in ("valid", "max_gap"))
 
 
 def _unknown(key: str, value: object, place: str) -> UsageError:

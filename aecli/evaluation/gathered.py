@@ -49,10 +49,11 @@ class Gathered:
     """Accumulate figures of samples; `classified` says that their labels are known."""
 
     def __init__(self, model: LoadedModel, *, classified: bool) -> None:
+        network = model.spec.network
         self.terms = TermFigures(model.network, model.spec)
         self.comparison = Comparison(model.reader.layout, stored_pca(model))
-        self.latent = LatentFigures(model.spec.network.latent)
-        classes = model.spec.network.classes
+        self.latent = LatentFigures(network.latent, variational=network.variational)
+        classes = network.classes
         self.classification = ClassificationFigures(classes) if classes and classified else None
 
     def add(self, answered: Answered) -> None:

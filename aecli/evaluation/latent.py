@@ -12,6 +12,10 @@ from aecli.nn.autoencoder import Autoencoder
 ACTIVE_SHARE = 1e-4
 """A unit is active if its variance is above this share of the most active unit's."""
 
+ACTIVE_VARIANCE = 0.01
+"""A variational unit is active if the variance of its mean over rows is above this: its prior's is
+1, and noise of about that size covers less (Burda et al. 2016, §5.2)."""
+
 NEAR_ZERO = 1e-3
 """A latent is near zero below this share of its unit's root mean square over all rows; all of a
 unit's are where that itself is below this share of the whole latent's."""
@@ -24,10 +28,14 @@ PARTS = {"head": "classifier", "code": "latent"}
 
 
 class LatentFigures:
-    """Accumulate the first two moments of latents `(n_rows, latent)`, and how large they are."""
+    """Accumulate the first two moments of latents `(n_rows, latent)`, and how large they are.
 
-    def __init__(self, size: int) -> None:
+    `variational` latents are means of distributions, which have a scale of their own.
+    """
+
+    def __init__(self, size: int, *, variational: bool = False) -> None:
         self.size = size
+        self._variational = variational
         self.rows = 0
         self._sum = torch.zeros(size, dtype=torch.float64)
         self._products = torch.zeros(size, size, dtype=torch.float64)
@@ -60,9 +68,11 @@ class LatentFigures:
         return axes * torch.where(largest < 0, -1.0, 1.0)
 
     def dead(self) -> list[int]:
-        """Return the units that hardly vary, beside the most active one."""
+        """Return the units that hardly vary, beside the most active one or for their noise."""
         variance = self.covariance().diagonal()
         floor = max(ACTIVE_SHARE * float(variance.max()), 1e-12)
+        if self._variational:
+            floor = ACTIVE_VARIANCE
         return [index for index, value in enumerate(variance.tolist()) if value <= floor]
 
     def effective_rank(self) -> float:

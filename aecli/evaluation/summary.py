@@ -100,7 +100,9 @@ def compare(
         cells = block.to(device)
         latent = network.encode(inputs(cells))
         comparison.add(cells, network.decode(latent))
-        latent_figures = latent_figures or LatentFigures(latent.shape[1])
+        latent_figures = latent_figures or LatentFigures(
+            latent.shape[1], variational=network.variational
+        )
         latent_figures.add(latent)
     assert latent_figures is not None, "an empty table is refused before training"
     figures = comparison.columns()

@@ -29,7 +29,8 @@ def require_consistent(options: TrainOptions) -> None:
     Raises:
         Contradiction: two of them ask for different things.
     """
-    for check in (_sizes_agree, _something_to_learn, _latent_is_fit, _architecture_is_fit):
+    checks = (_sizes_agree, _something_to_learn, _latent_is_fit, _architecture_is_fit, _keys_differ)
+    for check in checks:
         check(options)
 
 
@@ -101,6 +102,15 @@ def _architecture_is_fit(options: TrainOptions) -> None:
         raise Contradiction(
             f"--max-gap {options.windows.max_gap} measures steps of a time column",
             {"time": "COLUMN"},
+        )
+
+
+def _keys_differ(options: TrainOptions) -> None:
+    time = options.windows.time
+    if time is not None and time in options.windows.group:
+        raise Contradiction(
+            f"column {time!r} is named by --group and by --time: every series would be one moment",
+            advice=f"leave {time!r} out of one of them",
         )
 
 

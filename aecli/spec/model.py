@@ -100,7 +100,7 @@ class Identifier(Stored):
 
 
 class Label(Stored):
-    """Describe the label: its classes in the order of the logits, with their training counts."""
+    """Describe the label: its classes in the order of the logits, with their training samples."""
 
     name: str
     type: str

@@ -123,8 +123,8 @@ class NetworkOptions(Section):
     init: Literal[INITIALISERS] = Field(  # type: ignore[valid-type]  # one list of names, not two
         "auto",
         description="Initialisation; pca starts the network as PCA of the training rows, by a "
-        "linear path beside it; auto is pca where latent and output are linear and there is no "
-        "classifier; default is torch's own.",
+        "linear path beside it; auto is pca where latent and output are linear, without a "
+        "classifier and not variational; default is torch's own.",
     )
 
     @field_validator("encoder", "decoder", "classifier", "channels", mode="before")

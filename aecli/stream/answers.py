@@ -14,7 +14,7 @@ from aecli.feed.cells import Cells
 from aecli.feed.residuals import residual_fields, residuals
 from aecli.feed.restore import Floats, Restorer
 from aecli.feed.windows import Mask
-from aecli.stream.model import LoadedModel
+from aecli.stream.model import LoadedModel, require_decoder
 from aecli.stream.rows import Chunk, with_carried
 from aecli.stream.windows import WindowedTable
 
@@ -68,7 +68,12 @@ def _decoded(model: LoadedModel, chunk: Chunk) -> torch.Tensor:
 
 
 def restored_fields(model: LoadedModel, *, with_residuals: bool) -> list[pa.Field]:
-    """Return the fields of `reconstruct`: every feature, then the residuals of those that vary."""
+    """Return the fields of `reconstruct`: every feature, then the residuals of those that vary.
+
+    Raises:
+        UsageError: the model's decoder was not trained.
+    """
+    require_decoder(model)
     fields = list(Restorer(model.spec.columns).schema)
     return fields + (residual_fields(model.reader.layout) if with_residuals else [])
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aecli.bundle import read_spec, weights_path
+from aecli.errors import UsageError
 from aecli.factory import build
 from aecli.feed.cells import CellReader
 from aecli.feed.inputs import Inputs
@@ -43,6 +44,20 @@ class LoadedModel:
         wanted = max(256 // network.window, network.samples_within(BATCH_CELLS))
         samples = min(1 << 14, wanted, network.samples_within(MOST_CELLS))
         return min(1 << 14, max(1, samples) * network.window)
+
+
+def require_decoder(model: LoadedModel) -> None:
+    """Refuse a model whose decoder was left as it was drawn.
+
+    Raises:
+        UsageError: it was trained for its label alone.
+    """
+    if "reconstruction" in model.spec.loss_weights:
+        return
+    raise UsageError(
+        f"the decoder of {model.directory} was not trained: --reconst-weight 0",
+        hint="aecli train DATA --label COLUMN (without --reconst-weight 0)",
+    )
 
 
 def load_model(directory: Path, *, device: str = "auto", threads: int | None = None) -> LoadedModel:

@@ -43,7 +43,7 @@ def require_label(model: LoadedModel) -> Label:
     """Return the label of a model with a classifier.
 
     Raises:
-        UsageError: it was trained without one.
+        UsageError: the model has none.
     """
     label = model.spec.label
     if label is None or not model.spec.network.classes:

@@ -40,16 +40,28 @@ WARM_UP = 0.25
 class Fit:
     """Hold how a training ended; the network carries the best weights.
 
-    `finished` is False where more epochs were wanted: `--resume` can go on.
+    `finished` is False where more epochs were wanted: `--resume` can go on. `planned` is how many
+    epochs there would be if nothing stopped it.
     """
 
     history: list[Epoch]
     best_epoch: int
     stopped: str
     finished: bool
+    planned: int
     batch_size: int
     seconds: float
     signal: int | None
+
+    @property
+    def best(self) -> Epoch:
+        """Return the epoch whose weights were kept."""
+        return next(epoch for epoch in self.history if epoch.number == self.best_epoch)
+
+    @property
+    def warm(self) -> bool:
+        """Return whether a variational latent's term had its whole weight in the best epoch."""
+        return self.best_epoch > WARM_UP * self.planned
 
 
 class Loop:
@@ -133,6 +145,7 @@ class Loop:
             best_epoch=self._state.best_epoch,
             stopped=self._stop or f"all {self.epochs} epochs done",
             finished=self._finished,
+            planned=self.epochs,
             batch_size=self._batch_size,
             seconds=time.perf_counter() - self._began,
             signal=self._interrupt.signal,

@@ -88,6 +88,7 @@ def prepare(
             as_windows(side, windows, own, how) for side, own in ((train, mask), (valid, ~mask))
         )
         notes = [*notes, *series.notes(windows)]
+        plan = _recounted(plan, train, options)
     if fold is None and _is_file(options.training.valid):
         valid = _validation_file(plan, reader, options, progress)
         notes = [*notes, *_shared_files(source, options.training.valid)]
@@ -137,8 +138,30 @@ def _told_of_tails(plan: Plan, options: TrainOptions) -> Plan:
     return replace(plan, columns=tuple(columns))
 
 
+def _recounted(plan: Plan, train: Staged, options: TrainOptions) -> Plan:
+    """Return the plan with its label's classes counted over training windows instead of rows.
+
+    Raises:
+        DataError: no training window has a label that a classifier could learn.
+    """
+    if plan.label is None or train.codes is None:
+        return plan
+    label = with_counts(plan.label, train.codes.numpy())
+    if options.losses.class_weight and not any(label.counts):
+        how = options.windows.window_label
+        raise DataError(
+            f"no training window has a value of the label {label.name!r}",
+            facts=[f"a window takes {WINDOW_LABELS[how]}"],
+            hint="--window-label majority" if how == "last" else "a column with more labelled rows",
+        )
+    return replace(plan, label=label)
+
+
+WINDOW_LABELS = {"last": "its last row's", "majority": "that of most of its labelled rows"}
+
+
 def class_weights(label: Label) -> Tensor:
-    """Return balanced class weights `(n_classes,)`: rows / (classes · rows of the class)."""
+    """Return balanced class weights `(n_classes,)`: samples / (classes · samples of the class)."""
     counts = torch.tensor(label.counts, dtype=torch.float32).clamp(min=1)
     return counts.sum() / (len(counts) * counts)
 

@@ -48,6 +48,8 @@ def assemble(prepared: Prepared, options: TrainOptions, progress: Progress) -> A
     columns = _with_trivial_losses(prepared, options)
     trivial = {column.name: column.trivial_loss for column in columns}
     noise = Noise.parse(options.training.noise, numbers=layout.numbers)
+    if noise is not None and noise.kind == "gaussian" and not layout.numbers:
+        notes.append(f"without effect: --noise {options.training.noise} (no column of numbers)")
     complete = prepared.train.complete and prepared.valid.complete
     loss = reconstruction_loss(columns, options.losses, complete=complete)
     losses = torch.tensor([trivial[column.name] for column in layout.columns])

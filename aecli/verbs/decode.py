@@ -14,7 +14,7 @@ from aecli.feed.restore import Restorer
 from aecli.progress import SILENT, Progress
 from aecli.spec.options import ReadOptions
 from aecli.stream.decoding import decoded, latent_columns, window_fields
-from aecli.stream.model import LoadedModel, load_model
+from aecli.stream.model import LoadedModel, load_model, require_decoder
 from aecli.stream.rows import joined_schema
 from aecli.table.selection import matching
 from aecli.table.source import Data, Source, open_source
@@ -52,7 +52,7 @@ def decode(
         ModelError: the model is missing, damaged or too new.
         DataError: the table cannot be read, does not hold the model's latents, or one of them is
             missing, infinite or too large.
-        UsageError: a carried column has the name of a feature.
+        UsageError: a carried column has the name of a feature, or the decoder was not trained.
         OutputError: the output cannot be written.
     """
     began = time.perf_counter()
@@ -93,7 +93,12 @@ def open_latents(
     batch_size: int | None = None,
     read: ReadOptions | None = None,
 ) -> Decoding:
-    """Open a table of latents, to be decoded batch by batch."""
+    """Open a table of latents, to be decoded batch by batch.
+
+    Raises:
+        UsageError: the model's decoder was not trained.
+    """
+    require_decoder(model)
     table = open_source(data, read or ReadOptions())
     latents = latent_columns(model, table)
     kept = _kept(model, table, keep, latents.names)

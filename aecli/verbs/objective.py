@@ -77,8 +77,7 @@ class Aim:
             if figure is None:
                 raise _undefined(self.name, fitted.prepared)
             return figure
-        best = fitted.fit.best_epoch
-        return self.at(next(epoch for epoch in fitted.fit.history if epoch.number == best))
+        return self.at(fitted.fit.best)
 
 
 def require_measurable(name: Objective, options: TrainOptions, prepared: Prepared) -> None:

@@ -118,7 +118,10 @@ def _summarise(
         network, inputs.to(device), layout, made.pca, held_out, samples
     )
     floor = made.network.latent_floor
-    best = next(epoch for epoch in fit.history if epoch.number == fit.best_epoch)
+    best, weights, label = fit.best, made.objective.weights, prepared.plan.label
+    health = signs(
+        made.network, options, fit, weights=weights, latent=latent, baselines=compared, label=label
+    )
     return Summary(
         epochs=len(fit.history),
         best_epoch=fit.best_epoch,
@@ -133,18 +136,11 @@ def _summarise(
         train=dict(best.train),
         valid=dict(best.valid or {}),
         metrics=dict(best.metrics),
-        shares=loss_shares(best, made.objective.weights),
+        shares=loss_shares(best, weights),
         baselines=compared,
         compared_rows=rows,
         dead_units=dead_hidden_units(network, inputs, prepared.train, samples),
-        health=signs(
-            made.network,
-            options,
-            best,
-            weights=made.objective.weights,
-            latent=latent,
-            baselines=compared,
-        ),
+        health=health,
         latent_active=latent.size - len(latent.dead()),
         latent_near_zero=latent.near_zero_share(),
         latent_mean=(float(latent.means().mean()) - floor) / (1 - floor),

@@ -13,7 +13,7 @@ from aecli.feed.fill import FillCounts, Filler
 from aecli.spec.options import ReadOptions
 from aecli.stream.answers import answers, reconstructed, restored_fields
 from aecli.stream.filling import filled, whole_table
-from aecli.stream.model import LoadedModel
+from aecli.stream.model import LoadedModel, require_decoder
 from aecli.stream.rows import Chunk
 from aecli.stream.windows import WindowedTable
 from aecli.table.source import Data, Source, open_source
@@ -35,7 +35,7 @@ def reconstruct(
             as in `aecli.verbs.stream.run_stream`.
 
     Raises:
-        UsageError: `fill` comes with `residuals` or `keep`.
+        UsageError: `fill` comes with `residuals` or `keep`, or the decoder was not trained.
         ModelError: the model is missing, damaged or too new.
         DataError: the table cannot be read or lacks columns, or a column cannot be filled.
         OutputError: the output cannot be written.
@@ -91,7 +91,11 @@ def filling(source: Source, counts: FillCounts, notes: list[str]) -> Step:
         if any(counts.filled.values()) and not options.training.noise.startswith("mask"):
             notes.append(UNPREPARED)
 
-    return Step(lambda model: list(whole_table(model, source).schema), batches)
+    def fields(model: LoadedModel) -> list[pa.Field]:
+        require_decoder(model)
+        return list(whole_table(model, source).schema)
+
+    return Step(fields, batches)
 
 
 UNPREPARED = "training emptied no cells, so the fills are poor: aecli train --noise mask:0.2"

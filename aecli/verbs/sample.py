@@ -16,7 +16,8 @@ from aecli.feed.restore import Restorer
 from aecli.progress import SILENT, Progress
 from aecli.spec.model import Label
 from aecli.stream.decoding import window_fields, window_numbers
-from aecli.stream.model import LoadedModel, load_model
+from aecli.stream.model import LoadedModel, load_model, require_decoder
+from aecli.stream.predictions import require_label
 from aecli.table.types import parse_type
 from aecli.table.write import open_sink
 from aecli.verbs.results import SampleResult
@@ -51,8 +52,8 @@ def sample(
         seed: of the draw; the same rows come from the same seed on the same machine.
 
     Raises:
-        UsageError: the model is not variational, its training rows had no label or no such class,
-            `count` is below 1, or `seed` below 0.
+        UsageError: the model is not variational, it has no classifier or no such class, its decoder
+            was not trained, `count` is below 1, or `seed` below 0.
         ModelError: the model is missing, damaged or too new.
         OutputError: the output cannot be written.
     """
@@ -61,6 +62,7 @@ def sample(
     began = time.perf_counter()
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
     _require_variational(loaded)
+    require_decoder(loaded)
     chosen = None if of_class is None else _class_code(loaded, of_class)
     label = loaded.spec.label if loaded.spec.network.classes else None
     schema = _schema(loaded, label)
@@ -94,12 +96,7 @@ def _require_variational(model: LoadedModel) -> None:
 
 
 def _class_code(model: LoadedModel, wanted: str) -> int:
-    label = model.spec.label
-    if label is None or "baseline.class_mean" not in model.baseline:
-        raise UsageError(
-            f"--class {wanted}: {model.directory} was trained without a label",
-            hint="aecli train DATA --variational --label COLUMN",
-        )
+    label = require_label(model)
     names = [str(value) for value in label.classes]
     if wanted in names and label.counts[names.index(wanted)]:
         return names.index(wanted)

@@ -68,6 +68,17 @@ def test_a_share_for_validation_may_be_a_number(tmp_path):
     assert validated(read_config(path)).training.valid == "0.25"
 
 
+def test_a_gap_may_be_a_number_and_a_latent_a_word(tmp_path, refused):
+    path = tmp_path / "run.yaml"
+    path.write_text("max_gap: 10\nlatent: auto\nwindow: 3\ntime: t")
+    options = validated(read_config(path))
+    assert (options.windows.max_gap, options.network.latent) == ("10", "auto")
+    path.write_text(printed_config(Settings(options, read_config(path))))
+    path = path.rename(tmp_path / "printed.toml")
+    assert validated(read_config(path)) == options
+    assert "it must be a whole number, 1 to 65536, or auto" in refused('latent = "most"')
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n"])
 def test_an_empty_file_gives_nothing(read, text):
     assert read(text) == read(text, "run.yaml") == {}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from aecli.cli.display.closing import closing_report
+from aecli.cli.display.closing import closing_report, training_facts
 from aecli.cli.display.columns import grouped, scaling
 from aecli.cli.display.epochs import EpochTable
 from aecli.cli.display.evaluation import evaluation_report
@@ -96,6 +96,13 @@ def test_the_closing_explains_the_model():
         "aecli evaluate test.parquet",
     ):
         assert said in text
+
+
+def test_pca_has_no_more_components_than_there_are_inputs():
+    wide = spec()
+    network = wide.network.model_copy(update={"encoder": [1000], "inputs": 16})
+    found = dict(training_facts(wide.model_copy(update={"network": network})))["compared"]
+    assert "PCA with 16" in drawn(found)
 
 
 def test_each_penalty_tells_its_share_and_how_sparse_the_latent_is():

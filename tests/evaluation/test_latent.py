@@ -28,6 +28,16 @@ def test_a_collapsed_latent_is_all_dead():
     assert (figures.dead(), figures.effective_rank()) == ([0, 1], 0.0)
 
 
+def test_a_variational_unit_is_active_by_its_own_variance():
+    means = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor(
+        [1, 0.05]
+    )
+    for factor, dead in ((1.0, [1]), (0.05, [0, 1]), (10.0, [])):
+        figures = LatentFigures(2, variational=True)
+        figures.add(means * factor)
+        assert figures.dead() == dead
+
+
 def test_sparsity_is_measured_against_the_latents_own_size():
     figures = LatentFigures(2)
     figures.add(torch.tensor([[0.0, 100.0], [0.001, -300.0]]))

@@ -13,6 +13,7 @@ from aecli.spec.options import TrainOptions
         ({"encoder": []}, "--encoder needs at least one size"),
         ({"encoder": [8, 4], "latent": 3}, "--latent 3 and --encoder 8,4 disagree"),
         ({"encoder": [8, 4], "latent": "auto"}, "--latent auto and --encoder 8,4 disagree"),
+        ({"window": 3, "group": ["g", "t"], "time": "t"}, "column 't' is named by --group and by"),
         ({"reconst_weight": 0}, "--reconst-weight 0 without a label leaves nothing to learn"),
         (
             {"reconst_weight": 0, "label": "y", "class_weight": 0},

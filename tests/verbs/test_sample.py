@@ -7,7 +7,7 @@ import pytest
 from pyarrow import csv
 
 import aecli
-from aecli.errors import UsageError
+from aecli.errors import DataError, UsageError
 
 
 def table(rows: int = 400) -> pa.Table:
@@ -146,3 +146,54 @@ def test_windows_are_numbered_over_all_that_are_drawn(tmp_path: Path):
     aecli.train(rows, model=tmp_path / "m", window=4, variational=True, latent=2, epochs=1)
     found = drawn(tmp_path / "m", tmp_path, count=5_000)
     assert found["window"].to_pylist() == np.arange(5_000).repeat(4).tolist()
+
+
+@pytest.fixture(scope="module")
+def windowed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose class "rare" is at no window's end, and "often" at every second one's."""
+    x = np.arange(120.0)
+    kinds = np.array(["often", "rare", "rest", "rest"] * 30)
+    kinds[3::8] = "often"
+    directory = tmp_path_factory.mktemp("windowed") / "m"
+    how = {"window": 4, "stride": 4, "variational": True, "latent": 2, "epochs": 1}
+    aecli.train(pa.table({"x": x, "kind": kinds}), model=directory, label="kind", **how)
+    return directory
+
+
+def test_classes_are_drawn_as_often_as_windows_have_them(windowed: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match="the label 'kind' has no class 'rare'"):
+        drawn(windowed, tmp_path, of_class="rare")
+    kinds = drawn(windowed, tmp_path, count=400)["kind"].to_pylist()
+    assert set(kinds) == {"often", "rest"}
+    assert kinds.count("often") / len(kinds) == pytest.approx(0.5, abs=0.1)
+
+
+def test_windows_without_any_label_are_refused(tmp_path: Path):
+    rows = pa.table({"x": np.arange(80.0), "kind": ["a", "b", None, None] * 20})
+    with pytest.raises(DataError, match="no training window") as caught:
+        aecli.train(rows, model=tmp_path / "m", label="kind", window=4, stride=4)
+    assert caught.value.hint == "--window-label majority"
+
+
+def test_a_model_without_a_classifier_has_no_classes_and_says_why(tmp_path: Path):
+    how = {"variational": True, "latent": 2, "epochs": 1}
+    aecli.train(table(60), model=tmp_path / "m", label="kind", class_weight=0, **how)
+    with pytest.raises(UsageError, match="no classifier: it was trained with --class-weight 0"):
+        drawn(tmp_path / "m", tmp_path, of_class="small")
+    assert drawn(tmp_path / "m", tmp_path, count=5).num_rows == 5
+
+
+def test_nothing_is_given_back_by_a_decoder_that_was_not_trained(tmp_path: Path):
+    folder, output = tmp_path / "m", str(tmp_path / "out.parquet")
+    how = {"label": "kind", "variational": True, "latent": 2, "epochs": 1, "reconst_weight": 0}
+    aecli.train(table(60), model=folder, **how)
+    latents = pa.table({"z0": [0.0], "z1": [0.0]})
+    for run in (
+        lambda: aecli.sample(output, model=folder),
+        lambda: aecli.decode(latents, output, model=folder),
+        lambda: aecli.reconstruct(table(60), output, model=folder),
+        lambda: aecli.reconstruct(table(60), output, model=folder, fill=True),
+    ):
+        with pytest.raises(UsageError, match="was not trained: --reconst-weight 0"):
+            run()
+    assert not Path(output).exists()

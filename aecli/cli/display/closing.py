@@ -99,7 +99,7 @@ def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
     best = f"{summary.best_epoch} of {summary.epochs}"
     yield "best epoch", Text(f"{best}: {side} {', '.join(figures_then)}")
     if summary.baselines:
-        yield "compared", compared(summary, spec.network.latent)
+        yield "compared", compared(summary, spec.network)
     if summary.latent_active is not None:
         yield "latent", Text(_latent_in_use(summary, spec))
     if spec.network.architecture not in OWN_ACTIVATIONS:
@@ -160,9 +160,10 @@ def loss_sum(weights: Mapping[str, float]) -> str:
     return " + ".join(terms)
 
 
-def compared(summary: Summary, latent: int) -> Table:
+def compared(summary: Summary, network: Network) -> Table:
     """Set this model's reconstruction beside PCA of the same latent size and the column means."""
-    named = {"PCA": f"PCA with {latent}"}
+    components = min(network.latent, network.inputs * network.window, summary.train_rows)
+    named = {"PCA": f"PCA with {components:,}"}
     rows = f"{count(summary.compared_rows, 'row')}" if summary.compared_rows else ""
     table = figures(rows, *(named.get(b.name, b.name) for b in summary.baselines))
     for name, title in MEASURES.items():
