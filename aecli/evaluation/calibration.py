@@ -76,23 +76,22 @@ def calibrated(scores: Mapping[str, Floats], *, source: str) -> Calibration:
 
     The threshold is the 99th percentile, or Tukey's fence of the logarithms (third quartile plus
     1.5 times the distance of the quartiles; Tukey 1977) where that is lower: anomalies among the
-    rows raise the percentile, and hardly the fence. Fewer than `FEW` samples hold no 99th
-    percentile: there it is the highest score, or the fence where that is higher.
+    rows raise the percentile, and hardly the fence. The quartiles of fewer than `FEW` samples make
+    no fence: there the percentile, close to their highest score, stands alone.
     """
     found = {}
     for name, values in scores.items():
         low, high = np.quantile(np.log(np.maximum(values, 1e-12)), [0.25, 0.75])
+        percentile = float(np.quantile(values, 0.99))
         fence = math.exp(min(high + 1.5 * (high - low), 700.0))
         found[name] = ScoreScale(
             quantiles=quantiles(values),
-            threshold=min(float(np.quantile(values, 0.99)), fence)
-            if len(values) >= FEW
-            else max(float(values.max()), fence),
+            threshold=percentile if len(values) < FEW else min(percentile, fence),
         )
     rows = len(next(iter(scores.values())))
     rule = "the 99th percentile, or Tukey's fence of the logarithms where it is lower"
     if rows < FEW:
-        rule = "the highest score, or Tukey's fence of the logarithms where it is higher"
+        rule = "the 99th percentile"
     return Calibration(source=source, rows=rows, rule=rule, scales=found)
 
 

@@ -211,7 +211,7 @@ LEVELS = (
 """Percentiles of scores that are stored: finer where thresholds are looked for."""
 
 FEW = 100
-"""Samples that a 99th percentile of scores needs at least."""
+"""Samples whose quartiles say where outliers begin, at least; fewer are told of."""
 
 
 class ScoreScale(Stored):

@@ -123,7 +123,8 @@ class Source:
 
     def _converted(self, piece: Piece, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
         own = self._own(piece) or piece.part.names[:1]
-        types = {name: schema.field(name).type for name in own if name in schema.names}
+        known = dict(zip(schema.names, schema.types, strict=True))
+        types = {name: known[name] for name in own if name in known}
         types = types or piece.part.types(own)
         places = {name: place for place, name in enumerate(types)}
         start = 0

@@ -293,4 +293,5 @@ def test_few_held_out_rows_do_not_set_a_threshold_among_themselves(tmp_path: Pat
     calibration = aecli.train(table(60), model=tmp_path / "m", epochs=3, id=["id"]).spec.calibration
     assert calibration is not None
     assert calibration.rows == 6
-    assert calibration.scales["mean"].threshold >= calibration.scales["mean"].quantiles[-1]
+    scale = calibration.scales["mean"]
+    assert 0.9 * scale.quantiles[-1] + 0.1 * scale.quantiles[80] < scale.threshold
