@@ -16,7 +16,7 @@ def test_scores_on_stdout_then_calibrated_and_scored_again(tmp_path: Path):
     rows = list(csv.DictReader(done.out.splitlines()))
     assert done.code == 0
     assert len(rows) == 200
-    assert "outliers" in done.err
+    assert "1 outlier (0.5 %) with a score above" in done.err
     moved = run_aecli(tmp_path, "calibrate", "rows.csv", "--fpr", "0.25", "--json", "-q")
     assert json.loads(moved.out)["schema"] == "aecli.calibrate/1"
     told = run_aecli(tmp_path, "score", "rows.csv", "-o", "s.parquet", "--json", "-q")
