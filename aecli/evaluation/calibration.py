@@ -121,8 +121,7 @@ def usual(cells: Tensor, how: Deviations) -> tuple[Reference, Tensor]:
     mean = numbers.nanmean(0)
     sizes = (numbers - mean).square().nanmean(0).sqrt().nan_to_num(0.0)
     sizes = torch.where(sizes > 0, sizes, 1.0)
-    mostly_one = deviation == 0
-    floor = torch.where(mostly_one, MOSTLY_ONE_SPREAD, LEAST_SPREAD)
+    floor = torch.where(deviation == 0, MOSTLY_ONE_SPREAD, LEAST_SPREAD)
     spread = torch.maximum(1.4826 * deviation, floor * sizes)
     spread, leaving = _as_booleans(apart, spread)
     values = [2] * how.layout.booleans + list(how.layout.cardinalities)
@@ -140,7 +139,7 @@ def _as_booleans(apart: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
     other = torch.where(apart == 0, torch.nan, apart)
     high = other.nan_to_num(-torch.inf).amax(0)
     low = other.nan_to_num(torch.inf).amin(0)
-    two = (high == low) & (high != 0)
+    two = high == low
     stayed, left = (apart == 0).sum(0), (apart.abs() > 0).sum(0)
     odds = 2 * ((stayed + 1) / (left + 1)).log().clamp(min=0)
     return torch.where(two, high.abs(), spread), torch.where(two, odds, 0.0)
@@ -223,5 +222,5 @@ def _runs(cells: Tensor, scorer: Scorer) -> list[tuple[Tensor, Tensor, Tensor]]:
 def _spread_out(staged: Staged, width: int, network: Autoencoder) -> Tensor:
     """Return the cells of samples from all over the table, as many as the fit may hold."""
     most = min(65_536, max(1_024, FITTED_VALUES // max(1, width * staged.size)))
-    chosen = torch.arange(0, len(staged), max(1, -(-len(staged) // most)))
-    return staged.cells.index_select(0, staged.rows(chosen).to(staged.cells.device)).cpu()
+    chosen = staged.thinned(most)
+    return next(chosen.blocks(len(chosen))).cpu().contiguous()

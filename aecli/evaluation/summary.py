@@ -86,25 +86,18 @@ def block_samples(spec: Network, staged: Staged) -> int:
 
 @torch.no_grad()
 def compare(
-    network: Autoencoder, inputs: Inputs, layout: Layout, pca: PCA, staged: Staged, samples: int
+    network: Autoencoder, inputs: Inputs, layout: Layout, pca: PCA, staged: Staged, spec: Network
 ) -> tuple[list[Baseline], int, LatentFigures]:
-    """Return the comparison on staged rows, the number of rows, and how their latents lie.
-
-    `samples` is how many to run at a time, here and below.
-    """
+    """Return the comparison on staged rows, the number of rows, and how their latents lie."""
     device = next(network.parameters()).device
     comparison = Comparison(layout, pca.to(device))
-    latent_figures: LatentFigures | None = None
+    latent_figures = LatentFigures(spec.latent, variational=spec.variational)
     chosen = staged.thinned(COMPARED_ROWS // staged.size)
-    for block in chosen.blocks(samples):
+    for block in chosen.blocks(block_samples(spec, staged)):
         cells = block.to(device)
         latent = network.encode(inputs(cells))
         comparison.add(cells, network.decode(latent))
-        latent_figures = latent_figures or LatentFigures(
-            latent.shape[1], variational=network.variational
-        )
         latent_figures.add(latent)
-    assert latent_figures is not None, "an empty table is refused before training"
     figures = comparison.columns()
     rows = [
         Baseline(
@@ -119,25 +112,22 @@ def compare(
 
 
 def dead_hidden_units(
-    network: Autoencoder, inputs: Inputs, staged: Staged, samples: int
+    network: Autoencoder, inputs: Inputs, staged: Staged, spec: Network
 ) -> dict[str, int]:
-    """Count hidden units that answer the same for every one of the first `samples`."""
+    """Count hidden units that answer the same for every sample of the first block."""
     device = next(network.parameters()).device
     kinds = tuple({type(make()) for make in ACTIVATIONS.values()} - {torch.nn.Identity})
-    cells = next(staged.blocks(samples))
+    cells = next(staged.blocks(block_samples(spec, staged)))
     return dead_units(network, kinds, inputs(cells.to(device)))
 
 
 @torch.no_grad()
-def latent_axes(network: Autoencoder, inputs: Inputs, staged: Staged, samples: int) -> Tensor:
+def latent_axes(network: Autoencoder, inputs: Inputs, staged: Staged, spec: Network) -> Tensor:
     """Return the rotation `(latent, latent)` that makes the units uncorrelated, widest first."""
     device = next(network.parameters()).device
-    figures: LatentFigures | None = None
-    for block in staged.thinned(COMPARED_ROWS // staged.size).blocks(samples):
-        latent = network.encode(inputs(block.to(device)))
-        figures = figures or LatentFigures(latent.shape[1])
-        figures.add(latent)
-    assert figures is not None, "an empty table is refused before training"
+    figures = LatentFigures(spec.latent)
+    for block in staged.thinned(COMPARED_ROWS // staged.size).blocks(block_samples(spec, staged)):
+        figures.add(network.encode(inputs(block.to(device))))
     return figures.axes()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +89,7 @@ class ScoreColumns:
         unknown = np.isnan(scores)
         odd = scores > shape.limit
         self.outliers += int(odd.sum())
-        percentile = _share_below(scores, shape.scale.quantiles)
+        percentile = share_below(scores, shape.scale.quantiles)
         arrays = [_float32(scores), _float32(np.where(unknown, np.nan, percentile))]
         arrays.append(pa.array(odd, mask=unknown))
         arrays += self._reasons(found.reasons)
@@ -125,7 +126,7 @@ class ScoreColumns:
         return found
 
 
-def _share_below(scores: Floats, quantiles: Sequence[float]) -> Floats:
+def share_below(scores: npt.NDArray[np.floating[Any]], quantiles: Sequence[float]) -> Floats:
     """Return the percentage of calibrated scores that are lower, ties not among them."""
     known, levels = np.asarray(quantiles), np.asarray(LEVELS, dtype=float)
     first = np.searchsorted(known, scores).clip(max=len(known) - 1)

@@ -15,7 +15,8 @@ from aecli.evaluation.keeping import Kept
 from aecli.feed.layout import NUMERIC
 from aecli.feed.restore import Restorer
 from aecli.reporting.findings import Floats, Images, OddRow, Reason, Restored
-from aecli.spec.model import LEVELS, Column, ModelSpec, ScoreScale
+from aecli.spec.model import Column, ModelSpec, ScoreScale
+from aecli.stream.scored import share_below
 from aecli.table.types import is_list
 from aecli.text import count
 
@@ -59,6 +60,7 @@ def odd_rows(spec: ModelSpec, odd: Kept, scale: ScoreScale, carried: Sequence[st
     restored = restorer.restore(odd.outputs[:, 0]) if of_rows else []
     due = dict(zip(restorer.schema.names, restored, strict=False))
     names = [column.name for column in restorer.layout.columns]
+    percentiles = share_below(odd.scores, scale.quantiles)
     found = []
     for place in range(len(odd)):
         sizes = np.where(np.isnan(odd.reasons[place]), -1.0, odd.reasons[place])
@@ -71,7 +73,7 @@ def odd_rows(spec: ModelSpec, odd: Kept, scale: ScoreScale, carried: Sequence[st
                 row=int(odd.row[place]) + 1,
                 name=shown(odd.batch.column(carried[0]), place) if carried else "",
                 score=score,
-                percentile=float(np.interp(score, scale.quantiles, LEVELS)),
+                percentile=float(percentiles[place]),
                 reasons=reasons,
             )
         )

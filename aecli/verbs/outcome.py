@@ -15,7 +15,6 @@ from torch import Tensor
 from aecli.evaluation.calibration import fit_scores
 from aecli.evaluation.health import loss_shares, signs
 from aecli.evaluation.summary import (
-    block_samples,
     class_latents,
     compare,
     dead_hidden_units,
@@ -73,11 +72,10 @@ def outcome(
     trained = made.objective.network
     inputs = Inputs(prepared.layout).to(device)
     if made.network.linear_latent and not SPARSE & made.objective.weights.keys():
-        samples = block_samples(made.network, prepared.train)
-        rotate_latent(trained, latent_axes(trained, inputs, prepared.train, samples))
+        rotate_latent(trained, latent_axes(trained, inputs, prepared.train, made.network))
     progress.stage("comparing with PCA")
     summary = _summarise(
-        prepared, made, fit, options, notes, device=str(device), precision=precision
+        prepared, made, fit, options, notes, inputs, device=str(device), precision=precision
     )
     spec = _spec(prepared, made.columns, made.network, options, summary, made.objective)
     progress.stage("calibrating scores")
@@ -106,16 +104,15 @@ def _summarise(
     fit: Fit,
     options: TrainOptions,
     notes: list[str],
+    inputs: Inputs,
     *,
     device: str,
     precision: str,
 ) -> Summary:
-    layout, network = prepared.layout, made.objective.network
-    inputs = Inputs(layout)
+    network = made.objective.network
     held_out = prepared.valid if len(prepared.valid) else prepared.train
-    samples = block_samples(made.network, held_out)
     compared, rows, latent = compare(
-        network, inputs.to(device), layout, made.pca, held_out, samples
+        network, inputs, prepared.layout, made.pca, held_out, made.network
     )
     floor = made.network.latent_floor
     best, weights, label = fit.best, made.objective.weights, prepared.plan.label
@@ -139,7 +136,7 @@ def _summarise(
         shares=loss_shares(best, weights),
         baselines=compared,
         compared_rows=rows,
-        dead_units=dead_hidden_units(network, inputs, prepared.train, samples),
+        dead_units=dead_hidden_units(network, inputs, prepared.train, made.network),
         health=health,
         latent_active=latent.size - len(latent.dead()),
         latent_near_zero=latent.near_zero_share(),
