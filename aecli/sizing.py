@@ -69,7 +69,7 @@ def resolve_network(
         latent_activation=on_latent,
         norm=chosen.norm,
         dropout=chosen.dropout,
-        output=_fitting_output(where, chosen.output, linear_path),
+        output=_fitting_output(where, chosen.output),
         variational=chosen.variational,
         topk=chosen.topk,
         linear_path=linear_path,
@@ -230,11 +230,11 @@ def _power_of_two_above(size: int) -> int:
     return 1 << (size - 1).bit_length()
 
 
-def _fitting_output(where: Layout, asked: str, linear_path: bool) -> Output:
+def _fitting_output(where: Layout, asked: str) -> Output:
     """Return the output of numbers: what was asked for, with tanh moved to where they are.
 
-    `auto` is sigmoid where the scaled training numbers lie in 0..1 and touch 0, else linear. A
-    network that starts as PCA is linear there, and cut to 0..1 once it is trained.
+    `auto` cuts them to 0..1 where the scaled training numbers lie in there and touch 0
+    (what that is worth is in benchmarks/RESULTS.md, Where training starts).
     """
     lows = [value for column in where.numeric for value in _scaled(column, column.low)]
     highs = [value for column in where.numeric for value in _scaled(column, column.high)]
@@ -242,7 +242,7 @@ def _fitting_output(where: Layout, asked: str, linear_path: bool) -> Output:
     # A scale is a rounded difference, so its largest value may come out just above 1.
     unit = known and min(lows) == 0 and max(highs) <= 1 + 1e-6
     if asked == "auto" and unit:
-        return "clipped" if linear_path else "sigmoid"
+        return "clipped"
     if asked == "tanh" and unit:
         return "unit_tanh"
     named: dict[str, Output] = {"sigmoid": "sigmoid", "tanh": "tanh"}

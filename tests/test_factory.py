@@ -104,21 +104,21 @@ def test_contradicting_activation_arguments_are_a_usage_error():
 @pytest.mark.parametrize(
     ("features", "output"),
     [
-        ([number(low=0, high=1), number(low=0.2, high=0.4)], "sigmoid"),
-        ([number(low=5, high=25, center=5, scale=20)], "sigmoid"),
-        ([number(low=0.1, high=0.3, center=0.1, scale=0.3 - 0.1)], "sigmoid"),
-        ([vector(), category()], "sigmoid"),
+        ([number(low=0, high=1), number(low=0.2, high=0.4)], "clipped"),
+        ([number(low=5, high=25, center=5, scale=20)], "clipped"),
+        ([number(low=0.1, high=0.3, center=0.1, scale=0.3 - 0.1)], "clipped"),
+        ([vector(), category()], "clipped"),
         ([number(low=0, high=1), number(low=-2, high=3)], "linear"),
         ([number(low=0, high=255)], "linear"),
         ([number(low=0.2, high=0.4)], "linear"),
         ([category(), boolean()], "linear"),
-        ([number(low=0, high=1), number(low=-9, high=9, constant=True)], "sigmoid"),
+        ([number(low=0, high=1), number(low=-9, high=9, constant=True)], "clipped"),
     ],
 )
-def test_the_automatic_output_is_a_sigmoid_where_numbers_are_scaled_to_0_1(features, output):
+def test_the_automatic_output_is_cut_to_0_1_where_numbers_are_scaled_to_it(features, output):
     assert resolved(features, classes=2).output == output
     assert resolved(features, init="default").output == output
-    tanh = {"sigmoid": "unit_tanh", "linear": "tanh"}[output]
+    tanh = {"clipped": "unit_tanh", "linear": "tanh"}[output]
     assert resolved(features, output="tanh").output == tanh
 
 

@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 WIDEST = 1_024
 """Most residuals and latents of a sample whose full covariance is kept: 8 MB beside the weights."""
 
-FITTED_VALUES = 1 << 24
+FITTED_VALUES = 1 << 23
 """Values that the fit holds at a time: at least a thousand samples, and 65,536 of narrow ones."""
 
 LEAST_SPREAD = 0.05

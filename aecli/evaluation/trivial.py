@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from aecli.feed.layout import Layout
 from aecli.nn.losses import ReconstructionLoss
 
-BLOCK = 65_536
+BLOCK_VALUES = 1 << 20
+"""Numbers and logits looked at together: few enough for the processor's cache."""
 
 
 def trivial_losses(loss: ReconstructionLoss, layout: Layout, cells: Tensor) -> list[float]:
@@ -20,7 +23,7 @@ def trivial_losses(loss: ReconstructionLoss, layout: Layout, cells: Tensor) -> l
     answer = _constant_answer(layout, cells)
     sums = torch.zeros(layout.cells, dtype=torch.float64)
     counts = torch.zeros(layout.cells, dtype=torch.float64)
-    for block in cells.split(BLOCK):
+    for block in _blocks(layout, cells):
         errors = loss.cell_errors(answer.expand(len(block), -1), block)
         sums += errors.nan_to_num(0.0).double().sum(0)
         counts += (~errors.isnan()).sum(0)
@@ -31,12 +34,16 @@ def trivial_losses(loss: ReconstructionLoss, layout: Layout, cells: Tensor) -> l
     return [float(value) for value in per_column / observed.clamp(min=1)]
 
 
+def _blocks(layout: Layout, cells: Tensor) -> Iterator[Tensor]:
+    yield from cells.split(max(1, BLOCK_VALUES // max(1, layout.outputs)))
+
+
 def _constant_answer(layout: Layout, cells: Tensor) -> Tensor:
     dense = layout.numbers + layout.booleans
     sums = torch.zeros(dense, dtype=torch.float64)
     counts = torch.zeros(dense, dtype=torch.float64)
     tallies = [torch.zeros(size, dtype=torch.float64) for size in layout.cardinalities]
-    for block in cells.split(BLOCK):
+    for block in _blocks(layout, cells):
         sums += block[:, :dense].nan_to_num(0.0).double().sum(0)
         counts += (~block[:, :dense].isnan()).sum(0)
         for position, tally in enumerate(tallies, start=dense):

@@ -70,7 +70,7 @@ _ARCHITECTURES = {
 def _network_rules(options: TrainOptions) -> Iterator[_Rule]:
     network, window = options.network, options.windows.window
     own = network.arch or ("vanilla" if window else "mlp")
-    head = bool(network.classifier and options.columns.label and options.losses.class_weight)
+    head = bool(network.classifier) and options.classifies
     for name, able in _ARCHITECTURES.items():
         if own in able or (head and name in ("activation", "norm")):
             continue

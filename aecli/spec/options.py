@@ -117,8 +117,8 @@ class NetworkOptions(Section):
     depth: Annotated[int, Field(ge=1, le=32)] = Field(2, description="Transformer layers.")
     output: Literal["auto", "linear", "sigmoid", "tanh"] = Field(
         "auto",
-        description="Output of number columns; auto is sigmoid where the scale is 0..1, or linear "
-        "and cut to it where the network starts as PCA; tanh spans 0..1 there, else -1..1.",
+        description="Output of number columns; auto is linear, and cut to 0..1 where that is the "
+        "scale; tanh spans 0..1 there, else -1..1.",
     )
     init: Literal[INITIALISERS] = Field(  # type: ignore[valid-type]  # one list of names, not two
         "auto",
@@ -199,7 +199,7 @@ class TrainingOptions(Section):
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         None,
         description="Most passes over the training rows; the schedule spans them; unless given 40, "
-        "and for more than 12,500 rows fewer, to 5.",
+        "and fewer, to 5, for more than 12,500 rows, or 7,500 that are wide or have a label.",
     )
     batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
         None,
@@ -209,7 +209,7 @@ class TrainingOptions(Section):
         Optimizer(name="AdamW"), description="Optimizer, as in SGD:momentum=0.9."
     )
     lr: Annotated[float, Field(gt=0, le=10)] = Field(
-        2e-3, description="Learning rate at its highest."
+        4e-3, description="Learning rate at its highest."
     )
     schedule: Literal["cosine", "plateau", "constant"] = Field(
         "cosine", description="How the learning rate falls over the epochs."
@@ -286,6 +286,11 @@ class TrainOptions(Section):
         for name, value in values.items():
             nested.setdefault(section_of(name), {})[name] = value
         return cls.model_validate(nested)
+
+    @property
+    def classifies(self) -> bool:
+        """Return whether a classifier is trained: there is a label, and it has a weight."""
+        return self.columns.label is not None and self.losses.class_weight > 0
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainOptions:

@@ -97,7 +97,8 @@ class Loop:
         self._parameters = [p for p in objective.network.parameters() if p.requires_grad]
         named = options.optimizer
         self._optimizer = make_optimizer(named.name, self._parameters, lr=options.lr, **named.args)
-        self.epochs = options.epochs or default_epochs(len(train))
+        classifies = objective.network.head is not None
+        self.epochs = options.epochs or default_epochs(train, classifies=classifies)
         self._batch_size = options.batch_size or default_batch_size(len(train))
         steps = math.ceil(len(train) / self._batch_size) * self.epochs
         self._gradients = GradientNorms(objective.network) if options.log_gradients else None

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 
+from aecli.feed.staging import Staged
+
 BATCH_BOUNDS = (16, 128, 1024)
 """Smallest batch, largest that saves steps of an epoch, largest of all."""
 
 EPOCH_BOUNDS = (5, 40)
 
 VISITS = 500_000
-"""Rows that the default epochs visit, where their bounds allow it: the error of MNIST falls by less
-than a tenth in four times as many (benchmarks/RESULTS.md)."""
+"""Samples that the default epochs visit, where their bounds allow it."""
+
+FEWER_VISITS = 300_000
+"""The same for wide samples, whose epochs cost more, and beside a classifier, which begins to learn
+its rows by heart (benchmarks/RESULTS.md, How long training goes on)."""
+
+WIDE = 256
+"""Numbers of a sample beyond which it is wide."""
 
 WARM_UP = 0.03
 """Share of all steps in which the rate rises from zero, while Adam's second moments settle."""
@@ -62,7 +70,9 @@ def default_batch_size(rows: int) -> int:
     return max(low, min(small, middle), min(large, high))
 
 
-def default_epochs(rows: int) -> int:
-    """Return how many passes over the rows visit about `VISITS` of them, within bounds."""
+def default_epochs(train: Staged, *, classifies: bool) -> int:
+    """Return how many passes visit about `VISITS` samples, or `FEWER_VISITS`, within bounds."""
     low, high = EPOCH_BOUNDS
-    return min(high, max(low, math.ceil(VISITS / max(1, rows))))
+    wide = train.cells.shape[1] * train.size > WIDE
+    visits = FEWER_VISITS if wide or classifies else VISITS
+    return min(high, max(low, math.ceil(visits / max(1, len(train)))))

@@ -88,6 +88,8 @@ class _ByHand:
         inputs = self._objective.inputs(cells)
         latent = _sum([chain.forward(inputs) for chain in (self._encoder, *self._paths[:1])])
         output = _sum([chain.forward(latent) for chain in (self._decoder, *self._paths[1:])])
+        if self._objective.network.output is not None:
+            output.clamp_(0, 1)  # `Clipped`, whose gradient goes on as it is
         value, gradient = self._objective.reconstruction.plain_mse(output, cells)
         weight = self._objective.weights["reconstruction"]
         if weight != 1:

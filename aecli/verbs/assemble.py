@@ -42,7 +42,7 @@ def assemble(prepared: Prepared, options: TrainOptions, progress: Progress) -> A
         OutputError: the network does not fit into memory.
     """
     label, layout = prepared.plan.label, prepared.layout
-    head = label is not None and options.losses.class_weight > 0
+    head = options.classifies
     progress.stage("fitting PCA")
     network, pca, notes = _sized(prepared, options, len(label.classes) if head and label else 0)
     columns = _with_trivial_losses(prepared, options)

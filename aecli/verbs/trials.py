@@ -62,7 +62,7 @@ class Trainer:
         values: list[float] = []
         longest, epochs = 0.0, 0
         for fold, side in enumerate(self._sides):
-            watch = _Watch(asked, self._aim, fold * self._most_epochs(options, side), values)
+            watch = _Watch(asked, self._aim, fold * self.most_epochs(options, side), values)
             try:
                 fitted = self._fit(side, options, until, watch)
             except (DivergedError, OutputError, MemoryError, torch.OutOfMemoryError) as error:
@@ -96,8 +96,9 @@ class Trainer:
         return replace(found, options=options)
 
     @staticmethod
-    def _most_epochs(options: TrainOptions, side: Prepared) -> int:
-        return options.training.epochs or default_epochs(len(side.train))
+    def most_epochs(options: TrainOptions, side: Prepared) -> int:
+        """Return how many epochs a training has unless something stops it."""
+        return options.training.epochs or default_epochs(side.train, classifies=options.classifies)
 
 
 class _Watch:

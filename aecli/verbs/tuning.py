@@ -25,7 +25,7 @@ from aecli.table.source import Data
 from aecli.training.checkpoint import Checkpoint
 from aecli.training.interrupt import Interrupt
 from aecli.training.prepare import Fold, Prepared, held_source, prepare, under_noise
-from aecli.training.schedule import default_batch_size, default_epochs
+from aecli.training.schedule import default_batch_size
 from aecli.verbs.assemble import assemble
 from aecli.verbs.fitted import Fitted, fit, ready
 from aecli.verbs.objective import Aim, require_measurable
@@ -126,7 +126,7 @@ class Tuning:
             self._space,
             direction=self._aim.direction,
             seed=options.training.seed,
-            warm_up=round(WARM_UP * (options.training.epochs or default_epochs(len(first.train)))),
+            warm_up=round(WARM_UP * Trainer.most_epochs(options, first)),
             fingerprint=self._fingerprint(first),
         )
 

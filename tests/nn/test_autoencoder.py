@@ -33,10 +33,18 @@ def test_a_tanh_of_numbers_in_0_1_saturates_at_both_of_their_ends():
     assert ends.tolist() == [0.0, 0.5, 1.0]
 
 
-def test_a_clipped_output_is_cut_only_where_nothing_is_learned():
+@pytest.mark.parametrize("learning", [True, False])
+def test_a_clipped_output_lies_in_0_1(learning):
     model, z = small(numbers=5, output=Clipped()), 20 * torch.randn(50, 2)
-    assert torch.equal(model.train().decode(z), model.decoder(z))
-    assert torch.equal(model.eval().decode(z), model.decoder(z).clamp(0, 1))
+    with torch.set_grad_enabled(learning):
+        assert torch.equal(model.decode(z), model.decoder(z).clamp(0, 1))
+
+
+def test_what_lies_beyond_the_cut_is_drawn_back_unless_it_should_be_at_that_bound():
+    raw = torch.tensor([-3.0, -3.0, 0.5, 7.0, 7.0], requires_grad=True)
+    wanted = torch.tensor([0.0, 0.5, 0.5, 0.5, 1.0])
+    (0.5 * (Clipped()(raw) - wanted).square()).sum().backward()
+    assert raw.grad.tolist() == [0.0, -0.5, 0.0, 0.5, 0.0]
 
 
 @pytest.mark.parametrize(("numbers", "bounded"), [(0, False), (5, True)])

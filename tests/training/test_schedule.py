@@ -1,5 +1,11 @@
-import pytest
+from dataclasses import replace
 
+import numpy as np
+import pytest
+import torch
+
+from aecli.feed.staging import Staged
+from aecli.feed.windows import Windows
 from aecli.training.schedule import FLOOR, Schedule, default_batch_size, default_epochs
 
 
@@ -30,9 +36,26 @@ def test_a_single_step_learns():
     assert Schedule("cosine", highest=1.0, steps=1, patience=1).rate(0) == 1.0
 
 
+def staged(rows, *, numbers=10):
+    return Staged(torch.zeros(1, 1).expand(rows, numbers), None, complete=True)
+
+
+def epochs_of(train, *, classifies=False):
+    return default_epochs(train, classifies=classifies)
+
+
 @pytest.mark.parametrize(
     ("rows", "epochs", "batch_size"),
-    [(1, 40, 16), (3_000, 40, 64), (12_500, 40, 128), (54_000, 10, 128), (50_000_000, 5, 1024)],
+    [(1, 40, 16), (3_000, 40, 64), (12_500, 40, 128), (50_000, 10, 128), (50_000_000, 5, 1024)],
 )
 def test_large_tables_are_passed_over_less_often_in_larger_batches(rows, epochs, batch_size):
-    assert (default_epochs(rows), default_batch_size(rows)) == (epochs, batch_size)
+    assert (epochs_of(staged(rows)), default_batch_size(rows)) == (epochs, batch_size)
+
+
+def test_wide_samples_and_classifiers_are_passed_over_less_often():
+    rows = np.arange(50_030)
+    windows = Windows(rows, rows[:50_000], size=30, firsts=rows[:1])
+    assert epochs_of(staged(50_000, numbers=256)) == 10
+    assert epochs_of(staged(50_000, numbers=257)) == 6
+    assert epochs_of(replace(staged(50_030), windows=windows)) == 6
+    assert epochs_of(staged(50_000), classifies=True) == 6

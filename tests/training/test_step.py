@@ -51,10 +51,14 @@ def test_gradients_by_hand_are_those_of_autograd(values: dict[str, object]):
 
 @pytest.mark.parametrize("weight", [1.0, 0.3])
 @pytest.mark.parametrize("init", ["default", "pca"])
-def test_the_gradient_of_a_plain_mse_is_that_of_autograd(weight: float, init: str):
-    columns = [number("x"), number("y"), number("z")]
+@pytest.mark.parametrize(("low", "output"), [(-1.0, "linear"), (0.0, "clipped")])
+def test_the_gradient_of_a_plain_mse_is_that_of_autograd(
+    weight: float, init: str, low: float, output: str
+):
+    columns = [number(name, low=[low]) for name in "xyz"]
     options = TrainOptions.from_flat({"encoder": [8, 2], "reconst_weight": weight, "init": init})
     network = resolve_network(options, columns=columns, classes=0)
+    assert network.output == output
     found = Objective(
         build(network, columns=columns),
         Inputs(layout(columns), complete=True),
