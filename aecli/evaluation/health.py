@@ -59,7 +59,8 @@ def signs(
     # Where the loss itself asks for the column means, no other learning rate helps.
     explained = unbalanced or (collapsed and network.variational)
     worse = "" if explained else _worse_than_means(options, baselines)
-    found = [collapsed, worse, unbalanced, _overfitted(best), _faint(best)]
+    found = [collapsed, worse, unbalanced, _no_better_than_start(fit, options), _overfitted(best)]
+    found.append(_faint(best))
     return [sentence for sentence in found if sentence]
 
 
@@ -173,8 +174,19 @@ def loss_shares(best: Epoch, weights: Mapping[str, float]) -> dict[str, float]:
     return {n: weights[n] * losses[n] / total if total > 0 else 0.0 for n in weights}
 
 
+def _no_better_than_start(fit: Fit, options: TrainOptions) -> str:
+    if fit.best_epoch:
+        return ""
+    return (
+        "no epoch was better on held-out rows than the start at PCA, whose weights are kept; "
+        f"try --lr {options.training.lr / 4:g}, --dropout 0.1 or a smaller network"
+    )
+
+
 def _overfitted(best: Epoch) -> str:
-    if best.valid is None or best.valid["total"] < OVERFITTED * best.train["total"]:
+    if not best.train or best.valid is None:
+        return ""
+    if best.valid["total"] < OVERFITTED * best.train["total"]:
         return ""
     ratio = best.valid["total"] / max(best.train["total"], 1e-12)
     return (

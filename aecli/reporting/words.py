@@ -30,9 +30,12 @@ def _what(findings: Findings) -> Iterator[str]:
 def _training(findings: Findings) -> Iterator[str]:
     done, unit = findings.spec.summary, f"{findings.unit}s"
     held = f" and held {count(done.valid_rows)} out" if done.valid_rows else ""
+    best = f"epoch {done.best_epoch} of {done.epochs} was the best, and its weights were kept"
+    if not done.best_epoch:
+        best = f"none of {done.epochs} epochs was better than the start at PCA, which was kept"
     yield (
         f"It was trained on {count(done.train_rows)} {unit}{held}, in {duration(done.seconds)}; "
-        f"epoch {done.best_epoch} of {done.epochs} was the best, and its weights were kept."
+        f"{best}."
     )
     yield from _searched(findings)
     if not done.finished:

@@ -25,7 +25,8 @@ class State:
     """Hold everything that the next epoch depends on.
 
     `network`, `best` and `optimizer` are tensors; the rest are plain numbers. `best_loss` is the
-    lowest validation loss so far (training loss where there are no validation rows).
+    lowest validation loss so far (training loss where there are no validation rows). `start` is how
+    good a network that starts as PCA was before its first epoch.
     """
 
     network: Tensors = field(default_factory=dict)
@@ -39,6 +40,7 @@ class State:
     schedule_factor: float = 1.0
     schedule_waited: int = 0
     history: list[Epoch] = field(default_factory=list)
+    start: Epoch | None = None
 
 
 class Checkpoint:
@@ -82,7 +84,8 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
             plain, identity = json.loads(metadata["state"]), json.loads(metadata["identity"])
             history = [Epoch(**epoch) for epoch in plain.pop("history")]
-            state = State(**plain | {"history": history})
+            start = Epoch(**plain["start"]) if plain["start"] else None
+            state = State(**plain | {"history": history, "start": start})
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"the checkpoint {self._path} is damaged",

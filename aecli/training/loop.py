@@ -41,7 +41,8 @@ class Fit:
     """Hold how a training ended; the network carries the best weights.
 
     `finished` is False where more epochs were wanted: `--resume` can go on. `planned` is how many
-    epochs there would be if nothing stopped it.
+    epochs there would be if nothing stopped it. `best_epoch` is 0 where no epoch was better on the
+    validation rows than the `start` at PCA.
     """
 
     history: list[Epoch]
@@ -52,11 +53,13 @@ class Fit:
     batch_size: int
     seconds: float
     signal: int | None
+    start: Epoch | None = None
 
     @property
     def best(self) -> Epoch:
-        """Return the epoch whose weights were kept."""
-        return next(epoch for epoch in self.history if epoch.number == self.best_epoch)
+        """Return the epoch whose weights were kept; the start is number 0, untrained."""
+        known = [self.start, *self.history] if self.start is not None else self.history
+        return next(epoch for epoch in known if epoch.number == self.best_epoch)
 
     @property
     def warm(self) -> bool:
@@ -130,9 +133,11 @@ class Loop:
         self._keep_whole()
         listening = nullcontext() if self._interrupt.listening else self._interrupt
         with torch.random.fork_rng(), listening:
+            if not self._state.history:
+                self._consider_start()
             while self._stop is None and self._state.epoch < self.epochs:
                 self._epoch()
-        if not self._state.best:
+        if not self._state.history:
             raise DivergedError(
                 f"training diverged in epoch {self._state.epoch + 1}: the loss is no finite number",
                 facts=[f"learning rate {self._options.lr:g}, gradient clip {self._options.clip:g}"],
@@ -150,7 +155,24 @@ class Loop:
             batch_size=self._batch_size,
             seconds=time.perf_counter() - self._began,
             signal=self._interrupt.signal,
+            start=self._state.start,
         )
+
+    def _consider_start(self) -> None:
+        """Take a start at PCA for the best so far, so that training can only improve on it."""
+        if self._objective.network.path is None or self._valid is None:
+            return
+        self._objective.network.eval()
+        valid, metrics = self._validate() or (None, {})
+        if valid is None or not math.isfinite(valid["total"]):
+            self._stop, self._finished = None, True  # the first epoch looks up for itself
+            return
+        state = self._state
+        state.start = Epoch(
+            0, {}, valid, seconds=0.0, learning_rate=0.0, best=True, metrics=metrics
+        )
+        state.best = copied(self._objective.network.state_dict())
+        state.best_loss = valid["total"]
 
     def _epoch(self) -> None:
         began = time.perf_counter()
@@ -162,7 +184,7 @@ class Loop:
             self._end(f"the loss is no finite number in epoch {state.epoch + 1}", finished=True)
             return
         validated = self._validate()
-        if validated is None and state.best:
+        if validated is None and state.history:
             return
         valid, metrics = validated or (None, {})
         loss = (valid or train)["total"]
@@ -254,8 +276,8 @@ class Loop:
         state, patience = self._state, self._options.patience
         self._schedule.epoch_ended(record.best)
         if patience and self._valid is not None and state.epoch - state.best_epoch >= patience:
-            best = f"epoch {state.best_epoch} stayed best for {patience} epochs"
-            self._end(f"early stopping: {best}", finished=True)
+            best = f"epoch {state.best_epoch}" if state.best_epoch else "the start at PCA"
+            self._end(f"early stopping: {best} stayed best for {patience} epochs", finished=True)
         elif self._watch is not None and (why := self._watch(record)):
             self._end(why, finished=True)
         self._keep_whole()

@@ -113,7 +113,7 @@ class _Watch:
         self.pruned = False
 
     def __call__(self, epoch: Epoch) -> str | None:
-        if epoch.best:
+        if epoch.best or epoch.number == 1:
             self._now = self._aim.at(epoch)
         so_far = _mean([*self._values, self._now])
         self.pruned = self._asked.report(self._first + epoch.number, so_far)

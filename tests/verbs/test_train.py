@@ -30,6 +30,23 @@ def test_a_model_directory_holds_a_spec_weights_and_history(tmp_path: Path):
     assert spec.summary.train_rows + spec.summary.valid_rows == 200
 
 
+def flat(rows: int = 300) -> pa.Table:
+    """Return rows of a plane, on which PCA of two units makes no error."""
+    plane = np.random.default_rng(0).normal(size=(rows, 2)) @ [[1, 0, 2, -1], [0, 1, 1, 3]]
+    return pa.table({name: plane[:, place] for place, name in enumerate("abcd")})
+
+
+def test_the_start_at_pca_is_kept_where_no_epoch_is_better(tmp_path: Path):
+    summary = aecli.train(flat(), model=tmp_path / "m", latent=2, lr=1.0, patience=3).spec.summary
+    assert (summary.best_epoch, summary.epochs, summary.train) == (0, 3, {})
+    assert summary.stopped == "early stopping: the start at PCA stayed best for 3 epochs"
+    assert summary.valid["total"] < 1e-9
+    assert any("the start at PCA, whose weights are kept; try --lr" in s for s in summary.health)
+    assert aecli.evaluate(flat(), model=tmp_path / "m").number_mse < 1e-9
+    history = read_history(tmp_path / "m")
+    assert [(entry["epoch"], entry["best"]) for entry in history] == [(n, False) for n in (1, 2, 3)]
+
+
 def test_the_same_seed_writes_the_same_weights(tmp_path: Path):
     hashes = [
         aecli.train(

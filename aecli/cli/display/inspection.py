@@ -101,8 +101,8 @@ def _network(layers: Sequence[Layer], parameters: int) -> Table:
 def _losses(spec: ModelSpec) -> Table:
     weights, summary = spec.loss_weights, spec.summary
     table = figures("term", "weight", "train", "validation")
-    for term in summary.train:
-        sides = (figure(summary.train[term]), figure(summary.valid.get(term)))
+    for term in summary.train or summary.valid:
+        sides = (figure(summary.train.get(term)), figure(summary.valid.get(term)))
         factor = weight(weights[term]) if term in weights else ""
         table.add_row(term, factor, *sides, style="bold" if term == "total" else "")
     return table
