@@ -159,10 +159,16 @@ class Loop:
         )
 
     def _consider_start(self) -> None:
-        """Take a start at PCA for the best so far, so that training can only improve on it."""
-        if self._objective.network.path is None or self._valid is None:
+        """Take a start at PCA for the best so far, so that training can only improve on it.
+
+        Under noise or a trimmed loss it is not: they aim at something else than PCA, which
+        validation does not see.
+        """
+        objective = self._objective
+        elsewhere = objective.noise is not None or objective.robust
+        if objective.network.path is None or self._valid is None or elsewhere:
             return
-        self._objective.network.eval()
+        objective.network.eval()
         valid, metrics = self._validate() or (None, {})
         if valid is None or not math.isfinite(valid["total"]):
             self._stop, self._finished = None, True  # the first epoch looks up for itself
@@ -171,7 +177,7 @@ class Loop:
         state.start = Epoch(
             0, {}, valid, seconds=0.0, learning_rate=0.0, best=True, metrics=metrics
         )
-        state.best = copied(self._objective.network.state_dict())
+        state.best = copied(objective.network.state_dict())
         state.best_loss = valid["total"]
 
     def _epoch(self) -> None:

@@ -47,6 +47,14 @@ def test_the_start_at_pca_is_kept_where_no_epoch_is_better(tmp_path: Path):
     assert [(entry["epoch"], entry["best"]) for entry in history] == [(n, False) for n in (1, 2, 3)]
 
 
+@pytest.mark.parametrize("elsewhere", [{"noise": "mask:0.2"}, {"robust": True}])
+def test_what_aims_elsewhere_than_pca_is_trained_in_any_case(tmp_path: Path, elsewhere):
+    summary = aecli.train(
+        flat(), model=tmp_path / "m", latent=2, epochs=2, **elsewhere
+    ).spec.summary
+    assert summary.best_epoch > 0
+
+
 def test_the_same_seed_writes_the_same_weights(tmp_path: Path):
     hashes = [
         aecli.train(
