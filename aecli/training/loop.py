@@ -146,10 +146,11 @@ class Loop:
         self._objective.network.load_state_dict(self._state.best)
         if not self._finished and self._checkpoint is not None:
             self._checkpoint.save(self._whole)
+        whole = f"all {self.epochs} epochs done" if self.epochs > 1 else "its one epoch done"
         return Fit(
             history=self._state.history,
             best_epoch=self._state.best_epoch,
-            stopped=self._stop or f"all {self.epochs} epochs done",
+            stopped=self._stop or whole,
             finished=self._finished,
             planned=self.epochs,
             batch_size=self._batch_size,

@@ -94,6 +94,11 @@ def test_losses_fall_and_the_best_epoch_is_marked(tmp_path: Path):
     assert fit.history[fit.best_epoch - 1].best
 
 
+@pytest.mark.parametrize(("epochs", "told"), [(1, "its one epoch done"), (2, "all 2 epochs done")])
+def test_a_training_that_nothing_stopped_says_so(tmp_path: Path, epochs: int, told: str):
+    assert loop(tmp_path, epochs=epochs).fit().stopped == told
+
+
 def test_the_total_is_the_weighted_sum_of_the_terms(tmp_path: Path):
     fit = loop(tmp_path, epochs=1, l1=0.5, l2=0.25, class_weight=2.0, reconst_weight=3.0).fit()
     for side in (fit.history[0].train, fit.history[0].valid or {}):
