@@ -9,7 +9,7 @@ from aecli.evaluation.latent import LatentFigures
 from aecli.progress import Epoch
 from aecli.spec.model import Baseline, Label, Network
 from aecli.spec.options import TrainOptions
-from aecli.training.loop import Fit
+from aecli.training.fit import Fit
 
 OVERWHELMING = 0.9
 """A penalty beyond this share of the loss leaves nothing to the reconstruction."""
@@ -59,8 +59,8 @@ def signs(
     # Where the loss itself asks for the column means, no other learning rate helps.
     explained = unbalanced or (collapsed and network.variational)
     worse = "" if explained else _worse_than_means(options, baselines)
-    found = [collapsed, worse, unbalanced, _no_better_than_start(fit, options), _overfitted(best)]
-    found.append(_faint(best))
+    kept = _no_better_than_start(fit, options)
+    found = [collapsed, worse, unbalanced, kept, _overfitted(best), _faint(best)]
     return [sentence for sentence in found if sentence]
 
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
@@ -17,6 +17,7 @@ from aecli.progress import SILENT, Epoch, Progress
 from aecli.spec.options import TrainingOptions
 from aecli.training.batches import Batches
 from aecli.training.checkpoint import Checkpoint, State, copied, same_random_numbers
+from aecli.training.fit import WARM_UP, Fit
 from aecli.training.gradients import GradientNorms
 from aecli.training.interrupt import Interrupt
 from aecli.training.means import Means
@@ -30,41 +31,6 @@ LOOK_SECONDS = 0.1
 """How often the loop looks up from its steps: at the clock, for signals, for a loss gone wrong."""
 
 CHECKPOINT_SECONDS = 15.0
-
-
-WARM_UP = 0.25
-"""Share of the steps in which a variational latent's term rises to its whole weight."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Hold how a training ended; the network carries the best weights.
-
-    `finished` is False where more epochs were wanted: `--resume` can go on. `planned` is how many
-    epochs there would be if nothing stopped it. `best_epoch` is 0 where no epoch was better on the
-    validation rows than the `start` at PCA.
-    """
-
-    history: list[Epoch]
-    best_epoch: int
-    stopped: str
-    finished: bool
-    planned: int
-    batch_size: int
-    seconds: float
-    signal: int | None
-    start: Epoch | None = None
-
-    @property
-    def best(self) -> Epoch:
-        """Return the epoch whose weights were kept; the start is number 0, untrained."""
-        known = [self.start, *self.history] if self.start is not None else self.history
-        return next(epoch for epoch in known if epoch.number == self.best_epoch)
-
-    @property
-    def warm(self) -> bool:
-        """Return whether a variational latent's term had its whole weight in the best epoch."""
-        return self.best_epoch > WARM_UP * self.planned
 
 
 class Loop:
@@ -138,11 +104,7 @@ class Loop:
             while self._stop is None and self._state.epoch < self.epochs:
                 self._epoch()
         if not self._state.history:
-            raise DivergedError(
-                f"training diverged in epoch {self._state.epoch + 1}: the loss is no finite number",
-                facts=[f"learning rate {self._options.lr:g}, gradient clip {self._options.clip:g}"],
-                hint=f"--lr {self._options.lr / 10:g}",
-            )
+            raise self._diverged()
         self._objective.network.load_state_dict(self._state.best)
         if not self._finished and self._checkpoint is not None:
             self._checkpoint.save(self._whole)
@@ -157,6 +119,13 @@ class Loop:
             seconds=time.perf_counter() - self._began,
             signal=self._interrupt.signal,
             start=self._state.start,
+        )
+
+    def _diverged(self) -> DivergedError:
+        return DivergedError(
+            f"training diverged in epoch {self._state.epoch + 1}: the loss is no finite number",
+            facts=[f"learning rate {self._options.lr:g}, gradient clip {self._options.clip:g}"],
+            hint=f"--lr {self._options.lr / 10:g}",
         )
 
     def _consider_start(self) -> None:

@@ -14,8 +14,9 @@ from aecli.spec.effect import idle_note
 from aecli.spec.model import Network
 from aecli.spec.options import TrainOptions
 from aecli.training.checkpoint import Checkpoint
+from aecli.training.fit import Fit
 from aecli.training.interrupt import Interrupt
-from aecli.training.loop import Fit, Loop
+from aecli.training.loop import Loop
 from aecli.training.prepare import Prepared
 from aecli.verbs.assemble import Assembled, assemble
 from aecli.verbs.outcome import Trained, outcome

@@ -26,7 +26,7 @@ from aecli.nn.rotation import rotate_latent
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.spec.model import Column, ModelSpec, Network, Summary, WeightsFile
 from aecli.spec.options import TrainOptions
-from aecli.training.loop import Fit
+from aecli.training.fit import Fit
 from aecli.training.objective import Objective
 from aecli.training.prepare import Prepared
 from aecli.verbs.assemble import Assembled

@@ -6,7 +6,7 @@ from aecli.evaluation.latent import LatentFigures
 from aecli.progress import Epoch
 from aecli.spec.model import Baseline, Label, Network
 from aecli.spec.options import TrainOptions
-from aecli.training.loop import Fit
+from aecli.training.fit import Fit
 
 
 def latents(active: int = 8) -> LatentFigures:

@@ -96,9 +96,9 @@ def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
     yield "stopped", Text(f"{safe(summary.stopped)}, after {duration(summary.seconds)}")
     side, losses = ("validation", summary.valid) if summary.valid else ("training", summary.train)
     figures_then = [_terms(losses), *(f"{k} {percent(v)}" for k, v in summary.metrics.items())]
-    best = f"{summary.best_epoch or 'none'} of {summary.epochs}"
+    best = f"{summary.best_epoch} of {summary.epochs}"
     if not summary.best_epoch:
-        best += ", so the start at PCA"
+        best = f"none of {summary.epochs}, so the start at PCA"
     yield "best epoch", Text(f"{best}: {side} {', '.join(figures_then)}")
     if summary.baselines:
         yield "compared", compared(summary, spec.network)
