@@ -28,20 +28,20 @@ from aecli.errors import (
 )
 
 if TYPE_CHECKING:
-    from aecli.python.estimator import Autoencoder
-    from aecli.python.model import Model, load
-    from aecli.verbs.calibrate import calibrate
-    from aecli.verbs.decode import decode
-    from aecli.verbs.encode import encode
-    from aecli.verbs.evaluate import evaluate
-    from aecli.verbs.inspect import inspect
-    from aecli.verbs.predict import predict
-    from aecli.verbs.reconstruct import reconstruct
-    from aecli.verbs.report import plot, report
-    from aecli.verbs.sample import sample
-    from aecli.verbs.score import score
-    from aecli.verbs.train import train
-    from aecli.verbs.tune import tune
+    from aecli.api.estimator import Autoencoder
+    from aecli.api.model import Model, load
+    from aecli.evaluation.evaluate import evaluate
+    from aecli.inference.decode import decode
+    from aecli.inference.encode import encode
+    from aecli.inference.predict import predict
+    from aecli.inference.reconstruct import reconstruct
+    from aecli.inference.sample import sample
+    from aecli.inspection.inspect import inspect
+    from aecli.report.report import plot, report
+    from aecli.scoring.calibrate import calibrate
+    from aecli.scoring.score import score
+    from aecli.training.train import train
+    from aecli.tuning.tune import tune
 
 __all__ = [
     "AecliError",
@@ -74,22 +74,22 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Autoencoder": "aecli.python.estimator",
-    "Model": "aecli.python.model",
-    "calibrate": "aecli.verbs.calibrate",
-    "decode": "aecli.verbs.decode",
-    "encode": "aecli.verbs.encode",
-    "evaluate": "aecli.verbs.evaluate",
-    "inspect": "aecli.verbs.inspect",
-    "load": "aecli.python.model",
-    "plot": "aecli.verbs.report",
-    "predict": "aecli.verbs.predict",
-    "reconstruct": "aecli.verbs.reconstruct",
-    "report": "aecli.verbs.report",
-    "sample": "aecli.verbs.sample",
-    "score": "aecli.verbs.score",
-    "train": "aecli.verbs.train",
-    "tune": "aecli.verbs.tune",
+    "Autoencoder": "aecli.api.estimator",
+    "Model": "aecli.api.model",
+    "calibrate": "aecli.scoring.calibrate",
+    "decode": "aecli.inference.decode",
+    "encode": "aecli.inference.encode",
+    "evaluate": "aecli.evaluation.evaluate",
+    "inspect": "aecli.inspection.inspect",
+    "load": "aecli.api.model",
+    "plot": "aecli.report.report",
+    "predict": "aecli.inference.predict",
+    "reconstruct": "aecli.inference.reconstruct",
+    "report": "aecli.report.report",
+    "sample": "aecli.inference.sample",
+    "score": "aecli.scoring.score",
+    "train": "aecli.training.train",
+    "tune": "aecli.tuning.tune",
 }
 
 

@@ -30,8 +30,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 import aecli
-from aecli.factory import build
-from aecli.spec.model import ModelSpec
+from aecli.model.build import build
+from aecli.schema.model_spec import ModelSpec
 
 WINDOWED = ("vanilla", "conv1d", "lstm", "transformer")
 SERIES = {"japanese_vowels": 12, "italy_power": 12}

@@ -21,9 +21,10 @@ import pyarrow as pa
 import torch
 from speed import BATCH, SHAPES, rows
 
-from aecli.spec.options import TrainOptions
-from aecli.training import loop, step
-from aecli.verbs.train import train_in_memory
+from aecli.schema.options import TrainOptions
+from aecli.training import step
+from aecli.training import trainer as loop
+from aecli.training.train import train_in_memory
 
 ROUNDS = 5
 PLAIN = {"init": "default", "activation": "ReLU", "scale": "none", "lr": 1e-3, "clip": 0.0}

@@ -88,8 +88,10 @@ def own(train: pa.Table, test: pa.Table, seed: int, keep: list[str], **options: 
     """Train with defaults, and return the scores of the other table."""
     with tempfile.TemporaryDirectory() as place:
         aecli.train(train, model=f"{place}/m", seed=seed, **options)
-        per = "row" if "window" in options else "window"
-        aecli.score(test, f"{place}/s.parquet", model=f"{place}/m", explain=0, per=per, keep=keep)
+        unit = "row" if "window" in options else "window"
+        aecli.score(
+            test, f"{place}/s.parquet", model=f"{place}/m", explain=0, score_unit=unit, keep=keep
+        )
         return pq.read_table(f"{place}/s.parquet")
 
 

@@ -25,7 +25,7 @@ PICTURES: dict[str, tuple[str, str, str | None, dict[str, Any]]] = {
     "map.png": ("map", "digits", DIGITS, {}),
     "traversal.png": ("traversal", "digits-vae", DIGITS, {"shape": "8x8"}),
     "columns.svg": ("columns", "adult", TEST, {}),
-    "oddest.svg": ("oddest", "adult", TEST, {}),
+    "anomalous.svg": ("anomalous", "adult", TEST, {}),
 }
 """Each picture's kind, model, table and options."""
 

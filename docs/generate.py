@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 
 from aecli.cli.main import cli
-from aecli.spec.catalogue import ACTIVATIONS, NORMS, OPTIMIZERS
-from aecli.spec.fields import Option, options
+from aecli.schema.option_docs import Option, options
+from aecli.schema.torch_classes import ACTIVATIONS, NORMS, OPTIMIZERS
 
 HERE = Path(__file__).parent
 WIDTH = 80
@@ -41,7 +41,7 @@ def documents() -> dict[str, str]:
 def _options() -> Iterator[str]:
     yield "# Options of `aecli train`"
     yield ""
-    yield "Made by `docs/generate.py` from `aecli/spec/options.py`; change it there."
+    yield "Made by `docs/generate.py` from `aecli/schema/options.py`; change it there."
     yield ""
     yield "An option is a flag, an environment variable or a key of the file that `--config` names;"
     yield "the first of these that is there wins, and `aecli train --print-config` shows which did."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aecli.spec.model import Category, Column
+from aecli.schema.model_spec import Category, Column
 
 
 def number(name: str, *, center: float = 0.0, scale: float = 1.0, **more: Any) -> Column:

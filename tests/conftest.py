@@ -14,9 +14,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-from aecli.spec.catalogue import Activation, Norm
-from aecli.spec.model import Column, Label, ModelSpec, Network, Summary, WeightsFile
-from aecli.spec.options import TrainOptions
+from aecli.schema.model_spec import Column, Label, ModelSpec, Network, Summary, WeightsFile
+from aecli.schema.options import TrainOptions
+from aecli.schema.torch_classes import Activation, Norm
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from aecli.bundle import read_history, read_spec, save, weights_path
-from aecli.files import Lock
-from aecli.spec.model import ModelSpec
+from aecli.atomic_files import Lock
+from aecli.model_directory import read_history, read_spec, save, weights_path
+from aecli.schema.model_spec import ModelSpec
 
 
 def save_for_ever(directory: Path, spec: ModelSpec) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import aecli
-from aecli import bundle
-from aecli.spec.model import ModelSpec
+from aecli import model_directory
+from aecli.schema.model_spec import ModelSpec
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "aecli").rglob("*.py"))
@@ -63,7 +63,7 @@ def test_inspecting_a_model_loads_nothing_heavy(
 ) -> None:
     no_tensors = b"{}"
     weights = len(no_tensors).to_bytes(8, "little") + no_tensors
-    bundle.save(tmp_path / "model", model_spec, weights, [])
+    model_directory.save(tmp_path / "model", model_spec, weights, [])
     assert not loaded("inspect", str(tmp_path / "model"), *flags) & HEAVY
 
 

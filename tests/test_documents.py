@@ -12,16 +12,15 @@ from pathlib import Path
 import pytest
 
 from aecli.cli.main import cli
-from aecli.progress import Epoch
-from aecli.search.tried import Tried
-from aecli.spec.flags import as_flags
-from aecli.spec.model import ModelSpec
-from aecli.verbs.gates import FIGURES
-from aecli.verbs.measured import (
+from aecli.evaluation.gates import FIGURES
+from aecli.evaluation.results import (
     Classification,
     ColumnScore,
+    Compared,
     Detection,
     Difference,
+    EvaluateResult,
+    Gate,
     Group,
     Interval,
     LatentHealth,
@@ -29,23 +28,19 @@ from aecli.verbs.measured import (
     Probe,
     ProbeView,
 )
-from aecli.verbs.results import (
-    CalibrateResult,
-    Compared,
-    DataInspection,
-    DecodeResult,
-    EvaluateResult,
-    Gate,
-    Layer,
-    ModelInspection,
-    PlotResult,
-    ReportResult,
-    SampleResult,
-    ScoreResult,
-    StreamResult,
-    TrainResult,
-    TuneResult,
-)
+from aecli.inference.decode import DecodeResult
+from aecli.inference.run import StreamResult
+from aecli.inference.sample import SampleResult
+from aecli.inspection.inspect import DataInspection, ModelInspection
+from aecli.inspection.layers import Layer
+from aecli.progress import Epoch
+from aecli.report.report import PlotResult, ReportResult
+from aecli.schema.flags import as_flags
+from aecli.schema.model_spec import ModelSpec
+from aecli.scoring.calibrate import CalibrateResult
+from aecli.scoring.score import ScoreResult
+from aecli.training.train import TrainResult
+from aecli.tuning.trial import Tried, TuneResult
 from tests.documents import ROOT, Reader, commands, missing_lines, runnable
 
 PAGES = [

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import click
 
-from aecli.cli.arguments import (
+from aecli.cli.option_decorators import SectionCommand, Settings, names_of, spec_options
+from aecli.cli.shared_options import (
+    RUNNING,
+    TITLES,
     data_argument,
     data_of,
     manner_options,
     model_of,
     model_options,
     option,
+    running_options,
 )
-from aecli.cli.options import SectionCommand, Settings, names_of, spec_options
-from aecli.cli.stream import RUNNING, TITLES, running_options
-from aecli.spec.options import ReadOptions
+from aecli.schema.options import ReadOptions
 
 
 @click.command(cls=SectionCommand)
 @data_argument()
 @model_options
 @option(
-    "--label", section="Scores", metavar="NAME",
+    "--anomaly", section="Scores", metavar="NAME",
     help="Column that marks anomalies (true or 1): percentiles are then those of the other rows, "
     "and the threshold the one of best F1.",
 )  # fmt: skip
@@ -35,7 +37,7 @@ from aecli.spec.options import ReadOptions
 @manner_options()
 def calibrate(
     settings: Settings,
-    label: str | None,
+    anomaly: str | None,
     fpr: float | None,
     batch_size: int | None,
     as_json: bool,
@@ -52,17 +54,17 @@ def calibrate(
     \b
       aecli calibrate last_month.parquet
       aecli calibrate last_month.parquet --fpr 0.001
-      aecli calibrate judged.csv --label anomaly
+      aecli calibrate judged.csv --anomaly anomaly
     """
     source, directory = data_of(settings.given, "calibrate"), model_of(settings.given)
-    from aecli.cli.display.streams import calibration_report
+    from aecli.cli.display.written import calibration_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
-    from aecli.verbs.calibrate import calibrate as run
+    from aecli.scoring.calibrate import calibrate as run
 
     with listening(quiet=quiet) as progress:
         result = run(
-            source, label=label, fpr=fpr, model=directory, batch_size=batch_size,
+            source, anomaly=anomaly, fpr=fpr, model=directory, batch_size=batch_size,
             read=settings.options.read, progress=progress, **settings.values(RUNNING),
         )  # fmt: skip
     show(result, "aecli.calibrate/1", calibration_report, as_json=as_json, quiet=quiet)

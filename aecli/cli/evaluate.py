@@ -6,18 +6,20 @@ from functools import partial
 
 import click
 
-from aecli.cli.arguments import (
+from aecli.cli.option_decorators import SectionCommand, Settings, names_of, spec_options
+from aecli.cli.shared_options import (
+    RUNNING,
+    TITLES,
     data_argument,
     data_of,
     manner_options,
     model_of,
     model_options,
     option,
+    running_options,
 )
-from aecli.cli.options import SectionCommand, Settings, names_of, spec_options
-from aecli.cli.stream import RUNNING, TITLES, running_options
 from aecli.errors import GateError
-from aecli.spec.options import ReadOptions
+from aecli.schema.options import ReadOptions
 
 
 @click.command(cls=SectionCommand)
@@ -48,7 +50,7 @@ from aecli.spec.options import ReadOptions
 )  # fmt: skip
 @running_options
 @spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
-@option("--columns", "all_columns", section="Output", is_flag=True, help="List every column.")
+@option("--all-columns", section="Output", is_flag=True, help="List every column.")
 @manner_options()
 def evaluate(
     settings: Settings,
@@ -77,7 +79,7 @@ def evaluate(
     from aecli.cli.display.evaluation import evaluation_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
-    from aecli.verbs.evaluate import evaluate as run
+    from aecli.evaluation.evaluate import evaluate as run
 
     with listening(quiet=quiet) as progress:
         result = run(

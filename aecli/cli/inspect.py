@@ -6,20 +6,17 @@ from functools import partial
 
 import click
 
-from aecli.cli.arguments import manner_options, model_of, model_options, option
-from aecli.cli.options import SectionCommand, Settings, names_of, spec_options
+from aecli.cli.option_decorators import SectionCommand, Settings, names_of, spec_options
+from aecli.cli.shared_options import manner_options, model_of, model_options, option
 from aecli.errors import UsageError
-from aecli.spec.options import ColumnOptions, ReadOptions
-
-# `--columns` lists every column here; globs choose columns in `train`.
-_CHOOSING = [name for name in names_of(ColumnOptions) if name != "columns"]
+from aecli.schema.options import ColumnOptions, ReadOptions
 
 
 @click.command(cls=SectionCommand)
 @click.argument("target", required=False, metavar="[MODEL|DATA]")
 @model_options
-@spec_options(*_CHOOSING, *names_of(ReadOptions))
-@option("--columns", "all_columns", section="Output", is_flag=True, help="List every column.")
+@spec_options(*names_of(ColumnOptions, ReadOptions))
+@option("--all-columns", section="Output", is_flag=True, help="List every column.")
 @option("--history", section="Output", is_flag=True, help="Draw a model's loss curves.")
 @manner_options(quiet=False)
 def inspect(
@@ -35,13 +32,13 @@ def inspect(
 
     \b
       aecli inspect
-      aecli inspect runs/small --columns
+      aecli inspect runs/small --all-columns
       aecli inspect --history
       aecli inspect data.csv --label y
     """
-    from aecli.cli.display.inspection import inspection_report
+    from aecli.cli.display.model import inspection_report
     from aecli.cli.output import show
-    from aecli.verbs.inspect import inspect as run
+    from aecli.inspection.inspect import inspect as run
 
     if target is not None and (model or tag):
         raise UsageError(

@@ -12,14 +12,17 @@ from click.shell_completion import shell_complete
 
 from aecli import __version__
 from aecli.cli.calibrate import calibrate
+from aecli.cli.decode import decode
+from aecli.cli.encode import encode
+from aecli.cli.errors import report as report_failure
 from aecli.cli.evaluate import evaluate
-from aecli.cli.failures import report as report_failure
 from aecli.cli.inspect import inspect
+from aecli.cli.predict import predict
+from aecli.cli.reconstruct import reconstruct
 from aecli.cli.report import plot, report
 from aecli.cli.sample import sample
 from aecli.cli.score import score
 from aecli.cli.signals import terminable
-from aecli.cli.stream import decode, encode, predict, reconstruct
 from aecli.cli.train import train
 from aecli.cli.tune import tune
 

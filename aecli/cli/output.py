@@ -15,6 +15,7 @@ from pydantic import BaseModel
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+
 R = TypeVar("R")
 
 
@@ -30,7 +31,7 @@ def show(
     if as_json:
         print(as_object(result, schema))
     elif not quiet:
-        from aecli.cli.display.console import stdout
+        from aecli.cli.display.widgets import stdout
 
         console = stdout()
         if console.is_terminal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,12 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.blocks import DIM
-from aecli.cli.display.console import WIDEST, stderr
-from aecli.cli.display.epochs import EpochTable
-from aecli.cli.pace import Pace
+from aecli.cli.display.loss_table import EpochTable
+from aecli.cli.display.widgets import DIM, WIDEST, stderr
+from aecli.formatting import count, duration, figure, percent, safe
 from aecli.progress import SILENT, Epoch, Progress
-from aecli.text import count, duration, figure, percent, safe
 
 DRAW_SECONDS = 0.1
 LINE_SECONDS = 30.0
@@ -213,3 +212,48 @@ class PlainProgress(_Following):
     def _line(self, parts: list[str]) -> None:
         self._said_at = self._clock()
         self.console.print(Text("  ".join([*parts, *self._speed()])), soft_wrap=True)
+
+
+_WINDOW_SECONDS = 10.0
+
+
+class Pace:
+    """Count rows against a clock; `total` is None where the number of rows is not known."""
+
+    def __init__(self, total: int | None, clock: Callable[[], float]) -> None:
+        self.total = total
+        self.done = 0
+        self._clock = clock
+        self._marks = deque([(clock(), 0)])
+
+    def add(self, rows: int) -> None:
+        """Hear that more rows are done."""
+        self.done += rows
+        now = self._clock()
+        self._marks.append((now, self.done))
+        while len(self._marks) > 2 and now - self._marks[0][0] > _WINDOW_SECONDS:
+            self._marks.popleft()
+
+    def skip(self, rows: int) -> None:
+        """Hear that rows were done earlier: they count as done, and not as speed."""
+        self.done += rows
+        self._marks = deque([(self._clock(), self.done)])
+
+    @property
+    def rate(self) -> float | None:
+        """Return rows per second lately, or None before anything is known."""
+        (began, before), (now, after) = self._marks[0], self._marks[-1]
+        return (after - before) / (now - began) if now > began and after > before else None
+
+    @property
+    def left(self) -> float | None:
+        """Return the seconds left at this rate, or None where they are not known."""
+        rate = self.rate
+        if rate is None or self.total is None:
+            return None
+        return max(self.total - self.done, 0) / rate
+
+    @property
+    def share(self) -> float | None:
+        """Return the share of the rows that is done, or None where it is not known."""
+        return min(self.done / self.total, 1.0) if self.total else None

@@ -9,12 +9,19 @@ from typing import Any, TypeVar
 
 import click
 
-from aecli.cli.arguments import manner_options, model_of, model_options, option
-from aecli.cli.layers import Given
-from aecli.cli.options import SectionCommand, Settings, names_of, spec_options
-from aecli.cli.stream import RUNNING, TITLES, running_options
+from aecli.cli.option_decorators import SectionCommand, Settings, names_of, spec_options
+from aecli.cli.option_sources import Given
+from aecli.cli.shared_options import (
+    RUNNING,
+    TITLES,
+    manner_options,
+    model_of,
+    model_options,
+    option,
+    running_options,
+)
 from aecli.errors import UsageError
-from aecli.spec.options import ReadOptions
+from aecli.schema.options import ReadOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +43,7 @@ def picture_options(command: F) -> F:
     help="HTML file to write.", extra="default: report.html",
 )  # fmt: skip
 @option(
-    "--compare", section="Model", is_flag=True,
+    "--side-by-side", section="Model", is_flag=True,
     help="Set several models side by side: name them all before DATA.",
 )  # fmt: skip
 @picture_options
@@ -47,7 +54,7 @@ def report(
     settings: Settings,
     targets: tuple[str, ...],
     output: str,
-    compare: bool,
+    side_by_side: bool,
     shape: str | None,
     batch_size: int | None,
     as_json: bool,
@@ -64,23 +71,24 @@ def report(
       aecli report
       aecli report test.parquet -o report.html
       aecli report runs/small digits.parquet --shape 8x8
-      aecli report --compare runs/plain runs/sparse test.parquet
+      aecli report --side-by-side runs/plain runs/sparse test.parquet
     """
     named = (given["model"] or given["tag"]) is not None
-    if compare:
+    if side_by_side:
         directory, others, source = models_and_data(targets, settings.given, named=named)
     else:
         directory, source = model_and_data(targets, settings.given, named=named)
         others = []
-    from aecli.cli.display.streams import page_report
+    from aecli.cli.display.written import page_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
-    from aecli.verbs.report import report as run
+    from aecli.report.report import report as run
 
     with listening(quiet=quiet) as progress:
         result = run(
-            source, output, model=directory, compare=others, shape=shape, batch_size=batch_size,
-            read=settings.options.read, progress=progress, **settings.values(RUNNING),
+            source, output, model=directory, side_by_side=others, shape=shape,
+            batch_size=batch_size, read=settings.options.read, progress=progress,
+            **settings.values(RUNNING),
         )  # fmt: skip
     show(result, "aecli.report/1", page_report, as_json=as_json, quiet=quiet)
 
@@ -112,7 +120,7 @@ def plot(
 
     KIND is loss, gradients, or of a model by tune search, importance or
     options, which need no DATA; or columns, rows, map, activations, units,
-    correlation, traversal, confusion, calibration, scores, oddest.
+    correlation, traversal, confusion, calibration, scores, anomalous.
 
     \b
       aecli plot loss -o loss.svg
@@ -121,10 +129,10 @@ def plot(
     """
     named = given["model"] or given["tag"]
     directory, source = model_and_data(targets, settings.given, named=named is not None)
-    from aecli.cli.display.streams import plot_report
+    from aecli.cli.display.written import plot_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
-    from aecli.verbs.report import plot as run
+    from aecli.report.report import plot as run
 
     with listening(quiet=quiet) as progress:
         result = run(
@@ -164,9 +172,9 @@ def models_and_data(
     models += itertools.takewhile(_is_model, targets)
     if len(models) < 2:
         raise UsageError(
-            "--compare sets at least two models side by side",
+            "--side-by-side needs at least two models",
             facts=[f"model directories here: {', '.join(models) or 'none'}"],
-            hint="aecli report --compare runs/a runs/b data.parquet",
+            hint="aecli report --side-by-side runs/a runs/b data.parquet",
         )
     directory, *others = (Path(path) for path in models)
     return directory, others, _data(list(targets[len(models) - named :]))

@@ -6,9 +6,16 @@ from typing import Any
 
 import click
 
-from aecli.cli.arguments import manner_options, model_of, model_options, option
-from aecli.cli.options import SectionCommand, Settings, spec_options
-from aecli.cli.stream import RUNNING, TITLES, output_options
+from aecli.cli.option_decorators import SectionCommand, Settings, spec_options
+from aecli.cli.shared_options import (
+    RUNNING,
+    TITLES,
+    manner_options,
+    model_of,
+    model_options,
+    option,
+    output_options,
+)
 from aecli.errors import UsageError
 
 
@@ -44,11 +51,11 @@ def sample(settings: Settings, output: str, as_json: bool, quiet: bool, **given:
         raise UsageError("--json and -o - both want stdout", hint="-o FILE with --json")
     directory = model_of(settings.given)
     draw = {name: given[name] for name in ("count", "of_class", "seed", "to")}
-    from aecli.cli.display.console import stderr
-    from aecli.cli.display.streams import sample_report
+    from aecli.cli.display.widgets import stderr
+    from aecli.cli.display.written import sample_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
-    from aecli.verbs.sample import sample as run
+    from aecli.inference.sample import sample as run
 
     with listening(quiet=quiet) as progress:
         result = run(output, model=directory, progress=progress, **settings.values(RUNNING), **draw)

@@ -6,21 +6,24 @@ from typing import Any
 
 import click
 
-from aecli.cli.arguments import (
+from aecli.cli.option_decorators import SectionCommand, Settings, names_of, spec_options
+from aecli.cli.shared_options import (
+    RUNNING,
+    TITLES,
     data_argument,
     data_of,
     manner_options,
     model_of,
     model_options,
     option,
+    running_options,
+    stream_options,
 )
-from aecli.cli.options import SectionCommand, Settings, names_of, spec_options
-from aecli.cli.stream import RUNNING, TITLES, running_options, stream_options
 from aecli.errors import UsageError
-from aecli.spec.model import AGGREGATES
-from aecli.spec.options import ReadOptions
+from aecli.schema.model_spec import AGGREGATES
+from aecli.schema.options import ReadOptions
 
-CHOSEN = ("threshold", "explain", "detail", "aggregate", "per", "to", "batch_size")
+CHOSEN = ("threshold", "explain", "detail", "aggregate", "score_unit", "to", "batch_size")
 
 
 @click.command(cls=SectionCommand)
@@ -42,7 +45,7 @@ CHOSEN = ("threshold", "explain", "detail", "aggregate", "per", "to", "batch_siz
     extra=f"{', '.join(AGGREGATES)}; default: mean",
 )  # fmt: skip
 @option(
-    "--per", section="Scores", type=click.Choice(("window", "row")), default="window",
+    "--score-unit", section="Scores", type=click.Choice(("window", "row")), default="window",
     metavar="NAME", help="Where the model encodes windows: a score per window or per row.",
     extra="window, row; default: window",
 )  # fmt: skip
@@ -61,7 +64,7 @@ def score(
 
     An ordinary row scores about 1. The rows come out in the order of DATA,
     with the model's identifier columns and those of --keep. A model trained
-    with --window writes one row per window, or with --per row every row.
+    with --window writes one row per window, or with --score-unit row every row.
 
     \b
       aecli score new.parquet -o scores.parquet
@@ -72,11 +75,11 @@ def score(
         raise UsageError("--json and -o - both want stdout", hint="-o FILE with --json")
     source, directory = data_of(settings.given, "score"), model_of(settings.given)
     kept = [column.strip() for names in keep for column in names.split(",") if column.strip()]
-    from aecli.cli.display.console import stderr
-    from aecli.cli.display.streams import score_report
+    from aecli.cli.display.widgets import stderr
+    from aecli.cli.display.written import score_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
-    from aecli.verbs.score import score as run
+    from aecli.scoring.score import score as run
 
     with listening(quiet=quiet) as progress:
         result = run(

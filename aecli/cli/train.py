@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aecli.cli.arguments import (
+from aecli.cli.option_decorators import SectionCommand, Settings, spec_options
+from aecli.cli.shared_options import (
     data_argument,
     data_of,
     manner_options,
@@ -15,8 +16,7 @@ from aecli.cli.arguments import (
     model_options,
     option,
 )
-from aecli.cli.options import SectionCommand, Settings, spec_options
-from aecli.spec.options import option_names
+from aecli.schema.options import option_names
 
 if TYPE_CHECKING:
     from aecli.progress import Progress
@@ -71,16 +71,16 @@ def train(
     environment, the environment over the file.
     """
     if print_config:
-        from aecli.cli.printed import printed_config
+        from aecli.cli.print_config import printed_config
 
         click.echo(printed_config(settings), nl=False)
         return
     source, directory = data_of(settings.given, "train"), model_of(settings.given)
-    from aecli.cli.display.closing import closing_report
+    from aecli.cli.display.train_summary import closing_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
-    from aecli.verbs.report import check_place
-    from aecli.verbs.train import train as run
+    from aecli.report.report import check_place
+    from aecli.training.train import train as run
 
     with listening(quiet=quiet) as progress:
         if page is not None:
@@ -103,7 +103,7 @@ def _write_page(
     page: str, source: str | list[str], model: Path, settings: Settings, progress: Progress
 ) -> None:
     """Write the report of a table that has just been trained on; stdin cannot be read again."""
-    from aecli.verbs.report import report
+    from aecli.report.report import report
 
     training = settings.options.training
     report(

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from aecli.cli.arguments import (
+from aecli.cli.option_decorators import SectionCommand, Settings, spec_options
+from aecli.cli.shared_options import (
     data_argument,
     data_of,
     manner_options,
@@ -14,9 +15,8 @@ from aecli.cli.arguments import (
     model_options,
     option,
 )
-from aecli.cli.options import SectionCommand, Settings, spec_options
-from aecli.search.tried import OBJECTIVES
-from aecli.spec.options import option_names
+from aecli.schema.options import option_names
+from aecli.tuning.trial import OBJECTIVES
 
 FIXED = [name for name in option_names() if name != "time_limit"]
 
@@ -76,8 +76,8 @@ def tune(
     source, directory = data_of(settings.given, "tune"), model_of(settings.given)
     from aecli.cli.display.tuning import tuning_report
     from aecli.cli.output import show
-    from aecli.cli.searching import searching
-    from aecli.verbs.tune import tune as run
+    from aecli.cli.search_progress import searching
+    from aecli.tuning.tune import tune as run
 
     with searching(quiet=quiet) as progress:
         result = run(source, model=directory, options=settings.options, progress=progress, **search)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from aecli.errors import DataError, UsageError
+from aecli.table.column_names import typed
 from aecli.table.formats import open_bytes
-from aecli.table.names import typed
 
 _CHUNK = 1 << 20
 _MARKS = {

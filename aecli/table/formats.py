@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from aecli.errors import DataError, UsageError, nearest
-from aecli.table.names import STANDARD_INPUT, typed
+from aecli.table.column_names import STANDARD_INPUT, typed
 
 Format = Literal["parquet", "csv", "arrow", "jsonl"]
 

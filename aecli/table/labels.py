@@ -9,14 +9,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aecli.array_types import Codes
 from aecli.errors import DataError
-from aecli.spec.model import MAX_CLASSES, Category, Label
-from aecli.table.selection import require_column
+from aecli.schema.model_spec import MAX_CLASSES, Category, Label
+from aecli.table.column_selection import require_column
 from aecli.table.source import Source
+from aecli.table.to_numpy import python_values
 from aecli.table.types import is_plain_number, is_text, type_name
-from aecli.table.values import python_values
-
-Codes = npt.NDArray[np.int64]
 
 
 def read_labels(source: Source, label: str) -> tuple[Label, Codes]:

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+from aecli.array_types import Floats, Mask
+
 Method = Literal["standard", "minmax", "robust", "none", "shared", "range", "constant"]
 
 BYTE = 255.0

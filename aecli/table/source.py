@@ -1,4 +1,4 @@
-"""Open any table as a source of Arrow batches: files, folders, standard input, or memory."""
+"""Say what the reader of every format offers."""
 
 from __future__ import annotations
 
@@ -7,22 +7,44 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import pyarrow as pa
 
 from aecli.errors import DataError, UsageError
-from aecli.spec.options import ReadOptions
-from aecli.table.binary_file import ArrowFile, MemoryTable, ParquetFile
-from aecli.table.conversion import convert, first_misfit, infer_text, join_types
-from aecli.table.csv_file import CsvFile
+from aecli.schema.options import ReadOptions
+from aecli.table.column_names import IN_MEMORY, STANDARD_INPUT, typed
+from aecli.table.csv_reader import CsvFile
 from aecli.table.formats import detect_format, unreadable
-from aecli.table.jsonl_file import JsonlFile
-from aecli.table.names import IN_MEMORY, STANDARD_INPUT, typed
-from aecli.table.part import Part
+from aecli.table.jsonl_reader import JsonlFile
+from aecli.table.parquet_arrow import ArrowFile, MemoryTable, ParquetFile
 from aecli.table.paths import Found, find_files
-from aecli.table.spool import STDIN, Spool
+from aecli.table.stdin import STDIN, Spool
+from aecli.table.type_inference import convert, first_misfit, infer_text, join_types
 from aecli.table.types import is_plain_number, is_text, type_name
+
+
+class Part(Protocol):
+    """Read one file, or one table in memory."""
+
+    name: str
+    format: str
+    text: bool
+    names: list[str]
+    n_rows: int | None
+
+    def types(self, names: Sequence[str]) -> dict[str, pa.DataType]:
+        """Return the types of columns."""
+
+    def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the columns of `types` in that order, not always of these types."""
+
+    def size(self, types: Mapping[str, pa.DataType]) -> int | None:
+        """Return the bytes that columns take in memory, roughly."""
+
+    def place(self, row: int) -> str:
+        """Say where a row, counted from 0, is."""
+
 
 Data: TypeAlias = Any
 """A path, glob, folder or `-`; a sequence of these; or a table with `__arrow_c_stream__`."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from aecli.errors import ModelError
-from aecli.spec.model import MAX_INPUTS, Kind
+from aecli.schema.model_spec import MAX_INPUTS, Kind
 
 _SIMPLE: dict[str, pa.DataType] = {
     str(kind): kind

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from aecli.feed.staging import Staged
+from aecli.features.staging import Staged
 
 EVALUATION_NUMBERS = 1 << 23
 """Numbers of the widest layer in one batch without gradients: 32 MB, enough for a processor."""

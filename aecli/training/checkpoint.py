@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from aecli.atomic_files import atomic_path
 from aecli.errors import ModelError, UsageError
-from aecli.files import atomic_path
 from aecli.progress import Epoch
 
 Tensors = dict[str, Tensor]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from aecli.feed.inputs import Inputs
+from aecli.features.network_inputs import Inputs
 from aecli.nn.autoencoder import Autoencoder, Code
 from aecli.nn.losses import (
     ReconstructionLoss,
@@ -37,7 +37,7 @@ class Sparsity(NamedTuple):
 
 
 TRIMMED = 0.1
-"""Share of a batch's samples that a robust training leaves out of the reconstruction loss."""
+"""Share of a batch's samples that a trimmed loss leaves out of the reconstruction loss."""
 
 
 class Objective:
@@ -48,8 +48,8 @@ class Objective:
     variational term has in training: it rises from 0 to 1, or the latent would collapse before the
     decoder has learned to use it (Bowman et al. 2016, §3.1).
 
-    With `robust` the tenth of a training batch that is restored worst does not count: a trimmed
-    loss (Rousseeuw 1984), so that a network does not learn to restore the anomalies among its rows.
+    With `trimmed_loss` the worst tenth of each training batch is ignored (Rousseeuw 1984), so that a
+    network does not learn to restore the anomalies among its rows.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Objective:
         noise: Noise | None = None,
         sparsity: Sparsity | None = None,
         *,
-        robust: bool = False,
+        trimmed_loss: bool = False,
     ) -> None:
         self.network = network
         self.inputs = inputs
@@ -71,7 +71,7 @@ class Objective:
         self.weights = dict(weights)
         self.noise = noise
         self.sparsity = sparsity or Sparsity()
-        self.robust = robust
+        self.trimmed_loss = trimmed_loss
         self.warmth = 1.0
 
     def to(self, device: torch.device) -> Objective:
@@ -114,7 +114,7 @@ class Objective:
         return Terms(total, values, logits)
 
     def _reconstruction(self, network: Autoencoder, outputs: Tensor, cells: Tensor) -> Tensor:
-        if not (self.robust and network.training):
+        if not (self.trimmed_loss and network.training):
             whole: Tensor = self.reconstruction(outputs, cells)
             return whole
         samples = len(cells) // network.window

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from aecli.feed.staging import Staged
+from aecli.features.staging import Staged
 
 BATCH_BOUNDS = (16, 128, 1024)
 """Smallest batch, largest that saves steps of an epoch, largest of all."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from aecli.array_types import Codes, Mask
 
 # Rows that are shuffled together. A block is read from disk in one piece when cells are staged
 # there, and a window of blocks fits in memory; smaller tables are shuffled as a whole.
 BLOCK = 4_096
 WINDOW = 64 * BLOCK
-
-Mask = npt.NDArray[np.bool_]
-Codes = npt.NDArray[np.int64]
 
 
 def training_rows(rows: int, share: float, seed: int, codes: Codes | None = None) -> Mask:

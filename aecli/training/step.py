@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aecli.hardware import arithmetic
+from aecli.device import arithmetic
 from aecli.nn.autoencoder import Autoencoder, Clipped
 from aecli.nn.chain import Chain, is_chain
 from aecli.training.objective import Objective, Terms
@@ -70,7 +70,7 @@ class _ByHand:
             and network.code is None
             and not network.variational
             and objective.noise is None
-            and not objective.robust
+            and not objective.trimmed_loss
             and network.window == 1
         )
 

@@ -10,9 +10,25 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+from aecli.evaluation.results import (
+    Classification,
+    ColumnScore,
+    Compared,
+    Detection,
+    Difference,
+    EvaluateResult,
+    Group,
+    Interval,
+    LatentHealth,
+    LossShare,
+    Measured,
+    Probe,
+    ProbeView,
+)
+from aecli.inspection.inspect import ModelInspection
+from aecli.inspection.layers import Layer
 from aecli.progress import Epoch
-from aecli.spec.catalogue import Activation, Norm
-from aecli.spec.model import (
+from aecli.schema.model_spec import (
     Baseline,
     Column,
     Identifier,
@@ -23,27 +39,9 @@ from aecli.spec.model import (
     Summary,
     WeightsFile,
 )
-from aecli.spec.options import TrainOptions
-from aecli.verbs.measured import (
-    Classification,
-    ColumnScore,
-    Detection,
-    Difference,
-    Group,
-    Interval,
-    LatentHealth,
-    LossShare,
-    Measured,
-    Probe,
-    ProbeView,
-)
-from aecli.verbs.results import (
-    Compared,
-    EvaluateResult,
-    Layer,
-    ModelInspection,
-    TrainResult,
-)
+from aecli.schema.options import TrainOptions
+from aecli.schema.torch_classes import Activation, Norm
+from aecli.training.train import TrainResult
 
 
 def number(name: str, **known: Any) -> Column:

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from aecli.atomic_files import Lock
 from aecli.cli.main import main
-from aecli.files import Lock
 from tests.cli.conftest import QUICK, Ran
 
 

@@ -62,6 +62,6 @@ def test_a_model_that_is_not_variational_draws_nothing(tmp_path: Path, monkeypat
     said = capsys.readouterr().err
     assert "model is not variational" in said
     assert "try: aecli train DATA --variational" in said
-    assert main(["encode", "series.csv", "--with-scale", "-m", "model", "-o", "z.csv"]) == 2
-    assert "--with-scale" in capsys.readouterr().err
+    assert main(["encode", "series.csv", "--with-std", "-m", "model", "-o", "z.csv"]) == 2
+    assert "--with-std" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"series.csv", "model"}

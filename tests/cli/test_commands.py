@@ -102,7 +102,7 @@ def test_a_passed_gate_is_silent_if_asked(aecli, trained):
 
 
 def test_inspect_shows_the_model_and_the_table(aecli, trained):
-    model = aecli("inspect", "--columns")
+    model = aecli("inspect", "--all-columns")
     assert "encoder" in model.out
     assert "[/red]" in model.out
     table = aecli("inspect", trained, "--label", "kind", "--json")

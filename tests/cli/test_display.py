@@ -5,14 +5,16 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from aecli.cli.display.closing import closing_report, training_facts
 from aecli.cli.display.columns import grouped, scaling
-from aecli.cli.display.epochs import EpochTable
 from aecli.cli.display.evaluation import evaluation_report
-from aecli.cli.display.inspection import inspection_report
-from aecli.cli.display.streams import stream_report
-from aecli.spec.model import Label, LeftOut
-from aecli.verbs.results import DataInspection, Gate, StreamResult
+from aecli.cli.display.loss_table import EpochTable
+from aecli.cli.display.model import inspection_report
+from aecli.cli.display.train_summary import closing_report, training_facts
+from aecli.cli.display.written import stream_report
+from aecli.evaluation.results import Gate
+from aecli.inference.run import StreamResult
+from aecli.inspection.inspect import DataInspection
+from aecli.schema.model_spec import Label, LeftOut
 from tests.cli.results import (
     PEOPLE,
     PIXELS,

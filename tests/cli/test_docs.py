@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from aecli.spec.options import option_names
+from aecli.schema.options import option_names
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -3,9 +3,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from aecli.cli.pace import Pace
-from aecli.cli.progress import LiveProgress, PlainProgress, listening
-from aecli.cli.searching import LiveSearch, PlainSearch
+from aecli.cli.progress import LiveProgress, Pace, PlainProgress, listening
+from aecli.cli.search_progress import LiveSearch, PlainSearch
 from aecli.progress import SILENT, Standing
 from tests.cli.results import epochs
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from aecli.cli.display.curves import Curves, sparkline
-from aecli.cli.display.epochs import EpochTable
-from aecli.cli.layers import Given
+from aecli.cli.display.charts import Curves, sparkline
+from aecli.cli.display.loss_table import EpochTable
+from aecli.cli.option_sources import Given
 from aecli.cli.report import models_and_data
 from tests.cli.conftest import QUICK
 from tests.cli.results import drawn, epochs
@@ -115,7 +115,7 @@ def test_a_page_is_counted_in_figures_and_bytes(aecli, trained, tmp_path):
         (("plot", "lost", "-o", "x.png"), 2, "plot loss"),
         (("plot", "loss", "-o", "no/x.png"), 6, "mkdir -p no"),
         (("report", "aecli_model", "-m", "aecli_model"), 2, "both name the model"),
-        (("report", "--compare", "aecli_model", "data.csv"), 2, "at least two models"),
+        (("report", "--side-by-side", "aecli_model", "data.csv"), 2, "at least two models"),
     ],
 )
 def test_what_cannot_be_drawn_is_an_error_in_a_few_lines(args, code, said, aecli, trained):

@@ -11,7 +11,7 @@ from tests.cli.conftest import QUICK, run_aecli, write_table
 
 def test_scores_on_stdout_then_calibrated_and_scored_again(tmp_path: Path):
     write_table(tmp_path / "rows.csv")
-    assert run_aecli(tmp_path, "train", "rows.csv", *QUICK, "--robust", "-q").code == 0
+    assert run_aecli(tmp_path, "train", "rows.csv", *QUICK, "--trimmed-loss", "-q").code == 0
     done = run_aecli(tmp_path, "score", "rows.csv", "-o", "-", "--explain", "1")
     rows = list(csv.DictReader(done.out.splitlines()))
     assert done.code == 0

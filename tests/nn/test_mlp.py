@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
+from aecli.nn.layers import BatchNorm
 from aecli.nn.mlp import MLP
-from aecli.nn.norms import BatchNorm
 
 
 def names(network):

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 import aecli
-from aecli.evaluation.pca import fit_pca
-from aecli.factory import build
-from aecli.nn.initialise import start_as_pca
-from aecli.sizing import resolve_network
-from aecli.spec.options import TrainOptions
+from aecli.metrics.pca import fit_pca
+from aecli.model.build import build
+from aecli.model.sizes import resolve_network
+from aecli.nn.init import start_as_pca
+from aecli.schema.options import TrainOptions
 from tests.columns import boolean, category, number
 
 DIGITS = "sample_data/digits.parquet"

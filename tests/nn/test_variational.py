@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 import aecli
-from aecli.factory import DECODER_VARIANCE, build, resolve_weights
+from aecli.model.build import DECODER_VARIANCE, build, resolve_weights
+from aecli.model.sizes import resolve_network
 from aecli.nn.autoencoder import LOG_VARIANCE_BOUND, Autoencoder, Code, LinearPath
 from aecli.nn.mlp import MLP
-from aecli.sizing import resolve_network
-from aecli.spec.options import LossOptions, TrainOptions
+from aecli.schema.options import LossOptions, TrainOptions
 from tests.columns import number
 
 COLUMNS = [number(f"x{i}", low=[-3.0], high=[3.0]) for i in range(6)]

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from aecli.errors import DataError
-from aecli.spec.model import Label
+from aecli.schema.model_spec import Label
 from aecli.table.labels import label_codes, read_labels, with_counts
 from aecli.table.source import open_source
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import aecli
-from aecli.factory import build, reconstruction_loss
-from aecli.feed.inputs import Inputs
-from aecli.feed.layout import layout
-from aecli.sizing import resolve_network
-from aecli.spec.options import LossOptions, TrainOptions
+from aecli.features.layout import layout
+from aecli.features.network_inputs import Inputs
+from aecli.model.build import build, reconstruction_loss
+from aecli.model.sizes import resolve_network
+from aecli.schema.options import LossOptions, TrainOptions
 from aecli.training.noise import Noise
 from aecli.training.objective import Objective
 from tests.columns import boolean, category, number

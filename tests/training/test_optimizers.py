@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from aecli.errors import ModelError, UsageError
-from aecli.spec import catalogue
+from aecli.schema import torch_classes as catalogue
 from aecli.training.optimizers import OPTIMIZERS, make_optimizer
 
 ARGUMENTS = {

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from aecli.feed.staging import Staged
-from aecli.feed.windows import Windows
+from aecli.features.staging import Staged
+from aecli.features.windows import Windows
 from aecli.training.schedule import FLOOR, Schedule, default_batch_size, default_epochs
 
 

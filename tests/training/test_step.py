@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from aecli.factory import build, reconstruction_loss, resolve_weights
-from aecli.feed.inputs import Inputs
-from aecli.feed.layout import layout
-from aecli.sizing import resolve_network
-from aecli.spec.options import TrainOptions
+from aecli.features.layout import layout
+from aecli.features.network_inputs import Inputs
+from aecli.model.build import build, reconstruction_loss, resolve_weights
+from aecli.model.sizes import resolve_network
+from aecli.schema.options import TrainOptions
 from aecli.training.objective import Objective
 from aecli.training.step import _by_autograd, make_step
 from tests.columns import boolean, category, number

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.blocks import Listed, clipped, figures, names, user
-from aecli.spec.model import Column, Identifier, Label, LeftOut
-from aecli.text import count, percent
+from aecli.cli.display.widgets import Listed, clipped, figures, names, user
+from aecli.formatting import count, percent
+from aecli.schema.model_spec import Column, Identifier, Label, LeftOut
 
 _PLURALS = {"category": "categories"}
 

@@ -9,19 +9,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.blocks import BAD, DIM, GOOD, clipped, facts, figures, stacked, titled, user
-from aecli.cli.display.confusion import Confusion
-from aecli.cli.display.measures import (
+from aecli.cli.display.evaluation_extras import (
+    Confusion,
     anomaly_block,
     compared_block,
     group_blocks,
     note_lines,
     probe_block,
 )
-from aecli.cli.display.streams import odd_cells
-from aecli.text import count, figure, percent, weight
-from aecli.verbs.measured import Classification, ColumnScore, LatentHealth
-from aecli.verbs.results import EvaluateResult, Gate
+from aecli.cli.display.widgets import BAD, DIM, GOOD, clipped, facts, figures, stacked, titled, user
+from aecli.cli.display.written import odd_cells
+from aecli.evaluation.results import Classification, ColumnScore, EvaluateResult, Gate, LatentHealth
+from aecli.formatting import count, figure, percent, weight
 
 COLUMNS_SHOWN = 10
 

@@ -9,11 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.blocks import DIM, GOOD, facts, figures, stacked, titled, user
-from aecli.cli.display.closing import network_line, training_facts
-from aecli.search.tried import Tried, ranking
-from aecli.text import count, duration, figure, percent, safe
-from aecli.verbs.results import TuneResult
+from aecli.cli.display.train_summary import network_line, training_facts
+from aecli.cli.display.widgets import DIM, GOOD, facts, figures, stacked, titled, user
+from aecli.formatting import count, duration, figure, percent, safe
+from aecli.tuning.trial import Tried, TuneResult, ranking
 
 SHOWN = 5
 NARROW = 76

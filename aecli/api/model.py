@@ -1,0 +1,241 @@
+"""Load a model once and use it on tables in memory, as often as wanted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from aecli.api.conversion import from_array, is_pandas, to_array, to_pandas
+from aecli.errors import UsageError
+from aecli.features.impute import FillCounts
+from aecli.inference.decode import open_latents
+from aecli.inference.encode import encoding
+from aecli.inference.loaded_model import LoadedModel, load_model, model_of
+from aecli.inference.predict import PREDICTION, prediction
+from aecli.inference.reconstruct import filling, reconstruction
+from aecli.inference.run import Pass, Step, open_pass
+from aecli.inference.windows import WindowedTable
+from aecli.model.weights import to_bytes
+from aecli.model_directory import model_directory
+from aecli.schema.model_spec import ModelSpec
+from aecli.scoring.score import open_scoring
+from aecli.table.source import Data, open_source
+
+
+def load(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    tag: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Model:
+    """Load a model directory, once, for any number of tables.
+
+    Args:
+        model: the model directory; `AECLI_MODEL` or `./aecli_model` unless given.
+        tag: short for the directory `runs/TAG`.
+        device: auto, cpu, cuda, cuda:N or mps.
+        threads: CPU threads of this process from now on; untouched unless given.
+
+    Raises:
+        ModelError: the model is missing, damaged or too new.
+        UsageError: there is no such device.
+    """
+    return Model(load_model(model_directory(model, tag), device=device, threads=threads))
+
+
+class Model:
+    """Run a trained model on tables in memory.
+
+    Every method takes a pandas DataFrame, an Arrow table (or anything that speaks Arrow, such as
+    polars), a NumPy array, or the path of a file. A DataFrame comes back as a DataFrame with the
+    same index, an array as an array, the others as an Arrow table. Columns are matched by name; an
+    array's are those of `columns`, in order, with a vector's elements side by side.
+    """
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+
+    def __repr__(self) -> str:
+        network = self.spec.network
+        shape = f"{len(self.columns):,} columns, {network.latent:,} latents"
+        return f"<aecli.Model of {self.loaded.directory}: {shape}>"
+
+    def __reduce__(self) -> tuple[Callable[..., Model], tuple[str, bytes, str, str]]:
+        device = "cpu" if self.loaded.device.type == "cpu" else "auto"
+        text = self.spec.model_dump_json(by_alias=True)
+        return _restored, (text, self.weights(), str(self.loaded.directory), device)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Return what `spec.json` says."""
+        return self.loaded.spec
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the names of the features, in the order of the training table."""
+        return [column.name for column in self.spec.columns]
+
+    def weights(self) -> bytes:
+        """Return the bytes of the weights file."""
+        return to_bytes(self.loaded.network, self.loaded.baseline)
+
+    def encode(
+        self,
+        data: Data,
+        *,
+        as_list: bool = False,
+        with_std: bool = False,
+        keep: Sequence[str] = (),
+    ) -> Any:
+        """Return the latents of each row, `(n_rows, latent)`, or of each window.
+
+        Args:
+            data: the rows; the label may be absent.
+            as_list: one fixed-size list column `z` instead of `z0`, `z1`, …; not for arrays.
+            with_std: add the standard deviations of a variational latent.
+            keep: columns of `data` (names or globs) to carry along, beside the identifiers.
+
+        Raises:
+            DataError: the table lacks columns, or one does not fit.
+            UsageError: `with_std` is asked of a latent without a spread.
+        """
+        return self._given_back(data, encoding(as_list=as_list, with_std=with_std), keep)
+
+    def reconstruct(
+        self,
+        data: Data,
+        *,
+        fill: bool = False,
+        residuals: bool = False,
+        keep: Sequence[str] = (),
+    ) -> Any:
+        """Return each row as the model gives it back, in the types and units of its columns.
+
+        Args:
+            data: the rows.
+            fill: change only the missing cells of `data`, whose other columns stay as they are.
+            residuals: add a column `<name>_residual` for every feature that varies.
+            keep: columns of `data` (names or globs) to carry along.
+
+        Raises:
+            UsageError: `fill` comes with `residuals` or `keep`.
+            DataError: the table lacks columns, or one does not fit.
+        """
+        if not fill:
+            return self._given_back(data, reconstruction(residuals=residuals), keep)
+        if residuals or keep:
+            raise UsageError("fill=True gives the whole table back, and nothing beside it")
+        source = open_source(self._arrow(data))
+        opened = open_pass(self.loaded, source, filling(source, FillCounts(), []), carry=False)
+        return _collected(data, opened)
+
+    def score(
+        self,
+        data: Data,
+        *,
+        explain: int = 3,
+        detail: bool = False,
+        threshold: str | float = "auto",
+        aggregate: str = "mean",
+        score_unit: str = "window",
+        keep: Sequence[str] = (),
+    ) -> Any:
+        """Return how odd each row is and which columns make it so; of an array the scores alone.
+
+        Args:
+            data: the rows.
+            explain: how many of the columns with the largest errors to name.
+            detail: every column's value, reconstruction and error as well.
+            threshold: `auto`, a percentile such as `p99`, `fpr:0.01`, or a score.
+            aggregate: how the columns' errors count in the score: `mean`, `max` or `top3`.
+            score_unit: `window` or `row`, where the model encodes windows; a row has the mean of
+                its windows.
+            keep: columns of `data` (names or globs) to carry along.
+
+        Raises:
+            UsageError: an argument is unknown or out of bounds, or does not fit the model.
+            ModelError: the model was saved without scores.
+            DataError: the table lacks columns, or one does not fit.
+        """
+        opened = open_scoring(
+            self.loaded, self._arrow(data), explain=explain, detail=detail, threshold=threshold,
+            aggregate=aggregate, score_unit=score_unit, keep=keep,
+        )  # fmt: skip
+        table = pa.Table.from_batches(opened.batches(), opened.schema)
+        return _alike(data, table, opened.run.table, "score")
+
+    def predict(self, data: Data, *, top: int | None = None, keep: Sequence[str] = ()) -> Any:
+        """Return `prediction` and `prob_<class>` of each row; of an array the predictions alone.
+
+        Args:
+            data: the rows; the label may be absent.
+            top: the likeliest classes only: `top1_class`, `top1_prob`, `top2_class`, ….
+            keep: columns of `data` (names or globs) to carry along.
+
+        Raises:
+            UsageError: the model has no classifier, or fewer than `top` classes.
+            DataError: the table lacks columns, or one does not fit.
+        """
+        return self._given_back(data, prediction(top=top), keep, alone=PREDICTION)
+
+    def decode(self, latents: Data, *, keep: Sequence[str] = ()) -> Any:
+        """Return the rows that latents stand for: `z0`, `z1`, …, a list `z`, or an array of them.
+
+        Args:
+            latents: latents as `encode` gives them, or edited.
+            keep: columns of `latents` (names or globs) to carry along.
+
+        Raises:
+            DataError: these are no latents of this model.
+        """
+        given = latents
+        if isinstance(latents, np.ndarray):
+            given = from_array(latents, [(f"z{i}", 1) for i in range(self.spec.network.latent)])
+        opened = open_latents(self.loaded, given, keep=keep)
+        table = pa.Table.from_batches(opened.batches, opened.schema)
+        return _as_kind(latents, table, np.arange(len(table)) // self.spec.network.window)
+
+    def _given_back(
+        self, data: Data, step: Step, keep: Sequence[str], *, alone: str | None = None
+    ) -> Any:
+        opened = open_pass(self.loaded, self._arrow(data), step, keep=keep)
+        return _collected(data, opened, alone)
+
+    def _arrow(self, data: Data) -> Data:
+        if not isinstance(data, np.ndarray):
+            return data
+        return from_array(data, [(column.name, column.size) for column in self.spec.columns])
+
+
+def _restored(spec: str, weights: bytes, directory: str, device: str) -> Model:
+    read = ModelSpec.model_validate_json(spec)
+    return Model(model_of(read, weights, directory=Path(directory), device=device))
+
+
+def _collected(data: Data, opened: Pass, alone: str | None = None) -> Any:
+    table = pa.Table.from_batches(opened.batches, opened.schema)
+    return _alike(data, table, opened.feed.table, alone)
+
+
+def _alike(data: Data, table: pa.Table, cut: WindowedTable | None, alone: str | None) -> Any:
+    """Return a table as the kind that `data` is; arrays get its column `alone`, where named."""
+    windows = cut.windows if cut else None
+    by_window = windows is not None and len(table) == len(windows)
+    rows = windows.last_rows if windows is not None and by_window else np.arange(len(table))
+    if alone is not None and isinstance(data, np.ndarray):
+        return to_array(table.select([alone]))[:, 0]
+    return _as_kind(data, table, rows)
+
+
+def _as_kind(data: Data, table: pa.Table, rows: npt.NDArray[np.int64]) -> Any:
+    """Return a table as the kind that `data` is; `rows` `(n_rows,)` say of which of its rows."""
+    if isinstance(data, np.ndarray):
+        return to_array(table)
+    return to_pandas(table, data.index.take(rows)) if is_pandas(data) else table

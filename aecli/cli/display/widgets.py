@@ -1,0 +1,125 @@
+"""Hold the pieces that every display is built of: text of users, facts, tables, lists of names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from aecli.formatting import safe
+
+DIM = "dim"
+GOOD = "green"
+BAD = "yellow"
+LONGEST_NAME = 24
+
+
+def user(text: object, style: str = "") -> Text:
+    """Return text of a user's, such as a column name, to be shown letter by letter."""
+    return Text(safe(text), style=style, overflow="fold")
+
+
+def clipped(text: object, width: int) -> str:
+    """Return a user's text in at most `width` cells of the terminal; `…` stands for the rest."""
+    shown = safe(text)
+    return shown if cell_len(shown) <= width else set_cell_size(shown, width - 1).rstrip() + "…"
+
+
+def names(items: Sequence[str], width: int = 52) -> str:
+    """List names in about `width` cells: all of them, or the first ones, `…` and the last."""
+    shown = [clipped(item, LONGEST_NAME) for item in items]
+    if cell_len(", ".join(shown)) <= width:
+        return ", ".join(shown)
+    room = width - cell_len(shown[-1]) - 3
+    first: list[str] = []
+    for item in shown[:-1]:
+        room -= cell_len(item) + 2
+        if first and room < 0:
+            break
+        first.append(item)
+    return f"{', '.join(first)} … {shown[-1]}"
+
+
+class Listed:
+    """List names in the cells that are there; see `names`."""
+
+    def __init__(self, items: Sequence[str]) -> None:
+        self.items = items
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(names(self.items, options.max_width), style=DIM)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        whole = sum(cell_len(clipped(item, LONGEST_NAME)) + 2 for item in self.items) - 2
+        return Measurement(min(whole, LONGEST_NAME), min(whole, options.max_width))
+
+
+def facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
+    """Lay out labelled facts in two columns."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style=DIM, no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, value in rows:
+        grid.add_row(label, value)
+    return grid
+
+
+def figures(*columns: str, left: int = 1) -> Table:
+    """Start a table of figures: the first `left` columns to the left, the rest to the right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=DIM)
+    for place, title in enumerate(columns):
+        text = place < left
+        table.add_column(title, justify="left" if text else "right", no_wrap=not text)
+    return table
+
+
+def titled(title: str | Text, body: RenderableType, note: str = "") -> RenderableType:
+    """Put a heading over a block and a quiet note under it."""
+    heading = title if isinstance(title, Text) else Text(title)
+    heading.stylize("bold")
+    parts: list[RenderableType] = [heading, _indented(body)]
+    if note:
+        parts.append(_indented(Text(note, style=DIM)))
+    return Group(*parts)
+
+
+def _indented(body: RenderableType) -> Padding:
+    return Padding(body, (0, 0, 0, 2), expand=False)
+
+
+def stacked(blocks: Iterable[RenderableType | None]) -> Group:
+    """Put blocks under each other with an empty line between."""
+    parts: list[RenderableType] = []
+    for block in blocks:
+        if block is not None:
+            parts += [Text(""), block] if parts else [block]
+    return Group(*parts)
+
+
+WIDEST = 100
+
+
+class _Console(Console):
+    """Draw text as it is: no markup, no emoji names, and a closed pipe is the caller's business."""
+
+    def __init__(self, *, stderr: bool) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+    def on_broken_pipe(self) -> None:
+        """Let the entry point turn a closed pipe into its exit code."""
+        raise BrokenPipeError
+
+
+def stdout() -> Console:
+    """Return a console for results."""
+    return _Console(stderr=False)
+
+
+def stderr() -> Console:
+    """Return a console for progress and notes."""
+    return _Console(stderr=True)

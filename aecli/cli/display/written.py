@@ -1,0 +1,111 @@
+"""Draw what the streaming commands say when they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from aecli.cli.display.widgets import BAD, clipped, names
+from aecli.formatting import count, duration, figure, percent, safe, size
+from aecli.inference.decode import DecodeResult
+from aecli.inference.run import StreamResult
+from aecli.inference.sample import SampleResult
+from aecli.report.report import PlotResult, ReportResult
+from aecli.schema.model_spec import FEW
+from aecli.scoring.calibrate import CalibrateResult
+from aecli.scoring.score import ScoreResult
+
+
+def stream_report(result: StreamResult) -> RenderableType:
+    """Say what was written, and what was odd about the table."""
+    return Group(*_lines(result))
+
+
+def score_report(result: ScoreResult) -> RenderableType:
+    """Say what was written, and how many rows stand out."""
+    share = result.outliers / max(1, result.rows)
+    above = f"{count(result.outliers, 'outlier')} ({percent(share)}) with a score above"
+    rows = f"{count(result.calibrated_rows)} {safe(result.calibrated_on)}"
+    known = f"{figure(result.threshold, 4)}, fitted on {rows}"
+    lines = list(_lines(result))
+    if result.uncovered:
+        lines.append(
+            Text(f"{count(result.uncovered, 'row')} in no window have no score", style=BAD)
+        )
+    lines.append(Text(f"{above} {known}"))
+    if result.calibrated_rows < FEW:
+        advice = "few to tell what is odd by; aecli calibrate takes a larger table"
+        lines.append(Text(f"note: {count(result.calibrated_rows)} are {advice}", style=BAD))
+    return Group(*lines)
+
+
+def calibration_report(result: CalibrateResult) -> RenderableType:
+    """Say where the threshold lies now, and what it finds."""
+    old, new = (c.scales["mean"].threshold for c in (result.before, result.calibration))
+    lines = [
+        f"{count(result.rows)} {safe(result.calibration.source)}",
+        f"threshold {figure(new, 4)}, before {figure(old, 4)}: {safe(result.calibration.rule)}",
+    ]
+    if result.anomalies is not None:
+        figures = {"precision": result.precision, "recall": result.recall, "F1": result.f1}
+        shown = ", ".join(f"{name} {figure(value, 3)}" for name, value in figures.items())
+        lines.append(f"{count(result.anomalies, 'anomaly', 'anomalies')}: {shown}")
+    return Group(*(Text(line) for line in lines))
+
+
+def sample_report(result: SampleResult) -> RenderableType:
+    """Say what was drawn."""
+    of_class = f" of class {safe(result.of_class)}" if result.of_class is not None else ""
+    where = "stdout" if result.output == "-" else safe(result.output)
+    shape = f"{count(result.rows, 'drawn row')}{of_class} of {count(len(result.columns), 'column')}"
+    return Text(f"{shape} to {where} in {duration(result.seconds)}")
+
+
+def decode_report(result: DecodeResult) -> RenderableType:
+    """Say what was decoded."""
+    where = "stdout" if result.output == "-" else safe(result.output)
+    shape = f"{count(result.rows, 'row')} of {count(len(result.columns), 'column')}"
+    latents = count(result.latents, "latent")
+    return Text(f"{shape} from {latents} to {where} in {duration(result.seconds)}")
+
+
+def page_report(result: ReportResult) -> RenderableType:
+    """Say what the page shows, and where it is."""
+    of = f", {count(result.rows, 'row')} of {safe(result.data)}" if result.data else ""
+    figures = count(result.figures, "figure")
+    if result.compared:
+        figures += f" of {count(1 + len(result.compared), 'model')}"
+    return Text(f"{figures}{of} to {safe(result.output)} ({size(result.bytes)})")
+
+
+def plot_report(result: PlotResult) -> RenderableType:
+    """Say what a picture shows, in words."""
+    lines = [f"{result.kind} to {safe(result.output)} ({size(result.bytes)})", *result.shows]
+    return Group(*(Text(line) for line in lines))
+
+
+def _lines(result: StreamResult) -> Iterator[Text]:
+    where = "stdout" if result.output == "-" else safe(result.output)
+    shape = f"{count(result.rows, 'row')} of {count(len(result.columns), 'column')}"
+    pace = f"{count(round(result.rows / max(result.seconds, 1e-6)))} rows/s"
+    yield Text(f"{shape} to {where} in {duration(result.seconds)} ({pace})")
+    yield from odd_cells("filled", result.filled, style="")
+    yield from odd_cells("in no window, left empty", result.unfilled)
+    yield from (Text(safe(note)) for note in result.notes)
+    if result.ignored:
+        yield Text(f"not in the model, ignored: {names(list(result.ignored))}", style=BAD)
+    yield from odd_cells("values that training did not have", result.unseen)
+    yield from odd_cells("empty cells where training had none", result.missing)
+
+
+def odd_cells(
+    what: str, counts: Mapping[str, int], most: int = 5, style: str = BAD
+) -> Iterator[Text]:
+    """Name the columns with most cells of a kind."""
+    found = sorted(((n, column) for column, n in counts.items() if n), reverse=True)
+    if found:
+        listed = ", ".join(f"{clipped(column, 24)} {count(n)}" for n, column in found[:most])
+        rest = f", … and {count(len(found) - most)} more columns" if len(found) > most else ""
+        yield Text(f"{what}: {listed}{rest}", style=style)

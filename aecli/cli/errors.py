@@ -1,0 +1,122 @@
+"""Translate everything that can end a command into lines on stderr and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import re
+import sys
+import traceback
+
+import click
+
+from aecli.cli.signals import Terminated
+from aecli.errors import AecliError
+from aecli.formatting import safe
+
+INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
+_NO_MEMORY = ("can't allocate memory", "out of memory", "realloc of size", "malloc of size")
+
+
+def report(error: BaseException, *, debug: bool) -> int:
+    """Say on stderr what went wrong and return the exit code."""
+    if isinstance(error, BrokenPipeError):
+        return _closed_pipe()
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        _say(["interrupted"], level="")
+        return INTERRUPTED
+    if isinstance(error, Terminated):
+        _say(["terminated"], level="")
+        return TERMINATED
+    if debug:
+        traceback.print_exception(error)
+    lines, code = _explained(error)
+    _say(lines)
+    return code
+
+
+def _explained(error: BaseException) -> tuple[list[str], int]:
+    if isinstance(error, AecliError):
+        return error.lines(), error.exit_code
+    if isinstance(error, click.ClickException):
+        return _click_lines(error), 2
+    if _is_memory(error):
+        hint = "a smaller --batch-size or fewer columns (--columns)"
+        return ["out of memory", f"  {_first_line(error)}", f"  try: {hint}"], 6
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return [f"cannot write {error.filename or 'the output'}: no space left"], 6
+    from aecli import __version__
+
+    return [
+        f"a bug in aecli: {type(error).__name__}: {_first_line(error)}",
+        f"  aecli {__version__}, Python {platform.python_version()}, {platform.system()}",
+        "  try: the same command with --debug, and report what it prints",
+    ], 1
+
+
+def _click_lines(error: click.ClickException) -> list[str]:
+    ctx: click.Context = getattr(error, "ctx", None) or click.Context(
+        click.Command("aecli"), info_name="aecli"
+    )
+    path = ctx.command_path
+    hint = f"{path} --help"
+    match error:
+        case click.NoSuchOption():
+            what = f"{path} has no option {error.option_name}"
+            near = _near(error.possibilities)
+            hint = f"{path} {near}" if near else hint
+        case click.exceptions.NoSuchCommand():
+            what = f"aecli has no command {error.command_name!r}"
+            near = _near(error.possibilities)
+            hint = f"{path} {near}" if near else hint
+        case click.MissingParameter() if error.param is not None:
+            option = isinstance(error.param, click.Option)
+            needs = "/".join(error.param.opts) if option else error.param.make_metavar(ctx)
+            what = f"{path} needs {needs}"
+        case click.BadParameter() if error.param is not None:
+            told = re.sub(r"(\d+)<=x<=(\d+)", r"\1 to \2", _sentence(error.message))
+            what = f"{error.param.opts[-1]}: {told}"
+        case _:
+            what = _sentence(error.format_message())
+    return [what, f"  try: {hint}"]
+
+
+def _closed_pipe() -> int:
+    # What is still buffered would raise again while Python exits.
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return CLOSED_PIPE
+
+
+def _say(lines: list[str], level: str = "error: ") -> None:
+    prefix = f"aecli: {level}"
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+        prefix = f"\x1b[1;31m{prefix}\x1b[0m"
+    first, *rest = (safe(line) for line in lines)
+    try:
+        print(f"{prefix}{first}", *rest, sep="\n", file=sys.stderr)
+    except OSError:
+        return  # Nobody reads stderr any more; the exit code still tells.
+
+
+def _is_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_MEMORY)
+
+
+def _near(possibilities: list[str] | None) -> str | None:
+    return possibilities[0] if possibilities else None
+
+
+def _sentence(message: str) -> str:
+    text = message.strip().rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0][:200]

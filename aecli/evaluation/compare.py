@@ -1,0 +1,118 @@
+"""Set two models' evaluations on the same rows side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from aecli.evaluation.results import Compared, Difference, EvaluateResult
+from aecli.schema.model_spec import Column, ModelSpec
+
+CLASSIFICATION = (
+    "accuracy",
+    "balanced_accuracy",
+    "classification",
+    "macro_f1",
+    "auroc",
+    "log_loss",
+)
+
+
+def beside(
+    first: EvaluateResult, second: EvaluateResult, spec: ModelSpec, other: ModelSpec
+) -> Compared:
+    """Return the figures that both have and that mean the same, with their differences.
+
+    Means over columns are taken over those that both have. Errors of scaled numbers, and losses,
+    are left out where the models do not have the same columns scaled alike.
+    """
+    columns = _columns(first, second)
+    unlike = dict(_unlike(first, second, spec, other))
+    figures = {**first.figures(), **_means(first, columns)}
+    others = {**second.figures(), **_means(second, columns)}
+    shared = [name for name in figures if name in others and name not in unlike]
+    return Compared(
+        result=second,
+        figures=[_difference(name, figures[name], others[name]) for name in shared],
+        columns=columns,
+        notes=list(_notes(first, second, spec, other, unlike)),
+    )
+
+
+def _difference(name: str, value: float, other: float) -> Difference:
+    return Difference(name, value, other, value - other)
+
+
+def _columns(first: EvaluateResult, second: EvaluateResult) -> list[Difference]:
+    others = {(c.name, c.metric): c.value for c in second.columns}
+    found = []
+    for column in first.columns:
+        other = others.get((column.name, column.metric))
+        if column.value is not None and other is not None:
+            found.append(_difference(column.name, column.value, other))
+    return found
+
+
+def _means(result: EvaluateResult, columns: list[Difference]) -> Mapping[str, float]:
+    shared = {column.name for column in columns}
+    found = {}
+    for metric in ("r2", "accuracy"):
+        values = [
+            c.value
+            for c in result.columns
+            if c.metric == metric and c.value is not None and c.name in shared
+        ]
+        if values:
+            found[f"column_{metric}"] = sum(values) / len(values)
+    return found
+
+
+def _unlike(
+    first: EvaluateResult, second: EvaluateResult, spec: ModelSpec, other: ModelSpec
+) -> Iterator[tuple[str, str]]:
+    """Yield figures that do not mean the same in both, with the reason."""
+    scaled = [[_measure(c) for c in s.columns if not c.constant] for s in (spec, other)]
+    alike = sorted(scaled[0]) == sorted(scaled[1])
+    losses = [(s.options.losses.number_loss, s.options.losses.reduction) for s in (spec, other)]
+    weights = [{n: t.weight for n, t in r.losses.items()} for r in (first, second)]
+    if not alike:
+        yield "number_mse", "columns, or their scaling"
+    if not alike or losses[0] != losses[1]:
+        yield "reconstruction", "losses, columns, or their scaling"
+    if not alike or losses[0] != losses[1] or weights[0] != weights[1]:
+        yield "total", "losses, or their weights"
+    labels = [s.label and (s.label.name, s.label.classes) for s in (spec, other)]
+    if labels[0] != labels[1]:
+        yield from ((name, "labels") for name in CLASSIFICATION)
+    elif spec.options.losses.balance != other.options.losses.balance:
+        yield "classification", "weights of classes"
+
+
+def _measure(column: Column) -> tuple[str, ...]:
+    return column.name, column.kind, repr((column.center, column.scale, column.categories))
+
+
+def _notes(
+    first: EvaluateResult,
+    second: EvaluateResult,
+    spec: ModelSpec,
+    other: ModelSpec,
+    unlike: Mapping[str, str],
+) -> Iterator[str]:
+    windows = [s.network.window for s in (spec, other)]
+    if windows[0] != windows[1]:
+        samples = [f"windows of {w} rows" if w > 1 else "rows" for w in windows]
+        yield f"the samples are not the same: {samples[0]} beside {samples[1]}"
+    present = {*first.figures(), *second.figures()}
+    for reason in dict.fromkeys(unlike.values()):
+        names = [name for name, why in unlike.items() if why == reason and name in present]
+        if names:
+            yield f"not compared, since the models differ in {reason}: {', '.join(names)}"
+    for one, two in ((first, second), (second, first)):
+        own = [name for name in one.figures() if name not in {*two.figures(), *unlike}]
+        if own:
+            yield f"only of {one.model}: {', '.join(own)}"
+        known = {column.name for column in two.columns}
+        lone = [column.name for column in one.columns if column.name not in known]
+        if lone:
+            more = f", … ({len(lone):,} in all)" if len(lone) > 8 else ""
+            yield f"columns only of {one.model}: {', '.join(lone[:8])}{more}"

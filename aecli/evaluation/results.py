@@ -1,0 +1,234 @@
+"""Define the figures that an evaluation measures, over all rows or a group of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class LossShare:
+    """Hold one loss term: its mean over the rows, its weight, and its share of the total."""
+
+    value: float
+    weight: float
+    share: float
+
+
+@dataclass(frozen=True)
+class ColumnScore:
+    """Compare one column's reconstruction with the trivial answer and with PCA of the same size.
+
+    `metric` is `r2` for number, time and vector, `accuracy` for boolean and category. `baseline` is
+    the training mean's (0 on training rows by definition) or mode's figure on these rows. A figure
+    is None where it is undefined: no observed cell, or R² of a column that is constant here.
+    """
+
+    name: str
+    kind: str
+    metric: str
+    value: float | None
+    baseline: float | None
+    pca: float | None
+    mse: float | None
+    observed: int
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Hold the label's figures over the labelled rows; `confusion[true][predicted]` counts rows.
+
+    `auroc` is one-vs-rest, the mean over classes with both sides; None where there is none.
+    """
+
+    rows: int
+    classes: Sequence[str]
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    auroc: float | None
+    log_loss: float
+    baseline_accuracy: float
+    confusion: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class LatentHealth:
+    """Hold how the latent is used; `active` units vary at least 1e-4 as much as the most active.
+
+    `means` is each unit's mean activation, which `rho` is the goal of; None without that loss.
+    """
+
+    size: int
+    active: int
+    active_share: float
+    dead: Sequence[int]
+    effective_rank: float
+    mean_abs: float
+    near_zero_share: float
+    means: Sequence[float]
+    rho: float | None
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Hold a figure with the ends of its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Hold how well scores tell the anomalies of `column` from other samples.
+
+    `rows` are the samples whose label is known. Figures are None where all are of one side. `f1` is
+    F1 above the model's stored `threshold`, `best_f1` the highest, above `best_threshold`.
+    """
+
+    column: str
+    rows: int
+    anomalies: int
+    auroc: Interval | None
+    average_precision: Interval | None
+    best_f1: Interval | None
+    best_threshold: float | None
+    f1: Interval | None
+    threshold: float
+
+
+@dataclass(frozen=True)
+class ProbeView:
+    """Hold how well a linear probe and 5 nearest neighbours predict from `size` features."""
+
+    size: int
+    linear: float | None
+    knn: float | None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Compare what is predicted of `column` from raw columns, PCA and the latents.
+
+    `metric` is `accuracy`, or `r2` where the column holds numbers. Probes are fitted on `fitted`
+    samples and measured on `measured` others; `baseline` is the figure of the most frequent class
+    or of the mean among the former.
+    """
+
+    column: str
+    metric: str
+    fitted: int
+    measured: int
+    baseline: float | None
+    views: Mapping[str, ProbeView]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Hold every figure of a model on some rows; see the classes of its fields.
+
+    `number_mse` is the mean squared error of number columns in scaled units (0..1 for pixels).
+    """
+
+    rows: int
+    losses: Mapping[str, LossShare]
+    total: float
+    number_mse: float | None
+    number_mse_baseline: float | None
+    number_mse_pca: float | None
+    columns: Sequence[ColumnScore]
+    classification: Classification | None
+    latent: LatentHealth
+    anomaly: Detection | None = None
+    probe: Probe | None = None
+
+    def figures(self) -> dict[str, float]:
+        """Return every figure that `--fail-if` may name; those undefined here are absent."""
+        found: dict[str, float | None] = {
+            "total": self.total,
+            "active_share": self.latent.active_share,
+            "effective_rank": self.latent.effective_rank,
+            "number_mse": self.number_mse,
+        }
+        found |= {name: share.value for name, share in self.losses.items()}
+        for metric in ("r2", "accuracy"):
+            values = [c.value for c in self.columns if c.metric == metric and c.value is not None]
+            found[f"column_{metric}"] = sum(values) / len(values) if values else None
+        if self.classification:
+            for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"):
+                found[name] = getattr(self.classification, name)
+        if self.anomaly:
+            for name in ("auroc", "average_precision", "best_f1", "f1"):
+                interval: Interval | None = getattr(self.anomaly, name)
+                found[f"anomaly_{name}"] = interval.value if interval else None
+        for name, view in self.probe.views.items() if self.probe else ():
+            found |= {f"probe_{name}": view.linear, f"knn_{name}": view.knn}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group(Measured):
+    """Hold the figures of the rows with one `value` of a column, as text; None where it is empty.
+
+    `pooled` counts the rare values that were put together in this group, 0 for a group of its own.
+    """
+
+    value: str | None
+    pooled: int = 0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Hold a figure of two models, and by how much the first one's is larger."""
+
+    name: str
+    value: float
+    other: float
+    difference: float
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Hold one `--fail-if` condition, the figure it looked at, and whether it failed."""
+
+    condition: str
+    value: float
+    failed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateResult(Measured):
+    """Hold an honest evaluation of a model on a table; see the classes of its fields.
+
+    `groups` split every figure by the column `by`; `compared` sets another model beside this one.
+    `notes` say what could not be measured, or only in part.
+    """
+
+    model: Path
+    unseen: Mapping[str, int]
+    gates: Sequence[Gate]
+    seconds: float
+    by: str | None = None
+    groups: Sequence[Group] = ()
+    compared: Compared | None = None
+    notes: Sequence[str] = ()
+
+    def with_gates(self, gates: Sequence[Gate]) -> EvaluateResult:
+        """Return the same result with the judged gates."""
+        return replace(self, gates=gates)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Set another model's evaluation on the same rows beside one.
+
+    `figures` and `columns` are those that both have and that mean the same in both; `notes` name
+    the others.
+    """
+
+    result: EvaluateResult
+    figures: Sequence[Difference]
+    columns: Sequence[Difference]
+    notes: Sequence[str]

@@ -1,0 +1,137 @@
+"""Turn network outputs back into Arrow columns in their own names, types and units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from aecli.array_types import AnyFloats
+from aecli.features.layout import Layout, layout
+from aecli.schema.model_spec import Column
+from aecli.table.types import parse_type
+
+DAY = 86_400_000
+"""Milliseconds, the unit of a date64, which is a whole day all the same."""
+
+
+class Restorer:
+    """Turn outputs `(n_rows, n_outputs)` into one Arrow array per column of the training table.
+
+    With `bounded`, numbers are cut to the lowest and highest of the training rows. With `named`,
+    the slot that rare categories share is never the answer. `types` stand for the training table's.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        *,
+        bounded: bool = False,
+        named: bool = False,
+        types: Mapping[str, pa.DataType] | None = None,
+    ) -> None:
+        self.columns = tuple(columns)
+        self.bounded = bounded
+        self.named = named
+        self.layout: Layout = layout(columns)
+        self.types = {column.name: parse_type(column.type) for column in columns} | dict(
+            types or {}
+        )
+        self._slices = _output_slices(self.layout)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Return the schema of restored rows, in the order of the training table."""
+        return pa.schema([(column.name, self.types[column.name]) for column in self.columns])
+
+    def restore(self, outputs: AnyFloats) -> list[pa.Array]:
+        """Return one array of `n_rows` per column; integers rounded, categories the likeliest."""
+        return [self.column(column, outputs) for column in self.columns]
+
+    def part(self, column: Column, outputs: AnyFloats) -> AnyFloats:
+        """Return the outputs `(n_rows, n_slots)` of a column that varies."""
+        return outputs[:, self._slices[column.name]]
+
+    def column(self, column: Column, outputs: AnyFloats) -> pa.Array:
+        """Return one column's array."""
+        kind = self.types[column.name]
+        if column.constant:
+            return _constant(column, kind, len(outputs))
+        part = self.part(column, outputs)
+        if column.kind == "boolean":
+            return pa.array(part[:, 0] > 0)
+        if column.kind == "category":
+            values = pa.array([*column.categories, *[None] * column.has_other])
+            slots = part[:, : len(column.categories)] if self.named else part
+            return as_type(values.take(pa.array(slots.argmax(axis=1))), kind)
+        units = part * np.array(column.scale) + np.array(column.center)
+        if self.bounded:
+            units = np.clip(units, column.low, column.high)
+        if column.kind == "vector":
+            flat = _numbers(units.reshape(-1), kind.value_type)
+            if pa.types.is_fixed_size_list(kind):
+                return pa.FixedSizeListArray.from_arrays(flat, column.size)
+            return pa.FixedSizeListArray.from_arrays(flat, column.size).cast(kind)
+        return _numbers(units[:, 0], kind)
+
+
+def _output_slices(where: Layout) -> dict[str, slice]:
+    widths = [column.size for column in where.numeric]
+    widths += [1] * where.booleans + list(where.cardinalities)
+    slices: dict[str, slice] = {}
+    start = 0
+    for column, width in zip(where.columns, widths, strict=True):
+        slices[column.name] = slice(start, start + width)
+        start += width
+    return slices
+
+
+def _constant(column: Column, kind: pa.DataType, rows: int) -> pa.Array:
+    if column.kind in ("boolean", "category"):
+        return as_type(pa.array([column.mode]).take(pa.array(np.zeros(rows, int))), kind)
+    values = np.tile(np.array(column.low), (rows, 1))
+    if column.kind == "vector":
+        flat = _numbers(values.reshape(-1), kind.value_type)
+        return pa.FixedSizeListArray.from_arrays(flat, column.size).cast(kind)
+    return _numbers(values[:, 0], kind)
+
+
+def as_type(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return values as a type, which may be a dictionary of them."""
+    return (
+        values.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else values.cast(kind)
+    )
+
+
+def _numbers(values: npt.NDArray[np.float64], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_floating(kind):
+        # Out of a narrow float's range is the largest it has, never inf.
+        limit = float(np.finfo(kind.to_pandas_dtype()).max)
+        return pa.array(np.clip(values, -limit, limit).astype(kind.to_pandas_dtype()))
+    if pa.types.is_decimal(kind):
+        return _decimals(values, kind)
+    if pa.types.is_date64(kind):
+        values = np.rint(values / DAY) * DAY
+    storage: Any = np.int64
+    if pa.types.is_integer(kind):
+        storage = kind.to_pandas_dtype()
+    elif kind.bit_width == 32:
+        storage = np.int32
+    return pa.array(_rounded(values, storage)).cast(kind)
+
+
+def _rounded(values: npt.NDArray[np.float64], storage: Any) -> npt.NDArray[Any]:
+    bounds = np.iinfo(storage)
+    low, high = float(bounds.min), float(bounds.max)
+    if high > bounds.max:  # float(2**63 - 1) rounds up to 2**63, which would overflow
+        high = float(np.nextafter(high, 0))
+    return np.clip(np.rint(values), low, high).astype(storage)
+
+
+def _decimals(values: npt.NDArray[np.float64], kind: pa.DataType) -> pa.Array:
+    limit = (10.0 ** (kind.precision - kind.scale)) * (1 - 1e-12)
+    bounded = np.clip(values, -limit, limit)
+    return pa.array(bounded).cast(kind, safe=False)

@@ -1,0 +1,163 @@
+"""Read Arrow batches as cells: one row-major float32 matrix, NaN for missing, -1 for unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aecli.errors import DataError
+from aecli.features.layout import Layout, layout
+from aecli.schema.model_spec import Column
+from aecli.table.to_numpy import number_values, vector_values
+
+Cells = npt.NDArray[np.float32]
+
+# A float64 tile of all numbers stays in the processor's cache while it is scaled and transposed.
+TILE_BYTES = 2 << 20
+# Beyond this many scales from the centre a number is as far as the network can see: its square
+# and the weights it meets must stay finite in float32.
+FAR = 1e6
+
+
+class CellReader:
+    """Turn record batches that hold the model's columns into cells of shape `(n_rows, n_cells)`."""
+
+    def __init__(self, columns: Sequence[Column], *, nonfinite: str = "error") -> None:
+        self.layout: Layout = layout(columns)
+        self.nonfinite = nonfinite
+        numeric = self.layout.numeric
+        self._center = np.array([c for column in numeric for c in column.center])
+        self._scale = np.array([s for column in numeric for s in column.scale])
+        self._codes = [
+            {value: code for code, value in enumerate(column.categories)}
+            for column in self.layout.category
+        ]
+
+    def read(
+        self,
+        batch: pa.RecordBatch,
+        out: Cells | None = None,
+        *,
+        table: str = "the table",
+        before: int = 0,
+    ) -> Cells:
+        """Return the batch's cells, written into `out` of shape `(n_rows, n_cells)` where given.
+
+        Messages name `table`, of which `before` rows came earlier.
+
+        Raises:
+            DataError: a number is infinite and `nonfinite` is "error".
+        """
+        where = self.layout
+        if out is None:
+            out = np.empty((batch.num_rows, where.cells), dtype=np.float32)
+        self._read_numbers(batch, out[:, : where.numbers], table, before)
+        for position, column in enumerate(where.boolean, start=where.numbers):
+            out[:, position] = _booleans(batch.column(column.name))
+        first = where.numbers + where.booleans
+        for position, column in enumerate(where.category):
+            codes = self._codes[position]
+            array = batch.column(column.name)
+            out[:, first + position] = _category_codes(array, codes, column.has_other)
+        return out
+
+    def _read_numbers(self, batch: pa.RecordBatch, out: Cells, table: str, before: int) -> None:
+        sources: list[npt.NDArray[Any]] = []
+        for column in self.layout.numeric:
+            array = batch.column(column.name)
+            if column.kind == "vector":
+                sources.extend(_vectors(array, column).T)
+            else:
+                sources.append(number_values(array))
+        rows = max(16, TILE_BYTES // (8 * max(1, len(sources))))
+        tile = np.empty((len(sources), rows))
+        for start in range(0, len(out), rows):
+            stop = min(start + rows, len(out))
+            part = tile[:, : stop - start]
+            for index, source in enumerate(sources):
+                part[index] = source[start:stop]
+            self._take_infinite(part, table, before + start)
+            with np.errstate(over="ignore"):  # clipped below
+                part -= self._center[:, None]
+                part /= self._scale[:, None]
+            np.clip(part, -FAR, FAR, out=part)
+            out[start:stop] = part.T
+
+    def _take_infinite(self, part: npt.NDArray[np.float64], table: str, before: int) -> None:
+        infinite = np.isinf(part)
+        if not infinite.any():
+            return
+        if self.nonfinite == "missing":
+            part[infinite] = np.nan
+            return
+        cell, row = (int(index) for index in np.argwhere(infinite)[0])
+        column = self.layout.columns[self.layout.column_of[cell]]
+        raise DataError(
+            f"column {column.name!r} of {table} holds an infinite number in row "
+            f"{before + row + 1:,}",
+            hint="train with --nonfinite missing to treat infinite numbers as missing",
+        )
+
+
+class Tally:
+    """Count, over the batches of a stream, the cells that the training rows did not prepare for."""
+
+    def __init__(self, where: Layout) -> None:
+        self._layout = where
+        self._first_category = where.numbers + where.booleans
+        self._missing = np.zeros(where.cells, dtype=np.int64)
+        self._unseen = np.zeros(len(where.category), dtype=np.int64)
+
+    def add(self, cells: Cells) -> None:
+        """Count one batch of cells."""
+        self._missing += np.isnan(cells).sum(axis=0)
+        self._unseen += (cells[:, self._first_category :] == -1).sum(axis=0)
+
+    def missing(self) -> dict[str, int]:
+        """Return the missing cells of each column that had none in training."""
+        where = self._layout
+        counts: dict[str, int] = {}
+        for owner, count in zip(where.column_of, self._missing, strict=True):
+            column = where.columns[owner]
+            if count and not column.has_missing:
+                counts[column.name] = counts.get(column.name, 0) + int(count)
+        return counts
+
+    def unseen(self) -> dict[str, int]:
+        """Return the cells of each category column whose value the training rows did not have."""
+        pairs = zip(self._layout.category, self._unseen, strict=True)
+        return {column.name: int(count) for column, count in pairs if count}
+
+
+def _vectors(array: pa.Array, column: Column) -> npt.NDArray[np.float64]:
+    values = vector_values(array, column.size)
+    if values is None:
+        raise DataError(
+            f"column {column.name!r} holds a list of another length than {column.size:,}",
+            hint=f"leave the cell empty, or make every list {column.size:,} long",
+        )
+    return values
+
+
+def _booleans(array: pa.Array) -> npt.NDArray[np.float64]:
+    values = array.cast(pa.uint8()) if pa.types.is_boolean(array.type) else array
+    return values.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]  # pyarrow is untyped
+
+
+def _category_codes(array: pa.Array, codes: dict[Any, int], has_other: bool) -> Cells:
+    if not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
+    unknown = len(codes) if has_other else -1
+    found = [
+        np.nan if value is None or value != value else codes.get(value, unknown)
+        for value in array.dictionary.to_pylist()
+    ]
+    table = np.array([*found, np.nan], dtype=np.float32)
+    indices = pc.fill_null(array.indices.cast(pa.int64()), len(found))
+    codes_found: Cells = table[indices.to_numpy(zero_copy_only=False)]
+    return codes_found

@@ -1,0 +1,168 @@
+"""Cut ordered rows into windows that cross neither series nor gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from aecli.array_types import Indices, Mask
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Hold windows of `size` rows: window i is `order[starts[i] : starts[i] + size]`.
+
+    `order` are row numbers of the table, series after series and in time within each. `firsts` are
+    the places in it where a piece begins that no window leaves.
+    """
+
+    order: Indices
+    starts: Indices
+    size: int
+    firsts: Indices
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def rows(self, chosen: Indices | slice = slice(None)) -> Indices:
+        """Return the table's row numbers `(n_windows, size)` of some windows."""
+        rows: Indices = self.order[self.starts[chosen, None] + np.arange(self.size)]
+        return rows
+
+    @property
+    def last_rows(self) -> Indices:
+        """Return the row number `(n_windows,)` that each window ends with."""
+        return self.order[self.starts + self.size - 1]
+
+    @property
+    def series(self) -> int:
+        """Return how many pieces there are."""
+        return len(self.firsts)
+
+    def lengths(self) -> Indices:
+        """Return the rows `(series,)` of each piece."""
+        return np.diff(np.append(self.firsts, len(self.order)))
+
+    def within(self, rows: Mask) -> Windows:
+        """Return the windows that lie in the rows where `rows` is True, numbered among those."""
+        kept = rows[self.order]
+        place = np.cumsum(kept) - 1
+        number = np.cumsum(rows) - 1
+        starts = self.starts[kept[self.starts]]
+        return Windows(
+            order=number[self.order[kept]],
+            starts=place[starts],
+            size=self.size,
+            firsts=place[self.firsts[kept[self.firsts]]],
+        )
+
+    def coverage(self) -> npt.NDArray[np.int64]:
+        """Return how many windows `(n_rows,)` each row of the table lies in."""
+        steps = np.zeros(len(self.order) + 1, dtype=np.int64)
+        np.add.at(steps, self.starts, 1)
+        np.add.at(steps, self.starts + self.size, -1)
+        counts = np.empty(len(self.order), dtype=np.int64)
+        counts[self.order] = steps[:-1].cumsum()
+        return counts
+
+
+def cut_windows(
+    rows: int,
+    *,
+    size: int,
+    stride: int = 1,
+    groups: Indices | None = None,
+    times: Indices | npt.NDArray[np.float64] | None = None,
+    max_gap: float | None = None,
+    held_out: Mask | None = None,
+) -> Windows:
+    """Cut a table's rows into windows, series after series in the order of their first rows.
+
+    Args:
+        rows: how many rows the table has.
+        size: rows per window.
+        stride: rows from the start of a window to the start of the next in its series.
+        groups: `(rows,)` codes; rows of one code make a series. One series unless given.
+        times: `(rows,)` what to sort each series by, stably; file order unless given.
+        max_gap: a longer step of `times` ends a piece that windows must not leave.
+        held_out: `(rows,)`; a change of it between neighbours ends a piece, too.
+    """
+    order = np.arange(rows, dtype=np.int64)
+    if groups is not None or times is not None:
+        ranks = np.zeros(rows, dtype=np.int64) if groups is None else _by_first_row(groups)
+        order = np.lexsort((order, order if times is None else times, ranks))
+    breaks = np.zeros(rows, dtype=np.bool_)
+    breaks[:1] = True
+    for kind in (groups, held_out):
+        if kind is not None:
+            breaks[1:] |= kind[order][1:] != kind[order][:-1]
+    if times is not None and max_gap is not None:
+        breaks[1:] |= np.diff(times[order]) > max_gap
+    firsts = np.flatnonzero(breaks)
+    lengths = np.diff(np.append(firsts, rows))
+    counts = np.maximum((lengths - size) // stride + 1, 0)
+    # Window j of a piece starts j strides behind the piece's first row.
+    within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+    starts = np.repeat(firsts, counts) + within * stride
+    return Windows(order.astype(np.int64), starts.astype(np.int64), size, firsts)
+
+
+def _by_first_row(groups: Indices) -> Indices:
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    return first.argsort().argsort()[inverse]
+
+
+def held_out_rows(windows: Windows, groups: Indices | None, share: float, seed: int) -> Mask:
+    """Return a mask `(n_rows,)` of validation rows: whole series where there are ten, else ends.
+
+    Rows of overlapping windows are nearly copies, so single windows must not be held out. With
+    fewer than ten series of a window's length, the last `share` of each series' rows is held out,
+    as the future would be, and at least one window; but nothing of a series that would keep none.
+    """
+    rows = len(windows.order)
+    codes = np.zeros(rows, dtype=np.int64) if groups is None else groups
+    mask = np.zeros(rows, dtype=np.bool_)
+    if not len(windows):
+        return mask
+    ordered = codes[windows.order]
+    of_window = ordered[windows.starts]
+    names = np.unique(of_window)
+    if len(names) >= MANY_SERIES:
+        chosen = _shuffled(names, seed)[: max(1, round(share * len(names)))]
+        return np.isin(codes, chosen)
+    for name in names:
+        places = np.flatnonzero(ordered == name)
+        starts = windows.starts[of_window == name]
+        border = min(places[-1] + 1 - round(share * len(places)), starts[-1])
+        if starts[0] + windows.size <= border:
+            mask[windows.order[border : places[-1] + 1]] = True
+    return mask
+
+
+def fold_rows(windows: Windows, groups: Indices | None, fold: int, folds: int, seed: int) -> Mask:
+    """Return a mask `(n_rows,)` of one of `folds` parts: whole series where there are ten.
+
+    With fewer it is a stretch of each series, the first one for fold 0, as `held_out_rows` takes
+    the last. So the parts never share a window.
+    """
+    rows = len(windows.order)
+    codes = np.zeros(rows, dtype=np.int64) if groups is None else groups
+    ordered = codes[windows.order]
+    names = np.unique(ordered[windows.starts])
+    if len(names) >= max(MANY_SERIES, folds):
+        return np.isin(codes, _shuffled(names, seed)[fold::folds])
+    mask = np.zeros(rows, dtype=np.bool_)
+    for name in names:
+        places = np.flatnonzero(ordered == name)
+        first, last = (len(places) * part // folds for part in (fold, fold + 1))
+        mask[windows.order[places[first:last]]] = True
+    return mask
+
+
+def _shuffled(names: Indices, seed: int) -> Indices:
+    return np.random.Generator(np.random.Philox(key=[seed, 0])).permutation(names)
+
+
+MANY_SERIES = 10

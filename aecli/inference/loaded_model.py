@@ -1,0 +1,99 @@
+"""Load a model directory, ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aecli.device import choose_device, set_threads
+from aecli.errors import UsageError
+from aecli.features.network_inputs import Inputs
+from aecli.features.reader import CellReader
+from aecli.model.build import build
+from aecli.model.weights import load_into
+from aecli.model_directory import read_spec, weights_path
+from aecli.nn.autoencoder import Autoencoder
+from aecli.schema.model_spec import ModelSpec
+
+BATCH_CELLS = 1 << 21
+"""Values of the widest layer in one batch: 8 MB, so that memory stays flat and the caches warm."""
+
+MOST_CELLS = 1 << 26
+"""The same where batches of few rows would be slow: 256 MB."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """Hold a model ready to run: its spec, its network on a device, its baseline's tensors."""
+
+    directory: Path
+    spec: ModelSpec
+    network: Autoencoder
+    inputs: Inputs
+    reader: CellReader
+    device: torch.device
+    baseline: dict[str, Tensor]
+
+    @property
+    def batch_rows(self) -> int:
+        """Return how many rows to take at a time unless the user says so."""
+        network = self.spec.network
+        wanted = max(256 // network.window, network.samples_within(BATCH_CELLS))
+        samples = min(1 << 14, wanted, network.samples_within(MOST_CELLS))
+        return min(1 << 14, max(1, samples) * network.window)
+
+
+def require_decoder(model: LoadedModel) -> None:
+    """Refuse a model whose decoder was left as it was drawn.
+
+    Raises:
+        UsageError: it was trained for its label alone.
+    """
+    if "reconstruction" in model.spec.loss_weights:
+        return
+    raise UsageError(
+        f"the decoder of {model.directory} was not trained: --reconst-weight 0",
+        hint="aecli train DATA --label COLUMN (without --reconst-weight 0)",
+    )
+
+
+def load_model(directory: Path, *, device: str = "auto", threads: int | None = None) -> LoadedModel:
+    """Load a model directory onto a device.
+
+    Raises:
+        ModelError: the directory holds no model, or a damaged or newer one.
+        UsageError: there is no such device.
+    """
+    spec = read_spec(directory)
+    path = weights_path(directory, spec)
+    set_threads(threads)
+    return model_of(spec, path, directory=directory, device=device)
+
+
+def model_of(
+    spec: ModelSpec, weights: Path | bytes, *, directory: Path, device: str = "auto"
+) -> LoadedModel:
+    """Build a spec's network with its weights, a file or the bytes of one, on a device.
+
+    Raises:
+        ModelError: the weights are damaged or of another network.
+        UsageError: there is no such device.
+    """
+    target = choose_device(device)
+    with torch.device("meta"):  # allocates nothing until the weights' header has been checked
+        network = build(spec.network, columns=spec.columns)
+    baseline = load_into(network, weights)
+    nonfinite = spec.options.columns.nonfinite
+    reader = CellReader(spec.columns, nonfinite=nonfinite)
+    return LoadedModel(
+        directory=directory,
+        spec=spec,
+        network=network.to(target).eval(),
+        inputs=Inputs(reader.layout).to(target),
+        reader=reader,
+        device=target,
+        baseline=baseline,
+    )

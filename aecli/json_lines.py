@@ -1,0 +1,53 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
+
+from aecli.errors import ModelError
+
+
+def as_lines(entries: Iterable[Mapping[str, object]]) -> bytes:
+    """Return the bytes of a file that holds the entries."""
+    lines = (json.dumps(_plain(entry), ensure_ascii=False, allow_nan=False) for entry in entries)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the entries of a file in a model directory, nothing where it is not there.
+
+    Raises:
+        ModelError: it cannot be read, or a line is damaged.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    return [_entry(path, number, line) for number, line in enumerate(lines, start=1)]
+
+
+def _plain(value: object) -> object:
+    """Return `value` with null for numbers that JSON lacks (the loss of an epoch that diverged)."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _entry(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        value = from_json(line)
+    except ValueError as error:
+        raise ModelError(f"{path}, line {number}, is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path}, line {number}, is no JSON object")
+    return value

@@ -1,0 +1,231 @@
+"""Build networks and losses from a spec: the one factory that all commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from aecli.errors import ModelError
+from aecli.features.layout import Layout, layout
+from aecli.nn.autoencoder import Autoencoder, Clipped, LinearPath, UnitTanh
+from aecli.nn.convolution import Conv1dDecoder, Conv1dEncoder, Conv2dDecoder, Conv2dEncoder
+from aecli.nn.layers import TopK, activation, norm
+from aecli.nn.losses import ReconstructionLoss
+from aecli.nn.mlp import MLP
+from aecli.nn.recurrent import LSTMDecoder, LSTMEncoder
+from aecli.nn.transformer import TransformerDecoder, TransformerEncoder
+from aecli.schema.model_spec import Column, Network
+from aecli.schema.options import LossOptions
+from aecli.schema.torch_classes import Activation, Norm
+
+_OUTPUTS: dict[str, Callable[[], nn.Module] | None] = {
+    "linear": None,
+    "clipped": Clipped,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "unit_tanh": UnitTanh,
+}
+
+DECODER_VARIANCE = 0.1
+"""Variance of a variational decoder's numbers, as a share of what the column means leave."""
+
+_CHANGED = "aecli train DATA, since this spec.json has been changed"
+
+
+def build(network: Network, *, columns: Sequence[Column]) -> Autoencoder:
+    """Build the autoencoder that `network` describes, with torch's initial weights.
+
+    Draws come from torch's global generator; under `torch.device("meta")` nothing is allocated, and
+    `weights.load_into` fills it.
+
+    Raises:
+        ModelError: the sizes in `network` are not those of `columns`, or an argument is unfit.
+    """
+    where = layout(columns)
+    if (network.inputs, network.outputs) != (where.inputs, where.outputs):
+        raise ModelError(
+            f"the network takes {network.inputs} inputs and gives {network.outputs} outputs, "
+            f"but its columns make {where.inputs} and {where.outputs}",
+            hint=_CHANGED,
+        )
+    try:
+        return _assemble(network, where, columns)
+    except (TypeError, ValueError) as error:
+        raise ModelError(str(error), hint=_CHANGED) from error
+
+
+def _assemble(network: Network, where: Layout, columns: Sequence[Column]) -> Autoencoder:
+    encoder, decoder = _pair(network, columns)
+    output = _OUTPUTS[network.output]
+    path = LinearPath(
+        inputs=network.window * network.inputs,
+        latent=network.latent,
+        outputs=network.window * network.outputs,
+    )
+    return Autoencoder(
+        encoder=encoder,
+        decoder=decoder,
+        head=_mlp(network, [network.latent, *network.classifier, network.classes])
+        if network.classes
+        else None,
+        output=None if output is None else output(),
+        numbers=where.numbers,
+        window=network.window,
+        code=_code(network),
+        path=path if network.linear_path else None,
+        variational=network.variational,
+    )
+
+
+def _pair(network: Network, columns: Sequence[Column]) -> tuple[nn.Module, nn.Module]:
+    """Return the encoder and the decoder of the network's architecture."""
+    code = network.latent * (2 if network.variational else 1)
+    if network.architecture in ("mlp", "vanilla"):
+        inputs, outputs = network.window * network.inputs, network.window * network.outputs
+        return (
+            _mlp(network, [inputs, *network.encoder[:-1], code]),
+            _mlp(network, [network.latent, *network.decoder, outputs]),
+        )
+    if network.architecture == "conv2d":
+        return _convolutions(network, columns, code)
+    shared: dict[str, Any] = {"length": network.window, "dropout": network.dropout}
+    encoder, decoder = _WINDOWED[network.architecture]
+    shared |= {name: getattr(network, name) for name in _SIZES[network.architecture]}
+    if network.architecture == "conv1d":
+        shared["activation"] = activation_of(network.activation)
+    return (
+        encoder(inputs=network.inputs, latent=code, **shared),
+        decoder(outputs=network.outputs, latent=network.latent, **shared),
+    )
+
+
+_WINDOWED: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
+    "conv1d": (Conv1dEncoder, Conv1dDecoder),
+    "lstm": (LSTMEncoder, LSTMDecoder),
+    "transformer": (TransformerEncoder, TransformerDecoder),
+}
+_SIZES = {
+    "conv1d": ("channels",),
+    "lstm": ("hidden", "layers"),
+    "transformer": ("hidden", "heads", "feedforward", "depth"),
+}
+
+
+def _convolutions(
+    network: Network, columns: Sequence[Column], code: int
+) -> tuple[nn.Module, nn.Module]:
+    height, width, channels_in = network.shape
+    shared: dict[str, Any] = {
+        "height": height,
+        "width": width,
+        "channels_in": channels_in,
+        "positions": pixel_positions(columns),
+        "channels": network.channels,
+        "activation": activation_of(network.activation),
+        "dropout": network.dropout,
+    }
+    return (
+        Conv2dEncoder(latent=code, **shared),
+        Conv2dDecoder(latent=network.latent, **shared),
+    )
+
+
+def pixel_positions(columns: Sequence[Column]) -> list[int]:
+    """Return the place of each cell among all pixels: constant ones have a place and no cell."""
+    positions: list[int] = []
+    first = 0
+    for column in columns:
+        if not column.constant:
+            positions += range(first, first + column.size)
+        first += column.size
+    return positions
+
+
+def _code(network: Network) -> nn.Module | None:
+    """Return what follows the encoder, None for a linear latent whose units all survive."""
+    parts: list[nn.Module] = []
+    if network.latent_activation.name != "Identity":
+        parts.append(activation_of(network.latent_activation)())
+    if network.topk is not None:
+        parts.append(TopK(network.latent, network.topk))
+    return nn.Sequential(*parts) if parts else None
+
+
+def _mlp(network: Network, sizes: Sequence[int]) -> MLP:
+    return MLP(
+        sizes=sizes,
+        activation=activation_of(network.activation),
+        norm=_norm(network.norm),
+        dropout=network.dropout,
+    )
+
+
+def _norm(named: Norm) -> Callable[[int], nn.Module] | None:
+    args: dict[str, Any] = dict(named.args)
+    return None if named.name == "none" else partial(norm, named.name, **args)
+
+
+def activation_of(named: Activation) -> Callable[[], nn.Module]:
+    """Return what builds an activation anew at each call."""
+    return partial(activation, named.name, **named.args)
+
+
+def is_mixed(columns: Sequence[Column]) -> bool:
+    """Return whether the varying columns are of more than one of numbers, booleans, categories."""
+    where = layout(columns)
+    return sum(map(bool, (where.numeric, where.boolean, where.category))) > 1
+
+
+def reconstruction_loss(
+    columns: Sequence[Column], options: LossOptions, *, complete: bool = False
+) -> ReconstructionLoss:
+    """Build the loss of these columns; `complete` promises that no cell is missing or unseen.
+
+    Where kinds are mixed a column weighs 1 / its `trivial_loss`, so that answering the mean costs 1
+    whatever the kind; 1 otherwise.
+    """
+    where = layout(columns)
+    mixed = is_mixed(columns)
+    return ReconstructionLoss(
+        numbers=where.numbers,
+        booleans=where.booleans,
+        cardinalities=where.cardinalities,
+        column_of=where.column_of,
+        weights=[1 / column.trivial_loss if mixed else 1.0 for column in where.columns],
+        number_loss=options.number_loss,
+        complete=complete,
+    )
+
+
+def resolve_weights(
+    options: LossOptions, network: Network, *, cells: int, trivial: float
+) -> dict[str, float]:
+    """Return the weight of each term that is trained on, by name; terms that weigh 0 are left out.
+
+    `cells` are those of a row; `trivial` is the reconstruction loss of the column means. Unless it
+    is given, the reconstruction weighs 1, and 1 / trivial beside a classification: pixels in 0..1
+    have losses of a few hundredths, and would be given up for the label. `beta` is relative to
+    that default: with 1 both terms make the evidence lower bound (Kingma and Welling, 2014) of a
+    decoder whose variance is a tenth of what the column means leave.
+
+    With `reduction` "sum" the weights of means are those of sums over cells and latent units.
+    """
+    head, cells = network.classes > 0, cells * network.window
+    summed = options.reduction == "sum"
+    units, numbers = (network.latent, cells) if summed else (1, 1)
+    trivial = max(trivial, 1e-6)
+    fair = float(f"{1 / trivial:.4g}") if head and not summed else 1.0
+    bound = 2 * DECODER_VARIANCE * trivial * network.latent / cells
+    given = options.reconst_weight
+    weights = {
+        "reconstruction": (fair if given is None else given) * numbers,
+        "classification": options.class_weight if head else 0.0,
+        "l1": options.l1 * units,
+        "l2": options.l2 * units,
+        "kl": options.kl * units,
+        "kl_normal": options.beta * fair * numbers * bound if network.variational else 0.0,
+    }
+    return {name: weight for name, weight in weights.items() if weight > 0}

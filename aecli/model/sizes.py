@@ -1,0 +1,253 @@
+"""Fill in what the options leave open about a network: every size, from the columns alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, Literal
+
+from aecli.errors import DataError, UsageError
+from aecli.features.layout import NUMERIC, Layout, layout
+from aecli.model.build import activation_of
+from aecli.schema.model_spec import Column, Network
+from aecli.schema.options import NetworkOptions, TrainOptions
+from aecli.schema.torch_classes import Activation
+
+DEFAULT_CLASSIFIER: tuple[int, ...] = ()
+"""Hidden sizes of the head unless given: none, so that the latent itself separates the classes."""
+
+LATENT_BOUNDS = (2, 64)
+"""Smallest and largest latent that is chosen where no size is given."""
+
+EXPLAINED = 0.95
+"""Share of the variance that `--latent auto` keeps."""
+
+START_BOUNDS = (128, 512)
+"""Narrowest and widest first layer that is chosen where only the latent is given."""
+
+Output = Literal["linear", "clipped", "sigmoid", "tanh", "unit_tanh"]
+
+
+def resolve_network(
+    options: TrainOptions, *, columns: Sequence[Column], classes: int, latent: int | None = None
+) -> Network:
+    """Return the network with every size filled in; `classes` is 0 without a label.
+
+    `latent` is what stands for `--latent auto`. Without any size of it `default_latent` decides,
+    and without `encoder` the widths are `default_widths(inputs, latent)`. The decoder mirrors the
+    encoder's hidden layers unless given.
+
+    Raises:
+        DataError: no column varies, so that there is nothing to encode.
+        UsageError: options contradict each other or do not fit the columns.
+    """
+    where, chosen = layout(columns), options.network
+    if not where.cells:
+        raise DataError(
+            f"none of the {len(columns)} feature columns varies: there is nothing to learn",
+            hint="aecli inspect DATA shows what each column holds",
+        )
+    window = options.windows.window or 1
+    architecture = chosen.arch or ("mlp" if window == 1 else "vanilla")
+    on_latent = _latent_activation(options)
+    _refuse_contradictions({"activation": chosen.activation, "latent-activation": on_latent})
+    latent = latent or (chosen.latent if isinstance(chosen.latent, int) else None)
+    widths = _widths(chosen, architecture, latent, where.inputs * window)
+    linear_path = _starts_as_pca(chosen, on_latent, classes)
+    classifier = DEFAULT_CLASSIFIER if chosen.classifier is None else chosen.classifier
+    network = Network(
+        architecture=architecture,
+        inputs=where.inputs,
+        outputs=where.outputs,
+        classes=classes,
+        window=window,
+        encoder=widths[0],
+        decoder=widths[1],
+        classifier=list(classifier) if classes else [],
+        activation=chosen.activation,
+        latent_activation=on_latent,
+        norm=chosen.norm,
+        dropout=chosen.dropout,
+        output=_fitting_output(where, chosen.output),
+        variational=chosen.variational,
+        topk=chosen.topk,
+        linear_path=linear_path,
+        **_own_sizes(chosen, architecture, columns, where),
+    )
+    if network.topk is not None and network.topk > network.latent:
+        raise UsageError(
+            f"--topk {network.topk} is more than the {network.latent} units of the latent",
+            hint=f"--topk {max(1, network.latent // 4)}, or a larger --latent",
+        )
+    return network
+
+
+def _latent_activation(options: TrainOptions) -> Activation:
+    """Return the latent's activation: a sigmoid where KL needs bounds and none was chosen."""
+    fitting = Activation(name="Sigmoid" if options.losses.kl > 0 else "Identity")
+    return options.network.latent_activation or fitting
+
+
+def _starts_as_pca(options: NetworkOptions, on_latent: Activation, classes: int) -> bool:
+    """Return whether the network has a linear path, which starts as PCA.
+
+    By itself it has one where latent and output are linear, except beside a classifier, which
+    learns its rows by heart on PCA's latents (benchmarks/RESULTS.md), and in a variational network,
+    whose latents must look like draws from N(0, 1).
+    """
+    linear = on_latent.name == "Identity" and options.output in ("auto", "linear")
+    by_itself = options.init == "auto" and linear and not classes and not options.variational
+    return options.init == "pca" or by_itself
+
+
+def _refuse_contradictions(named_by: dict[str, Activation]) -> None:
+    for flag, named in named_by.items():
+        try:
+            activation_of(named)()
+        except ValueError as error:
+            raise UsageError(str(error), hint=f"--{flag} {named.name} has defaults") from error
+
+
+def _widths(
+    options: NetworkOptions, architecture: str, latent: int | None, inputs: int
+) -> tuple[list[int], list[int]]:
+    """Return the layer sizes of encoder and decoder; only MLPs have more than the latent."""
+    if architecture not in ("mlp", "vanilla"):
+        if options.decoder or (options.encoder and len(options.encoder) > 1):
+            raise UsageError(
+                f"--arch {architecture} takes no layer lists in --encoder and --decoder",
+                hint="--latent 16, and " + OWN_OPTIONS[architecture],
+            )
+        given = options.encoder[-1] if options.encoder else None
+        return [latent or given or default_latent(inputs)], []
+    size = latent or default_latent(inputs)
+    encoder = options.encoder or default_widths(inputs, size)
+    decoder = encoder[-2::-1] if options.decoder is None else options.decoder
+    return list(encoder), list(decoder)
+
+
+OWN_OPTIONS = {
+    "conv2d": "--channels 16,32",
+    "conv1d": "--channels 16,32",
+    "lstm": "--hidden 64 --layers 1",
+    "transformer": "--hidden 64 --heads 4 --feedforward 128 --depth 2",
+}
+"""What sizes each architecture has instead of layer lists."""
+
+
+def _own_sizes(
+    options: NetworkOptions, architecture: str, columns: Sequence[Column], where: Layout
+) -> dict[str, Any]:
+    """Return the sizes that only some architectures have."""
+    if architecture == "conv2d":
+        shape = image_shape(options.shape, columns, where)
+        return {"shape": list(shape), "channels": options.channels}
+    if architecture == "conv1d":
+        return {"channels": options.channels}
+    if architecture == "lstm":
+        return {"hidden": options.hidden, "layers": options.layers}
+    if architecture == "transformer":
+        if options.hidden % options.heads:
+            raise UsageError(
+                f"--heads {options.heads} does not divide --hidden {options.hidden}",
+                hint=f"--hidden {-(-options.hidden // options.heads) * options.heads}",
+            )
+        names = ("hidden", "heads", "feedforward", "depth")
+        return {name: getattr(options, name) for name in names}
+    return {}
+
+
+def image_shape(text: str | None, columns: Sequence[Column], where: Layout) -> tuple[int, int, int]:
+    """Return height, width and channels of images whose pixels are the columns, in table order.
+
+    Raises:
+        UsageError: there is no shape, it is not that of the columns, or some are no numbers.
+    """
+    pixels = sum(column.size for column in columns)
+    if text is None:
+        side = round(pixels**0.5)
+        raise UsageError(
+            f"--arch conv2d needs the shape of the images in the {pixels:,} columns",
+            hint=f"--shape {side}x{side}" if side * side == pixels else "--shape 28x28x3",
+        )
+    height, width, channels = (int(part) for part in (text + "x1").split("x")[:3])
+    if height * width * channels != pixels:
+        raise UsageError(
+            f"--shape {text} is {height * width * channels:,} pixels, and the feature columns "
+            f"hold {pixels:,}",
+            hint="--columns 'pixel*' picks the pixels; --exclude leaves columns out",
+        )
+    if where.cells != where.numbers or where.indicators:
+        other = next(c for c in where.columns if c.kind not in NUMERIC or c.has_missing)
+        what = "has missing cells" if other.has_missing else f"is a {other.kind} column"
+        raise UsageError(
+            f"--arch conv2d takes pixels only: {other.name!r} {what}",
+            hint=f"--exclude {other.name}, or --arch mlp",
+        )
+    return height, width, channels
+
+
+def auto_latent(shares: Sequence[float], width: int) -> tuple[int, str]:
+    """Return the latent size that PCA's falling `shares` of the variance suggest, and the reason.
+
+    It is the number of components that explain 95 %, but at least 2 and no more than a quarter of
+    the sample's `width` numbers: a network folds what PCA needs more components for.
+    """
+    most = max(2, width // 4)
+    explained = list(accumulate(shares))
+    wanted = next((n for n, share in enumerate(explained, 1) if share >= EXPLAINED), None)
+    latent = min(max(wanted or most, 2), most)
+    if wanted is not None and wanted <= most:
+        why = f"{wanted} components of PCA explain {explained[wanted - 1]:.1%} of the variance"
+    else:
+        why = f"a quarter of {width:,} numbers; PCA needs more for {EXPLAINED:.0%} of the variance"
+    return latent, f"latent {latent}: {why}"
+
+
+def default_latent(inputs: int) -> int:
+    """Return a quarter of `inputs`, rounded down to a power of two within `LATENT_BOUNDS`."""
+    low, high = LATENT_BOUNDS
+    return min(high, max(low, 1 << max(1, inputs // 4).bit_length() - 1))
+
+
+def default_widths(inputs: int, latent: int) -> list[int]:
+    """Return encoder widths that halve down to `latent`: 784 and 64 give 512, 256, 64.
+
+    The first is the power of two above twice the inputs, since a narrow table needs room for its
+    curvature, within `START_BOUNDS`, or 2 · latent where that is more. One more layer of half that
+    width follows unless it would be narrower than twice the latent; deeper halving trained worse.
+    """
+    low, high = START_BOUNDS
+    width = max(
+        min(max(_power_of_two_above(2 * inputs), low), high), _power_of_two_above(2 * latent)
+    )
+    hidden = [width, width // 2] if width // 2 >= 2 * latent else [width]
+    return [*hidden, latent]
+
+
+def _power_of_two_above(size: int) -> int:
+    return 1 << (size - 1).bit_length()
+
+
+def _fitting_output(where: Layout, asked: str) -> Output:
+    """Return the output of numbers: what was asked for, with tanh moved to where they are.
+
+    `auto` cuts them to 0..1 where the scaled training numbers lie in there and touch 0
+    (what that is worth is in benchmarks/RESULTS.md, Where training starts).
+    """
+    lows = [value for column in where.numeric for value in _scaled(column, column.low)]
+    highs = [value for column in where.numeric for value in _scaled(column, column.high)]
+    known = len(lows) == len(highs) == where.numbers > 0
+    # A scale is a rounded difference, so its largest value may come out just above 1.
+    unit = known and min(lows) == 0 and max(highs) <= 1 + 1e-6
+    if asked == "auto" and unit:
+        return "clipped"
+    if asked == "tanh" and unit:
+        return "unit_tanh"
+    named: dict[str, Output] = {"sigmoid": "sigmoid", "tanh": "tanh"}
+    return named.get(asked, "linear")
+
+
+def _scaled(column: Column, values: Sequence[float]) -> list[float]:
+    triples = zip(values, column.center, column.scale, strict=False)
+    return [(value - center) / scale for value, center, scale in triples]

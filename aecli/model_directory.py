@@ -1,0 +1,323 @@
+"""Read and write the model directory: `spec.json`, its weights, `history.jsonl`, `tuning.json`.
+
+A save is complete or has not happened: the weights get a name of their own, made from their hash,
+and renaming `spec.json`, which names them, is the commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from aecli.atomic_files import (
+    LOCK,
+    atomic_path,
+    clean_temporaries,
+    is_temporary,
+    output_error,
+    sha256_of,
+)
+from aecli.errors import ModelError, UsageError
+from aecli.json_lines import as_lines, read_lines
+from aecli.schema.model_spec import SCHEMA, ModelSpec, WeightsFile
+
+SPEC = "spec.json"
+HISTORY = "history.jsonl"
+TUNING = "tuning.json"
+CHECKPOINT = "checkpoint"
+DEFAULT = "aecli_model"
+RUNS = "runs"
+VARIABLE = "AECLI_MODEL"
+# 100,000 columns with 128 categories each come to about half of this.
+MAX_SPEC_BYTES = 512 << 20
+
+_WEIGHTS = re.compile(r"weights-[0-9a-f]{12}\.safetensors")
+_FAMILY = SCHEMA.partition("/")[0] + "/"
+
+
+def model_directory(model: str | os.PathLike[str] | None, tag: str | None) -> Path:
+    """Return the model directory: `model`, or `runs/TAG`, or `$AECLI_MODEL`, or `aecli_model`.
+
+    Raises:
+        UsageError: both are given, `model` is empty, or `tag` is no plain name.
+    """
+    if model is not None and tag is not None:
+        raise UsageError(
+            f"--model {model} and --tag {tag} both name the model directory",
+            facts=(f"--tag {tag} is short for --model {RUNS}/{tag}",),
+            hint=f"--model {shlex.quote(str(model))}",
+        )
+    if tag is not None:
+        if tag in ("", ".", "..") or "/" in tag or "\0" in tag:
+            raise UsageError(
+                f"--tag {tag!r} is no plain name", hint=f"--model {shlex.quote(f'{RUNS}/{tag}')}"
+            )
+        return Path(RUNS, tag)
+    if model is not None and not os.fspath(model):
+        raise UsageError("--model '' names no directory", hint=f"--model {DEFAULT}")
+    return Path(model or os.environ.get(VARIABLE) or DEFAULT)
+
+
+def read_spec(directory: Path) -> ModelSpec:
+    """Read and validate `spec.json` of a model directory.
+
+    Raises:
+        ModelError: there is no model, it is damaged, beyond a limit, or from a newer aecli.
+    """
+    value = _read_json(directory)
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if not isinstance(schema, str) or not schema.startswith(_FAMILY):
+        raise _damaged(directory, f"it does not say that it is an {_FAMILY[:-1]}")
+    if schema != SCHEMA:
+        raise ModelError(
+            f"{directory} was saved by a newer aecli",
+            facts=(f"its schema is {schema}; this aecli reads {SCHEMA}",),
+            hint="pip install --upgrade aecli",
+        )
+    try:
+        return ModelSpec.model_validate(_with_present_names(value))
+    except ValidationError as error:
+        raise _damaged(directory, *_problems(error)) from error
+
+
+def _with_present_names(spec: Any) -> Any:
+    """Return a spec whose options have the names of today: `trimmed_loss` was saved as `robust`."""
+    options = spec.get("options")
+    losses = options.get("losses") if isinstance(options, dict) else None
+    if isinstance(losses, dict) and "robust" in losses:
+        losses["trimmed_loss"] = losses.pop("robust")
+    return spec
+
+
+def _read_json(directory: Path) -> Any:
+    path = directory / SPEC
+    try:
+        size = path.stat().st_size
+        if size > MAX_SPEC_BYTES:
+            raise _damaged(directory, f"it has {size:,} bytes; at most {MAX_SPEC_BYTES:,} are read")
+        return from_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _no_model(directory) from error
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise _damaged(directory, f"it is no JSON: {error}") from error
+
+
+def _problems(error: ValidationError) -> list[str]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [
+        f"{'.'.join(map(str, problem['loc'])) or 'spec'}: {problem['msg']}" for problem in found[:3]
+    ]
+
+
+def _damaged(directory: Path, *facts: str) -> ModelError:
+    return ModelError(
+        f"{directory / SPEC} is damaged",
+        facts=facts,
+        hint=_train(directory),
+    )
+
+
+def _train(directory: Path) -> str:
+    return f"aecli train DATA -m {shlex.quote(str(directory))}"
+
+
+def _no_model(directory: Path) -> ModelError:
+    if not os.path.exists(directory):
+        return ModelError(f"there is no model directory {directory}", hint=_train(directory))
+    if not directory.is_dir():
+        return _file_as_model(directory)
+    names = sorted(os.listdir(directory))
+    models = [name for name in names if (directory / name / SPEC).is_file()]
+    if models:
+        return ModelError(
+            f"{directory} is no model directory, but holds some: {_listed(models)}",
+            hint=f"-m {shlex.quote(str(directory / models[0]))}",
+        )
+    fact = f"it has: {_listed(names)}" if names else "it is empty"
+    if names and all(_is_own(name) for name in names):
+        fact = "a training that wrote to it has not saved a model"
+    what = f"{directory} is no model directory: it has no {SPEC}"
+    return ModelError(what, facts=(fact,), hint=_train(directory))
+
+
+def _file_as_model(path: Path) -> ModelError:
+    inside = (path.parent / SPEC).is_file() and _is_own(path.name)
+    directory = shlex.quote(str(path.parent))
+    hint = f"-m {directory}" if inside else f"aecli train DATA -m {DEFAULT}"
+    return ModelError(f"{path} is a file; a model is a directory", hint=hint)
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def weights_path(directory: Path, spec: ModelSpec) -> Path:
+    """Return the weights file that `spec` names, once its size and SHA-256 are found right.
+
+    Raises:
+        ModelError: it is missing, truncated or damaged, or a newer model has replaced it.
+    """
+    path = directory / spec.weights.file
+    train = _train(directory)
+    try:
+        size = path.stat().st_size
+        digest = sha256_of(path) if size == spec.weights.size else None
+    except FileNotFoundError as error:
+        if read_spec(directory).weights.file != spec.weights.file:
+            what = f"a newer model has replaced the one that was being read in {directory}"
+            raise ModelError(what, hint="run the same command again") from error
+        raise ModelError(f"{path} is missing", hint=train) from error
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    if digest is None:
+        facts = (f"it has {size:,} bytes; {SPEC} says {spec.weights.size:,}",)
+        raise ModelError(f"{path} is damaged", facts=facts, hint=train)
+    if digest != spec.weights.sha256:
+        facts = (f"its SHA-256 is {digest[:12]}…; {SPEC} says {spec.weights.sha256[:12]}…",)
+        raise ModelError(f"{path} is damaged", facts=facts, hint=train)
+    return path
+
+
+def check_target(directory: Path) -> None:
+    """Make sure that a model may be saved in `directory`: it is new, empty, or holds a model.
+
+    Raises:
+        UsageError: it holds other files and no model.
+        OutputError: it is a file, or cannot be looked into.
+    """
+    if not os.path.exists(directory):
+        return
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError as error:
+        raise output_error(directory / SPEC, error) from error
+    foreign = [name for name in names if not _is_own(name)]
+    if SPEC in names:
+        if _is_our_spec(directory):
+            return
+        foreign = [SPEC]
+    if foreign:
+        raise UsageError(
+            f"{directory} holds other files and no model; nothing is written there",
+            facts=(f"it has: {_listed(foreign)}",),
+            hint=f"-m {shlex.quote(str(directory / DEFAULT))}",
+        )
+
+
+def _is_own(name: str) -> bool:
+    known = name in (SPEC, HISTORY, TUNING, CHECKPOINT, LOCK)
+    return known or is_temporary(name) or _WEIGHTS.fullmatch(name) is not None
+
+
+def _is_our_spec(directory: Path) -> bool:
+    try:
+        value = _read_json(directory)
+    except ModelError:
+        return False
+    return isinstance(value, dict) and str(value.get("schema")).startswith(_FAMILY)
+
+
+def save(
+    directory: Path,
+    spec: ModelSpec,
+    weights: bytes,
+    history: Sequence[Mapping[str, object]],
+    tuning: Mapping[str, object] | None = None,
+) -> ModelSpec:
+    """Save a model and return its spec as `read_spec` will, with the weights file filled in.
+
+    `weights` are the bytes of a safetensors file; of `spec.weights` only `parameters` is kept.
+    `tuning` is the search that the options came from, if any; see `read_tuning`. The
+    model that was there stays whole until the new one is, and goes then. The caller holds the
+    directory's `files.Lock`.
+
+    Raises:
+        UsageError: the directory holds other files and no model.
+        OutputError: it cannot be written; the model that was there is unchanged.
+    """
+    check_target(directory)
+    digest = hashlib.sha256(weights).hexdigest()
+    file = f"weights-{digest[:12]}.safetensors"
+    stored = WeightsFile(
+        file=file, sha256=digest, size=len(weights), parameters=spec.weights.parameters
+    )
+    text = spec.model_copy(update={"weights": stored}).model_dump_json(by_alias=True, indent=2)
+    # Found unreadable here, it costs this save; found unreadable later, it costs both models.
+    saved = ModelSpec.model_validate_json(text)
+    _make_directory(directory)
+    clean_temporaries(directory)
+    _write(directory / file, weights)
+    _write(directory / HISTORY, as_lines(history))
+    if tuning is not None:
+        _write(directory / TUNING, as_lines([{**tuning, "weights": file}]))
+    _write(directory / SPEC, f"{text}\n".encode())
+    _drop_older(directory, keep=file)
+    if tuning is None:
+        (directory / TUNING).unlink(missing_ok=True)
+    return saved
+
+
+def replace_spec(directory: Path, old: ModelSpec, new: ModelSpec) -> None:
+    """Replace the spec of a saved model, whose weights stay. The caller holds the directory's lock.
+
+    Raises:
+        ModelError: the model there is no longer `old`.
+        OutputError: it cannot be written; the model is unchanged.
+    """
+    if read_spec(directory).weights != old.weights:
+        what = f"a newer model has replaced the one that was being read in {directory}"
+        raise ModelError(what, hint="run the same command again")
+    text = new.model_dump_json(by_alias=True, indent=2)
+    ModelSpec.model_validate_json(text)
+    clean_temporaries(directory)
+    _write(directory / SPEC, f"{text}\n".encode())
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(directory / SPEC, error) from error
+
+
+def _write(target: Path, content: bytes) -> None:
+    with atomic_path(target) as path:
+        path.write_bytes(content)
+
+
+def _drop_older(directory: Path, *, keep: str) -> None:
+    for name in os.listdir(directory):
+        if _WEIGHTS.fullmatch(name) and name != keep:
+            (directory / name).unlink(missing_ok=True)
+
+
+def read_history(directory: Path) -> list[dict[str, Any]]:
+    """Return what was recorded of each epoch, oldest first; nothing where there is no history.
+
+    Raises:
+        ModelError: a line is damaged.
+    """
+    return read_lines(directory / HISTORY)
+
+
+def read_tuning(directory: Path, spec: ModelSpec) -> dict[str, Any] | None:
+    """Return what `tuning.json` holds of the search that the model's options came from.
+
+    None where there was no search, or where the file is another model's: it names its weights.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    found = [e for e in read_lines(directory / TUNING) if e.get("weights") == spec.weights.file]
+    return found[0] if found else None

@@ -1,0 +1,168 @@
+"""Initialise linear layers by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.layers import activation as build_activation
+
+
+def _xavier_uniform(weight: Tensor, gain: float) -> None:
+    nn.init.xavier_uniform_(weight, gain)
+
+
+def _xavier_normal(weight: Tensor, gain: float) -> None:
+    nn.init.xavier_normal_(weight, gain)
+
+
+def _kaiming_uniform(weight: Tensor, gain: float) -> None:
+    bound = gain * math.sqrt(3 / weight.shape[1])
+    nn.init.uniform_(weight, -bound, bound)
+
+
+def _kaiming_normal(weight: Tensor, gain: float) -> None:
+    nn.init.normal_(weight, 0.0, gain / math.sqrt(weight.shape[1]))
+
+
+def _orthogonal(weight: Tensor, gain: float) -> None:
+    nn.init.orthogonal_(weight, gain)
+
+
+def _normal(weight: Tensor, gain: float) -> None:
+    nn.init.normal_(weight, 0.0, 1 / math.sqrt(weight.shape[1]))
+
+
+INITIALISERS: dict[str, Callable[[Tensor, float], None] | None] = {
+    "auto": None,
+    "default": None,
+    "xavier_uniform": _xavier_uniform,
+    "xavier_normal": _xavier_normal,
+    "kaiming_uniform": _kaiming_uniform,
+    "kaiming_normal": _kaiming_normal,
+    "orthogonal": _orthogonal,
+    "normal": _normal,
+    "pca": _kaiming_normal,
+}
+
+
+def initialise(module: nn.Module, name: str, *, activation: str) -> None:
+    """Draw the weights of every layer anew and set their biases to 0.
+
+    Xavier (Glorot and Bengio, 2010): variance gain² · 2 / (fan_in + fan_out). Kaiming (He et al.,
+    2015): gain² / fan_in. Orthogonal (Saxe et al., 2014): gain times an orthogonal matrix. Normal
+    (LeCun et al., 1998): 1 / fan_in whatever the activation. `pca` is Kaiming normal, for the
+    layers beside the linear path. `auto` and `default` leave torch's own, uniform weights and
+    biases within 1 / sqrt(fan_in). The gain is `activation_gain(activation)`, and 1 for the `last`
+    layer of each network, which no hidden activation follows. Draws come from torch's global
+    generator.
+
+    Raises:
+        KeyError: the name is not in `INITIALISERS`, or the activation not in its table.
+    """
+    draw = INITIALISERS[name]
+    if draw is None:
+        return
+    last = [part.last for part in module.modules() if hasattr(part, "last")]
+    gain = activation_gain(activation)
+    for layer in module.modules():
+        if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d)):
+            with torch.no_grad():
+                # A convolution draws like the linear layer that each of its positions is.
+                flat = layer.weight.view(len(layer.weight), -1)
+                draw(flat, 1.0 if any(layer is other for other in last) else gain)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        elif isinstance(layer, (nn.LSTM, nn.MultiheadAttention)):
+            # Own tables of weights; the linear layers inside attention come by themselves.
+            for parameter in layer.parameters(recurse=False):
+                if parameter.dim() > 1:
+                    draw(parameter, 1.0)
+                else:
+                    nn.init.zeros_(parameter)
+
+
+def start_as_pca(
+    network: Autoencoder, mean: Tensor, components: Tensor, *, inputs: int, outputs: int
+) -> None:
+    """Make the network's linear path PCA, and let the nonlinear one beside it start at zero.
+
+    `mean` `(window * inputs,)` and orthonormal `components` `(n_components, window * inputs)` are
+    those of the training samples; a row's first `outputs` inputs are what its outputs restore.
+    Numbers start exactly as PCA restores them. PCA gives a boolean or one-hot input a share p of
+    its mean m; its logit starts as logit(m) + (p - m) / max(m (1 - m), 0.1), its first order
+    around the mean, damped for rare values.
+
+    Raises:
+        ValueError: the network has no linear path.
+    """
+    path = network.path
+    if path is None:
+        raise ValueError("the network has no linear path")
+    latent = min(path.encode.out_features, len(components))
+    slots = (torch.arange(network.window)[:, None] * inputs + torch.arange(outputs)).reshape(-1)
+    logits = torch.arange(outputs).repeat(network.window) >= network.numbers
+    mean_out = mean[slots].clamp(1e-3, 1 - 1e-3)
+    slope = torch.where(logits, 1 / (mean_out * (1 - mean_out)).clamp(min=0.1), 1.0)
+    with torch.no_grad():
+        for layer in (path.encode, path.decode, network.encoder.last, network.decoder.last):
+            assert isinstance(layer, nn.Module), "every encoder and decoder names its last layer"
+            for parameter in layer.parameters():
+                parameter.zero_()
+        path.encode.weight[:latent] = components[:latent]
+        path.encode.bias[:latent] = -components[:latent] @ mean
+        path.decode.weight[:, :latent] = (components[:latent, slots] * slope).T
+        path.decode.bias.copy_(torch.where(logits, torch.logit(mean_out), mean[slots]))
+
+
+def activation_gain(name: str) -> float:
+    """Return the factor that keeps the second moment of signals through an activation `f`.
+
+    It is 1 / sqrt(E[f(x)²]) for x from N(0, 1), as He et al. (2015) derive sqrt(2) for ReLU; but no
+    more than what keeps large signals, s / sqrt(E[f(s·x)²]) with s = 1000, or they would grow
+    without end where `f` is less than linear near 0 (SiLU, Softshrink). Expectations are taken over
+    10,000 quantiles, with the activation's default arguments.
+    """
+    grid = torch.special.ndtri((torch.arange(10_000, dtype=torch.float64) + 0.5) / 10_000)
+    module = build_activation(name).double().eval()
+    with torch.no_grad():
+        kept = [scale * module(scale * grid).square().mean().rsqrt() for scale in (1, 1000)]
+    return float(min(kept))
+
+
+@torch.no_grad()
+def rotate_latent(network: Autoencoder, rotation: Tensor) -> None:
+    """Make each latent z `rotation @ z`, and leave outputs and logits as they are to rounding.
+
+    `rotation` is orthogonal, `(latent, latent)`. Encoders name what writes the latent in `last`;
+    decoders and heads name in `reads` the parameters whose last axis is the latent.
+
+    Raises:
+        ValueError: an activation follows the latent, or it is variational: a rotation would not
+            pass through.
+    """
+    if network.code is not None or network.variational:
+        raise ValueError("only a latent that is linear can be rotated")
+    last = network.encoder.last
+    assert isinstance(last, nn.Linear), "every encoder names its last layer"
+    writers, readers = [last], _reads(network.decoder)
+    if network.path is not None:
+        writers.append(network.path.encode)
+        readers.append(network.path.decode.weight)
+    if network.head is not None:
+        readers += _reads(network.head)
+    turn = rotation.to(last.weight)
+    for layer in writers:
+        layer.weight.copy_(turn @ layer.weight)
+        layer.bias.copy_(turn @ layer.bias)
+    for parameter in readers:
+        parameter.copy_(parameter @ turn.T)
+
+
+def _reads(part: nn.Module) -> list[Tensor]:
+    return list(cast("list[Tensor]", part.reads))

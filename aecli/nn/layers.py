@@ -1,0 +1,169 @@
+"""Build activations by name, from a closed table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
+    "CELU": nn.CELU,
+    "ELU": nn.ELU,
+    "GELU": nn.GELU,
+    "Hardshrink": nn.Hardshrink,
+    "Hardsigmoid": nn.Hardsigmoid,
+    "Hardswish": nn.Hardswish,
+    "Hardtanh": nn.Hardtanh,
+    "Identity": nn.Identity,
+    "LeakyReLU": nn.LeakyReLU,
+    "LogSigmoid": nn.LogSigmoid,
+    "Mish": nn.Mish,
+    "PReLU": nn.PReLU,
+    "ReLU": nn.ReLU,
+    "ReLU6": nn.ReLU6,
+    "RReLU": nn.RReLU,
+    "SELU": nn.SELU,
+    "SiLU": nn.SiLU,
+    "Sigmoid": nn.Sigmoid,
+    "Softplus": nn.Softplus,
+    "Softshrink": nn.Softshrink,
+    "Softsign": nn.Softsign,
+    "Tanh": nn.Tanh,
+    "Tanhshrink": nn.Tanhshrink,
+}
+
+
+def activation(name: str, **args: Any) -> nn.Module:
+    """Build the activation `name` of `ACTIVATIONS` with its torch constructor arguments.
+
+    Raises:
+        KeyError: the name is not in the table.
+        ValueError: the ends of an interval are in the wrong order (`Hardtanh`, `RReLU`).
+    """
+    if name == "Hardtanh":
+        low, high = args.get("min_val", -1.0), args.get("max_val", 1.0)
+        if not low < high:
+            raise ValueError(f"Hardtanh: min_val={low} must be below max_val={high}")
+    if name == "RReLU":
+        low, high = args.get("lower", 1 / 8), args.get("upper", 1 / 3)
+        if not low <= high:
+            raise ValueError(f"RReLU: lower={low:g} must not exceed upper={high:g}")
+    return ACTIVATIONS[name](**args)
+
+
+class BatchNorm(nn.Module):
+    """Normalise each feature over the rows of a training batch, and by running figures otherwise.
+
+    As in Ioffe and Szegedy (2015). A training batch of one row has no variance: it is normalised by
+    the running figures and leaves them alone, so that a last batch of one row and a table of one
+    row train. Unlike `nn.BatchNorm1d` it counts no batches, because its momentum is fixed.
+    """
+
+    def __init__(
+        self, width: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True
+    ) -> None:
+        super().__init__()
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.ones(width)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(width)) if affine else None
+        self.running_mean: Tensor
+        self.running_var: Tensor
+        self.register_buffer("running_mean", torch.zeros(width))
+        self.register_buffer("running_var", torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x` of shape `(n_rows, width)` normalised, scaled and shifted."""
+        return functional.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            training=self.training and len(x) > 1,
+            momentum=self.momentum,
+            eps=self.eps,
+        )
+
+
+def instance_norm(width: int, *, eps: float = 1e-5, affine: bool = False) -> nn.Module:
+    """Build a norm that brings each row to mean 0 and variance 1 over its own features.
+
+    That is what `nn.InstanceNorm1d` computes on `(n_rows, n_features)`: it takes the rows for the
+    channels of one instance and the features for its positions. It has no learned scale unless
+    `affine`, which then is one scale and shift per feature; so it is a layer norm whose `affine`
+    is off by default. A single feature passes unchanged, since alone it would become 0.
+    """
+    return layer_norm(width, eps=eps, elementwise_affine=affine)
+
+
+def layer_norm(width: int, *, eps: float = 1e-5, elementwise_affine: bool = True) -> nn.Module:
+    """Build a layer norm (Ba et al., 2016) with a learned scale and shift per feature.
+
+    A single feature passes unchanged, since alone it would become 0.
+    """
+    if width == 1:
+        return nn.Identity()
+    return nn.LayerNorm(width, eps=eps, elementwise_affine=elementwise_affine)
+
+
+def no_norm(width: int) -> nn.Module:
+    """Build the norm that changes nothing."""
+    return nn.Identity()
+
+
+NORMS: dict[str, Callable[..., nn.Module]] = {
+    "none": no_norm,
+    "batch": BatchNorm,
+    "instance": instance_norm,
+    "layer": layer_norm,
+}
+
+
+def norm(name: str, width: int, **args: object) -> nn.Module:
+    """Build the norm layer `name` of `NORMS` for rows of `width` features.
+
+    Raises:
+        KeyError: the name is not in the table.
+    """
+    return NORMS[name](width, **args)
+
+
+MEMORY = 0.98
+"""Share of a unit's firing rate that one training step keeps."""
+
+BOOST = 0.5
+"""Power of (fair rate / rate) by which units that fire too rarely are preferred in training."""
+
+
+class TopK(nn.Module):
+    """Keep the `k` latents of each row that are largest by size, and set the others to 0.
+
+    Makhzani and Frey (2013), by size so that linear latents of both signs count. Units that never
+    win would get no gradient; in training their sizes are boosted, as Ahmad and Scheinkman (2019,
+    §3.2) do: here by (k / n / rate)^BOOST, where `rate` is how often the unit fired lately and
+    k / n its fair share. The rate of a dead unit falls with every step until it wins again, however
+    small it is. Without training nothing is boosted.
+    """
+
+    def __init__(self, latent: int, k: int) -> None:
+        super().__init__()
+        self.k = k
+        self.rate: Tensor
+        self.register_buffer("rate", torch.full((latent,), k / latent))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return latents `(n_rows, latent)` with all but `k` of each row at 0."""
+        size = z.detach().abs()
+        if self.training:
+            fair = self.k / len(self.rate)
+            size = size * (fair / self.rate.clamp(min=1e-30)).pow(BOOST).to(size.dtype)
+        kept = size.topk(self.k, dim=1).indices
+        mask = torch.zeros_like(z).scatter_(1, kept, 1.0)
+        if self.training:
+            with torch.no_grad():
+                self.rate.lerp_(mask.mean(0).to(self.rate.dtype), 1 - MEMORY)
+        return z * mask

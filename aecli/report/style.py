@@ -1,0 +1,192 @@
+"""Draw panels with matplotlib, and write them as files or as SVG for a page."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.ticker import LogLocator
+
+from aecli.formatting import safe, weight
+
+INK, FAINT, GRID, PAPER = "#1d2733", "#66717f", "#dfe4ea", "#fefefe"
+WHITE = "#ffffff"
+"""White on light and on dark pages: what is written on a strong colour."""
+
+SERIES = (
+    "#2166ac", "#d9691e", "#2a9d6e", "#b13a6f", "#8250c4",
+    "#a8871d", "#1796ab", "#c9463c", "#5c7a29", "#8d97a3",
+)  # fmt: skip
+OWN, OTHER, THIRD, ALARM = SERIES[0], SERIES[1], SERIES[2], SERIES[7]
+
+VARIABLES = {INK: "ink", FAINT: "faint", GRID: "grid", PAPER: "paper"} | {
+    colour: f"s{place}" for place, colour in enumerate(SERIES)
+}
+"""What a page calls each colour, so that a dark one can have its own."""
+
+RED, BLUE = (0.79, 0.27, 0.20), (0.13, 0.42, 0.72)
+STRENGTH = LinearSegmentedColormap.from_list("strength", [(*BLUE, 0.0), (*BLUE, 1.0)])
+BOTH_WAYS = LinearSegmentedColormap.from_list(
+    "both_ways", [(0.0, (*RED, 1.0)), (0.5, (*RED, 0.0)), (0.5, (*BLUE, 0.0)), (1.0, (*BLUE, 1.0))]
+)
+"""Colours that fade into whatever paper is behind them."""
+
+WIDTH, HEIGHT = 4.0, 2.6
+LONGEST_NAME = 28
+SVG = "{http://www.w3.org/2000/svg}"
+XLINK = "{http://www.w3.org/1999/xlink}"
+
+# No name of a user's is a formula; and texts stay texts, to be read, searched and copied.
+SETTINGS: Any = {
+    "text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "aecli",
+    "font.size": 9.0, "font.family": "sans-serif", "axes.titlesize": 9.5,
+    "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 7.0,
+    "axes.labelsize": 8.5, "xtick.labelsize": 8.0, "ytick.labelsize": 8.0, "legend.fontsize": 8.0,
+    "text.color": INK, "axes.titlecolor": INK, "axes.labelcolor": FAINT,
+    "xtick.color": FAINT, "ytick.color": FAINT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "axes.edgecolor": GRID, "axes.facecolor": "none", "figure.facecolor": PAPER,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
+    "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6, "axes.linewidth": 0.8,
+    "xtick.major.size": 0.0, "ytick.major.size": 0.0, "xtick.minor.size": 0.0,
+    "ytick.minor.size": 0.0, "lines.linewidth": 1.6, "legend.frameon": False,
+    "legend.handlelength": 1.4, "legend.borderpad": 0.2, "figure.constrained_layout.use": True,
+    "savefig.facecolor": PAPER,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Hold one picture: what it shows in words, what it is called, and how it is drawn.
+
+    `alt` says what a person would see who looks at it; `size` is in inches. A `wide` one takes the
+    whole width of a page.
+    """
+
+    caption: str
+    alt: str
+    draw: Callable[[FigureBase], None]
+    size: tuple[float, float] = (WIDTH, HEIGHT)
+    wide: bool = False
+
+
+def single(draw: Callable[[Axes], None]) -> Callable[[FigureBase], None]:
+    """Return how to draw a figure that is one pair of axes."""
+
+    def drawn(figure: FigureBase) -> None:
+        draw(figure.subplots())
+
+    return drawn
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Set matplotlib up inside, and keep it quiet about letters that its font lacks."""
+    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
+        yield
+
+
+def written(panels: Sequence[Panel], format: str) -> bytes:
+    """Return panels as the bytes of one png, svg or pdf, side by side where there are several."""
+    columns = 1 if len(panels) == 1 or panels[0].wide else 2 if len(panels) in (2, 4) else 3
+    lines = math.ceil(len(panels) / columns)
+    width, height = (max(panel.size[side] for panel in panels) for side in (0, 1))
+    with drawing():
+        figure = Figure(figsize=(width * columns, height * lines))
+        if len(panels) == 1:
+            panels[0].draw(figure)
+        else:
+            parts = figure.subfigures(lines, columns, squeeze=False).flat
+            for part, panel in zip(parts, panels, strict=False):
+                part.set_facecolor("none")
+                panel.draw(part)
+        target = io.BytesIO()
+        # The date would make two files of one model differ.
+        told = {"Date": None} if format == "svg" else {"CreationDate": None}
+        metadata = None if format == "png" else told
+        figure.savefig(target, format=format, dpi=200, metadata=metadata)
+    return target.getvalue()
+
+
+def inline(panel: Panel, key: str) -> str:
+    """Return a panel as an SVG element for a page, whose own colours it takes.
+
+    `key` goes before its identifiers, which must be unique on a page.
+    """
+    with drawing():
+        figure = Figure(figsize=panel.size)
+        figure.patch.set_alpha(0.0)
+        panel.draw(figure)
+        target = io.BytesIO()
+        figure.savefig(target, format="svg", transparent=True, metadata={"Date": None})
+    ElementTree.register_namespace("", SVG[1:-1])
+    ElementTree.register_namespace("xlink", XLINK[1:-1])
+    root = ElementTree.fromstring(target.getvalue())
+    _strip(root, key)
+    for side in ("width", "height", "version"):
+        root.attrib.pop(side, None)
+    root.set("role", "img")
+    root.set("aria-label", panel.alt)
+    title = ElementTree.Element(f"{SVG}title")
+    title.text = panel.alt
+    root.insert(0, title)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _strip(root: ElementTree.Element, key: str) -> None:
+    """Leave out what a page has no use for, and give identifiers and colours the page's names."""
+    text = ElementTree.tostring(root, encoding="unicode")
+    wanted = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
+    for element in root.iter():
+        for child in list(element):
+            if child.tag in (f"{SVG}metadata", f"{SVG}style") or not isinstance(child.tag, str):
+                element.remove(child)
+        for name, value in list(element.attrib.items()):
+            if name == "id":
+                if value in wanted:
+                    element.set(name, f"{key}-{value}")
+                else:
+                    del element.attrib[name]
+            elif name == f"{XLINK}href" and value.startswith("#"):
+                element.set(name, f"#{key}-{value[1:]}")
+            else:
+                element.set(name, _restyled(value, key) if name != "d" else value)
+
+
+def _restyled(value: str, key: str) -> str:
+    found = re.sub(r"url\(#", f"url(#{key}-", value)
+    found = re.sub(r"font: (?:bold )?([\d.]+)px[^;]*", r"font-size: \1px", found)
+    return re.sub(r"#[0-9a-f]{6}", lambda m: _variable(m[0]), found)
+
+
+def _variable(colour: str) -> str:
+    return f"var(--{VARIABLES[colour]})" if colour in VARIABLES else colour
+
+
+def named(name: str, most: int = LONGEST_NAME) -> str:
+    """Return a name of a user's in at most `most` letters."""
+    shown = safe(name)
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def plain_ticks(axes: Axes, *, x: bool = True, y: bool = True) -> None:
+    """Write the numbers of logarithmic axes as they are: 0.01, 100, 1e6."""
+    for axis in [axes.xaxis] * x + [axes.yaxis] * y:
+        if axis.get_scale() == "log":
+            low, high = sorted(abs(value) for value in axis.get_view_interval())
+            if high < 100 * low:
+                axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.set_major_formatter(lambda value, _place: weight(value))
+            axis.set_minor_formatter(lambda value, _place: "")

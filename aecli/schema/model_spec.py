@@ -1,0 +1,308 @@
+"""Define what `spec.json` holds, with a limit on every number that allocates."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from aecli.schema.options import TrainOptions
+from aecli.schema.torch_classes import ARCHITECTURES, Activation, Norm
+
+SCHEMA: Literal["aecli.model/1"] = "aecli.model/1"
+MAX_COLUMNS = 100_000
+MAX_INPUTS = 1_000_000
+MAX_CLASSES = 10_000
+
+Kind = Literal["number", "boolean", "category", "time", "vector"]
+Category = str | int | bool
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+
+
+class Stored(BaseModel):
+    """Validate one stored object; unknown fields are errors, so a damaged file is noticed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+LONG_TAIL = 8.0
+"""Scaled units that a number without a long tail keeps within: a normal one does in 50 M rows."""
+
+
+class Column(Stored):
+    """Describe one feature column as fitted on the training rows.
+
+    `center` and `scale` have one entry per cell: 1 for number and time, `size` for vector, none for
+    boolean and category. A scaled cell is `(value - center) / scale`, subtracted in float64.
+    `categories` are sorted by their count, so that the first is the mode. `trivial_loss` is the
+    loss of always answering the training mean (in scaled units) or the training frequencies.
+    """
+
+    name: str
+    kind: Kind
+    type: str = Field(description="Arrow type in the source, as `table.types.type_name` spells it.")
+    size: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = 1
+    center: list[Finite] = []
+    scale: list[Finite] = []
+    categories: list[Category] = []
+    has_other: bool = False
+    has_missing: bool = False
+    masked: bool = Field(
+        False, description="Training emptied cells of it: which are missing is an input."
+    )
+    compressed: bool = Field(
+        False, description="Its tail is long: the network reads its number compressed, too."
+    )
+    constant: bool = False
+    observed: Annotated[int, Field(ge=0)] = 0
+    missing: Annotated[int, Field(ge=0)] = 0
+    distinct: int | None = None
+    low: list[Finite] = []
+    high: list[Finite] = []
+    mean: list[Finite] = []
+    mode: Category | None = None
+    trivial_loss: Annotated[Finite, Field(gt=0)] = 1.0
+    reason: str = Field(description="Why it became this kind, for people.")
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Column:
+        cells = self.size if self.kind in ("number", "time", "vector") else 0
+        if len(self.center) != cells or len(self.scale) != cells:
+            raise ValueError(f"column {self.name!r}: center and scale must have {cells} entries")
+        if any(scale <= 0 for scale in self.scale):
+            raise ValueError(f"column {self.name!r}: scale must be positive")
+        return self
+
+    @property
+    def long_tailed(self) -> bool:
+        """Return whether a number lies further out than `LONG_TAIL` scaled units in training."""
+        if self.kind != "number" or not self.low or not self.high:
+            return False
+        furthest = max(self.high[0] - self.center[0], self.center[0] - self.low[0])
+        return furthest > LONG_TAIL * self.scale[0]
+
+
+class LeftOut(Stored):
+    """Name a column of the training table that is no feature, and why."""
+
+    name: str
+    type: str
+    reason: str
+
+
+class Identifier(Stored):
+    """Name an identifier column: never a feature, carried into every output."""
+
+    name: str
+    type: str
+
+
+class Label(Stored):
+    """Describe the label: its classes in the order of the logits, with their training samples."""
+
+    name: str
+    type: str
+    classes: Annotated[list[Category], Field(min_length=2, max_length=MAX_CLASSES)]
+    counts: list[int]
+
+
+class Network(Stored):
+    """Describe the network with every size filled in; the factory needs nothing else."""
+
+    architecture: Literal[ARCHITECTURES] = "mlp"  # type: ignore[valid-type]  # one list of names
+    inputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = Field(description="Inputs of one row.")
+    outputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = Field(description="Outputs of one row.")
+    classes: Annotated[int, Field(ge=0, le=MAX_CLASSES)]
+    window: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = Field(1, description="Rows of a sample.")
+    encoder: Annotated[list[Width], Field(min_length=1, max_length=64)]
+    decoder: Annotated[list[Width], Field(max_length=64)]
+    classifier: Annotated[list[Width], Field(max_length=64)]
+    activation: Activation
+    latent_activation: Activation
+    norm: Norm
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    output: Literal["linear", "clipped", "sigmoid", "tanh", "unit_tanh"]
+    variational: bool = False
+    topk: Width | None = None
+    linear_path: bool = Field(
+        False, description="Linear maps beside encoder and decoder, which start as PCA."
+    )
+    shape: Annotated[list[Width], Field(max_length=3)] = Field(
+        default=[], description="Height, width and channels of an image."
+    )
+    channels: Annotated[list[Width], Field(max_length=64)] = []
+    hidden: Width | None = None
+    layers: Annotated[int, Field(ge=1, le=16)] = 1
+    heads: Annotated[int, Field(ge=1, le=64)] = 1
+    feedforward: Width | None = None
+    depth: Annotated[int, Field(ge=1, le=32)] = 1
+
+    @property
+    def latent_floor(self) -> float:
+        """Return where the range of a bounded latent begins: 0, or -1 for those like tanh."""
+        return -1.0 if self.latent_activation.name in ("Tanh", "Softsign") else 0.0
+
+    @property
+    def linear_latent(self) -> bool:
+        """Return whether nothing follows the encoder's last layer: no activation, no draws."""
+        bare = self.latent_activation.name == "Identity" and self.topk is None
+        return bare and not self.variational
+
+    @property
+    def latent(self) -> int:
+        """Return the latent size."""
+        return self.encoder[-1]
+
+    @property
+    def widest(self) -> int:
+        """Return how many numbers the widest layer holds for one sample: what memory goes by."""
+        inside = [*self.encoder, *self.decoder, *self.classifier]
+        match self.architecture:
+            case "conv1d" | "conv2d":
+                sides = self.shape[:2] if self.architecture == "conv2d" else [self.window]
+                for size in self.channels:
+                    inside.append(prod(sides) * size)
+                    sides = [(side + 1) // 2 for side in sides]
+            case "lstm":
+                inside.append(4 * self.window * (self.hidden or 1))
+            case "transformer":
+                step = (3 * (self.hidden or 1), self.feedforward or 1, self.heads * self.window)
+                inside.append(self.window * max(step))
+        return max(self.window * max(self.inputs, self.outputs), *inside)
+
+    def samples_within(self, numbers: int) -> int:
+        """Return how many samples have no layer of more than `numbers`; at least one."""
+        return max(1, numbers // self.widest)
+
+
+class WeightsFile(Stored):
+    """Name the weights file of this generation and what it must hash to."""
+
+    file: Annotated[str, Field(pattern=r"^weights-[0-9a-f]{12}\.safetensors$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0)]
+    parameters: Annotated[int, Field(ge=0)]
+
+
+class Baseline(Stored):
+    """Hold how well one predictor restores the compared rows; None where a figure is undefined.
+
+    `r2` is the mean over number columns, `accuracy` over boolean and category columns, `mse` the
+    mean squared error of numbers in scaled units.
+    """
+
+    name: Literal["this model", "PCA", "column means"]
+    r2: Finite | None = None
+    accuracy: Finite | None = None
+    mse: Finite | None = None
+
+
+AGGREGATES = ("mean", "max", "top3")
+"""How the errors of a sample's columns make one number: top3 is the mean of the three largest."""
+
+LEVELS = (
+    *(float(level) for level in range(100)),
+    *(99 + n / 10 for n in range(1, 10)),
+    99.95,
+    100.0,
+)
+"""Percentiles of scores that are stored: finer where thresholds are looked for."""
+
+FEW = 100
+"""Samples whose quartiles say where outliers begin, at least; fewer are told of."""
+
+
+class ScoreScale(Stored):
+    """Hold the quantiles of scores at `LEVELS`, and the score above which a row is an outlier."""
+
+    quantiles: Annotated[list[Finite], Field(min_length=len(LEVELS), max_length=len(LEVELS))]
+    threshold: Finite
+
+
+class Calibration(Stored):
+    """Hold what scores were on rows that the weights were not fitted on, by aggregate."""
+
+    source: str = Field(description="The rows: `validation rows`, or a table that was chosen.")
+    rows: Annotated[int, Field(ge=1)]
+    rule: str = Field(description="How the thresholds were chosen, for people.")
+    scales: dict[Literal[AGGREGATES], ScoreScale]  # type: ignore[valid-type]  # one list of names
+
+    @model_validator(mode="after")
+    def _complete(self) -> Calibration:
+        if set(self.scales) != set(AGGREGATES):
+            raise ValueError(f"a calibration has the aggregates {', '.join(AGGREGATES)}")
+        return self
+
+
+class Summary(Stored):
+    """Hold what a training came to."""
+
+    epochs: int
+    best_epoch: int
+    stopped: str = Field(description="What stopped the training, for people.")
+    finished: bool = Field(True, description="False where `--resume` can go on.")
+    seconds: Finite
+    device: str = "cpu"
+    precision: str = "fp32"
+    batch_size: Annotated[int, Field(ge=1)] = 1
+    train_rows: int
+    valid_rows: int
+    train: dict[str, Finite]
+    valid: dict[str, Finite]
+    metrics: dict[str, Finite] = {}
+    shares: dict[str, Finite] = Field(
+        default={}, description="Share of each term in the loss of the best epoch, 0 to 1."
+    )
+    baselines: list[Baseline] = Field(
+        default=[], description="This model beside PCA of the same latent size and column means."
+    )
+    compared_rows: int = 0
+    dead_units: dict[str, int] = Field(
+        default={}, description="Units that never fired on the checked rows, per layer."
+    )
+    latent_active: int | None = None
+    latent_near_zero: Finite | None = None
+    latent_mean: Finite | None = Field(
+        None, description="Mean activation of all units, moved to 0..1 where the latent is bounded."
+    )
+    health: list[str] = Field(default=[], description="What is wrong, each with what to try.")
+    notes: list[str] = []
+
+
+class ModelSpec(Stored):
+    """Hold one model directory's `spec.json`: the commit point of a save."""
+
+    schema_: Literal["aecli.model/1"] = Field(SCHEMA, alias="schema")
+    created: str
+    versions: dict[str, str]
+    columns: Annotated[list[Column], Field(min_length=1, max_length=MAX_COLUMNS)]
+    ids: list[Identifier] = []
+    left_out: list[LeftOut] = []
+    label: Label | None = None
+    network: Network
+    loss_weights: dict[str, Finite] = Field(description="Weight of each term that is trained on.")
+    options: TrainOptions
+    weights: WeightsFile
+    summary: Summary
+    calibration: Calibration | None = Field(
+        None, description="None in models of an aecli that did not score."
+    )
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @property
+    def sparsity(self) -> tuple[float, float]:
+        """Return rho, and where the latent's range begins."""
+        return self.options.losses.rho, self.network.latent_floor
+
+    @field_validator("columns")
+    @classmethod
+    def _named_once(cls, columns: list[Column]) -> list[Column]:
+        seen: set[str] = set()
+        for column in columns:
+            if column.name in seen:
+                raise ValueError(f"two columns are called {column.name!r}")
+            seen.add(column.name)
+        return columns

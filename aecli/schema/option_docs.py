@@ -1,0 +1,210 @@
+"""Describe the fields of the spec's sections as options: flag, type, choices, bounds, default.
+
+`--help`, the error messages, `--print-config` and the option reference in `docs/` all read these
+descriptions, so nothing is said twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic.fields import FieldInfo
+
+from aecli.schema.option_types import Seconds
+from aecli.schema.options import SECTIONS
+from aecli.schema.torch_classes import Named
+
+Shape = Literal["flag", "choice", "integer", "number", "sizes", "names", "named", "time", "text"]
+
+METAVARS: dict[Shape, str] = {
+    "choice": "NAME",
+    "integer": "N",
+    "number": "X",
+    "sizes": "N,N,…",
+    "names": "NAMES",
+    "named": "NAME[:ARGS]",
+    "time": "TIME",
+    "text": "TEXT",
+}
+
+# A bound this far out is no news in `--help`; the option reference has it.
+_FAR = 1e9
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Hold the range of a number; a bound that is not `closed` is itself outside."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_closed: bool = True
+    high_closed: bool = True
+
+    def text(self, *, short: bool = False) -> str:
+        """Return the range in words, or nothing; `short` leaves out bounds that are far out."""
+        low = _plain(self.low) if math.isfinite(self.low) else ""
+        far = not math.isfinite(self.high) or (short and self.high >= _FAR)
+        high = "" if far else _plain(self.high)
+        if low and high and self.low_closed and self.high_closed:
+            return f"{low} to {high}"
+        low = low and f"{'at least' if self.low_closed else 'above'} {low}"
+        high = high and f"{'at most' if self.high_closed else 'below'} {high}"
+        return ", ".join(filter(None, (low, high)))
+
+    def nearest(self, value: float) -> float | None:
+        """Return the closed bound that `value` is beyond, or None."""
+        if value < self.low and self.low_closed:
+            return self.low
+        return self.high if value > self.high and self.high_closed else None
+
+
+@dataclass(frozen=True)
+class Option:
+    """Describe one field of a spec section as an option of the command line.
+
+    `words` stand for a number.
+    """
+
+    name: str
+    section: str
+    shape: Shape
+    default: object
+    help: str
+    choices: tuple[str, ...] = ()
+    bounds: Bounds = Bounds()
+    words: tuple[str, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        """Return the flag, such as `--batch-size`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def metavar(self) -> str:
+        """Return what stands for the value in `--help`."""
+        return METAVARS.get(self.shape, "")
+
+    @property
+    def default_text(self) -> str:
+        """Return the default as a user would write it, or nothing where none is set."""
+        empty = self.default is None or self.default == [] or self.default is False
+        return "" if empty else written(self.default)
+
+    @property
+    def extra(self) -> str:
+        """Return what `--help` says in brackets: choices or range, and the default."""
+        facts = [", ".join(self.choices) or self.bounds.text(short=True)]
+        facts.append(f"default: {self.default_text}" if self.default_text else "")
+        return "; ".join(filter(None, facts))
+
+
+def written(value: object) -> str:
+    """Return an option's value as a user would write it on the command line, without loss."""
+    if isinstance(value, Named):
+        args = ",".join(f"{key}={written(arg)}" for key, arg in value.args.items())
+        return f"{value.name}:{args}" if args else value.name
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return _plain(value)
+    if isinstance(value, tuple):
+        return "/".join(written(part) for part in value)
+    if isinstance(value, list):
+        return ",".join(written(part) for part in value)
+    return str(value)
+
+
+@cache
+def options() -> dict[str, Option]:
+    """Return the description of every option by its flat name, in the order of the sections."""
+    return {
+        name: _described(name, (model.__doc__ or "").strip(), field)
+        for model in SECTIONS.values()
+        for name, field in model.model_fields.items()
+    }
+
+
+def _described(name: str, section: str, field: FieldInfo) -> Option:
+    metadata = [*field.metadata, *_metadata(field.annotation)]
+    inner = _inner(field.annotation)
+    shape = _shape(inner, metadata)
+    choices = tuple(map(str, get_args(inner))) if shape == "choice" else ()
+    if shape == "sizes":
+        metadata = list(_metadata(get_args(inner)[0]))
+    return Option(
+        name=name,
+        section=section,
+        shape=shape,
+        default=field.get_default(),
+        help=field.description or "",
+        choices=choices,
+        bounds=_bounds(metadata) if shape in ("integer", "number", "sizes", "time") else Bounds(),
+        words=_words(field.annotation) if shape == "integer" else (),
+    )
+
+
+def _shape(inner: Any, metadata: list[Any]) -> Shape:
+    if get_origin(inner) is Literal:
+        return "choice"
+    if get_origin(inner) is list:
+        return "names" if _inner(get_args(inner)[0]) is str else "sizes"
+    if get_args(Seconds)[1] in metadata:
+        return "time"
+    if isinstance(inner, type) and issubclass(inner, Named):
+        return "named"
+    shapes: dict[Any, Shape] = {bool: "flag", int: "integer", float: "number", str: "text"}
+    return shapes[inner]
+
+
+def _inner(annotation: Any) -> Any:
+    """Return the annotation without `Annotated[…]` and without `| None`."""
+    if get_origin(annotation) is Annotated:
+        return _inner(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return _inner(next(part for part in get_args(annotation) if part is not NoneType))
+    return annotation
+
+
+def _words(annotation: Any) -> tuple[str, ...]:
+    """Return the words that an annotation takes beside numbers."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+    return tuple(w for p in parts if get_origin(p) is Literal for w in get_args(p))
+
+
+def _metadata(annotation: Any) -> Iterator[Any]:
+    """Yield what `Annotated[…]` says about the value itself, not about a list's entries."""
+    if get_origin(annotation) in (Union, UnionType):
+        for part in get_args(annotation):
+            yield from _metadata(part)
+    elif get_origin(annotation) is Annotated:
+        inner, *notes = get_args(annotation)
+        yield from _metadata(inner)
+        for note in notes:
+            yield from note.metadata if isinstance(note, FieldInfo) else (note,)
+
+
+def _bounds(metadata: list[Any]) -> Bounds:
+    found: dict[str, Any] = {}
+    for note in metadata:
+        match note:
+            case Ge():
+                found |= {"low": note.ge}
+            case Gt():
+                found |= {"low": note.gt, "low_closed": False}
+            case Le():
+                found |= {"high": note.le}
+            case Lt():
+                found |= {"high": note.lt, "high_closed": False}
+    return Bounds(**found)
+
+
+def _plain(value: float) -> str:
+    """Write a number exactly and as short as Python can: 0.001, 5, 1e-05."""
+    whole = isinstance(value, int) or (abs(value) < 1e15 and value == int(value))
+    return str(int(value)) if whole else repr(value)

@@ -1,0 +1,171 @@
+"""Refuse options that contradict each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from aecli.errors import UsageError, nearest
+from aecli.schema.option_docs import Option, options, written
+from aecli.schema.options import TrainOptions
+from aecli.schema.torch_classes import ACTIVATIONS, NORMS, OPTIMIZERS, Activation, Norm, Optimizer
+
+if TYPE_CHECKING:
+    from aecli.schema.options import TrainOptions
+
+
+Spelled = Callable[[str, object], str]
+
+_TABLES: dict[type, Mapping[str, object]] = {
+    Activation: ACTIVATIONS,
+    Norm: NORMS,
+    Optimizer: OPTIMIZERS,
+}
+
+_EXAMPLES: dict[str, object] = {
+    "sizes": [512, 256, 64],
+    "names": "age,income",
+    "time": "10m",
+    "flag": True,
+    "label": "income",
+    "delimiter": ";",
+    "shape": "28x28",
+    "max_gap": "10m",
+    "noise": "mask:0.2",
+    "integer": 16,
+    "number": 1,
+    "text": "TEXT",
+}
+
+
+def parsed(values: Mapping[str, Any], *, spelled: Spelled) -> TrainOptions:
+    """Return option values by flat name as one validated object.
+
+    Args:
+        values: what was given, and nothing else.
+        spelled: writes an option with a value as it would stand where it was given, as in
+            `--lr 20` or `lr=20`.
+
+    Raises:
+        UsageError: a value is of the wrong type or out of bounds, or two options disagree. It names
+            the option, the value, what is allowed, and what to try.
+        KeyError: a name is no option.
+    """
+    try:
+        return TrainOptions.from_flat(dict(values))
+    except ValidationError as error:
+        raise _explained(error, values, spelled) from None
+
+
+def _explained(error: ValidationError, values: Mapping[str, Any], spelled: Spelled) -> UsageError:
+    problems: dict[str, str] = {}
+    hints: list[str] = []
+    for detail in error.errors():
+        name = str(detail["loc"][1]) if len(detail["loc"]) > 1 else ""
+        if name not in values:
+            contradiction = detail["ctx"]["error"]
+            hint = " ".join(spelled(*pair) for pair in contradiction.change.items())
+            what = _respelled(str(contradiction), values, spelled)
+            return UsageError(what, hint=hint or contradiction.advice)
+        if name not in problems:
+            option, value = options()[name], values[name]
+            problems[name] = f"{spelled(name, value)}: {_problem(option, detail)}"
+            hints.append(spelled(name, _suggestion(option, value)))
+    first, *others = problems.values()
+    return UsageError(first, facts=[f"also {other}" for other in others], hint=hints[0])
+
+
+def _problem(option: Option, detail: Any) -> str:
+    if detail["type"] == "value_error":
+        return _reason(detail)
+    return f"must be {needed(option, detail['type'])}"
+
+
+def needed(option: Option, kind: str = "") -> str:
+    """Return what a value of an option must be, as in `a whole number, 1 to 1024`."""
+    bounds = option.bounds.text()
+    match option.shape:
+        case "integer" | "number":
+            noun = "a whole number" if option.shape == "integer" else "a number"
+            words = "".join(f", or {word}" for word in option.words)
+            return (f"{noun}, {bounds}" if bounds else noun) + words
+        case "choice":
+            return f"one of {', '.join(option.choices)}"
+        case "sizes":
+            many = ", at most 64 of them" if kind == "too_long" else ""
+            return f"whole numbers such as {written(_EXAMPLES['sizes'])}, each {bounds}{many}"
+        case "names":
+            return f"names or globs such as {_EXAMPLES['names']}"
+        case "time":
+            return "a duration above 0 such as 90s, 10m or 2h"
+        case "named":
+            return f"a name such as {option.default_text or 'Tanh'}"
+        case "flag":
+            return "true or false"
+    if kind.startswith("string_too"):
+        return "one character"
+    return f"of the form {option.default_text}" if "pattern" in kind else "text"
+
+
+def _suggestion(option: Option, value: object) -> object:
+    """Return a value near what was meant that the option takes."""
+    if option.shape == "choice":
+        return nearest(str(value), option.choices) or option.default
+    if option.shape == "sizes" and (sizes := _sizes(value)):
+        return sizes
+    if option.name == "optimizer" and (optimizer := _with_momentum(value)):
+        return optimizer
+    if option.shape == "named":
+        known = list(_TABLES.get(type(option.default), ACTIVATIONS))
+        return nearest(str(value).partition(":")[0], known) or written(option.default or "Tanh")
+    if option.shape in ("integer", "number"):
+        near = _bound(option, value)
+        if near is not None:
+            return near
+    if option.name in _EXAMPLES or option.default is None or option.default == []:
+        return _EXAMPLES.get(option.name) or _EXAMPLES[option.shape]
+    return option.default
+
+
+def _bound(option: Option, value: object) -> float | str | None:
+    """Return the bound that a number is beyond, or the word that a text is like."""
+    try:
+        return option.bounds.nearest(float(str(value)))
+    except ValueError:
+        return nearest(str(value), option.words)
+
+
+def _sizes(value: object) -> list[int] | None:
+    """Return the sizes of a text without the gaps between them; None where others are wrong."""
+    pieces = [piece.strip() for piece in str(value).split(",") if piece.strip()]
+    plain = all(re.fullmatch(r"[1-9][0-9]{0,3}", piece) for piece in pieces)
+    return [int(piece) for piece in pieces] if plain and 0 < len(pieces) <= 64 else None
+
+
+def _with_momentum(value: object) -> str | None:
+    """Return an optimizer that was asked for Nesterov's momentum with one; None for others."""
+    try:
+        found = Optimizer.model_validate(value)
+    except ValidationError:
+        return None
+    args = {key: arg for key, arg in found.args.items() if key not in ("momentum", "dampening")}
+    if not args.get("nesterov"):
+        return None
+    return str(Optimizer(name=found.name, args={"momentum": 0.9, **args}))
+
+
+def _respelled(message: str, values: Mapping[str, Any], spelled: Spelled) -> str:
+    """Return a message of the spec, which speaks of flags, in the words of whoever gave them."""
+
+    def given(flag: re.Match[str]) -> str:
+        name = flag[1].replace("-", "_")
+        return spelled(name, values[name]) if name in values else flag[0]
+
+    return re.sub(r"--([a-z0-9-]+) \d[\w.,]*", given, message)
+
+
+def _reason(detail: Any) -> str:
+    return str(detail["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,254 @@
+"""Refit the percentiles and the thresholds of scores on a chosen table; the weights stay."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from aecli.array_types import Codes, Floats, Indices
+from aecli.atomic_files import Lock
+from aecli.errors import DataError, UsageError
+from aecli.features.reader import Tally
+from aecli.features.series import window_codes
+from aecli.inference.batches import row_cells
+from aecli.inference.loaded_model import LoadedModel, load_model
+from aecli.inference.windows import open_windows, window_cells
+from aecli.model_directory import model_directory, replace_spec
+from aecli.progress import SILENT, Progress
+from aecli.row_sample import RowSample, position_keys
+from aecli.schema.model_spec import (
+    AGGREGATES,
+    Calibration,
+    ScoreScale,
+)
+from aecli.schema.options import ReadOptions
+from aecli.scoring.fit import calibrated, quantiles
+from aecli.scoring.scorer import Scorer
+from aecli.scoring.threshold import best_threshold
+from aecli.table.column_match import match_columns, require_judge
+from aecli.table.source import Data, Source, open_source
+
+
+@dataclass(frozen=True)
+class CalibrateResult:
+    """Hold what `calibrate` fitted: the calibration now stored, and what was there before.
+
+    With marks the figures are those of the mean aggregate's threshold on the marked rows.
+    """
+
+    model: Path
+    calibration: Calibration
+    before: Calibration
+    rows: int
+    anomalies: int | None
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    false_positive_rate: float | None
+    seconds: float
+
+
+Scores = dict[str, Floats]
+
+MOST_CALIBRATION_ROWS = 1 << 22
+"""Samples whose scores are held at most; of more, a uniform sample."""
+
+
+def calibrate(
+    data: Data,
+    *,
+    anomaly: str | None = None,
+    fpr: float | None = None,
+    model: str | os.PathLike[str] | None = None,
+    tag: str | None = None,
+    batch_size: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    read: ReadOptions | None = None,
+    progress: Progress = SILENT,
+) -> CalibrateResult:
+    """Fit percentiles and thresholds on the scores of `data`, and store them in the model.
+
+    Args:
+        data: paths, globs or folders, `-`, or a table in memory.
+        anomaly: a column that is true or 1 for anomalies, empty where nobody knows. Percentiles are
+            then those of the other known rows, and the threshold the one of best F1.
+        fpr: the share of (ordinary) rows that may lie above the threshold.
+
+    Raises:
+        UsageError: `fpr` is out of bounds, or the model reads `anomaly` as a feature.
+        DataError: the table has no rows, or its anomaly is of another kind or has only one side.
+        ModelError: the model is missing, damaged or too new, or was saved without scores.
+        LockedError: another run is writing this model directory.
+        OutputError: the model cannot be written; it is unchanged.
+    """
+    if fpr is not None and not 0 < fpr < 1:
+        raise UsageError(f"fpr={fpr} is no share between 0 and 1", hint="fpr=0.01")
+    began = time.perf_counter()
+    directory = model_directory(model, tag)
+    loaded = load_model(directory, device=device, threads=threads)
+    scorer = Scorer.of(loaded)
+    source = open_source(data, read or ReadOptions())
+    if anomaly is not None:
+        require_judge(source, loaded.spec, anomaly, "--anomaly")
+    source, _ = match_columns(source, loaded.spec, keep=[anomaly] if anomaly else [])
+    scores, codes = _scored(loaded, scorer, source, anomaly, batch_size, progress)
+    progress.finish()
+    before = loaded.spec.calibration
+    assert before is not None, "the scorer has looked"
+    what = "rows" if loaded.spec.network.window == 1 else "windows"
+    found = _calibration(scores, codes, fpr, f"{what} of {source.name}", anomaly)
+    with Lock(directory):
+        replace_spec(directory, loaded.spec, loaded.spec.model_copy(update={"calibration": found}))
+    return CalibrateResult(
+        model=directory,
+        calibration=found,
+        before=before,
+        rows=found.rows,
+        anomalies=None if codes is None else int((codes == 1).sum()),
+        **_figures(scores, codes, found),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _scored(
+    model: LoadedModel,
+    scorer: Scorer,
+    source: Source,
+    anomaly: str | None,
+    batch_size: int | None,
+    progress: Progress,
+) -> tuple[Scores, Codes | None]:
+    """Return scores by aggregate and marks: 1 for anomalies, 0 for others, -1 unknown."""
+    sample = RowSample(MOST_CALIBRATION_ROWS)
+    for cells, codes in _samples(model, source, anomaly, batch_size, progress):
+        scores = scorer.score(cells).scores
+        rows = np.stack([*(scores[name].numpy() for name in AGGREGATES), codes], axis=1)
+        _add(sample, rows)
+        progress.rows(len(codes))
+    rows = sample.columns().get("rows", np.empty((0, len(AGGREGATES) + 1)))
+    if not len(rows):
+        raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
+    found = {name: rows[:, place] for place, name in enumerate(AGGREGATES)}
+    if anomaly is None:
+        return found, None
+    known = rows[:, -1].astype(np.int64)
+    for code, what in ((0, "ordinary row"), (1, "anomaly")):
+        if not (known == code).any():
+            raise DataError(
+                f"the column {anomaly!r} of {source.name} marks no {what}",
+                hint="a table with both, or no --anomaly",
+            )
+    return found, known
+
+
+def _add(sample: RowSample, rows: Floats) -> None:
+    def take(places: Indices) -> dict[str, Floats]:
+        return {"rows": rows[places]}
+
+    sample.add(position_keys(sample.seen, len(rows)), take)
+
+
+def _samples(
+    model: LoadedModel,
+    source: Source,
+    anomaly: str | None,
+    batch_size: int | None,
+    progress: Progress,
+) -> Iterator[tuple[torch.Tensor, Codes]]:
+    """Yield the cells of samples, and whether each is an anomaly."""
+    tally = Tally(model.reader.layout)
+    if model.spec.network.window == 1:
+        progress.stage("scoring", source.n_rows)
+        for batch, cells in row_cells(model, source, batch_size, tally):
+            codes = (
+                anomaly_codes(batch.column(anomaly), anomaly) if anomaly else _unknown(len(cells))
+            )
+            yield torch.from_numpy(cells), codes
+        return
+    table = open_windows(model, source, tally=tally, progress=progress)
+    progress.stage("scoring", len(table.windows))
+    of_windows = _unknown(len(table.windows))
+    if anomaly:
+        parts = [anomaly_codes(b.column(0), anomaly) for b in source.select([anomaly]).batches()]
+        how = model.spec.options.windows.window_label
+        of_windows = window_codes(np.concatenate([_unknown(0), *parts]), table.windows, how)
+    start = 0
+    for batch, found, _ in window_cells(model, table, [], batch_size):
+        yield found, of_windows[start : start + batch.num_rows]
+        start += batch.num_rows
+
+
+def anomaly_codes(array: pa.Array, anomaly: str) -> Codes:
+    """Return 1 for anomalies, 0 for ordinary rows and -1 for unknown ones `(n_rows,)`.
+
+    Raises:
+        DataError: the column holds other values than true and false, or 1 and 0.
+    """
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    try:
+        if pa.types.is_boolean(array.type):
+            array = array.cast(pa.int8())
+        elif not pa.types.is_floating(array.type) and not pa.types.is_integer(array.type):
+            array = array.cast(pa.bool_()).cast(pa.int8())
+        values = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowException as error:
+        raise _no_mark(anomaly, str(error)) from error
+    known = ~np.isnan(values)
+    odd = values[known & ~np.isin(values, (0.0, 1.0))]
+    if len(odd):
+        raise _no_mark(anomaly, f"it holds {odd[0]:g}")
+    return np.where(known, values, -1.0).astype(np.int64)
+
+
+def _no_mark(anomaly: str, fact: str) -> DataError:
+    return DataError(
+        f"the column {anomaly!r} does not mark anomalies",
+        facts=[fact.splitlines()[0]],
+        hint="a column of true and false, or 1 and 0; empty where nobody knows",
+    )
+
+
+def _unknown(count: int) -> Codes:
+    return np.full(count, -1, dtype=np.int64)
+
+
+def _calibration(
+    scores: Scores, codes: Codes | None, fpr: float | None, rows: str, anomaly: str | None
+) -> Calibration:
+    normal = scores if codes is None else {n: values[codes == 0] for n, values in scores.items()}
+    found = calibrated(normal, source=rows)
+    if fpr is None and codes is None:
+        return found
+    if fpr is not None:
+        rule = f"{fpr:.6g} of the ordinary rows lie above it"
+        limits = {name: float(np.quantile(values, 1 - fpr)) for name, values in normal.items()}
+    else:
+        assert codes is not None, "either is given here"
+        rule = f"the best F1 for {anomaly}"
+        limits = {name: best_threshold(values, codes) for name, values in scores.items()}
+    scales = {
+        name: ScoreScale(quantiles=quantiles(values), threshold=limits[name])
+        for name, values in normal.items()
+    }
+    return found.model_copy(update={"rule": rule, "scales": scales})
+
+
+def _figures(scores: Scores, codes: Codes | None, found: Calibration) -> dict[str, float | None]:
+    names = ("precision", "recall", "f1", "false_positive_rate")
+    if codes is None:
+        return dict.fromkeys(names)
+    above = scores["mean"] > found.scales["mean"].threshold
+    hits, false = int((above & (codes == 1)).sum()), int((above & (codes == 0)).sum())
+    missed, passed = int((~above & (codes == 1)).sum()), int((~above & (codes == 0)).sum())
+    precision = hits / (hits + false) if hits + false else 0.0
+    values = (precision, hits / (hits + missed), 2 * hits / (2 * hits + false + missed))
+    return dict(zip(names, (*values, false / (false + passed)), strict=True))

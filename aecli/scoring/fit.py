@@ -1,0 +1,224 @@
+"""Fit what a row's score needs, and its threshold, on training and held-out samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aecli.array_types import Floats
+from aecli.features.network_inputs import Inputs
+from aecli.features.staging import Staged
+from aecli.nn.autoencoder import Autoencoder
+from aecli.schema.model_spec import AGGREGATES, FEW, LEVELS, Calibration, Column, ScoreScale
+from aecli.scoring.deviations import Deviations, Reference
+from aecli.scoring.scorer import BLOCK, Fitted, Scorer, joint_vectors
+
+WIDEST = 1_024
+"""Most residuals and latents of a sample whose full covariance is kept: 8 MB beside the weights."""
+
+FITTED_VALUES = 1 << 23
+"""Values that the fit holds at a time: at least a thousand samples, and 65,536 of narrow ones."""
+
+LEAST_SPREAD = 0.05
+"""A number's spread is at least this share of its standard deviation; most rows may be near one."""
+
+MOSTLY_ONE_SPREAD = 0.2
+"""The same where most rows have the very same value (benchmarks/RESULTS.md, Outliers)."""
+
+TYPICAL = 0.25
+"""A column's median error counts as at least this share of its mean error."""
+
+TINY = 1e-4
+"""Residuals below this share of a number's standard deviation are rounding."""
+
+
+def fit_scores(
+    network: Autoencoder,
+    inputs: Inputs,
+    columns: tuple[Column, ...],
+    train: Staged,
+    valid: Staged,
+) -> tuple[Fitted, Calibration]:
+    """Fit on training samples what is usual, and on held-out ones what scores are.
+
+    Without held-out samples training ones stand for them, and the calibration says so.
+    """
+    network.eval()
+    how = Deviations(columns)
+    cells = _spread_out(train, how.layout.cells, network)
+    reference, sizes = usual(cells, how)
+    blank = Fitted(reference, *(torch.ones(1).double() for _ in range(5)))
+    scorer = Scorer(network, inputs, columns, blank)
+    centre, whiten, whiten_latent = _joint(cells, scorer, sizes)
+    held_out = _spread_out(valid, how.layout.cells, network) if len(valid) else cells
+    scale = _column_scales(held_out, scorer, sizes, columns)
+    fitted = Fitted(
+        reference, scale, centre, whiten, whiten_latent, torch.ones(len(AGGREGATES) + 2)
+    )
+    scorer.fitted = fitted
+    parts = torch.cat([scorer.parts(*run)[0] for run in _runs(held_out, scorer)])
+    fitted = replace(fitted, medians=_typical(parts))
+    scorer.fitted = fitted
+    scores = {name: values.numpy() for name, values in scorer.combined(parts).items()}
+    where = "validation" if len(valid) else "training"
+    return fitted, calibrated(scores, source=f"{where} {'rows' if train.size == 1 else 'windows'}")
+
+
+def calibrated(scores: Mapping[str, Floats], *, source: str) -> Calibration:
+    """Return the quantiles of scores `(n_samples,)` and thresholds that need no label.
+
+    The threshold is the 99th percentile, or Tukey's fence of the logarithms (third quartile plus
+    1.5 times the distance of the quartiles; Tukey 1977) where that is lower: anomalies among the
+    rows raise the percentile, and hardly the fence. The quartiles of fewer than `FEW` samples make
+    no fence: there the percentile, close to their highest score, stands alone.
+    """
+    found = {}
+    for name, values in scores.items():
+        low, high = np.quantile(np.log(np.maximum(values, 1e-12)), [0.25, 0.75])
+        percentile = float(np.quantile(values, 0.99))
+        fence = math.exp(min(high + 1.5 * (high - low), 700.0))
+        found[name] = ScoreScale(
+            quantiles=quantiles(values),
+            threshold=percentile if len(values) < FEW else min(percentile, fence),
+        )
+    rows = len(next(iter(scores.values())))
+    rule = "the 99th percentile, or Tukey's fence of the logarithms where it is lower"
+    if rows < FEW:
+        rule = "the 99th percentile"
+    return Calibration(source=source, rows=rows, rule=rule, scales=found)
+
+
+def _typical(parts: Tensor) -> Tensor:
+    """Return the median of each part, 1 where it is 0.
+
+    It counts as at least a share of the third quartile: where most samples are alike, another that
+    is as good as they are would score in the hundreds.
+    """
+    shares = torch.tensor([0.5, 0.75]).double()
+    middle, upper = parts.double().nanquantile(shares, dim=0).nan_to_num(1.0)
+    medians = torch.maximum(middle, TYPICAL * upper)
+    return torch.where(medians > 0, medians, 1.0)
+
+
+def quantiles(values: Floats) -> list[float]:
+    """Return the quantiles of scores at `LEVELS`."""
+    return [float(value) for value in np.quantile(values, np.array(LEVELS) / 100)]
+
+
+def usual(cells: Tensor, how: Deviations) -> tuple[Reference, Tensor]:
+    """Return where cells lie, and each cell's standard deviation `(n_cells,)`, 1 for codes."""
+    numbers = cells[:, : how.layout.numbers].double()
+    median = numbers.nanmedian(0).values.nan_to_num(0.0)
+    apart = numbers - median
+    deviation = apart.abs().nanmedian(0).values.nan_to_num(0.0)
+    mean = numbers.nanmean(0)
+    sizes = (numbers - mean).square().nanmean(0).sqrt().nan_to_num(0.0)
+    sizes = torch.where(sizes > 0, sizes, 1.0)
+    floor = torch.where(deviation == 0, MOSTLY_ONE_SPREAD, LEAST_SPREAD)
+    spread = torch.maximum(1.4826 * deviation, floor * sizes)
+    spread, leaving = _as_booleans(apart, spread)
+    values = [2] * how.layout.booleans + list(how.layout.cardinalities)
+    codes = cells[:, how.layout.numbers :].unbind(1)
+    rarity = [_rarity(column, size) for column, size in zip(codes, values, strict=True)]
+    rest = torch.ones(how.layout.cells - how.layout.numbers).double()
+    return Reference(median, spread, leaving, rarity), torch.cat([sizes, rest])
+
+
+def _as_booleans(apart: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Return spreads, and what leaving the median costs a number of only two values.
+
+    Such a number is a boolean in other words, and how far its values lie apart means nothing.
+    """
+    other = torch.where(apart == 0, torch.nan, apart)
+    high = other.nan_to_num(-torch.inf).amax(0)
+    low = other.nan_to_num(torch.inf).amin(0)
+    two = high == low
+    stayed, left = (apart == 0).sum(0), (apart.abs() > 0).sum(0)
+    odds = 2 * ((stayed + 1) / (left + 1)).log().clamp(min=0)
+    return torch.where(two, high.abs(), spread), torch.where(two, odds, 0.0)
+
+
+def _rarity(codes: Tensor, values: int) -> Tensor:
+    counts = torch.bincount(codes[codes >= 0].long(), minlength=values)[:values].double() + 1
+    # A value that is not there counts as one that was seen less than once.
+    counts = torch.cat([counts, torch.ones(1).double()])
+    return 2 * (counts.max() / counts).log()
+
+
+def _joint(cells: Tensor, scorer: Scorer, sizes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    how = scorer.deviations
+    vectors = torch.cat(
+        [joint_vectors(how.residuals(c, out), z) for c, z, out in _runs(cells, scorer)]
+    )
+    latent = scorer.run(cells[: scorer.window])[0].shape[1]
+    residuals = vectors.shape[1] - latent
+    floor = torch.cat([TINY * sizes.repeat(scorer.window), torch.zeros(latent).double()])
+    centre = vectors.mean(0)
+    vectors -= centre
+    scale = _divisors(vectors, floor)
+    vectors *= scale
+    if vectors.shape[1] <= WIDEST:
+        return centre, scale[:, None] * _whitening(vectors), torch.zeros(0, 0)
+    own = vectors[:, residuals:]
+    return centre, scale[:residuals], scale[residuals:, None] * _whitening(own)
+
+
+def _divisors(vectors: Tensor, floor: Tensor) -> Tensor:
+    """Return 1 / standard deviation; 0 where a latent never changes, since noise would."""
+    deviation = vectors.square().mean(0).sqrt()
+    deviation = torch.maximum(deviation, floor)
+    return torch.where(deviation > 1e-12, 1 / deviation.clamp(min=1e-12), 0.0)
+
+
+def _whitening(vectors: Tensor) -> Tensor:
+    """Return a matrix that makes centred vectors uncorrelated, from their shrunk covariance.
+
+    Shrunk towards a multiple of the identity by as much as the sample is small (Ledoit and Wolf
+    2004, §3.2).
+    """
+    rows, size = vectors.shape
+    if size == 0:
+        return torch.zeros(0, 0).double()
+    covariance = vectors.T @ vectors / rows
+    mean = covariance.diagonal().mean()
+    identity = torch.eye(size).double()
+    distance = (covariance - mean * identity).square().sum() / size
+    fourth = vectors.square().sum(1).square().mean()
+    error = (fourth - covariance.square().sum()).clamp(min=0) / rows / size
+    share = float((error / distance).clamp(max=1.0)) if distance > 0 else 1.0
+    shrunk = (1 - share) * covariance + (share * mean + 1e-6 * mean + 1e-12) * identity
+    factor = torch.linalg.cholesky(shrunk)
+    inverse: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
+    return inverse.T
+
+
+def _column_scales(
+    cells: Tensor, scorer: Scorer, sizes: Tensor, columns: tuple[Column, ...]
+) -> Tensor:
+    how = scorer.deviations
+    errors = torch.cat(
+        [how.per_column(how.errors(c, out), scorer.window) for c, _, out in _runs(cells, scorer)]
+    )
+    median, mean = errors.nanmedian(0).values, errors.nanmean(0)
+    trivial = torch.tensor([c.trivial_loss for c in how.layout.columns]).double()
+    floor = how.per_column((TINY * sizes).square()[None])[0]
+    scale = torch.maximum(median, TYPICAL * mean)
+    return torch.maximum(torch.where(scale.isnan(), trivial, scale), floor)
+
+
+def _runs(cells: Tensor, scorer: Scorer) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Return blocks of cells with their latents and outputs."""
+    step = max(1, BLOCK // scorer.window) * scorer.window
+    return [(block, *scorer.run(block)) for block in cells.split(step)]
+
+
+def _spread_out(staged: Staged, width: int, network: Autoencoder) -> Tensor:
+    """Return the cells of samples from all over the table, as many as the fit may hold."""
+    most = min(65_536, max(1_024, FITTED_VALUES // max(1, width * staged.size)))
+    chosen = staged.thinned(most)
+    return next(chosen.blocks(len(chosen))).cpu().contiguous()

@@ -1,0 +1,248 @@
+"""Score samples: how badly they are restored, how unlikely that is, and how far out they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from aecli.errors import ModelError
+from aecli.features.network_inputs import Inputs
+from aecli.features.reader import Cells
+from aecli.inference.loaded_model import LoadedModel
+from aecli.nn.autoencoder import Autoencoder
+from aecli.schema.model_spec import AGGREGATES, Column
+from aecli.scoring.deviations import HUGE, Deviations, Reference
+
+BLOCK = 1_024
+"""Rows of every pass through the network, filled up where there are fewer: matrix products of one
+shape, so that a row's score does not depend on the rows that it comes with."""
+
+PREFIX = "baseline.score_"
+"""Prefix of the tensors that scoring needs, in the weights file."""
+
+STORED = (
+    "median", "spread", "leaving", "rarity", "scale", "centre", "whiten", "whiten_latent", "medians"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Hold what scoring needs beside the network, fitted on training and validation rows.
+
+    `scale` `(n_columns,)` is each column's held-out median error. Joint vectors (the residuals of a
+    sample's rows, then its latent) have `centre` `(n_joint,)` and are made uncorrelated and of unit
+    variance by `whiten`: `(n_joint, n_joint)`, or with more than `WIDEST` of them `(n_residuals,)`
+    divisors, and `whiten_latent` for the latent. `medians` are those of the parts, on held-out
+    samples: reconstruction by each of `AGGREGATES`, joint, and place.
+    """
+
+    reference: Reference
+    scale: Tensor
+    centre: Tensor
+    whiten: Tensor
+    whiten_latent: Tensor
+    medians: Tensor
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what goes into the weights file."""
+        rarity = torch.cat([*self.reference.rarity, torch.zeros(0).double()])
+        found = {
+            "median": self.reference.median,
+            "spread": self.reference.spread,
+            "leaving": self.reference.leaving,
+            "rarity": rarity,
+            "scale": self.scale,
+            "centre": self.centre,
+            "whiten": self.whiten,
+            "whiten_latent": self.whiten_latent,
+            "medians": self.medians,
+        }
+        return {PREFIX + name: tensor.double() for name, tensor in found.items()}
+
+
+def stored_fit(model: LoadedModel) -> Fitted:
+    """Return what a model's weights file holds for scoring.
+
+    Raises:
+        ModelError: it holds nothing of the kind, since an older aecli saved it.
+    """
+    if model.spec.calibration is None or any(PREFIX + n not in model.baseline for n in STORED):
+        raise ModelError(
+            f"{model.directory} was saved without what scoring needs",
+            hint=f"train it again: aecli train DATA -m {model.directory}",
+        )
+    held = {name: model.baseline[PREFIX + name].double() for name in STORED}
+    where = model.reader.layout
+    sizes = [2 + 1] * where.booleans + [size + 1 for size in where.cardinalities]
+    if len(held["rarity"]) != sum(sizes) or len(held["scale"]) != len(where.columns):
+        raise ModelError(
+            f"{model.directory} holds another table's scores than spec.json describes",
+            hint=f"train it again: aecli train DATA -m {model.directory}",
+        )
+    rarity = list(held.pop("rarity").split(sizes))
+    median, spread, leaving = (held.pop(name) for name in ("median", "spread", "leaving"))
+    reference = Reference(median, spread, leaving, rarity)
+    return Fitted(reference=reference, **held)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Hold samples' scores `(n_samples,)` by aggregate, and why.
+
+    `errors` `(n_samples, n_columns)` are reconstruction errors over the columns' held-out median
+    errors, `NaN` where nothing was observed. `reasons` are how odd each column is: the mean of its
+    error and its distance from the usual, each over the held-out median of that part of the score.
+    `row_errors` and `row_reasons` `(n_rows, n_columns)` are the same for every row of windows.
+    `outputs` `(n_rows, n_outputs)` are the network's.
+    """
+
+    scores: Mapping[str, Tensor]
+    errors: Tensor
+    reasons: Tensor
+    row_errors: Tensor
+    row_reasons: Tensor
+    outputs: Tensor
+
+
+class Scorer:
+    """Turn cells into scores, with a network and what was fitted for it; reads and writes nothing.
+
+    The score of a sample is the mean of three parts, each divided by its held-out median, so that
+    an ordinary sample scores about 1: the reconstruction errors of its columns, the squared
+    Mahalanobis distance of its residuals and latent together, and the mean squared distance of its
+    values from the usual ones.
+    """
+
+    def __init__(
+        self, network: Autoencoder, inputs: Inputs, columns: Sequence[Column], fitted: Fitted
+    ) -> None:
+        self.fitted = fitted
+        self.deviations = Deviations(columns)
+        self._network = network
+        self._inputs = inputs
+        self._device = next(network.parameters()).device
+
+    @classmethod
+    def of(cls, model: LoadedModel) -> Scorer:
+        """Return the scorer of a loaded model.
+
+        Raises:
+            ModelError: the model was saved without what scoring needs.
+        """
+        return cls(model.network, model.inputs, model.spec.columns, stored_fit(model))
+
+    @property
+    def window(self) -> int:
+        """Return the rows of a sample."""
+        return self._network.window
+
+    def score(self, cells: Cells | Tensor) -> Scored:
+        """Score cells `(n_samples * window, n_cells)`, each sample alike in any batch."""
+        rows = torch.as_tensor(cells)
+        parts = [self._block(block) for block in rows.split(self._block_rows())]
+        if not parts:
+            parts = [self._block(rows)]
+        return Scored(
+            scores={n: torch.cat([part.scores[n] for part in parts]) for n in AGGREGATES},
+            errors=torch.cat([part.errors for part in parts]),
+            reasons=torch.cat([part.reasons for part in parts]),
+            row_errors=torch.cat([part.row_errors for part in parts]),
+            row_reasons=torch.cat([part.row_reasons for part in parts]),
+            outputs=torch.cat([part.outputs for part in parts]),
+        )
+
+    def parts(
+        self, cells: Tensor, latent: Tensor, outputs: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the parts `(n_samples, 5)`, undivided, and the rows' errors and reasons by column.
+
+        Parts are in the order of `Fitted.medians`; errors `(n_rows, n_columns)` over their scale.
+        """
+        how, fitted, window = self.deviations, self.fitted, self._network.window
+        cell_errors = how.errors(cells, outputs)
+        of_samples = how.per_column(cell_errors, window) / fitted.scale
+        of_rows = of_samples if window == 1 else how.per_column(cell_errors) / fitted.scale
+        apart = how.distances(cells, fitted.reference)
+        place = how.per_column(apart, window)
+        far = place if window == 1 else how.per_column(apart)
+        joint = joint_vectors(how.residuals(cells, outputs), latent)
+        found = [aggregated(of_samples, name) for name in AGGREGATES]
+        found += [whitened(joint, fitted), aggregated(place, "mean")]
+        medians = fitted.medians
+        reasons = (of_rows / medians[0] + far / medians[-1]) / 2
+        return torch.stack(found, 1), of_rows, reasons
+
+    def combined(self, parts: Tensor) -> dict[str, Tensor]:
+        """Return scores `(n_samples,)` by aggregate; a part that is not there counts as 1."""
+        ratios = (parts / self.fitted.medians).nan_to_num(1.0).clamp(max=HUGE)
+        count = len(AGGREGATES)
+        rest = ratios[:, count] + ratios[:, count + 1]
+        return {name: (ratios[:, i] + rest) / 3 for i, name in enumerate(AGGREGATES)}
+
+    def run(self, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the latents and the outputs of one block of cells."""
+        with torch.no_grad():
+            latent = self._network.encode(self._inputs(cells.to(self._device)))
+            outputs = self._network.decode(latent)
+        return _finite(latent), _finite(outputs)
+
+    def _block_rows(self) -> int:
+        window = self._network.window
+        return max(1, BLOCK // window) * window
+
+    def _block(self, cells: Tensor) -> Scored:
+        rows, window = len(cells), self._network.window
+        filled = F.pad(cells, (0, 0, 0, self._block_rows() - rows))
+        latent, outputs = self.run(filled)
+        parts, of_rows, reasons = self.parts(filled, latent, outputs)
+        scores = {n: values[: rows // window] for n, values in self.combined(parts).items()}
+        found = torch.stack([of_rows, reasons])[:, :rows]
+        whole = found.view(2, -1, window, found.shape[2]).nanmean(2) if window > 1 else found
+        return Scored(
+            scores=scores,
+            errors=whole[0],
+            reasons=whole[1],
+            row_errors=found[0],
+            row_reasons=found[1],
+            outputs=outputs[:rows],
+        )
+
+
+def _finite(values: Tensor) -> Tensor:
+    return values.float().cpu().nan_to_num().clamp(-HUGE, HUGE)
+
+
+def joint_vectors(residuals: Tensor, latent: Tensor) -> Tensor:
+    """Join residuals `(n_samples * window, n_cells)` and latents into `(n_samples, n_joint)`."""
+    return torch.cat([residuals.reshape(len(latent), -1), latent.double()], 1)
+
+
+def whitened(joint: Tensor, fitted: Fitted) -> Tensor:
+    """Return squared Mahalanobis distances over their size `(n_samples,)`."""
+    apart = joint - fitted.centre
+    if fitted.whiten.dim() == 2:
+        whole: Tensor = torch.square(apart @ fitted.whiten).mean(1)
+        return whole
+    residuals, latent = apart.split([len(fitted.whiten), len(fitted.whiten_latent)], 1)
+    squares = (residuals * fitted.whiten).square().sum(1)
+    squares = squares + torch.square(latent @ fitted.whiten_latent).sum(1)
+    apart_means: Tensor = squares / joint.shape[1]
+    return apart_means
+
+
+def aggregated(values: Tensor, how: str) -> Tensor:
+    """Return the mean, the largest or the mean of the three largest of observed columns.
+
+    `values` are `(n_samples, n_columns)`; `NaN` where no column is observed.
+    """
+    if how == "mean":
+        return values.nanmean(1)
+    observed = ~values.isnan()
+    count = 1 if how == "max" else min(3, values.shape[1])
+    largest = values.nan_to_num(-1.0).topk(count, dim=1).values
+    kept = torch.arange(count) < observed.sum(1, keepdim=True)
+    return torch.where(kept, largest, torch.nan).nanmean(1)

@@ -1,0 +1,209 @@
+"""Match a table's columns with those a model was trained on, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from aecli.errors import DataError, UsageError, nearest
+from aecli.schema.model_spec import Column, Identifier, Label, LeftOut
+from aecli.table.column_names import typed
+from aecli.table.column_selection import matching, require_column
+from aecli.table.source import Source
+from aecli.table.types import is_list, is_plain_number, is_text, kind_of, parse_type, type_name
+
+TEXT_FORMATS = ("csv", "jsonl")
+
+
+class Fitted(Protocol):
+    """Hold what a training table's columns became: a `ModelSpec`, or a `Plan` not yet saved."""
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """Return the fitted features."""
+
+    @property
+    def ids(self) -> Sequence[Identifier]:
+        """Return the identifiers."""
+
+    @property
+    def left_out(self) -> Sequence[LeftOut]:
+        """Return the columns that are no features."""
+
+    @property
+    def label(self) -> Label | None:
+        """Return the label, if there is one."""
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Hold the columns unknown to a model, those carried along, and if the label is there."""
+
+    ignored: list[str]
+    kept: list[str]
+    label: bool
+
+
+def match_columns(
+    source: Source, spec: Fitted, *, keep: Sequence[str] = (), with_label: bool = False
+) -> tuple[Source, Matched]:
+    """Narrow a table to what a model needs, whatever the order of its columns.
+
+    The result holds the identifiers that are present, the columns of `keep` (names or globs), the
+    features that vary, and the label where it is present and wanted, each once and in that order.
+    Text formats are read with the model's types.
+
+    Raises:
+        DataError: features are missing, a `keep` matches nothing, or a column has a type that the
+            model cannot use.
+    """
+    names = set(source.names)
+    features = [column for column in spec.columns if not column.constant]
+    _require(source, [column.name for column in features])
+    kept = [item.name for item in spec.ids if item.name in names]
+    kept += [
+        name for name in matching(source.name, source.names, keep, "--keep") if name not in kept
+    ]
+    label = [spec.label.name] if spec.label and with_label and spec.label.name in names else []
+    wanted = list(dict.fromkeys([*kept, *(column.name for column in features), *label]))
+    if source.format in TEXT_FORMATS:
+        types = {column.name: _read_type(column) for column in features}
+        types |= _carried_types(spec, kept, label)
+    else:
+        schema = source.select(wanted).schema
+        found = ((column, schema.field(column.name).type) for column in features)
+        types = {column.name: kind for column, has in found if (kind := _cast(column, has))}
+    known = {*wanted, *_known(spec)}
+    ignored = [name for name in source.names if name not in known]
+    return source.select(wanted, types), Matched(ignored=ignored, kept=kept, label=bool(label))
+
+
+def require_judge(source: Source, spec: Fitted, name: str, option: str) -> None:
+    """Refuse a column that answers cannot be judged by, before any row is read.
+
+    Raises:
+        DataError: the table lacks it.
+        UsageError: the model reads it as a feature.
+    """
+    require_column(source.name, source.names, name, option)
+    if any(column.name == name and not column.constant for column in spec.columns):
+        raise UsageError(
+            f"{option} {name}: this model was trained with {name!r} as a feature",
+            facts=["what it says of a row would be read off that cell"],
+            hint=f"aecli train DATA --exclude {name!r}",
+        )
+
+
+def _known(spec: Fitted) -> set[str]:
+    names = {column.name for column in spec.columns}
+    names |= {item.name for item in spec.left_out}
+    names |= {item.name for item in spec.ids}
+    return names | ({spec.label.name} if spec.label else set())
+
+
+def _require(source: Source, features: Sequence[str]) -> None:
+    names = set(source.names)
+    missing = [name for name in features if name not in names]
+    if not missing:
+        return
+    others = [name for name in source.names if name not in set(features)]
+    near = [(name, found) for name in missing[:20] if (found := nearest(name, others))]
+    facts = [f"{name!r}: did you mean {found!r}?" for name, found in near[:3]]
+    if others:
+        facts.append(f"it has also: {_listed(others)}")
+    raise DataError(
+        f"{source.name} lacks {len(missing):,} of the {len(features):,} columns this model was "
+        f"trained on: {_listed(missing)}",
+        facts=facts,
+        hint=f"rename {near[0][1]!r} to {near[0][0]!r}"
+        if near
+        else f"aecli inspect {typed(source.name)}",
+    )
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    more = f", … ({len(names):,} in all)" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _carried_types(
+    spec: Fitted, kept: Sequence[str], label: Sequence[str]
+) -> dict[str, pa.DataType]:
+    """Return the types of the label and of carried text columns: `007` stays what it is."""
+    types = {item.name: parse_type(item.type) for item in spec.ids if item.name in kept}
+    types = {name: kind for name, kind in types.items() if is_text(kind)}
+    if spec.label and label:
+        types[spec.label.name] = _classes_type(parse_type(spec.label.type))
+    return types
+
+
+def _read_type(column: Column) -> pa.DataType:
+    """Return the type that a text format is read as, or an unfit type cast to."""
+    stored = parse_type(column.type)
+    if column.kind == "vector":
+        return pa.list_(pa.float64(), column.size)
+    if column.kind == "category":
+        return _classes_type(stored)
+    return pa.float64() if is_plain_number(stored) else stored
+
+
+def _classes_type(stored: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(stored):
+        stored = stored.value_type
+    if pa.types.is_integer(stored):
+        return pa.int64()
+    return pa.string() if is_text(stored) else stored
+
+
+def _cast(column: Column, has: pa.DataType) -> pa.DataType | None:
+    """Return the type to cast a column of type `has` to, None where it is read as it is.
+
+    Raises:
+        DataError: the model was trained on something else.
+    """
+    target = _read_type(column)
+    if pa.types.is_null(has):
+        return target
+    if column.kind == "vector":
+        fits, usable = _as_vector(has, column.size)
+    else:
+        fits, usable = _as_scalar(has, target)
+    if fits:
+        return None
+    if usable:
+        return target
+    size = f" of length {column.size:,}" if is_list(target) else ""
+    raise DataError(
+        f"column {column.name!r} is {type_name(has)}; this model was trained on "
+        f"{column.type}{size}",
+        hint=f"convert {column.name!r} to {column.type}",
+    )
+
+
+def _as_vector(has: pa.DataType, size: int) -> tuple[bool, bool]:
+    if not (is_list(has) and is_plain_number(has.value_type)):
+        return False, False
+    if pa.types.is_fixed_size_list(has):
+        return has.list_size == size, False
+    return False, True
+
+
+def _as_scalar(has: pa.DataType, target: pa.DataType) -> tuple[bool, bool]:
+    """Say whether `has` serves as it is where the model wants `target`, and whether cast."""
+    types = pa.types
+    inner = has.value_type if types.is_dictionary(has) else has
+    text, boolean = is_text(inner), types.is_boolean(inner)
+    whole, number = types.is_integer(inner), is_plain_number(inner)
+    if types.is_temporal(target):
+        same = inner.id == target.id or (kind_of(inner) == "time" == kind_of(target))
+        return has == target, same or text
+    if is_text(target):
+        return text, whole or boolean
+    if types.is_boolean(target):
+        return has == target, boolean or whole or text
+    if types.is_integer(target):
+        return whole, number or boolean or text
+    return inner is has and (number or boolean), number or text

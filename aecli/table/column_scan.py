@@ -1,0 +1,235 @@
+"""Read a table once and gather what decides the fate of every column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from aecli.array_types import Floats, Indices, Mask
+from aecli.errors import DataError
+from aecli.progress import SILENT, Progress
+from aecli.row_sample import RowSample, position_keys
+from aecli.schema.model_spec import Kind
+from aecli.table.identifiers import RowNumbers, named_like_identifier
+from aecli.table.moments import Moments, quartiles, sample_rows
+from aecli.table.source import Source
+from aecli.table.to_numpy import list_size, number_values, vector_values
+from aecli.table.value_counts import ValueCounts
+
+# A tile of float64 values that stays in the processor's cache through the passes over it.
+TILE = (2 << 20) // 8
+# Values of a whole batch: 128 MB at most.
+BATCH_VALUES = 1 << 24
+MOST_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Name a column that may become a feature, and the kind its type makes it.
+
+    `exact` columns are kept whatever they look like.
+    """
+
+    name: str
+    type: pa.DataType
+    kind: Kind
+    exact: bool
+
+    @property
+    def counted(self) -> bool:
+        """Say whether its values are counted: categories, and integers named like identifiers."""
+        if self.kind == "category":
+            return True
+        return self.numbered and named_like_identifier(self.name)
+
+    @property
+    def numbered(self) -> bool:
+        """Say whether it may turn out to be a row number."""
+        return self.kind == "number" and not self.exact and bool(pa.types.is_integer(self.type))
+
+
+class Vectors:
+    """Gather the moments of a list column's elements, as long as its lists are equally long."""
+
+    def __init__(self) -> None:
+        self.size: int | None = None
+        self.ragged = False
+        self.complete = 0
+        self.moments = Moments(0)
+
+    def fit(self, array: pa.Array) -> None:
+        """Take the size from the first list that is not null."""
+        if self.size is None:
+            self.size = list_size(array)
+            self.moments = Moments(self.size or 0)
+            self.ragged = self.size == 0
+
+
+class Survey:
+    """Hold what one pass over a table tells about its candidates.
+
+    `moments` has one entry per column of `plain` (numbers, times, booleans), at `position[name]`;
+    `rows` counts training rows and `seen` all rows; `infinite` cells that were taken as missing.
+    """
+
+    def __init__(
+        self, table: str, candidates: Sequence[Candidate], *, nonfinite: str, quartiles: bool
+    ) -> None:
+        self.table = table
+        self.plain = [c for c in candidates if c.kind in ("number", "time", "boolean")]
+        self.position = {c.name: index for index, c in enumerate(self.plain)}
+        self.moments = Moments(len(self.plain))
+        self.vectors = {c.name: Vectors() for c in candidates if c.kind == "vector"}
+        self.counts = {c.name: ValueCounts(c.name, keep=c.exact) for c in candidates if c.counted}
+        self.row_numbers = RowNumbers(i for i, c in enumerate(self.plain) if c.numbered)
+        self.infinite: dict[str, int] = {}
+        self.sample: RowSample | None = None
+        self.rows = self.seen = 0
+        self._refuse = nonfinite == "error"
+        self._quartiles = quartiles
+        self._at = {c.name: index for index, c in enumerate(candidates)}
+        self._width = sum(getattr(c.type, "list_size", 1) for c in candidates)
+
+    def read(self, source: Source, train_rows: Mask | None, progress: Progress = SILENT) -> Survey:
+        """Read `source`, whose columns are the candidates in their order.
+
+        Raises:
+            DataError: a number is infinite, a text is no UTF-8, or the number of rows is not that
+                of `train_rows`.
+        """
+        progress.stage("looking at the columns", source.n_rows)
+        for batch in source.batches(rows=self._batch_rows()):
+            rows = None
+            if train_rows is not None:
+                mask = train_rows[self.seen : self.seen + batch.num_rows]
+                rows = None if mask.all() else np.flatnonzero(mask)
+            self._add(batch, rows)
+            progress.rows(batch.num_rows)
+        if train_rows is not None and len(train_rows) != self.seen:
+            raise DataError(
+                f"{self.table} changed while it was read",
+                facts=[f"it had {len(train_rows):,} rows at first and {self.seen:,} now"],
+                hint="read a copy that nobody writes",
+            )
+        return self
+
+    def _add(self, batch: pa.RecordBatch, rows: npt.NDArray[np.int64] | None) -> None:
+        self._add_plain(batch, rows)
+        for name, vectors in self.vectors.items():
+            self._add_vectors(name, vectors, batch.column(self._at[name]), rows)
+        for name, counts in self.counts.items():
+            array = batch.column(self._at[name])
+            counts.add(array if rows is None else array.take(pa.array(rows)))
+        if self._quartiles:
+            self._add_sample(batch, rows)
+        self.seen += batch.num_rows
+        self.rows += batch.num_rows if rows is None else len(rows)
+
+    def _add_plain(self, batch: pa.RecordBatch, rows: npt.NDArray[np.int64] | None) -> None:
+        step = max(1, TILE // max(1, batch.num_rows))
+        buffer = np.empty((min(step, len(self.plain)), batch.num_rows))
+        for start in range(0, len(self.plain), step):
+            chunk = self.plain[start : start + step]
+            tile = buffer[: len(chunk)]
+            for offset, candidate in enumerate(chunk):
+                values = number_values(batch.column(self._at[candidate.name]))
+                self.row_numbers.add(start + offset, values)
+                tile[offset] = values
+            self._take_infinite(tile, [c.name for c in chunk], self.seen)
+            self.moments.add(
+                tile if rows is None else tile.take(rows, axis=1), slice(start, start + len(chunk))
+            )
+
+    def _add_vectors(
+        self, name: str, vectors: Vectors, array: pa.Array, rows: npt.NDArray[np.int64] | None
+    ) -> None:
+        vectors.fit(array)
+        if vectors.size is None or vectors.ragged:
+            return
+        step = max(1, TILE // vectors.size)
+        for start in range(0, len(array), step):
+            values = vector_values(array.slice(start, step), vectors.size)
+            if values is None:
+                vectors.ragged = True
+                return
+            tile = np.array(values.T, order="C")
+            self._take_infinite(tile, [name] * vectors.size, self.seen + start)
+            if rows is not None:
+                inside = rows[(rows >= start) & (rows < start + step)]
+                tile = tile.take(inside - start, axis=1)
+            vectors.complete += int((~np.isnan(tile).any(axis=0)).sum())
+            vectors.moments.add(tile)
+
+    def _take_infinite(self, tile: Floats, names: Sequence[str], before: int) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(tile.sum(axis=1)).all():
+                return
+        infinite = np.isinf(tile)
+        cells = np.flatnonzero(infinite.any(axis=1))
+        if self._refuse and len(cells):
+            row = before + int(infinite[cells[0]].argmax()) + 1
+            raise DataError(
+                f"column {names[cells[0]]!r} of {self.table} holds an infinite number in row "
+                f"{row:,}",
+                hint="--nonfinite missing",
+            )
+        for cell in cells.tolist():
+            count = int(infinite[cell].sum())
+            self.infinite[names[cell]] = self.infinite.get(names[cell], 0) + count
+        tile[infinite] = np.nan
+
+    def _add_sample(self, batch: pa.RecordBatch, rows: npt.NDArray[np.int64] | None) -> None:
+        names = [c.name for c in self.plain if c.kind != "boolean"] + list(self.vectors)
+        part = batch.select([self._at[name] for name in names])
+        if self.sample is None:
+            self.sample = RowSample(sample_rows(self._cells()))
+        part = part if rows is None else part.take(pa.array(rows))
+
+        def take(places: Indices) -> dict[str, pa.RecordBatch]:
+            whole = len(places) == part.num_rows
+            return {"cells": part if whole else part.take(pa.array(places))}
+
+        self.sample.add(position_keys(self.sample.seen, part.num_rows), take)
+
+    def _cells(self) -> int:
+        return len(self.plain) + sum(v.size or 0 for v in self.vectors.values())
+
+    def _batch_rows(self) -> int:
+        return max(1024, min(MOST_ROWS, BATCH_VALUES // max(1, self._width)))
+
+    def size(self, candidate: Candidate) -> int:
+        """Return how many cells a number, time or vector column has."""
+        if candidate.kind != "vector":
+            return 1
+        return self.vectors[candidate.name].size or 0
+
+    def observed(self, candidate: Candidate) -> int:
+        """Return in how many training rows a number, time or vector column is complete."""
+        if candidate.kind == "vector":
+            return self.vectors[candidate.name].complete
+        return int(self.moments.count[self.position[candidate.name]])
+
+    def quartiles(self, names: Sequence[str]) -> tuple[Floats, Floats, Floats] | None:
+        """Return the sampled quartiles of number, time and vector columns, one entry per cell."""
+        sampled = self.sample.columns() if self.sample is not None else {}
+        if not sampled:
+            return None
+        table = pa.Table.from_batches([sampled["cells"]])
+        first, second, third = zip(
+            *(quartiles(tile) for tile in self._tiles(table, names)), strict=True
+        )
+        return np.concatenate(first), np.concatenate(second), np.concatenate(third)
+
+    def _tiles(self, table: pa.Table, names: Sequence[str]) -> Iterator[Floats]:
+        for name in names:
+            array = table.column(name).combine_chunks()
+            if name not in self.vectors:
+                yield number_values(array).astype(np.float64)[None, :]
+                continue
+            values = vector_values(array, self.vectors[name].size or 0)
+            if values is not None:
+                yield values.T

@@ -1,0 +1,230 @@
+"""Read a CSV file in blocks: cells as text first, then of the type that all of them fit."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from aecli.errors import DataError
+from aecli.schema.options import ReadOptions
+from aecli.table.column_names import line_of, unique_names
+from aecli.table.csv_dialect import Dialect, looks_like_data, read_dialect
+from aecli.table.csv_quotes import may_be_open, opening_line, unclosed
+from aecli.table.encoding import binary, codec_name, marked_encoding, open_text, wrong_encoding
+from aecli.table.formats import is_compressed, reading, unreadable
+from aecli.table.type_inference import NULLS, infer_text
+
+_HEAD = 1 << 20
+_BLOCK, _WIDE_BLOCK, _WIDE = 4 << 20, 16 << 20, 256
+
+
+class CsvFile:
+    """Read one CSV file; the types of its columns come from all of its rows."""
+
+    format = "csv"
+    text = True
+
+    def __init__(self, path: Path, name: str, options: ReadOptions, notes: list[str]) -> None:
+        self.path = path
+        self.name = name
+        self.n_rows: int | None = None
+        self._types: dict[str, pa.DataType] = {}
+        self._bytes = 0
+        self._closed = False
+        with reading(name):
+            marked = marked_encoding(path)
+        self._encoding = codec_name(options.encoding)
+        if marked and self._encoding == "utf-8":
+            self._encoding = marked
+            notes.append(f"{name} is {marked.upper()} by its byte-order mark")
+        dialect = self._read_dialect(options.delimiter)
+        self._dialect = dialect
+        self.names = unique_names([cell.strip() for cell in dialect.header], name, notes)
+        if looks_like_data(dialect.header):
+            notes.append(f"{name}: its first line holds only numbers and was taken for the header")
+
+    def types(self, names: Sequence[str]) -> dict[str, pa.DataType]:
+        """Return the narrowest types that hold every cell; empty columns are null."""
+        unknown = [name for name in names if name not in self._types]
+        if unknown:
+            found = {name: pa.null() for name in unknown}
+            rows = size = 0
+            for batch in self._text(unknown):
+                for name, column in zip(unknown, batch.columns, strict=True):
+                    found[name] = infer_text(column, found[name])
+                    if pa.types.is_string(found[name]):
+                        size += column.nbytes
+                rows += batch.num_rows
+            self.n_rows = rows
+            self._bytes += size
+            self._types.update(found)
+        return {name: self._types[name] for name in names}
+
+    def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the columns of `types` as text, in that order, at most `rows` rows at a time."""
+        for batch in self._text(list(types)):
+            for start in range(0, batch.num_rows, rows):
+                yield batch.slice(start, rows)
+
+    def size(self, types: Mapping[str, pa.DataType]) -> int | None:
+        """Return the bytes that the columns take in memory, roughly."""
+        if self.n_rows is not None:
+            return self.n_rows * 8 * len(types) + self._bytes
+        # A short number takes more space in memory than in the file, a long one less.
+        return self.path.stat().st_size * (16 if is_compressed(self.path) else 2)
+
+    def place(self, row: int) -> str:
+        """Say where the data row `row`, counted from 0, is."""
+        line = self._line(row)
+        return f"row {row + 1:,}" + (f" (line {line:,})" if line else "")
+
+    def _read_dialect(self, delimiter: str | None) -> Dialect:
+        try:
+            with reading(self.name), open_text(self.path, self._encoding) as stream:
+                head = stream.read(_HEAD)
+            # A character may be cut at the end; elsewhere it is an error.
+            text = head.decode() if len(head) < _HEAD else _cut(head).decode()
+        except UnicodeDecodeError as error:
+            wrong = wrong_encoding(self.path, self.name, self._encoding)
+            raise wrong or unreadable(self.name, error) from error
+        found = binary(self.name, head)
+        if found is not None:
+            raise found
+        dialect = read_dialect(text, delimiter, whole=len(head) < _HEAD)
+        if dialect is None:
+            raise DataError(f"{self.name} is empty", hint="a file with a header and rows")
+        if any("\n" in cell for cell in dialect.header):
+            self._refuse_open_quote(dialect.delimiter)
+        return dialect
+
+    def _text(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield columns as strings, null where missing, in blocks of the file."""
+        ragged: list[Any] = []
+        # An open quote shows in the last cell of the last row, wanted or not.
+        last, cell = self.names[-1], None
+        read = list(dict.fromkeys([*names, last]))
+        try:
+            with reading(self.name), open_text(self.path, self._encoding) as stream:
+                _skip(stream, self._dialect.length)
+                for batch in self._parsed(stream, read, ragged):
+                    if batch.num_rows:
+                        cell = batch.column(last)[-1].as_py()
+                    yield batch if len(read) == len(names) else batch.select(list(names))
+        except (DataError, UnicodeDecodeError) as error:
+            raise self._explained(error, ragged) from error
+        plain = self._encoding == "utf-8" and not is_compressed(self.path)
+        if may_be_open(self.path, self._dialect.delimiter, cell, plain=plain):
+            self._refuse_open_quote(self._dialect.delimiter)
+
+    def _refuse_open_quote(self, delimiter: str) -> None:
+        if self._closed:
+            return
+        with reading(self.name), open_text(self.path, self._encoding) as stream:
+            line = opening_line(_lines(stream), delimiter)
+        if line is not None:
+            raise unclosed(self.name, line)
+        self._closed = True
+
+    def _parsed(
+        self, stream: Any, names: Sequence[str], ragged: list[Any]
+    ) -> Iterator[pa.RecordBatch]:
+        def refuse(row: Any) -> str:
+            ragged.append(row)
+            return "error"
+
+        try:
+            reader = pacsv.open_csv(
+                stream,
+                read_options=pacsv.ReadOptions(
+                    column_names=self.names,
+                    block_size=_WIDE_BLOCK if len(self.names) > _WIDE else _BLOCK,
+                ),
+                parse_options=pacsv.ParseOptions(
+                    delimiter=self._dialect.delimiter,
+                    newlines_in_values=True,
+                    invalid_row_handler=refuse,
+                ),
+                convert_options=pacsv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()),
+                    include_columns=list(names),
+                    null_values=NULLS,
+                    strings_can_be_null=True,
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            if "Empty CSV" in str(error):
+                return
+            raise
+        yield from reader
+
+    def _explained(self, error: Exception, ragged: Sequence[Any]) -> Exception:
+        straddling = "straddling" in str(error.__cause__)
+        try:
+            if straddling or (ragged and '"' in ragged[0].text):
+                self._refuse_open_quote(self._dialect.delimiter)
+        except DataError as found:
+            return found
+        except UnicodeDecodeError:
+            pass  # said below
+        if ragged:
+            return self._ragged(ragged[0])
+        wrong = wrong_encoding(self.path, self.name, self._encoding)
+        if wrong is not None:
+            return wrong
+        if straddling:
+            return DataError(
+                f"cannot read {self.name}: a row is longer than 16 MB",
+                hint="--delimiter, if its fields are split by another sign",
+            )
+        return error
+
+    def _ragged(self, row: Any) -> DataError:
+        line = self._line(None)
+        where = f" line {line:,}" if line else (f" row {row.number:,}" if row.number else "")
+        text = row.text if len(row.text) <= 60 else row.text[:60] + "…"
+        return DataError(
+            f"{self.name}{where} has {row.actual_columns:,} fields, "
+            f"the header has {row.expected_columns:,}",
+            facts=[repr(text), f"fields are split at {self._dialect.delimiter!r}"],
+            hint=line_of(self.name, line) if line else "--delimiter ';'",
+        )
+
+    def _line(self, row: int | None) -> int | None:
+        """Return the line of a data row counted from 0, or of the first ragged row for None."""
+        width = len(self.names)
+        try:
+            with open_text(self.path, self._encoding) as stream:
+                reader = csv.reader(_lines(stream), delimiter=self._dialect.delimiter)
+                count, before = -1, 0
+                for cells in reader:
+                    if cells:
+                        if (row is None and len(cells) != width) or count == row:
+                            return before + 1
+                        count += 1
+                    before = reader.line_num
+        except (csv.Error, UnicodeDecodeError, pa.ArrowException, OSError):
+            return None
+        return None
+
+
+def _lines(stream: Any) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="")
+
+
+def _cut(head: bytes) -> bytes:
+    """Return UTF-8 text without the character that may be cut at its end."""
+    end = len(head)
+    while end > len(head) - 4 and head[end - 1] & 0xC0 == 0x80:
+        end -= 1
+    return head[: end - 1] if head[end - 1] >= 0xC0 else head
+
+
+def _skip(stream: Any, count: int) -> None:
+    while count > 0:
+        count -= len(stream.read(count))

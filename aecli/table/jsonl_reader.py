@@ -1,0 +1,162 @@
+"""Read JSON lines in blocks, with types that hold the values of all lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.json as pajson
+
+from aecli.errors import DataError
+from aecli.schema.options import ReadOptions
+from aecli.table.column_names import line_of
+from aecli.table.encoding import codec_name, marked_encoding, open_text, wrong_encoding
+from aecli.table.formats import reading, unreadable
+from aecli.table.type_inference import infer_times, join_types
+from aecli.table.types import is_list, is_text
+
+_BLOCK = 4 << 20
+
+
+class JsonlFile:
+    """Read one file of JSON objects, one a line; opening it reads all of it once.
+
+    Keys may be absent from lines. Strings that are all dates or times become such; a key whose
+    values are of several kinds becomes text.
+    """
+
+    format = "jsonl"
+    text = True
+
+    def __init__(self, path: Path, name: str, options: ReadOptions, notes: list[str]) -> None:
+        self.path = path
+        self.name = name
+        self.n_rows: int | None = 0
+        self._bytes = 0
+        with reading(name):
+            self._encoding = marked_encoding(path) or codec_name(options.encoding)
+        self._types: dict[str, pa.DataType] = {}
+        for block, line in self._blocks():
+            self._learn(self._read(block, {}, line))
+        self.names = list(self._types)
+        if not self.names:
+            raise DataError(f"{name} has no columns", hint='lines such as {"a": 1, "b": "x"}')
+
+    def types(self, names: Sequence[str]) -> dict[str, pa.DataType]:
+        """Return the types that hold every value."""
+        return {name: self._types[name] for name in names}
+
+    def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the columns of `types` in that order, of those types where JSON has them."""
+        for block, line in self._blocks():
+            table = self._read(block, types, line)
+            for name in types:
+                if name not in table.schema.names:
+                    table = table.append_column(name, pa.nulls(table.num_rows))
+            yield from table.select(list(types)).combine_chunks().to_batches(max_chunksize=rows)
+
+    def size(self, types: Mapping[str, pa.DataType]) -> int | None:
+        """Return the bytes that the columns take in memory, roughly."""
+        return self._bytes * len(types) // len(self.names)
+
+    def place(self, row: int) -> str:
+        """Say where row `row`, counted from 0, is."""
+        return f"line {row + 1:,}"
+
+    def _learn(self, table: pa.Table) -> None:
+        self.n_rows = (self.n_rows or 0) + table.num_rows
+        self._bytes += table.nbytes
+        for field, column in zip(table.schema, table.columns, strict=True):
+            known = self._types.get(field.name, pa.null())
+            found = field.type
+            if is_text(found) and not is_text(known):
+                found = infer_times(column.combine_chunks())
+            self._types[field.name] = join_types(known, found) or pa.string()
+
+    def _blocks(self) -> Iterator[tuple[bytes, int]]:
+        """Yield whole lines as UTF-8, with the number of the first one."""
+        line, rest = 1, b""
+        try:
+            with reading(self.name), open_text(self.path, self._encoding) as stream:
+                while chunk := stream.read(_BLOCK):
+                    whole, end, rest = (rest + chunk).rpartition(b"\n")
+                    if end:
+                        yield whole + end, line
+                        line += whole.count(b"\n") + 1
+                if rest.strip():
+                    yield rest, line
+        except UnicodeDecodeError as error:
+            wrong = wrong_encoding(self.path, self.name, self._encoding)
+            raise wrong or unreadable(self.name, error) from error
+
+    def _read(self, block: bytes, types: Mapping[str, pa.DataType], line: int) -> pa.Table:
+        if not block.strip():
+            return pa.table({})
+        explicit = pa.schema([(name, _known_to_json(kind)) for name, kind in types.items()])
+        options = pajson.ParseOptions(
+            explicit_schema=explicit if types else None,
+            unexpected_field_behavior="ignore" if types else "infer",
+        )
+        try:
+            return pajson.read_json(
+                pa.BufferReader(block),
+                read_options=pajson.ReadOptions(block_size=len(block) + 1),
+                parse_options=options,
+            )
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            # Slower, but it takes any mixture, and knows the line where something is wrong.
+            return self._read_slowly(block, line)
+
+    def _read_slowly(self, block: bytes, first: int) -> pa.Table:
+        rows = []
+        for number, text in enumerate(block.split(b"\n"), start=first):
+            if text.strip():
+                rows.append(self._object(text, number))
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        return pa.table({name: _array([row.get(name) for row in rows]) for name in names})
+
+    def _object(self, text: bytes, line: int) -> dict[str, Any]:
+        try:
+            value = json.loads(text)
+        except UnicodeDecodeError as error:
+            wrong = wrong_encoding(self.path, self.name, self._encoding)
+            raise wrong or unreadable(self.name, error) from error
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DataError(
+                f"{self.name} line {line:,} is no JSON: {error}",
+                facts=[repr(text[:60].decode(errors="replace"))],
+                hint=line_of(self.name, line),
+            ) from error
+        if not isinstance(value, dict):
+            raise DataError(
+                f"{self.name} line {line:,} is a JSON {type(value).__name__}, no object",
+                hint='lines such as {"a": 1, "b": "x"}',
+            )
+        return value
+
+
+def _array(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return pa.array([_written(value) for value in values], pa.string())
+
+
+def _written(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def _known_to_json(kind: pa.DataType) -> pa.DataType:
+    """Return the type to read where Arrow's JSON reader does not know `kind` itself."""
+    types = pa.types
+    if is_list(kind):
+        return pa.list_(_known_to_json(kind.value_type))
+    if types.is_dictionary(kind):
+        return _known_to_json(kind.value_type)
+    zoned = types.is_timestamp(kind) and kind.tz is not None
+    if zoned or (types.is_temporal(kind) and not types.is_timestamp(kind)):
+        return pa.int64() if types.is_duration(kind) else pa.string()
+    return pa.string() if is_text(kind) else kind

@@ -1,0 +1,108 @@
+"""Fit moments, ranges and quantiles of many cells in one pass over batches of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from aecli.array_types import Floats
+
+# Sampled cells of all columns together: 64 MB once they are float64.
+SAMPLED_CELLS = 1 << 23
+MOST_SAMPLED_ROWS = 65_536
+
+
+class Moments:
+    """Hold the count, mean, sum of squared deviations, lowest and highest value of `cells` cells.
+
+    Parts are merged as Chan, Golub & LeVeque (1979) do, and each part is summed around its own
+    mean, so neither the batching nor a large offset (nanoseconds since 1970) costs accuracy. Where
+    sums or squares overflow, `mean` and `std` are not finite; `low` and `high` are always right.
+    """
+
+    def __init__(self, cells: int) -> None:
+        self.count: Floats = np.zeros(cells)
+        self.mean: Floats = np.zeros(cells)
+        self._squares: Floats = np.zeros(cells)
+        self.low: Floats = np.full(cells, np.inf)
+        self.high: Floats = np.full(cells, -np.inf)
+
+    @property
+    def std(self) -> Floats:
+        """Return the population standard deviation `(cells,)`, 0 where nothing was observed."""
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(self._squares / np.maximum(self.count, 1))
+
+    def add(self, values: Floats, at: slice = slice(None)) -> None:
+        """Add `values` `(cells in at, n_rows)`, NaN where missing; they are overwritten."""
+        if not values.shape[1]:
+            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            absent = _absent(values)
+            count = np.full(len(values), float(values.shape[1]))
+            low = high = values
+            if absent is not None:
+                count -= absent.sum(axis=1)
+                low, high = np.where(absent, np.inf, values), np.where(absent, -np.inf, values)
+            np.minimum(self.low[at], low.min(axis=1), out=self.low[at])
+            np.maximum(self.high[at], high.max(axis=1), out=self.high[at])
+            self._merge(at, count, *_central(values, count, absent))
+
+    def _merge(self, at: slice, count: Floats, mean: Floats, squares: Floats) -> None:
+        total = self.count[at] + count
+        share = count / np.maximum(total, 1)
+        delta = mean - self.mean[at]
+        self._squares[at] += squares + delta**2 * (self.count[at] * share)
+        self.mean[at] += delta * share
+        self.count[at] = total
+
+
+def sample_rows(cells: int) -> int:
+    """Return how many rows of `cells` cells a sample may hold."""
+    return max(1024, min(MOST_SAMPLED_ROWS, SAMPLED_CELLS // max(1, cells)))
+
+
+def quartiles(values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the three quartiles, each `(cells,)`, of the finite `values` `(cells, n_rows)`.
+
+    Between two values they are interpolated linearly; NaN where nothing was observed.
+    """
+    ordered = np.sort(np.where(np.isfinite(values), values, np.nan), axis=1)  # NaN sorts last
+    last = np.maximum(np.isfinite(ordered).sum(axis=1) - 1, 0)
+    return (
+        _quantile(ordered, last, 0.25),
+        _quantile(ordered, last, 0.5),
+        _quantile(ordered, last, 0.75),
+    )
+
+
+def _quantile(ordered: Floats, last: npt.NDArray[np.int64], share: float) -> Floats:
+    place = last * share
+    below = np.floor(place).astype(np.int64)
+    rows = np.arange(len(ordered))
+    left, right = ordered[rows, below], ordered[rows, np.minimum(below + 1, last)]
+    part = place - below
+    between: Floats = left * (1 - part) + right * part
+    return between
+
+
+def _absent(values: Floats) -> npt.NDArray[np.bool_] | None:
+    # A row's sum is NaN where one of its values is: one pass instead of a mask.
+    if not np.isnan(values.sum(axis=1)).any():
+        return None
+    return np.isnan(values)
+
+
+def _central(
+    values: Floats, count: Floats, absent: npt.NDArray[np.bool_] | None
+) -> tuple[Floats, Floats]:
+    some = np.maximum(count, 1)
+    if absent is not None:
+        values[absent] = 0
+    mean = values.sum(axis=1) / some
+    values -= mean[:, None]
+    if absent is not None:
+        values[absent] = 0
+    drift = values.sum(axis=1) / some  # what rounding left out of the mean
+    squares = np.einsum("ij,ij->i", values, values) - some * drift**2
+    return mean + drift, np.maximum(squares, 0)

@@ -1,0 +1,275 @@
+"""Write Arrow batches to a file or to standard output, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from aecli.atomic_files import atomic_path
+from aecli.errors import UsageError
+from aecli.table.formats import output_format
+from aecli.table.stdin import STDIN as STDOUT
+from aecli.table.text_cells import csv_cells, csv_type, json_cells
+from aecli.table.types import is_list, type_name
+
+_ROW_GROUP_BYTES = 8 << 20
+_ROW_GROUP_ROWS = 1 << 20
+_BINARY = ("parquet", "arrow")
+
+
+class Sink(Protocol):
+    """Take the batches of one table, in order."""
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write one batch of the sink's schema."""
+
+    def finish(self) -> None:
+        """Write what is still held, and the format's end."""
+
+
+@contextmanager
+def open_sink(
+    output: str,
+    schema: pa.Schema,
+    *,
+    inputs: Sequence[Path] = (),
+    format: str | None = None,
+) -> Iterator[Sink]:
+    """Yield a sink for `output`; the file gets its name when the block ends well, or not at all.
+
+    Args:
+        output: a file, or `-` for standard output.
+        schema: of every batch.
+        inputs: files that are being read, none of which may be the output.
+        format: parquet, csv, tsv, arrow or jsonl; by the name unless given, csv for `-`.
+
+    Raises:
+        UsageError: the output is an input, its format is unknown or cannot hold a column.
+        OutputError: the file cannot be written.
+    """
+    chosen, compression = output_format(output, format)
+    if chosen in ("csv", "tsv"):
+        _require_flat(schema)
+    if output == STDOUT:
+        with _standard_output(chosen) as stream, _writing(chosen, stream, schema) as sink:
+            yield sink
+        return
+    _require_other(output, inputs)
+    with (
+        atomic_path(Path(output)) as path,
+        pa.OSFile(str(path), "wb") as file,
+        _compressed(file, compression) as stream,
+        _writing(chosen, stream, schema) as sink,
+    ):
+        yield sink
+
+
+class ParquetSink:
+    """Write Parquet in row groups of 32 MB: zstd, checksums, floats without dictionary."""
+
+    def __init__(self, stream: Any, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._held: list[pa.RecordBatch] = []
+        self._bytes = self._rows = 0
+        repeating = [f.name for f in schema if not (is_list(f.type) or _is_float(f.type))]
+        self._writer = pq.ParquetWriter(
+            stream,
+            schema,
+            compression="zstd",
+            use_dictionary=repeating or False,
+            write_page_checksum=True,
+        )
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Hold a batch until a row group is full."""
+        self._held.append(batch)
+        self._bytes += batch.nbytes
+        self._rows += batch.num_rows
+        if self._bytes >= _ROW_GROUP_BYTES or self._rows >= _ROW_GROUP_ROWS:
+            self._flush()
+
+    def finish(self) -> None:
+        """Write the last row group and the footer."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            table = pa.Table.from_batches(self._held, self._schema).unify_dictionaries()
+            self._held, self._bytes, self._rows = [], 0, 0
+            self._writer.write_table(table)
+
+
+class ArrowSink:
+    """Write an Arrow IPC file, or a stream where `random` is False; dictionaries are decoded."""
+
+    def __init__(self, stream: Any, schema: pa.Schema, *, random: bool) -> None:
+        # An IPC file holds one dictionary per column, and batches come each with its own.
+        self._schema = pa.schema([(f.name, _decoded(f.type)) for f in schema])
+        make = pa.ipc.new_file if random else pa.ipc.new_stream
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        self._writer = make(stream, self._schema, options=options)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write a batch."""
+        self._writer.write_batch(batch.cast(self._schema))
+
+    def finish(self) -> None:
+        """Write the footer."""
+        self._writer.close()
+
+
+class CsvSink:
+    """Write CSV with a header; fields are quoted where they need it, missing ones empty."""
+
+    def __init__(self, stream: Any, schema: pa.Schema, delimiter: str) -> None:
+        self._schema = pa.schema([(f.name, csv_type(f.type)) for f in schema])
+        header = io.StringIO()
+        csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(schema.names)
+        stream.write(header.getvalue().encode())
+        options = pacsv.WriteOptions(
+            include_header=False, delimiter=delimiter, quoting_style="needed"
+        )
+        # A blank line would be no row to most readers.
+        self._single = len(schema) == 1
+        self._stream = stream
+        self._writer = pacsv.CSVWriter(stream, self._schema, write_options=options)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write a batch."""
+        arrays = [csv_cells(column) for column in batch.columns]
+        if self._single and arrays[0].null_count:
+            text = arrays[0].cast(pa.string())
+            cells = io.StringIO()
+            csv.writer(cells, lineterminator="\n").writerows([value] for value in text.to_pylist())
+            self._stream.write(cells.getvalue().encode())
+        else:
+            self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+
+    def finish(self) -> None:
+        """Write what is still held."""
+        self._writer.close()
+
+
+class JsonlSink:
+    """Write one JSON object a line."""
+
+    def __init__(self, stream: Any, schema: pa.Schema) -> None:
+        self._stream = stream
+        self._keys = [json.dumps(name, ensure_ascii=False) + ": " for name in schema.names]
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write a batch."""
+        parts: list[Any] = []
+        for position, (key, column) in enumerate(zip(self._keys, batch.columns, strict=True)):
+            parts += [("{" if position == 0 else ", ") + key, json_cells(column)]
+        lines = pc.binary_join_element_wise(*parts, "}\n", "")
+        self._stream.write(pc.binary_join(_as_list(lines), "")[0].as_buffer())
+
+    def finish(self) -> None:
+        """Do nothing more: every line is complete."""
+
+
+@contextmanager
+def _writing(format: str, stream: Any, schema: pa.Schema) -> Iterator[Sink]:
+    random = isinstance(stream, pa.OSFile)
+    makers: dict[str, Callable[[], Sink]] = {
+        "parquet": lambda: ParquetSink(stream, schema),
+        "arrow": lambda: ArrowSink(stream, schema, random=random),
+        "csv": lambda: CsvSink(stream, schema, ","),
+        "tsv": lambda: CsvSink(stream, schema, "\t"),
+        "jsonl": lambda: JsonlSink(stream, schema),
+    }
+    sink = makers[format]()
+    try:
+        yield sink
+    except BaseException:
+        # Arrow's writers finish when they are collected, and complain if their file is closed.
+        with suppress(Exception):
+            sink.finish()
+        raise
+    sink.finish()
+
+
+@contextmanager
+def _compressed(file: Any, compression: str | None) -> Iterator[Any]:
+    if compression is None:
+        yield file
+        return
+    with pa.CompressedOutputStream(file, compression) as stream:
+        yield stream
+
+
+@contextmanager
+def _standard_output(format: str) -> Iterator[Any]:
+    raw = sys.stdout.buffer
+    if format in _BINARY and sys.stdout.isatty():
+        raise UsageError(f"standard output is a terminal, {format} is not text", hint="-o FILE")
+    yield pa.PythonFile(_Pipe(raw), mode="w")
+    raw.flush()
+
+
+class _Pipe(io.RawIOBase):
+    """Count what goes into a pipe, which cannot tell itself; leave it open."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._count = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        self._raw.write(data)
+        self._count += size
+        return size
+
+    def tell(self) -> int:
+        return self._count
+
+    def flush(self) -> None:
+        self._raw.flush()
+
+
+def _require_flat(schema: pa.Schema) -> None:
+    nested = [f for f in schema if pa.types.is_nested(f.type) or pa.types.is_binary(f.type)]
+    if nested:
+        raise UsageError(
+            f"CSV cannot hold column {nested[0].name!r}, a {type_name(nested[0].type)}",
+            hint="-o with a name that ends in .parquet or .jsonl",
+        )
+
+
+def _require_other(output: str, inputs: Sequence[Path]) -> None:
+    for path in inputs:
+        with suppress(OSError):
+            if os.path.samefile(output, path):
+                raise UsageError(
+                    f"the output {output} is also the input",
+                    hint=f"-o {Path(output).with_name('new_' + Path(output).name)}",
+                )
+
+
+def _as_list(lines: pa.Array) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
+
+
+def _is_float(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind))
+
+
+def _decoded(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -1,0 +1,141 @@
+"""Compare a trained network with PCA and the column means, and look at its units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from aecli.features.layout import Layout
+from aecli.features.network_inputs import Inputs
+from aecli.features.staging import Staged
+from aecli.metrics.columns import Comparison, average, number_mse
+from aecli.metrics.latent import LatentFigures, dead_units
+from aecli.metrics.pca import PCA, fit_pca
+from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.layers import ACTIVATIONS
+from aecli.nn.losses import ReconstructionLoss
+from aecli.schema.model_spec import Baseline, Network
+from aecli.training.split import epoch_order
+
+FITTED_ROWS = 1 << 18
+"""Rows that PCA is fitted on: enough for a covariance, far less work than an epoch."""
+
+COMPARED_ROWS = 1 << 16
+
+BLOCK = 8_192
+
+BLOCK_NUMBERS = 1 << 24
+"""Numbers of the widest layer in one block: 64 MB."""
+
+NAMES = {"model": "this model", "pca": "PCA", "baseline": "column means"}
+
+
+def fit_baseline(train: Staged, layout: Layout, components: int, seed: int) -> PCA:
+    """Fit PCA with `components` components on (a sample of) the training samples' inputs."""
+    inputs = Inputs(layout, compressed=False)
+    order = torch.from_numpy(epoch_order(len(train), seed, 0)[:FITTED_ROWS].copy()).sort().values
+
+    def batches() -> Iterator[Tensor]:
+        for chosen in order.split(BLOCK):
+            yield inputs(train.cells[train.rows(chosen)]).reshape(len(chosen), -1)
+
+    return fit_pca(batches, min(components, layout.inputs * train.size))
+
+
+def block_samples(spec: Network, staged: Staged) -> int:
+    """Return how many samples to run at a time, so that wide layers stay within memory."""
+    return min(max(1, BLOCK // staged.size), spec.samples_within(BLOCK_NUMBERS))
+
+
+@torch.no_grad()
+def compare(
+    network: Autoencoder, inputs: Inputs, layout: Layout, pca: PCA, staged: Staged, spec: Network
+) -> tuple[list[Baseline], int, LatentFigures]:
+    """Return the comparison on staged rows, the number of rows, and how their latents lie."""
+    device = next(network.parameters()).device
+    comparison = Comparison(layout, pca.to(device))
+    latent_figures = LatentFigures(spec.latent, variational=spec.variational)
+    chosen = staged.thinned(COMPARED_ROWS // staged.size)
+    for block in chosen.blocks(block_samples(spec, staged)):
+        cells = block.to(device)
+        latent = network.encode(inputs(cells))
+        comparison.add(cells, network.decode(latent))
+        latent_figures.add(latent)
+    figures = comparison.columns()
+    rows = [
+        Baseline(
+            name=title,
+            r2=average(figures, "r2", key),
+            accuracy=average(figures, "accuracy", key),
+            mse=number_mse(figures, key),
+        )
+        for key, title in NAMES.items()
+    ]
+    return rows, comparison.rows, latent_figures
+
+
+def dead_hidden_units(
+    network: Autoencoder, inputs: Inputs, staged: Staged, spec: Network
+) -> dict[str, int]:
+    """Count hidden units that answer the same for every sample of the first block."""
+    device = next(network.parameters()).device
+    kinds = tuple({type(make()) for make in ACTIVATIONS.values()} - {torch.nn.Identity})
+    cells = next(staged.blocks(block_samples(spec, staged)))
+    return dead_units(network, kinds, inputs(cells.to(device)))
+
+
+@torch.no_grad()
+def latent_axes(network: Autoencoder, inputs: Inputs, staged: Staged, spec: Network) -> Tensor:
+    """Return the rotation `(latent, latent)` that makes the units uncorrelated, widest first."""
+    device = next(network.parameters()).device
+    figures = LatentFigures(spec.latent)
+    for block in staged.thinned(COMPARED_ROWS // staged.size).blocks(block_samples(spec, staged)):
+        figures.add(network.encode(inputs(block.to(device))))
+    return figures.axes()
+
+
+BLOCK_VALUES = 1 << 20
+"""Numbers and logits looked at together: few enough for the processor's cache."""
+
+
+def trivial_losses(loss: ReconstructionLoss, layout: Layout, cells: Tensor) -> list[float]:
+    """Return each varying column's loss when every row gets the same answer.
+
+    Numbers get their training mean, booleans and categories their training frequencies, so that a
+    column's reconstruction loss divided by this is 1 for a network that has learned nothing.
+    """
+    answer = _constant_answer(layout, cells)
+    sums = torch.zeros(layout.cells, dtype=torch.float64)
+    counts = torch.zeros(layout.cells, dtype=torch.float64)
+    for block in _blocks(layout, cells):
+        errors = loss.cell_errors(answer.expand(len(block), -1), block)
+        sums += errors.nan_to_num(0.0).double().sum(0)
+        counts += (~errors.isnan()).sum(0)
+    owner = torch.tensor(layout.column_of)
+    columns = len(layout.columns)
+    per_column = torch.zeros(columns, dtype=torch.float64).index_add_(0, owner, sums)
+    observed = torch.zeros(columns, dtype=torch.float64).index_add_(0, owner, counts)
+    return [float(value) for value in per_column / observed.clamp(min=1)]
+
+
+def _blocks(layout: Layout, cells: Tensor) -> Iterator[Tensor]:
+    yield from cells.split(max(1, BLOCK_VALUES // max(1, layout.outputs)))
+
+
+def _constant_answer(layout: Layout, cells: Tensor) -> Tensor:
+    dense = layout.numbers + layout.booleans
+    sums = torch.zeros(dense, dtype=torch.float64)
+    counts = torch.zeros(dense, dtype=torch.float64)
+    tallies = [torch.zeros(size, dtype=torch.float64) for size in layout.cardinalities]
+    for block in _blocks(layout, cells):
+        sums += block[:, :dense].nan_to_num(0.0).double().sum(0)
+        counts += (~block[:, :dense].isnan()).sum(0)
+        for position, tally in enumerate(tallies, start=dense):
+            codes = block[:, position]
+            tally += torch.bincount(codes[codes >= 0].long(), minlength=len(tally))
+    means = sums / counts.clamp(min=1)
+    odds = torch.logit(means[layout.numbers :], eps=1e-6)
+    logs = [(tally / tally.sum().clamp(min=1)).clamp(min=1e-9).log() for tally in tallies]
+    return torch.cat([means[: layout.numbers], odds, *logs]).float()

@@ -1,0 +1,285 @@
+"""Turn a table into staged training and validation rows: split, kinds, scaling, label codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from aecli.array_types import Codes
+from aecli.errors import DataError, UsageError
+from aecli.features.layout import Layout, layout
+from aecli.features.reader import CellReader
+from aecli.features.series import Series, as_windows, read_series
+from aecli.features.staging import Staged, stage
+from aecli.progress import Progress
+from aecli.schema.model_spec import Label
+from aecli.schema.options import ColumnOptions, TrainOptions
+from aecli.table.column_match import match_columns
+from aecli.table.column_plan import Plan, plan_columns
+from aecli.table.labels import label_codes, read_labels, with_counts
+from aecli.table.paths import find_files
+from aecli.table.source import Data, Source, open_source
+from aecli.training.split import rows_outside, training_rows
+
+UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Hold a table ready for training: what its columns became, and the rows of both sides."""
+
+    plan: Plan
+    layout: Layout
+    train: Staged
+    valid: Staged
+    notes: list[str]
+
+
+class Fold(NamedTuple):
+    """Name one of `folds` parts of a table, counted from 0, that is held out in its turn."""
+
+    number: int
+    folds: int
+
+
+def prepare(
+    data: Data | Source, options: TrainOptions, progress: Progress, *, fold: Fold | None = None
+) -> Prepared:
+    """Read, split, fit the columns on the training rows only, and stage both sides.
+
+    With a `fold` it is what is held out, in place of the share that the options name.
+
+    Raises:
+        DataError: the table has no row, no usable column or no usable label, or cannot be read.
+        UsageError: an option does not fit the table.
+    """
+    memory = parse_memory(options.training.memory)
+    source = data if isinstance(data, Source) else held_source(data, options)
+    label, codes = None, None
+    if options.columns.label is not None:
+        progress.stage("reading the label", source.n_rows)
+        label, codes = read_labels(source, options.columns.label)
+    rows = len(codes) if codes is not None else _count(source)
+    if rows == 0:
+        raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
+    series = read_series(source, options.windows)
+    if fold is None:
+        mask, notes = _split(rows, codes, options, series)
+    else:
+        mask, notes = _without(fold, rows, codes, options, series), []
+    progress.stage("fitting columns", rows)
+    if label is not None and codes is not None:
+        label = with_counts(label, codes, mask)
+    chosen = _with_keys_as_ids(options)
+    plan = plan_columns(source, chosen, train_rows=mask, label=label, progress=progress)
+    plan = _told_of_masks(_told_of_tails(plan, options), options)
+    reader = CellReader(plan.columns, nonfinite=options.columns.nonfinite)
+    wanted = source.select([column.name for column in reader.layout.columns])
+    train, valid = stage(wanted, reader, rows=mask, codes=codes, memory=memory, progress=progress)
+    if series is not None:
+        windows, how = series.cut(~mask), options.windows.window_label
+        train, valid = (
+            as_windows(side, windows, own, how) for side, own in ((train, mask), (valid, ~mask))
+        )
+        notes = [*notes, *series.notes(windows)]
+        plan = _recounted(plan, train, options)
+    if fold is None and _is_file(options.training.valid):
+        valid = _validation_file(plan, reader, options, progress)
+        notes = [*notes, *_shared_files(source, options.training.valid)]
+    notes = [*source.notes, *plan.notes, *notes]
+    return Prepared(plan, reader.layout, train, valid, notes)
+
+
+def held_source(data: Data, options: TrainOptions) -> Source:
+    """Open a table, to be read as often as wanted: in memory where it takes half of it at most.
+
+    Raises:
+        DataError: the table cannot be read.
+    """
+    source = open_source(data, options.read)
+    size = source.memory_bytes()
+    fits = size is not None and size <= parse_memory(options.training.memory) // 2
+    return source.in_memory() if fits else source
+
+
+def under_noise(prepared: Prepared, options: TrainOptions) -> Prepared:
+    """Return the same rows as they are prepared for the noise of other options."""
+    plan = _told_of_masks(prepared.plan, options)
+    return replace(prepared, plan=plan, layout=layout(plan.columns))
+
+
+def _told_of_masks(plan: Plan, options: TrainOptions) -> Plan:
+    """Return the plan with every column's missing cells as inputs, where training empties cells.
+
+    A network that sees 0 for a masked cell cannot tell it from an average one; the figures are in
+    benchmarks/RESULTS.md, Filling holes. Convolutions take pixels and nothing else.
+    """
+    if not options.training.noise.startswith("mask") or options.network.arch == "conv2d":
+        return plan
+    columns = (column.model_copy(update={"masked": True}) for column in plan.columns)
+    return replace(plan, columns=tuple(columns))
+
+
+def _told_of_tails(plan: Plan, options: TrainOptions) -> Plan:
+    """Return the plan with the numbers of long tails as compressed inputs beside a classifier.
+
+    Scaled by its spread such a number is nearly one value for most rows, which a classifier has to
+    tell apart; figures are in benchmarks/RESULTS.md, Features.
+    """
+    if plan.label is None or options.network.arch == "conv2d":
+        return plan
+    columns = (c.model_copy(update={"compressed": c.long_tailed}) for c in plan.columns)
+    return replace(plan, columns=tuple(columns))
+
+
+def _recounted(plan: Plan, train: Staged, options: TrainOptions) -> Plan:
+    """Return the plan with its label's classes counted over training windows instead of rows.
+
+    Raises:
+        DataError: no training window has a label that a classifier could learn.
+    """
+    if plan.label is None or train.codes is None:
+        return plan
+    label = with_counts(plan.label, train.codes.numpy())
+    if options.losses.class_weight and not any(label.counts):
+        how = options.windows.window_label
+        raise DataError(
+            f"no training window has a value of the label {label.name!r}",
+            facts=[f"a window takes {WINDOW_LABELS[how]}"],
+            hint="--window-label majority" if how == "last" else "a column with more labelled rows",
+        )
+    return replace(plan, label=label)
+
+
+WINDOW_LABELS = {"last": "its last row's", "majority": "that of most of its labelled rows"}
+
+
+def class_weights(label: Label) -> Tensor:
+    """Return balanced class weights `(n_classes,)`: samples / (classes · samples of the class)."""
+    counts = torch.tensor(label.counts, dtype=torch.float32).clamp(min=1)
+    return counts.sum() / (len(counts) * counts)
+
+
+def parse_memory(text: str) -> int:
+    """Return the bytes of a size such as 4GB."""
+    return int(float(text[:-2]) * UNITS[text[-2:]])
+
+
+def _count(source: Source) -> int:
+    if source.n_rows is not None:
+        return source.n_rows
+    return sum(batch.num_rows for batch in source.batches())
+
+
+def _is_file(valid: str) -> bool:
+    if valid == "none":
+        return False
+    try:
+        float(valid)
+    except ValueError:
+        return True
+    return False
+
+
+def _split(
+    rows: int, codes: Codes | None, options: TrainOptions, series: Series | None
+) -> tuple[npt.NDArray[np.bool_], list[str]]:
+    valid = options.training.valid
+    if valid == "none" or _is_file(valid):
+        return np.ones(rows, dtype=np.bool_), []
+    share = float(valid)
+    if not 0 < share < 1:
+        raise UsageError(f"--valid {valid} is no share between 0 and 1", hint="--valid 0.1 or none")
+    seed = options.training.seed
+    if series is None:
+        mask = training_rows(rows, share, seed, codes)
+    else:
+        mask = ~series.held_out(share, seed)
+    if mask.all():
+        few = f"{rows:,} rows are too few for a validation share of {valid}: there is none"
+        return mask, [few]
+    return mask, []
+
+
+def _without(
+    fold: Fold, rows: int, codes: Codes | None, options: TrainOptions, series: Series | None
+) -> npt.NDArray[np.bool_]:
+    """Return a mask `(rows,)`, True for the rows outside a fold.
+
+    Raises:
+        DataError: the table is too short for so many folds.
+    """
+    seed = options.training.seed
+    if series is None:
+        mask = rows_outside(fold.number, fold.folds, rows, seed, codes)
+    else:
+        mask = ~series.held_out_fold(fold.number, fold.folds, seed)
+    if mask.all() or not mask.any():
+        what = f"{rows:,} rows" if series is None else "the windows of this table"
+        raise DataError(
+            f"{what} are too few for {fold.folds} folds", hint="fewer --folds, or a longer table"
+        )
+    return mask
+
+
+def _validation_file(
+    plan: Plan,
+    reader: CellReader,
+    options: TrainOptions,
+    progress: Progress,
+) -> Staged:
+    source = open_source(options.training.valid, options.read)
+    source, matched = match_columns(source, plan, with_label=True)
+    codes, label = None, plan.label
+    if label is not None:
+        if not matched.label:
+            raise DataError(
+                f"the validation table {source.name} lacks the label {label.name!r}",
+                hint="--valid 0.1 holds out rows of the training table",
+            )
+        parts = [label_codes(b.column(label.name), label) for b in source.batches()]
+        codes = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+    rows = np.ones(_count(source), dtype=np.bool_)
+    if not len(rows):
+        raise DataError(f"the validation table {source.name} has no rows", hint="--valid 0.1")
+    memory = parse_memory(options.training.memory)
+    staged, _ = stage(source, reader, rows=rows, codes=codes, memory=memory, progress=progress)
+    series = read_series(source, options.windows, plan.ids)
+    if series is None:
+        return staged
+    return as_windows(staged, series.cut(), rows, options.windows.window_label)
+
+
+def _shared_files(source: Source, valid: str) -> list[str]:
+    """Say that the validation rows are rows of the training table, where that is so."""
+    trained = {path.resolve() for path in source.paths}
+    shared = [found.path for found in find_files([valid], []) if found.path.resolve() in trained]
+    if not shared:
+        return []
+    return [f"--valid names {shared[0]}, which is trained on: its loss says nothing of new rows"]
+
+
+def _with_keys_as_ids(options: TrainOptions) -> ColumnOptions:
+    """Return the column options with group and time as identifiers: carried, never features.
+
+    Raises:
+        UsageError: one of them is also named as something else.
+    """
+    windows, columns = options.windows, options.columns
+    keys = dict.fromkeys(windows.group, "--group")
+    keys |= {windows.time: "--time"} if windows.time else {}
+    label = [columns.label] if columns.label else []
+    roles = {"--label": label, "--columns": columns.columns, "--categorical": columns.categorical}
+    for name, flag in keys.items():
+        for role, names in roles.items():
+            if name in names:
+                raise UsageError(
+                    f"column {name!r} is named by {flag} and by {role}",
+                    hint=f"leave {name!r} out of one of them",
+                )
+    return columns.model_copy(update={"id": list(dict.fromkeys([*columns.id, *keys]))})

@@ -1,0 +1,284 @@
+"""Train: epochs of steps, validation, early stopping, the best weights kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+
+import torch
+
+from aecli.device import arithmetic
+from aecli.errors import DivergedError
+from aecli.features.staging import Staged
+from aecli.progress import SILENT, Epoch, Progress
+from aecli.schema.options import TrainingOptions
+from aecli.training.batches import Batches
+from aecli.training.checkpoint import Checkpoint, State, copied, same_random_numbers
+from aecli.training.fit import WARM_UP, Fit
+from aecli.training.interrupt import Interrupt
+from aecli.training.loss_means import GradientNorms, Means
+from aecli.training.objective import Objective
+from aecli.training.optimizers import make_optimizer
+from aecli.training.schedule import Schedule, default_batch_size, default_epochs
+from aecli.training.split import epoch_order
+from aecli.training.step import make_step
+
+LOOK_SECONDS = 0.1
+"""How often the loop looks up from its steps: at the clock, for signals, for a loss gone wrong."""
+
+CHECKPOINT_SECONDS = 15.0
+
+
+class Loop:
+    """Fit an objective's network to staged rows; without a checkpoint nothing is left on disk.
+
+    `widest` is how many numbers the network's widest layer holds for one sample. `watch` sees each
+    whole epoch, and may give a reason to stop.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        train: Staged,
+        valid: Staged | None,
+        options: TrainingOptions,
+        *,
+        device: torch.device,
+        precision: str,
+        widest: int,
+        checkpoint: Checkpoint | None,
+        interrupt: Interrupt | None = None,
+        progress: Progress = SILENT,
+        watch: Callable[[Epoch], str | None] | None = None,
+    ) -> None:
+        self._objective = objective.to(device)
+        self._options = options
+        self._device = device
+        self._precision = precision
+        self._widest = widest
+        self._train = Batches(train, device)
+        self._valid = Batches(valid, device) if valid is not None and len(valid) else None
+        self._take_step = make_step(objective, precision, device)
+        self._parameters = [p for p in objective.network.parameters() if p.requires_grad]
+        named = options.optimizer
+        self._optimizer = make_optimizer(named.name, self._parameters, lr=options.lr, **named.args)
+        classifies = objective.network.head is not None
+        self.epochs = options.epochs or default_epochs(train, classifies=classifies)
+        self._batch_size = options.batch_size or default_batch_size(len(train))
+        steps = math.ceil(len(train) / self._batch_size) * self.epochs
+        self._gradients = GradientNorms(objective.network) if options.log_gradients else None
+        self._warm_steps = steps * WARM_UP
+        self._schedule = Schedule(
+            options.schedule, highest=options.lr, steps=steps, patience=options.patience
+        )
+        self._checkpoint = checkpoint
+        self._progress = progress
+        self._watch = watch
+        self._state = State()
+        self._interrupt = interrupt or Interrupt()
+        self._stop: str | None = None
+        self._finished = True
+        self._saved = time.perf_counter()
+
+    def fit(self, *, resume: bool = False) -> Fit:
+        """Train until the epochs are done or something stops it; restore the best weights.
+
+        The checkpoint stays: it may go once the model is saved.
+
+        Raises:
+            DivergedError: the loss stopped being finite before any epoch was good.
+        """
+        if resume and self._checkpoint is not None:
+            self._restore(self._checkpoint.load())
+            self._progress.resumed(self._state.history)
+        self._began = time.perf_counter() - self._state.seconds
+        self._keep_whole()
+        listening = nullcontext() if self._interrupt.listening else self._interrupt
+        with torch.random.fork_rng(), listening:
+            if not self._state.history:
+                self._consider_start()
+            while self._stop is None and self._state.epoch < self.epochs:
+                self._epoch()
+        if not self._state.history:
+            raise self._diverged()
+        self._objective.network.load_state_dict(self._state.best)
+        if not self._finished and self._checkpoint is not None:
+            self._checkpoint.save(self._whole)
+        whole = f"all {self.epochs} epochs done" if self.epochs > 1 else "its one epoch done"
+        return Fit(
+            history=self._state.history,
+            best_epoch=self._state.best_epoch,
+            stopped=self._stop or whole,
+            finished=self._finished,
+            planned=self.epochs,
+            batch_size=self._batch_size,
+            seconds=time.perf_counter() - self._began,
+            signal=self._interrupt.signal,
+            start=self._state.start,
+        )
+
+    def _diverged(self) -> DivergedError:
+        return DivergedError(
+            f"training diverged in epoch {self._state.epoch + 1}: the loss is no finite number",
+            facts=[f"learning rate {self._options.lr:g}, gradient clip {self._options.clip:g}"],
+            hint=f"--lr {self._options.lr / 10:g}",
+        )
+
+    def _consider_start(self) -> None:
+        """Take a start at PCA for the best so far, so that training can only improve on it.
+
+        Under noise or a trimmed loss it is not: they aim at something else than PCA, which
+        validation does not see.
+        """
+        objective = self._objective
+        elsewhere = objective.noise is not None or objective.trimmed_loss
+        if objective.network.path is None or self._valid is None or elsewhere:
+            return
+        objective.network.eval()
+        valid, metrics = self._validate() or (None, {})
+        if valid is None or not math.isfinite(valid["total"]):
+            self._stop, self._finished = None, True  # the first epoch looks up for itself
+            return
+        state = self._state
+        state.start = Epoch(
+            0, {}, valid, seconds=0.0, learning_rate=0.0, best=True, metrics=metrics
+        )
+        state.best = copied(objective.network.state_dict())
+        state.best_loss = valid["total"]
+
+    def _epoch(self) -> None:
+        began = time.perf_counter()
+        state = self._state
+        same_random_numbers(self._options.seed, state.epoch)
+        means = self._steps()
+        train = means.means()
+        if not math.isfinite(train.get("total", math.nan)):
+            self._end(f"the loss is no finite number in epoch {state.epoch + 1}", finished=True)
+            return
+        validated = self._validate()
+        if validated is None and state.history:
+            return
+        valid, metrics = validated or (None, {})
+        loss = (valid or train)["total"]
+        improved = loss < state.best_loss
+        record = Epoch(
+            number=state.epoch + 1,
+            train=train,
+            valid=valid,
+            seconds=time.perf_counter() - began,
+            learning_rate=self._optimizer.lr,
+            best=improved,
+            metrics=metrics,
+            gradients=self._gradients.means() if self._gradients is not None else {},
+        )
+        whole = self._stop is None
+        self._remember(record, loss if improved else None, whole)
+        self._progress.epoch(record)
+        if whole:
+            self._judge(record)
+
+    def _steps(self) -> Means:
+        options, objective = self._options, self._objective
+        network = objective.network.train()
+        order = epoch_order(len(self._train), options.seed, self._state.epoch)
+        means = Means(objective)
+        step = self._state.step
+        looked, seen = time.perf_counter(), 0
+        for cells, codes in self._train.shuffled(order, self._batch_size):
+            self._optimizer.lr = self._schedule.rate(step)
+            objective.warmth = min(1.0, step / self._warm_steps)
+            terms = self._take_step(cells, codes)
+            if self._gradients is not None:
+                self._gradients.add()
+            if options.clip:
+                torch.nn.utils.clip_grad_norm_(self._parameters, options.clip)
+            self._optimizer.step()
+            means.add(terms, len(cells), codes)
+            step += 1
+            seen += len(cells) // network.window
+            if time.perf_counter() - looked > LOOK_SECONDS:
+                self._progress.rows(seen)
+                looked, seen = time.perf_counter(), 0
+                if self._must_stop(float(terms.total.detach())):
+                    break
+        self._progress.rows(seen)
+        self._must_stop(0.0)
+        self._step = step
+        network.eval()
+        return means
+
+    def _must_stop(self, loss: float) -> bool:
+        limit = self._options.time_limit
+        if self._interrupt.signal is not None:
+            name = {2: "SIGINT", 15: "SIGTERM"}[self._interrupt.signal]
+            self._end(f"{name} in epoch {self._state.epoch + 1}", finished=False)
+        elif limit is not None and time.perf_counter() - self._began > limit:
+            self._end(f"the time limit of {limit:g} s", finished=False)
+        return self._stop is not None or not math.isfinite(loss)
+
+    @torch.no_grad()
+    def _validate(self) -> tuple[dict[str, float] | None, dict[str, float]] | None:
+        """Return the validation's losses and metrics; None where it had to stop on its way."""
+        if self._valid is None:
+            return None, {}
+        means = Means(self._objective)
+        looked = time.perf_counter()
+        for cells, codes in self._valid.in_order(self._widest):
+            if time.perf_counter() - looked > LOOK_SECONDS:
+                looked = time.perf_counter()
+                if self._must_stop(0.0):
+                    return None
+            with arithmetic(self._precision, self._device):
+                terms = self._objective(cells, codes)
+            means.add(terms, len(cells), codes)
+            means.add_hits(terms, codes)
+        accuracy = means.accuracy()
+        return means.means(), {} if accuracy is None else {"accuracy": accuracy}
+
+    def _remember(self, record: Epoch, best_loss: float | None, whole: bool) -> None:
+        state = self._state
+        state.history.append(record)
+        if best_loss is not None:
+            state.best = copied(self._objective.network.state_dict())
+            state.best_loss, state.best_epoch = best_loss, record.number
+        if whole:
+            state.epoch, state.step = record.number, self._step
+
+    def _judge(self, record: Epoch) -> None:
+        state, patience = self._state, self._options.patience
+        self._schedule.epoch_ended(record.best)
+        if patience and self._valid is not None and state.epoch - state.best_epoch >= patience:
+            best = f"epoch {state.best_epoch}" if state.best_epoch else "the start at PCA"
+            self._end(f"early stopping: {best} stayed best for {patience} epochs", finished=True)
+        elif self._watch is not None and (why := self._watch(record)):
+            self._end(why, finished=True)
+        self._keep_whole()
+        if self._checkpoint is None or self._stop is not None:
+            return
+        if time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
+            self._checkpoint.save(self._whole)
+            self._saved = time.perf_counter()
+
+    def _keep_whole(self) -> None:
+        """Copy the state at the end of an epoch: what a resumed training must start from."""
+        self._whole = replace(
+            self._state,
+            network=copied(self._objective.network.state_dict()),
+            optimizer=self._optimizer.state(),
+            history=list(self._state.history),
+            seconds=time.perf_counter() - self._began,
+            schedule_factor=self._schedule.factor,
+            schedule_waited=self._schedule.waited,
+        )
+
+    def _restore(self, state: State) -> None:
+        self._objective.network.load_state_dict(state.network)
+        self._optimizer.load(state.optimizer)
+        self._schedule.factor, self._schedule.waited = state.schedule_factor, state.schedule_waited
+        self._state = state
+
+    def _end(self, why: str, *, finished: bool) -> None:
+        self._stop, self._finished = why, finished

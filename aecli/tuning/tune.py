@@ -1,0 +1,114 @@
+"""Search for options that train a better model, and save the best one."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from aecli.errors import UsageError, nearest
+from aecli.model_directory import check_target, model_directory
+from aecli.progress import SILENT, Progress
+from aecli.schema.flags import given_options
+from aecli.schema.option_types import Seconds
+from aecli.schema.options import TrainOptions
+from aecli.table.source import Data
+from aecli.training.train import parse_options
+from aecli.tuning.trial import OBJECTIVES, Objective, TuneResult
+
+
+def tune(
+    data: Data,
+    *,
+    budget: str | float | None = None,
+    trials: int | None = None,
+    objective: str = "val_loss",
+    folds: int = 1,
+    journal: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | None = None,
+    tag: str | None = None,
+    options: TrainOptions | None = None,
+    progress: Progress = SILENT,
+    **values: Any,
+) -> TuneResult:
+    """Try options on `data`, and save the best model; `values` are options that stay as given.
+
+    The first trial takes the defaults, so that the best is never worse. A search that was stopped
+    or killed goes on from its journal.
+
+    Args:
+        data: paths, globs or folders, `-`, or a table in memory (Arrow, pandas, polars).
+        budget: how long all of it may take, in seconds or as in `10m`.
+        trials: how many trials the journal is to have.
+        objective: `val_loss`, `reconstruction`, or, with a label, `accuracy`, `probe` or `auroc`.
+        folds: of a cross-validation; 1 measures on the validation rows of `train`.
+        journal: the file of all trials, which processes may share; `MODEL.journal` unless given.
+        model: the model directory; `AECLI_MODEL` or `./aecli_model` unless given.
+        tag: short for the directory `runs/TAG`.
+        options: every option at once, instead of `values`.
+        progress: hears what happens.
+
+    Raises:
+        UsageError: an option is unknown or out of bounds, optuna is not installed, or the journal
+            is that of another search.
+        DataError: the table cannot be read or learned from, or has no rows to measure on.
+        DivergedError: no trial came to a finite loss.
+        OutputError: the model or the journal cannot be written.
+        LockedError: another run is writing this model directory.
+    """
+    began = time.perf_counter()
+    if options is not None and values:
+        raise UsageError(f"tune takes options or {next(iter(values))}=…, not both")
+    chosen = options or parse_options(values)
+    seconds = _seconds(budget)
+    _require_fit(chosen, seconds, trials, objective, folds)
+    directory = model_directory(model, tag)
+    check_target(directory)
+    from aecli.tuning.search import Tuning, Wanted
+
+    wanted = Wanted(
+        data,
+        chosen,
+        directory,
+        journal=Path(journal) if journal is not None else Path(f"{directory}.journal"),
+        objective=cast(Objective, objective),
+        folds=folds,
+        trials=trials,
+        until=None if seconds is None else began + seconds,
+        began=began,
+    )
+    return Tuning(wanted, progress).run()
+
+
+def _seconds(budget: str | float | None) -> float | None:
+    if budget is None:
+        return None
+    try:
+        return TypeAdapter[float](Seconds).validate_python(budget)
+    except ValidationError:
+        what = f"--budget {budget}: must be a duration above 0 such as 90s, 10m or 2h"
+        raise UsageError(what, hint="--budget 10m") from None
+
+
+def _require_fit(
+    options: TrainOptions, seconds: float | None, trials: int | None, objective: str, folds: int
+) -> None:
+    if seconds is None and trials is None:
+        raise UsageError("tune needs an end: no --budget, no --trials", hint="--budget 10m")
+    for flag, number in {"--trials": trials, "--folds": folds}.items():
+        if number is not None and number < 1:
+            raise UsageError(f"{flag} {number}: must be at least 1", hint=f"{flag} 10")
+    if objective not in OBJECTIVES:
+        near = nearest(objective, OBJECTIVES) or "val_loss"
+        known = ", ".join(OBJECTIVES)
+        what = f"--objective {objective}: must be one of {known}"
+        raise UsageError(what, hint=f"--objective {near}")
+    if "time_limit" in given_options(options):
+        raise UsageError("tune has a --budget in place of a --time-limit", hint="--budget 10m")
+    if options.training.valid == "none" and folds == 1:
+        raise UsageError(
+            "--valid none leaves no rows to measure trials on", hint="--valid 0.1, or --folds 5"
+        )

@@ -1,0 +1,185 @@
+import click
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aecli.cli.main import cli
+from aecli.cli.option_decorators import Settings, spec_options
+from aecli.cli.option_sources import merged, target
+from aecli.errors import UsageError
+from aecli.schema.options import TrainingOptions, TrainOptions, option_names
+
+COMMANDS = [None, *cli.commands]
+
+
+@pytest.fixture
+def parse(tmp_path, monkeypatch):
+    """Parse arguments as `train` does and return its settings."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args: str, config: str = "", environ: dict[str, str] | None = None) -> Settings:
+        found = []
+        if config:
+            (tmp_path / "run.toml").write_text(config)
+            args += ("--config", "run.toml")
+
+        @click.command("train")
+        @click.option("--config")
+        @click.option("--model")
+        @click.option("--tag")
+        @spec_options(*option_names())
+        def command(settings, config, model, tag):
+            found.append(settings)
+
+        result = CliRunner().invoke(command, args, env=environ, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return found[0]
+
+    return run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("columns", ["80", "60", "200"])
+def test_help_fits_80_columns(command, columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    args = [command, "--help"] if command else ["--help"]
+    lines = CliRunner().invoke(cli, args).output.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) > 10
+
+
+def test_help_of_train_has_every_option_once_under_its_section():
+    text = CliRunner().invoke(cli, ["train", "--help"]).output
+    titles = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+    assert titles == ["Model:", "Reading tables:", "Columns:", "Network:", "Windows:", "Losses:",
+                      "Training:", "Output:"]  # fmt: skip
+    for name in option_names():
+        assert text.count(f"  --{name.replace('_', '-')} ") == 1
+    assert text.count(f"default: {TrainingOptions().lr:g}") == 1
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(parse):
+    config = "epochs = 3\nlr = 0.5\nseed = 9\n"
+    settings = parse(
+        "--epochs", "1", config=config, environ={"AECLI_EPOCHS": "2", "AECLI_LR": "0.25"}
+    )
+    training = settings.options.training
+    assert (training.epochs, training.lr, training.seed) == (1, 0.25, 9)
+    assert training.patience == TrainingOptions().patience
+    sources = [settings.given[name].source for name in ("epochs", "lr", "seed")]
+    assert sources == ["command line", "AECLI_LR", "run.toml"]
+
+
+def test_a_flag_can_take_back_what_the_file_switches_on(parse):
+    assert parse("--no-balance", config="balance = true").options.losses.balance is False
+
+
+def test_values_of_every_shape_are_understood(parse):
+    options = parse(
+        "--encoder", "64, 8", "--id", "a,b", "--id", "c*", "--time-limit", "10m",
+        "--activation", "leakyrelu:negative_slope=0.1", "--delimiter", "\\t", "--balance",
+        "--label", "y",
+    ).options  # fmt: skip
+    assert options.network.encoder == [64, 8]
+    assert options.columns.id == ["a", "b", "c*"]
+    assert options.training.time_limit == 600
+    assert str(options.network.activation) == "LeakyReLU:negative_slope=0.1"
+    assert options.read.delimiter == "\t"
+    assert options.losses.balance is True
+
+
+def test_an_empty_variable_counts_as_not_set(parse):
+    assert parse(environ={"AECLI_LABEL": ""}).options == TrainOptions()
+
+
+def test_names_in_a_variable_may_hold_spaces(parse):
+    found = parse(environ={"AECLI_ID": "first name,last name"})
+    assert found.options.columns.id == ["first name", "last name"]
+
+
+@pytest.mark.parametrize(
+    ("args", "what", "hint"),
+    [
+        (["--lr", "20"], "--lr 20: must be a number, above 0, at most 10", "--lr 10"),
+        (["--lr", "x"], "--lr x: must be a number, above 0, at most 10",
+         f"--lr {TrainingOptions().lr:g}"),
+        (["--l1", "nan"], "--l1 nan: must be a number, 0 to 1000000000", "--l1 0"),
+        (["--epochs", "1.5"], "--epochs 1.5: must be a whole number, 1 to 1000000",
+         "--epochs 16"),
+        (["--encoder", "5,0"],
+         "--encoder 5,0: must be whole numbers such as 512,256,64, each 1 to 65536",
+         "--encoder 512,256,64"),
+        (["--scale", "standrad"],
+         "--scale standrad: must be one of auto, standard, minmax, robust, none",
+         "--scale standard"),
+        (["--activation", "Relux"],
+         "--activation Relux: unknown activation 'Relux'; did you mean ReLU?",
+         "--activation ReLU"),
+        (["--optimizer", "SGD:momentum=2"],
+         "--optimizer SGD:momentum=2: SGD:momentum=2 must be a number from 0 to 1",
+         "--optimizer SGD"),
+        (["--reconst-weight", "much"],
+         "--reconst-weight much: must be a number, 0 to 1000000000", "--reconst-weight 1"),
+        (["--time-limit", "soon"],
+         "--time-limit soon: must be a duration above 0 such as 90s, 10m or 2h",
+         "--time-limit 10m"),
+        (["--memory", "4 GB"], "--memory 4 GB: must be of the form 4GB", "--memory 4GB"),
+        (["--delimiter", "ab"], "--delimiter ab: must be one character", "--delimiter ;"),
+        (["--latent", "0"],
+         "--latent 0: must be a whole number, 1 to 65536, or auto", "--latent 1"),
+        (["--latent", "8", "--encoder", "5"],
+         "--latent 8 and --encoder 5 disagree: the last encoder size is the latent",
+         "--encoder 8"),
+    ],
+)  # fmt: skip
+def test_a_bad_value_is_named_with_its_bound_and_a_way_out(parse, args, what, hint):
+    with pytest.raises(UsageError) as caught:
+        parse(*args)
+    assert (caught.value.what, caught.value.hint) == (what, hint)
+    assert "pydantic" not in str(caught.value.lines())
+
+
+def test_a_bad_value_is_named_as_it_was_given(parse):
+    with pytest.raises(UsageError, match=r"^AECLI_LR=20: must be a number"):
+        parse(environ={"AECLI_LR": "20"})
+    with pytest.raises(UsageError, match=r"^lr = 20 in run.toml: must be a number") as caught:
+        parse(config="lr = 20")
+    assert caught.value.hint == "lr = 10 in run.toml"
+    with pytest.raises(UsageError, match=r"^encoder = \[0\] in run.toml: must be") as caught:
+        parse(config="encoder = [0]")
+    assert caught.value.hint == "encoder = [512,256,64] in run.toml"
+    with pytest.raises(UsageError, match=r"^AECLI_LATENT=8 and --encoder 5 disagree"):
+        parse("--encoder", "5", environ={"AECLI_LATENT": "8"})
+
+
+def test_several_bad_values_are_told_at_once(parse):
+    with pytest.raises(UsageError) as caught:
+        parse("--lr", "20", "--epochs", "0")
+    assert caught.value.what.startswith("--epochs 0: must be a whole number")
+    assert caught.value.facts == ("also --lr 20: must be a number, above 0, at most 10",)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "found"),
+    [
+        ({"tag": "t"}, {"AECLI_MODEL": "m"}, {"tag": "t"}),
+        ({}, {"AECLI_MODEL": "m"}, {"model": "m"}),
+        ({"model": "a", "tag": "b"}, {}, {"model": "a", "tag": "b"}),
+        ({}, {}, {}),
+    ],
+)
+def test_model_and_tag_come_from_one_layer(flags, environ, found):
+    given = target(flags=flags, environ=environ, config={})
+    assert {name: one.value for name, one in given.items()} == found
+
+
+LAYER = st.dictionaries(st.sampled_from(["lr", "epochs", "seed"]), st.text("123", min_size=1))
+
+
+@given(flags=LAYER, variables=LAYER)
+def test_the_first_layer_that_says_something_decides(flags, variables):
+    environ = {f"AECLI_{name.upper()}": text for name, text in variables.items()}
+    found = merged(["lr", "epochs"], flags=flags, environ=environ, config={})
+    wanted = {name: text for name, text in (variables | flags).items() if name != "seed"}
+    assert {name: one.value for name, one in found.items()} == wanted

@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+import torch
+
+from aecli.metrics.pca import fit_pca
+
+
+def rows(count: int, width: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    scales = torch.linspace(5, 0.1, width)
+    return torch.randn(count, width, generator=generator) * scales + 100
+
+
+def error(inputs: torch.Tensor, restored: torch.Tensor) -> float:
+    return float((inputs.double() - restored).square().mean())
+
+
+@pytest.mark.parametrize(("count", "width"), [(300, 20), (50, 3000)], ids=["covariance", "sample"])
+def test_pca_reaches_the_optimum_of_the_singular_values(count: int, width: int):
+    inputs = rows(count, width)
+    pca = fit_pca(lambda: inputs.split(64), 4)
+    values = np.linalg.svd((inputs - inputs.mean(0)).double().numpy(), compute_uv=False)
+    optimum = (values[4:] ** 2).sum() / inputs.numel()
+    assert error(inputs, pca.reconstruct(inputs)) == pytest.approx(optimum, rel=0.02)
+
+
+def test_components_are_orthonormal_and_no_more_than_there_are():
+    pca = fit_pca(lambda: [rows(30, 5)], 9)
+    torch.testing.assert_close(pca.components @ pca.components.T, torch.eye(5), atol=1e-5, rtol=0)

@@ -1,0 +1,59 @@
+import pytest
+import torch
+from torch import nn
+
+from aecli.nn.autoencoder import Autoencoder, LinearPath
+from aecli.nn.convolution import Conv1dDecoder, Conv1dEncoder
+from aecli.nn.init import rotate_latent
+from aecli.nn.mlp import MLP
+from aecli.nn.recurrent import LSTMDecoder, LSTMEncoder
+from aecli.nn.transformer import TransformerDecoder, TransformerEncoder
+
+LENGTH, WIDTH, LATENT = 5, 2, 3
+SHARED = {"length": LENGTH, "latent": LATENT}
+LEVELS = SHARED | {"channels": [4, 8], "activation": nn.SiLU}
+LSTM = SHARED | {"hidden": 6, "layers": 2}
+TRANSFORMER = SHARED | {"hidden": 6, "heads": 2, "feedforward": 8, "depth": 1}
+PAIRS = {
+    "vanilla": lambda: (
+        MLP(sizes=[LENGTH * WIDTH, 7, LATENT], activation=nn.SiLU),
+        MLP(sizes=[LATENT, 7, LENGTH * WIDTH], activation=nn.SiLU),
+    ),
+    "conv1d": lambda: (
+        Conv1dEncoder(inputs=WIDTH, **LEVELS),
+        Conv1dDecoder(outputs=WIDTH, **LEVELS),
+    ),
+    "lstm": lambda: (LSTMEncoder(inputs=WIDTH, **LSTM), LSTMDecoder(outputs=WIDTH, **LSTM)),
+    "transformer": lambda: (
+        TransformerEncoder(inputs=WIDTH, **TRANSFORMER),
+        TransformerDecoder(outputs=WIDTH, **TRANSFORMER),
+    ),
+}
+
+
+def autoencoder(name: str, **changes: object) -> Autoencoder:
+    encoder, decoder = PAIRS[name]()
+    path = LinearPath(inputs=LENGTH * WIDTH, latent=LATENT, outputs=LENGTH * WIDTH)
+    head = MLP(sizes=[LATENT, 4, 2], activation=nn.SiLU)
+    parts = {"encoder": encoder, "decoder": decoder, "head": head, "path": path, "output": None}
+    return Autoencoder(**parts, numbers=WIDTH, window=LENGTH, **changes).eval()
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@torch.no_grad()
+def test_a_rotation_turns_the_latent_and_nothing_that_comes_of_it(name):
+    network, x = autoencoder(name), torch.randn(8 * LENGTH, WIDTH)
+    latent, outputs = network.encode(x), network(x)
+    logits = network.classify(latent)
+    turn = torch.linalg.qr(torch.randn(LATENT, LATENT)).Q
+    rotate_latent(network, turn)
+    turned = network.encode(x)
+    torch.testing.assert_close(turned, latent @ turn.T)
+    torch.testing.assert_close(network(x), outputs)
+    torch.testing.assert_close(network.classify(turned), logits)
+
+
+@pytest.mark.parametrize("change", [{"code": nn.ReLU()}, {"variational": True}])
+def test_a_latent_that_is_not_linear_is_not_turned(change):
+    with pytest.raises(ValueError, match="only a latent that is linear"):
+        rotate_latent(autoencoder("vanilla", **change), torch.eye(LATENT))

@@ -1,0 +1,62 @@
+"""The second map of the latent: drawn where umap can be imported, and nowhere else."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import aecli
+from aecli.report.umap import FEWEST, neighbour_map
+
+STAND_IN = """
+class UMAP:
+    def __init__(self, **given):
+        assert given["n_jobs"] == 1
+        self.seed = given["random_state"]
+
+    def fit_transform(self, latent):
+        return self.seed + latent[:, :2]
+"""
+LATENT = np.random.default_rng(0).normal(size=(2 * FEWEST, 3))
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "umap.py").write_text(STAND_IN, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "umap", raising=False)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("umap") is not None, reason="umap is installed")
+def test_without_umap_there_is_no_second_map():
+    assert neighbour_map(LATENT, 0) is None
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_seeded_layout_has_a_place_for_every_sample():
+    found = neighbour_map(LATENT, 7)
+    assert found is not None
+    assert found.shape == (2 * FEWEST, 2)
+    assert found.mean() == pytest.approx(7, abs=0.1)
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    "latent", [LATENT[:, :2], LATENT[: FEWEST - 1], np.ones((50, 4)), np.eye(50, 4)]
+)
+def test_what_has_no_neighbours_is_not_laid_out(latent):
+    assert neighbour_map(latent, 0) is None
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_map_of_neighbours_stands_beside_that_of_components(tmp_path):
+    rows = pa.table(dict(zip("abcd", np.random.default_rng(0).normal(size=(4, 40)), strict=True)))
+    how = {"model": tmp_path / "m", "device": "cpu", "threads": 1}
+    aecli.train(rows, epochs=1, encoder=[4, 3], **how)
+    shows = aecli.plot("map", rows, str(tmp_path / "m.png"), **how).shows
+    assert ["by UMAP, coloured by how odd" in told for told in shows] == [False, True]

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aecli.errors import OutputError, UsageError
+from aecli.table.source import open_source
+from aecli.table.writers import open_sink
+
+NOON = dt.datetime(2024, 1, 31, 12, 0, 0, 500_000)
+TABLE = pa.table(
+    {
+        "n": pa.array([1.5, float("nan"), None], pa.float32()),
+        "t": ['a,"b"\nc', None, "é"],
+        "w": pa.array([NOON, None, NOON], pa.timestamp("us")),
+        "d": pa.array(["x", None, "x"]).dictionary_encode(),
+        "b": [True, None, False],
+    }
+)
+
+
+def write(table: pa.Table, output: Path | str, **options: Any) -> None:
+    with open_sink(str(output), table.schema, **options) as sink:
+        for batch in table.to_batches():
+            sink.write(batch)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [row for batch in open_source(path).batches() for row in batch.to_pylist()]
+
+
+@pytest.mark.parametrize(
+    "name", ["o.csv", "o.csv.gz", "o.tsv", "o.csv.zst", "o.jsonl", "o.jsonl.gz", "o.arrow"]
+)
+def test_what_is_written_reads_back(tmp_path: Path, name: str) -> None:
+    write(TABLE, tmp_path / name)
+    wanted = TABLE.to_pylist()
+    found = read(tmp_path / name)
+    if name != "o.arrow":
+        wanted[1]["n"] = None
+    else:
+        assert str(found[1].pop("n")) == str(wanted[1].pop("n")) == "nan"
+    assert found == wanted
+
+
+def test_csv_quotes_where_needed_and_times_are_iso(tmp_path: Path) -> None:
+    write(TABLE, tmp_path / "o.csv")
+    lines = (tmp_path / "o.csv").read_text().splitlines()
+    assert lines[0] == "n,t,w,d,b"
+    assert lines[1] == '1.5,"a,""b""'
+    assert lines[2] == 'c","2024-01-31T12:00:00.500000","x",true'
+    assert lines[3] == ",,,,"
+
+
+def test_json_lines_hold_null_and_lists(tmp_path: Path) -> None:
+    lists = pa.array([[1.0, float("nan")], None], pa.list_(pa.float32(), 2))
+    write(pa.table({"z": lists, 'a"': [float("inf"), 2.0]}), tmp_path / "o.jsonl")
+    lines = (tmp_path / "o.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"z": [1.0, None], 'a"': None},
+        {"z": None, 'a"': 2.0},
+    ]
+
+
+def test_parquet_has_large_groups_checksums_and_no_float_dictionaries(tmp_path: Path) -> None:
+    table = pa.table({"z": pa.array([0.5] * 5_000, pa.float32()), "k": ["x"] * 5_000})
+    with open_sink(str(tmp_path / "o.parquet"), table.schema) as sink:
+        for batch in table.to_batches(max_chunksize=100):
+            sink.write(batch)
+    metadata = pq.ParquetFile(tmp_path / "o.parquet").metadata
+    assert metadata.num_row_groups == 1
+    z, k = (metadata.row_group(0).column(i) for i in (0, 1))
+    assert (z.compression, z.has_dictionary_page, k.has_dictionary_page) == ("ZSTD", False, True)
+
+
+def test_batches_with_dictionaries_of_their_own_are_written(tmp_path: Path) -> None:
+    parts = [pa.record_batch({"d": pa.array([v]).dictionary_encode()}) for v in ("x", "y")]
+    for name in ("o.arrow", "o.parquet"):
+        write(pa.Table.from_batches(parts), tmp_path / name)
+        assert read(tmp_path / name) == [{"d": "x"}, {"d": "y"}]
+
+
+@pytest.mark.parametrize("name", ["o.parquet", "o.csv", "o.jsonl", "o.arrow"])
+def test_no_rows_still_make_a_file(tmp_path: Path, name: str) -> None:
+    write(TABLE.slice(0, 0), tmp_path / name)
+    assert (tmp_path / name).exists()
+    if name != "o.jsonl":
+        assert open_source(tmp_path / name).names == TABLE.schema.names
+
+
+@pytest.mark.parametrize("name", ["o.parquet", "o.csv.gz", "o.jsonl", "o.arrow"])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_failure_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, name: str, error: type[BaseException]
+) -> None:
+    (tmp_path / name).write_text("old")
+
+    def fail() -> None:
+        with open_sink(str(tmp_path / name), TABLE.schema) as sink:
+            sink.write(TABLE.to_batches()[0])
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert (tmp_path / name).read_text() == "old"
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_input_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a\n1\n")
+    (tmp_path / "link.csv").symlink_to(path)
+    with pytest.raises(UsageError, match="is also the input"):
+        write(TABLE, tmp_path / "link.csv", inputs=[path])
+    assert path.read_text() == "a\n1\n"
+
+
+def test_missing_directory_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as caught:
+        write(TABLE, tmp_path / "no" / "o.csv")
+    assert caught.value.hint == f"mkdir -p {tmp_path / 'no'}"
+
+
+@pytest.mark.parametrize("name", ["o.xlsx", "o", "o.parquet.gz"])
+def test_unknown_formats_are_usage_errors(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot write"):
+        write(TABLE, tmp_path / name)
+    assert os.listdir(tmp_path) == []
+
+
+def test_given_format_is_used_whatever_the_name(tmp_path: Path) -> None:
+    write(TABLE, tmp_path / "o.dat", format="parquet")
+    assert pq.read_table(tmp_path / "o.dat").num_rows == 3
+
+
+def test_lists_do_not_go_into_csv(tmp_path: Path) -> None:
+    table = pa.table({"z": pa.array([[1.0]], pa.list_(pa.float32(), 1))})
+    with pytest.raises(UsageError, match="CSV cannot hold column 'z'"):
+        write(table, tmp_path / "o.csv")
+
+
+@pytest.mark.parametrize("format", [None, "parquet", "arrow", "jsonl"])
+def test_standard_output_gets_the_table(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, format: str | None
+) -> None:
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer))
+    write(TABLE.select(["t", "b"]), "-", format=format)
+    assert not buffer.closed
+    (tmp_path / "o").write_bytes(buffer.getvalue())
+    assert read(tmp_path / "o") == TABLE.select(["t", "b"]).to_pylist()
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet", "arrow", "jsonl"])
+def test_closed_pipe_stays_a_broken_pipe(format: str) -> None:
+    code = (
+        "import sys, pyarrow as pa\nfrom aecli.table.write import open_sink\n"
+        "batch = pa.record_batch({'a': list(range(300_000))})\n"
+        "try:\n"
+        "    with open_sink('-', batch.schema, format=sys.argv[1]) as sink:\n"
+        "        for _ in range(20): sink.write(batch)\n"
+        "except BrokenPipeError:\n"
+        "    import os; os._exit(141)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, format], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr is not None
+        told = process.stderr.read()
+        assert (process.wait(), told) == (141, b"")
+
+
+TEXTS = st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_characters="\r\0")))
+
+
+@given(st.lists(st.tuples(TEXTS, st.one_of(st.none(), st.floats(width=32)))))
+def test_any_cells_survive_json_lines(
+    tmp_path_factory: Any, cells: list[tuple[str | None, float | None]]
+) -> None:
+    path = tmp_path_factory.mktemp("w") / "o.jsonl"
+    texts, numbers = [c[0] for c in cells], [c[1] for c in cells]
+    write(pa.table({"s": pa.array(texts, pa.string()), "n": pa.array(numbers, pa.float32())}), path)
+    found = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+    assert [row["s"] for row in found] == texts
+    finite = [n if n is not None and abs(n) < float("inf") else None for n in numbers]
+    assert [None if row["n"] is None else float(np.float32(row["n"])) for row in found] == finite
