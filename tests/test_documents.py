@@ -13,18 +13,14 @@ import pytest
 
 from aecli.cli.main import cli
 from aecli.evaluation.gates import FIGURES
+from aecli.evaluation.loss_terms import LossShare
 from aecli.evaluation.results import (
-    Classification,
-    ColumnScore,
     Compared,
     Detection,
     Difference,
     EvaluateResult,
     Gate,
     Group,
-    Interval,
-    LatentHealth,
-    LossShare,
     Probe,
     ProbeView,
 )
@@ -33,6 +29,10 @@ from aecli.inference.run import StreamResult
 from aecli.inference.sample import SampleResult
 from aecli.inspection.inspect import DataInspection, ModelInspection
 from aecli.inspection.layers import Layer
+from aecli.metrics.classification import Classification
+from aecli.metrics.columns import ColumnScore
+from aecli.metrics.detection import Interval
+from aecli.metrics.latent import LatentHealth
 from aecli.progress import Epoch
 from aecli.report.report import PlotResult, ReportResult
 from aecli.schema.flags import as_flags

@@ -13,18 +13,17 @@ import pyarrow as pa
 
 from aecli.api.conversion import from_array, is_pandas, to_array, to_pandas
 from aecli.errors import UsageError
-from aecli.features.impute import FillCounts
-from aecli.inference.decode import open_latents
-from aecli.inference.encode import encoding
-from aecli.inference.loaded_model import LoadedModel, load_model, model_of
-from aecli.inference.predict import PREDICTION, prediction
-from aecli.inference.reconstruct import filling, reconstruction
-from aecli.inference.run import Pass, Step, open_pass
-from aecli.inference.windows import WindowedTable
 from aecli.model.weights import to_bytes
+from aecli.inference.decode import decode_pass
+from aecli.inference.encode import encode_pass
+from aecli.inference.fill import fill_pass
+from aecli.inference.loaded_model import LoadedModel, load_model, model_of
+from aecli.inference.predict import PREDICTION, predict_pass
+from aecli.inference.reconstruct import reconstruct_pass
+from aecli.inference.run import Pass
+from aecli.scoring.score import score_pass
 from aecli.model_directory import model_directory
 from aecli.schema.model_spec import ModelSpec
-from aecli.scoring.score import open_scoring
 from aecli.table.source import Data, open_source
 
 
@@ -106,7 +105,8 @@ class Model:
             DataError: the table lacks columns, or one does not fit.
             UsageError: `with_std` is asked of a latent without a spread.
         """
-        return self._given_back(data, encoding(as_list=as_list, with_std=with_std), keep)
+        arrow = self._arrow(data)
+        return _as_given(data, encode_pass(self.loaded, arrow, as_list=as_list, with_std=with_std, keep=keep))
 
     def reconstruct(
         self,
@@ -128,13 +128,14 @@ class Model:
             UsageError: `fill` comes with `residuals` or `keep`.
             DataError: the table lacks columns, or one does not fit.
         """
+        arrow = self._arrow(data)
         if not fill:
-            return self._given_back(data, reconstruction(residuals=residuals), keep)
+            opened = reconstruct_pass(self.loaded, arrow, residuals=residuals, keep=keep)
+            return _as_given(data, opened)
         if residuals or keep:
             raise UsageError("fill=True gives the whole table back, and nothing beside it")
-        source = open_source(self._arrow(data))
-        opened = open_pass(self.loaded, source, filling(source, FillCounts(), []), carry=False)
-        return _collected(data, opened)
+        opened, _ = fill_pass(self.loaded, arrow)
+        return _as_given(data, opened)
 
     def score(
         self,
@@ -164,12 +165,11 @@ class Model:
             ModelError: the model was saved without scores.
             DataError: the table lacks columns, or one does not fit.
         """
-        opened = open_scoring(
+        opened, _ = score_pass(
             self.loaded, self._arrow(data), explain=explain, detail=detail, threshold=threshold,
             aggregate=aggregate, score_unit=score_unit, keep=keep,
         )  # fmt: skip
-        table = pa.Table.from_batches(opened.batches(), opened.schema)
-        return _alike(data, table, opened.run.table, "score")
+        return _as_given(data, opened, column="score")
 
     def predict(self, data: Data, *, top: int | None = None, keep: Sequence[str] = ()) -> Any:
         """Return `prediction` and `prob_<class>` of each row; of an array the predictions alone.
@@ -183,7 +183,8 @@ class Model:
             UsageError: the model has no classifier, or fewer than `top` classes.
             DataError: the table lacks columns, or one does not fit.
         """
-        return self._given_back(data, prediction(top=top), keep, alone=PREDICTION)
+        opened = predict_pass(self.loaded, self._arrow(data), top=top, keep=keep)
+        return _as_given(data, opened, column=PREDICTION)
 
     def decode(self, latents: Data, *, keep: Sequence[str] = ()) -> Any:
         """Return the rows that latents stand for: `z0`, `z1`, …, a list `z`, or an array of them.
@@ -195,18 +196,11 @@ class Model:
         Raises:
             DataError: these are no latents of this model.
         """
-        given = latents
+        arrow = latents
         if isinstance(latents, np.ndarray):
-            given = from_array(latents, [(f"z{i}", 1) for i in range(self.spec.network.latent)])
-        opened = open_latents(self.loaded, given, keep=keep)
-        table = pa.Table.from_batches(opened.batches, opened.schema)
+            arrow = from_array(latents, [(f"z{i}", 1) for i in range(self.spec.network.latent)])
+        table = decode_pass(self.loaded, arrow, keep=keep).read_all()
         return _as_kind(latents, table, np.arange(len(table)) // self.spec.network.window)
-
-    def _given_back(
-        self, data: Data, step: Step, keep: Sequence[str], *, alone: str | None = None
-    ) -> Any:
-        opened = open_pass(self.loaded, self._arrow(data), step, keep=keep)
-        return _collected(data, opened, alone)
 
     def _arrow(self, data: Data) -> Data:
         if not isinstance(data, np.ndarray):
@@ -219,18 +213,14 @@ def _restored(spec: str, weights: bytes, directory: str, device: str) -> Model:
     return Model(model_of(read, weights, directory=Path(directory), device=device))
 
 
-def _collected(data: Data, opened: Pass, alone: str | None = None) -> Any:
-    table = pa.Table.from_batches(opened.batches, opened.schema)
-    return _alike(data, table, opened.feed.table, alone)
-
-
-def _alike(data: Data, table: pa.Table, cut: WindowedTable | None, alone: str | None) -> Any:
-    """Return a table as the kind that `data` is; arrays get its column `alone`, where named."""
-    windows = cut.windows if cut else None
+def _as_given(data: Data, opened: Pass, *, column: str | None = None) -> Any:
+    """Return an output as the kind that `data` is; of an array only `column`, where named."""
+    table = opened.read_all()
+    windows = opened.windowed.windows if opened.windowed else None
     by_window = windows is not None and len(table) == len(windows)
     rows = windows.last_rows if windows is not None and by_window else np.arange(len(table))
-    if alone is not None and isinstance(data, np.ndarray):
-        return to_array(table.select([alone]))[:, 0]
+    if column is not None and isinstance(data, np.ndarray):
+        return to_array(table.select([column]))[:, 0]
     return _as_kind(data, table, rows)
 
 

@@ -7,14 +7,10 @@ import torch
 
 from aecli.array_types import Codes, Float32s, Floats
 from aecli.evaluation.loss_terms import TermFigures
-from aecli.features.reader import Tally
 from aecli.features.series import read_series, window_codes
 from aecli.features.windows import Windows
-from aecli.inference.batches import row_cells
 from aecli.inference.loaded_model import LoadedModel
-from aecli.inference.run import open_feed
-from aecli.inference.windows import open_windows, window_cells
-from aecli.progress import SILENT
+from aecli.inference.run import Pass
 from aecli.scoring.output_columns import scores_of_rows
 from aecli.scoring.scorer import Scorer
 from aecli.table.column_match import match_columns
@@ -23,7 +19,7 @@ from aecli.table.source import Data, open_source
 
 def latents_of(model: LoadedModel, data: Data) -> Float32s:
     """Return the latents `(n_samples, latent)` of rows, or of windows of them."""
-    parts = [chunk.latent.cpu().numpy() for chunk in open_feed(model, data, carry=False).chunks]
+    parts = [samples.latent.cpu().numpy() for samples in Pass.over(model, data).encoded(carried=[])]
     return np.concatenate([*parts, np.empty((0, model.spec.network.latent), np.float32)])
 
 
@@ -31,8 +27,8 @@ def logits_of(model: LoadedModel, data: Data) -> Float32s:
     """Return the classifier's logits `(n_samples, n_classes)` of rows, or of windows of them."""
     parts = [np.empty((0, model.spec.network.classes), np.float32)]
     with torch.no_grad():
-        for chunk in open_feed(model, data, carry=False).chunks:
-            parts.append(model.network.classify(chunk.latent).float().cpu().numpy())
+        for samples in Pass.over(model, data).encoded(carried=[]):
+            parts.append(model.network.classify(samples.latent).float().cpu().numpy())
     return np.concatenate(parts)
 
 
@@ -53,24 +49,20 @@ def codes_of_samples(model: LoadedModel, data: Data, codes: Codes) -> Codes:
 
 def reconstruction_loss(model: LoadedModel, data: Data) -> float:
     """Return the mean reconstruction loss of rows, as training and `aecli evaluate` give it."""
-    figures = TermFigures(model.network, model.spec)
-    for chunk in open_feed(model, data, carry=False).chunks:
+    terms = TermFigures(model.network, model.spec)
+    for samples in Pass.over(model, data).encoded(carried=[]):
         with torch.no_grad():
-            outputs = model.network.decode(chunk.latent).float()
-        cells = torch.from_numpy(chunk.cells).to(model.device)
-        figures.add(cells, chunk.code, outputs, None, None)
-    return figures.reconstruction()
+            outputs = model.network.decode(samples.latent).float()
+        cells = torch.from_numpy(samples.cells).to(model.device)
+        terms.add(cells, samples.code, outputs, None, None)
+    return terms.reconstruction()
 
 
 def scores_of(model: LoadedModel, data: Data, aggregate: str) -> Floats:
     """Return the score `(n_rows,)` of each row; with windows the mean of its own, NaN in none."""
-    scorer, tally = Scorer.of(model), Tally(model.reader.layout)
-    source, _ = match_columns(open_source(data), model.spec)
-    if scorer.window == 1:
-        parts = [np.empty(0)]
-        for _, cells in row_cells(model, source, None, tally):
-            parts.append(scorer.score(cells).scores[aggregate].numpy())
-        return np.concatenate(parts)
-    table = open_windows(model, source, tally=tally)
-    cut = ((cells, rows) for _, cells, rows in window_cells(model, table, [], None))
-    return scores_of_rows(scorer, table, cut, aggregate, SILENT)[0].scores
+    scorer, opened = Scorer.of(model), Pass.over(model, data)
+    batches = opened.samples("scoring", carried=[])
+    if opened.windowed is not None:
+        return scores_of_rows(scorer, opened.windowed, batches, aggregate).scores
+    parts = [scorer.score(samples.cells).scores[aggregate].numpy() for samples in batches]
+    return np.concatenate([*parts, np.empty(0)])

@@ -1,4 +1,4 @@
-"""Measure what an evaluation was asked for beside its own figures: anomalies and probes."""
+"""Measure how well scores find marked anomalies, and what probes predict from latents."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from torch import Tensor
 from aecli.array_types import Codes, Indices
 from aecli.errors import DataError
 from aecli.evaluation.accumulator import stored_pca
-from aecli.evaluation.results import Detection, Interval, Probe, ProbeView
+from aecli.evaluation.results import Detection, Probe, ProbeView
 from aecli.features.network_inputs import Inputs
 from aecli.inference.loaded_model import LoadedModel
-from aecli.metrics.detection import FIGURES, detection_figures
+from aecli.metrics.detection import FIGURES, Interval, detection_figures
 from aecli.metrics.probe import LEAST, Probed, as_target, probe
 from aecli.row_sample import RowSample, seeded_keys
 from aecli.schema.model_spec import ModelSpec
@@ -47,8 +47,8 @@ VIEWS: tuple[str, ...] = ("raw", "pca", "latent")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Name the columns that mark anomalies, that probes predict, and that make groups."""
+class EvaluationColumns:
+    """Columns that mark anomalies, that a probe predicts, and that make groups."""
 
     anomaly: str | None = None
     probe: str | None = None
@@ -61,7 +61,7 @@ class Asked:
         return {option: name for option, name in named.items() if name is not None}
 
     @property
-    def columns(self) -> list[str]:
+    def names(self) -> list[str]:
         """Return the columns that were named."""
         return list(self.options.values())
 
@@ -128,8 +128,7 @@ class Detector:
         best = None
         if 0 < anomalies < len(marks):
             best = best_threshold(scores, marks)
-            found = detection_figures(scores, marks == 1, self._threshold)
-            intervals = {name: Interval(*values) for name, values in found.items()}
+            intervals |= detection_figures(scores, marks == 1, self._threshold)
         return Detection(
             column=self._column,
             rows=len(marks),

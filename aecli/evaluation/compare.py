@@ -1,4 +1,4 @@
-"""Set two models' evaluations on the same rows side by side."""
+"""Compare the evaluations of two models on the same rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLASSIFICATION = (
 )
 
 
-def beside(
+def compare_results(
     first: EvaluateResult, second: EvaluateResult, spec: ModelSpec, other: ModelSpec
 ) -> Compared:
     """Return the figures that both have and that mean the same, with their differences.

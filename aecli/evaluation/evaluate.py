@@ -15,180 +15,176 @@ from torch import Tensor
 
 from aecli.array_types import Codes
 from aecli.errors import DataError, UsageError
-from aecli.evaluation.accumulator import Answered, Gathered, measures
-from aecli.evaluation.anomaly_and_probe import Asked, Detector, Prober
-from aecli.evaluation.compare import beside
+from aecli.evaluation.accumulator import DecodedSamples, SampleFigures
+from aecli.evaluation.anomaly_and_probe import Detector, EvaluationColumns, Prober
+from aecli.evaluation.compare import compare_results
 from aecli.evaluation.gates import check_conditions, judge
 from aecli.evaluation.groups import Groups, read_groups
 from aecli.evaluation.results import EvaluateResult, Group
-from aecli.features.reader import Tally
-from aecli.features.series import window_codes
-from aecli.inference.batches import Chunk, latents
+from aecli.inference.batches import EncodedBatch
 from aecli.inference.loaded_model import LoadedModel, load_model
-from aecli.inference.windows import WindowedTable, labels_of_windows, open_windows, window_chunks
+from aecli.inference.run import Pass
+from aecli.inference.windows import labels_of_windows
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.options import ReadOptions
-from aecli.scoring.calibrate import anomaly_codes
-from aecli.table.column_match import match_columns
+from aecli.scoring.calibrate import anomaly_codes, marks_of_windows
 from aecli.table.labels import label_codes, unknown_labels
 from aecli.table.source import Data, Source, open_source
 
+Labelled = tuple[EncodedBatch, Codes | None, Codes | None]
+"""Samples, their label codes and their marks of anomalies."""
+
 
 class Evaluation:
-    """Measure one model on one table, in constant memory."""
+    """Evaluation of one model on one table, in constant memory."""
 
-    def __init__(self, model: LoadedModel, source: Source, asked: Asked) -> None:
-        asked.check(source, model.spec)
+    def __init__(
+        self,
+        model: LoadedModel,
+        source: Source,
+        columns: EvaluationColumns,
+        *,
+        batch_size: int | None = None,
+        progress: Progress = SILENT,
+    ) -> None:
+        columns.check(source, model.spec)
         self.model = model
-        self.asked = asked
-        self.source, matched = match_columns(
-            source, model.spec, keep=asked.columns, with_label=True
-        )
-        self.kept = matched.kept
-        self.label = model.spec.label if matched.label and model.spec.network.classes else None
-        self.detector = Detector(model, asked.anomaly) if asked.anomaly else None
-        self.prober = Prober(model, asked.probe) if asked.probe else None
+        self.columns = columns
+        self.opened = Pass.over(
+            model, source, keep=columns.names, with_label=True, batch_size=batch_size,
+            progress=progress,
+        )  # fmt: skip
+        has_label = self.opened.has_label and model.spec.network.classes
+        self.label = model.spec.label if has_label else None
+        self.detector = Detector(model, columns.anomaly) if columns.anomaly else None
+        self.prober = Prober(model, columns.probe) if columns.probe else None
         self.groups: Groups | None = None
-        self.tally = Tally(model.reader.layout)
-        self.table: WindowedTable | None = None
-        self.whole = self._gathered()
-        self.parts: dict[int, Gathered] = {}
+        self.figures = self._accumulator()
+        self.figures_by_group: dict[int, SampleFigures] = {}
         self.unknown_labels = 0
         self.rows = 0
 
-    def run(self, batch_size: int | None, progress: Progress) -> None:
-        """Read the table and take all of it in.
+    @property
+    def source(self) -> Source:
+        """Return the table, narrowed to the columns that are read."""
+        assert self.opened.source is not None, "a table is evaluated"
+        return self.opened.source
+
+    def run(self) -> None:
+        """Read the table and add all of it to the figures.
 
         Raises:
-            DataError: it has no rows, or a column that was asked for is of another kind.
+            DataError: it has no rows, or a column of the evaluation is of another kind.
         """
-        for _ in self.samples(batch_size, progress):
+        for _ in self.samples():
             pass
-        progress.finish()
+        self.opened.progress.finish()
 
-    def samples(
-        self, batch_size: int | None, progress: Progress, carried: Sequence[str] = ()
-    ) -> Iterator[tuple[Chunk, Codes | None]]:
-        """Yield the table's rows or windows with their label codes, once they are taken in.
+    def samples(self, carried: Sequence[str] = ()) -> Iterator[tuple[EncodedBatch, Codes | None]]:
+        """Yield the table's rows or windows with their label codes, once they are added.
 
         Rows have every column that was read, windows the columns `carried` of their last rows.
 
         Raises:
-            DataError: it has no rows, or a column that was asked for is of another kind.
+            DataError: it has no rows, or a column of the evaluation is of another kind.
         """
-        if self.asked.by:
-            self.groups = read_groups(self.source, self.asked.by)
-        windowed = self.model.spec.network.window > 1
-        found = (
-            self._windows(batch_size, progress, carried)
-            if windowed
-            else self._rows(batch_size, progress)
-        )
-        for chunk, codes, marks in found:
-            self._add(chunk, codes, marks)
-            yield chunk, codes
+        if self.columns.by:
+            self.groups = read_groups(self.source, self.columns.by)
+        own = [name for name in (self.columns.probe, self.columns.by) if name is not None]
+        encoded = self.opened.encoded(carried=list(dict.fromkeys([*carried, *own])))
+        windowed = self.opened.windowed is not None
+        labelled = self._windows(encoded) if windowed else self._rows(encoded)
+        for samples, codes, marks in labelled:
+            self._add(samples, codes, marks)
+            yield samples, codes
         if self.rows == 0:
             raise DataError(f"{self.source.name} has no rows", hint="a table with at least one row")
 
-    def _gathered(self) -> Gathered:
-        return Gathered(self.model, classified=self.label is not None)
+    def _accumulator(self) -> SampleFigures:
+        return SampleFigures(self.model, self.label)
 
-    def _rows(
-        self, batch_size: int | None, progress: Progress
-    ) -> Iterator[tuple[Chunk, Codes | None, Codes | None]]:
+    def _rows(self, encoded: Iterator[EncodedBatch]) -> Iterator[Labelled]:
         """Yield encoded rows with their label codes and marks of anomalies."""
-        stream = latents(
-            self.model, self.source, batch_rows=batch_size, tally=self.tally, progress=progress
-        )
-        for chunk in stream:
-            self.rows += len(chunk.cells)
+        for samples in encoded:
+            self.rows += len(samples.cells)
             codes = marks = None
             if self.label is not None:
-                array = chunk.batch.column(self.label.name)
+                array = samples.batch.column(self.label.name)
                 codes = label_codes(array, self.label)
                 self.unknown_labels += unknown_labels(array, codes)
-            if self.asked.anomaly:
-                marks = anomaly_codes(chunk.batch.column(self.asked.anomaly), self.asked.anomaly)
-            yield chunk, codes, marks
+            if self.columns.anomaly:
+                column = samples.batch.column(self.columns.anomaly)
+                marks = anomaly_codes(column, self.columns.anomaly)
+            yield samples, codes, marks
 
-    def _windows(
-        self, batch_size: int | None, progress: Progress, carried: Sequence[str]
-    ) -> Iterator[tuple[Chunk, Codes | None, Codes | None]]:
+    def _windows(self, encoded: Iterator[EncodedBatch]) -> Iterator[Labelled]:
         """Yield the same of windows, labelled and marked as the model's training windows were."""
-        table = open_windows(self.model, self.source, tally=self.tally, progress=progress)
-        self.table = table
+        table = self.opened.windowed
+        assert table is not None, "only windows come here"
         self.rows = len(table.staged.cells)
         codes = marks = None
         if self.label is not None:
-            how = self.model.spec.options.windows.window_label
-            codes, self.unknown_labels = labels_of_windows(table, self.label, how)
-        if self.asked.anomaly:
-            marks = self._marks_of_windows(table, self.asked.anomaly)
-        asked = [name for name in (self.asked.probe, self.asked.by) if name is not None]
-        chunks = window_chunks(
-            self.model, table, list(dict.fromkeys([*carried, *asked])), batch_windows=batch_size,
-            progress=progress,
-        )  # fmt: skip
-        done = 0
-        for chunk in chunks:
-            part = slice(done, done + len(chunk.latent))
-            done = part.stop
+            rule = self.model.spec.options.windows.window_label
+            codes, self.unknown_labels = labels_of_windows(table, self.label, rule)
+        if self.columns.anomaly:
+            marks = marks_of_windows(self.model, table, self.columns.anomaly)
+        start = 0
+        for samples in encoded:
+            part = slice(start, start + len(samples.latent))
+            start = part.stop
             yield (
-                chunk,
+                samples,
                 None if codes is None else codes[part],
                 None if marks is None else marks[part],
             )
 
-    def _marks_of_windows(self, table: WindowedTable, name: str) -> Codes:
-        batches = table.source.select([name]).batches()
-        parts = [np.empty(0, dtype=np.int64), *(anomaly_codes(b.column(0), name) for b in batches)]
-        how = self.model.spec.options.windows.window_label
-        return window_codes(np.concatenate(parts), table.windows, how)
-
     @torch.no_grad()
-    def _add(self, chunk: Chunk, codes: Codes | None, marks: Codes | None) -> None:
+    def _add(self, samples: EncodedBatch, codes: Codes | None, marks: Codes | None) -> None:
         network = self.model.network
-        cells = torch.from_numpy(chunk.cells).to(self.model.device)
-        outputs = network.decode(chunk.latent).float()
+        cells = torch.from_numpy(samples.cells).to(self.model.device)
+        outputs = network.decode(samples.latent).float()
         logits = labels = None
         if codes is not None:
-            logits = network.classify(chunk.latent).float()
+            logits = network.classify(samples.latent).float()
             labels = torch.from_numpy(np.ascontiguousarray(codes)).to(logits.device)
-        answered = Answered(cells, chunk.code, outputs, logits, labels)
-        self.whole.add(answered)
-        groups = self._add_groups(chunk.batch, answered)
+        decoded = DecodedSamples(cells, samples.code, outputs, logits, labels)
+        self.figures.add(decoded)
+        groups = self._add_groups(samples.batch, decoded)
         if self.detector is not None and marks is not None:
-            self.detector.add(torch.from_numpy(chunk.cells), marks, groups)
-        if self.prober is not None and self.asked.probe:
-            self.prober.add(cells, chunk.latent, chunk.batch.column(self.asked.probe), groups)
+            self.detector.add(torch.from_numpy(samples.cells), marks, groups)
+        if self.prober is not None and self.columns.probe:
+            column = samples.batch.column(self.columns.probe)
+            self.prober.add(cells, samples.latent, column, groups)
 
-    def _add_groups(self, batch: pa.RecordBatch, answered: Answered) -> Codes:
+    def _add_groups(self, batch: pa.RecordBatch, decoded: DecodedSamples) -> Codes:
         if self.groups is None:
-            return np.zeros(len(answered.code.latent), dtype=np.int64)
+            return np.zeros(len(decoded.code.latent), dtype=np.int64)
         groups = self.groups.codes(batch.column(self.groups.column))
         for group in np.unique(groups).tolist():
-            inside: Tensor = torch.from_numpy(groups == group).to(answered.cells.device)
-            part = self.parts.setdefault(group, self._gathered())
-            part.add(answered.where(inside))
+            inside: Tensor = torch.from_numpy(groups == group).to(decoded.cells.device)
+            figures = self.figures_by_group.setdefault(group, self._accumulator())
+            figures.add(decoded.where(inside))
         return groups
 
     def result(self, seconds: float) -> EvaluateResult:
         """Return all figures, without gates."""
         notes = list(self._notes())
-        unseen = self.tally.unseen()
+        unseen = self.opened.tally.unseen()
         if self.label is not None and self.unknown_labels:
             unseen[self.label.name] = self.unknown_labels
-        return EvaluateResult(
-            model=self.model.directory,
-            rows=self.rows,
-            **measures(self.whole, self.model.spec, self.label),
+        measured = self.figures.measured(
+            self.rows,
             anomaly=self.detector.result() if self.detector else None,
             probe=self.prober.result() if self.prober else None,
+        )
+        return EvaluateResult(
+            **vars(measured),
+            model=self.model.directory,
             unseen=unseen,
             gates=[],
             seconds=seconds,
-            by=self.asked.by,
+            by=self.columns.by,
             groups=list(self._group_results()),
             notes=notes,
         )
@@ -196,15 +192,17 @@ class Evaluation:
     def _group_results(self) -> Iterator[Group]:
         if self.groups is None:
             return
-        for place in sorted(self.parts):
-            own = place < len(self.groups.values)
+        for index in sorted(self.figures_by_group):
+            single = index < len(self.groups.values)
+            measured = self.figures_by_group[index].measured(
+                self.groups.rows[index],
+                anomaly=self.detector.result(index) if self.detector else None,
+                probe=self.prober.result(index) if self.prober else None,
+            )
             yield Group(
-                value=self.groups.values[place] if own else None,
-                pooled=0 if own else self.groups.pooled,
-                rows=self.groups.rows[place],
-                **measures(self.parts[place], self.model.spec, self.label),
-                anomaly=self.detector.result(place) if self.detector else None,
-                probe=self.prober.result(place) if self.prober else None,
+                **vars(measured),
+                value=self.groups.values[index] if single else None,
+                pooled=0 if single else self.groups.pooled,
             )
 
     def _notes(self) -> Iterator[str]:
@@ -217,7 +215,7 @@ class Evaluation:
             return
         if self.groups.pooled:
             yield f"{self.groups.pooled:,} rarer values of {self.groups.column} are one group"
-        absent = len(self.groups.values) + bool(self.groups.pooled) - len(self.parts)
+        absent = len(self.groups.values) + bool(self.groups.pooled) - len(self.figures_by_group)
         if absent:
             yield f"{absent:,} groups of {self.groups.column} have no window"
 
@@ -256,32 +254,40 @@ def evaluate(
         ModelError: a model is missing, damaged or too new, or cannot score.
     """
     began = time.perf_counter()
-    asked = Asked(anomaly, probe, by)
-    check_conditions(fail_if, asked.options)
+    columns = EvaluationColumns(anomaly, probe, by)
+    check_conditions(fail_if, columns.options)
     if by is not None and compare is not None:
         raise UsageError(
             "--by and --compare would make a table of two models per group",
             hint="one of them, or evaluate each model with --by and --json",
         )
-    directories = [model_directory(model, tag), *([] if compare is None else [Path(compare)])]
-    loaded = [load_model(path, device=device, threads=threads) for path in directories]
+    loaded = load_model(model_directory(model, tag), device=device, threads=threads)
+    other = None if compare is None else load_model(Path(compare), device=device, threads=threads)
     source = open_source(data, read or ReadOptions())
-    runs = [Evaluation(loaded[0], source, asked)]
-    runs += [_second(each, source, asked) for each in loaded[1:]]
-    results = []
-    for run in runs:
-        run.run(batch_size, progress)
-        results.append(run.result(time.perf_counter() - began))
-    result = results[0]
-    if compare is not None:
-        other = beside(result, results[1], loaded[0].spec, loaded[1].spec)
-        result = replace(result, compared=other, seconds=time.perf_counter() - began)
+    evaluation = Evaluation(loaded, source, columns, batch_size=batch_size, progress=progress)
+    second = None
+    if other is not None:
+        second = _second(other, source, columns, batch_size=batch_size, progress=progress)
+    evaluation.run()
+    result = evaluation.result(time.perf_counter() - began)
+    if second is not None:
+        second.run()
+        compared = second.result(time.perf_counter() - began)
+        both = compare_results(result, compared, loaded.spec, second.model.spec)
+        result = replace(result, compared=both, seconds=time.perf_counter() - began)
     return result.with_gates(judge(fail_if, result.figures()))
 
 
-def _second(model: LoadedModel, source: Source, asked: Asked) -> Evaluation:
+def _second(
+    model: LoadedModel,
+    source: Source,
+    columns: EvaluationColumns,
+    *,
+    batch_size: int | None,
+    progress: Progress,
+) -> Evaluation:
     try:
-        return Evaluation(model, source, asked)
+        return Evaluation(model, source, columns, batch_size=batch_size, progress=progress)
     except (DataError, UsageError) as error:
         facts = [f"--compare {model.directory}", *error.facts]
         raise type(error)(error.what, facts=facts, hint=error.hint) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,6 +14,15 @@ from aecli.nn.autoencoder import Autoencoder, Code
 from aecli.nn.losses import bernoulli_kl, kl_normal
 from aecli.schema.model_spec import ModelSpec
 from aecli.training.data import class_weights
+
+
+@dataclass(frozen=True)
+class LossShare:
+    """One loss term: its mean over the rows, its weight, and its share of the total."""
+
+    value: float
+    weight: float
+    share: float
 
 
 class TermFigures:
@@ -63,9 +74,9 @@ class TermFigures:
             self._sums["classification"] += float(loss)
             self._labelled += int((codes >= 0).sum())
 
-    def means(self) -> dict[str, tuple[float, float]]:
-        """Return each term's mean and weight; classification only where rows were labelled."""
-        found = {
+    def shares(self) -> dict[str, LossShare]:
+        """Return each term with its share; classification only where rows were labelled."""
+        means = {
             "reconstruction": self.reconstruction(),
             "l1": self._sums["l1"] / max(1, self._latents),
             "l2": self._sums["l2"] / max(1, self._latents),
@@ -73,9 +84,12 @@ class TermFigures:
             "kl_normal": self._sums["kl_normal"] / max(1, self._latents),
         }
         if self._labelled:
-            found["classification"] = self._sums["classification"] / self._labelled
+            means["classification"] = self._sums["classification"] / self._labelled
+        weighted = {name: means[name] * w for name, w in self._weights.items() if name in means}
+        total = sum(weighted.values())
         return {
-            name: (found[name], weight) for name, weight in self._weights.items() if name in found
+            name: LossShare(means[name], self._weights[name], value / total if total else 0.0)
+            for name, value in weighted.items()
         }
 
     def _kl(self) -> float:

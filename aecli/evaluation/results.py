@@ -6,78 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class LossShare:
-    """Hold one loss term: its mean over the rows, its weight, and its share of the total."""
-
-    value: float
-    weight: float
-    share: float
-
-
-@dataclass(frozen=True)
-class ColumnScore:
-    """Compare one column's reconstruction with the trivial answer and with PCA of the same size.
-
-    `metric` is `r2` for number, time and vector, `accuracy` for boolean and category. `baseline` is
-    the training mean's (0 on training rows by definition) or mode's figure on these rows. A figure
-    is None where it is undefined: no observed cell, or R² of a column that is constant here.
-    """
-
-    name: str
-    kind: str
-    metric: str
-    value: float | None
-    baseline: float | None
-    pca: float | None
-    mse: float | None
-    observed: int
-
-
-@dataclass(frozen=True)
-class Classification:
-    """Hold the label's figures over the labelled rows; `confusion[true][predicted]` counts rows.
-
-    `auroc` is one-vs-rest, the mean over classes with both sides; None where there is none.
-    """
-
-    rows: int
-    classes: Sequence[str]
-    accuracy: float
-    balanced_accuracy: float
-    macro_f1: float
-    auroc: float | None
-    log_loss: float
-    baseline_accuracy: float
-    confusion: Sequence[Sequence[int]]
-
-
-@dataclass(frozen=True)
-class LatentHealth:
-    """Hold how the latent is used; `active` units vary at least 1e-4 as much as the most active.
-
-    `means` is each unit's mean activation, which `rho` is the goal of; None without that loss.
-    """
-
-    size: int
-    active: int
-    active_share: float
-    dead: Sequence[int]
-    effective_rank: float
-    mean_abs: float
-    near_zero_share: float
-    means: Sequence[float]
-    rho: float | None
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Hold a figure with the ends of its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
+from aecli.evaluation.loss_terms import LossShare
+from aecli.metrics.classification import Classification
+from aecli.metrics.columns import ColumnScore
+from aecli.metrics.detection import Interval
+from aecli.metrics.latent import LatentHealth
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,11 @@ class FillCounts:
         self.filled[column] = self.filled.get(column, 0) + filled
         self.unfilled[column] = self.unfilled.get(column, 0) + unfilled
 
+    def by_column(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return both counts for the columns where they are not 0."""
+        filled = {name: count for name, count in self.filled.items() if count}
+        return filled, {name: count for name, count in self.unfilled.items() if count}
+
 
 class Filler:
     """Fill the features of a table's batches, in the table's own types.

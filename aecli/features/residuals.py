@@ -30,7 +30,7 @@ def residual_fields(where: Layout) -> list[pa.Field]:
     return fields
 
 
-def residuals(
+def residual_arrays(
     restorer: Restorer, batch: pa.RecordBatch, cells: Cells, outputs: AnyFloats
 ) -> list[pa.Array]:
     """Return the residual of each column that varies, null where the cell is missing.

@@ -1,32 +1,40 @@
-"""Stream rows through a model in constant memory: a latent per row, in the order of the table."""
+"""Batches of a table's rows or windows on their way through a model: read, encoded, decoded."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from aecli.array_types import Indices
-from aecli.errors import UsageError
+from aecli.array_types import AnyFloats, Indices, Mask
 from aecli.features.reader import Cells, Tally
 from aecli.inference.loaded_model import LoadedModel
+from aecli.inference.windows import WindowedTable
 from aecli.nn.autoencoder import Code
-from aecli.progress import SILENT, Progress
-from aecli.schema.model_spec import ModelSpec
+from aecli.progress import Progress
 from aecli.table.source import Source
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """Hold one batch on its way: the columns as read, its cells, and its code on the device.
+class SampleBatch:
+    """Samples before they are encoded: the columns as read, and cells `(n_rows, n_cells)`.
 
-    With windows `batch` has the last row of each, `cells` `(n_windows * size, n_cells)` all their
-    rows, and `rows` the number of each of these in the table.
+    With windows `batch` has the last row of each, `cells` all their rows, and `rows` the number of
+    each of these in the table.
     """
+
+    batch: pa.RecordBatch
+    cells: Cells
+    rows: Indices | None = None
+
+
+@dataclass(frozen=True)
+class EncodedBatch:
+    """Samples as in `SampleBatch`, with their latent distribution on the model's device."""
 
     batch: pa.RecordBatch
     cells: Cells
@@ -35,79 +43,99 @@ class Chunk:
 
     @property
     def latent(self) -> Tensor:
-        """Return the latents `(n_rows, latent)`."""
+        """Return the latents `(n_samples, latent)`."""
         return self.code.latent
 
 
-def latents(
-    model: LoadedModel,
-    source: Source,
-    *,
-    batch_rows: int | None = None,
-    tally: Tally | None = None,
-    progress: Progress = SILENT,
-) -> Iterator[Chunk]:
-    """Yield the source's batches, in order, with their latents `(n_rows, latent)`."""
-    progress.stage("encoding", source.n_rows)
-    for batch, cells in row_cells(model, source, batch_rows, tally):
-        with torch.no_grad():
-            moved = torch.from_numpy(cells).to(model.device)
-            code = model.network.distribution(model.inputs(moved))
-        yield Chunk(batch, cells, code)
-        progress.rows(batch.num_rows)
+@dataclass(frozen=True)
+class DecodedRows:
+    """Rows in the order of the table: as read, as cells, and as the decoder's outputs.
 
-
-def row_cells(
-    model: LoadedModel, source: Source, batch_rows: int | None, tally: Tally | None
-) -> Iterator[tuple[pa.RecordBatch, Cells]]:
-    """Yield the source's batches, in order, with their cells `(n_rows, n_cells)`."""
-    rows = 0
-    for batch in source.batches(batch_rows or model.batch_rows):
-        cells = model.reader.read(batch, table=source.name, before=rows)
-        rows += batch.num_rows
-        if tally is not None:
-            tally.add(cells)
-        yield batch, cells
-
-
-def with_carried(batch: pa.RecordBatch, made: list[pa.Array], schema: pa.Schema) -> pa.RecordBatch:
-    """Return the schema's first columns from the batch, and those that were made after them."""
-    names = schema.names[: len(schema) - len(made)]
-    carried = [batch.column(name) for name in names]
-    return pa.RecordBatch.from_arrays([*carried, *made], schema=schema)
-
-
-def joined_schema(carried: list[pa.Field], made: list[pa.Field], spec: ModelSpec) -> pa.Schema:
-    """Return the schema of an output of a model.
-
-    Raises:
-        UsageError: a carried column has the name of one that the model makes, or two of these
-            have one name.
+    `cells` are `(n_rows, n_cells)`, `outputs` `(n_rows, n_outputs)`. `covered` `(n_rows,)` is False
+    where a row lies in no window.
     """
-    twice = [name for name, count in Counter(field.name for field in made).items() if count > 1]
-    if twice:
-        raise UsageError(
-            f"two output columns would be called {twice[0]!r}",
-            hint="rename one of the columns that it comes from, and train again",
-        )
-    clash = {field.name for field in carried} & {field.name for field in made}
-    if clash:
-        raise _refused(min(clash), spec)
-    return pa.schema([*carried, *made])
+
+    batch: pa.RecordBatch
+    cells: Cells
+    outputs: AnyFloats
+    covered: Mask
 
 
-def _refused(name: str, spec: ModelSpec) -> UsageError:
-    if name not in [item.name for item in spec.ids]:
-        return UsageError(
-            f"the kept column {name!r} has the name of an output column",
-            hint="leave it out of --keep, or rename it in the table",
-        )
-    windows = spec.options.windows
-    ordering = name in (*windows.group, windows.time)
-    other = f"{name}_id"
-    return UsageError(
-        f"the identifier {name!r} has the name of an output column",
-        facts=["identifiers of the training table are carried into every output"],
-        hint=f"rename it in the table to {other!r}, and "
-        + ("train again" if ordering else f"--keep {other!r}"),
-    )
+def row_batches(
+    model: LoadedModel, source: Source, batch_rows: int | None, tally: Tally
+) -> Iterator[SampleBatch]:
+    """Yield the source's rows, in order, and count their missing and unseen cells."""
+    before = 0
+    for batch in source.batches(batch_rows or model.batch_rows):
+        cells = model.reader.read(batch, table=source.name, before=before)
+        before += batch.num_rows
+        tally.add(cells)
+        yield SampleBatch(batch, cells)
+
+
+def window_batches(
+    model: LoadedModel, table: WindowedTable, carried: Sequence[str], batch_windows: int | None
+) -> Iterator[SampleBatch]:
+    """Yield windows, series after series, with the carried columns of their last rows."""
+    windows = table.windows
+    size = batch_windows or max(1, model.batch_rows // model.spec.network.window)
+    source = table.source.select(list(carried))
+    columns = pa.Table.from_batches(source.batches(), source.schema)
+    for chosen in np.split(np.arange(len(windows)), range(size, len(windows), size)):
+        if not len(chosen):  # a table without rows
+            return
+        rows = windows.rows(chosen).reshape(-1)
+        cells = table.staged.cells.index_select(0, torch.from_numpy(rows)).numpy()
+        last = columns.take(pa.array(windows.last_rows[chosen])).combine_chunks()
+        batch = last.to_batches()[0] if carried else _without_columns(len(chosen))
+        yield SampleBatch(batch, cells, rows)
+
+
+def encoded_batches(
+    model: LoadedModel, batches: Iterator[SampleBatch], progress: Progress
+) -> Iterator[EncodedBatch]:
+    """Yield the same batches with their latents."""
+    for samples in batches:
+        with torch.no_grad():
+            cells = torch.from_numpy(samples.cells).to(model.device)
+            code = model.network.distribution(model.inputs(cells))
+        yield EncodedBatch(samples.batch, samples.cells, code, samples.rows)
+        progress.rows(samples.batch.num_rows)
+
+
+def decoded_rows(
+    model: LoadedModel, batches: Iterator[EncodedBatch], table: WindowedTable | None
+) -> Iterator[DecodedRows]:
+    """Decode the batches; a row of several windows has the mean of their outputs."""
+    if table is not None:
+        yield from _rows_of_windows(model, batches, table)
+        return
+    for samples in batches:
+        covered = np.ones(samples.batch.num_rows, dtype=np.bool_)
+        yield DecodedRows(samples.batch, samples.cells, _outputs(model, samples).numpy(), covered)
+
+
+def _rows_of_windows(
+    model: LoadedModel, batches: Iterator[EncodedBatch], table: WindowedTable
+) -> Iterator[DecodedRows]:
+    counts = torch.from_numpy(table.windows.coverage())
+    sums = torch.zeros(len(counts), model.reader.layout.outputs)
+    for samples in batches:
+        assert samples.rows is not None, "windows know their rows"
+        sums.index_add_(0, torch.from_numpy(samples.rows), _outputs(model, samples))
+    sums /= counts.clamp(min=1)[:, None]
+    start = 0
+    for batch in table.source.batches():
+        rows = slice(start, start + batch.num_rows)
+        start += batch.num_rows
+        cells = table.staged.cells[rows].numpy()
+        yield DecodedRows(batch, cells, sums[rows].numpy(), (counts[rows] > 0).numpy())
+
+
+@torch.no_grad()
+def _outputs(model: LoadedModel, samples: EncodedBatch) -> Tensor:
+    return model.network.decode(samples.latent).float().cpu()
+
+
+def _without_columns(rows: int) -> pa.RecordBatch:
+    return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))

@@ -1,29 +1,39 @@
-"""Decode latents into rows."""
+"""Decode latents, as `encode` wrote them or as a person changed them, into rows."""
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import torch
 
+from aecli.array_types import Float32s
+from aecli.errors import DataError
 from aecli.features.inverse import Restorer
-from aecli.inference.batches import joined_schema
-from aecli.inference.latent_table import decoded, latent_columns, window_fields
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
+from aecli.inference.run import Pass
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.options import ReadOptions
+from aecli.table.column_names import typed
 from aecli.table.column_selection import matching
 from aecli.table.source import Data, Source, open_source
-from aecli.table.writers import open_sink
+from aecli.table.to_numpy import number_values, vector_values
+from aecli.table.types import is_list, is_plain_number, is_text, type_name
+
+WINDOW = "window"
+"""Output column that counts the windows, where the model encodes windows of rows."""
 
 
 @dataclass(frozen=True)
 class DecodeResult:
-    """Hold what `decode` wrote: rows, or windows of rows, for the latents it read."""
+    """Result of `decode`: rows, or windows of rows, for the latents that were read."""
 
     model: Path
     output: str
@@ -37,7 +47,7 @@ def decode(
     data: Data,
     output: str,
     *,
-    model: str | Path | None = None,
+    model: str | os.PathLike[str] | None = None,
     tag: str | None = None,
     keep: Sequence[str] = (),
     to: str | None = None,
@@ -68,66 +78,177 @@ def decode(
     """
     began = time.perf_counter()
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
-    opened = open_latents(loaded, data, keep=keep, batch_size=batch_size, read=read)
-    rows, schema = 0, opened.schema
-    progress.stage("decoding", opened.source.n_rows)
-    with open_sink(output, schema, inputs=opened.source.paths, format=to) as sink:
-        for batch in opened.batches:
-            sink.write(batch)
-            rows += batch.num_rows
-            progress.rows(batch.num_rows // loaded.spec.network.window)
-    progress.finish()
+    opened = decode_pass(
+        loaded, data, keep=keep, batch_size=batch_size, read=read, progress=progress
+    )
+    result = opened.write(output, to, began=began)
     return DecodeResult(
-        model=loaded.directory,
+        model=result.model,
         output=output,
-        latents=rows // loaded.spec.network.window,
-        rows=rows,
-        columns=schema.names,
-        seconds=time.perf_counter() - began,
+        latents=result.rows // loaded.spec.network.window,
+        rows=result.rows,
+        columns=result.columns,
+        seconds=result.seconds,
     )
 
 
-@dataclass(frozen=True)
-class Decoding:
-    """Hold latents on their way to rows, whose `batches` are made as they are asked for."""
-
-    source: Source
-    schema: pa.Schema
-    batches: Iterator[pa.RecordBatch]
-
-
-def open_latents(
+def decode_pass(
     model: LoadedModel,
     data: Data,
     *,
     keep: Sequence[str] = (),
     batch_size: int | None = None,
     read: ReadOptions | None = None,
-) -> Decoding:
-    """Open a table of latents, to be decoded batch by batch.
-
-    Raises:
-        UsageError: the model's decoder was not trained.
-    """
+    progress: Progress = SILENT,
+) -> Pass:
+    """Open a pass that decodes a table of latents; arguments and errors are those of `decode`."""
     require_decoder(model)
     table = open_source(data, read or ReadOptions())
     latents = latent_columns(model, table)
-    kept = _kept(model, table, keep, latents.names)
-    source = table.select([*latents.names, *kept])
-    schema = _schema(model, source, kept)
-    return Decoding(source, schema, decoded(model, source, kept, schema, batch_size=batch_size))
+    carried = _carried(model, table, keep, latents.names)
+    source = table.select([*latents.names, *carried])
+    opened = Pass(model, source, carried=carried, batch_size=batch_size, progress=progress)
+    features = list(Restorer(model.spec.columns).schema)
+    others = [*(source.schema.field(name) for name in carried), *features]
+    batches = _decoded(opened, latents.names)
+    return opened.output([*window_fields(model, others), *features], batches)
 
 
-def _kept(
+def _carried(
     model: LoadedModel, table: Source, keep: Sequence[str], latents: Sequence[str]
 ) -> list[str]:
-    kept = [item.name for item in model.spec.ids if item.name in table.names]
-    found = matching(table.name, table.names, keep, "--keep")
-    return [*kept, *(name for name in found if name not in kept and name not in latents)]
+    ids = [item.name for item in model.spec.ids if item.name in table.names]
+    chosen = matching(table.name, table.names, keep, "--keep")
+    return [*ids, *(name for name in chosen if name not in ids and name not in latents)]
 
 
-def _schema(model: LoadedModel, source: Source, kept: Sequence[str]) -> pa.Schema:
-    carried = [source.schema.field(name) for name in kept]
-    features = list(Restorer(model.spec.columns).schema)
-    made = [*window_fields(model, [*carried, *features]), *features]
-    return joined_schema(carried, made, model.spec)
+def _decoded(opened: Pass, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows, or windows of rows, that the latents in the columns `names` stand for."""
+    model, source, window = opened.model, opened.source, opened.model.spec.network.window
+    assert source is not None, "latents come from a table"
+    restorer, before = Restorer(model.spec.columns), 0
+    opened.progress.stage("decoding", source.n_rows)
+    for batch in source.batches(opened.batch_size or max(1, model.batch_rows // window)):
+        size = model.spec.network.latent
+        latents = read_latents(batch.select(names), size, table=source.name, before=before)
+        with torch.no_grad():
+            outputs = model.network.decode(torch.from_numpy(latents).to(model.device)).float().cpu()
+        finite = outputs.isfinite().all(dim=1)
+        if not finite.all():
+            row = before + int(finite.logical_not().nonzero()[0]) // window + 1
+            raise DataError(
+                f"the latent in row {row:,} of {source.name} is too large to be decoded",
+                hint="compare it with those that aecli encode writes",
+            )
+        rows = batch.select(opened.carried)
+        if window > 1 and opened.carried:
+            rows = rows.take(pa.array(np.arange(batch.num_rows).repeat(window)))
+        numbers = window_numbers(model, before, batch.num_rows)
+        yield opened.joined(rows, numbers + restorer.restore(outputs.numpy()))
+        before += batch.num_rows
+        opened.progress.rows(batch.num_rows)
+
+
+def window_fields(model: LoadedModel, others: Sequence[pa.Field]) -> list[pa.Field]:
+    """Return the field that counts windows, under a name that no other has; none without them."""
+    if model.spec.network.window == 1:
+        return []
+    used = {field.name for field in others}
+    name = next(name for n in range(len(used) + 1) if (name := WINDOW + "_" * n) not in used)
+    return [pa.field(name, pa.int64())]
+
+
+def window_numbers(model: LoadedModel, before: int, count: int) -> list[pa.Array]:
+    """Return the number of each row's window, for `count` windows after `before` others."""
+    window = model.spec.network.window
+    return [pa.array(np.arange(before, before + count).repeat(window))] if window > 1 else []
+
+
+def latent_columns(model: LoadedModel, source: Source) -> Source:
+    """Return the source with its latents, `z0`, `z1`, … or the list `z`, as they are to be read.
+
+    Raises:
+        DataError: some are missing, there are more than the model has, or one holds no numbers.
+    """
+    size = model.spec.network.latent
+    expected = [f"z{index}" for index in range(size)]
+    present = sorted(
+        (n for n in source.names if re.fullmatch(r"z\d+", n)), key=lambda n: int(n[1:])
+    )
+    if "z" in source.names and not present:
+        expected = ["z"]
+    elif present != expected:
+        raise _other_columns(model, source, expected, present)
+    for name, kind in zip(expected, source.select(expected).schema.types, strict=True):
+        _require_numbers(name, kind, size)
+    return source.select(expected)
+
+
+def _other_columns(
+    model: LoadedModel, source: Source, expected: Sequence[str], present: Sequence[str]
+) -> DataError:
+    lacks = [name for name in expected if name not in present]
+    more = [name for name in present if name not in expected]
+    facts = [f"it lacks: {_listed(lacks)}"] if lacks else []
+    facts += [f"it has also: {_listed(more)}"] if more else []
+    size = len(expected)
+    which = f"z0 … z{size - 1}" if size > 1 else "z0"
+    return DataError(
+        f"{source.name} does not hold the {size:,} latents of {model.directory}: {which}, or a "
+        "list z",
+        facts=facts,
+        hint=f"aecli encode DATA -m {typed(str(model.directory))} -o latents.parquet",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f", … ({len(names):,} in all)" if len(names) > 8 else "")
+
+
+def _require_numbers(name: str, kind: pa.DataType, size: int) -> None:
+    inner = kind.value_type if name == "z" and is_list(kind) else kind
+    listed = name != "z" or is_list(kind)
+    if pa.types.is_null(kind) or (listed and is_plain_number(inner)):
+        if pa.types.is_fixed_size_list(kind) and kind.list_size != size:
+            raise _other_length(name, size)
+        return
+    what = f"a list of {size:,} numbers" if name == "z" else "a number"
+    has = "text" if is_text(kind) else type_name(kind)
+    raise DataError(f"column {name!r} is {has}; a latent is {what}", hint="aecli encode DATA -o …")
+
+
+def _other_length(name: str, size: int) -> DataError:
+    return DataError(
+        f"column {name!r} holds lists of another length than {size:,}, the latent's size",
+        hint="aecli inspect shows the model's latent",
+    )
+
+
+def read_latents(batch: pa.RecordBatch, size: int, *, table: str, before: int) -> Float32s:
+    """Return the latents `(n_rows, size)` of a batch; `before` rows of `table` came earlier.
+
+    Raises:
+        DataError: a latent is missing, infinite, or too large for float32.
+    """
+    if not batch.num_rows:
+        return np.empty((0, size), dtype=np.float32)
+    if batch.schema.names == ["z"] and not pa.types.is_null(batch.schema.types[0]):
+        values = vector_values(batch.column(0), size)
+        if values is None:
+            raise _other_length("z", size)
+    else:
+        columns = [number_values(array) for array in batch.columns]
+        values = np.stack(columns, axis=1).astype(np.float64)
+    with np.errstate(over="ignore"):
+        latents: Float32s = values.astype(np.float32)
+    wrong = ~np.isfinite(latents)
+    if wrong.any():
+        row, unit = (int(index) for index in np.argwhere(wrong)[0])
+        cell = values[row, unit]
+        what = "has no value" if np.isnan(cell) else f"holds {cell:g}, no finite float32,"
+        column = "z" if batch.schema.names == ["z"] else f"z{unit}"
+        raise DataError(
+            f"column {column!r} of {table} {what} in row {before + row + 1:,}",
+            hint="every latent of a row must be there: drop the row, or fill it with 0",
+        )
+    return latents

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import os
+import time
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from aecli.errors import UsageError
-from aecli.inference.batches import Chunk, with_carried
-from aecli.inference.loaded_model import LoadedModel
-from aecli.inference.run import Step, StreamResult, run_stream
+from aecli.inference.batches import EncodedBatch
+from aecli.inference.loaded_model import LoadedModel, load_model
+from aecli.inference.run import Pass, StreamResult
+from aecli.model_directory import model_directory
+from aecli.progress import SILENT, Progress
+from aecli.schema.options import ReadOptions
 from aecli.table.source import Data
 
 
 def encode(
-    data: Data, output: str, *, as_list: bool = False, with_std: bool = False, **how: Any
+    data: Data,
+    output: str,
+    *,
+    as_list: bool = False,
+    with_std: bool = False,
+    model: str | os.PathLike[str] | None = None,
+    tag: str | None = None,
+    keep: Sequence[str] = (),
+    to: str | None = None,
+    batch_size: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    read: ReadOptions | None = None,
+    progress: Progress = SILENT,
 ) -> StreamResult:
     """Write the latents of `data`'s rows to `output`, in order, in constant memory.
 
@@ -25,33 +42,50 @@ def encode(
         output: a file whose name says the format, or `-` for standard output.
         as_list: write one fixed-size list column `z` instead of `z0`, `z1`, ….
         with_std: add the standard deviations of a variational latent, `s0`, `s1`, … or `s`.
-        **how: `model`, `tag`, `keep`, `to`, `batch_size`, `device`, `threads`, `read`, `progress`
-            as in `aecli.inference.run.run_stream`.
+        model: the model directory, `tag` short for `runs/TAG`.
+        keep: columns of `data` to carry along (names or globs), beside the identifiers.
+        to: the format to write, whatever the name.
+        batch_size: rows, or windows, per pass through the network.
 
     Raises:
-        UsageError: `with_std` is asked of a latent without a spread.
+        UsageError: `with_std` goes with a latent that is not variational.
         ModelError: the model is missing, damaged or too new.
         DataError: the table cannot be read or lacks columns.
         OutputError: the output cannot be written.
     """
-    return run_stream(data, output, encoding(as_list=as_list, with_std=with_std), **how)
+    began = time.perf_counter()
+    loaded = load_model(model_directory(model, tag), device=device, threads=threads)
+    opened = encode_pass(
+        loaded, data, as_list=as_list, with_std=with_std, keep=keep, batch_size=batch_size,
+        read=read, progress=progress,
+    )  # fmt: skip
+    return opened.write(output, to, began=began)
 
 
-def encoding(*, as_list: bool = False, with_std: bool = False) -> Step:
-    """Return the step that makes latents of rows."""
-    return Step(
-        fields=lambda model: latent_fields(model, as_list=as_list, with_std=with_std),
-        batches=lambda _model, chunks, schema, _table: encoded(
-            chunks, schema, as_list=as_list, with_std=with_std
-        ),
+def encode_pass(
+    model: LoadedModel,
+    data: Data,
+    *,
+    as_list: bool = False,
+    with_std: bool = False,
+    keep: Sequence[str] = (),
+    batch_size: int | None = None,
+    read: ReadOptions | None = None,
+    progress: Progress = SILENT,
+) -> Pass:
+    """Open a pass that makes latents of rows; arguments and errors are those of `encode`."""
+    opened = Pass.over(model, data, keep=keep, batch_size=batch_size, read=read, progress=progress)
+    fields = latent_fields(model, as_list=as_list, with_std=with_std)
+    return opened.output_encoded(
+        fields, lambda samples: _latent_arrays(samples, as_list=as_list, with_std=with_std)
     )
 
 
 def latent_fields(model: LoadedModel, *, as_list: bool, with_std: bool) -> list[pa.Field]:
-    """Return the fields of `encode`: `z0`, `z1`, … or one fixed-size list `z`; then their scales.
+    """Return the fields `z0`, `z1`, … or one fixed-size list `z`; then standard deviations.
 
     Raises:
-        UsageError: there are no scales, since the model is not variational.
+        UsageError: there are no standard deviations, since the model is not variational.
     """
     if with_std and not model.spec.network.variational:
         raise UsageError(
@@ -65,19 +99,15 @@ def latent_fields(model: LoadedModel, *, as_list: bool, with_std: bool) -> list[
     return [pa.field(f"{name}{index}", pa.float32()) for name in names for index in range(size)]
 
 
-def encoded(
-    chunks: Iterator[Chunk], schema: pa.Schema, *, as_list: bool, with_std: bool
-) -> Iterator[pa.RecordBatch]:
-    """Yield batches of carried columns and latents; the schema's last fields are the latents'."""
-    for chunk in chunks:
-        parts = [chunk.latent]
-        if with_std and chunk.code.log_variance is not None:
-            parts.append((chunk.code.log_variance / 2).exp())
-        arrays: list[pa.Array] = []
-        for values in (part.cpu().numpy() for part in parts):
-            if as_list:
-                flat = pa.array(values.reshape(-1))
-                arrays.append(pa.FixedSizeListArray.from_arrays(flat, values.shape[1]))
-            else:
-                arrays += [pa.array(column) for column in np.ascontiguousarray(values.T)]
-        yield with_carried(chunk.batch, arrays, schema)
+def _latent_arrays(samples: EncodedBatch, *, as_list: bool, with_std: bool) -> list[pa.Array]:
+    parts = [samples.latent]
+    if with_std and samples.code.log_variance is not None:
+        parts.append((samples.code.log_variance / 2).exp())
+    arrays: list[pa.Array] = []
+    for values in (part.cpu().numpy() for part in parts):
+        if as_list:
+            flat = pa.array(values.reshape(-1))
+            arrays.append(pa.FixedSizeListArray.from_arrays(flat, values.shape[1]))
+        else:
+            arrays += [pa.array(column) for column in np.ascontiguousarray(values.T)]
+    return arrays

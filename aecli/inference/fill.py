@@ -1,4 +1,4 @@
-"""Write a whole table again with its missing features filled."""
+"""Write a whole table again with its missing features filled: `reconstruct --fill`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,51 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from aecli.features.impute import Filler
-from aecli.inference.decoded_rows import Answer
-from aecli.inference.loaded_model import LoadedModel
+from aecli.array_types import AnyArray
+from aecli.features.impute import FillCounts, Filler
+from aecli.inference.batches import DecodedRows, decoded_rows
+from aecli.inference.loaded_model import LoadedModel, require_decoder
+from aecli.inference.run import Pass
+from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Column
+from aecli.schema.options import ReadOptions
 from aecli.table.column_match import TEXT_FORMATS
-from aecli.table.source import Source
+from aecli.table.source import Data, Source, open_source
 from aecli.table.type_inference import join_types
 from aecli.table.types import is_text, parse_type
+
+
+def fill_pass(
+    model: LoadedModel,
+    data: Data,
+    *,
+    batch_size: int | None = None,
+    read: ReadOptions | None = None,
+    progress: Progress = SILENT,
+) -> tuple[Pass, FillCounts]:
+    """Open a pass that fills a table, and return it with the counts of what it fills.
+
+    Raises:
+        UsageError: the decoder was not trained.
+        DataError: the table cannot be read or lacks columns, or a column cannot be filled.
+    """
+    source = data if isinstance(data, Source) else open_source(data, read or ReadOptions())
+    opened = Pass.over(model, source, carry=False, batch_size=batch_size, progress=progress)
+    encoded = opened.encoded()
+    require_decoder(model)
+    whole, counts = whole_table(model, source), FillCounts()
+    infinite_is_missing = model.spec.options.columns.nonfinite == "missing"
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        filler = Filler(
+            model.spec.columns, opened.schema, counts, infinite_is_missing=infinite_is_missing
+        )
+        rows = _RowQueue(decoded_rows(model, encoded, opened.windowed))
+        for batch in whole.batches(model.batch_rows):
+            if batch.num_rows:
+                yield filler.fill(batch, *rows.take(batch.num_rows))
+
+    return opened.output(list(whole.schema), batches()), counts
 
 
 def whole_table(model: LoadedModel, source: Source) -> Source:
@@ -31,42 +68,32 @@ def whole_table(model: LoadedModel, source: Source) -> Source:
     return source.select(source.names, types)
 
 
-def filled(
-    answers: Iterator[Answer], source: Source, filler: Filler, *, batch_rows: int
-) -> Iterator[pa.RecordBatch]:
-    """Yield the source's batches, in order, filled from the answers to the same rows."""
-    rows = _Rows(answers)
-    for batch in source.batches(batch_rows):
-        if batch.num_rows:
-            yield filler.fill(batch, *rows.take(batch.num_rows))
+class _RowQueue:
+    """Decoded rows, taken in any number, whatever their batches."""
 
-
-class _Rows:
-    """Hand out as many rows of the answers as are asked for, whatever their batches."""
-
-    def __init__(self, answers: Iterator[Answer]) -> None:
-        parts = ((a.cells, a.outputs, a.covered) for a in answers)
+    def __init__(self, rows: Iterator[DecodedRows]) -> None:
+        parts = ((part.cells, part.outputs, part.covered) for part in rows)
         self._parts = (part for part in parts if len(part[0]))
-        self._held: tuple[np.ndarray, ...] | None = None
+        self._rest: tuple[AnyArray, ...] | None = None
 
-    def take(self, count: int) -> tuple[np.ndarray, ...]:
+    def take(self, count: int) -> tuple[AnyArray, ...]:
         """Return cells, outputs and coverage of the next `count` rows."""
-        found = []
+        taken = []
         while count > 0:
-            part = self._held or next(self._parts)
-            found.append(tuple(piece[:count] for piece in part))
-            rest = tuple(piece[count:] for piece in part)
-            count -= len(found[-1][0])
-            self._held = rest if len(rest[0]) else None
-        return tuple(np.concatenate(pieces) for pieces in zip(*found, strict=True))
+            part = self._rest or next(self._parts)
+            taken.append(tuple(array[:count] for array in part))
+            rest = tuple(array[count:] for array in part)
+            count -= len(taken[-1][0])
+            self._rest = rest if len(rest[0]) else None
+        return tuple(np.concatenate(arrays) for arrays in zip(*taken, strict=True))
 
 
-def _own_type(column: Column, has: pa.DataType, format: str) -> pa.DataType:
+def _own_type(column: Column, present: pa.DataType, format: str) -> pa.DataType:
     stored = parse_type(column.type)
-    if pa.types.is_null(has):
+    if pa.types.is_null(present):
         return stored
     if format not in TEXT_FORMATS:
-        return has
+        return present
     if pa.types.is_dictionary(stored):
         stored = stored.value_type
-    return join_types(has, stored) or (stored if is_text(stored) else has)
+    return join_types(present, stored) or (stored if is_text(stored) else present)

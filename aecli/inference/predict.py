@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import os
+import time
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import torch
 
+from aecli.array_types import Float32s, Indices
 from aecli.errors import UsageError
 from aecli.features.inverse import as_type
-from aecli.inference.batches import Chunk, with_carried
-from aecli.inference.loaded_model import LoadedModel
-from aecli.inference.run import Step, StreamResult, run_stream
+from aecli.inference.batches import EncodedBatch
+from aecli.inference.loaded_model import LoadedModel, load_model
+from aecli.inference.run import Pass, StreamResult
+from aecli.model_directory import model_directory
+from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Label
+from aecli.schema.options import ReadOptions
 from aecli.table.source import Data
 from aecli.table.types import parse_type
 
+PREDICTION = "prediction"
 
-def predict(data: Data, output: str, *, top: int | None = None, **how: Any) -> StreamResult:
+
+def predict(
+    data: Data,
+    output: str,
+    *,
+    top: int | None = None,
+    model: str | os.PathLike[str] | None = None,
+    tag: str | None = None,
+    keep: Sequence[str] = (),
+    to: str | None = None,
+    batch_size: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    read: ReadOptions | None = None,
+    progress: Progress = SILENT,
+) -> StreamResult:
     """Write the class of each of `data`'s rows to `output`, in order, in constant memory.
 
     The columns are `prediction`, in the label's own type, and a float32 `prob_<class>` for each
@@ -29,8 +50,10 @@ def predict(data: Data, output: str, *, top: int | None = None, **how: Any) -> S
         data: paths, globs or folders, `-`, or a table in memory; the label may be absent.
         output: a file whose name says the format, or `-` for standard output.
         top: write the likeliest classes only: `top1_class`, `top1_prob`, `top2_class`, ….
-        **how: `model`, `tag`, `keep`, `to`, `batch_size`, `device`, `threads`, `read`, `progress`
-            as in `aecli.inference.run.run_stream`.
+        model: the model directory, `tag` short for `runs/TAG`.
+        keep: columns of `data` to carry along (names or globs), beside the identifiers.
+        to: the format to write, whatever the name.
+        batch_size: rows, or windows, per pass through the network.
 
     Raises:
         UsageError: the model has no classifier, or fewer than `top` classes.
@@ -38,39 +61,28 @@ def predict(data: Data, output: str, *, top: int | None = None, **how: Any) -> S
         DataError: the table cannot be read or lacks columns.
         OutputError: the output cannot be written.
     """
-    return run_stream(data, output, prediction(top=top), **how)
-
-
-def prediction(*, top: int | None = None) -> Step:
-    """Return the step that makes classes and their probabilities of rows."""
-    return Step(
-        fields=lambda model: prediction_fields(model, top=top),
-        batches=lambda model, chunks, schema, _table: predicted(model, chunks, schema, top=top),
+    began = time.perf_counter()
+    loaded = load_model(model_directory(model, tag), device=device, threads=threads)
+    opened = predict_pass(
+        loaded, data, top=top, keep=keep, batch_size=batch_size, read=read, progress=progress
     )
+    return opened.write(output, to, began=began)
 
 
-PREDICTION = "prediction"
-
-
-def prediction_fields(model: LoadedModel, *, top: int | None) -> list[pa.Field]:
-    """Return `prediction`, then `prob_<class>` of each class or `top1_class`, `top1_prob`, ….
-
-    Raises:
-        UsageError: the model has no classifier, or fewer classes than `top`.
-    """
-    label = require_label(model)
-    if top is not None and not 1 <= top <= len(label.classes):
-        raise UsageError(
-            f"--top {top}: the label {label.name!r} has {len(label.classes):,} classes",
-            hint=f"--top {min(3, len(label.classes))}",
-        )
-    kind, chance = parse_type(label.type), pa.float32()
-    fields = [pa.field(PREDICTION, kind)]
-    if top is None:
-        return fields + [pa.field(f"prob_{value}", chance) for value in label.classes]
-    for rank in range(1, top + 1):
-        fields += [pa.field(f"top{rank}_class", kind), pa.field(f"top{rank}_prob", chance)]
-    return fields
+def predict_pass(
+    model: LoadedModel,
+    data: Data,
+    *,
+    top: int | None = None,
+    keep: Sequence[str] = (),
+    batch_size: int | None = None,
+    read: ReadOptions | None = None,
+    progress: Progress = SILENT,
+) -> Pass:
+    """Open a pass that predicts classes of rows; arguments and errors are those of `predict`."""
+    opened = Pass.over(model, data, keep=keep, batch_size=batch_size, read=read, progress=progress)
+    fields = _fields(require_label(model), top)
+    return opened.output_encoded(fields, lambda samples: _arrays(model, samples, top))
 
 
 def require_label(model: LoadedModel) -> Label:
@@ -89,26 +101,49 @@ def require_label(model: LoadedModel) -> Label:
     return label
 
 
-def predicted(
-    model: LoadedModel, chunks: Iterator[Chunk], schema: pa.Schema, *, top: int | None
-) -> Iterator[pa.RecordBatch]:
-    """Yield batches of carried columns, predictions and probabilities."""
-    label = require_label(model)
-    kind = parse_type(label.type)
-    classes = pa.array(label.classes)
+def probabilities(model: LoadedModel, samples: EncodedBatch) -> Float32s:
+    """Return the probability `(n_samples, n_classes)` of each class."""
+    with torch.no_grad():
+        logits = model.network.classify(samples.latent).float()
+        probability: Float32s = logits.softmax(dim=1).cpu().numpy()
+    return probability
 
-    def named(codes: np.ndarray) -> pa.Array:
+
+def _fields(label: Label, top: int | None) -> list[pa.Field]:
+    """Return `prediction`, then `prob_<class>` of each class or `top1_class`, `top1_prob`, ….
+
+    Raises:
+        UsageError: the label has fewer classes than `top`.
+    """
+    if top is not None and not 1 <= top <= len(label.classes):
+        raise UsageError(
+            f"--top {top}: the label {label.name!r} has {len(label.classes):,} classes",
+            hint=f"--top {min(3, len(label.classes))}",
+        )
+    kind, probability = parse_type(label.type), pa.float32()
+    fields = [pa.field(PREDICTION, kind)]
+    if top is None:
+        return fields + [pa.field(f"prob_{value}", probability) for value in label.classes]
+    for rank in range(1, top + 1):
+        fields += [
+            pa.field(f"top{rank}_class", kind), pa.field(f"top{rank}_prob", probability)
+        ]  # fmt: skip
+    return fields
+
+
+def _arrays(model: LoadedModel, samples: EncodedBatch, top: int | None) -> list[pa.Array]:
+    label = require_label(model)
+    classes, kind = pa.array(label.classes), parse_type(label.type)
+
+    def named(codes: Indices) -> pa.Array:
         return as_type(classes.take(pa.array(codes)), kind)
 
-    for chunk in chunks:
-        with torch.no_grad():
-            chances = model.network.classify(chunk.latent).float().softmax(dim=1).cpu().numpy()
-        order = np.argsort(-chances, axis=1, kind="stable")[:, : top or 1]
-        arrays = [named(order[:, 0])]
-        if top is None:
-            arrays += [pa.array(column) for column in np.ascontiguousarray(chances.T)]
-        else:
-            best = np.take_along_axis(chances, order, axis=1)
-            for rank in range(top):
-                arrays += [named(order[:, rank]), pa.array(best[:, rank])]
-        yield with_carried(chunk.batch, arrays, schema)
+    probability = probabilities(model, samples)
+    order = np.argsort(-probability, axis=1, kind="stable")[:, : top or 1]
+    arrays = [named(order[:, 0])]
+    if top is None:
+        return arrays + [pa.array(column) for column in np.ascontiguousarray(probability.T)]
+    best = np.take_along_axis(probability, order, axis=1)
+    for rank in range(top):
+        arrays += [named(order[:, rank]), pa.array(best[:, rank])]
+    return arrays

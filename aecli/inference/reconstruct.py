@@ -1,41 +1,60 @@
-"""Reconstruct a table's rows, or fill its missing cells with what the model makes of them."""
+"""Reconstruct a table's rows, or fill its missing cells with the model's reconstruction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from aecli.errors import UsageError
-from aecli.features.impute import FillCounts, Filler
 from aecli.features.inverse import Restorer
-from aecli.features.residuals import residual_fields, residuals
-from aecli.inference.batches import Chunk, with_carried
-from aecli.inference.decoded_rows import Answer, answers
-from aecli.inference.fill import filled, whole_table
-from aecli.inference.loaded_model import LoadedModel, require_decoder
-from aecli.inference.run import Step, StreamResult, run_stream
-from aecli.inference.windows import WindowedTable
+from aecli.features.residuals import residual_arrays, residual_fields
+from aecli.inference.batches import decoded_rows
+from aecli.inference.fill import fill_pass
+from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
+from aecli.inference.run import Pass, StreamResult
+from aecli.model_directory import model_directory
+from aecli.progress import SILENT, Progress
 from aecli.schema.options import ReadOptions
-from aecli.table.source import Data, Source, open_source
+from aecli.table.source import Data
+
+NOT_TRAINED_TO_FILL = (
+    "training emptied no cells, so the fills are poor: aecli train --noise mask:0.2"
+)
 
 
 def reconstruct(
-    data: Data, output: str, *, fill: bool = False, residuals: bool = False, **how: Any
+    data: Data,
+    output: str,
+    *,
+    fill: bool = False,
+    residuals: bool = False,
+    model: str | os.PathLike[str] | None = None,
+    tag: str | None = None,
+    keep: Sequence[str] = (),
+    to: str | None = None,
+    batch_size: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    read: ReadOptions | None = None,
+    progress: Progress = SILENT,
 ) -> StreamResult:
-    """Write `data`'s rows as the model gives them back to `output`, in order, in constant memory.
+    """Write the reconstruction of `data`'s rows to `output`, in order, in constant memory.
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory; the label may be absent.
         output: a file whose name says the format, or `-` for standard output.
         fill: write the whole table as it is, with only its missing features filled.
         residuals: add a column `<name>_residual` for every feature that varies.
-        **how: `model`, `tag`, `keep`, `to`, `batch_size`, `device`, `threads`, `read`, `progress`
-            as in `aecli.inference.run.run_stream`.
+        model: the model directory, `tag` short for `runs/TAG`.
+        keep: columns of `data` to carry along (names or globs), beside the identifiers.
+        to: the format to write, whatever the name.
+        batch_size: rows, or windows, per pass through the network.
 
     Raises:
         UsageError: `fill` comes with `residuals` or `keep`, or the decoder was not trained.
@@ -43,92 +62,57 @@ def reconstruct(
         DataError: the table cannot be read or lacks columns, or a column cannot be filled.
         OutputError: the output cannot be written.
     """
+    began = time.perf_counter()
     if fill:
-        return _fill(data, output, residuals=residuals, **how)
-    return run_stream(data, output, reconstruction(residuals=residuals), **how)
+        _refuse_beside_fill(residuals=residuals, keep=keep)
+    loaded = load_model(model_directory(model, tag), device=device, threads=threads)
+    if not fill:
+        opened = reconstruct_pass(
+            loaded, data, residuals=residuals, keep=keep, batch_size=batch_size, read=read,
+            progress=progress,
+        )  # fmt: skip
+        return opened.write(output, to, began=began)
+    opened, counts = fill_pass(loaded, data, batch_size=batch_size, read=read, progress=progress)
+    result = opened.write(output, to, began=began)
+    filled, unfilled = counts.by_column()
+    unprepared = bool(filled) and not loaded.spec.options.training.noise.startswith("mask")
+    notes = [*result.notes, *([NOT_TRAINED_TO_FILL] if unprepared else [])]
+    return replace(result, filled=filled, unfilled=unfilled, notes=notes)
 
 
-def reconstruction(*, residuals: bool = False) -> Step:
-    """Return the step that gives rows back as the model sees them."""
-    return Step(
-        fields=lambda model: restored_fields(model, with_residuals=residuals),
-        batches=lambda model, chunks, schema, table: reconstructed(
-            model, answers(model, chunks, table), schema, with_residuals=residuals
-        ),
-    )
-
-
-def _fill(data: Data, output: str, *, residuals: bool, **how: Any) -> StreamResult:
-    if residuals or how.get("keep"):
+def _refuse_beside_fill(*, residuals: bool, keep: Sequence[str]) -> None:
+    if residuals or keep:
         option = "--residuals" if residuals else "--keep"
         why = "changes no value that is there" if residuals else "writes every column"
         raise UsageError(f"--fill {why}: it leaves nothing for {option}", hint="one of them")
-    source = open_source(data, how.pop("read", None) or ReadOptions())
-    counts, notes = FillCounts(), list[str]()
-    result = run_stream(source, output, filling(source, counts, notes), carry=False, **how)
-    return replace(
-        result,
-        filled={name: count for name, count in counts.filled.items() if count},
-        unfilled={name: count for name, count in counts.unfilled.items() if count},
-        notes=[*result.notes, *notes],
-    )
 
 
-def filling(source: Source, counts: FillCounts, notes: list[str]) -> Step:
-    """Return the step that writes the whole of `source` again, with its missing features filled.
-
-    `counts` learn what was filled, and `notes` what there is to say of it.
-    """
-
-    def batches(
-        model: LoadedModel,
-        chunks: Iterator[Chunk],
-        schema: pa.Schema,
-        table: WindowedTable | None,
-    ) -> Iterator[pa.RecordBatch]:
-        options = model.spec.options
-        infinite = options.columns.nonfinite == "missing"
-        filler = Filler(model.spec.columns, schema, counts, infinite_is_missing=infinite)
-        found = answers(model, chunks, table)
-        yield from filled(found, whole_table(model, source), filler, batch_rows=model.batch_rows)
-        if any(counts.filled.values()) and not options.training.noise.startswith("mask"):
-            notes.append(UNPREPARED)
-
-    def fields(model: LoadedModel) -> list[pa.Field]:
-        require_decoder(model)
-        return list(whole_table(model, source).schema)
-
-    return Step(fields, batches)
-
-
-UNPREPARED = "training emptied no cells, so the fills are poor: aecli train --noise mask:0.2"
-
-
-def restored_fields(model: LoadedModel, *, with_residuals: bool) -> list[pa.Field]:
-    """Return the fields of `reconstruct`: every feature, then the residuals of those that vary.
-
-    Raises:
-        UsageError: the model's decoder was not trained.
-    """
+def reconstruct_pass(
+    model: LoadedModel,
+    data: Data,
+    *,
+    residuals: bool = False,
+    keep: Sequence[str] = (),
+    batch_size: int | None = None,
+    read: ReadOptions | None = None,
+    progress: Progress = SILENT,
+) -> Pass:
+    """Open a pass that reconstructs rows; arguments and errors are those of `reconstruct`."""
+    opened = Pass.over(model, data, keep=keep, batch_size=batch_size, read=read, progress=progress)
+    encoded = opened.encoded()
     require_decoder(model)
-    fields = list(Restorer(model.spec.columns).schema)
-    return fields + (residual_fields(model.reader.layout) if with_residuals else [])
-
-
-def reconstructed(
-    model: LoadedModel, found: Iterator[Answer], schema: pa.Schema, *, with_residuals: bool
-) -> Iterator[pa.RecordBatch]:
-    """Yield batches of carried columns and every column as the model restores it.
-
-    A row in no window is null in every column but the carried ones.
-    """
     restorer = Restorer(model.spec.columns)
-    for answer in found:
-        arrays = restorer.restore(answer.outputs)
-        if with_residuals:
-            arrays += residuals(restorer, answer.batch, answer.cells, answer.outputs)
-        if not answer.covered.all():
-            covered = pa.array(answer.covered)
-            places = pc.if_else(covered, pa.array(np.arange(len(covered))), None)
-            arrays = [array.take(places) for array in arrays]
-        yield with_carried(answer.batch, arrays, schema)
+    fields = [*restorer.schema, *(residual_fields(model.reader.layout) if residuals else [])]
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for rows in decoded_rows(model, encoded, opened.windowed):
+            arrays = restorer.restore(rows.outputs)
+            if residuals:
+                arrays += residual_arrays(restorer, rows.batch, rows.cells, rows.outputs)
+            if not rows.covered.all():  # a row in no window is null
+                covered = pa.array(rows.covered)
+                places = pc.if_else(covered, pa.array(np.arange(len(covered))), None)
+                arrays = [array.take(places) for array in arrays]
+            yield opened.joined(rows.batch, arrays)
+
+    return opened.output(fields, batches())

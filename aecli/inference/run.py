@@ -1,36 +1,43 @@
-"""Open a model and a table for one streaming pass: what the streaming verbs share."""
+"""One pass of a table through a loaded model: what every streaming command does."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
+from aecli.errors import UsageError
 from aecli.features.reader import Tally
-from aecli.inference.batches import Chunk, joined_schema, latents
-from aecli.inference.loaded_model import LoadedModel, load_model
-from aecli.inference.windows import WindowedTable, open_windows, window_chunks
-from aecli.model_directory import model_directory
+from aecli.inference.batches import (
+    EncodedBatch,
+    SampleBatch,
+    encoded_batches,
+    row_batches,
+    window_batches,
+)
+from aecli.inference.loaded_model import LoadedModel
+from aecli.inference.windows import WindowedTable, open_windows
 from aecli.progress import SILENT, Progress
+from aecli.schema.model_spec import ModelSpec
 from aecli.schema.options import ReadOptions
-from aecli.table.column_match import Matched, match_columns
+from aecli.table.column_match import match_columns
 from aecli.table.source import Data, Source, open_source
 from aecli.table.writers import open_sink
 
 
 @dataclass(frozen=True)
 class StreamResult:
-    """Hold what `encode`, `reconstruct` or `predict` wrote.
+    """Result of `encode`, `reconstruct` or `predict`.
 
     `unseen` counts cells whose category the training rows did not have, `missing` counts empty
     cells in columns that had none, both per column; `ignored` are columns the model does not know.
-    `notes` say how rows were cut into windows and what else was odd; `uncovered` rows lie in no
+    `notes` say how rows were cut into windows and what else was unusual; `uncovered` rows lie in no
     window. `filled` and `unfilled` count, per column, the missing cells that `reconstruct` with
-    `fill` had an answer for and those it had none for.
+    `fill` had a value for and those it had none for.
     """
 
     model: Path
@@ -47,120 +54,204 @@ class StreamResult:
     unfilled: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Step:
-    """Say what a verb makes of each row: its `fields`, and the `batches` that hold them.
-
-    `batches` gets the model, the chunks on their way, the schema of what it is to yield, and the
-    windowed table where there is one.
-    """
-
-    fields: Callable[[LoadedModel], list[pa.Field]]
-    batches: Callable[
-        [LoadedModel, Iterator[Chunk], pa.Schema, WindowedTable | None], Iterator[pa.RecordBatch]
-    ]
-
-
-@dataclass(frozen=True)
-class Feed:
-    """Hold a table on its way through a model, whose `chunks` are made as they are asked for.
-
-    `kept` are the columns that the chunks carry; `tally` counts cells as they pass.
-    """
-
-    source: Source
-    matched: Matched
-    kept: Sequence[str]
-    chunks: Iterator[Chunk]
-    tally: Tally
-    table: WindowedTable | None
-
-
-@dataclass(frozen=True)
 class Pass:
-    """Hold one pass of a table through a model, whose `batches` are made as they are asked for."""
+    """One pass of a table through a model: samples in, record batches out, in order.
 
-    feed: Feed
-    schema: pa.Schema
-    batches: Iterator[pa.RecordBatch]
+    A command opens it with `over`, says with `output` or `output_encoded` what is made of the
+    samples, and writes or collects the batches, which are computed when they are asked for.
 
-
-def open_feed(
-    model: LoadedModel,
-    data: Data,
-    *,
-    keep: Sequence[str] = (),
-    carry: bool = True,
-    batch_size: int | None = None,
-    read: ReadOptions | None = None,
-    progress: Progress = SILENT,
-) -> Feed:
-    """Match a table with the model and encode it as it is read.
-
-    Identifier and kept columns go along, unless `carry` is False. Windows of rows are staged first,
-    since they follow their own order. `data` may be a source that is open.
+    Attributes:
+        model: the loaded model.
+        source: the table, narrowed to what the model reads and what is carried; None for draws.
+        carried: columns of the table that go before those that are made.
+        ignored: columns of the table that the model does not know.
+        has_label: whether the table has the model's label.
+        tally: counts missing and unseen cells as they are read.
+        windowed: the table cut into windows; None before it is read, or where samples are rows.
+        schema: of the batches.
+        batches: the output.
     """
-    source = data if isinstance(data, Source) else open_source(data, read or ReadOptions())
-    source, matched = match_columns(source, model.spec, keep=keep)
-    kept = matched.kept if carry else []
-    tally, table = Tally(model.reader.layout), None
-    if model.spec.network.window > 1:
-        table = open_windows(model, source, tally=tally, progress=progress)
-        chunks = window_chunks(model, table, kept, batch_windows=batch_size, progress=progress)
-    else:
-        chunks = latents(model, source, batch_rows=batch_size, tally=tally, progress=progress)
-    return Feed(source, matched, kept, chunks, tally, table)
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        source: Source | None = None,
+        *,
+        carried: Sequence[str] = (),
+        ignored: Sequence[str] = (),
+        has_label: bool = False,
+        batch_size: int | None = None,
+        progress: Progress = SILENT,
+    ) -> None:
+        self.model = model
+        self.source = source
+        self.carried = list(carried)
+        self.ignored = list(ignored)
+        self.has_label = has_label
+        self.batch_size = batch_size
+        self.progress = progress
+        self.tally = Tally(model.reader.layout)
+        self.windowed: WindowedTable | None = None
+        self.schema = pa.schema([])
+        self.batches: Iterator[pa.RecordBatch] = iter(())
+
+    @classmethod
+    def over(
+        cls,
+        model: LoadedModel,
+        data: Data,
+        *,
+        keep: Sequence[str] = (),
+        carry: bool = True,
+        with_label: bool = False,
+        batch_size: int | None = None,
+        read: ReadOptions | None = None,
+        progress: Progress = SILENT,
+    ) -> Pass:
+        """Open a pass over a table, which is matched with the model; `data` may be a source.
+
+        Identifiers and the columns of `keep` are carried, unless `carry` is False. `batch_size` is
+        rows, or windows, per pass through the network.
+
+        Raises:
+            DataError: the table cannot be read or lacks columns.
+        """
+        source = data if isinstance(data, Source) else open_source(data, read or ReadOptions())
+        source, matched = match_columns(source, model.spec, keep=keep, with_label=with_label)
+        return cls(
+            model,
+            source,
+            carried=matched.kept if carry else (),
+            ignored=matched.ignored,
+            has_label=matched.label,
+            batch_size=batch_size,
+            progress=progress,
+        )
+
+    def samples(self, stage: str, *, carried: Sequence[str] | None = None) -> Iterator[SampleBatch]:
+        """Return the table's rows, with every column read, or its windows with those `carried`.
+
+        Windows of rows are staged at once, since they follow their own order. The caller reports
+        the progress of `stage`.
+
+        Raises:
+            DataError: the table cannot be cut into windows.
+        """
+        assert self.source is not None, "only a pass over a table has samples"
+        if self.model.spec.network.window == 1:
+            self.progress.stage(stage, self.source.n_rows)
+            return row_batches(self.model, self.source, self.batch_size, self.tally)
+        self.windowed = open_windows(
+            self.model, self.source, tally=self.tally, progress=self.progress
+        )
+        self.progress.stage(stage, len(self.windowed.windows))
+        columns = self.carried if carried is None else carried
+        return window_batches(self.model, self.windowed, columns, self.batch_size)
+
+    def encoded(self, *, carried: Sequence[str] | None = None) -> Iterator[EncodedBatch]:
+        """Return the samples with their latents."""
+        samples = self.samples("encoding", carried=carried)
+        return encoded_batches(self.model, samples, self.progress)
+
+    def output(self, fields: Sequence[pa.Field], batches: Iterator[pa.RecordBatch]) -> Pass:
+        """Set the output: the carried columns, then `fields`; `batches` are made of both.
+
+        Raises:
+            UsageError: a carried column has the name of one of `fields`, or two of these have one.
+        """
+        schema = pa.schema([]) if self.source is None else self.source.schema
+        carried = [schema.field(name) for name in self.carried]
+        self.schema = output_schema(carried, fields, self.model.spec)
+        self.batches = batches
+        return self
+
+    def output_encoded(
+        self, fields: Sequence[pa.Field], arrays: Callable[[EncodedBatch], list[pa.Array]]
+    ) -> Pass:
+        """Set the output to what `arrays` makes of each encoded batch: one array per field.
+
+        Raises:
+            DataError: the table cannot be cut into windows.
+            UsageError: a carried column has the name of one of `fields`, or two of these have one.
+        """
+
+        def joined(samples: EncodedBatch) -> pa.RecordBatch:
+            return self.joined(samples.batch, arrays(samples))
+
+        return self.output(fields, map(joined, self.encoded()))
+
+    def joined(self, batch: pa.RecordBatch, arrays: Sequence[pa.Array]) -> pa.RecordBatch:
+        """Return a batch of the output: the carried columns of `batch`, then the arrays."""
+        carried = [batch.column(name) for name in self.carried]
+        return pa.RecordBatch.from_arrays([*carried, *arrays], schema=self.schema)
+
+    def write(self, output: str, to: str | None, *, began: float) -> StreamResult:
+        """Write the output to a file or standard output, whole or not at all.
+
+        `to` is the format, whatever the name; `began` is when the command began, by
+        `time.perf_counter`.
+
+        Raises:
+            DataError: a batch cannot be read.
+            OutputError: the output cannot be written.
+        """
+        rows, inputs = 0, self.source.paths if self.source else []
+        with open_sink(output, self.schema, inputs=inputs, format=to) as sink:
+            for batch in self.batches:
+                sink.write(batch)
+                rows += batch.num_rows
+        self.progress.finish()
+        return StreamResult(
+            model=self.model.directory,
+            output=output,
+            rows=rows,
+            columns=self.schema.names,
+            seconds=time.perf_counter() - began,
+            unseen=self.tally.unseen(),
+            missing=self.tally.missing(),
+            ignored=self.ignored,
+            notes=self.windowed.notes if self.windowed else [],
+            uncovered=self.windowed.uncovered if self.windowed else 0,
+        )
+
+    def read_all(self) -> pa.Table:
+        """Return the output as one table in memory."""
+        return pa.Table.from_batches(self.batches, self.schema)
 
 
-def open_pass(model: LoadedModel, data: Data, step: Step, **how: Any) -> Pass:
-    """Open a pass of `data` through the model: the same rows, in the same order.
+def output_schema(
+    carried: Sequence[pa.Field], made: Sequence[pa.Field], spec: ModelSpec
+) -> pa.Schema:
+    """Return the schema of an output: columns that are carried, then those that a model makes.
 
-    The columns that `open_feed` carries go before what the step makes; `how` are its arguments.
+    Raises:
+        UsageError: a carried column has the name of one that the model makes, or two of these
+            have one name.
     """
-    feed = open_feed(model, data, **how)
-    carried = [feed.source.schema.field(name) for name in feed.kept]
-    schema = joined_schema(carried, step.fields(model), model.spec)
-    return Pass(feed, schema, step.batches(model, feed.chunks, schema, feed.table))
+    twice = [name for name, count in Counter(field.name for field in made).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"two output columns would be called {twice[0]!r}",
+            hint="rename one of the columns that it comes from, and train again",
+        )
+    clash = {field.name for field in carried} & {field.name for field in made}
+    if clash:
+        raise _name_clash(min(clash), spec)
+    return pa.schema([*carried, *made])
 
 
-def run_stream(
-    data: Data,
-    output: str,
-    step: Step,
-    *,
-    model: str | Path | None = None,
-    tag: str | None = None,
-    keep: Sequence[str] = (),
-    carry: bool = True,
-    to: str | None = None,
-    batch_size: int | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    read: ReadOptions | None = None,
-    progress: Progress = SILENT,
-) -> StreamResult:
-    """Stream `data` through the model into `output`, as `open_pass` says."""
-    began = time.perf_counter()
-    loaded = load_model(model_directory(model, tag), device=device, threads=threads)
-    opened = open_pass(
-        loaded, data, step,
-        keep=keep, carry=carry, batch_size=batch_size, read=read, progress=progress,
-    )  # fmt: skip
-    rows, feed = 0, opened.feed
-    with open_sink(output, opened.schema, inputs=feed.source.paths, format=to) as sink:
-        for batch in opened.batches:
-            sink.write(batch)
-            rows += batch.num_rows
-    progress.finish()
-    return StreamResult(
-        model=loaded.directory,
-        output=output,
-        rows=rows,
-        columns=opened.schema.names,
-        seconds=time.perf_counter() - began,
-        unseen=feed.tally.unseen(),
-        missing=feed.tally.missing(),
-        ignored=feed.matched.ignored,
-        notes=feed.table.notes if feed.table else [],
-        uncovered=feed.table.uncovered if feed.table else 0,
+def _name_clash(name: str, spec: ModelSpec) -> UsageError:
+    if name not in [item.name for item in spec.ids]:
+        return UsageError(
+            f"the kept column {name!r} has the name of an output column",
+            hint="leave it out of --keep, or rename it in the table",
+        )
+    windows = spec.options.windows
+    ordering = name in (*windows.group, windows.time)
+    other = f"{name}_id"
+    return UsageError(
+        f"the identifier {name!r} has the name of an output column",
+        facts=["identifiers of the training table are carried into every output"],
+        hint=f"rename it in the table to {other!r}, and "
+        + ("train again" if ordering else f"--keep {other!r}"),
     )

@@ -14,19 +14,19 @@ from torch import Tensor
 
 from aecli.errors import UsageError, nearest
 from aecli.features.inverse import Restorer
-from aecli.inference.latent_table import window_fields, window_numbers
+from aecli.inference.decode import window_fields, window_numbers
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
 from aecli.inference.predict import require_label
+from aecli.inference.run import Pass
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Label
 from aecli.table.types import parse_type
-from aecli.table.writers import open_sink
 
 
 @dataclass(frozen=True)
 class SampleResult:
-    """Hold what `sample` wrote."""
+    """Result of `sample`."""
 
     model: Path
     output: str
@@ -74,30 +74,48 @@ def sample(
         raise UsageError(f"count={count}, seed={seed}: there is nothing to draw", hint="count=1000")
     began = time.perf_counter()
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
-    _require_variational(loaded)
-    require_decoder(loaded)
-    chosen = None if of_class is None else _class_code(loaded, of_class)
-    label = loaded.spec.label if loaded.spec.network.classes else None
-    schema = _schema(loaded, label)
-    generator = torch.Generator().manual_seed(seed)
-    with open_sink(output, schema, format=to) as sink:
-        progress.stage("drawing", count)
-        drawn = 0
-        for latents, codes in _latents(loaded, count, chosen, generator):
-            numbers = window_numbers(loaded, drawn, len(latents))
-            rows = _rows(loaded, latents, codes, label, generator)
-            sink.write(pa.RecordBatch.from_arrays([*numbers, *rows], schema=schema))
-            drawn += len(latents)
-            progress.rows(len(latents))
-    progress.finish()
+    opened = sample_pass(loaded, count=count, of_class=of_class, seed=seed, progress=progress)
+    result = opened.write(output, to, began=began)
     return SampleResult(
-        model=loaded.directory,
+        model=result.model,
         output=output,
-        rows=count * loaded.spec.network.window,
-        columns=schema.names,
+        rows=result.rows,
+        columns=result.columns,
         of_class=of_class,
-        seconds=time.perf_counter() - began,
+        seconds=result.seconds,
     )
+
+
+def sample_pass(
+    model: LoadedModel,
+    *,
+    count: int = 1000,
+    of_class: str | None = None,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Pass:
+    """Open a pass that draws rows; arguments and errors are those of `sample`."""
+    _require_variational(model)
+    require_decoder(model)
+    code = None if of_class is None else _class_code(model, of_class)
+    label = model.spec.label if model.spec.network.classes else None
+    fields = list(Restorer(model.spec.columns).schema)
+    if label is not None:
+        fields.append(pa.field(label.name, parse_type(label.type)))
+    opened = Pass(model, progress=progress)
+    generator = torch.Generator().manual_seed(seed)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        progress.stage("drawing", count)
+        before = 0
+        for latents, codes in _latents(model, count, code, generator):
+            numbers = window_numbers(model, before, len(latents))
+            rows = _rows(model, latents, codes, label, generator)
+            yield pa.RecordBatch.from_arrays([*numbers, *rows], schema=opened.schema)
+            before += len(latents)
+            progress.rows(len(latents))
+
+    return opened.output([*window_fields(model, fields), *fields], batches())
 
 
 def _require_variational(model: LoadedModel) -> None:
@@ -121,13 +139,6 @@ def _class_code(model: LoadedModel, wanted: str) -> int:
         facts=[f"its classes: {listed}"],
         hint=f"--class {near or names[0]}",
     )
-
-
-def _schema(model: LoadedModel, label: Label | None) -> pa.Schema:
-    fields = list(Restorer(model.spec.columns).schema)
-    if label is not None:
-        fields.append(pa.field(label.name, parse_type(label.type)))
-    return pa.schema([*window_fields(model, fields), *fields])
 
 
 def _latents(

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 RANGE = 40.0
 """Log-odds beyond ±40 count as 40: a probability nearer to 0 or 1 than float32 can say."""
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Figures of the label over the labelled rows; `confusion[true][predicted]` counts rows.
+
+    `auroc` is one-vs-rest, the mean over classes with both sides; None where there is none.
+    """
+
+    rows: int
+    classes: Sequence[str]
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    auroc: float | None
+    log_loss: float
+    baseline_accuracy: float
+    confusion: Sequence[Sequence[int]]
 
 
 class ClassificationFigures:
@@ -76,4 +97,24 @@ class ClassificationFigures:
         pairs = positive.sum(1) * negative.sum(1)
         return (
             float((wins[pairs > 0] / pairs[pairs > 0]).mean()) if bool((pairs > 0).any()) else None
+        )
+
+    def result(self, classes: Sequence[str], class_counts: Sequence[int]) -> Classification | None:
+        """Return the figures, None where no row was labelled.
+
+        `class_counts` are the training samples of each class, whose largest is the trivial answer.
+        """
+        if self.rows == 0:
+            return None
+        most_frequent = class_counts.index(max(class_counts))
+        return Classification(
+            rows=self.rows,
+            classes=classes,
+            accuracy=self.accuracy(),
+            balanced_accuracy=self.balanced_accuracy(),
+            macro_f1=self.macro_f1(),
+            auroc=self.auroc(),
+            log_loss=self.log_loss(),
+            baseline_accuracy=float(self.confusion[most_frequent].sum()) / self.rows,
+            confusion=self.confusion.tolist(),
         )

@@ -15,6 +15,25 @@ from aecli.metrics.pca import PCA
 
 
 @dataclass(frozen=True)
+class ColumnScore:
+    """Compare one column's reconstruction with the trivial answer and with PCA of the same size.
+
+    `metric` is `r2` for number, time and vector, `accuracy` for boolean and category. `baseline` is
+    the training mean's (0 on training rows by definition) or mode's figure on these rows. A figure
+    is None where it is undefined: no observed cell, or R² of a column that is constant here.
+    """
+
+    name: str
+    kind: str
+    metric: str
+    value: float | None
+    baseline: float | None
+    pca: float | None
+    mse: float | None
+    observed: int
+
+
+@dataclass(frozen=True)
 class ColumnFigure:
     """Hold one column's figure for each predictor: R² for numbers, accuracy for the rest."""
 
@@ -24,6 +43,19 @@ class ColumnFigure:
     values: Mapping[str, float | None]
     mse: Mapping[str, float | None]
     observed: int
+
+    def score(self) -> ColumnScore:
+        """Return the model's figure beside those of the trivial answer and of PCA."""
+        return ColumnScore(
+            name=self.name,
+            kind=self.kind,
+            metric=self.metric,
+            value=self.values["model"],
+            baseline=self.values["baseline"],
+            pca=self.values.get("pca"),
+            mse=self.mse["model"],
+            observed=self.observed,
+        )
 
 
 class ColumnFigures:
@@ -141,8 +173,8 @@ def _mode_codes(layout: Layout) -> Tensor:
     return torch.tensor(codes)
 
 
-class Comparison:
-    """Gather column figures of a network's outputs and of PCA's, over the same cells."""
+class BaselineComparison:
+    """Column figures of a network's outputs and of PCA's, over the same cells."""
 
     def __init__(self, layout: Layout, pca: PCA | None) -> None:
         self._inputs = Inputs(layout, compressed=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from aecli.array_types import Floats, Integers, Mask
@@ -17,9 +19,18 @@ BINS = 4_096
 FIGURES = ("auroc", "average_precision", "best_f1", "f1")
 
 
+@dataclass(frozen=True)
+class Interval:
+    """Figure with the ends of its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 def detection_figures(
     scores: Floats, marks: Mask, threshold: float, seed: int = 0
-) -> dict[str, tuple[float, float, float]]:
+) -> dict[str, Interval]:
     """Return each of `FIGURES` with the ends of its 95 % interval, from samples of both sides.
 
     Args:
@@ -39,8 +50,8 @@ def detection_figures(
     drawn = _bootstrap(positive, negative, above, np.random.Generator(np.random.Philox(seed)))
     low, high = np.percentile(drawn, [2.5, 97.5], axis=1)
     return {
-        name: (float(exact[place, 0]), float(low[place]), float(high[place]))
-        for place, name in enumerate(FIGURES)
+        name: Interval(float(exact[index, 0]), float(low[index]), float(high[index]))
+        for index, name in enumerate(FIGURES)
     }
 
 
@@ -77,13 +88,13 @@ def _bins(scores: Floats, marks: Mask, threshold: float) -> Integers:
 
 
 def _bootstrap(
-    positive: Integers, negative: Integers, above: int, dice: np.random.Generator
+    positive: Integers, negative: Integers, above: int, rng: np.random.Generator
 ) -> Floats:
     """Return the figures `(n_figures, n_replicates)` of samples drawn with replacement."""
     found = []
     for _ in range(REPLICATES // BLOCK):
         hits, false = (
-            dice.multinomial(int(side.sum()), side / side.sum(), size=BLOCK)
+            rng.multinomial(int(side.sum()), side / side.sum(), size=BLOCK)
             for side in (positive, negative)
         )
         found.append(_figures(hits, false, above=above))

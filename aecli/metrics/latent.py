@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +27,24 @@ BINS_PER_OCTAVE, LOWEST, HIGHEST = 4, -64, 64
 
 PARTS = {"head": "classifier", "code": "latent"}
 """How people call a part of the network, where that is not its name in the code."""
+
+
+@dataclass(frozen=True)
+class LatentHealth:
+    """Figures of how the latent is used; `active` units vary at least 1e-4 as much as the most active.
+
+    `means` is each unit's mean activation, which `rho` is the goal of; None without that loss.
+    """
+
+    size: int
+    active: int
+    active_share: float
+    dead: Sequence[int]
+    effective_rank: float
+    mean_abs: float
+    near_zero_share: float
+    means: Sequence[float]
+    rho: float | None
 
 
 class LatentFigures:
@@ -102,6 +122,22 @@ class LatentFigures:
         below = torch.arange(self._bins) < border.clamp(min=1)[:, None]
         counts = self._sizes.view(self.size, self._bins)
         return int(counts[below].sum()) / (self.rows * self.size)
+
+    def health(self, *, low: float, rho: float | None) -> LatentHealth:
+        """Return how the latent is used; means are moved to 0..1 from `low`..1."""
+        dead = self.dead()
+        active = self.size - len(dead)
+        return LatentHealth(
+            size=self.size,
+            active=active,
+            active_share=active / self.size,
+            dead=dead,
+            effective_rank=self.effective_rank(),
+            mean_abs=self.mean_abs(),
+            near_zero_share=self.near_zero_share(),
+            means=((self.means() - low) / (1 - low)).tolist(),
+            rho=rho,
+        )
 
 
 def _bin_of(sizes: Tensor) -> Tensor:

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from aecli.array_types import AnyFloats, Codes
-from aecli.evaluation.anomaly_and_probe import Asked
+from aecli.evaluation.anomaly_and_probe import EvaluationColumns
 from aecli.evaluation.evaluate import Evaluation
 from aecli.evaluation.results import EvaluateResult
-from aecli.inference.batches import Chunk
+from aecli.inference.batches import EncodedBatch
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.metrics.histogram import Histogram, Reliability
 from aecli.model_directory import read_history
@@ -61,7 +61,7 @@ class Gathering:
         self.outliers = self.samples = 0
         self._keys = seeded_keys(seed)
 
-    def add(self, chunk: Chunk, codes: Codes | None) -> None:
+    def add(self, chunk: EncodedBatch, codes: Codes | None) -> None:
         """Take one batch in, with the label codes of its samples where there are any."""
         kept = self._kept(chunk, codes)
         kept.add_to(self.sample, self._keys(len(kept)))
@@ -75,7 +75,7 @@ class Gathering:
         if codes is not None:
             self._classified(chunk, codes)
 
-    def _kept(self, chunk: Chunk, codes: Codes | None) -> SampledRows:
+    def _kept(self, chunk: EncodedBatch, codes: Codes | None) -> SampledRows:
         model, count = self.evaluation.model, len(chunk.latent)
         window = model.spec.network.window
         scores = np.full(count, np.nan)
@@ -103,7 +103,7 @@ class Gathering:
         )
 
     @torch.no_grad()
-    def _classified(self, chunk: Chunk, codes: Codes) -> None:
+    def _classified(self, chunk: EncodedBatch, codes: Codes) -> None:
         logits = self.evaluation.model.network.classify(chunk.latent).double().cpu()
         sure, answer = logits.softmax(1).max(1)
         known = codes >= 0
@@ -139,12 +139,14 @@ def measured(
     model = load_model(directory, device=device, threads=threads)
     spec = model.spec
     pixels = pixel_shape(spec, shape)
-    evaluation = Evaluation(model, source, Asked())
+    evaluation = Evaluation(
+        model, source, EvaluationColumns(), batch_size=batch_size, progress=progress
+    )
     found, label = Gathering(model, evaluation, spec.options.training.seed), evaluation.label
-    began, carried = time.perf_counter(), evaluation.kept[:1]
-    for chunk, codes in evaluation.samples(batch_size, progress, carried):
+    began, carried = time.perf_counter(), evaluation.opened.carried[:1]
+    for chunk, codes in evaluation.samples(carried):
         found.add(chunk, codes)
-    sample, table = lowest_keys(found.sample), evaluation.table
+    sample, table = lowest_keys(found.sample), evaluation.opened.windowed
     assert sample is not None, "a table without rows has been refused"
     progress.stage("drawing")
     result = evaluation.result(time.perf_counter() - began)
@@ -219,7 +221,7 @@ def _columns(result: EvaluateResult) -> list[ColumnError]:
 
 
 def _latent(evaluation: Evaluation, result: EvaluateResult, sample: SampledRows) -> Latent:
-    covariance = evaluation.whole.latent.covariance().numpy()
+    covariance = evaluation.figures.latent.covariance().numpy()
     deviations = np.sqrt(covariance.diagonal().clip(0))
     scale = np.where(deviations > 0, deviations, 1.0)
     correlation = covariance / np.outer(scale, scale)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aecli.errors import UsageError
-from aecli.evaluation.compare import beside
+from aecli.evaluation.compare import compare_results
 from aecli.model_directory import read_spec
 from aecli.report.figures.comparison import Comparison, Line
 from aecli.report.saved import alone
@@ -37,7 +37,7 @@ def compared(directories: Sequence[Path], source: Source | None, **how: Any) -> 
 
     findings, results = zip(*(measured(path, source, **how) for path in directories), strict=True)
     pairs = [
-        beside(results[0], result, specs[0], spec)
+        compare_results(results[0], result, specs[0], spec)
         for result, spec in zip(results[1:], specs[1:], strict=True)
     ]
     values = [{f.name: f.other for f in pair.figures} for pair in pairs]

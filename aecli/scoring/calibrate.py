@@ -10,16 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from aecli.array_types import Codes, Floats, Indices
 from aecli.atomic_files import Lock
 from aecli.errors import DataError, UsageError
-from aecli.features.reader import Tally
+from aecli.features.reader import Cells
 from aecli.features.series import window_codes
-from aecli.inference.batches import row_cells
 from aecli.inference.loaded_model import LoadedModel, load_model
-from aecli.inference.windows import open_windows, window_cells
+from aecli.inference.run import Pass
+from aecli.inference.windows import WindowedTable
 from aecli.model_directory import model_directory, replace_spec
 from aecli.progress import SILENT, Progress
 from aecli.row_sample import RowSample, position_keys
@@ -32,13 +31,13 @@ from aecli.schema.options import ReadOptions
 from aecli.scoring.fit import calibrated, quantiles
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import best_threshold
-from aecli.table.column_match import match_columns, require_judge
-from aecli.table.source import Data, Source, open_source
+from aecli.table.column_match import require_judge
+from aecli.table.source import Data, open_source
 
 
 @dataclass(frozen=True)
 class CalibrateResult:
-    """Hold what `calibrate` fitted: the calibration now stored, and what was there before.
+    """Result of `calibrate`: the calibration now stored, and the one before.
 
     With marks the figures are those of the mean aggregate's threshold on the marked rows.
     """
@@ -98,8 +97,10 @@ def calibrate(
     source = open_source(data, read or ReadOptions())
     if anomaly is not None:
         require_judge(source, loaded.spec, anomaly, "--anomaly")
-    source, _ = match_columns(source, loaded.spec, keep=[anomaly] if anomaly else [])
-    scores, codes = _scored(loaded, scorer, source, anomaly, batch_size, progress)
+    opened = Pass.over(
+        loaded, source, keep=[anomaly] if anomaly else [], batch_size=batch_size, progress=progress
+    )
+    scores, codes = _scored(opened, scorer, anomaly)
     progress.finish()
     before = loaded.spec.calibration
     assert before is not None, "the scorer has looked"
@@ -118,35 +119,29 @@ def calibrate(
     )
 
 
-def _scored(
-    model: LoadedModel,
-    scorer: Scorer,
-    source: Source,
-    anomaly: str | None,
-    batch_size: int | None,
-    progress: Progress,
-) -> tuple[Scores, Codes | None]:
+def _scored(opened: Pass, scorer: Scorer, anomaly: str | None) -> tuple[Scores, Codes | None]:
     """Return scores by aggregate and marks: 1 for anomalies, 0 for others, -1 unknown."""
     sample = RowSample(MOST_CALIBRATION_ROWS)
-    for cells, codes in _samples(model, source, anomaly, batch_size, progress):
+    for cells, codes in _samples(opened, anomaly):
         scores = scorer.score(cells).scores
         rows = np.stack([*(scores[name].numpy() for name in AGGREGATES), codes], axis=1)
         _add(sample, rows)
-        progress.rows(len(codes))
+        opened.progress.rows(len(codes))
+    assert opened.source is not None, "a table is calibrated on"
     rows = sample.columns().get("rows", np.empty((0, len(AGGREGATES) + 1)))
     if not len(rows):
-        raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
-    found = {name: rows[:, place] for place, name in enumerate(AGGREGATES)}
+        raise DataError(f"{opened.source.name} has no rows", hint="a table with at least one row")
+    by_aggregate = {name: rows[:, index] for index, name in enumerate(AGGREGATES)}
     if anomaly is None:
-        return found, None
-    known = rows[:, -1].astype(np.int64)
+        return by_aggregate, None
+    marks = rows[:, -1].astype(np.int64)
     for code, what in ((0, "ordinary row"), (1, "anomaly")):
-        if not (known == code).any():
+        if not (marks == code).any():
             raise DataError(
-                f"the column {anomaly!r} of {source.name} marks no {what}",
+                f"the column {anomaly!r} of {opened.source.name} marks no {what}",
                 hint="a table with both, or no --anomaly",
             )
-    return found, known
+    return by_aggregate, marks
 
 
 def _add(sample: RowSample, rows: Floats) -> None:
@@ -156,34 +151,32 @@ def _add(sample: RowSample, rows: Floats) -> None:
     sample.add(position_keys(sample.seen, len(rows)), take)
 
 
-def _samples(
-    model: LoadedModel,
-    source: Source,
-    anomaly: str | None,
-    batch_size: int | None,
-    progress: Progress,
-) -> Iterator[tuple[torch.Tensor, Codes]]:
+def _samples(opened: Pass, anomaly: str | None) -> Iterator[tuple[Cells, Codes]]:
     """Yield the cells of samples, and whether each is an anomaly."""
-    tally = Tally(model.reader.layout)
-    if model.spec.network.window == 1:
-        progress.stage("scoring", source.n_rows)
-        for batch, cells in row_cells(model, source, batch_size, tally):
-            codes = (
-                anomaly_codes(batch.column(anomaly), anomaly) if anomaly else _unknown(len(cells))
-            )
-            yield torch.from_numpy(cells), codes
-        return
-    table = open_windows(model, source, tally=tally, progress=progress)
-    progress.stage("scoring", len(table.windows))
-    of_windows = _unknown(len(table.windows))
-    if anomaly:
-        parts = [anomaly_codes(b.column(0), anomaly) for b in source.select([anomaly]).batches()]
-        how = model.spec.options.windows.window_label
-        of_windows = window_codes(np.concatenate([_unknown(0), *parts]), table.windows, how)
+    samples = opened.samples("scoring", carried=[])
+    marks = None
+    if opened.windowed is not None:
+        marks = _unknown(len(opened.windowed.windows))
+        if anomaly:
+            marks = marks_of_windows(opened.model, opened.windowed, anomaly)
     start = 0
-    for batch, found, _ in window_cells(model, table, [], batch_size):
-        yield found, of_windows[start : start + batch.num_rows]
-        start += batch.num_rows
+    for batch in samples:
+        if marks is not None:
+            end = start + batch.batch.num_rows
+            yield batch.cells, marks[start:end]
+            start = end
+        elif anomaly:
+            yield batch.cells, anomaly_codes(batch.batch.column(anomaly), anomaly)
+        else:
+            yield batch.cells, _unknown(len(batch.cells))
+
+
+def marks_of_windows(model: LoadedModel, table: WindowedTable, anomaly: str) -> Codes:
+    """Return 1 for anomalous windows, 0 for others and -1 for unknown ones `(n_windows,)`."""
+    batches = table.source.select([anomaly]).batches()
+    parts = [np.empty(0, np.int64), *(anomaly_codes(b.column(0), anomaly) for b in batches)]
+    rule = model.spec.options.windows.window_label
+    return window_codes(np.concatenate(parts), table.windows, rule)
 
 
 def anomaly_codes(array: pa.Array, anomaly: str) -> Codes:

@@ -10,53 +10,58 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
-from torch import Tensor
 
-from aecli.array_types import Floats, Indices
+from aecli.array_types import AnyFloats, Floats, Mask
 from aecli.errors import UsageError
 from aecli.features.inverse import Restorer
+from aecli.inference.batches import SampleBatch
 from aecli.inference.windows import WindowedTable
-from aecli.progress import Progress
 from aecli.schema.model_spec import LEVELS, Column, ScoreScale
 from aecli.scoring.scorer import Scored, Scorer
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Say what is written of each sample: `aggregate`, the outlier limit, and how much of why."""
+class ScoreParts:
+    """Scores `(n_samples,)`, `NaN` where there is none, with each column's part in them.
 
-    aggregate: str
-    scale: ScoreScale
-    limit: float
-    explain: int
-    detail: bool
-
-
-@dataclass(frozen=True)
-class Explained:
-    """Hold scores `(n_samples,)`, `NaN` where there is none, with each column's part in them.
-
-    `errors` and `reasons` are `(n_samples, n_columns)`, as in `Scored`.
+    `errors` and `reasons` are `(n_samples, n_columns)`, as in `Scored`; `outputs` are those of the
+    network `(n_rows, n_outputs)`, None where samples are windows.
     """
 
     scores: Floats
     errors: Floats
     reasons: Floats
+    outputs: AnyFloats | None = None
 
-    def rows(self, part: slice) -> Explained:
-        """Return some of them."""
-        return Explained(self.scores[part], self.errors[part], self.reasons[part])
+    def rows(self, part: slice) -> ScoreParts:
+        """Return some of the samples."""
+        outputs = None if self.outputs is None else self.outputs[part]
+        return ScoreParts(self.scores[part], self.errors[part], self.reasons[part], outputs)
 
 
 class ScoreColumns:
-    """Make Arrow arrays of scored samples, and count those above the limit."""
+    """Output columns of scored samples, and how many samples lie above the threshold.
 
-    def __init__(self, columns: Sequence[Column], shape: Shape) -> None:
+    `explain` is how many columns are named as reasons; with `detail` every column's reconstruction
+    and error is an output, too.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        scale: ScoreScale,
+        *,
+        threshold: float,
+        explain: int,
+        detail: bool,
+    ) -> None:
+        self.threshold = threshold
+        self.outliers = 0
         self._restorer = Restorer(columns)
         self._names = [column.name for column in self._restorer.layout.columns]
-        self._shape = shape
-        self._explain = min(shape.explain, len(self._names))
-        self.outliers = 0
+        self._scale = scale
+        self._explain = min(explain, len(self._names))
+        self._detail = detail
 
     def fields(self) -> list[pa.Field]:
         """Return the fields that `arrays` fills.
@@ -64,36 +69,36 @@ class ScoreColumns:
         Raises:
             UsageError: two of them have one name.
         """
-        found = [pa.field("score", pa.float32()), pa.field("score_percentile", pa.float32())]
-        found.append(pa.field("is_outlier", pa.bool_()))
-        for place in range(1, self._explain + 1):
-            found.append(pa.field(f"top{place}_column", pa.string()))
-            found.append(pa.field(f"top{place}_error", pa.float32()))
-        for name in self._names if self._shape.detail else []:
-            found.append(pa.field(f"{name}_reconstruction", self._restorer.types[name]))
-            found.append(pa.field(f"{name}_error", pa.float32()))
-        names = [field.name for field in found]
+        fields = [pa.field("score", pa.float32()), pa.field("score_percentile", pa.float32())]
+        fields.append(pa.field("is_outlier", pa.bool_()))
+        for rank in range(1, self._explain + 1):
+            fields.append(pa.field(f"top{rank}_column", pa.string()))
+            fields.append(pa.field(f"top{rank}_error", pa.float32()))
+        for name in self._names if self._detail else []:
+            fields.append(pa.field(f"{name}_reconstruction", self._restorer.types[name]))
+            fields.append(pa.field(f"{name}_error", pa.float32()))
+        names = [field.name for field in fields]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise UsageError(
                 f"--detail would write two columns called {twice!r}",
                 hint="rename the column that ends so, or leave --detail out",
             )
-        return found
+        return fields
 
-    def arrays(self, found: Explained, outputs: Tensor | None) -> list[pa.Array]:
-        """Return the arrays of explained samples; `outputs` are theirs, for details."""
-        shape, scores = self._shape, found.scores
+    def arrays(self, parts: ScoreParts) -> list[pa.Array]:
+        """Return the arrays of scored samples, and count the outliers among them."""
+        scores = parts.scores
         unknown = np.isnan(scores)
-        odd = scores > shape.limit
-        self.outliers += int(odd.sum())
-        percentile = share_below(scores, shape.scale.quantiles)
+        outlier = scores > self.threshold
+        self.outliers += int(outlier.sum())
+        percentile = share_below(scores, self._scale.quantiles)
         arrays = [_float32(scores), _float32(np.where(unknown, np.nan, percentile))]
-        arrays.append(pa.array(odd, mask=unknown))
-        arrays += self._reasons(found.reasons)
-        if shape.detail:
-            assert outputs is not None, "windows give details by row"
-            arrays += self._details(found.errors, outputs, unknown)
+        arrays.append(pa.array(outlier, mask=unknown))
+        arrays += self._reasons(parts.reasons)
+        if self._detail:
+            assert parts.outputs is not None, "windows give details by row"
+            arrays += self._details(parts.errors, parts.outputs, unknown)
         return arrays
 
     def _reasons(self, reasons: Floats) -> list[pa.Array]:
@@ -104,18 +109,15 @@ class ScoreColumns:
         largest = np.take_along_axis(known, order, axis=1)
         names = pa.array(self._names, pa.string())
         found: list[pa.Array] = []
-        for place in range(self._explain):
-            nothing = largest[:, place] < 0
-            found.append(names.take(pa.array(order[:, place], mask=nothing)))
-            found.append(_float32(np.where(nothing, np.nan, largest[:, place])))
+        for rank in range(self._explain):
+            nothing = largest[:, rank] < 0
+            found.append(names.take(pa.array(order[:, rank], mask=nothing)))
+            found.append(_float32(np.where(nothing, np.nan, largest[:, rank])))
         return found
 
-    def _details(
-        self, errors: Floats, outputs: Tensor, unknown: npt.NDArray[np.bool_]
-    ) -> list[pa.Array]:
-        restored = dict(
-            zip(self._restorer.schema.names, self._restorer.restore(outputs.numpy()), strict=True)
-        )
+    def _details(self, errors: Floats, outputs: AnyFloats, unknown: Mask) -> list[pa.Array]:
+        names = self._restorer.schema.names
+        restored = dict(zip(names, self._restorer.restore(outputs), strict=True))
         rows = pa.array(np.arange(len(unknown)), mask=unknown)
         found: list[pa.Array] = []
         for index, name in enumerate(self._names):
@@ -135,39 +137,39 @@ def share_below(scores: npt.NDArray[np.floating[Any]], quantiles: Sequence[float
 
 
 def scores_of_rows(
-    scorer: Scorer,
-    table: WindowedTable,
-    batches: Iterator[tuple[Tensor, Indices]],
-    aggregate: str,
-    progress: Progress,
-) -> tuple[Explained, Tensor]:
-    """Return the rows of windows, explained, and their outputs; `NaN` in no window.
+    scorer: Scorer, table: WindowedTable, batches: Iterator[SampleBatch], aggregate: str
+) -> ScoreParts:
+    """Return the scores of the rows of windows: means over the windows that a row lies in.
 
-    Each row gets the means over the windows that it lies in.
+    They are `NaN` where a row lies in none.
     """
     counts = torch.from_numpy(table.windows.coverage()).double()
-    where = scorer.deviations.layout
+    layout = scorer.deviations.layout
     scores = torch.zeros(len(counts)).double()
-    sums = torch.zeros(2, len(counts), len(where.columns)).double()
+    sums = torch.zeros(2, len(counts), len(layout.columns)).double()
     observed = torch.zeros_like(sums[0])
-    outputs = torch.zeros(len(counts), where.outputs)
-    for cells, numbers in batches:
-        found, rows = scorer.score(cells), torch.from_numpy(numbers)
-        scores.index_add_(0, rows, found.scores[aggregate].repeat_interleave(scorer.window))
-        of_rows = torch.stack([found.row_errors, found.row_reasons])
+    outputs = torch.zeros(len(counts), layout.outputs)
+    for samples in batches:
+        assert samples.rows is not None, "windows know their rows"
+        scored, rows = scorer.score(samples.cells), torch.from_numpy(samples.rows)
+        scores.index_add_(0, rows, scored.scores[aggregate].repeat_interleave(scorer.window))
+        of_rows = torch.stack([scored.row_errors, scored.row_reasons])
         sums.index_add_(1, rows, of_rows.nan_to_num(0.0))
-        observed.index_add_(0, rows, (~found.row_errors.isnan()).double())
-        outputs.index_add_(0, rows, found.outputs)
-        progress.rows(len(rows) // scorer.window)
+        observed.index_add_(0, rows, (~scored.row_errors.isnan()).double())
+        outputs.index_add_(0, rows, scored.outputs)
     outputs /= counts.clamp(min=1)[:, None]
     errors, reasons = (sums / observed).numpy()
-    return Explained((scores / counts).numpy(), errors, reasons), outputs
+    return ScoreParts((scores / counts).numpy(), errors, reasons, outputs.numpy())
 
 
-def of_samples(found: Scored, aggregate: str) -> Explained:
-    """Return the scores of samples, explained."""
-    scores = found.scores[aggregate].numpy()
-    return Explained(scores, found.errors.numpy(), found.reasons.numpy())
+def scores_of_samples(scored: Scored, aggregate: str, *, outputs: bool) -> ScoreParts:
+    """Return the scores of samples by one aggregate; `outputs` only where samples are rows."""
+    return ScoreParts(
+        scored.scores[aggregate].numpy(),
+        scored.errors.numpy(),
+        scored.reasons.numpy(),
+        scored.outputs.numpy() if outputs else None,
+    )
 
 
 def _float32(values: Floats) -> pa.Array:

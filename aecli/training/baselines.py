@@ -10,7 +10,7 @@ from torch import Tensor
 from aecli.features.layout import Layout
 from aecli.features.network_inputs import Inputs
 from aecli.features.staging import Staged
-from aecli.metrics.columns import Comparison, average, number_mse
+from aecli.metrics.columns import BaselineComparison, average, number_mse
 from aecli.metrics.latent import LatentFigures, dead_units
 from aecli.metrics.pca import PCA, fit_pca
 from aecli.nn.autoencoder import Autoencoder
@@ -55,7 +55,7 @@ def compare(
 ) -> tuple[list[Baseline], int, LatentFigures]:
     """Return the comparison on staged rows, the number of rows, and how their latents lie."""
     device = next(network.parameters()).device
-    comparison = Comparison(layout, pca.to(device))
+    comparison = BaselineComparison(layout, pca.to(device))
     latent_figures = LatentFigures(spec.latent, variational=spec.variational)
     chosen = staged.thinned(COMPARED_ROWS // staged.size)
     for block in chosen.blocks(block_samples(spec, staged)):

@@ -48,8 +48,8 @@ class Objective:
     variational term has in training: it rises from 0 to 1, or the latent would collapse before the
     decoder has learned to use it (Bowman et al. 2016, §3.1).
 
-    With `trimmed_loss` the worst tenth of each training batch is ignored (Rousseeuw 1984), so that a
-    network does not learn to restore the anomalies among its rows.
+    With `trimmed_loss` the worst tenth of each training batch is ignored (Rousseeuw 1984), so that
+    the network does not learn to reconstruct anomalies.
     """
 
     def __init__(

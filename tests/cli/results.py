@@ -10,23 +10,23 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+from aecli.evaluation.loss_terms import LossShare
 from aecli.evaluation.results import (
-    Classification,
-    ColumnScore,
     Compared,
     Detection,
     Difference,
     EvaluateResult,
     Group,
-    Interval,
-    LatentHealth,
-    LossShare,
     Measured,
     Probe,
     ProbeView,
 )
 from aecli.inspection.inspect import ModelInspection
 from aecli.inspection.layers import Layer
+from aecli.metrics.classification import Classification
+from aecli.metrics.columns import ColumnScore
+from aecli.metrics.detection import Interval
+from aecli.metrics.latent import LatentHealth
 from aecli.progress import Epoch
 from aecli.schema.model_spec import (
     Baseline,

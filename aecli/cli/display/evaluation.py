@@ -19,8 +19,11 @@ from aecli.cli.display.evaluation_extras import (
 )
 from aecli.cli.display.widgets import BAD, DIM, GOOD, clipped, facts, figures, stacked, titled, user
 from aecli.cli.display.written import odd_cells
-from aecli.evaluation.results import Classification, ColumnScore, EvaluateResult, Gate, LatentHealth
+from aecli.evaluation.results import EvaluateResult, Gate
 from aecli.formatting import count, figure, percent, weight
+from aecli.metrics.classification import Classification
+from aecli.metrics.columns import ColumnScore
+from aecli.metrics.latent import LatentHealth
 
 COLUMNS_SHOWN = 10
 

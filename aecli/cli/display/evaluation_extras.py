@@ -11,17 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from aecli.cli.display.widgets import BAD, DIM, clipped, figures, stacked, titled, user
-from aecli.evaluation.results import (
-    Classification,
-    Compared,
-    Detection,
-    Difference,
-    EvaluateResult,
-    Group,
-    Interval,
-    Probe,
-)
+from aecli.evaluation.results import Compared, Detection, Difference, EvaluateResult, Group, Probe
 from aecli.formatting import count, figure, percent, safe
+from aecli.metrics.classification import Classification
+from aecli.metrics.detection import Interval
 
 COLUMNS_SHOWN = 10
 
