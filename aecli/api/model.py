@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from aecli.api.conversion import from_array, is_pandas, to_array, to_pandas
 from aecli.errors import UsageError
-from aecli.model.weights import to_bytes
 from aecli.inference.decode import decode_pass
 from aecli.inference.encode import encode_pass
 from aecli.inference.fill import fill_pass
@@ -21,10 +20,11 @@ from aecli.inference.loaded_model import LoadedModel, load_model, model_of
 from aecli.inference.predict import PREDICTION, predict_pass
 from aecli.inference.reconstruct import reconstruct_pass
 from aecli.inference.run import Pass
-from aecli.scoring.score import score_pass
+from aecli.model.weights import to_bytes
 from aecli.model_directory import model_directory
 from aecli.schema.model_spec import ModelSpec
-from aecli.table.source import Data, open_source
+from aecli.scoring.score import score_pass
+from aecli.table.source import Data
 
 
 def load(
@@ -106,7 +106,8 @@ class Model:
             UsageError: `with_std` is asked of a latent without a spread.
         """
         arrow = self._arrow(data)
-        return _as_given(data, encode_pass(self.loaded, arrow, as_list=as_list, with_std=with_std, keep=keep))
+        opened = encode_pass(self.loaded, arrow, as_list=as_list, with_std=with_std, keep=keep)
+        return _as_given(data, opened)
 
     def reconstruct(
         self,

@@ -31,7 +31,7 @@ PARTS = {"head": "classifier", "code": "latent"}
 
 @dataclass(frozen=True)
 class LatentHealth:
-    """Figures of how the latent is used; `active` units vary at least 1e-4 as much as the most active.
+    """Use of the latent; `active` units vary at least 1e-4 as much as the most active one.
 
     `means` is each unit's mean activation, which `rho` is the goal of; None without that loss.
     """

@@ -23,8 +23,8 @@ def test_terms_are_means_over_rows_whatever_the_batches(model_spec: ModelSpec):
                 code = network.distribution(Inputs(where)(rows))
                 outputs, logits = network.decode(code.latent), network.classify(code.latent)
             terms.add(rows, code, outputs, logits, labels)
-        found.append(terms.means())
+        found.append(terms.shares())
     assert set(found[0]) == {"reconstruction", "classification", "l1"}
-    assert found[0]["l1"][1] == 0.5
-    for name, (value, _) in found[0].items():
-        assert found[1][name][0] == pytest.approx(value, rel=1e-5)
+    assert found[0]["l1"].weight == 0.5
+    for name, term in found[0].items():
+        assert found[1][name].value == pytest.approx(term.value, rel=1e-5)

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from aecli.metrics import detection
-from aecli.metrics.detection import detection_figures
+from aecli.metrics.detection import Interval, detection_figures
 
 
 def samples(rows, share=0.1, apart=1.5, decimals=9):
@@ -16,21 +16,21 @@ def samples(rows, share=0.1, apart=1.5, decimals=9):
 def test_figures_are_those_of_scikit_learn_with_and_without_ties(decimals):
     scores, marks = samples(2_000, decimals=decimals)
     found = detection_figures(scores, marks, threshold=1.0)
-    assert found["auroc"][0] == pytest.approx(roc_auc_score(marks, scores))
-    assert found["average_precision"][0] == pytest.approx(average_precision_score(marks, scores))
-    assert found["f1"][0] == pytest.approx(f1_score(marks, scores > 1.0))
+    assert found["auroc"].value == pytest.approx(roc_auc_score(marks, scores))
+    assert found["average_precision"].value == pytest.approx(average_precision_score(marks, scores))
+    assert found["f1"].value == pytest.approx(f1_score(marks, scores > 1.0))
     limits = np.unique(scores)
     limits = limits[:: max(1, len(limits) // 300)]
     best = max(f1_score(marks, scores >= limit) for limit in limits)
-    assert best <= found["best_f1"][0] <= best + 0.01
+    assert best <= found["best_f1"].value <= best + 0.01
 
 
 def test_the_interval_of_auroc_is_as_wide_as_delong_says():
     scores, marks = samples(1_000)
-    _, low, high = detection_figures(scores, marks, threshold=1.0)["auroc"]
+    auroc = detection_figures(scores, marks, threshold=1.0)["auroc"]
     above = scores[marks][:, None] > scores[~marks][None]
     variance = sum(above.mean(axis).var() / above.shape[1 - axis] for axis in (0, 1))
-    assert high - low == pytest.approx(2 * 1.96 * variance**0.5, rel=0.08)
+    assert auroc.high - auroc.low == pytest.approx(2 * 1.96 * variance**0.5, rel=0.08)
 
 
 def test_coarse_bins_give_nearly_the_same_intervals(monkeypatch: pytest.MonkeyPatch):
@@ -38,16 +38,17 @@ def test_coarse_bins_give_nearly_the_same_intervals(monkeypatch: pytest.MonkeyPa
     fine = detection_figures(scores, marks, threshold=1.0)
     monkeypatch.setattr(detection, "BINS", 512)
     coarse = detection_figures(scores, marks, threshold=1.0)
-    for name, (value, low, high) in coarse.items():
-        assert value == fine[name][0]
-        assert (low, high) == pytest.approx(fine[name][1:], abs=0.02)
+    for name, interval in coarse.items():
+        assert interval.value == fine[name].value
+        assert interval.low == pytest.approx(fine[name].low, abs=0.02)
+        assert interval.high == pytest.approx(fine[name].high, abs=0.02)
 
 
 def test_a_threshold_above_all_scores_finds_nothing():
     scores, marks = samples(200)
-    assert detection_figures(scores, marks, threshold=1e9)["f1"] == (0, 0, 0)
+    assert detection_figures(scores, marks, threshold=1e9)["f1"] == Interval(0, 0, 0)
 
 
 def test_one_anomaly_is_enough():
     scores, marks = np.arange(50.0), np.arange(50) == 49
-    assert detection_figures(scores, marks, threshold=48.5)["auroc"] == (1, 1, 1)
+    assert detection_figures(scores, marks, threshold=48.5)["auroc"] == Interval(1, 1, 1)

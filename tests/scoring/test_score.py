@@ -193,7 +193,7 @@ def test_a_label_that_marks_nothing_is_refused(model: Path):
         aecli.calibrate(rows, anomaly="flag", model=model)
     with pytest.raises(DataError, match="no column 'colou'") as caught:
         aecli.calibrate(rows, anomaly="colou", model=model)
-    assert caught.value.hint == "--label colour"
+    assert caught.value.hint == "--anomaly colour"
 
 
 @pytest.mark.parametrize("marks", [pa.array([-1, 0, 1, 1]), pa.array([-1.0, 0, None, 1])])
