@@ -100,25 +100,6 @@ class ReconstructionLoss(nn.Module):
         column_means = self._per_column(sums) / counts.clamp(min=1)
         return (column_means * self.weights).sum() / counts.count_nonzero().clamp(min=1)
 
-    @property
-    def is_plain_mse(self) -> bool:
-        """Return whether the loss of every batch is a weighted mean of squares over all cells."""
-        alike = self.complete and self._plain_weight is not None
-        return alike and self._number_loss is functional.mse_loss
-
-    def plain_mse(self, output: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the scalar loss and its gradient `(n_rows, n_outputs)`, which overwrites `output`.
-
-        Raises:
-            ValueError: the loss is another one; ask `is_plain_mse` first.
-        """
-        if not self.is_plain_mse or self._plain_weight is None:
-            raise ValueError("the loss is no plain mean of squares")
-        difference = output.sub_(cells)
-        flat = difference.view(-1)
-        share = self._plain_weight / len(flat)
-        return torch.dot(flat, flat) * share, difference.mul_(2 * share)
-
     def cell_errors(self, output: Tensor, cells: Tensor) -> Tensor:
         """Return each cell's unweighted loss `(n_rows, n_cells)`, NaN where it is unobserved."""
         observed = self._observed(cells)

@@ -82,14 +82,9 @@ class Objective:
             self.class_weights = self.class_weights.to(device)
         return self
 
-    def __call__(
-        self, cells: Tensor, codes: Tensor | None, *, network: Autoencoder | None = None
-    ) -> Terms:
-        """Return the terms for cells `(n_rows, n_cells)` and label codes `(n_samples,)`.
-
-        `network` stands for a twin of the network that runs the same layers in another way.
-        """
-        network = network or self.network
+    def __call__(self, cells: Tensor, codes: Tensor | None) -> Terms:
+        """Return the terms for cells `(n_rows, n_cells)` and label codes `(n_samples,)`."""
+        network = self.network
         seen = self.noise(cells) if self.noise and network.training else cells
         code = network.distribution(self.inputs(seen))
         passed = code.sample() if network.training else code.latent
@@ -98,7 +93,7 @@ class Objective:
         total: Tensor | None = None
         for name, weight in self.weights.items():
             if name == "reconstruction":
-                value = self._reconstruction(network, network.decode(passed).float(), cells)
+                value = self._reconstruction(network.decode(passed).float(), cells)
             elif name == "classification":
                 assert codes is not None, "a head is built only with a label"
                 logits = network.classify(passed).float()
@@ -113,11 +108,11 @@ class Objective:
         assert total is not None, "options without any loss are refused when they are parsed"
         return Terms(total, values, logits)
 
-    def _reconstruction(self, network: Autoencoder, outputs: Tensor, cells: Tensor) -> Tensor:
-        if not (self.trimmed_loss and network.training):
+    def _reconstruction(self, outputs: Tensor, cells: Tensor) -> Tensor:
+        if not (self.trimmed_loss and self.network.training):
             whole: Tensor = self.reconstruction(outputs, cells)
             return whole
-        samples = len(cells) // network.window
+        samples = len(cells) // self.network.window
         errors = self.reconstruction.row_errors(outputs, cells).view(samples, -1).mean(1)
         kept = errors.topk(samples - int(TRIMMED * samples), largest=False, sorted=False).indices
         outputs, cells = (

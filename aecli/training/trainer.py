@@ -24,7 +24,6 @@ from aecli.training.objective import Objective
 from aecli.training.optimizers import make_optimizer
 from aecli.training.schedule import Schedule, default_batch_size, default_epochs
 from aecli.training.split import epoch_order
-from aecli.training.step import make_step
 
 LOOK_SECONDS = 0.1
 """How often the loop looks up from its steps: at the clock, for signals, for a loss gone wrong."""
@@ -61,7 +60,6 @@ class Loop:
         self._widest = widest
         self._train = Batches(train, device)
         self._valid = Batches(valid, device) if valid is not None and len(valid) else None
-        self._take_step = make_step(objective, precision, device)
         self._parameters = [p for p in objective.network.parameters() if p.requires_grad]
         named = options.optimizer
         self._optimizer = make_optimizer(named.name, self._parameters, lr=options.lr, **named.args)
@@ -190,7 +188,10 @@ class Loop:
         for cells, codes in self._train.shuffled(order, self._batch_size):
             self._optimizer.lr = self._schedule.rate(step)
             objective.warmth = min(1.0, step / self._warm_steps)
-            terms = self._take_step(cells, codes)
+            self._optimizer.zero_grad()
+            with arithmetic(self._precision, self._device):
+                terms = objective(cells, codes)
+            terms.total.backward()
             if self._gradients is not None:
                 self._gradients.add()
             if options.clip:
