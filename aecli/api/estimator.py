@@ -39,7 +39,7 @@ from aecli.schema.model_spec import AGGREGATES
 from aecli.schema.options import TrainOptions, section_of
 from aecli.scoring.threshold import check_threshold, threshold_value
 from aecli.table.types import parse_type
-from aecli.training.finalize import Trained
+from aecli.training.finalize import TrainedModel
 from aecli.training.train import parse_options, train_in_memory
 
 
@@ -132,7 +132,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         items = given.items()
         return parse_options({n: v.item() if isinstance(v, np.generic) else v for n, v in items})
 
-    def _keep(self, trained: Trained) -> None:
+    def _keep(self, trained: TrainedModel) -> None:
         loaded = model_of(
             trained.spec, trained.weights, directory=IN_MEMORY, device=str(self.device)
         )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from aecli.features.layout import layout
+from aecli.features.layout import lay_out
 from aecli.model.build import reconstruction_loss
 from aecli.nn.autoencoder import Autoencoder, Code
 from aecli.nn.losses import bernoulli_kl, kl_normal
@@ -29,14 +29,14 @@ class TermFigures:
     """Accumulate the terms that the model was trained on."""
 
     def __init__(self, network: Autoencoder, spec: ModelSpec) -> None:
-        where = layout(spec.columns)
+        layout = lay_out(spec.columns)
         device = next(network.parameters()).device
         self._weights = spec.loss_weights
-        self._loss = reconstruction_loss(spec.columns, spec.options.losses).to(device)
-        self._column_of = torch.tensor(where.column_of)
+        self._loss = reconstruction_loss(layout, spec.options.losses).to(device)
+        self._column_of = torch.tensor(layout.column_of)
         self._column_weights = self._loss.weights.double().cpu()
-        self._errors = torch.zeros(where.cells, dtype=torch.float64)
-        self._observed = torch.zeros(where.cells, dtype=torch.float64)
+        self._errors = torch.zeros(layout.cells, dtype=torch.float64)
+        self._observed = torch.zeros(layout.cells, dtype=torch.float64)
         self._sums = {"classification": 0.0, "l1": 0.0, "l2": 0.0, "kl_normal": 0.0}
         self._sparsity = spec.sparsity
         self._class_weights: Tensor | None = None
@@ -75,7 +75,7 @@ class TermFigures:
             self._labelled += int((codes >= 0).sum())
 
     def shares(self) -> dict[str, LossShare]:
-        """Return each term with its share; classification only where rows were labelled."""
+        """Return each term with its share; classification only layout rows were labelled."""
         means = {
             "reconstruction": self.reconstruction(),
             "l1": self._sums["l1"] / max(1, self._latents),

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from aecli.array_types import AnyFloats
-from aecli.features.layout import Layout, layout
+from aecli.features.layout import Layout, lay_out
 from aecli.schema.model_spec import Column
 from aecli.table.types import parse_type
 
@@ -36,7 +36,7 @@ class Restorer:
         self.columns = tuple(columns)
         self.bounded = bounded
         self.named = named
-        self.layout: Layout = layout(columns)
+        self.layout: Layout = lay_out(columns)
         self.types = {column.name: parse_type(column.type) for column in columns} | dict(
             types or {}
         )

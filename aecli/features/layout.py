@@ -82,7 +82,7 @@ class Layout:
         return self.outputs + len(self.indicators) + len(self.compressed)
 
 
-def layout(columns: Sequence[Column]) -> Layout:
+def lay_out(columns: Sequence[Column]) -> Layout:
     """Lay the varying columns out in blocks; constant columns have no cells."""
     varying = [column for column in columns if not column.constant]
     return Layout(

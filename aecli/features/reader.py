@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aecli.errors import DataError
-from aecli.features.layout import Layout, layout
+from aecli.features.layout import Layout, lay_out
 from aecli.schema.model_spec import Column
 from aecli.table.to_numpy import number_values, vector_values
 
@@ -28,7 +28,7 @@ class CellReader:
     """Turn record batches that hold the model's columns into cells of shape `(n_rows, n_cells)`."""
 
     def __init__(self, columns: Sequence[Column], *, nonfinite: str = "error") -> None:
-        self.layout: Layout = layout(columns)
+        self.layout: Layout = lay_out(columns)
         self.nonfinite = nonfinite
         numeric = self.layout.numeric
         self._center = np.array([c for column in numeric for c in column.center])

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 
 from aecli.errors import ModelError
-from aecli.features.layout import Layout, layout
+from aecli.features.layout import Layout, lay_out
 from aecli.nn.autoencoder import Autoencoder, Clipped, LinearPath, UnitTanh
 from aecli.nn.convolution import Conv1dDecoder, Conv1dEncoder, Conv2dDecoder, Conv2dEncoder
 from aecli.nn.layers import TopK, activation, norm
@@ -44,7 +45,7 @@ def build(network: Network, *, columns: Sequence[Column]) -> Autoencoder:
     Raises:
         ModelError: the sizes in `network` are not those of `columns`, or an argument is unfit.
     """
-    where = layout(columns)
+    where = lay_out(columns)
     if (network.inputs, network.outputs) != (where.inputs, where.outputs):
         raise ModelError(
             f"the network takes {network.inputs} inputs and gives {network.outputs} outputs, "
@@ -55,6 +56,13 @@ def build(network: Network, *, columns: Sequence[Column]) -> Autoencoder:
         return _assemble(network, where, columns)
     except (TypeError, ValueError) as error:
         raise ModelError(str(error), hint=_CHANGED) from error
+
+
+def parameter_count(network: Network, *, columns: Sequence[Column]) -> int:
+    """Return how many parameters the autoencoder has, without allocating them."""
+    with torch.device("meta"):
+        parameters = build(network, columns=columns).parameters()
+        return sum(parameter.numel() for parameter in parameters)
 
 
 def _assemble(network: Network, where: Layout, columns: Sequence[Column]) -> Autoencoder:
@@ -173,31 +181,32 @@ def activation_of(named: Activation) -> Callable[[], nn.Module]:
     return partial(activation, named.name, **named.args)
 
 
-def is_mixed(columns: Sequence[Column]) -> bool:
-    """Return whether the varying columns are of more than one of numbers, booleans, categories."""
-    where = layout(columns)
-    return sum(map(bool, (where.numeric, where.boolean, where.category))) > 1
-
-
 def reconstruction_loss(
-    columns: Sequence[Column], options: LossOptions, *, complete: bool = False
+    layout: Layout, options: LossOptions, *, complete: bool = False
 ) -> ReconstructionLoss:
-    """Build the loss of these columns; `complete` promises that no cell is missing or unseen.
+    """Build the loss of a layout's columns, weighted by their `trivial_loss`.
 
-    Where kinds are mixed a column weighs 1 / its `trivial_loss`, so that answering the mean costs 1
-    whatever the kind; 1 otherwise.
+    `complete` promises that no cell is missing or unseen.
     """
-    where = layout(columns)
-    mixed = is_mixed(columns)
     return ReconstructionLoss(
-        numbers=where.numbers,
-        booleans=where.booleans,
-        cardinalities=where.cardinalities,
-        column_of=where.column_of,
-        weights=[1 / column.trivial_loss if mixed else 1.0 for column in where.columns],
+        numbers=layout.numbers,
+        booleans=layout.booleans,
+        cardinalities=layout.cardinalities,
+        column_of=layout.column_of,
+        weights=column_weights(layout, [column.trivial_loss for column in layout.columns]),
         number_loss=options.number_loss,
         complete=complete,
     )
+
+
+def column_weights(layout: Layout, trivial: Sequence[float]) -> list[float]:
+    """Return the weight of each varying column in the reconstruction loss, by its trivial loss.
+
+    Where numbers, booleans and categories are mixed it is 1 / the trivial loss, so that answering
+    the mean costs 1 whatever the kind; 1 otherwise.
+    """
+    mixed = sum(map(bool, (layout.numeric, layout.boolean, layout.category))) > 1
+    return [1 / loss if mixed else 1.0 for loss in trivial]
 
 
 def resolve_weights(

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any, Literal
 
 from aecli.errors import DataError, UsageError
-from aecli.features.layout import NUMERIC, Layout, layout
+from aecli.features.layout import NUMERIC, Layout
 from aecli.model.build import activation_of
 from aecli.schema.model_spec import Column, Network
 from aecli.schema.options import NetworkOptions, TrainOptions
@@ -29,7 +29,12 @@ Output = Literal["linear", "clipped", "sigmoid", "tanh", "unit_tanh"]
 
 
 def resolve_network(
-    options: TrainOptions, *, columns: Sequence[Column], classes: int, latent: int | None = None
+    options: TrainOptions,
+    *,
+    columns: Sequence[Column],
+    layout: Layout,
+    classes: int,
+    latent: int | None = None,
 ) -> Network:
     """Return the network with every size filled in; `classes` is 0 without a label.
 
@@ -41,8 +46,8 @@ def resolve_network(
         DataError: no column varies, so that there is nothing to encode.
         UsageError: options contradict each other or do not fit the columns.
     """
-    where, chosen = layout(columns), options.network
-    if not where.cells:
+    chosen = options.network
+    if not layout.cells:
         raise DataError(
             f"none of the {len(columns)} feature columns varies: there is nothing to learn",
             hint="aecli inspect DATA shows what each column holds",
@@ -52,13 +57,13 @@ def resolve_network(
     on_latent = _latent_activation(options)
     _refuse_contradictions({"activation": chosen.activation, "latent-activation": on_latent})
     latent = latent or (chosen.latent if isinstance(chosen.latent, int) else None)
-    widths = _widths(chosen, architecture, latent, where.inputs * window)
+    widths = _widths(chosen, architecture, latent, layout.inputs * window)
     linear_path = _starts_as_pca(chosen, on_latent, classes)
     classifier = DEFAULT_CLASSIFIER if chosen.classifier is None else chosen.classifier
     network = Network(
         architecture=architecture,
-        inputs=where.inputs,
-        outputs=where.outputs,
+        inputs=layout.inputs,
+        outputs=layout.outputs,
         classes=classes,
         window=window,
         encoder=widths[0],
@@ -68,11 +73,11 @@ def resolve_network(
         latent_activation=on_latent,
         norm=chosen.norm,
         dropout=chosen.dropout,
-        output=_fitting_output(where, chosen.output),
+        output=_fitting_output(layout, chosen.output),
         variational=chosen.variational,
         topk=chosen.topk,
         linear_path=linear_path,
-        **_own_sizes(chosen, architecture, columns, where),
+        **_own_sizes(chosen, architecture, columns, layout),
     )
     if network.topk is not None and network.topk > network.latent:
         raise UsageError(
@@ -136,11 +141,11 @@ OWN_OPTIONS = {
 
 
 def _own_sizes(
-    options: NetworkOptions, architecture: str, columns: Sequence[Column], where: Layout
+    options: NetworkOptions, architecture: str, columns: Sequence[Column], layout: Layout
 ) -> dict[str, Any]:
     """Return the sizes that only some architectures have."""
     if architecture == "conv2d":
-        shape = image_shape(options.shape, columns, where)
+        shape = image_shape(options.shape, columns, layout)
         return {"shape": list(shape), "channels": options.channels}
     if architecture == "conv1d":
         return {"channels": options.channels}
@@ -157,7 +162,9 @@ def _own_sizes(
     return {}
 
 
-def image_shape(text: str | None, columns: Sequence[Column], where: Layout) -> tuple[int, int, int]:
+def image_shape(
+    text: str | None, columns: Sequence[Column], layout: Layout
+) -> tuple[int, int, int]:
     """Return height, width and channels of images whose pixels are the columns, in table order.
 
     Raises:
@@ -177,8 +184,8 @@ def image_shape(text: str | None, columns: Sequence[Column], where: Layout) -> t
             f"hold {pixels:,}",
             hint="--columns 'pixel*' picks the pixels; --exclude leaves columns out",
         )
-    if where.cells != where.numbers or where.indicators:
-        other = next(c for c in where.columns if c.kind not in NUMERIC or c.has_missing)
+    if layout.cells != layout.numbers or layout.indicators:
+        other = next(c for c in layout.columns if c.kind not in NUMERIC or c.has_missing)
         what = "has missing cells" if other.has_missing else f"is a {other.kind} column"
         raise UsageError(
             f"--arch conv2d takes pixels only: {other.name!r} {what}",
@@ -229,15 +236,15 @@ def _power_of_two_above(size: int) -> int:
     return 1 << (size - 1).bit_length()
 
 
-def _fitting_output(where: Layout, asked: str) -> Output:
+def _fitting_output(layout: Layout, asked: str) -> Output:
     """Return the output of numbers: what was asked for, with tanh moved to where they are.
 
     `auto` cuts them to 0..1 where the scaled training numbers lie in there and touch 0
     (what that is worth is in benchmarks/RESULTS.md, Where training starts).
     """
-    lows = [value for column in where.numeric for value in _scaled(column, column.low)]
-    highs = [value for column in where.numeric for value in _scaled(column, column.high)]
-    known = len(lows) == len(highs) == where.numbers > 0
+    lows = [value for column in layout.numeric for value in _scaled(column, column.low)]
+    highs = [value for column in layout.numeric for value in _scaled(column, column.high)]
+    known = len(lows) == len(highs) == layout.numbers > 0
     # A scale is a rounded difference, so its largest value may come out just above 1.
     unit = known and min(lows) == 0 and max(highs) <= 1 + 1e-6
     if asked == "auto" and unit:

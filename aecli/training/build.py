@@ -1,4 +1,4 @@
-"""Put together what a training needs: sizes, weights to start with, losses."""
+"""Build a training for a prepared table: sizes, the columns' losses, the network, its objective."""
 
 from __future__ import annotations
 
@@ -9,22 +9,31 @@ import torch
 from aecli.device import require_memory
 from aecli.features.network_inputs import Inputs
 from aecli.metrics.pca import PCA
-from aecli.model.build import build, reconstruction_loss, resolve_weights
+from aecli.model.build import (
+    build,
+    column_weights,
+    parameter_count,
+    reconstruction_loss,
+    resolve_weights,
+)
 from aecli.model.sizes import auto_latent, resolve_network
 from aecli.nn.autoencoder import Autoencoder
 from aecli.nn.init import initialise, start_as_pca
+from aecli.nn.losses import ReconstructionLoss
 from aecli.progress import Progress
 from aecli.schema.model_spec import Column, Network
 from aecli.schema.options import TrainOptions
 from aecli.training.baselines import fit_baseline, trivial_losses
-from aecli.training.data import Prepared, class_weights
-from aecli.training.noise import Noise
-from aecli.training.objective import Objective, Sparsity
+from aecli.training.data import PreparedTable, class_weights
+from aecli.training.objective import Noise, Objective, Sparsity
+
+MOST_COMPONENTS = 1_024
+"""Most components that `--latent auto` looks at."""
 
 
 @dataclass(frozen=True)
-class Assembled:
-    """Hold a training before its first step; `columns` carry their trivial losses."""
+class TrainingSetup:
+    """A training before its first step; `columns` carry their trivial losses."""
 
     columns: tuple[Column, ...]
     network: Network
@@ -33,49 +42,41 @@ class Assembled:
     notes: list[str]
 
 
-def assemble(prepared: Prepared, options: TrainOptions, progress: Progress) -> Assembled:
-    """Size, build and seed the network for a prepared table, and bind it to its losses.
+def build_training(
+    prepared: PreparedTable, options: TrainOptions, progress: Progress
+) -> TrainingSetup:
+    """Size the network, weigh its losses, build it, and bind it to them.
 
     Raises:
         UsageError: options contradict each other or do not fit the columns.
         OutputError: the network does not fit into memory.
     """
-    label, layout = prepared.plan.label, prepared.layout
-    head = options.classifies
     progress.stage("fitting PCA")
-    network, pca, notes = _sized(prepared, options, len(label.classes) if head and label else 0)
-    columns = _with_trivial_losses(prepared, options)
-    trivial = {column.name: column.trivial_loss for column in columns}
-    noise = Noise.parse(options.training.noise, numbers=layout.numbers)
-    if noise is not None and noise.kind == "gaussian" and not layout.numbers:
+    network, pca, notes = _sizes(prepared, options)
+    columns, loss, weights = _losses(prepared, options, network)
+    module = _seeded_network(network, columns, options, pca)
+    noise = Noise.parse(options.training.noise, numbers=prepared.layout.numbers)
+    if noise is not None and noise.kind == "gaussian" and not prepared.layout.numbers:
         notes.append(f"without effect: --noise {options.training.noise} (no column of numbers)")
-    complete = prepared.train.complete and prepared.valid.complete
-    loss = reconstruction_loss(columns, options.losses, complete=complete)
-    losses = torch.tensor([trivial[column.name] for column in layout.columns])
-    weights = resolve_weights(
-        options.losses,
-        network,
-        cells=layout.cells,
-        trivial=float((loss.weights.double() * losses).mean()),
-    )
+    label = prepared.plan.label
+    balance = options.classifies and options.losses.balance and label is not None
     objective = Objective(
-        _seeded(network, columns, options, pca),
-        Inputs(layout, complete=complete and (noise is None or noise.kind != "mask")),
+        module,
+        Inputs(prepared.layout, complete=loss.complete and (noise is None or noise.kind != "mask")),
         loss,
         weights,
-        class_weights(label) if head and label and options.losses.balance else None,
+        class_weights(label) if balance and label is not None else None,
         noise,
         Sparsity(options.losses.rho, network.latent_floor),
         trimmed_loss=options.losses.trimmed_loss,
     )
-    return Assembled(columns, network, objective, pca, notes)
+    return TrainingSetup(columns, network, objective, pca, notes)
 
 
-def _sized(
-    prepared: Prepared, options: TrainOptions, classes: int
-) -> tuple[Network, PCA, list[str]]:
+def _sizes(prepared: PreparedTable, options: TrainOptions) -> tuple[Network, PCA, list[str]]:
     """Return the network, PCA of its latent size, and what to say of the size."""
     columns, layout, train = prepared.plan.columns, prepared.layout, prepared.train
+    label, cells = prepared.plan.label, layout.cells * train.size
     notes: list[str] = []
 
     def fitted(components: int) -> PCA:
@@ -84,23 +85,18 @@ def _sized(
     latent: int | None = None
     pca: PCA | None = None
     if options.network.latent == "auto" and layout.cells:
-        width = layout.cells * train.size
-        pca = fitted(max(2, min(width // 4, MOST_COMPONENTS)))
-        latent, reason = auto_latent(pca.shares.tolist(), width)
+        pca = fitted(max(2, min(cells // 4, MOST_COMPONENTS)))
+        latent, reason = auto_latent(pca.shares.tolist(), cells)
         notes.append(reason)
-    network = resolve_network(options, columns=columns, classes=classes, latent=latent)
-    with torch.device("meta"):  # counts without allocating
-        parameters = build(network, columns=columns).parameters()
-        require_memory(sum(parameter.numel() for parameter in parameters))
-    cells = layout.cells * train.size
+    classes = len(label.classes) if options.classifies and label else 0
+    network = resolve_network(
+        options, columns=columns, layout=layout, classes=classes, latent=latent
+    )
+    require_memory(parameter_count(network, columns=columns))
     if network.latent >= cells:
         notes.append(_overcomplete(network.latent, cells, options))
     pca = pca.first(network.latent) if pca is not None else fitted(network.latent)
     return network, pca, notes
-
-
-MOST_COMPONENTS = 1_024
-"""Most components that `--latent auto` looks at."""
 
 
 def _overcomplete(latent: int, cells: int, options: TrainOptions) -> str:
@@ -111,25 +107,33 @@ def _overcomplete(latent: int, cells: int, options: TrainOptions) -> str:
     return f"overcomplete: {latent:,} latent units for {cells:,} numbers of a sample{advice}"
 
 
-def _with_trivial_losses(prepared: Prepared, options: TrainOptions) -> tuple[Column, ...]:
-    columns, layout = prepared.plan.columns, prepared.layout
-    unweighted = reconstruction_loss(columns, options.losses)
-    trivial = trivial_losses(unweighted, layout, prepared.train.cells)
-    found = dict(zip((column.name for column in layout.columns), trivial, strict=True))
-    return tuple(
-        column.model_copy(update={"trivial_loss": found.get(column.name, 1.0)})
-        for column in columns
+def _losses(
+    prepared: PreparedTable, options: TrainOptions, network: Network
+) -> tuple[tuple[Column, ...], ReconstructionLoss, dict[str, float]]:
+    """Return the columns with their trivial losses, the loss they weigh, and each term's weight."""
+    layout = prepared.layout
+    complete = prepared.train.complete and prepared.valid.complete
+    loss = reconstruction_loss(layout, options.losses, complete=complete)
+    trivial = trivial_losses(loss, layout, prepared.train.cells)
+    loss.set_weights(column_weights(layout, trivial))
+    mean = float((loss.weights.double() * torch.tensor(trivial)).mean())
+    weights = resolve_weights(options.losses, network, cells=layout.cells, trivial=mean)
+    by_name = dict(zip((column.name for column in layout.columns), trivial, strict=True))
+    columns = tuple(
+        column.model_copy(update={"trivial_loss": by_name.get(column.name, 1.0)})
+        for column in prepared.plan.columns
     )
+    return columns, loss, weights
 
 
-def _seeded(
+def _seeded_network(
     network: Network, columns: tuple[Column, ...], options: TrainOptions, pca: PCA
 ) -> Autoencoder:
     with torch.random.fork_rng():
         torch.manual_seed(options.training.seed)
         module = build(network, columns=columns)
-        named = "pca" if network.linear_path else options.network.init
-        initialise(module, named, activation=network.activation.name)
+        init = "pca" if network.linear_path else options.network.init
+        initialise(module, init, activation=network.activation.name)
     if network.linear_path:
         start_as_pca(
             module, pca.mean, pca.components, inputs=network.inputs, outputs=network.outputs

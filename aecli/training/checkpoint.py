@@ -21,8 +21,8 @@ Tensors = dict[str, Tensor]
 
 
 @dataclass
-class State:
-    """Hold everything that the next epoch depends on.
+class TrainingState:
+    """Everything that the next epoch depends on.
 
     `network`, `best` and `optimizer` are tensors; the rest are plain numbers. `best_loss` is the
     lowest validation loss so far (training loss where there are no validation rows). `start` is how
@@ -53,7 +53,7 @@ class Checkpoint:
         self._path = directory / "checkpoint" / "state.safetensors"
         self._identity = json.loads(json.dumps(identity))
 
-    def save(self, state: State) -> None:
+    def save(self, state: TrainingState) -> None:
         """Replace the checkpoint on disk, atomically."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {
@@ -66,7 +66,7 @@ class Checkpoint:
         with atomic_path(self._path) as temporary:
             save_file(tensors, temporary, metadata=metadata)
 
-    def load(self) -> State:
+    def load(self) -> TrainingState:
         """Return the saved state.
 
         Raises:
@@ -85,7 +85,7 @@ class Checkpoint:
             plain, identity = json.loads(metadata["state"]), json.loads(metadata["identity"])
             history = [Epoch(**epoch) for epoch in plain.pop("history")]
             start = Epoch(**plain["start"]) if plain["start"] else None
-            state = State(**plain | {"history": history, "start": start})
+            state = TrainingState(**plain | {"history": history, "start": start})
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"the checkpoint {self._path} is damaged",

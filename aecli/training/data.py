@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aecli.array_types import Codes
 from aecli.errors import DataError, UsageError
-from aecli.features.layout import Layout, layout
+from aecli.features.layout import Layout, lay_out
 from aecli.features.reader import CellReader
 from aecli.features.series import Series, as_windows, read_series
 from aecli.features.staging import Staged, stage
@@ -26,12 +26,12 @@ from aecli.table.paths import find_files
 from aecli.table.source import Data, Source, open_source
 from aecli.training.split import rows_outside, training_rows
 
-UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+MEMORY_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Hold a table ready for training: what its columns became, and the rows of both sides."""
+class PreparedTable:
+    """A table ready for training: its fitted columns, and the rows of both sides."""
 
     plan: Plan
     layout: Layout
@@ -41,7 +41,7 @@ class Prepared:
 
 
 class Fold(NamedTuple):
-    """Name one of `folds` parts of a table, counted from 0, that is held out in its turn."""
+    """One of `folds` parts of a table, counted from 0, which is held out in its turn."""
 
     number: int
     folds: int
@@ -49,7 +49,7 @@ class Fold(NamedTuple):
 
 def prepare(
     data: Data | Source, options: TrainOptions, progress: Progress, *, fold: Fold | None = None
-) -> Prepared:
+) -> PreparedTable:
     """Read, split, fit the columns on the training rows only, and stage both sides.
 
     With a `fold` it is what is held out, in place of the share that the options name.
@@ -59,7 +59,7 @@ def prepare(
         UsageError: an option does not fit the table.
     """
     memory = parse_memory(options.training.memory)
-    source = data if isinstance(data, Source) else held_source(data, options)
+    source = data if isinstance(data, Source) else open_rereadable(data, options)
     label, codes = None, None
     if options.columns.label is not None:
         progress.stage("reading the label", source.n_rows)
@@ -71,13 +71,13 @@ def prepare(
     if fold is None:
         mask, notes = _split(rows, codes, options, series)
     else:
-        mask, notes = _without(fold, rows, codes, options, series), []
+        mask, notes = _fold_mask(fold, rows, codes, options, series), []
     progress.stage("fitting columns", rows)
     if label is not None and codes is not None:
         label = with_counts(label, codes, mask)
     chosen = _with_keys_as_ids(options)
     plan = plan_columns(source, chosen, train_rows=mask, label=label, progress=progress)
-    plan = _told_of_masks(_told_of_tails(plan, options), options)
+    plan = _with_mask_indicators(_with_compressed_tails(plan, options), options)
     reader = CellReader(plan.columns, nonfinite=options.columns.nonfinite)
     wanted = source.select([column.name for column in reader.layout.columns])
     train, valid = stage(wanted, reader, rows=mask, codes=codes, memory=memory, progress=progress)
@@ -87,15 +87,15 @@ def prepare(
             as_windows(side, windows, own, how) for side, own in ((train, mask), (valid, ~mask))
         )
         notes = [*notes, *series.notes(windows)]
-        plan = _recounted(plan, train, options)
+        plan = _with_window_counts(plan, train, options)
     if fold is None and _is_file(options.training.valid):
         valid = _validation_file(plan, reader, options, progress)
         notes = [*notes, *_shared_files(source, options.training.valid)]
     notes = [*source.notes, *plan.notes, *notes]
-    return Prepared(plan, reader.layout, train, valid, notes)
+    return PreparedTable(plan, reader.layout, train, valid, notes)
 
 
-def held_source(data: Data, options: TrainOptions) -> Source:
+def open_rereadable(data: Data, options: TrainOptions) -> Source:
     """Open a table, to be read as often as wanted: in memory where it takes half of it at most.
 
     Raises:
@@ -107,13 +107,13 @@ def held_source(data: Data, options: TrainOptions) -> Source:
     return source.in_memory() if fits else source
 
 
-def under_noise(prepared: Prepared, options: TrainOptions) -> Prepared:
+def prepared_for_noise(prepared: PreparedTable, options: TrainOptions) -> PreparedTable:
     """Return the same rows as they are prepared for the noise of other options."""
-    plan = _told_of_masks(prepared.plan, options)
-    return replace(prepared, plan=plan, layout=layout(plan.columns))
+    plan = _with_mask_indicators(prepared.plan, options)
+    return replace(prepared, plan=plan, layout=lay_out(plan.columns))
 
 
-def _told_of_masks(plan: Plan, options: TrainOptions) -> Plan:
+def _with_mask_indicators(plan: Plan, options: TrainOptions) -> Plan:
     """Return the plan with every column's missing cells as inputs, where training empties cells.
 
     A network that sees 0 for a masked cell cannot tell it from an average one; the figures are in
@@ -125,7 +125,7 @@ def _told_of_masks(plan: Plan, options: TrainOptions) -> Plan:
     return replace(plan, columns=tuple(columns))
 
 
-def _told_of_tails(plan: Plan, options: TrainOptions) -> Plan:
+def _with_compressed_tails(plan: Plan, options: TrainOptions) -> Plan:
     """Return the plan with the numbers of long tails as compressed inputs beside a classifier.
 
     Scaled by its spread such a number is nearly one value for most rows, which a classifier has to
@@ -137,7 +137,7 @@ def _told_of_tails(plan: Plan, options: TrainOptions) -> Plan:
     return replace(plan, columns=tuple(columns))
 
 
-def _recounted(plan: Plan, train: Staged, options: TrainOptions) -> Plan:
+def _with_window_counts(plan: Plan, train: Staged, options: TrainOptions) -> Plan:
     """Return the plan with its label's classes counted over training windows instead of rows.
 
     Raises:
@@ -167,7 +167,7 @@ def class_weights(label: Label) -> Tensor:
 
 def parse_memory(text: str) -> int:
     """Return the bytes of a size such as 4GB."""
-    return int(float(text[:-2]) * UNITS[text[-2:]])
+    return int(float(text[:-2]) * MEMORY_UNITS[text[-2:]])
 
 
 def _count(source: Source) -> int:
@@ -206,7 +206,7 @@ def _split(
     return mask, []
 
 
-def _without(
+def _fold_mask(
     fold: Fold, rows: int, codes: Codes | None, options: TrainOptions, series: Series | None
 ) -> npt.NDArray[np.bool_]:
     """Return a mask `(rows,)`, True for the rows outside a fold.

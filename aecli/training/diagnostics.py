@@ -9,7 +9,7 @@ from aecli.metrics.latent import LatentFigures
 from aecli.progress import Epoch
 from aecli.schema.model_spec import Baseline, Label, Network
 from aecli.schema.options import TrainOptions
-from aecli.training.fit import Fit
+from aecli.training.trainer import FitResult
 
 OVERWHELMING = 0.9
 """A penalty beyond this share of the loss leaves nothing to the reconstruction."""
@@ -38,10 +38,10 @@ FLAGS = {"kl_normal": "beta"}
 """Option of a penalty, where it is not the term's name."""
 
 
-def signs(
+def diagnose(
     network: Network,
     options: TrainOptions,
-    fit: Fit,
+    fit: FitResult,
     *,
     weights: Mapping[str, float],
     latent: LatentFigures,
@@ -67,7 +67,7 @@ def signs(
 def _collapsed(
     network: Network,
     options: TrainOptions,
-    fit: Fit,
+    fit: FitResult,
     latent: LatentFigures,
     baselines: Sequence[Baseline],
 ) -> str:
@@ -86,7 +86,7 @@ def _collapsed(
     return f"the latent has collapsed: {used}; try {_wider(network, options, fit, smaller)}"
 
 
-def _wider(network: Network, options: TrainOptions, fit: Fit, smaller: int) -> str:
+def _wider(network: Network, options: TrainOptions, fit: FitResult, smaller: int) -> str:
     """Return what to try against a collapsed latent that has room for `smaller` units."""
     losses, last = options.losses, fit.best_epoch == len(fit.history)
     if network.variational and fit.warm and losses.beta > 1:
@@ -174,7 +174,7 @@ def loss_shares(best: Epoch, weights: Mapping[str, float]) -> dict[str, float]:
     return {n: weights[n] * losses[n] / total if total > 0 else 0.0 for n in weights}
 
 
-def _no_better_than_start(fit: Fit, options: TrainOptions) -> str:
+def _no_better_than_start(fit: FitResult, options: TrainOptions) -> str:
     if fit.best_epoch:
         return ""
     return (

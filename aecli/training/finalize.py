@@ -1,4 +1,4 @@
-"""Gather what a training came to: the spec, the weights file and the history of a model."""
+"""Finalize a training: the spec, the weights file and the history of the model to save."""
 
 from __future__ import annotations
 
@@ -9,22 +9,17 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from aecli.features.network_inputs import Inputs
 from aecli.model.weights import to_bytes
 from aecli.nn.init import rotate_latent
 from aecli.progress import SILENT, Epoch, Progress
-from aecli.schema.model_spec import Column, ModelSpec, Network, Summary, WeightsFile
-from aecli.schema.options import TrainOptions
+from aecli.schema.model_spec import Calibration, ModelSpec, Summary, WeightsFile
 from aecli.scoring.fit import fit_scores
 from aecli.training.baselines import compare, dead_hidden_units, latent_axes
-from aecli.training.build import Assembled
-from aecli.training.data import Prepared
-from aecli.training.diagnostics import loss_shares, signs
-from aecli.training.fit import Fit
-from aecli.training.objective import Objective
+from aecli.training.diagnostics import diagnose, loss_shares
+from aecli.training.fit import FittedNetwork
 from aecli.training.sampling_prior import class_latents, decoder_noise
 
 SPARSE = {"l1", "kl"}
@@ -34,8 +29,8 @@ UNSAVED = WeightsFile(file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, s
 
 
 @dataclass(frozen=True)
-class Trained:
-    """Hold a trained model that is in no directory yet: what `bundle.save` makes one of.
+class TrainedModel:
+    """A trained model that is in no directory yet: what `model_directory.save` writes.
 
     `spec.weights` is a placeholder; `weights` are the bytes of a safetensors file.
     """
@@ -45,122 +40,95 @@ class Trained:
     history: list[Epoch]
 
     def records(self) -> list[dict[str, Any]]:
-        """Return what `history.jsonl` says of each epoch."""
+        """Return the entry of each epoch in `history.jsonl`."""
         return [_record(epoch) for epoch in self.history]
 
 
-def outcome(
-    prepared: Prepared,
-    made: Assembled,
-    fit: Fit,
-    options: TrainOptions,
-    *,
-    notes: list[str],
-    device: torch.device,
-    precision: str,
-    progress: Progress = SILENT,
-) -> Trained:
-    """Compare a fitted network with PCA, calibrate its scores, and gather all that is to be saved.
-
-    `made.objective.network` carries the best weights.
-    """
-    trained = made.objective.network
-    inputs = Inputs(prepared.layout).to(device)
-    if made.network.linear_latent and not SPARSE & made.objective.weights.keys():
-        rotate_latent(trained, latent_axes(trained, inputs, prepared.train, made.network))
+def finalize(fitted: FittedNetwork, progress: Progress = SILENT) -> TrainedModel:
+    """Compare a fitted network with PCA, calibrate its scores, and collect all that is saved."""
+    prepared, setup = fitted.prepared, fitted.setup
+    network = setup.objective.network
+    inputs = Inputs(prepared.layout).to(fitted.device)
+    if setup.network.linear_latent and not SPARSE & setup.objective.weights.keys():
+        rotate_latent(network, latent_axes(network, inputs, prepared.train, setup.network))
     progress.stage("comparing with PCA")
-    summary = _summarise(
-        prepared, made, fit, options, notes, inputs, device=str(device), precision=precision
-    )
-    spec = _spec(prepared, made.columns, made.network, options, summary, made.objective)
+    summary = _summary(fitted, inputs)
     progress.stage("calibrating scores")
-    fitted, calibration = fit_scores(trained, inputs, made.columns, prepared.train, prepared.valid)
-    extra = _extra(prepared, made, options) | fitted.tensors()
-    spec = spec.model_copy(update={"calibration": calibration})
-    return Trained(spec, to_bytes(trained, extra), fit.history)
+    scoring, calibration = fit_scores(
+        network, inputs, setup.columns, prepared.train, prepared.valid
+    )
+    tensors = _baseline_tensors(fitted) | scoring.tensors()
+    spec = _spec(fitted, summary, calibration)
+    return TrainedModel(spec, to_bytes(network, tensors), fitted.result.history)
 
 
-def _extra(prepared: Prepared, made: Assembled, options: TrainOptions) -> dict[str, Tensor]:
+def _baseline_tensors(fitted: FittedNetwork) -> dict[str, Tensor]:
     """Return PCA for comparisons, and for `sample` the decoder's noise and where classes lie."""
-    found = {"baseline.mean": made.pca.mean, "baseline.components": made.pca.components}
-    if not made.network.variational:
-        return found
+    prepared, setup = fitted.prepared, fitted.setup
+    tensors = {"baseline.mean": setup.pca.mean, "baseline.components": setup.pca.components}
+    if not setup.network.variational:
+        return tensors
     held_out = prepared.valid if len(prepared.valid) else prepared.train
-    noise = decoder_noise(made.objective, held_out, made.network, options.training.seed)
-    found["baseline.noise_variance"] = noise
-    if made.network.classes:
-        found |= class_latents(made.objective, prepared.train, made.network)
-    return found
+    seed = fitted.options.training.seed
+    noise = decoder_noise(setup.objective, held_out, setup.network, seed)
+    tensors["baseline.noise_variance"] = noise
+    if setup.network.classes:
+        tensors |= class_latents(setup.objective, prepared.train, setup.network)
+    return tensors
 
 
-def _summarise(
-    prepared: Prepared,
-    made: Assembled,
-    fit: Fit,
-    options: TrainOptions,
-    notes: list[str],
-    inputs: Inputs,
-    *,
-    device: str,
-    precision: str,
-) -> Summary:
-    network = made.objective.network
+def _summary(fitted: FittedNetwork, inputs: Inputs) -> Summary:
+    prepared, setup, result = fitted.prepared, fitted.setup, fitted.result
+    network, spec, weights = setup.objective.network, setup.network, setup.objective.weights
     held_out = prepared.valid if len(prepared.valid) else prepared.train
-    compared, rows, latent = compare(
-        network, inputs, prepared.layout, made.pca, held_out, made.network
-    )
-    floor = made.network.latent_floor
-    best, weights, label = fit.best, made.objective.weights, prepared.plan.label
-    health = signs(
-        made.network, options, fit, weights=weights, latent=latent, baselines=compared, label=label
-    )
+    baselines, rows, latent = compare(network, inputs, prepared.layout, setup.pca, held_out, spec)
+    best, floor = result.best, spec.latent_floor
+    health = diagnose(
+        spec, fitted.options, result, weights=weights, latent=latent, baselines=baselines,
+        label=prepared.plan.label,
+    )  # fmt: skip
     return Summary(
-        epochs=len(fit.history),
-        best_epoch=fit.best_epoch,
-        stopped=fit.stopped,
-        finished=fit.finished,
-        seconds=fit.seconds,
-        device=device,
-        precision=precision,
-        batch_size=fit.batch_size,
+        epochs=len(result.history),
+        best_epoch=result.best_epoch,
+        stopped=result.stopped,
+        finished=result.finished,
+        seconds=result.seconds,
+        device=str(fitted.device),
+        precision=fitted.precision,
+        batch_size=result.batch_size,
         train_rows=len(prepared.train),
         valid_rows=len(prepared.valid),
         train=dict(best.train),
         valid=dict(best.valid or {}),
         metrics=dict(best.metrics),
         shares=loss_shares(best, weights),
-        baselines=compared,
+        baselines=baselines,
         compared_rows=rows,
-        dead_units=dead_hidden_units(network, inputs, prepared.train, made.network),
+        dead_units=dead_hidden_units(network, inputs, prepared.train, spec),
         health=health,
         latent_active=latent.size - len(latent.dead()),
         latent_near_zero=latent.near_zero_share(),
         latent_mean=(float(latent.means().mean()) - floor) / (1 - floor),
-        notes=notes,
+        notes=fitted.notes,
     )
 
 
-def _spec(
-    prepared: Prepared,
-    columns: tuple[Column, ...],
-    network: Network,
-    options: TrainOptions,
-    summary: Summary,
-    objective: Objective,
-) -> ModelSpec:
-    parameters = sum(parameter.numel() for parameter in objective.network.parameters())
+def _spec(fitted: FittedNetwork, summary: Summary, calibration: Calibration) -> ModelSpec:
+    plan, setup = fitted.prepared.plan, fitted.setup
+    parameters = sum(parameter.numel() for parameter in setup.objective.network.parameters())
     return ModelSpec(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=_versions(),
-        columns=list(columns),
-        ids=list(prepared.plan.ids),
-        left_out=list(prepared.plan.left_out),
-        label=prepared.plan.label,
-        network=network,
-        loss_weights=objective.weights,
-        options=options,
+        columns=list(setup.columns),
+        ids=list(plan.ids),
+        left_out=list(plan.left_out),
+        label=plan.label,
+        network=setup.network,
+        loss_weights=setup.objective.weights,
+        options=fitted.options,
         weights=UNSAVED.model_copy(update={"parameters": parameters}),
         summary=summary,
+        calibration=calibration,
     )
 
 

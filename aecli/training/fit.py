@@ -1,41 +1,105 @@
-"""Hold how a training ended."""
+"""Train a prepared table's network: what `train` saves, and what `tune` measures."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from aecli.progress import Epoch
+import torch
 
-WARM_UP = 0.25
-"""Share of the steps in which a variational latent's term rises to its whole weight."""
+from aecli.device import choose_device, choose_precision, keep_freed_memory, set_threads
+from aecli.progress import SILENT, Epoch, Progress
+from aecli.schema.model_spec import Network
+from aecli.schema.options import TrainOptions
+from aecli.schema.unused_options import idle_note
+from aecli.training.build import TrainingSetup, build_training
+from aecli.training.checkpoint import Checkpoint
+from aecli.training.data import PreparedTable
+from aecli.training.interrupt import Interrupt
+from aecli.training.trainer import FitResult, Trainer
+
+EpochCallback = Callable[[Epoch], str | None]
+"""Called after each whole epoch; what it returns, if anything, is the reason to stop."""
 
 
 @dataclass(frozen=True)
-class Fit:
-    """Hold how a training ended; the network carries the best weights.
+class FittedNetwork:
+    """A network that carries its best weights, with all that it came from."""
 
-    `finished` is False where more epochs were wanted: `--resume` can go on. `planned` is how many
-    epochs there would be if nothing stopped it. `best_epoch` is 0 where no epoch was better on the
-    validation rows than the `start` at PCA.
+    prepared: PreparedTable
+    options: TrainOptions
+    setup: TrainingSetup
+    result: FitResult
+    notes: list[str]
+    device: torch.device
+    precision: str
+
+
+def configure_process(options: TrainOptions) -> torch.device:
+    """Set threads and memory of this process as the options say; return the device to train on.
+
+    Raises:
+        UsageError: there is no such device.
     """
+    set_threads(options.training.threads)
+    keep_freed_memory()
+    return choose_device(options.training.device)
 
-    history: list[Epoch]
-    best_epoch: int
-    stopped: str
-    finished: bool
-    planned: int
-    batch_size: int
-    seconds: float
-    signal: int | None
-    start: Epoch | None = None
 
-    @property
-    def best(self) -> Epoch:
-        """Return the epoch whose weights were kept; the start is number 0, untrained."""
-        known = [self.start, *self.history] if self.start is not None else self.history
-        return next(epoch for epoch in known if epoch.number == self.best_epoch)
+def fit(
+    prepared: PreparedTable,
+    options: TrainOptions,
+    device: torch.device,
+    *,
+    interrupt: Interrupt,
+    directory: Path | None = None,
+    resume: bool = False,
+    on_epoch: EpochCallback | None = None,
+    progress: Progress = SILENT,
+) -> FittedNetwork:
+    """Train on a prepared table; an unfinished training leaves a checkpoint in `directory`.
 
-    @property
-    def warm(self) -> bool:
-        """Return whether a variational latent's term had its whole weight in the best epoch."""
-        return self.best_epoch > WARM_UP * self.planned
+    Raises:
+        UsageError: options contradict each other or do not fit the columns.
+        OutputError: the network does not fit into memory.
+        DivergedError: the loss stopped being finite before any epoch was good.
+    """
+    setup = build_training(prepared, options, progress)
+    notes = [note for note in (idle_note(options), *prepared.notes, *setup.notes) if note]
+    for note in notes:
+        progress.note(note)
+    precision = choose_precision(options.training.precision, device, setup.network)
+    checkpoint = Checkpoint(directory, _identity(prepared, setup, options)) if directory else None
+    trainer = Trainer(
+        setup.objective,
+        prepared.train,
+        prepared.valid,
+        options.training,
+        device=device,
+        precision=precision,
+        widest=setup.network.widest,
+        checkpoint=checkpoint,
+        interrupt=interrupt,
+        progress=progress,
+        on_epoch=on_epoch,
+    )
+    progress.training(_shape_line(setup.network), trainer.epochs, len(prepared.train))
+    result = trainer.fit(resume=resume)
+    return FittedNetwork(prepared, options, setup, result, notes, device, precision)
+
+
+def _identity(
+    prepared: PreparedTable, setup: TrainingSetup, options: TrainOptions
+) -> dict[str, object]:
+    """Return what a resumed training must share with the one that was stopped."""
+    return {
+        "options": options.model_dump(mode="json", exclude={"training": {"time_limit", "threads"}}),
+        "columns": [column.model_dump(mode="json") for column in setup.columns],
+        "rows": [len(prepared.train), len(prepared.valid)],
+    }
+
+
+def _shape_line(network: Network) -> str:
+    sizes = [network.inputs, *network.encoder, *network.decoder, network.outputs]
+    return f"{'-'.join(map(str, sizes))} {network.activation}"

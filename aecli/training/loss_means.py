@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aecli.training.objective import Objective, Terms
+from aecli.training.objective import LossTerms, Objective
 
 
-class Means:
+class LossMeans:
     """Average the terms of many batches without waiting for the device.
 
     Classification is averaged over labelled rows, everything else over rows.
@@ -21,14 +21,14 @@ class Means:
         self._labelled: list[Tensor] = []
         self._right: list[Tensor] = []
 
-    def add(self, terms: Terms, rows: int, codes: Tensor | None) -> None:
+    def add(self, terms: LossTerms, rows: int, codes: Tensor | None) -> None:
         """Take one batch in."""
         self._values.append(terms.values)
         self._rows.append(rows)
         if codes is not None and terms.logits is not None:
             self._labelled.append((codes >= 0).sum())
 
-    def add_hits(self, terms: Terms, codes: Tensor | None) -> None:
+    def add_hits(self, terms: LossTerms, codes: Tensor | None) -> None:
         """Count the labelled rows of one batch that the head got right."""
         if codes is not None and terms.logits is not None:
             self._right.append((terms.logits.argmax(1) == codes).sum())

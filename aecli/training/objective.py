@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -18,10 +19,9 @@ from aecli.nn.losses import (
     l1_penalty,
     l2_penalty,
 )
-from aecli.training.noise import Noise
 
 
-class Terms(NamedTuple):
+class LossTerms(NamedTuple):
     """Hold a batch's weighted sum, its terms in the order of `Objective.weights`, its logits."""
 
     total: Tensor
@@ -82,7 +82,7 @@ class Objective:
             self.class_weights = self.class_weights.to(device)
         return self
 
-    def __call__(self, cells: Tensor, codes: Tensor | None) -> Terms:
+    def __call__(self, cells: Tensor, codes: Tensor | None) -> LossTerms:
         """Return the terms for cells `(n_rows, n_cells)` and label codes `(n_samples,)`."""
         network = self.network
         seen = self.noise(cells) if self.noise and network.training else cells
@@ -106,7 +106,7 @@ class Objective:
             total = weighted if total is None else total + weighted
             values.append(value.detach())
         assert total is not None, "options without any loss are refused when they are parsed"
-        return Terms(total, values, logits)
+        return LossTerms(total, values, logits)
 
     def _reconstruction(self, outputs: Tensor, cells: Tensor) -> Tensor:
         if not (self.trimmed_loss and self.network.training):
@@ -131,3 +131,36 @@ class Objective:
             return kl_sparsity(code.latent, self.sparsity.rho, low=self.sparsity.low)
         assert code.log_variance is not None, "only a variational latent has this term"
         return kl_normal(code.latent, code.log_variance)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Corrupt cells `(n_rows, n_cells)`, whose first `numbers` are scaled numbers.
+
+    Vincent et al. (2010), §3: `gaussian` adds normal noise of standard deviation `amount` to the
+    numbers; `mask` empties a share `amount` of all cells; `swap` gives that share of cells the
+    value that another row of the batch has in the same column. Draws come from torch's global
+    generator.
+    """
+
+    kind: str
+    amount: float
+    numbers: int
+
+    @classmethod
+    def parse(cls, text: str, *, numbers: int) -> Noise | None:
+        """Return the noise that an option such as `mask:0.2` asks for, None for `none`."""
+        kind, _, amount = text.partition(":")
+        return None if kind == "none" else cls(kind, float(amount), numbers)
+
+    def __call__(self, cells: Tensor) -> Tensor:
+        """Return a corrupted copy."""
+        if self.kind == "gaussian":
+            noisy = cells.clone()
+            noisy[:, : self.numbers] += self.amount * torch.randn_like(noisy[:, : self.numbers])
+            return noisy
+        hit = torch.rand_like(cells) < self.amount
+        if self.kind == "mask":
+            return cells.masked_fill(hit, torch.nan)
+        others = torch.randint(len(cells), cells.shape, device=cells.device)
+        return torch.where(hit, cells.gather(0, others), cells)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aecli.errors import ModelError, UsageError
 
-State = dict[str, Tensor]
+OptimizerState = dict[str, Tensor]
 
 
 class Optimizer(ABC):
@@ -39,7 +39,7 @@ class Optimizer(ABC):
             param.grad = None
 
     @abstractmethod
-    def state(self) -> State:
+    def state(self) -> OptimizerState:
         """Return a copy of the learning rate and all moments as plain tensors, by `index.name`."""
 
     @abstractmethod
@@ -122,7 +122,7 @@ class FusedAdam(Optimizer):
                 **self._fixed,
             )
 
-    def state(self) -> State:
+    def state(self) -> OptimizerState:
         """Return a copy of the learning rate and all moments as plain tensors, by `index.name`."""
         named = {name: tensor.clone() for name, tensor in self._named().items()}
         return {"lr": torch.tensor(self._lr, dtype=torch.float64), **named}
@@ -141,7 +141,7 @@ class FusedAdam(Optimizer):
             tensor.copy_(state[name])
         self.lr = float(state["lr"])
 
-    def _named(self) -> State:
+    def _named(self) -> OptimizerState:
         parts = self._moments.items()
         named = {f"{i}.{part}": t for part, tensors in parts for i, t in enumerate(tensors)}
         return {"step": self._step, **named}
@@ -175,7 +175,7 @@ class TorchOptimizer(Optimizer):
         """Change every parameter that has a gradient."""
         self._inner.step()
 
-    def state(self) -> State:
+    def state(self) -> OptimizerState:
         """Return a copy of the learning rate and all moments as plain tensors, by `index.name`."""
         slots = self._inner.state_dict()["state"]
         named = {
@@ -192,7 +192,7 @@ class TorchOptimizer(Optimizer):
         Raises:
             ModelError: it belongs to other parameters.
         """
-        slots: dict[int, State] = {}
+        slots: dict[int, OptimizerState] = {}
         for key, tensor in state.items():
             index, _, name = key.partition(".")
             if key == "lr":

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from aecli.atomic_files import Lock
-from aecli.device import choose_device, choose_precision, keep_freed_memory, set_threads
 from aecli.errors import UsageError, nearest
 from aecli.model_directory import check_target, model_directory, save
 from aecli.progress import SILENT, Epoch, Progress
-from aecli.schema.model_spec import ModelSpec, Network
+from aecli.schema.model_spec import ModelSpec
 from aecli.schema.options import TrainOptions, option_names
-from aecli.schema.unused_options import idle_note
 from aecli.schema.validation import parsed
 from aecli.table.source import Data
-from aecli.training.build import Assembled, assemble
 from aecli.training.checkpoint import Checkpoint
-from aecli.training.data import Prepared, prepare
-from aecli.training.finalize import Trained, outcome
-from aecli.training.fit import Fit
+from aecli.training.data import prepare
+from aecli.training.finalize import TrainedModel, finalize
+from aecli.training.fit import configure_process, fit
 from aecli.training.interrupt import Interrupt
-from aecli.training.trainer import Loop
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Hold what `train` made: the saved model's directory, its spec and its loss per epoch.
+    """Result of `train`: the saved model's directory, its spec and its loss per epoch.
 
     `signal` is the SIGINT or SIGTERM that ended the training early, if one did; the model is valid.
     """
@@ -73,22 +67,17 @@ def train(
         raise UsageError(f"train takes options or {next(iter(values))}=…, not both")
     chosen = options or parse_options(values)
     directory = model_directory(model, tag)
-    device = ready(chosen)
+    device = configure_process(chosen)
     check_target(directory)
     with Lock(directory):
         prepared = prepare(data, chosen, progress)
         # From the first step to the commit a signal must leave a valid model.
         with Interrupt() as interrupt:
             fitted = fit(
-                prepared,
-                chosen,
-                device,
-                interrupt=interrupt,
-                directory=directory,
-                resume=resume,
-                progress=progress,
-            )
-            trained = fitted.trained(progress)
+                prepared, chosen, device, interrupt=interrupt, directory=directory,
+                resume=resume, progress=progress,
+            )  # fmt: skip
+            trained = finalize(fitted, progress)
             spec = save(directory, trained.spec, trained.weights, trained.records())
         if spec.summary.finished:
             Checkpoint(directory, {}).remove()
@@ -96,7 +85,7 @@ def train(
     return TrainResult(model=directory, spec=spec, history=trained.history, signal=interrupt.signal)
 
 
-def train_in_memory(data: Data, options: TrainOptions, progress: Progress = SILENT) -> Trained:
+def train_in_memory(data: Data, options: TrainOptions, progress: Progress = SILENT) -> TrainedModel:
     """Train on `data` as `train` does, and leave nothing on disk; a signal ends it as any program.
 
     Raises:
@@ -104,10 +93,11 @@ def train_in_memory(data: Data, options: TrainOptions, progress: Progress = SILE
         DataError: the table cannot be learned from.
         DivergedError: the loss stopped being finite before any epoch was good.
     """
-    device = ready(options)
+    device = configure_process(options)
     prepared = prepare(data, options, progress)
-    deaf = Interrupt(listen=False)
-    trained = fit(prepared, options, device, interrupt=deaf, progress=progress).trained(progress)
+    interrupt = Interrupt(listen=False)
+    fitted = fit(prepared, options, device, interrupt=interrupt, progress=progress)
+    trained = finalize(fitted, progress)
     progress.finish()
     return trained
 
@@ -128,98 +118,3 @@ def parse_options(values: Mapping[str, Any]) -> TrainOptions:
         near = nearest(name, option_names())
         hint = f"{near}=…" if near else "docs/options.md lists every option"
         raise UsageError(f"train has no option {name!r}", hint=hint) from None
-
-
-Watch = Callable[[Epoch], str | None]
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """Hold a network that carries its best weights, with all that it came from."""
-
-    prepared: Prepared
-    options: TrainOptions
-    made: Assembled
-    fit: Fit
-    notes: list[str]
-    device: torch.device
-    precision: str
-
-    def trained(self, progress: Progress = SILENT) -> Trained:
-        """Compare the network with PCA, calibrate its scores, and gather what is to be saved."""
-        return outcome(
-            self.prepared,
-            self.made,
-            self.fit,
-            self.options,
-            notes=self.notes,
-            device=self.device,
-            precision=self.precision,
-            progress=progress,
-        )
-
-
-def ready(options: TrainOptions) -> torch.device:
-    """Set this process up as the options say, and return the device to train on.
-
-    Raises:
-        UsageError: there is no such device.
-    """
-    set_threads(options.training.threads)
-    keep_freed_memory()
-    return choose_device(options.training.device)
-
-
-def fit(
-    prepared: Prepared,
-    options: TrainOptions,
-    device: torch.device,
-    *,
-    interrupt: Interrupt,
-    directory: Path | None = None,
-    resume: bool = False,
-    watch: Watch | None = None,
-    progress: Progress = SILENT,
-) -> Fitted:
-    """Train on a prepared table; an unfinished training leaves a checkpoint in `directory`.
-
-    Raises:
-        UsageError: options contradict each other or do not fit the columns.
-        OutputError: the network does not fit into memory.
-        DivergedError: the loss stopped being finite before any epoch was good.
-    """
-    made = assemble(prepared, options, progress)
-    notes = [note for note in (idle_note(options), *prepared.notes, *made.notes) if note]
-    for note in notes:
-        progress.note(note)
-    precision = choose_precision(options.training.precision, device, made.network)
-    loop = Loop(
-        made.objective,
-        prepared.train,
-        prepared.valid,
-        options.training,
-        device=device,
-        precision=precision,
-        widest=made.network.widest,
-        checkpoint=Checkpoint(directory, _identity(prepared, made, options)) if directory else None,
-        interrupt=interrupt,
-        progress=progress,
-        watch=watch,
-    )
-    progress.training(_described(made.network), loop.epochs, len(prepared.train))
-    found = loop.fit(resume=resume)
-    return Fitted(prepared, options, made, found, notes, device, precision)
-
-
-def _identity(prepared: Prepared, made: Assembled, options: TrainOptions) -> dict[str, object]:
-    return {
-        "options": options.model_dump(mode="json", exclude={"training": {"time_limit", "threads"}}),
-        "columns": [column.model_dump(mode="json") for column in made.columns],
-        "rows": [len(prepared.train), len(prepared.valid)],
-    }
-
-
-def _described(network: Network) -> str:
-    sizes = [network.inputs, *network.encoder, *network.decoder, network.outputs]
-    shape = "-".join(str(size) for size in sizes)
-    return f"{shape} {network.activation}"

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -16,26 +16,25 @@ from aecli.features.staging import Staged
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.options import TrainingOptions
 from aecli.training.batches import Batches
-from aecli.training.checkpoint import Checkpoint, State, copied, same_random_numbers
-from aecli.training.fit import WARM_UP, Fit
+from aecli.training.checkpoint import Checkpoint, TrainingState, copied, same_random_numbers
 from aecli.training.interrupt import Interrupt
-from aecli.training.loss_means import GradientNorms, Means
+from aecli.training.loss_means import GradientNorms, LossMeans
 from aecli.training.objective import Objective
 from aecli.training.optimizers import make_optimizer
 from aecli.training.schedule import Schedule, default_batch_size, default_epochs
 from aecli.training.split import epoch_order
 
-LOOK_SECONDS = 0.1
-"""How often the loop looks up from its steps: at the clock, for signals, for a loss gone wrong."""
+CHECK_SECONDS = 0.1
+"""Seconds between checks for time limit, signals and non-finite loss."""
 
 CHECKPOINT_SECONDS = 15.0
 
 
-class Loop:
-    """Fit an objective's network to staged rows; without a checkpoint nothing is left on disk.
+class Trainer:
+    """Trainer of a network on staged rows; without a checkpoint it leaves no file.
 
-    `widest` is how many numbers the network's widest layer holds for one sample. `watch` sees each
-    whole epoch, and may give a reason to stop.
+    `widest` is how many numbers the network's widest layer holds for one sample. `on_epoch` is
+    called with each whole epoch, and may return a reason to stop.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class Loop:
         checkpoint: Checkpoint | None,
         interrupt: Interrupt | None = None,
         progress: Progress = SILENT,
-        watch: Callable[[Epoch], str | None] | None = None,
+        on_epoch: Callable[[Epoch], str | None] | None = None,
     ) -> None:
         self._objective = objective.to(device)
         self._options = options
@@ -68,20 +67,20 @@ class Loop:
         self._batch_size = options.batch_size or default_batch_size(len(train))
         steps = math.ceil(len(train) / self._batch_size) * self.epochs
         self._gradients = GradientNorms(objective.network) if options.log_gradients else None
-        self._warm_steps = steps * WARM_UP
+        self._warm_steps = steps * KL_WARM_UP
         self._schedule = Schedule(
             options.schedule, highest=options.lr, steps=steps, patience=options.patience
         )
         self._checkpoint = checkpoint
         self._progress = progress
-        self._watch = watch
-        self._state = State()
+        self._on_epoch = on_epoch
+        self._state = TrainingState()
         self._interrupt = interrupt or Interrupt()
         self._stop: str | None = None
         self._finished = True
         self._saved = time.perf_counter()
 
-    def fit(self, *, resume: bool = False) -> Fit:
+    def fit(self, *, resume: bool = False) -> FitResult:
         """Train until the epochs are done or something stops it; restore the best weights.
 
         The checkpoint stays: it may go once the model is saved.
@@ -106,7 +105,7 @@ class Loop:
         if not self._finished and self._checkpoint is not None:
             self._checkpoint.save(self._whole)
         whole = f"all {self.epochs} epochs done" if self.epochs > 1 else "its one epoch done"
-        return Fit(
+        return FitResult(
             history=self._state.history,
             best_epoch=self._state.best_epoch,
             stopped=self._stop or whole,
@@ -178,11 +177,11 @@ class Loop:
         if whole:
             self._judge(record)
 
-    def _steps(self) -> Means:
+    def _steps(self) -> LossMeans:
         options, objective = self._options, self._objective
         network = objective.network.train()
         order = epoch_order(len(self._train), options.seed, self._state.epoch)
-        means = Means(objective)
+        means = LossMeans(objective)
         step = self._state.step
         looked, seen = time.perf_counter(), 0
         for cells, codes in self._train.shuffled(order, self._batch_size):
@@ -200,7 +199,7 @@ class Loop:
             means.add(terms, len(cells), codes)
             step += 1
             seen += len(cells) // network.window
-            if time.perf_counter() - looked > LOOK_SECONDS:
+            if time.perf_counter() - looked > CHECK_SECONDS:
                 self._progress.rows(seen)
                 looked, seen = time.perf_counter(), 0
                 if self._must_stop(float(terms.total.detach())):
@@ -225,10 +224,10 @@ class Loop:
         """Return the validation's losses and metrics; None where it had to stop on its way."""
         if self._valid is None:
             return None, {}
-        means = Means(self._objective)
+        means = LossMeans(self._objective)
         looked = time.perf_counter()
         for cells, codes in self._valid.in_order(self._widest):
-            if time.perf_counter() - looked > LOOK_SECONDS:
+            if time.perf_counter() - looked > CHECK_SECONDS:
                 looked = time.perf_counter()
                 if self._must_stop(0.0):
                     return None
@@ -254,7 +253,7 @@ class Loop:
         if patience and self._valid is not None and state.epoch - state.best_epoch >= patience:
             best = f"epoch {state.best_epoch}" if state.best_epoch else "the start at PCA"
             self._end(f"early stopping: {best} stayed best for {patience} epochs", finished=True)
-        elif self._watch is not None and (why := self._watch(record)):
+        elif self._on_epoch is not None and (why := self._on_epoch(record)):
             self._end(why, finished=True)
         self._keep_whole()
         if self._checkpoint is None or self._stop is not None:
@@ -275,7 +274,7 @@ class Loop:
             schedule_waited=self._schedule.waited,
         )
 
-    def _restore(self, state: State) -> None:
+    def _restore(self, state: TrainingState) -> None:
         self._objective.network.load_state_dict(state.network)
         self._optimizer.load(state.optimizer)
         self._schedule.factor, self._schedule.waited = state.schedule_factor, state.schedule_waited
@@ -283,3 +282,38 @@ class Loop:
 
     def _end(self, why: str, *, finished: bool) -> None:
         self._stop, self._finished = why, finished
+
+
+KL_WARM_UP = 0.25
+"""Share of the steps in which a variational latent's term rises to its whole weight."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a training ended; the network carries the best weights.
+
+    `finished` is False where more epochs were wanted: `--resume` can go on. `planned` is how many
+    epochs there would be if nothing stopped it. `best_epoch` is 0 where no epoch was better on the
+    validation rows than the `start` at PCA.
+    """
+
+    history: list[Epoch]
+    best_epoch: int
+    stopped: str
+    finished: bool
+    planned: int
+    batch_size: int
+    seconds: float
+    signal: int | None
+    start: Epoch | None = None
+
+    @property
+    def best(self) -> Epoch:
+        """Return the epoch whose weights were kept; the start is number 0, untrained."""
+        known = [self.start, *self.history] if self.start is not None else self.history
+        return next(epoch for epoch in known if epoch.number == self.best_epoch)
+
+    @property
+    def warm(self) -> bool:
+        """Return whether a variational latent's term had its whole weight in the best epoch."""
+        return self.best_epoch > KL_WARM_UP * self.planned

@@ -16,8 +16,8 @@ from aecli.metrics.probe import LEAST, probe
 from aecli.progress import Epoch
 from aecli.schema.options import TrainOptions
 from aecli.training.batches import Batches
-from aecli.training.data import Prepared
-from aecli.training.train import Fitted
+from aecli.training.data import PreparedTable
+from aecli.training.fit import FittedNetwork
 from aecli.tuning.trial import LAST, Objective
 
 LABELLED = ("accuracy", "probe", "auroc")
@@ -66,7 +66,7 @@ class Aim:
         if self.name == "val_loss" and {"reconst_weight", "l1"} & options.keys():
             yield "val_loss weighs the terms as train does by itself, the model as it was told"
 
-    def measure(self, fitted: Fitted) -> float:
+    def measure(self, fitted: FittedNetwork) -> float:
         """Return the figure of a trained network on its validation rows.
 
         Raises:
@@ -77,10 +77,10 @@ class Aim:
             if figure is None:
                 raise _undefined(self.name, fitted.prepared)
             return figure
-        return self.at(fitted.fit.best)
+        return self.at(fitted.result.best)
 
 
-def require_measurable(name: Objective, options: TrainOptions, prepared: Prepared) -> None:
+def require_measurable(name: Objective, options: TrainOptions, prepared: PreparedTable) -> None:
     """Refuse an objective that validation rows cannot tell.
 
     Raises:
@@ -110,7 +110,7 @@ def require_measurable(name: Objective, options: TrainOptions, prepared: Prepare
         raise _undefined(name, prepared)
 
 
-def _undefined(name: str, prepared: Prepared) -> DataError:
+def _undefined(name: str, prepared: PreparedTable) -> DataError:
     codes = prepared.valid.codes
     labelled = 0 if codes is None else int((codes >= 0).sum())
     least = f"; a probe takes {LEAST}" if name == "probe" else ""
@@ -122,19 +122,19 @@ def _undefined(name: str, prepared: Prepared) -> DataError:
 
 
 @torch.no_grad()
-def _auroc(fitted: Fitted) -> float | None:
+def _auroc(fitted: FittedNetwork) -> float | None:
     """Return the classifier's one-vs-rest AUROC, as `evaluate` does."""
-    figures = ClassificationFigures(fitted.made.network.classes)
-    network = fitted.made.objective.network
+    figures = ClassificationFigures(fitted.setup.network.classes)
+    network = fitted.setup.objective.network
     for code, codes in _validation(fitted, network.encode):
         figures.add(network.classify(code), codes)
     return figures.auroc() if figures.rows else None
 
 
 @torch.no_grad()
-def _probed(fitted: Fitted) -> float | None:
+def _probed(fitted: FittedNetwork) -> float | None:
     """Return the accuracy of a linear probe of latents on half of the labelled validation rows."""
-    parts = list(_validation(fitted, fitted.made.objective.network.encode))
+    parts = list(_validation(fitted, fitted.setup.objective.network.encode))
     latents, codes = (torch.cat(side).cpu() for side in zip(*parts, strict=True))
     known = codes >= 0
     views = {"latent": latents[known].float().nan_to_num().numpy()}
@@ -145,12 +145,14 @@ def _probed(fitted: Fitted) -> float | None:
     return found.figure(answers, found.measured >= 0)
 
 
-def _validation(fitted: Fitted, encode: Callable[[Tensor], Tensor]) -> list[tuple[Tensor, Tensor]]:
+def _validation(
+    fitted: FittedNetwork, encode: Callable[[Tensor], Tensor]
+) -> list[tuple[Tensor, Tensor]]:
     """Return the latents `(n_samples, latent)` and label codes `(n_samples,)` of each batch."""
-    inputs = fitted.made.objective.inputs
+    inputs = fitted.setup.objective.inputs
     batches = Batches(fitted.prepared.valid, fitted.device)
     found = []
-    for cells, codes in batches.in_order(fitted.made.network.widest):
+    for cells, codes in batches.in_order(fitted.setup.network.widest):
         assert codes is not None, "an objective of labels has them"
         found.append((encode(inputs(cells)), codes))
     return found

@@ -19,12 +19,13 @@ from aecli.progress import Progress, Standing
 from aecli.schema.flags import as_flags, given_options, train_command
 from aecli.schema.options import TrainOptions
 from aecli.table.source import Data
-from aecli.training.build import assemble
+from aecli.training.build import build_training
 from aecli.training.checkpoint import Checkpoint
-from aecli.training.data import Fold, Prepared, held_source, prepare, under_noise
+from aecli.training.data import Fold, PreparedTable, open_rereadable, prepare, prepared_for_noise
+from aecli.training.finalize import finalize
+from aecli.training.fit import FittedNetwork, configure_process, fit
 from aecli.training.interrupt import Interrupt
 from aecli.training.schedule import default_batch_size
-from aecli.training.train import Fitted, fit, ready
 from aecli.tuning.objective import Aim, require_measurable
 from aecli.tuning.search_space import Defaults, Space
 from aecli.tuning.study import FEWEST, Study
@@ -70,7 +71,7 @@ class Kept:
 
     number: int
     ran: Ran
-    fitted: Fitted
+    fitted: FittedNetwork
 
 
 class Tuning:
@@ -88,7 +89,7 @@ class Tuning:
         wanted = self._wanted
         with Lock(wanted.directory, patience=2.0):
             pass  # to know before the work that it may be saved
-        self._device = ready(wanted.options)
+        self._device = configure_process(wanted.options)
         self._prepare()
         try:
             with Interrupt() as interrupt:
@@ -102,14 +103,14 @@ class Tuning:
 
     def _prepare(self) -> None:
         wanted, options = self._wanted, self._wanted.options
-        self._source = held_source(wanted.data, options)
+        self._source = open_rereadable(wanted.data, options)
         folds = [Fold(n, wanted.folds) for n in range(wanted.folds)] if wanted.folds > 1 else [None]
         self._sides = [prepare(self._source, options, self._progress, fold=f) for f in folds]
         for side in self._sides:
             require_measurable(wanted.objective, options, side)
         first = self._sides[0]
         began = time.perf_counter()
-        made = assemble(first, options, self._progress)
+        made = build_training(first, options, self._progress)
         self._assembling = time.perf_counter() - began
         self._aim = Aim(wanted.objective, made.objective.weights)
         self._space = Space(
@@ -129,7 +130,7 @@ class Tuning:
             fingerprint=self._fingerprint(first),
         )
 
-    def _fingerprint(self, first: Prepared) -> dict[str, Any]:
+    def _fingerprint(self, first: PreparedTable) -> dict[str, Any]:
         wanted, defaults = self._wanted, Defaults()
         self._space.texts(defaults)
         shared = {n: v for n, v in given_options(wanted.options).items() if n not in OWN}
@@ -213,7 +214,7 @@ class Tuning:
         directory = self._wanted.directory
         with Lock(directory, patience=PATIENCE):
             best, fitted = self._best(interrupt)
-            trained = fitted.trained(self._progress)
+            trained = finalize(fitted, self._progress)
             found = self._found(best)
             tuning = {"schema": "aecli.tuning/1", **found, "trials": list(map(asdict, self._tried))}
             spec = save(directory, trained.spec, trained.weights, trained.records(), tuning)
@@ -228,7 +229,7 @@ class Tuning:
             **found,
         )
 
-    def _best(self, interrupt: Interrupt) -> tuple[Tried, Fitted]:
+    def _best(self, interrupt: Interrupt) -> tuple[Tried, FittedNetwork]:
         """Return the best trial with its network, which is trained again where it is not held."""
         best, kept = self._study.best(), self._kept
         if kept is None or (best is not None and best.number != kept.number):
@@ -238,9 +239,9 @@ class Tuning:
         for note in kept.fitted.notes:
             self._progress.note(note)
         # Of a trial that was cut there is no checkpoint to go on from.
-        ended = replace(kept.fitted.fit, finished=True)
+        ended = replace(kept.fitted.result, finished=True)
         best = replace(self._study.tried()[kept.number - 1], value=kept.ran.value)
-        return best, replace(kept.fitted, fit=ended)
+        return best, replace(kept.fitted, result=ended)
 
     def _unmeasured(self) -> Tried:
         """Return a trial to train for what time is left, where none was long enough to measure.
@@ -260,7 +261,7 @@ class Tuning:
             hint="more --trials, or the same command later",
         )
 
-    def _again(self, best: Tried, interrupt: Interrupt) -> Fitted:
+    def _again(self, best: Tried, interrupt: Interrupt) -> FittedNetwork:
         """Train a trial's options in full, as `train` does."""
         options = self._space.train_options(best.options)
         if best.state == "cut":
@@ -268,7 +269,7 @@ class Tuning:
             training = options.training.model_copy(update={"time_limit": most})
             options = options.model_copy(update={"training": training})
         if self._wanted.folds == 1:
-            prepared = under_noise(self._sides[0], options)
+            prepared = prepared_for_noise(self._sides[0], options)
         else:
             prepared = prepare(self._source, options, self._progress)
         return fit(
@@ -310,7 +311,7 @@ class Tuning:
             yield f"importance takes {FEWEST} complete trials; there are {complete}"
 
 
-def _digest(prepared: Prepared) -> str:
+def _digest(prepared: PreparedTable) -> str:
     """Return a digest of what a table's columns hold and of how its rows are divided."""
     columns = [column.model_dump(mode="json") for column in prepared.plan.columns]
     counts = prepared.plan.label.counts if prepared.plan.label else []

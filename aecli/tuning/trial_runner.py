@@ -12,10 +12,10 @@ import torch
 from aecli.errors import DivergedError, OutputError
 from aecli.progress import Epoch, Progress
 from aecli.schema.options import TrainOptions
-from aecli.training.data import Prepared, under_noise
+from aecli.training.data import PreparedTable, prepared_for_noise
+from aecli.training.fit import FittedNetwork, fit
 from aecli.training.interrupt import Interrupt
 from aecli.training.schedule import default_epochs
-from aecli.training.train import Fitted, fit
 from aecli.tuning.objective import Aim
 from aecli.tuning.study import Asked
 from aecli.tuning.trial import State
@@ -34,7 +34,7 @@ class Ran:
     value: float | None
     epochs: int
     seconds: float
-    fitted: Fitted | None = None
+    fitted: FittedNetwork | None = None
     error: Exception | None = None
 
 
@@ -43,7 +43,7 @@ class Trainer:
 
     def __init__(
         self,
-        sides: Sequence[Prepared],
+        sides: Sequence[PreparedTable],
         aim: Aim,
         device: torch.device,
         *,
@@ -67,12 +67,15 @@ class Trainer:
                 fitted = self._fit(side, options, until, watch)
             except (DivergedError, OutputError, MemoryError, torch.OutOfMemoryError) as error:
                 return Ran("failed", None, epochs, longest, error=error)
-            longest, epochs = max(longest, fitted.fit.seconds), epochs + len(fitted.fit.history)
+            longest, epochs = (
+                max(longest, fitted.result.seconds),
+                epochs + len(fitted.result.history),
+            )
             kept = fitted if len(self._sides) == 1 else None
             if watch.pruned:
                 return Ran("pruned", None, epochs, longest)
             values.append(self._aim.measure(fitted))
-            if not fitted.fit.finished:
+            if not fitted.result.finished:
                 state: State = "cut" if self._interrupt.signal is None else "stopped"
                 return Ran(state, _mean(values), epochs, longest, kept)
         if not math.isfinite(_mean(values)):
@@ -80,23 +83,23 @@ class Trainer:
         return Ran("complete", _mean(values), epochs, longest, kept)
 
     def _fit(
-        self, side: Prepared, options: TrainOptions, until: float | None, watch: _Watch
-    ) -> Fitted:
+        self, side: PreparedTable, options: TrainOptions, until: float | None, watch: _Watch
+    ) -> FittedNetwork:
         left = None if until is None else max(until - time.perf_counter(), 1e-3)
         training = options.training.model_copy(update={"time_limit": left})
         found = fit(
-            under_noise(side, options),
+            prepared_for_noise(side, options),
             options.model_copy(update={"training": training}),
             self._device,
             interrupt=self._interrupt,
-            watch=watch,
+            on_epoch=watch,
             progress=self._heard,
         )
         # Nothing can go on from here: there is no checkpoint.
         return replace(found, options=options)
 
     @staticmethod
-    def most_epochs(options: TrainOptions, side: Prepared) -> int:
+    def most_epochs(options: TrainOptions, side: PreparedTable) -> int:
         """Return how many epochs a training has unless something stops it."""
         return options.training.epochs or default_epochs(side.train, classifies=options.classifies)
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from aecli.evaluation.loss_terms import TermFigures
-from aecli.features.layout import layout
+from aecli.features.layout import lay_out
 from aecli.features.network_inputs import Inputs
 from aecli.model.build import build
 from aecli.schema.model_spec import ModelSpec
@@ -12,7 +12,7 @@ def test_terms_are_means_over_rows_whatever_the_batches(model_spec: ModelSpec):
     weights = {"reconstruction": 1.0, "classification": 1.0, "l1": 0.5}
     spec = model_spec.model_copy(update={"loss_weights": weights})
     network = build(spec.network, columns=spec.columns).eval()
-    where = layout(spec.columns)
+    where = lay_out(spec.columns)
     cells = torch.tensor([[0.5, 1.0], [float("nan"), 0.0], [-1.0, 2.0], [2.0, -1.0], [0.0, 1.0]])
     codes = torch.tensor([0, -1, 1, 1, 0])
     found = []

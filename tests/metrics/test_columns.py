@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from aecli.features.layout import layout
+from aecli.features.layout import lay_out
 from aecli.metrics.columns import ColumnFigures, average, number_mse
 from tests.columns import boolean, category, number, vector
 
@@ -9,7 +9,7 @@ NAN = float("nan")
 
 
 def test_r2_is_about_these_rows_own_mean():
-    figures = ColumnFigures(layout([number("x", mean=[1.0])]))
+    figures = ColumnFigures(lay_out([number("x", mean=[1.0])]))
     figures.add(
         torch.tensor([[0.0], [2.0], [4.0]]), {"model": (torch.tensor([[0.0], [2], [3]]), 0)}
     )
@@ -20,7 +20,7 @@ def test_r2_is_about_these_rows_own_mean():
 
 
 def test_missing_cells_count_nowhere():
-    figures = ColumnFigures(layout([number("x"), category("c", "a", "b")]))
+    figures = ColumnFigures(lay_out([number("x"), category("c", "a", "b")]))
     cells = torch.tensor([[0.0, 1.0], [NAN, NAN], [2.0, 0.0]])
     figures.add(cells, {"model": (torch.tensor([[0.0, 0, 1], [9, 9, 9], [2, 0, 1]]), 0)})
     x, c = figures.figures()
@@ -29,20 +29,20 @@ def test_missing_cells_count_nowhere():
 
 
 def test_an_unseen_category_is_never_right():
-    figures = ColumnFigures(layout([category("c", "a", "b")]))
+    figures = ColumnFigures(lay_out([category("c", "a", "b")]))
     figures.add(torch.tensor([[-1.0]]), {"model": (torch.tensor([[1.0, 0.0]]), 0)})
     assert figures.figures()[0].values == {"model": 0.0, "baseline": 0.0}
 
 
 def test_booleans_are_judged_at_the_predictors_own_threshold():
-    figures = ColumnFigures(layout([boolean("b", mode=True)]))
+    figures = ColumnFigures(lay_out([boolean("b", mode=True)]))
     outputs = torch.tensor([[0.3], [0.7]])
     figures.add(torch.tensor([[0.0], [1.0]]), {"model": (outputs, 0.0), "pca": (outputs, 0.5)})
     assert figures.figures()[0].values == {"model": 0.5, "pca": 1.0, "baseline": 0.5}
 
 
 def test_a_column_that_is_constant_here_has_no_r2():
-    figures = ColumnFigures(layout([number("x")]))
+    figures = ColumnFigures(lay_out([number("x")]))
     figures.add(torch.full((4, 1), 0.3), {"model": (torch.zeros(4, 1), 0)})
     [found] = figures.figures()
     assert found.values["model"] is None
@@ -50,7 +50,7 @@ def test_a_column_that_is_constant_here_has_no_r2():
 
 
 def test_a_vector_is_one_column():
-    figures = ColumnFigures(layout([vector("v", center=[0, 0], scale=[1, 1]), number("x")]))
+    figures = ColumnFigures(lay_out([vector("v", center=[0, 0], scale=[1, 1]), number("x")]))
     cells = torch.tensor([[0.0, 0, 0], [2, 2, 2]])
     figures.add(cells, {"model": (torch.tensor([[0.0, 1, 0], [2, 2, 2]]), 0)})
     found = figures.figures()

@@ -3,7 +3,8 @@ import torch
 from pydantic import ValidationError
 
 from aecli.errors import DataError, ModelError, UsageError
-from aecli.model.build import build, is_mixed, reconstruction_loss
+from aecli.features.layout import lay_out
+from aecli.model.build import build, column_weights, reconstruction_loss
 from aecli.model.sizes import default_latent, default_widths, resolve_network
 from aecli.schema.options import LossOptions, TrainOptions
 from tests import columns
@@ -36,7 +37,12 @@ MIXED = (
 
 
 def resolved(features, classes=0, **options):
-    return resolve_network(TrainOptions.from_flat(options), columns=features, classes=classes)
+    return resolve_network(
+        TrainOptions.from_flat(options),
+        columns=features,
+        layout=lay_out(features),
+        classes=classes,
+    )
 
 
 def test_the_network_is_as_wide_as_its_columns():
@@ -181,19 +187,19 @@ def test_a_network_of_other_columns_is_a_model_error():
 def test_kinds_are_weighed_against_their_trivial_losses_only_where_mixed():
     kinds = [number(trivial_loss=2.0), category(trivial_loss=0.5), boolean(trivial_loss=0.25)]
     # The loss takes columns in the order of their cells: numbers, booleans, categories.
-    assert reconstruction_loss(kinds, LossOptions()).weights.tolist() == [0.5, 4.0, 2.0]
+    assert reconstruction_loss(lay_out(kinds), LossOptions()).weights.tolist() == [0.5, 4.0, 2.0]
     alike = [number("a", trivial_loss=2.0), number("b", trivial_loss=4.0)]
-    assert reconstruction_loss(alike, LossOptions()).weights.tolist() == [1.0, 1.0]
+    assert reconstruction_loss(lay_out(alike), LossOptions()).weights.tolist() == [1.0, 1.0]
 
 
 def test_mixed_means_that_varying_columns_differ_in_kind():
-    assert is_mixed(MIXED)
-    assert not is_mixed([number(), vector(), boolean(constant=True)])
-    assert not is_mixed([category("a"), category("b")])
+    assert column_weights(lay_out([number(), boolean()]), [4.0, 0.5]) == [0.25, 2.0]
+    alike = lay_out([number(), vector(), boolean(constant=True)])
+    assert column_weights(alike, [4.0, 0.5]) == [1.0, 1.0]
 
 
 def test_the_number_loss_reaches_the_loss():
-    loss = reconstruction_loss([number()], LossOptions(number_loss="mae"))
+    loss = reconstruction_loss(lay_out([number()]), LossOptions(number_loss="mae"))
     assert float(loss(torch.tensor([[3.0]]), torch.tensor([[0.0]]))) == 3.0
 
 

@@ -6,6 +6,7 @@ import pytest
 
 import aecli
 from aecli.errors import UsageError
+from aecli.features.layout import lay_out
 from aecli.model.sizes import auto_latent, resolve_network
 from aecli.schema.options import TrainOptions
 from tests import columns
@@ -16,7 +17,9 @@ def numbers(count, **fields):
 
 
 def resolved(features, **options):
-    return resolve_network(TrainOptions.from_flat(options), columns=features, classes=0)
+    return resolve_network(
+        TrainOptions.from_flat(options), columns=features, layout=lay_out(features), classes=0
+    )
 
 
 def refused(features, **options):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import aecli
+from aecli.features.layout import lay_out
 from aecli.metrics.pca import fit_pca
 from aecli.model.build import build
 from aecli.model.sizes import resolve_network
@@ -25,7 +26,7 @@ def rows(count: int, width: int = 6) -> torch.Tensor:
 
 def started(samples: torch.Tensor, columns, **values):
     options = TrainOptions.from_flat({"init": "pca"} | values)
-    network = resolve_network(options, columns=columns, classes=0)
+    network = resolve_network(options, columns=columns, layout=lay_out(columns), classes=0)
     torch.manual_seed(0)
     model = build(network, columns=columns).eval()
     pca = fit_pca(lambda: [samples], network.latent)
@@ -87,7 +88,10 @@ def test_the_nonlinear_network_beside_it_learns():
 
 def test_a_network_without_a_linear_path_is_refused():
     options = TrainOptions.from_flat({"latent": 2, "init": "default"})
-    model = build(resolve_network(options, columns=NUMBERS, classes=0), columns=NUMBERS)
+    model = build(
+        resolve_network(options, columns=NUMBERS, layout=lay_out(NUMBERS), classes=0),
+        columns=NUMBERS,
+    )
     with pytest.raises(ValueError, match="no linear path"):
         start_as_pca(model, torch.zeros(6), torch.eye(6)[:2], inputs=6, outputs=6)
 

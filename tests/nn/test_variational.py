@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import aecli
+from aecli.features.layout import lay_out
 from aecli.model.build import DECODER_VARIANCE, build, resolve_weights
 from aecli.model.sizes import resolve_network
 from aecli.nn.autoencoder import LOG_VARIANCE_BOUND, Autoencoder, Code, LinearPath
@@ -19,7 +20,7 @@ TABLE = "sample_data/digits.parquet"
 
 def network(**values):
     options = TrainOptions.from_flat({"encoder": [8, 2]} | values)
-    return resolve_network(options, columns=COLUMNS, classes=0)
+    return resolve_network(options, columns=COLUMNS, layout=lay_out(COLUMNS), classes=0)
 
 
 def built(**values) -> Autoencoder:

@@ -5,8 +5,8 @@ from aecli.metrics.latent import LatentFigures
 from aecli.progress import Epoch
 from aecli.schema.model_spec import Baseline, Label, Network
 from aecli.schema.options import TrainOptions
-from aecli.training.diagnostics import signs
-from aecli.training.fit import Fit
+from aecli.training.diagnostics import diagnose
+from aecli.training.trainer import FitResult
 
 
 def latents(active: int = 8) -> LatentFigures:
@@ -45,13 +45,13 @@ def found(train=0.2, valid=0.25, mse=0.2, penalty=0.0, gradients=None, **options
         Epoch(number, *sides, 1.0, 1e-3, gradients=gradients or {})
         for number in range(1, options.pop("epochs", 20) + 1)
     ]
-    fit = Fit(history, options.pop("best", 12), "", finished, planned, 64, 1.0, None)
+    fit = FitResult(history, options.pop("best", 12), "", finished, planned, 64, 1.0, None)
     compared = [
         Baseline(name="this model", mse=mse),
         Baseline(name="PCA", mse=pca),
         Baseline(name="column means", mse=1.0),
     ]
-    return signs(
+    return diagnose(
         network(variational=options.pop("variational", False)),
         TrainOptions.from_flat(options),
         fit,

@@ -9,13 +9,12 @@ import pytest
 import torch
 
 import aecli
-from aecli.features.layout import layout
+from aecli.features.layout import lay_out
 from aecli.features.network_inputs import Inputs
 from aecli.model.build import build, reconstruction_loss
 from aecli.model.sizes import resolve_network
 from aecli.schema.options import LossOptions, TrainOptions
-from aecli.training.noise import Noise
-from aecli.training.objective import Objective
+from aecli.training.objective import Noise, Objective
 from tests.columns import boolean, category, number
 
 COLUMNS = [number("a"), number("b"), boolean("c"), category("d", "u", "v", "w")]
@@ -77,13 +76,16 @@ def test_the_cells_themselves_are_left_alone(text: str):
 
 def objective(noise: str) -> Objective:
     network = resolve_network(
-        TrainOptions.from_flat({"encoder": [8, 2]}), columns=COLUMNS, classes=0
+        TrainOptions.from_flat({"encoder": [8, 2]}),
+        columns=COLUMNS,
+        layout=lay_out(COLUMNS),
+        classes=0,
     )
     torch.manual_seed(0)
     return Objective(
         build(network, columns=COLUMNS),
-        Inputs(layout(COLUMNS)),
-        reconstruction_loss(COLUMNS, LossOptions()),
+        Inputs(lay_out(COLUMNS)),
+        reconstruction_loss(lay_out(COLUMNS), LossOptions()),
         {"reconstruction": 1.0},
         noise=Noise.parse(noise, numbers=2),
     )

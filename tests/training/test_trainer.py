@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from aecli.errors import DivergedError, ModelError, UsageError
-from aecli.features.layout import layout
+from aecli.features.layout import lay_out
 from aecli.features.network_inputs import Inputs
 from aecli.features.staging import Staged
 from aecli.model.build import build, reconstruction_loss, resolve_weights
@@ -22,7 +22,7 @@ from aecli.progress import Epoch, Progress
 from aecli.schema.options import TrainOptions
 from aecli.training.checkpoint import Checkpoint
 from aecli.training.objective import Objective
-from aecli.training.trainer import Loop
+from aecli.training.trainer import Trainer
 from tests.columns import number
 
 COLUMNS = [number(f"x{i}", low=[-3.0], high=[3.0]) for i in range(6)]
@@ -45,19 +45,19 @@ def loop(
     widest: int = 16,
     watch: Callable[[Epoch], str | None] | None = None,
     **values: Any,
-) -> Loop:
+) -> Trainer:
     defaults = {"encoder": [16, 2], "epochs": 6, "batch_size": 32, "label": "y", "dropout": 0.1}
     options = TrainOptions.from_flat(defaults | values)
-    network = resolve_network(options, columns=COLUMNS, classes=2)
+    network = resolve_network(options, columns=COLUMNS, layout=lay_out(COLUMNS), classes=2)
     torch.manual_seed(options.training.seed)
     objective = Objective(
         build(network, columns=COLUMNS),
-        Inputs(layout(COLUMNS), complete=True),
-        reconstruction_loss(COLUMNS, options.losses, complete=True),
+        Inputs(lay_out(COLUMNS), complete=True),
+        reconstruction_loss(lay_out(COLUMNS), options.losses, complete=True),
         resolve_weights(options.losses, network, cells=6, trivial=1.0),
     )
     identity = options.model_dump(mode="json", exclude={"training": {"time_limit"}})
-    return Loop(
+    return Trainer(
         objective,
         rows(500, seed=1),
         rows(valid, seed=2),
@@ -67,11 +67,11 @@ def loop(
         widest=widest,
         checkpoint=Checkpoint(folder, identity),
         progress=progress or Progress(),
-        watch=watch,
+        on_epoch=watch,
     )
 
 
-def weights(run: Loop) -> dict[str, Tensor]:
+def weights(run: Trainer) -> dict[str, Tensor]:
     return run._objective.network.state_dict()
 
 
@@ -189,7 +189,7 @@ def test_the_time_limit_ends_a_long_validation_and_its_part_counts_for_nothing(t
 
 
 def test_a_signal_in_a_validation_keeps_the_epochs_before_it(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("aecli.training.loop.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("aecli.training.trainer.CHECK_SECONDS", 0.0)
     how = {"widest": ONE_BY_ONE, "epochs": 3}
     whole = loop(tmp_path / "whole", **how).fit()
     stopped = loop(tmp_path / "stopped", StopAfter(1, signal.SIGTERM), **how).fit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from aecli.features.layout import layout
+from aecli.features.layout import lay_out
 from aecli.features.network_inputs import Inputs
 from aecli.nn.autoencoder import Autoencoder
 from aecli.nn.losses import ReconstructionLoss
@@ -25,7 +25,7 @@ def loss_of(cells: torch.Tensor, *, trimmed_loss: bool, training: bool, window: 
     network.train(training)
     loss = ReconstructionLoss(numbers=1, booleans=0, cardinalities=[], column_of=[0], weights=[1.0])
     objective = Objective(
-        network, Inputs(layout([COLUMN])), loss, {"reconstruction": 1.0}, trimmed_loss=trimmed_loss
+        network, Inputs(lay_out([COLUMN])), loss, {"reconstruction": 1.0}, trimmed_loss=trimmed_loss
     )
     return float(objective(cells, None).total.detach())
 

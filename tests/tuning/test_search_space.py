@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from aecli.features.layout import lay_out
 from aecli.model.sizes import resolve_network
 from aecli.schema.model_spec import Column
 from aecli.schema.options import TrainOptions
@@ -31,7 +32,9 @@ class Far:
 
 def space(*, restoring: bool = True, weights: Any = WEIGHTS, **given: Any) -> Space:
     options = TrainOptions.from_flat(given)
-    network = resolve_network(options, columns=COLUMNS, classes=3, latent=None)
+    network = resolve_network(
+        options, columns=COLUMNS, layout=lay_out(COLUMNS), classes=3, latent=None
+    )
     return Space(options, network, 64, weights, restoring, 64 * network.window)
 
 
@@ -51,7 +54,7 @@ def test_the_defaults_of_every_architecture_change_nothing(given: dict[str, Any]
     made = space(**given)
     assert made.texts(Defaults()) == {}
     far = made.train_options(made.texts(Far()))
-    assert resolve_network(far, columns=COLUMNS, classes=3).architecture
+    assert resolve_network(far, columns=COLUMNS, layout=lay_out(COLUMNS), classes=3).architecture
     assert far.network.shape == made.base.network.shape
 
 
