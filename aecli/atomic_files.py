@@ -122,7 +122,7 @@ def sha256_of(path: Path) -> str:
 
 
 class Lock:
-    """Keep a second run from writing to `directory`, which is made where it does not exist.
+    """Lock of a directory against a second run; the directory is made where it does not exist.
 
     The system lets go of the lock when its process ends, however it ends. Where the file system
     has no locks (some network mounts) there is no protection. Directories made here go again if

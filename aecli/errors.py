@@ -20,7 +20,7 @@ from typing import ClassVar
 
 
 class AecliError(Exception):
-    """Say what went wrong, with the value; the facts; and one thing to try."""
+    """Error that a user can act on: what went wrong, with the value; facts; one thing to try."""
 
     exit_code: ClassVar[int] = 1
 
@@ -38,43 +38,43 @@ class AecliError(Exception):
 
 
 class UsageError(AecliError, ValueError):
-    """Report an option, a config key or a combination of them that makes no sense."""
+    """Error in an option, a config key or a combination of them."""
 
     exit_code = 2
 
 
 class DataError(AecliError, ValueError):
-    """Report a table that cannot be read or does not fit."""
+    """Table that cannot be read or does not fit."""
 
     exit_code = 3
 
 
 class ModelError(AecliError):
-    """Report a model directory that is missing, damaged or too new."""
+    """Model directory that is missing, damaged or too new."""
 
     exit_code = 4
 
 
 class DivergedError(AecliError):
-    """Report a training whose loss stopped being a finite number before any model was good."""
+    """Training whose loss stopped being finite before any epoch was good."""
 
     exit_code = 5
 
 
 class OutputError(AecliError):
-    """Report an output that cannot be written, or memory that ran out."""
+    """Output that cannot be written, or memory that ran out."""
 
     exit_code = 6
 
 
 class LockedError(AecliError):
-    """Report a model directory that another run is writing."""
+    """Model directory that another run is writing."""
 
     exit_code = 7
 
 
 class GateError(AecliError):
-    """Report a quality gate that failed."""
+    """Quality gate that failed."""
 
     exit_code = 8
 

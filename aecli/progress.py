@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Epoch:
-    """Hold one epoch's figures: every loss term of both sides, weighted sums under `total`."""
+    """Figures of one epoch: every loss term of both sides, weighted sums under `total`."""
 
     number: int
     train: Mapping[str, float]
@@ -22,7 +22,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Standing:
-    """Hold where a search stands as a trial begins, counted from 1, or as it saves its best.
+    """State of a search as a trial begins, counted from 1, or as its best model is saved.
 
     `trials` and `seconds_left` are None where there is no such limit; `best` is the objective's
     best value so far, of `best_trial`.
@@ -36,7 +36,7 @@ class Standing:
 
 
 class Progress:
-    """Listen to a running verb; every method does nothing unless a subclass overrides it."""
+    """Receiver of a running command's progress; every method does nothing by default."""
 
     def note(self, message: str) -> None:
         """Hear one plain sentence that a person should read once."""

@@ -80,7 +80,7 @@ class EvaluationColumns:
 
 
 class Detector:
-    """Score samples, and measure how well the scores tell those that `column` marks."""
+    """Measurement of how well scores tell the samples that `column` marks."""
 
     def __init__(self, model: LoadedModel, column: str) -> None:
         self._column = column
@@ -140,7 +140,7 @@ class Detector:
 
 
 class Prober:
-    """Draw samples, and compare what can be told of `column` from columns, PCA and latents."""
+    """Comparison of how well `column` is predicted from raw columns, PCA and latents."""
 
     def __init__(self, model: LoadedModel, column: str) -> None:
         self._column = column

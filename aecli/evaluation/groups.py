@@ -22,7 +22,7 @@ MOST_VALUES = 1_000
 
 @dataclass(frozen=True)
 class Groups:
-    """Hold the values of a column that make groups, most frequent first, and their rows.
+    """Values of a column that make groups, most frequent first, and their rows.
 
     None is the group of empty cells. The last of `rows` are those of `pooled` rarer values.
     """

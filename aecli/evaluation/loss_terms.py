@@ -26,7 +26,7 @@ class LossShare:
 
 
 class TermFigures:
-    """Accumulate the terms that the model was trained on."""
+    """Accumulator of the loss terms that the model was trained on."""
 
     def __init__(self, network: Autoencoder, spec: ModelSpec) -> None:
         layout = lay_out(spec.columns)

@@ -15,7 +15,7 @@ from aecli.metrics.latent import LatentHealth
 
 @dataclass(frozen=True)
 class Detection:
-    """Hold how well scores tell the anomalies of `column` from other samples.
+    """How well scores tell the anomalies of `column` from other samples.
 
     `rows` are the samples whose label is known. Figures are None where all are of one side. `f1` is
     F1 above the model's stored `threshold`, `best_f1` the highest, above `best_threshold`.
@@ -34,7 +34,7 @@ class Detection:
 
 @dataclass(frozen=True)
 class ProbeView:
-    """Hold how well a linear probe and 5 nearest neighbours predict from `size` features."""
+    """How well a linear probe and 5 nearest neighbours predict from `size` features."""
 
     size: int
     linear: float | None
@@ -43,7 +43,7 @@ class ProbeView:
 
 @dataclass(frozen=True)
 class Probe:
-    """Compare what is predicted of `column` from raw columns, PCA and the latents.
+    """Predictions of `column` from raw columns, PCA and the latents, compared.
 
     `metric` is `accuracy`, or `r2` where the column holds numbers. Probes are fitted on `fitted`
     samples and measured on `measured` others; `baseline` is the figure of the most frequent class
@@ -60,7 +60,7 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Hold every figure of a model on some rows; see the classes of its fields.
+    """Every figure of a model on some rows; see the classes of its fields.
 
     `number_mse` is the mean squared error of number columns in scaled units (0..1 for pixels).
     """
@@ -103,7 +103,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Group(Measured):
-    """Hold the figures of the rows with one `value` of a column, as text; None where it is empty.
+    """Figures of the rows with one `value` of a column, as text; None where it is missing.
 
     `pooled` counts the rare values that were put together in this group, 0 for a group of its own.
     """
@@ -114,7 +114,7 @@ class Group(Measured):
 
 @dataclass(frozen=True)
 class Difference:
-    """Hold a figure of two models, and by how much the first one's is larger."""
+    """A figure of two models, and by how much the first one's is larger."""
 
     name: str
     value: float
@@ -124,7 +124,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Gate:
-    """Hold one `--fail-if` condition, the figure it looked at, and whether it failed."""
+    """One `--fail-if` condition, its figure, and whether it failed."""
 
     condition: str
     value: float
@@ -133,7 +133,7 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateResult(Measured):
-    """Hold an honest evaluation of a model on a table; see the classes of its fields.
+    """Result of `evaluate`; see the classes of its fields.
 
     `groups` split every figure by the column `by`; `compared` sets another model beside this one.
     `notes` say what could not be measured, or only in part.
@@ -155,7 +155,7 @@ class EvaluateResult(Measured):
 
 @dataclass(frozen=True)
 class Compared:
-    """Set another model's evaluation on the same rows beside one.
+    """Another model's evaluation on the same rows, compared.
 
     `figures` and `columns` are those that both have and that mean the same in both; `notes` name
     the others.

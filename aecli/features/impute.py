@@ -23,7 +23,7 @@ from aecli.table.types import is_list, is_plain_number, parse_type, type_name
 
 @dataclass
 class FillCounts:
-    """Count the missing cells that got an answer, and those that did not, by column."""
+    """Counts of the missing cells that were filled, and of those that were not, by column."""
 
     filled: dict[str, int] = field(default_factory=dict)
     unfilled: dict[str, int] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class FillCounts:
 
 
 class Filler:
-    """Fill the features of a table's batches, in the table's own types.
+    """Imputation of the features of a table's batches, in the table's own types.
 
     Numbers lie within the range of the training rows, and a category is one of the training rows
     with a slot of its own.

@@ -19,7 +19,7 @@ DAY = 86_400_000
 
 
 class Restorer:
-    """Turn outputs `(n_rows, n_outputs)` into one Arrow array per column of the training table.
+    """Inverse of the features: outputs `(n_rows, n_outputs)` to one Arrow array per column.
 
     With `bounded`, numbers are cut to the lowest and highest of the training rows. With `named`,
     the slot that rare categories share is never the answer. `types` stand for the training table's.

@@ -12,7 +12,7 @@ NUMERIC = ("number", "time", "vector")
 
 @dataclass(frozen=True)
 class Layout:
-    """Hold where each varying column lies among the cells: numbers, then booleans, then categories.
+    """Position of each varying column among the cells: numbers, then booleans, then categories.
 
     `numeric`, `boolean` and `category` are the columns of each block in order; `column_of[cell]`
     counts the varying columns in that same order. `indicators` are the cells whose

@@ -14,7 +14,7 @@ STEEP = 100.0
 
 
 class Inputs(nn.Module):
-    """Turn cells `(n_rows, n_cells)` into inputs `(n_rows, n_inputs)`.
+    """Map from cells `(n_rows, n_cells)` to network inputs `(n_rows, n_inputs)`.
 
     Missing cells become 0 (the centre), unseen categories all zeros. `complete` promises that
     no cell is missing, so that a table of numbers is its own input. Without `compressed`,

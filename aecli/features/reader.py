@@ -25,7 +25,7 @@ FAR = 1e6
 
 
 class CellReader:
-    """Turn record batches that hold the model's columns into cells of shape `(n_rows, n_cells)`."""
+    """Reader of the model's columns as cells of shape `(n_rows, n_cells)`."""
 
     def __init__(self, columns: Sequence[Column], *, nonfinite: str = "error") -> None:
         self.layout: Layout = lay_out(columns)
@@ -105,7 +105,7 @@ class CellReader:
 
 
 class Tally:
-    """Count, over the batches of a stream, the cells that the training rows did not prepare for."""
+    """Counts of missing and unseen cells that the training rows did not have."""
 
     def __init__(self, where: Layout) -> None:
         self._layout = where

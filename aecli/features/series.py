@@ -22,7 +22,7 @@ from aecli.table.types import parse_type, type_name
 
 @dataclass(frozen=True)
 class Series:
-    """Hold the ordered rows of a table, to be cut into windows.
+    """Ordered rows of a table, to be cut into windows.
 
     `stored` says that the options are a model's: no message may suggest to change them.
     """

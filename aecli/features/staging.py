@@ -22,7 +22,7 @@ from aecli.table.source import Source
 
 @dataclass(frozen=True)
 class Staged:
-    """Hold samples: the cells `(n_rows, n_cells)` of rows, or of windows of them.
+    """Samples: the cells `(n_rows, n_cells)` of rows, or of windows of them.
 
     `codes` `(n_samples,)` are label codes, -1 where unlabelled. `complete` says that no cell is
     missing or unseen. With `windows` each sample is that many rows.

@@ -12,7 +12,7 @@ from aecli.array_types import Indices, Mask
 
 @dataclass(frozen=True)
 class Windows:
-    """Hold windows of `size` rows: window i is `order[starts[i] : starts[i] + size]`.
+    """Windows of `size` rows: window i is `order[starts[i] : starts[i] + size]`.
 
     `order` are row numbers of the table, series after series and in time within each. `firsts` are
     the places in it where a piece begins that no window leaves.

@@ -27,7 +27,7 @@ MOST_CELLS = 1 << 26
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """Hold a model ready to run: its spec, its network on a device, its baseline's tensors."""
+    """A model ready to run: its spec, its network on a device, its baseline's tensors."""
 
     directory: Path
     spec: ModelSpec

@@ -32,7 +32,7 @@ class Classification:
 
 
 class ClassificationFigures:
-    """Accumulate the confusion matrix, the log-loss and one-vs-rest AUROC of `classes` classes."""
+    """Accumulator of the confusion matrix, log-loss and one-vs-rest AUROC of `classes` classes."""
 
     def __init__(self, classes: int) -> None:
         self.confusion = torch.zeros(classes, classes, dtype=torch.int64)

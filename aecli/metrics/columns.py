@@ -16,7 +16,7 @@ from aecli.metrics.pca import PCA
 
 @dataclass(frozen=True)
 class ColumnScore:
-    """Compare one column's reconstruction with the trivial answer and with PCA of the same size.
+    """One column's reconstruction beside the trivial answer and PCA of the same size.
 
     `metric` is `r2` for number, time and vector, `accuracy` for boolean and category. `baseline` is
     the training mean's (0 on training rows by definition) or mode's figure on these rows. A figure
@@ -35,7 +35,7 @@ class ColumnScore:
 
 @dataclass(frozen=True)
 class ColumnFigure:
-    """Hold one column's figure for each predictor: R² for numbers, accuracy for the rest."""
+    """One column's figure for each predictor: R² for numbers, accuracy for the rest."""
 
     name: str
     kind: str
@@ -59,7 +59,7 @@ class ColumnFigure:
 
 
 class ColumnFigures:
-    """Accumulate R² and accuracy of several predictors over the same cells.
+    """Accumulator of R² and accuracy of several predictors over the same cells.
 
     R² is taken about these rows' own mean, so that the training mean (`baseline`) scores 0 or less.
     """

@@ -9,7 +9,7 @@ from aecli.array_types import AnyFloats
 
 
 class Reliability:
-    """Count, by confidence, how often the likeliest class was right."""
+    """Counts, by confidence, of how often the likeliest class was right."""
 
     BINS = 10
 
@@ -35,7 +35,7 @@ class Reliability:
 
 
 class Histogram:
-    """Count positive values in bins of one fiftieth of a power of ten."""
+    """Counts of positive values in bins of one fiftieth of a power of ten."""
 
     LOWEST, HIGHEST, PER_DECADE = -6, 13, 50
 

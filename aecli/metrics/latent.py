@@ -48,7 +48,7 @@ class LatentHealth:
 
 
 class LatentFigures:
-    """Accumulate the first two moments of latents `(n_rows, latent)`, and how large they are.
+    """Accumulator of the first two moments of latents `(n_rows, latent)`, and of their sizes.
 
     `variational` latents are means of distributions, which have a scale of their own.
     """

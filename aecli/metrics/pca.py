@@ -16,7 +16,7 @@ SAMPLE_ROWS = 4_096
 
 @dataclass(frozen=True)
 class PCA:
-    """Hold a mean `(n_inputs,)` and orthonormal components `(n_components, n_inputs)`.
+    """A mean `(n_inputs,)` and orthonormal components `(n_components, n_inputs)`.
 
     `shares` `(n_components,)` are the parts of the inputs' variance that the components explain;
     they fall.

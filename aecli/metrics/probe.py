@@ -25,7 +25,7 @@ LARGEST = 1e12
 
 @dataclass(frozen=True)
 class Probed:
-    """Hold what probes answered on the samples that they were not fitted on.
+    """Predictions of probes on the samples that they were not fitted on.
 
     `answers` are by view and by kind of probe, `(n_measured,)`; `trivial` is the answer of the most
     frequent class, or of the mean. `measured` are the places of these samples among all.

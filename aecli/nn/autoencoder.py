@@ -12,7 +12,7 @@ LOG_VARIANCE_BOUND = 20.0
 
 
 class Code(NamedTuple):
-    """Hold what an encoder says of each row: its latent, and for a variational one its spread.
+    """Latent of each sample, and for a variational encoder its variance.
 
     Both are `(n_samples, n_latent)`; `log_variance` is None where the latent is certain.
     """
@@ -34,7 +34,7 @@ class Code(NamedTuple):
 
 
 class Clipped(nn.Module):
-    """Cut numbers to 0..1, and hand the gradient of the cut numbers to the uncut ones as it is.
+    """Output that clips numbers to 0..1 and passes the gradient through unchanged.
 
     With squared errors that is the matching loss of the cut (Auer et al. 1996), convex in the uncut
     numbers: one beyond the bound that it should reach is free, any other is drawn back.
@@ -47,7 +47,7 @@ class Clipped(nn.Module):
 
 
 class UnitTanh(nn.Module):
-    """Move tanh from -1..1 to 0..1, where the numbers are: it saturates at both of their ends."""
+    """Tanh moved from -1..1 to 0..1, so that it saturates at both ends of the numbers."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the numbers `(n_rows, n_numbers)`."""
@@ -55,7 +55,7 @@ class UnitTanh(nn.Module):
 
 
 class LinearPath(nn.Module):
-    """Hold linear maps beside a nonlinear encoder and decoder, which only add what lines cannot.
+    """Linear skip connections; the nonlinear encoder and decoder learn the residual.
 
     `encode` maps `(n_samples, n_inputs)` to `(n_samples, n_latent)`, `decode` back to
     `(n_samples, n_outputs)`.
@@ -68,7 +68,7 @@ class LinearPath(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """Encode samples into latents, decode latents into rows, and classify latents with a head.
+    """Encoder, decoder and optional classification head of samples.
 
     A sample is a row, or `window` rows in order: rows go in as `(n_samples * window, n_inputs)`,
     there is one latent per sample, and `(n_samples * window, n_outputs)` rows come out. Encoder and

@@ -15,7 +15,7 @@ _DROPOUTS: tuple[type[nn.Module], type[nn.Module]] = (nn.Dropout1d, nn.Dropout2d
 
 
 class Levels(TypedDict):
-    """Name what all encoders and decoders here take; dropout is 0 where it is left out."""
+    """Arguments of all encoders and decoders here; dropout is 0 by default."""
 
     channels: Sequence[int]
     latent: int
@@ -24,7 +24,7 @@ class Levels(TypedDict):
 
 
 class _GridEncoder(nn.Module):
-    """Halve a grid of one or two sides with each size in `channels`; cells are channel last."""
+    """Encoder that halves a grid of one or two sides with each size in `channels`, channel last."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class _GridEncoder(nn.Module):
 
 
 class _GridDecoder(nn.Module):
-    """Undo the halvings of a `_GridEncoder`: each level gets the sides it had there."""
+    """Decoder that undoes the halvings of a `_GridEncoder`, level by level."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class _GridDecoder(nn.Module):
 
 
 class Conv1dEncoder(_GridEncoder):
-    """Encode windows by convolutions over time: Conv1d → activation → [dropout] each, then Linear.
+    """Convolutions over time that encode windows: Conv1d → activation → [dropout], then Linear.
 
     Each size in `channels` halves the length, rounded up. Maps `(n_rows, length * inputs)`, steps
     in order, to `(n_rows, latent)`.
@@ -110,7 +110,7 @@ class Conv1dEncoder(_GridEncoder):
 
 
 class Conv1dDecoder(_GridDecoder):
-    """Decode windows as `Conv1dEncoder` encodes them, backwards; the last convolution is bare.
+    """Mirror of `Conv1dEncoder`, which decodes windows; the last convolution is bare.
 
     Maps `(n_rows, latent)` to `(n_rows, length * outputs)`, steps in order.
 
@@ -123,7 +123,7 @@ class Conv1dDecoder(_GridDecoder):
 
 
 class Conv2dEncoder(_GridEncoder):
-    """Encode images by convolutions: Conv2d → activation → [dropout] each, then Linear.
+    """Convolutions that encode images: Conv2d → activation → [dropout] each, then Linear.
 
     Input i is cell `positions[i]` of the flattened height × width × channels_in grid; cells that no
     input fills are 0. Each size in `channels` halves the sides, rounded up. Maps
@@ -154,7 +154,7 @@ class Conv2dEncoder(_GridEncoder):
 
 
 class Conv2dDecoder(_GridDecoder):
-    """Decode images as `Conv2dEncoder` encodes them, backwards; the last convolution is bare.
+    """Mirror of `Conv2dEncoder`, which decodes images; the last convolution is bare.
 
     Maps `(n_rows, latent)` to `(n_rows, len(positions))`.
 

@@ -55,7 +55,7 @@ def activation(name: str, **args: Any) -> nn.Module:
 
 
 class BatchNorm(nn.Module):
-    """Normalise each feature over the rows of a training batch, and by running figures otherwise.
+    """Batch norm of each feature: over the rows of a training batch, else by running statistics.
 
     As in Ioffe and Szegedy (2015). A training batch of one row has no variance: it is normalised by
     the running figures and leaves them alone, so that a last batch of one row and a table of one
@@ -140,7 +140,7 @@ BOOST = 0.5
 
 
 class TopK(nn.Module):
-    """Keep the `k` latents of each row that are largest by size, and set the others to 0.
+    """Top-k sparsity: the `k` latents of each row that are largest by size stay, others become 0.
 
     Makhzani and Frey (2013), by size so that linear latents of both signs count. Units that never
     win would get no gradient; in training their sizes are boosted, as Ahmad and Scheinkman (2019,

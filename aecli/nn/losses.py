@@ -18,7 +18,7 @@ NUMBER_LOSSES: dict[str, Callable[..., Tensor]] = {
 
 
 class ReconstructionLoss(nn.Module):
-    """Compare outputs with cells: the mean over columns of each column's mean over observed cells.
+    """Mean over columns of each column's mean loss over observed cells.
 
     Cells `(n_rows, n_cells)` lie in blocks: `numbers` scaled numbers, `booleans` (0 or 1), one code
     per category column. Outputs `(n_rows, n_outputs)` hold the numbers, one logit per boolean, and

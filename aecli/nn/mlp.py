@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Sequential):
-    """Chain linear layers: Linear → [norm] → activation → [dropout] each, the last Linear bare.
+    """Linear layers: Linear → [norm] → activation → [dropout] each, the last Linear bare.
 
     `sizes` are the widths from the input to the output, both included: `[784, 128, 12]` has one
     hidden layer and `[784, 12]` none. Maps `(n_rows, sizes[0])` to `(n_rows, sizes[-1])`.

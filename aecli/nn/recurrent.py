@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class LSTMEncoder(nn.Module):
-    """Read a window step by step; the last layer's final hidden state gives the latent.
+    """LSTM over the steps of a window; the last layer's final hidden state gives the latent.
 
     Dropout acts between LSTM layers, so one layer has none. Maps `(n_rows, length * inputs)`, steps
     in order, to `(n_rows, latent)`.
@@ -36,7 +36,7 @@ class LSTMEncoder(nn.Module):
 
 
 class LSTMDecoder(nn.Module):
-    """Unroll a latent into a window, without feeding outputs back (Srivastava et al., 2015).
+    """LSTM that unrolls a latent into a window, without feedback (Srivastava et al., 2015).
 
     The latent gives the initial hidden states of all layers, through Linear → tanh, and the input
     of each step, where a learned position is added to it. Dropout acts between LSTM layers, so one

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class TransformerEncoder(nn.Module):
-    """Let the steps of a window attend to each other, then map all of them to one latent.
+    """Attention among the steps of a window, which are then mapped to one latent.
 
     Linear → plus positions → `depth` pre-norm layers → LayerNorm → Linear over all steps at once.
     Maps `(n_rows, length * inputs)`, steps in order, to `(n_rows, latent)`.
@@ -45,7 +45,7 @@ class TransformerEncoder(nn.Module):
 
 
 class TransformerDecoder(nn.Module):
-    """Spread a latent over the steps of a window, which then attend to each other.
+    """Spread of a latent over the steps of a window, which then attend to each other.
 
     Linear to all steps at once → plus positions → `depth` pre-norm layers → LayerNorm → Linear.
     Maps `(n_rows, latent)` to `(n_rows, length * outputs)`, steps in order.

@@ -18,7 +18,7 @@ HUGE = 1e12
 
 
 class Deviations:
-    """Compare cells `(n_rows, n_cells)` with outputs `(n_rows, n_outputs)`, cell by cell.
+    """Deviations of cells `(n_rows, n_cells)` from outputs `(n_rows, n_outputs)`, cell by cell.
 
     A value that training did not have counts as one that it had less than once: its probability is
     1 / (observed + 1). Missing cells are `NaN` in errors and distances, and 0 in residuals.
@@ -92,7 +92,7 @@ class Deviations:
 
 
 class Reference:
-    """Hold where training cells usually lie: medians and spreads, and how rare each value is.
+    """Usual values of training cells: medians and spreads, and how rare each value is.
 
     `median` and `spread` are `(n_numbers,)`, and so is `leaving`: 2 · log(p(median) / p(other))
     of a number with two values, whose `spread` is their distance, and 0 of any other. `rarity` has,

@@ -31,7 +31,7 @@ STORED = (
 
 @dataclass(frozen=True)
 class Fitted:
-    """Hold what scoring needs beside the network, fitted on training and validation rows.
+    """What scoring needs beside the network, fitted on training and validation rows.
 
     `scale` `(n_columns,)` is each column's held-out median error. Joint vectors (the residuals of a
     sample's rows, then its latent) have `centre` `(n_joint,)` and are made uncorrelated and of unit
@@ -91,7 +91,7 @@ def stored_fit(model: LoadedModel) -> Fitted:
 
 @dataclass(frozen=True)
 class Scored:
-    """Hold samples' scores `(n_samples,)` by aggregate, and why.
+    """Scores `(n_samples,)` of samples by aggregate, and their reasons.
 
     `errors` `(n_samples, n_columns)` are reconstruction errors over the columns' held-out median
     errors, `NaN` where nothing was observed. `reasons` are how odd each column is: the mean of its
@@ -109,7 +109,7 @@ class Scored:
 
 
 class Scorer:
-    """Turn cells into scores, with a network and what was fitted for it; reads and writes nothing.
+    """Anomaly scores of cells, from a network and its scoring fit; reads and writes nothing.
 
     The score of a sample is the mean of three parts, each divided by its held-out median, so that
     an ordinary sample scores about 1: the reconstruction errors of its columns, the squared

@@ -18,7 +18,7 @@ EVALUATION_NUMBERS = 1 << 23
 
 
 class Batches:
-    """Yield batches of staged rows on a device; small enough tables move there as a whole."""
+    """Batches of staged rows on a device; a table that fits moves there as a whole."""
 
     def __init__(self, staged: Staged, device: torch.device) -> None:
         self._device = device

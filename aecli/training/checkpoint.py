@@ -44,7 +44,7 @@ class TrainingState:
 
 
 class Checkpoint:
-    """Save and load the state of one training under `directory/checkpoint/`.
+    """State of one training under `directory/checkpoint/`.
 
     `identity` is what a resumed training must share with the stopped one: options and data.
     """

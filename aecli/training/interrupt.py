@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 
 
 class Interrupt:
-    """Catch SIGINT and SIGTERM while inside; `signal` holds the first one that came, or None.
+    """Context that catches SIGINT and SIGTERM; `signal` is the first that came, or None.
 
     A second signal acts as if nobody listened. Only the main thread of a process can listen;
     elsewhere this does nothing, nor where it is told not to `listen`.

@@ -9,7 +9,7 @@ from aecli.training.objective import LossTerms, Objective
 
 
 class LossMeans:
-    """Average the terms of many batches without waiting for the device.
+    """Means of the loss terms of many batches, accumulated without waiting for the device.
 
     Classification is averaged over labelled rows, everything else over rows.
     """
@@ -57,7 +57,7 @@ class LossMeans:
 
 
 class GradientNorms:
-    """Accumulate the norms of weights' gradients, step by step, by the layer's name."""
+    """Accumulator of the norms of weights' gradients, by the layer's name."""
 
     def __init__(self, network: nn.Module) -> None:
         self._weights = {

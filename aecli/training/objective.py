@@ -22,7 +22,7 @@ from aecli.nn.losses import (
 
 
 class LossTerms(NamedTuple):
-    """Hold a batch's weighted sum, its terms in the order of `Objective.weights`, its logits."""
+    """A batch's weighted sum, its terms in the order of `Objective.weights`, and its logits."""
 
     total: Tensor
     values: list[Tensor]
@@ -30,7 +30,7 @@ class LossTerms(NamedTuple):
 
 
 class Sparsity(NamedTuple):
-    """Say where the KL term pulls mean activations to, and where the latent's range begins."""
+    """Mean activation that the KL term aims at, and where the latent's range begins."""
 
     rho: float = 0.05
     low: float = 0.0
@@ -41,7 +41,7 @@ TRIMMED = 0.1
 
 
 class Objective:
-    """Bind a network to its losses; only the terms of `weights` are computed.
+    """A network with its losses; only the terms of `weights` are computed.
 
     In training `noise` corrupts what the network sees, never what it is compared with, and a
     variational latent is drawn from its distribution. `warmth` is the share of its weight that the
@@ -135,7 +135,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Noise:
-    """Corrupt cells `(n_rows, n_cells)`, whose first `numbers` are scaled numbers.
+    """Corruption of cells `(n_rows, n_cells)`, whose first `numbers` are scaled numbers.
 
     Vincent et al. (2010), §3: `gaussian` adds normal noise of standard deviation `amount` to the
     numbers; `mask` empties a share `amount` of all cells; `swap` gives that share of cells the

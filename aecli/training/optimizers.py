@@ -15,7 +15,7 @@ OptimizerState = dict[str, Tensor]
 
 
 class Optimizer(ABC):
-    """Change parameters against their gradients; the learning rate may be set between steps."""
+    """Optimizer of parameters; the learning rate may be set between steps."""
 
     def __init__(self, params: Iterable[Tensor]) -> None:
         self.params = list(params)
@@ -52,7 +52,7 @@ class Optimizer(ABC):
 
 
 class FusedAdam(Optimizer):
-    """Run Adam (Kingma and Ba, 2015) or AdamW (Loshchilov and Hutter, 2019) in a fused kernel.
+    """Adam (Kingma and Ba, 2015) or AdamW (Loshchilov and Hutter, 2019) in a fused kernel.
 
     The same arithmetic as `torch.optim.Adam(fused=True)`, whose constructor costs a second because
     it imports torch's compiler. `kernel` is `torch._fused_adam_` or `torch._fused_adamw_`. On CUDA
@@ -148,7 +148,7 @@ class FusedAdam(Optimizer):
 
 
 class TorchOptimizer(Optimizer):
-    """Wrap an optimizer of `torch.optim` with one parameter group."""
+    """An optimizer of `torch.optim` with one parameter group."""
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ PLATEAU_FACTOR = 0.5
 
 
 class Schedule:
-    """Compute the learning rate of each step, from the step's number and the validation losses."""
+    """Learning rate of each step, from the step's number and the validation losses."""
 
     def __init__(self, name: str, *, highest: float, steps: int, patience: int) -> None:
         self._name = name
