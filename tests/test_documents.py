@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from aecli.cli.main import cli
-from aecli.evaluation.gates import FIGURES
+from aecli.evaluation.gates import GATE_FIGURES
 from aecli.evaluation.loss_terms import LossShare
 from aecli.evaluation.results import (
     Compared,
@@ -161,7 +161,7 @@ def test_the_json_page_has_every_field_of_every_result():
         section = next(body for title, body in sections.items() if title.startswith(heading))
         assert names_in_table(section) == [field.name for field in dataclasses.fields(result)]
     assert len(sections) == len(OBJECTS)
-    assert all(f"`{name}`" in text for name in FIGURES)
+    assert all(f"`{name}`" in text for name in GATE_FIGURES)
 
 
 def test_the_page_on_models_has_every_key_of_a_spec():

@@ -20,8 +20,8 @@ from aecli.evaluation.accumulator import stored_pca
 from aecli.evaluation.results import Detection, Probe, ProbeView
 from aecli.features.network_inputs import Inputs
 from aecli.inference.loaded_model import LoadedModel
-from aecli.metrics.detection import FIGURES, Interval, detection_figures
-from aecli.metrics.probe import LEAST, Probed, as_target, probe
+from aecli.metrics.detection import DETECTION_FIGURES, Interval, detection_figures
+from aecli.metrics.probe import LEAST, ProbeAnswers, as_target, probe
 from aecli.row_sample import RowSample, seeded_keys
 from aecli.schema.model_spec import ModelSpec
 from aecli.scoring.scorer import Scorer
@@ -41,9 +41,9 @@ PROBED = 10_000
 PROBED_VALUES = 1 << 25
 """Values of the widest view of these samples: 128 MB; at least 1,000 samples all the same."""
 
-MOST_CLASSES = 100
+MOST_PROBED_CLASSES = 100
 
-VIEWS: tuple[str, ...] = ("raw", "pca", "latent")
+PROBE_VIEWS: tuple[str, ...] = ("raw", "pca", "latent")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Detector:
             inside = held["group"] == group
             scores, marks = scores[inside], marks[inside]
         anomalies = int((marks == 1).sum())
-        intervals: dict[str, Interval | None] = dict.fromkeys(FIGURES)
+        intervals: dict[str, Interval | None] = dict.fromkeys(DETECTION_FIGURES)
         best = None
         if 0 < anomalies < len(marks):
             best = best_threshold(scores, marks)
@@ -152,7 +152,7 @@ class Prober:
         width = model.reader.layout.inputs * self._window
         self._sample = RowSample(min(PROBED, max(1_000, PROBED_VALUES // max(1, width))))
         self._keys = seeded_keys()
-        self._probed: Probed | None = None
+        self._probed: ProbeAnswers | None = None
         self._sizes: dict[str, int] = {}
         self._groups = np.empty(0, dtype=np.int64)
 
@@ -196,13 +196,13 @@ class Prober:
         if not held:
             return
         target = as_target(held["target"], classes=self._classes)
-        if target.dtype == np.int64 and target.max() >= MOST_CLASSES:
+        if target.dtype == np.int64 and target.max() >= MOST_PROBED_CLASSES:
             raise DataError(
                 f"--probe {self._column}: {int(target.max()) + 1:,} values are too many classes",
-                facts=[f"a probe tells {MOST_CLASSES} classes at most"],
+                facts=[f"a probe tells {MOST_PROBED_CLASSES} classes at most"],
                 hint="a column of classes, or of numbers",
             )
-        names = [name for name in VIEWS if name in held]
+        names = [name for name in PROBE_VIEWS if name in held]
         views = {name: held[name] for name in names}
         self._probed = probe(views, target)
         self._sizes = {name: view.shape[1] for name, view in views.items()}

@@ -18,7 +18,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 
 CONDITION = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(<=|>=|<|>)\s*(\S+)\s*")
 
-FIGURES = (
+GATE_FIGURES = (
     "accuracy",
     "active_share",
     "anomaly_auroc",
@@ -104,11 +104,11 @@ def _parsed(condition: str) -> tuple[str, Callable[[float, float], bool], float]
             f"--fail-if {condition!r} is no condition", hint="--fail-if 'accuracy<0.9'"
         )
     name = found[1]
-    if name not in FIGURES:
-        near = nearest(name, FIGURES)
+    if name not in GATE_FIGURES:
+        near = nearest(name, GATE_FIGURES)
         raise UsageError(
             f"--fail-if {condition!r}: there is no figure {name!r}",
-            facts=[f"known: {', '.join(FIGURES)}"],
+            facts=[f"known: {', '.join(GATE_FIGURES)}"],
             hint=f"--fail-if '{near}{found[2]}{found[3]}'" if near else None,
         )
     return name, OPERATORS[found[2]], bound

@@ -100,10 +100,11 @@ def _of_boolean(codes: Cells, logits: Floats) -> Floats:
 
 def _of_category(codes: Cells, logits: Floats) -> Floats:
     """Return 1 − the actual slot's share of the softmax; 1 for a value without a slot."""
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    from scipy.special import softmax
+
     slots = np.nan_to_num(codes).clip(min=0).astype(np.int64)
-    chances = weights[np.arange(len(codes)), slots] / weights.sum(axis=1)
-    surprise = np.where(codes < 0, 1.0, 1 - chances)
+    probability = softmax(logits, axis=1)[np.arange(len(codes)), slots]
+    surprise = np.where(codes < 0, 1.0, 1 - probability)
     return np.where(np.isnan(codes), np.nan, surprise)
 
 

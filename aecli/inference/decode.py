@@ -27,7 +27,7 @@ from aecli.table.source import Data, Source, open_source
 from aecli.table.to_numpy import number_values, vector_values
 from aecli.table.types import is_list, is_plain_number, is_text, type_name
 
-WINDOW = "window"
+WINDOW_COLUMN = "window"
 """Output column that counts the windows, where the model encodes windows of rows."""
 
 
@@ -154,7 +154,7 @@ def window_fields(model: LoadedModel, others: Sequence[pa.Field]) -> list[pa.Fie
     if model.spec.network.window == 1:
         return []
     used = {field.name for field in others}
-    name = next(name for n in range(len(used) + 1) if (name := WINDOW + "_" * n) not in used)
+    name = next(name for n in range(len(used) + 1) if (name := WINDOW_COLUMN + "_" * n) not in used)
     return [pa.field(name, pa.int64())]
 
 

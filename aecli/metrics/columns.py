@@ -142,7 +142,7 @@ class ColumnFigures:
         return result
 
 
-def average(figures: list[ColumnFigure], metric: str, predictor: str) -> float | None:
+def mean_figure(figures: list[ColumnFigure], metric: str, predictor: str) -> float | None:
     """Return a predictor's mean figure over the columns of one metric, None where there is none."""
     values = [f.values.get(predictor) for f in figures if f.metric == metric]
     known = [value for value in values if value is not None and math.isfinite(value)]

@@ -10,13 +10,13 @@ from aecli.array_types import Floats, Integers, Mask
 
 REPLICATES = 1_000
 
-BLOCK = 50
+REPLICATES_AT_ONCE = 50
 """Replicates drawn at a time."""
 
-BINS = 4_096
+SCORE_BINS = 4_096
 """Most bins of scores in a replicate; intervals hardly feel what is finer."""
 
-FIGURES = ("auroc", "average_precision", "best_f1", "f1")
+DETECTION_FIGURES = ("auroc", "average_precision", "best_f1", "f1")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Interval:
 def detection_figures(
     scores: Floats, marks: Mask, threshold: float, seed: int = 0
 ) -> dict[str, Interval]:
-    """Return each of `FIGURES` with the ends of its 95 % interval, from samples of both sides.
+    """Return each of `DETECTION_FIGURES` with its 95 % interval, from samples of both sides.
 
     Args:
         scores: `(n_samples,)`.
@@ -51,7 +51,7 @@ def detection_figures(
     low, high = np.percentile(drawn, [2.5, 97.5], axis=1)
     return {
         name: Interval(float(exact[index, 0]), float(low[index]), float(high[index]))
-        for index, name in enumerate(FIGURES)
+        for index, name in enumerate(DETECTION_FIGURES)
     }
 
 
@@ -78,11 +78,11 @@ def _bins(scores: Floats, marks: Mask, threshold: float) -> Integers:
     Each side fills half of the bins evenly, so that the few anomalies are told apart finely.
     """
     ranks = _ranks(scores)
-    if ranks.max() < BINS:
+    if ranks.max() < SCORE_BINS:
         return ranks
     positive, negative = (part[0].cumsum() for part in _counts(ranks, marks))
     filled = positive / positive[-1] + negative / negative[-1]
-    coarse = np.floor(filled[ranks] * (BINS / 2 - 1)).astype(np.int64)
+    coarse = np.floor(filled[ranks] * (SCORE_BINS / 2 - 1)).astype(np.int64)
     found: Integers = np.unique(2 * coarse + (scores <= threshold), return_inverse=True)[1]
     return found.reshape(-1)
 
@@ -92,9 +92,9 @@ def _bootstrap(
 ) -> Floats:
     """Return the figures `(n_figures, n_replicates)` of samples drawn with replacement."""
     found = []
-    for _ in range(REPLICATES // BLOCK):
+    for _ in range(REPLICATES // REPLICATES_AT_ONCE):
         hits, false = (
-            rng.multinomial(int(side.sum()), side / side.sum(), size=BLOCK)
+            rng.multinomial(int(side.sum()), side / side.sum(), size=REPLICATES_AT_ONCE)
             for side in (positive, negative)
         )
         found.append(_figures(hits, false, above=above))

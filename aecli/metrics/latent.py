@@ -25,7 +25,7 @@ unit's are where that itself is below this share of the whole latent's."""
 BINS_PER_OCTAVE, LOWEST, HIGHEST = 4, -64, 64
 """Sizes of latents are counted in bins of 19 %, from 2^-64 (what is below is 0) to 2^64."""
 
-PARTS = {"head": "classifier", "code": "latent"}
+PART_NAMES = {"head": "classifier", "code": "latent"}
 """How people call a part of the network, where that is not its name in the code."""
 
 
@@ -171,7 +171,7 @@ def dead_units(
         part = path.partition(".")[0]
         if isinstance(module, activations) and part != "output":
             seen[part] += 1
-            layers.append((f"{PARTS.get(part, part)} layer {seen[part]}", module))
+            layers.append((f"{PART_NAMES.get(part, part)} layer {seen[part]}", module))
     handles = [m.register_forward_hook(watch(n)) for n, m in layers]  # type: ignore[arg-type]  # a hook
     try:
         network(inputs)

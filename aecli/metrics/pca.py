@@ -11,7 +11,7 @@ from torch import Tensor
 COVARIANCE_WIDTH = 2_048
 """Widest input whose covariance is decomposed exactly; wider ones are sampled."""
 
-SAMPLE_ROWS = 4_096
+SVD_ROWS = 4_096
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def fit_pca(batches: Callable[[], Iterable[Tensor]], components: int) -> PCA:
     first = next(iter(batches()))
     width = first.shape[1]
     if width > COVARIANCE_WIDTH:
-        return _from_sample(first[:SAMPLE_ROWS].double(), components)
+        return _from_sample(first[:SVD_ROWS].double(), components)
     rows = 0
     total = torch.zeros(width, dtype=torch.float64)
     products = torch.zeros(width, width, dtype=torch.float64)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from aecli.array_types import AnyArray, AnyFloats
 
-NEIGHBOURS = 5
+PROBE_NEIGHBOURS = 5
 
 LEAST = 20
 """Fewest samples that a probe is fitted and measured on."""
@@ -24,7 +24,7 @@ LARGEST = 1e12
 
 
 @dataclass(frozen=True)
-class Probed:
+class ProbeAnswers:
     """Predictions of probes on the samples that they were not fitted on.
 
     `answers` are by view and by kind of probe, `(n_measured,)`; `trivial` is the answer of the most
@@ -69,7 +69,7 @@ def as_target(values: AnyArray, *, classes: bool) -> AnyArray:
     return codes.reshape(-1).astype(np.int64)
 
 
-def probe(views: Mapping[str, AnyFloats], target: AnyArray, seed: int = 0) -> Probed | None:
+def probe(views: Mapping[str, AnyFloats], target: AnyArray, seed: int = 0) -> ProbeAnswers | None:
     """Fit probes on a seeded half of the samples, and answer the other half.
 
     Args:
@@ -94,7 +94,7 @@ def probe(views: Mapping[str, AnyFloats], target: AnyArray, seed: int = 0) -> Pr
     }
     trivial = np.bincount(known).argmax() if classes else known.mean()
     metric = "accuracy" if classes else "r2"
-    return Probed(metric, len(fitted), measured, target[measured], trivial, answers)
+    return ProbeAnswers(metric, len(fitted), measured, target[measured], trivial, answers)
 
 
 def _answers(
@@ -108,7 +108,7 @@ def _answers(
 
     fitted, measured = (np.clip(part, -LARGEST, LARGEST) for part in (fitted, measured))
     nearest = (KNeighborsClassifier if classes else KNeighborsRegressor)(
-        n_neighbors=min(NEIGHBOURS, len(fitted)), algorithm="brute"
+        n_neighbors=min(PROBE_NEIGHBOURS, len(fitted)), algorithm="brute"
     )
     line = (
         LogisticRegression(max_iter=300, tol=1e-3) if classes else RidgeCV(10.0 ** np.arange(-2, 5))

@@ -13,7 +13,7 @@ from aecli.report.data import Channel, Signal
 from aecli.report.examples import in_units
 from aecli.report.sampled_rows import SampledRows
 from aecli.schema.model_spec import ModelSpec
-from aecli.scoring.scorer import BLOCK, Scorer
+from aecli.scoring.scorer import SCORING_BLOCK, Scorer
 
 ROWS = 400
 """Rows of the stretch, or two windows where these are longer."""
@@ -37,7 +37,7 @@ def anomalous_stretch(
     outputs = np.zeros((len(rows), restorer.layout.outputs))
     scores, counts = np.zeros(len(rows)), np.zeros(len(rows))
     size = table.windows.size
-    for group in np.array_split(starts, max(1, len(starts) * size // BLOCK)):
+    for group in np.array_split(starts, max(1, len(starts) * size // SCORING_BLOCK)):
         places = (group[:, None] + np.arange(size)).reshape(-1)
         made, found = _windows(model, scorer, cells[torch.from_numpy(places)])
         np.add.at(outputs, places, made)

@@ -16,9 +16,9 @@ from aecli.features.staging import Staged
 from aecli.nn.autoencoder import Autoencoder
 from aecli.schema.model_spec import AGGREGATES, FEW, LEVELS, Calibration, Column, ScoreScale
 from aecli.scoring.deviations import Deviations, Reference
-from aecli.scoring.scorer import BLOCK, Fitted, Scorer, joint_vectors
+from aecli.scoring.scorer import SCORING_BLOCK, Scorer, ScoringFit, joint_vectors
 
-WIDEST = 1_024
+WIDEST_JOINT = 1_024
 """Most residuals and latents of a sample whose full covariance is kept: 8 MB beside the weights."""
 
 FITTED_VALUES = 1 << 23
@@ -43,7 +43,7 @@ def fit_scores(
     columns: tuple[Column, ...],
     train: Staged,
     valid: Staged,
-) -> tuple[Fitted, Calibration]:
+) -> tuple[ScoringFit, Calibration]:
     """Fit on training samples what is usual, and on held-out ones what scores are.
 
     Without held-out samples training ones stand for them, and the calibration says so.
@@ -52,12 +52,12 @@ def fit_scores(
     how = Deviations(columns)
     cells = _spread_out(train, how.layout.cells, network)
     reference, sizes = usual(cells, how)
-    blank = Fitted(reference, *(torch.ones(1).double() for _ in range(5)))
+    blank = ScoringFit(reference, *(torch.ones(1).double() for _ in range(5)))
     scorer = Scorer(network, inputs, columns, blank)
     centre, whiten, whiten_latent = _joint(cells, scorer, sizes)
     held_out = _spread_out(valid, how.layout.cells, network) if len(valid) else cells
     scale = _column_scales(held_out, scorer, sizes, columns)
-    fitted = Fitted(
+    fitted = ScoringFit(
         reference, scale, centre, whiten, whiten_latent, torch.ones(len(AGGREGATES) + 2)
     )
     scorer.fitted = fitted
@@ -162,7 +162,7 @@ def _joint(cells: Tensor, scorer: Scorer, sizes: Tensor) -> tuple[Tensor, Tensor
     vectors -= centre
     scale = _divisors(vectors, floor)
     vectors *= scale
-    if vectors.shape[1] <= WIDEST:
+    if vectors.shape[1] <= WIDEST_JOINT:
         return centre, scale[:, None] * _whitening(vectors), torch.zeros(0, 0)
     own = vectors[:, residuals:]
     return centre, scale[:residuals], scale[residuals:, None] * _whitening(own)
@@ -213,7 +213,7 @@ def _column_scales(
 
 def _runs(cells: Tensor, scorer: Scorer) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Return blocks of cells with their latents and outputs."""
-    step = max(1, BLOCK // scorer.window) * scorer.window
+    step = max(1, SCORING_BLOCK // scorer.window) * scorer.window
     return [(block, *scorer.run(block)) for block in cells.split(step)]
 
 

@@ -17,15 +17,15 @@ from aecli.features.inverse import Restorer
 from aecli.inference.batches import SampleBatch
 from aecli.inference.windows import WindowedTable
 from aecli.schema.model_spec import LEVELS, Column, ScoreScale
-from aecli.scoring.scorer import Scored, Scorer
+from aecli.scoring.scorer import ScoredSamples, Scorer
 
 
 @dataclass(frozen=True)
 class ScoreParts:
     """Scores `(n_samples,)`, `NaN` where there is none, with each column's part in them.
 
-    `errors` and `reasons` are `(n_samples, n_columns)`, as in `Scored`; `outputs` are those of the
-    network `(n_rows, n_outputs)`, None where samples are windows.
+    `errors` and `reasons` are `(n_samples, n_columns)`, as in `ScoredSamples`; `outputs` are those
+    of the network `(n_rows, n_outputs)`, None where samples are windows.
     """
 
     scores: Floats
@@ -162,7 +162,7 @@ def scores_of_rows(
     return ScoreParts((scores / counts).numpy(), errors, reasons, outputs.numpy())
 
 
-def scores_of_samples(scored: Scored, aggregate: str, *, outputs: bool) -> ScoreParts:
+def scores_of_samples(scored: ScoredSamples, aggregate: str, *, outputs: bool) -> ScoreParts:
     """Return the scores of samples by one aggregate; `outputs` only where samples are rows."""
     return ScoreParts(
         scored.scores[aggregate].numpy(),

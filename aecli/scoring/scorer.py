@@ -17,7 +17,7 @@ from aecli.nn.autoencoder import Autoencoder
 from aecli.schema.model_spec import AGGREGATES, Column
 from aecli.scoring.deviations import HUGE, Deviations, Reference
 
-BLOCK = 1_024
+SCORING_BLOCK = 1_024
 """Rows of every pass through the network, filled up where there are fewer: matrix products of one
 shape, so that a row's score does not depend on the rows that it comes with."""
 
@@ -30,7 +30,7 @@ STORED = (
 
 
 @dataclass(frozen=True)
-class Fitted:
+class ScoringFit:
     """What scoring needs beside the network, fitted on training and validation rows.
 
     `scale` `(n_columns,)` is each column's held-out median error. Joint vectors (the residuals of a
@@ -64,7 +64,7 @@ class Fitted:
         return {PREFIX + name: tensor.double() for name, tensor in found.items()}
 
 
-def stored_fit(model: LoadedModel) -> Fitted:
+def stored_fit(model: LoadedModel) -> ScoringFit:
     """Return what a model's weights file holds for scoring.
 
     Raises:
@@ -86,11 +86,11 @@ def stored_fit(model: LoadedModel) -> Fitted:
     rarity = list(held.pop("rarity").split(sizes))
     median, spread, leaving = (held.pop(name) for name in ("median", "spread", "leaving"))
     reference = Reference(median, spread, leaving, rarity)
-    return Fitted(reference=reference, **held)
+    return ScoringFit(reference=reference, **held)
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredSamples:
     """Scores `(n_samples,)` of samples by aggregate, and their reasons.
 
     `errors` `(n_samples, n_columns)` are reconstruction errors over the columns' held-out median
@@ -118,7 +118,7 @@ class Scorer:
     """
 
     def __init__(
-        self, network: Autoencoder, inputs: Inputs, columns: Sequence[Column], fitted: Fitted
+        self, network: Autoencoder, inputs: Inputs, columns: Sequence[Column], fitted: ScoringFit
     ) -> None:
         self.fitted = fitted
         self.deviations = Deviations(columns)
@@ -140,13 +140,13 @@ class Scorer:
         """Return the rows of a sample."""
         return self._network.window
 
-    def score(self, cells: Cells | Tensor) -> Scored:
+    def score(self, cells: Cells | Tensor) -> ScoredSamples:
         """Score cells `(n_samples * window, n_cells)`, each sample alike in any batch."""
         rows = torch.as_tensor(cells)
         parts = [self._block(block) for block in rows.split(self._block_rows())]
         if not parts:
             parts = [self._block(rows)]
-        return Scored(
+        return ScoredSamples(
             scores={n: torch.cat([part.scores[n] for part in parts]) for n in AGGREGATES},
             errors=torch.cat([part.errors for part in parts]),
             reasons=torch.cat([part.reasons for part in parts]),
@@ -160,7 +160,7 @@ class Scorer:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the parts `(n_samples, 5)`, undivided, and the rows' errors and reasons by column.
 
-        Parts are in the order of `Fitted.medians`; errors `(n_rows, n_columns)` over their scale.
+        Parts are ordered as `ScoringFit.medians`, errors `(n_rows, n_columns)` over their scale.
         """
         how, fitted, window = self.deviations, self.fitted, self._network.window
         cell_errors = how.errors(cells, outputs)
@@ -192,9 +192,9 @@ class Scorer:
 
     def _block_rows(self) -> int:
         window = self._network.window
-        return max(1, BLOCK // window) * window
+        return max(1, SCORING_BLOCK // window) * window
 
-    def _block(self, cells: Tensor) -> Scored:
+    def _block(self, cells: Tensor) -> ScoredSamples:
         rows, window = len(cells), self._network.window
         filled = F.pad(cells, (0, 0, 0, self._block_rows() - rows))
         latent, outputs = self.run(filled)
@@ -202,7 +202,7 @@ class Scorer:
         scores = {n: values[: rows // window] for n, values in self.combined(parts).items()}
         found = torch.stack([of_rows, reasons])[:, :rows]
         whole = found.view(2, -1, window, found.shape[2]).nanmean(2) if window > 1 else found
-        return Scored(
+        return ScoredSamples(
             scores=scores,
             errors=whole[0],
             reasons=whole[1],
@@ -221,7 +221,7 @@ def joint_vectors(residuals: Tensor, latent: Tensor) -> Tensor:
     return torch.cat([residuals.reshape(len(latent), -1), latent.double()], 1)
 
 
-def whitened(joint: Tensor, fitted: Fitted) -> Tensor:
+def whitened(joint: Tensor, fitted: ScoringFit) -> Tensor:
     """Return squared Mahalanobis distances over their size `(n_samples,)`."""
     apart = joint - fitted.centre
     if fitted.whiten.dim() == 2:

@@ -10,7 +10,7 @@ from torch import Tensor
 from aecli.features.layout import Layout
 from aecli.features.network_inputs import Inputs
 from aecli.features.staging import Staged
-from aecli.metrics.columns import BaselineComparison, average, number_mse
+from aecli.metrics.columns import BaselineComparison, mean_figure, number_mse
 from aecli.metrics.latent import LatentFigures, dead_units
 from aecli.metrics.pca import PCA, fit_pca
 from aecli.nn.autoencoder import Autoencoder
@@ -24,7 +24,7 @@ FITTED_ROWS = 1 << 18
 
 COMPARED_ROWS = 1 << 16
 
-BLOCK = 8_192
+MOST_BLOCK_SAMPLES = 8_192
 
 BLOCK_NUMBERS = 1 << 24
 """Numbers of the widest layer in one block: 64 MB."""
@@ -38,7 +38,7 @@ def fit_baseline(train: Staged, layout: Layout, components: int, seed: int) -> P
     order = torch.from_numpy(epoch_order(len(train), seed, 0)[:FITTED_ROWS].copy()).sort().values
 
     def batches() -> Iterator[Tensor]:
-        for chosen in order.split(BLOCK):
+        for chosen in order.split(MOST_BLOCK_SAMPLES):
             yield inputs(train.cells[train.rows(chosen)]).reshape(len(chosen), -1)
 
     return fit_pca(batches, min(components, layout.inputs * train.size))
@@ -46,7 +46,7 @@ def fit_baseline(train: Staged, layout: Layout, components: int, seed: int) -> P
 
 def block_samples(spec: Network, staged: Staged) -> int:
     """Return how many samples to run at a time, so that wide layers stay within memory."""
-    return min(max(1, BLOCK // staged.size), spec.samples_within(BLOCK_NUMBERS))
+    return min(max(1, MOST_BLOCK_SAMPLES // staged.size), spec.samples_within(BLOCK_NUMBERS))
 
 
 @torch.no_grad()
@@ -67,8 +67,8 @@ def compare(
     rows = [
         Baseline(
             name=title,
-            r2=average(figures, "r2", key),
-            accuracy=average(figures, "accuracy", key),
+            r2=mean_figure(figures, "r2", key),
+            accuracy=mean_figure(figures, "accuracy", key),
             mse=number_mse(figures, key),
         )
         for key, title in NAMES.items()

@@ -17,7 +17,7 @@ OVERWHELMING = 0.9
 OVERFITTED = 2.0
 """Ratio of validation to training loss from which the network has learned rows by heart."""
 
-FAINT = 1e-4
+FAINT_GRADIENT = 1e-4
 """A layer hardly learns below this share of the largest layer's gradient norm."""
 
 MOST_OF_IT = 0.5
@@ -199,7 +199,7 @@ def _faint(best: Epoch) -> str:
     if not best.gradients:
         return ""
     largest = max(best.gradients.values())
-    faint = [name for name, norm in best.gradients.items() if norm < FAINT * largest]
+    faint = [name for name, norm in best.gradients.items() if norm < FAINT_GRADIENT * largest]
     if not faint:
         return ""
     return (

@@ -18,10 +18,10 @@ FEWER_VISITS = 300_000
 """The same for wide samples, whose epochs cost more, and beside a classifier, which begins to learn
 its rows by heart (benchmarks/RESULTS.md, How long training goes on)."""
 
-WIDE = 256
+WIDE_SAMPLE = 256
 """Numbers of a sample beyond which it is wide."""
 
-WARM_UP = 0.03
+LR_WARM_UP = 0.03
 """Share of all steps in which the rate rises from zero, while Adam's second moments settle."""
 
 FLOOR = 0.01
@@ -37,7 +37,7 @@ class Schedule:
         self._name = name
         self._highest = highest
         self._steps = max(1, steps)
-        self._warm = max(1, min(round(WARM_UP * steps), 500))
+        self._warm = max(1, min(round(LR_WARM_UP * steps), 500))
         self._patience = max(2, patience // 3)
         self.factor = 1.0
         self.waited = 0
@@ -73,6 +73,6 @@ def default_batch_size(rows: int) -> int:
 def default_epochs(train: Staged, *, classifies: bool) -> int:
     """Return how many passes visit about `VISITS` samples, or `FEWER_VISITS`, within bounds."""
     low, high = EPOCH_BOUNDS
-    wide = train.cells.shape[1] * train.size > WIDE
+    wide = train.cells.shape[1] * train.size > WIDE_SAMPLE
     visits = FEWER_VISITS if wide or classifies else VISITS
     return min(high, max(low, math.ceil(visits / max(1, len(train)))))

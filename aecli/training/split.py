@@ -8,8 +8,8 @@ from aecli.array_types import Codes, Mask
 
 # Rows that are shuffled together. A block is read from disk in one piece when cells are staged
 # there, and a window of blocks fits in memory; smaller tables are shuffled as a whole.
-BLOCK = 4_096
-WINDOW = 64 * BLOCK
+SHUFFLED_BLOCK = 4_096
+SHUFFLED_WINDOW = 64 * SHUFFLED_BLOCK
 
 
 def training_rows(rows: int, share: float, seed: int, codes: Codes | None = None) -> Mask:
@@ -54,13 +54,13 @@ def epoch_order(rows: int, seed: int, epoch: int) -> Codes:
     whole permutation for small tables, and sequential enough for a disk for large ones.
     """
     generator = _generator(seed, stream=1 + epoch)
-    if rows <= WINDOW:
+    if rows <= SHUFFLED_WINDOW:
         return generator.permutation(rows)
-    blocks = generator.permutation(-(-rows // BLOCK))
-    order = (blocks[:, None] * BLOCK + np.arange(BLOCK)).reshape(-1)
+    blocks = generator.permutation(-(-rows // SHUFFLED_BLOCK))
+    order = (blocks[:, None] * SHUFFLED_BLOCK + np.arange(SHUFFLED_BLOCK)).reshape(-1)
     order = order[order < rows]
-    for start in range(0, rows, WINDOW):
-        generator.shuffle(order[start : start + WINDOW])
+    for start in range(0, rows, SHUFFLED_WINDOW):
+        generator.shuffle(order[start : start + SHUFFLED_WINDOW])
     return order
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from aecli.features.layout import lay_out
-from aecli.metrics.columns import ColumnFigures, average, number_mse
+from aecli.metrics.columns import ColumnFigures, mean_figure, number_mse
 from tests.columns import boolean, category, number, vector
 
 NAN = float("nan")
@@ -55,5 +55,5 @@ def test_a_vector_is_one_column():
     figures.add(cells, {"model": (torch.tensor([[0.0, 1, 0], [2, 2, 2]]), 0)})
     found = figures.figures()
     assert found[0].values["model"] == pytest.approx(1 - 1 / 4)
-    assert average(found, "r2", "model") == pytest.approx((0.75 + 1) / 2)
+    assert mean_figure(found, "r2", "model") == pytest.approx((0.75 + 1) / 2)
     assert number_mse(found, "model") == pytest.approx((0.25 + 0) / 2)

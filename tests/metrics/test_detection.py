@@ -36,7 +36,7 @@ def test_the_interval_of_auroc_is_as_wide_as_delong_says():
 def test_coarse_bins_give_nearly_the_same_intervals(monkeypatch: pytest.MonkeyPatch):
     scores, marks = samples(3_000)
     fine = detection_figures(scores, marks, threshold=1.0)
-    monkeypatch.setattr(detection, "BINS", 512)
+    monkeypatch.setattr(detection, "SCORE_BINS", 512)
     coarse = detection_figures(scores, marks, threshold=1.0)
     for name, interval in coarse.items():
         assert interval.value == fine[name].value

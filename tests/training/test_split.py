@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aecli.training.split import BLOCK, WINDOW, epoch_order, rows_outside, training_rows
+from aecli.training.split import (
+    SHUFFLED_BLOCK,
+    SHUFFLED_WINDOW,
+    epoch_order,
+    rows_outside,
+    training_rows,
+)
 
 
 def test_each_class_is_divided_by_itself():
@@ -43,7 +49,7 @@ def test_the_seed_decides_the_split():
     assert (first != other).any()
 
 
-@pytest.mark.parametrize("rows", [1, 1000, WINDOW + BLOCK // 2 + 3])
+@pytest.mark.parametrize("rows", [1, 1000, SHUFFLED_WINDOW + SHUFFLED_BLOCK // 2 + 3])
 def test_an_epoch_sees_every_row_once(rows: int):
     assert (np.sort(epoch_order(rows, seed=5, epoch=2)) == np.arange(rows)).all()
 
@@ -55,5 +61,8 @@ def test_epochs_differ_and_repeat_by_seed():
 
 
 def test_large_tables_are_read_in_blocks():
-    order = epoch_order(8 * WINDOW, seed=0, epoch=0)
-    assert len(np.unique(order[:WINDOW] // BLOCK)) == WINDOW // BLOCK
+    order = epoch_order(8 * SHUFFLED_WINDOW, seed=0, epoch=0)
+    assert (
+        len(np.unique(order[:SHUFFLED_WINDOW] // SHUFFLED_BLOCK))
+        == SHUFFLED_WINDOW // SHUFFLED_BLOCK
+    )
