@@ -102,7 +102,7 @@ class Detector:
         )  # fmt: skip
 
     @cached_property
-    def _held(self) -> dict[str, npt.NDArray[Any]]:
+    def _sampled(self) -> dict[str, npt.NDArray[Any]]:
         """Return the samples that were drawn, once all are seen."""
         none = {"score": np.empty(0), "mark": np.empty(0, dtype=np.int64)}
         return self._sample.columns() or none
@@ -118,7 +118,7 @@ class Detector:
 
     def result(self, group: int | None = None) -> Detection:
         """Return the figures of all samples, or of those of one group."""
-        held = self._held
+        held = self._sampled
         scores, marks = held["score"], held["mark"]
         if group is not None and len(marks):
             inside = held["group"] == group

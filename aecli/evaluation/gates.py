@@ -52,12 +52,12 @@ NEEDS = {"anomaly": "--anomaly", "probe": "--probe", "knn": "--probe"}
 """The option without which there is no figure of a name that begins so."""
 
 
-def check_conditions(conditions: Sequence[str], given: Collection[str]) -> None:
+def check_conditions(conditions: Sequence[str], options: Collection[str]) -> None:
     """Refuse a condition that cannot be judged, before any row is read.
 
     Args:
         conditions: as they were given.
-        given: the options among `NEEDS` that were given.
+        options: those among `NEEDS` that were given.
 
     Raises:
         UsageError: a condition is no `FIGURE<NUMBER`, or names no figure, or one of an option that
@@ -66,7 +66,7 @@ def check_conditions(conditions: Sequence[str], given: Collection[str]) -> None:
     for condition in conditions:
         name, _, _ = _parsed(condition)
         needed = NEEDS.get(name.partition("_")[0])
-        if needed is not None and needed not in given:
+        if needed is not None and needed not in options:
             raise UsageError(
                 f"--fail-if {condition!r}: there is no {name} without {needed}",
                 hint=f"{needed} COLUMN",

@@ -134,18 +134,18 @@ def read_series(
     return Series(source.name, keys, options, stored)
 
 
-def as_windows(staged: Staged, windows: Windows, rows: Mask, how: str) -> Staged:
+def as_windows(staged: Staged, windows: Windows, rows: Mask, rule: str) -> Staged:
     """Return staged rows, those where `rows` is True, as samples of the windows among them."""
     own = windows.within(rows)
     codes = staged.codes
     if codes is not None:
-        codes = torch.from_numpy(window_codes(codes.numpy(), own, how))
+        codes = torch.from_numpy(window_codes(codes.numpy(), own, rule))
     return replace(staged, codes=codes, windows=own)
 
 
-def window_codes(codes: Codes, windows: Windows, how: str) -> Codes:
+def window_codes(codes: Codes, windows: Windows, rule: str) -> Codes:
     """Return a label code per window: its last row's, or the one of most labelled rows."""
-    if how == "last":
+    if rule == "last":
         return codes[windows.last_rows]
     inside = codes[windows.rows()]
     classes = max(int(codes.max(initial=-1)) + 1, 1)

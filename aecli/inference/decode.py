@@ -189,8 +189,8 @@ def _other_columns(
 ) -> DataError:
     lacks = [name for name in expected if name not in present]
     more = [name for name in present if name not in expected]
-    facts = [f"it lacks: {_listed(lacks)}"] if lacks else []
-    facts += [f"it has also: {_listed(more)}"] if more else []
+    facts = [f"it lacks: {_first_names(lacks)}"] if lacks else []
+    facts += [f"it has also: {_first_names(more)}"] if more else []
     size = len(expected)
     which = f"z0 … z{size - 1}" if size > 1 else "z0"
     return DataError(
@@ -201,7 +201,7 @@ def _other_columns(
     )
 
 
-def _listed(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (f", … ({len(names):,} in all)" if len(names) > 8 else "")
 
 

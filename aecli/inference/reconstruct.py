@@ -64,7 +64,7 @@ def reconstruct(
     """
     began = time.perf_counter()
     if fill:
-        _refuse_beside_fill(residuals=residuals, keep=keep)
+        _refuse_with_fill(residuals=residuals, keep=keep)
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
     if not fill:
         opened = reconstruct_pass(
@@ -80,7 +80,7 @@ def reconstruct(
     return replace(result, filled=filled, unfilled=unfilled, notes=notes)
 
 
-def _refuse_beside_fill(*, residuals: bool, keep: Sequence[str]) -> None:
+def _refuse_with_fill(*, residuals: bool, keep: Sequence[str]) -> None:
     if residuals or keep:
         option = "--residuals" if residuals else "--keep"
         why = "changes no value that is there" if residuals else "writes every column"

@@ -188,11 +188,11 @@ class BaselineComparison:
         """Take in cells `(n_rows, n_cells)` and the network's outputs `(n_rows, n_outputs)`."""
         predictions = {"model": (outputs, 0.0)}
         if self._pca is not None:
-            predictions["pca"] = (self._restored(self._pca, cells), 0.5)
+            predictions["pca"] = (self._pca_outputs(self._pca, cells), 0.5)
         self._figures.add(cells, predictions)
         self.rows += len(cells)
 
-    def _restored(self, pca: PCA, cells: Tensor) -> Tensor:
+    def _pca_outputs(self, pca: PCA, cells: Tensor) -> Tensor:
         """Return PCA's outputs; it sees windows as flat vectors, as wide as its components."""
         inputs: Tensor = self._inputs(cells)
         return pca.reconstruct(inputs.reshape(-1, pca.components.shape[1])).reshape(inputs.shape)

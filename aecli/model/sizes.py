@@ -77,7 +77,7 @@ def resolve_network(
         variational=chosen.variational,
         topk=chosen.topk,
         linear_path=linear_path,
-        **_own_sizes(chosen, architecture, columns, layout),
+        **_architecture_sizes(chosen, architecture, columns, layout),
     )
     if network.topk is not None and network.topk > network.latent:
         raise UsageError(
@@ -140,7 +140,7 @@ OWN_OPTIONS = {
 """What sizes each architecture has instead of layer lists."""
 
 
-def _own_sizes(
+def _architecture_sizes(
     options: NetworkOptions, architecture: str, columns: Sequence[Column], layout: Layout
 ) -> dict[str, Any]:
     """Return the sizes that only some architectures have."""
@@ -236,7 +236,7 @@ def _power_of_two_above(size: int) -> int:
     return 1 << (size - 1).bit_length()
 
 
-def _fitting_output(layout: Layout, asked: str) -> Output:
+def _fitting_output(layout: Layout, output: str) -> Output:
     """Return the output of numbers: what was asked for, with tanh moved to where they are.
 
     `auto` cuts them to 0..1 where the scaled training numbers lie in there and touch 0
@@ -247,12 +247,12 @@ def _fitting_output(layout: Layout, asked: str) -> Output:
     known = len(lows) == len(highs) == layout.numbers > 0
     # A scale is a rounded difference, so its largest value may come out just above 1.
     unit = known and min(lows) == 0 and max(highs) <= 1 + 1e-6
-    if asked == "auto" and unit:
+    if output == "auto" and unit:
         return "clipped"
-    if asked == "tanh" and unit:
+    if output == "tanh" and unit:
         return "unit_tanh"
     named: dict[str, Output] = {"sigmoid": "sigmoid", "tanh": "tanh"}
-    return named.get(asked, "linear")
+    return named.get(output, "linear")
 
 
 def _scaled(column: Column, values: Sequence[float]) -> list[float]:

@@ -65,7 +65,7 @@ class Deviations:
         leaving = torch.where(apart == 0, 0.0, reference.leaving)
         parts = [(apart / reference.spread).square() + leaving]
         parts += [
-            _looked_up(codes, table)
+            _rarity_of(codes, table)
             for codes, table in zip(
                 cells[:, self.layout.numbers :].unbind(1), reference.rarity, strict=True
             )
@@ -117,6 +117,6 @@ def _uncertainty(codes: Tensor, logits: Tensor) -> Tensor:
     return torch.where(codes.isnan(), torch.nan, missed)
 
 
-def _looked_up(codes: Tensor, table: Tensor) -> Tensor:
+def _rarity_of(codes: Tensor, table: Tensor) -> Tensor:
     wanted = torch.where(codes < 0, len(table) - 1, codes.nan_to_num(0.0)).long()
     return torch.where(codes.isnan(), torch.nan, table[wanted])[:, None]

@@ -49,13 +49,13 @@ def fit_scores(
     Without held-out samples training ones stand for them, and the calibration says so.
     """
     network.eval()
-    how = Deviations(columns)
-    cells = _spread_out(train, how.layout.cells, network)
-    reference, sizes = usual(cells, how)
+    deviations = Deviations(columns)
+    cells = _spread_out(train, deviations.layout.cells, network)
+    reference, sizes = usual(cells, deviations)
     blank = ScoringFit(reference, *(torch.ones(1).double() for _ in range(5)))
     scorer = Scorer(network, inputs, columns, blank)
     centre, whiten, whiten_latent = _joint(cells, scorer, sizes)
-    held_out = _spread_out(valid, how.layout.cells, network) if len(valid) else cells
+    held_out = _spread_out(valid, deviations.layout.cells, network) if len(valid) else cells
     scale = _column_scales(held_out, scorer, sizes, columns)
     fitted = ScoringFit(
         reference, scale, centre, whiten, whiten_latent, torch.ones(len(AGGREGATES) + 2)
@@ -110,9 +110,9 @@ def quantiles(values: Floats) -> list[float]:
     return [float(value) for value in np.quantile(values, np.array(LEVELS) / 100)]
 
 
-def usual(cells: Tensor, how: Deviations) -> tuple[Reference, Tensor]:
+def usual(cells: Tensor, deviations: Deviations) -> tuple[Reference, Tensor]:
     """Return where cells lie, and each cell's standard deviation `(n_cells,)`, 1 for codes."""
-    numbers = cells[:, : how.layout.numbers].double()
+    numbers = cells[:, : deviations.layout.numbers].double()
     median = numbers.nanmedian(0).values.nan_to_num(0.0)
     apart = numbers - median
     deviation = apart.abs().nanmedian(0).values.nan_to_num(0.0)
@@ -122,10 +122,10 @@ def usual(cells: Tensor, how: Deviations) -> tuple[Reference, Tensor]:
     floor = torch.where(deviation == 0, MOSTLY_ONE_SPREAD, LEAST_SPREAD)
     spread = torch.maximum(1.4826 * deviation, floor * sizes)
     spread, leaving = _as_booleans(apart, spread)
-    values = [2] * how.layout.booleans + list(how.layout.cardinalities)
-    codes = cells[:, how.layout.numbers :].unbind(1)
+    values = [2] * deviations.layout.booleans + list(deviations.layout.cardinalities)
+    codes = cells[:, deviations.layout.numbers :].unbind(1)
     rarity = [_rarity(column, size) for column, size in zip(codes, values, strict=True)]
-    rest = torch.ones(how.layout.cells - how.layout.numbers).double()
+    rest = torch.ones(deviations.layout.cells - deviations.layout.numbers).double()
     return Reference(median, spread, leaving, rarity), torch.cat([sizes, rest])
 
 
@@ -151,9 +151,9 @@ def _rarity(codes: Tensor, values: int) -> Tensor:
 
 
 def _joint(cells: Tensor, scorer: Scorer, sizes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    how = scorer.deviations
+    deviations = scorer.deviations
     vectors = torch.cat(
-        [joint_vectors(how.residuals(c, out), z) for c, z, out in _runs(cells, scorer)]
+        [joint_vectors(deviations.residuals(c, out), z) for c, z, out in _runs(cells, scorer)]
     )
     latent = scorer.run(cells[: scorer.window])[0].shape[1]
     residuals = vectors.shape[1] - latent
@@ -200,13 +200,16 @@ def _whitening(vectors: Tensor) -> Tensor:
 def _column_scales(
     cells: Tensor, scorer: Scorer, sizes: Tensor, columns: tuple[Column, ...]
 ) -> Tensor:
-    how = scorer.deviations
+    deviations = scorer.deviations
     errors = torch.cat(
-        [how.per_column(how.errors(c, out), scorer.window) for c, _, out in _runs(cells, scorer)]
+        [
+            deviations.per_column(deviations.errors(c, out), scorer.window)
+            for c, _, out in _runs(cells, scorer)
+        ]
     )
     median, mean = errors.nanmedian(0).values, errors.nanmean(0)
-    trivial = torch.tensor([c.trivial_loss for c in how.layout.columns]).double()
-    floor = how.per_column((TINY * sizes).square()[None])[0]
+    trivial = torch.tensor([c.trivial_loss for c in deviations.layout.columns]).double()
+    floor = deviations.per_column((TINY * sizes).square()[None])[0]
     scale = torch.maximum(median, TYPICAL * mean)
     return torch.maximum(torch.where(scale.isnan(), trivial, scale), floor)
 

@@ -162,14 +162,14 @@ class Scorer:
 
         Parts are ordered as `ScoringFit.medians`, errors `(n_rows, n_columns)` over their scale.
         """
-        how, fitted, window = self.deviations, self.fitted, self._network.window
-        cell_errors = how.errors(cells, outputs)
-        of_samples = how.per_column(cell_errors, window) / fitted.scale
-        of_rows = of_samples if window == 1 else how.per_column(cell_errors) / fitted.scale
-        apart = how.distances(cells, fitted.reference)
-        place = how.per_column(apart, window)
-        far = place if window == 1 else how.per_column(apart)
-        joint = joint_vectors(how.residuals(cells, outputs), latent)
+        deviations, fitted, window = self.deviations, self.fitted, self._network.window
+        cell_errors = deviations.errors(cells, outputs)
+        of_samples = deviations.per_column(cell_errors, window) / fitted.scale
+        of_rows = of_samples if window == 1 else deviations.per_column(cell_errors) / fitted.scale
+        apart = deviations.distances(cells, fitted.reference)
+        place = deviations.per_column(apart, window)
+        far = place if window == 1 else deviations.per_column(apart)
+        joint = joint_vectors(deviations.residuals(cells, outputs), latent)
         found = [aggregated(of_samples, name) for name in AGGREGATES]
         found += [whitened(joint, fitted), aggregated(place, "mean")]
         medians = fitted.medians
@@ -223,26 +223,26 @@ def joint_vectors(residuals: Tensor, latent: Tensor) -> Tensor:
 
 def whitened(joint: Tensor, fitted: ScoringFit) -> Tensor:
     """Return squared Mahalanobis distances over their size `(n_samples,)`."""
-    apart = joint - fitted.centre
+    centred = joint - fitted.centre
     if fitted.whiten.dim() == 2:
-        whole: Tensor = torch.square(apart @ fitted.whiten).mean(1)
+        whole: Tensor = torch.square(centred @ fitted.whiten).mean(1)
         return whole
-    residuals, latent = apart.split([len(fitted.whiten), len(fitted.whiten_latent)], 1)
+    residuals, latent = centred.split([len(fitted.whiten), len(fitted.whiten_latent)], 1)
     squares = (residuals * fitted.whiten).square().sum(1)
     squares = squares + torch.square(latent @ fitted.whiten_latent).sum(1)
-    apart_means: Tensor = squares / joint.shape[1]
-    return apart_means
+    distances: Tensor = squares / joint.shape[1]
+    return distances
 
 
-def aggregated(values: Tensor, how: str) -> Tensor:
+def aggregated(values: Tensor, aggregate: str) -> Tensor:
     """Return the mean, the largest or the mean of the three largest of observed columns.
 
     `values` are `(n_samples, n_columns)`; `NaN` where no column is observed.
     """
-    if how == "mean":
+    if aggregate == "mean":
         return values.nanmean(1)
     observed = ~values.isnan()
-    count = 1 if how == "max" else min(3, values.shape[1])
+    count = 1 if aggregate == "max" else min(3, values.shape[1])
     largest = values.nan_to_num(-1.0).topk(count, dim=1).values
     kept = torch.arange(count) < observed.sum(1, keepdim=True)
     return torch.where(kept, largest, torch.nan).nanmean(1)

@@ -89,7 +89,7 @@ def _collapsed(
 def _wider(network: Network, options: TrainOptions, fit: FitResult, smaller: int) -> str:
     """Return what to try against a collapsed latent that has room for `smaller` units."""
     losses, last = options.losses, fit.best_epoch == len(fit.history)
-    if network.variational and fit.warm and losses.beta > 1:
+    if network.variational and fit.kl_warmed_up and losses.beta > 1:
         return "a lower --beta"
     if last and not fit.finished:
         return "a longer training (--resume)"
@@ -99,7 +99,7 @@ def _wider(network: Network, options: TrainOptions, fit: FitResult, smaller: int
         weight = getattr(losses, name)
         if weight:
             return f"--{name} {weight / 10:g}"
-    if network.variational and fit.warm:
+    if network.variational and fit.kl_warmed_up:
         return "a lower --beta"
     return f"--latent {smaller}" if smaller < network.latent else "more --epochs"
 

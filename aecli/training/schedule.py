@@ -37,14 +37,14 @@ class Schedule:
         self._name = name
         self._highest = highest
         self._steps = max(1, steps)
-        self._warm = max(1, min(round(LR_WARM_UP * steps), 500))
+        self._warm_up_steps = max(1, min(round(LR_WARM_UP * steps), 500))
         self._patience = max(2, patience // 3)
         self.factor = 1.0
         self.waited = 0
 
     def rate(self, step: int) -> float:
         """Return the learning rate of step `step`, counted from 0."""
-        rise = min(1.0, (step + 1) / self._warm)
+        rise = min(1.0, (step + 1) / self._warm_up_steps)
         if self._name != "cosine":
             return self._highest * rise * self.factor
         done = min(1.0, step / self._steps)

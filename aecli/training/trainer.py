@@ -67,7 +67,7 @@ class Trainer:
         self._batch_size = options.batch_size or default_batch_size(len(train))
         steps = math.ceil(len(train) / self._batch_size) * self.epochs
         self._gradients = GradientNorms(objective.network) if options.log_gradients else None
-        self._warm_steps = steps * KL_WARM_UP
+        self._kl_warm_up_steps = steps * KL_WARM_UP
         self._schedule = Schedule(
             options.schedule, highest=options.lr, steps=steps, patience=options.patience
         )
@@ -89,10 +89,10 @@ class Trainer:
             DivergedError: the loss stopped being finite before any epoch was good.
         """
         if resume and self._checkpoint is not None:
-            self._restore(self._checkpoint.load())
+            self._load_state(self._checkpoint.load())
             self._progress.resumed(self._state.history)
         self._began = time.perf_counter() - self._state.seconds
-        self._keep_whole()
+        self._take_snapshot()
         listening = nullcontext() if self._interrupt.listening else self._interrupt
         with torch.random.fork_rng(), listening:
             if not self._state.history:
@@ -103,12 +103,12 @@ class Trainer:
             raise self._diverged()
         self._objective.network.load_state_dict(self._state.best)
         if not self._finished and self._checkpoint is not None:
-            self._checkpoint.save(self._whole)
-        whole = f"all {self.epochs} epochs done" if self.epochs > 1 else "its one epoch done"
+            self._checkpoint.save(self._snapshot)
+        all_done = f"all {self.epochs} epochs done" if self.epochs > 1 else "its one epoch done"
         return FitResult(
             history=self._state.history,
             best_epoch=self._state.best_epoch,
-            stopped=self._stop or whole,
+            stopped=self._stop or all_done,
             finished=self._finished,
             planned=self.epochs,
             batch_size=self._batch_size,
@@ -171,10 +171,10 @@ class Trainer:
             metrics=metrics,
             gradients=self._gradients.means() if self._gradients is not None else {},
         )
-        whole = self._stop is None
-        self._remember(record, loss if improved else None, whole)
+        completed = self._stop is None
+        self._remember(record, loss if improved else None, completed)
         self._progress.epoch(record)
-        if whole:
+        if completed:
             self._judge(record)
 
     def _steps(self) -> LossMeans:
@@ -186,7 +186,7 @@ class Trainer:
         looked, seen = time.perf_counter(), 0
         for cells, codes in self._train.shuffled(order, self._batch_size):
             self._optimizer.lr = self._schedule.rate(step)
-            objective.warmth = min(1.0, step / self._warm_steps)
+            objective.warmth = min(1.0, step / self._kl_warm_up_steps)
             self._optimizer.zero_grad()
             with arithmetic(self._precision, self._device):
                 terms = objective(cells, codes)
@@ -238,13 +238,13 @@ class Trainer:
         accuracy = means.accuracy()
         return means.means(), {} if accuracy is None else {"accuracy": accuracy}
 
-    def _remember(self, record: Epoch, best_loss: float | None, whole: bool) -> None:
+    def _remember(self, record: Epoch, best_loss: float | None, completed: bool) -> None:
         state = self._state
         state.history.append(record)
         if best_loss is not None:
             state.best = copied(self._objective.network.state_dict())
             state.best_loss, state.best_epoch = best_loss, record.number
-        if whole:
+        if completed:
             state.epoch, state.step = record.number, self._step
 
     def _judge(self, record: Epoch) -> None:
@@ -255,16 +255,16 @@ class Trainer:
             self._end(f"early stopping: {best} stayed best for {patience} epochs", finished=True)
         elif self._on_epoch is not None and (why := self._on_epoch(record)):
             self._end(why, finished=True)
-        self._keep_whole()
+        self._take_snapshot()
         if self._checkpoint is None or self._stop is not None:
             return
         if time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
-            self._checkpoint.save(self._whole)
+            self._checkpoint.save(self._snapshot)
             self._saved = time.perf_counter()
 
-    def _keep_whole(self) -> None:
+    def _take_snapshot(self) -> None:
         """Copy the state at the end of an epoch: what a resumed training must start from."""
-        self._whole = replace(
+        self._snapshot = replace(
             self._state,
             network=copied(self._objective.network.state_dict()),
             optimizer=self._optimizer.state(),
@@ -274,7 +274,7 @@ class Trainer:
             schedule_waited=self._schedule.waited,
         )
 
-    def _restore(self, state: TrainingState) -> None:
+    def _load_state(self, state: TrainingState) -> None:
         self._objective.network.load_state_dict(state.network)
         self._optimizer.load(state.optimizer)
         self._schedule.factor, self._schedule.waited = state.schedule_factor, state.schedule_waited
@@ -314,6 +314,6 @@ class FitResult:
         return next(epoch for epoch in known if epoch.number == self.best_epoch)
 
     @property
-    def warm(self) -> bool:
+    def kl_warmed_up(self) -> bool:
         """Return whether a variational latent's term had its whole weight in the best epoch."""
         return self.best_epoch > KL_WARM_UP * self.planned
