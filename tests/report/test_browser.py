@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.reporting.browser import browsing, find_browser
 
 import aecli
+from aecli.report.report import report
+from tests.report.browser import browsing, find_browser
 
 BROWSER = find_browser()
 
@@ -33,7 +34,7 @@ def test_nothing_overflows_is_fetched_or_complains(tmp_path):
     how = {"epochs": 2, "encoder": [8, 2], "device": "cpu", "threads": 1}
     aecli.train(rows, model=tmp_path / "m", label="label", **how)
     page = tmp_path / "report.html"
-    aecli.report(rows, str(page), model=tmp_path / "m", device="cpu")
+    report(rows, str(page), model=tmp_path / "m", device="cpu")
     with browsing(str(BROWSER), tmp_path / "profile") as browser:
         for width in (400, 1400):
             for dark in (False, True):

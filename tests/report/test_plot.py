@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.reporting.searches import keep_search
 
 import aecli
 from aecli.errors import ModelError, UsageError
 from aecli.report.figures import PANELS
-from aecli.report.report import KINDS
+from aecli.report.report import PICTURE_KINDS
+from tests.report.searches import keep_search
 
 STARTS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 NAME = "$x_1$ <b> [/red]"
@@ -56,12 +56,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_kind_has_a_name_and_a_drawing():
-    assert set(KINDS) == set(PANELS) == set(SHOWS)
+    assert set(PICTURE_KINDS) == set(PANELS) == set(SHOWS)
 
 
-@pytest.mark.parametrize("place", range(len(KINDS)))
+@pytest.mark.parametrize("place", range(len(PICTURE_KINDS)))
 def test_every_kind_is_drawn_and_told_in_words(place, model, tmp_path):
-    kind, format = KINDS[place], list(STARTS)[place % 3]
+    kind, format = PICTURE_KINDS[place], list(STARTS)[place % 3]
     path = tmp_path / f"picture.{format}"
     result = aecli.plot(kind, table(), str(path), model=model, device="cpu", threads=1)
     assert path.read_bytes().startswith(STARTS[format])

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.reporting.reading import Page
-from tests.reporting.searches import TRIALS, keep_search
 
 import aecli
 from aecli.errors import DataError, ModelError, OutputError, UsageError
+from aecli.report.report import report
+from tests.report.reading import Page
+from tests.report.searches import TRIALS, keep_search
 
 NAMES = ("<script>alert(1)</script>", "[/red]", "$\\frac{a}{b}$", "größe ✓")
 QUICK: dict[str, Any] = {"epochs": 1, "encoder": [8, 2], "device": "cpu", "threads": 1}
@@ -43,7 +44,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def reported(model: Path, data: Any, folder: Path, **how: Any) -> Page:
-    result = aecli.report(data, str(folder / "r.html"), model=model, device="cpu", **how)
+    result = report(data, str(folder / "r.html"), model=model, device="cpu", **how)
     text = (folder / "r.html").read_text(encoding="utf-8")
     assert result.bytes == len(text.encode()) < 1_000_000
     page = Page(text)
@@ -182,7 +183,7 @@ def test_models_are_set_side_by_side(model, tmp_path):
 def test_models_of_other_columns_are_not_set_side_by_side(model, tmp_path):
     aecli.train(table().select([NAMES[0], NAMES[2]]), model=tmp_path / "b", **QUICK)
     with pytest.raises(UsageError, match="do not read the same columns") as caught:
-        aecli.report(None, str(tmp_path / "r.html"), model=model, side_by_side=[tmp_path / "b"])
+        report(None, str(tmp_path / "r.html"), model=model, side_by_side=[tmp_path / "b"])
     assert NAMES[1] in caught.value.facts[0]
     assert not (tmp_path / "r.html").exists()
 
@@ -201,5 +202,5 @@ def test_models_of_other_columns_are_not_set_side_by_side(model, tmp_path):
 def test_what_cannot_be_reported_leaves_no_file(kind, data, how, model, tmp_path):
     place = tmp_path / how.pop("output", "r.html")
     with pytest.raises(kind):
-        aecli.report(data, str(place), **({"model": model} | how))
+        report(data, str(place), **({"model": model} | how))
     assert not place.exists()

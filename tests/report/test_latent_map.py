@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import aecli
-from aecli.report.umap import FEWEST, neighbour_map
+from aecli.report.latent_map import FEWEST_UMAP_SAMPLES, umap_layout
 
 STAND_IN = """
 class UMAP:
@@ -22,7 +22,7 @@ class UMAP:
     def fit_transform(self, latent):
         return self.seed + latent[:, :2]
 """
-LATENT = np.random.default_rng(0).normal(size=(2 * FEWEST, 3))
+LATENT = np.random.default_rng(0).normal(size=(2 * FEWEST_UMAP_SAMPLES, 3))
 
 
 @pytest.fixture
@@ -34,23 +34,23 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("umap") is not None, reason="umap is installed")
 def test_without_umap_there_is_no_second_map():
-    assert neighbour_map(LATENT, 0) is None
+    assert umap_layout(LATENT, 0) is None
 
 
 @pytest.mark.usefixtures("installed")
 def test_a_seeded_layout_has_a_place_for_every_sample():
-    found = neighbour_map(LATENT, 7)
+    found = umap_layout(LATENT, 7)
     assert found is not None
-    assert found.shape == (2 * FEWEST, 2)
+    assert found.shape == (2 * FEWEST_UMAP_SAMPLES, 2)
     assert found.mean() == pytest.approx(7, abs=0.1)
 
 
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(
-    "latent", [LATENT[:, :2], LATENT[: FEWEST - 1], np.ones((50, 4)), np.eye(50, 4)]
+    "latent", [LATENT[:, :2], LATENT[: FEWEST_UMAP_SAMPLES - 1], np.ones((50, 4)), np.eye(50, 4)]
 )
 def test_what_has_no_neighbours_is_not_laid_out(latent):
-    assert neighbour_map(latent, 0) is None
+    assert umap_layout(latent, 0) is None
 
 
 @pytest.mark.usefixtures("installed")
