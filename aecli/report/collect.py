@@ -46,10 +46,10 @@ from aecli.schema.model_spec import Label, ModelSpec
 from aecli.scoring.scorer import Scorer
 from aecli.table.source import Source
 
-MOST_SAMPLED_ROWS = 2_000
+MOST_REPORT_SAMPLES = 2_000
 """Samples for maps and pictures."""
 
-MOST_SAMPLED_CELLS = 1 << 22
+MOST_REPORT_CELLS = 1 << 22
 """Cells of these samples, of which there are 64 at least: 16 MB."""
 
 ANOMALOUS_ROWS = 10
@@ -63,8 +63,8 @@ class SampleCollector:
         spec, cells = model.spec, model.reader.layout.cells
         self.model = model
         self.scorer = Scorer.of(model) if spec.calibration else None
-        limit = max(64, MOST_SAMPLED_CELLS // max(1, cells * spec.network.window))
-        self.sample = RowSample(min(MOST_SAMPLED_ROWS, limit))
+        limit = max(64, MOST_REPORT_CELLS // max(1, cells * spec.network.window))
+        self.sample = RowSample(min(MOST_REPORT_SAMPLES, limit))
         self.anomalous = RowSample(ANOMALOUS_ROWS)
         self.best, self.worst = RowSample(EXAMPLES_PER_RANK), RowSample(EXAMPLES_PER_RANK)
         self.histogram, self.reliability = Histogram(), Reliability()

@@ -22,9 +22,12 @@ from aecli.report.style import (
     short_name,
 )
 
-CLASSES_SHOWN = 20
+CLASSES_DRAWN = 20
 MOST_CLASSES_WITH_COUNTS = 12
 """Classes whose counts are written into the picture at most."""
+
+ROTATED: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+"""Arguments of tick labels that do not fit side by side."""
 
 
 def confusion_panels(data: ReportData) -> list[Panel]:
@@ -33,7 +36,7 @@ def confusion_panels(data: ReportData) -> list[Panel]:
     if classification is None:
         return []
     confusion = np.array(classification.confusion)
-    order = np.sort(np.argsort(-confusion.sum(1), kind="stable")[:CLASSES_SHOWN])
+    order = np.sort(np.argsort(-confusion.sum(1), kind="stable")[:CLASSES_DRAWN])
     counts = confusion[np.ix_(order, order)]
     names = [short_name(classification.classes[code], 14) for code in order]
 
@@ -49,24 +52,16 @@ def confusion_panels(data: ReportData) -> list[Panel]:
                     fontsize=size,
                 )  # fmt: skip
         positions = list(range(len(order)))
-        horizontal = max(map(len, names)) * len(names) < 28
-        rotation: dict[str, Any] = (
-            {} if horizontal else {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
-        )
-        axes.set_xticks(positions, names, **rotation)
+        rotated = max(map(len, names)) * len(names) >= 28
+        axes.set_xticks(positions, names, **(ROTATED if rotated else {}))
         axes.set_yticks(positions, names)
         axes.grid(visible=False)
         axes.set_xlabel("predicted")
         axes.set_ylabel("actual")
 
-    side = min(4.2, 2.4 + 0.15 * len(order))
-    return [
-        Panel(
-            *_confusion_texts(classification, data.label, len(order)),
-            one_axes(draw),
-            (PANEL_WIDTH, side),
-        )
-    ]
+    caption, alt = _confusion_texts(classification, data.label, len(order))
+    size = (PANEL_WIDTH, min(4.2, 2.4 + 0.15 * len(order)))
+    return [Panel(caption, alt, one_axes(draw), size)]
 
 
 def _confusion_texts(classification: Classification, label: str, shown: int) -> tuple[str, str]:

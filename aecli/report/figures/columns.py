@@ -18,8 +18,8 @@ from aecli.report.style import (
     short_name,
 )
 
-COLUMNS_SHOWN = 20
-LARGEST_ERROR_SHOWN = 1.5
+COLUMNS_DRAWN = 20
+LARGEST_ERROR_DRAWN = 1.5
 """Larger errors are drawn at the edge: R² of a column with an outlier may be -1,000."""
 
 
@@ -28,19 +28,16 @@ def column_panels(data: ReportData) -> list[Panel]:
     known = [column for column in data.columns if column.value is not None]
     if not known:
         return []
-    shown = known[:COLUMNS_SHOWN]
+    shown = known[:COLUMNS_DRAWN]
+    largest = max(max(_errors(column)) for column in shown)
 
     def draw(axes: Axes) -> None:
         positions = list(range(len(shown)))
-        limit = (
-            min(LARGEST_ERROR_SHOWN, max(max(_errors(column)) for column in shown)) * 1.04 or 1.0
-        )
+        limit = min(LARGEST_ERROR_DRAWN, largest) * 1.04 or 1.0
         for position, column in zip(positions, shown, strict=True):
             inner = (column_error(value) for value in (column.value, column.pca))
             ends = [min(max(error, 0.0), limit) for error in inner if error is not None]
-            axes.plot(
-                [min(ends), max(ends)], [position, position], color=GRID, linewidth=3, zorder=1
-            )
+            axes.plot([min(ends), max(ends)], [position] * 2, color=GRID, linewidth=3, zorder=1)
         dots(axes, [column_error(c.baseline) for c in shown], limit, "|", MUTED, "mean or mode")
         dots(axes, [column_error(c.pca) for c in shown], limit, "D", SECONDARY, "PCA")
         dots(axes, [column_error(c.value) for c in shown], limit, "o", PRIMARY, "this model")
@@ -51,19 +48,16 @@ def column_panels(data: ReportData) -> list[Panel]:
         axes.set_xlabel("variance unexplained, or share of wrong answers")
         axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
 
-    worst, best = shown[0], known[-1]
-    alt = f"Dot plot of the errors of {count(len(shown), 'column')}; the worst is "
-    alt += f"{safe(worst.name)} with {percent(column_error(worst.value))}"
-    alt += (
-        f", the best of all {safe(best.name)} with {percent(column_error(best.value))}"
-        if known[1:]
-        else ""
+    worst, best = (
+        f"{safe(c.name)} with {percent(column_error(c.value))}" for c in (shown[0], known[-1])
     )
+    alt = f"Dot plot of the errors of {count(len(shown), 'column')}; the worst is {worst}"
+    alt += f", the best of all {best}" * (len(known) > 1)
     caption = "Error of each column, worst first: this model, PCA of the same size, and always "
     caption += "answering the mean or the most frequent value."
-    caption += f" The worst {COLUMNS_SHOWN} of {count(len(known))}." * (len(known) > COLUMNS_SHOWN)
-    if any(max(_errors(column)) > LARGEST_ERROR_SHOWN for column in shown):
-        caption += f" What is beyond {LARGEST_ERROR_SHOWN:g} is at the edge."
+    caption += f" The worst {COLUMNS_DRAWN} of {count(len(known))}." * (len(known) > COLUMNS_DRAWN)
+    if largest > LARGEST_ERROR_DRAWN:
+        caption += f" What is beyond {LARGEST_ERROR_DRAWN:g} is at the edge."
     return [Panel(caption, alt, one_axes(draw), (PANEL_WIDTH, 1.0 + 0.2 * max(3, len(shown))))]
 
 

@@ -12,7 +12,7 @@ from aecli.formatting import count, figure, percent, safe
 from aecli.report.collect_models import ModelComparison
 from aecli.report.data import Curve, column_error
 from aecli.report.figures import PANELS
-from aecli.report.figures.columns import COLUMNS_SHOWN, LARGEST_ERROR_SHOWN, dots
+from aecli.report.figures.columns import COLUMNS_DRAWN, LARGEST_ERROR_DRAWN, dots
 from aecli.report.figures.losses import as_drawn, scale_losses
 from aecli.report.style import (
     LONGEST_PANEL_NAME,
@@ -76,11 +76,11 @@ def column_panels(comparison: ModelComparison) -> list[Panel]:
     errors = error_table(comparison)
     if not errors:
         return []
-    shown = errors[:COLUMNS_SHOWN]
+    shown = errors[:COLUMNS_DRAWN]
 
     def draw(axes: Axes) -> None:
         known = [value for _, values in shown for value in values if value is not None]
-        limit = min(LARGEST_ERROR_SHOWN, max(known)) * 1.04 or 1.0
+        limit = min(LARGEST_ERROR_DRAWN, max(known)) * 1.04 or 1.0
         for position, name in enumerate(comparison.names):
             values = [row[position] for _, row in shown]
             dots(axes, values, limit, "oD^s"[position % 4], SERIES[position], name_end(name))
@@ -91,7 +91,7 @@ def column_panels(comparison: ModelComparison) -> list[Panel]:
         axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)
 
     caption = "Error of each column in every model, the first one's worst first."
-    caption += f" {COLUMNS_SHOWN} of {count(len(errors))}." * (len(errors) > COLUMNS_SHOWN)
+    caption += f" {COLUMNS_DRAWN} of {count(len(errors))}." * (len(errors) > COLUMNS_DRAWN)
     worst = ", ".join(percent(value) for value in shown[0][1])
     alt = f"Dot plot of the errors of {count(len(shown), 'column')} in "
     alt += f"{count(len(comparison.names), 'model')}; {safe(shown[0][0])}: {worst}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,6 +29,9 @@ from aecli.report.style import (
 IMAGE_GAP = 0.12
 """Space between images, in images."""
 
+GREYS: dict[str, Any] = {"cmap": "gray", "vmin": 0.0, "vmax": 1.0}
+"""Colours of images with one channel."""
+
 
 def row_panels(data: ReportData) -> list[Panel]:
     """Return best, median and worst rows: as values, images or signals."""
@@ -35,10 +39,10 @@ def row_panels(data: ReportData) -> list[Panel]:
         return [image_panel(data.images)]
     if data.signal is not None:
         return [signal_panel(data.signal)]
-    return [_values(row) for row in data.examples]
+    return [_row_table(row) for row in data.examples]
 
 
-def _values(row: ExampleRow) -> Panel:
+def _row_table(row: ExampleRow) -> Panel:
     """Return a row as a table of its values and reconstructions."""
 
     def draw(axes: Axes) -> None:
@@ -74,11 +78,10 @@ def image_panel(images: ExampleImages) -> Panel:
         parts = (("input", images.inputs), ("output", images.outputs), ("difference", differences))
         limit = float(np.abs(differences).max()) or 1.0
         for row, (name, pictures) in enumerate(parts):
-            colours = {"cmap": "gray", "vmin": 0.0, "vmax": 1.0}
-            if name == "difference":
-                colours = {"cmap": BOTH_WAYS, "vmin": -limit, "vmax": limit}
+            both_ways = {"cmap": BOTH_WAYS, "vmin": -limit, "vmax": limit}
+            colours = both_ways if name == "difference" else GREYS
             for position, picture in enumerate(pictures):
-                _show(axes, picture, position * step, row * step * aspect, aspect, colours)
+                show_image(axes, picture, (position * step, row * step * aspect), colours)
             axes.text(-0.1, (row * step + 0.5) * aspect, name, ha="right", va="center", fontsize=8)
         _headings(axes, images.ranks, step, aspect)
         axes.set_xlim(-1.2, shown * step)
@@ -93,17 +96,15 @@ def image_panel(images: ExampleImages) -> Panel:
     return Panel(caption, alt, one_axes(draw), size, wide=True)
 
 
-def _show(
-    axes: Axes,
-    picture: AnyFloats,
-    left: float,
-    top: float,
-    aspect: float,
-    colours: dict[str, object],
+def show_image(
+    axes: Axes, image: AnyFloats, corner: tuple[float, float], colours: dict[str, Any]
 ) -> None:
-    extent = (left, left + 1, top + aspect, top)
-    in_colour = picture.ndim == 3
-    axes.imshow(picture, extent=extent, interpolation="none", **({} if in_colour else colours))  # type: ignore[arg-type]
+    """Draw an image of width 1 at its left and top corner, with `colours` of one channel."""
+    left, top = corner
+    height, width = image.shape[:2]
+    extent = (left, left + 1, top + height / width, top)
+    in_colour = image.ndim == 3
+    axes.imshow(image, extent=extent, interpolation="none", **({} if in_colour else colours))
 
 
 def _headings(axes: Axes, names: Sequence[str], step: float, aspect: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,9 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from aecli.array_types import AnyFloats
 from aecli.formatting import safe, weight
 from aecli.report.data import ReportData, UnitTraversal
+from aecli.report.figures.rows import GREYS, IMAGE_GAP, show_image
 from aecli.report.style import ALARM, INK, MUTED, PANEL_WIDTH, PRIMARY, Panel, one_axes, short_name
-
-IMAGE_GAP = 0.12
 
 
 def traversal_panels(data: ReportData) -> list[Panel]:
@@ -33,12 +31,7 @@ def _images(units: Sequence[UnitTraversal]) -> Panel:
     def draw(axes: Axes) -> None:
         for row, (one, pictures) in enumerate(zip(units, images, strict=True)):
             for position, picture in enumerate(pictures):
-                top = row * step * aspect
-                extent = (position * step, position * step + 1, top + aspect, top)
-                colours: dict[str, Any] = (
-                    {} if picture.ndim == 3 else {"cmap": "gray", "vmin": 0.0, "vmax": 1.0}
-                )
-                axes.imshow(picture, extent=extent, interpolation="none", **colours)
+                show_image(axes, picture, (position * step, row * step * aspect), GREYS)
             middle = (row * step + 0.5) * aspect
             axes.text(-0.15, middle, f"z{one.unit}", ha="right", va="center", fontsize=8)
         for position, value in enumerate(steps):
