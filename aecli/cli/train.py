@@ -79,12 +79,12 @@ def train(
     from aecli.cli.display.train_summary import closing_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
-    from aecli.report.report import check_place
+    from aecli.report.report import check_folder
     from aecli.training.train import train as run
 
     with listening(quiet=quiet) as progress:
         if page is not None:
-            check_place(page)
+            check_folder(page)
         result = run(
             source,
             model=directory,

@@ -1,6 +1,6 @@
-"""Draw what is known of a model: pictures from plain figures, and one page that holds them."""
+"""Reports on a model: its data is collected, then drawn as pictures or one HTML page."""
 
 import logging
 
-# A home that cannot be written to, or a letter that no font has, is no news to who wants a picture.
+# No warnings for a home that cannot be written to or for letters that the font lacks.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)

@@ -1,8 +1,7 @@
-"""Gather what a report shows of a model and a table, in one pass, in bounded memory."""
+"""Collect what a report shows of a model and a table, in one pass, in bounded memory."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,91 +10,101 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aecli.array_types import AnyFloats, Codes
+from aecli.array_types import Codes, Floats
 from aecli.evaluation.anomaly_and_probe import EvaluationColumns
 from aecli.evaluation.evaluate import Evaluation
-from aecli.evaluation.results import EvaluateResult
 from aecli.inference.batches import EncodedBatch
 from aecli.inference.loaded_model import LoadedModel, load_model
+from aecli.inference.windows import WindowedTable
 from aecli.metrics.histogram import Histogram, Reliability
-from aecli.model_directory import read_history
-from aecli.progress import SILENT, Progress
-from aecli.report.anomalous_window import anomalous_stretch
-from aecli.report.curves import training_of
-from aecli.report.data import Bin, Classes, ColumnError, Explained, Findings, Latent, Map, Scores
-from aecli.report.examples import images_of_rows, odd_rows, pixel_shape, restored_rows, with_carried
-from aecli.report.latent_traversal import traversals
-from aecli.report.sampled_rows import SampledRows, lowest_keys
-from aecli.report.saved import searched
-from aecli.report.umap import neighbour_map
+from aecli.report.anomalous_window import signal_excerpt
+from aecli.report.collect_saved import collect_saved
+from aecli.report.data import (
+    CollectOptions,
+    LatentDistribution,
+    LatentMap,
+    ReliabilityBin,
+    ReliabilityCurve,
+    ReportData,
+    ScoreDistribution,
+)
+from aecli.report.examples import (
+    RankedRows,
+    SampledRows,
+    Shape,
+    anomalous_rows,
+    example_images,
+    example_rows,
+    image_shape,
+    lowest_keys,
+    with_any_column,
+)
+from aecli.report.latent_map import pca_map, umap_map
+from aecli.report.latent_traversal import latent_traversals
 from aecli.row_sample import RowSample, seeded_keys
 from aecli.schema.model_spec import Label, ModelSpec
 from aecli.scoring.scorer import Scorer
 from aecli.table.source import Source
 
-SAMPLE_ROWS = 2_000
-"""Samples kept for maps and pictures."""
+MOST_REPORT_SAMPLES = 2_000
+"""Samples for maps and pictures."""
 
-SAMPLE_CELLS = 1 << 22
-"""Cells kept for them at most, and at least 64 samples: 16 MB."""
+MOST_REPORT_CELLS = 1 << 22
+"""Cells of these samples, of which there are 64 at least: 16 MB."""
 
-ODD_ROWS = 10
-EXAMPLES = 4
-GROUPS = 9
-"""Classes with a colour of their own on a map; the rest share one."""
+ANOMALOUS_ROWS = 10
+EXAMPLES_PER_RANK = 4
 
 
-class Gathering:
-    """Take chunks in one after the other, and keep what a report needs of them."""
+class SampleCollector:
+    """Bounded samples of the rows or windows of a table, and distributions over all of them."""
 
-    def __init__(self, model: LoadedModel, evaluation: Evaluation, seed: int) -> None:
-        network, layout = model.spec.network, model.reader.layout
-        calibration = model.spec.calibration
-        self.evaluation = evaluation
-        self.scorer = Scorer.of(model) if calibration else None
-        self.threshold = calibration.scales["mean"].threshold if calibration else math.inf
-        limit = max(64, SAMPLE_CELLS // max(1, layout.cells * network.window))
-        self.sample = RowSample(min(SAMPLE_ROWS, limit))
-        self.odd, self.best, self.worst = map(RowSample, (ODD_ROWS, EXAMPLES, EXAMPLES))
+    def __init__(self, model: LoadedModel) -> None:
+        spec, cells = model.spec, model.reader.layout.cells
+        self.model = model
+        self.scorer = Scorer.of(model) if spec.calibration else None
+        limit = max(64, MOST_REPORT_CELLS // max(1, cells * spec.network.window))
+        self.sample = RowSample(min(MOST_REPORT_SAMPLES, limit))
+        self.anomalous = RowSample(ANOMALOUS_ROWS)
+        self.best, self.worst = RowSample(EXAMPLES_PER_RANK), RowSample(EXAMPLES_PER_RANK)
         self.histogram, self.reliability = Histogram(), Reliability()
         self.outliers = self.samples = 0
-        self._keys = seeded_keys(seed)
+        self._keys = seeded_keys(spec.options.training.seed)
 
-    def add(self, chunk: EncodedBatch, codes: Codes | None) -> None:
-        """Take one batch in, with the label codes of its samples where there are any."""
-        kept = self._kept(chunk, codes)
-        kept.add_to(self.sample, self._keys(len(kept)))
-        kept.add_to(self.odd, -kept.scores)
-        errors = mean_errors(kept)
-        kept.add_to(self.best, errors)
-        kept.add_to(self.worst, -errors)
-        self.histogram.add(kept.scores)
-        self.outliers += int((kept.scores > self.threshold).sum())
-        self.samples += len(kept)
+    def add(self, batch: EncodedBatch, codes: Codes | None) -> None:
+        """Add one batch, with the label codes of its samples where there is a label."""
+        rows = self._sampled_rows(batch, codes)
+        rows.add_to(self.sample, self._keys(len(rows)))
+        rows.add_to(self.anomalous, -rows.scores)
+        rows.add_to(self.best, rows.mean_errors)
+        rows.add_to(self.worst, -rows.mean_errors)
+        self.histogram.add(rows.scores)
+        calibration = self.model.spec.calibration
+        if calibration is not None:
+            self.outliers += int((rows.scores > calibration.scales["mean"].threshold).sum())
+        self.samples += len(rows)
         if codes is not None:
-            self._classified(chunk, codes)
+            self._add_predictions(batch, codes)
 
-    def _kept(self, chunk: EncodedBatch, codes: Codes | None) -> SampledRows:
-        model, count = self.evaluation.model, len(chunk.latent)
-        window = model.spec.network.window
+    def _sampled_rows(self, batch: EncodedBatch, codes: Codes | None) -> SampledRows:
+        count, window = len(batch.latent), self.model.spec.network.window
         scores = np.full(count, np.nan)
         errors = reasons = np.full((count, 1), np.nan)
         if self.scorer is not None:
-            found = self.scorer.score(chunk.cells)
-            scores, errors = found.scores["mean"].numpy(), found.errors.numpy()
-            reasons = found.reasons.numpy()
-            outputs = found.outputs
+            scored = self.scorer.score(batch.cells)
+            scores, outputs = scored.scores["mean"].numpy(), scored.outputs
+            errors, reasons = scored.errors.numpy(), scored.reasons.numpy()
         else:
             with torch.no_grad():
-                outputs = model.network.decode(chunk.latent).float().cpu()
-        numbers = np.arange(self.samples, self.samples + count)
-        rows = numbers if chunk.rows is None else chunk.rows.reshape(count, window)[:, -1]
+                outputs = self.model.network.decode(batch.latent).float().cpu()
+        positions = np.arange(self.samples, self.samples + count)
+        numbers = positions if batch.rows is None else batch.rows.reshape(count, window)[:, -1]
         return SampledRows(
-            row=rows,
-            batch=with_carried(chunk.batch, rows),
-            cells=chunk.cells.reshape(count, window, -1),
+            row=numbers,
+            batch=with_any_column(batch.batch, numbers),
+            cells=batch.cells.reshape(count, window, -1),
             outputs=outputs.numpy().reshape(count, window, -1),
-            latent=chunk.latent.cpu().numpy(),
+            latent=batch.latent.cpu().numpy(),
             codes=np.full(count, -1) if codes is None else np.asarray(codes),
             scores=scores,
             errors=errors,
@@ -103,206 +112,125 @@ class Gathering:
         )
 
     @torch.no_grad()
-    def _classified(self, chunk: EncodedBatch, codes: Codes) -> None:
-        logits = self.evaluation.model.network.classify(chunk.latent).double().cpu()
-        sure, answer = logits.softmax(1).max(1)
+    def _add_predictions(self, batch: EncodedBatch, codes: Codes) -> None:
+        logits = self.model.network.classify(batch.latent).double().cpu()
+        confidence, predicted = logits.softmax(1).max(1)
         known = codes >= 0
-        right = answer.numpy()[known] == codes[known]
-        self.reliability.add(sure.numpy()[known], right)
+        right = predicted.numpy()[known] == codes[known]
+        self.reliability.add(confidence.numpy()[known], right)
+
+    def examples(self, sample: SampledRows) -> list[RankedRows]:
+        """Return the best rows, those in the middle of the sample, and the worst."""
+        best, worst = lowest_keys(self.best), lowest_keys(self.worst)
+        if best is None or worst is None:
+            return []
+        errors = sample.mean_errors
+        order = np.argsort(errors)[: int((~np.isnan(errors)).sum())]
+        start = max(0, (len(order) - EXAMPLES_PER_RANK) // 2)
+        median = sample.take(order[start : start + EXAMPLES_PER_RANK])
+        return [RankedRows("best", best), RankedRows("median", median), RankedRows("worst", worst)]
+
+    def reliability_curve(self) -> ReliabilityCurve:
+        """Return accuracy by confidence over all samples with a label."""
+        bins = [ReliabilityBin(*values) for values in self.reliability.bins()]
+        return ReliabilityCurve(bins, self.reliability.error())
+
+    def score_distribution(self, identifiers: Sequence[str]) -> ScoreDistribution | None:
+        """Return the scores of all samples; None without calibration, or where all are NaN."""
+        spec, anomalous = self.model.spec, lowest_keys(self.anomalous)
+        if spec.calibration is None or anomalous is None:
+            return None
+        edges, counts = self.histogram.shown()
+        return ScoreDistribution(
+            calibration=spec.calibration,
+            edges=edges,
+            counts=counts,
+            outliers=self.outliers,
+            anomalous=anomalous_rows(spec, anomalous, identifiers[0] if identifiers else None),
+        )
 
 
-def measured(
-    directory: Path,
-    source: Source,
-    *,
-    shape: str | None = None,
-    seen: bool = False,
-    neighbours: bool = False,
-    batch_size: int | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    progress: Progress = SILENT,
-) -> tuple[Findings, EvaluateResult]:
-    """Return what a report shows of a model and a table, and the model's evaluation.
-
-    Args:
-        source: the table, opened.
-        shape: height, width and channels where rows are images, as in 28x28.
-        seen: the model was trained on (most of) these rows.
-        neighbours: also map the latent by UMAP, which takes long, where that is installed.
+def collect(directory: Path, source: Source, options: CollectOptions) -> ReportData:
+    """Return what a report shows of a model and an open table.
 
     Raises:
-        UsageError: rows are no images of this shape.
+        UsageError: rows are not images of the shape.
         DataError: the table has no rows, cannot be read or lacks columns.
         ModelError: the model is missing, damaged or too new.
     """
-    model = load_model(directory, device=device, threads=threads)
-    spec = model.spec
-    pixels = pixel_shape(spec, shape)
+    model = load_model(directory, device=options.device, threads=options.threads)
+    shape = image_shape(model.spec, options.shape)
     evaluation = Evaluation(
-        model, source, EvaluationColumns(), batch_size=batch_size, progress=progress
-    )
-    found, label = Gathering(model, evaluation, spec.options.training.seed), evaluation.label
-    began, carried = time.perf_counter(), evaluation.opened.carried[:1]
-    for chunk, codes in evaluation.samples(carried):
-        found.add(chunk, codes)
-    sample, table = lowest_keys(found.sample), evaluation.opened.windowed
+        model, source, EvaluationColumns(), batch_size=options.batch_size,
+        progress=options.progress,
+    )  # fmt: skip
+    collector = SampleCollector(model)
+    start, identifiers = time.perf_counter(), evaluation.opened.carried[:1]
+    for batch, codes in evaluation.samples(identifiers):
+        collector.add(batch, codes)
+    options.progress.stage("drawing")
+    result = evaluation.result(time.perf_counter() - start)
+    covariance = evaluation.figures.latent.covariance().numpy()
+    sample = lowest_keys(collector.sample)
     assert sample is not None, "a table without rows has been refused"
-    progress.stage("drawing")
-    result = evaluation.result(time.perf_counter() - began)
-    latent = _latent(evaluation, result, sample)
-    triples, map = _examples(found, sample), _map(sample, label)
-    findings = Findings(
-        model=directory,
-        spec=spec,
-        training=training_of(read_history(directory)),
-        search=searched(directory, spec),
+    latent = _latent_distribution(covariance, result.latent.dead, sample)
+    table = evaluation.opened.windowed
+    data = replace(
+        collect_saved(directory, model.spec),
         data=source.name,
-        rows=evaluation.rows,
-        samples=found.samples,
-        seen=seen,
-        explained=_explained(result),
-        columns=_columns(result),
+        samples=collector.samples,
+        seen=options.seen,
+        evaluation=result,
         latent=latent,
-        map=map,
-        neighbours=_neighbours(map, latent, spec) if neighbours else None,
-        classes=_classes(result, found.reliability, label),
-        scores=_scores(model, found, carried),
-        restored=() if pixels or table else restored_rows(spec.columns, triples),
-        images=images_of_rows(spec.columns, triples, pixels) if pixels else None,
-        signal=anomalous_stretch(model, found.scorer, table, lowest_keys(found.odd) or sample)
-        if table
-        else None,
-        traversals=traversals(model, latent, sample, pixels),
+        maps=_maps(latent, sample, evaluation.label, model.spec, umap=options.umap),
+        reliability=collector.reliability_curve() if result.classification else None,
+        scores=collector.score_distribution(identifiers),
+        traversals=latent_traversals(model, latent.deviations, result.latent.dead, sample, shape),
         notes=[*evaluation.source.notes, *(table.notes if table else [])],
     )
-    return findings, result
+    return _with_rows(data, collector, sample, shape, table)
 
 
-def mean_errors(kept: SampledRows) -> AnyFloats:
-    """Return each sample's mean error over its observed columns `(n_samples,)`, NaN without any."""
-    known = ~np.isnan(kept.errors)
-    sums = np.where(known, kept.errors, 0.0).sum(1)
-    return np.where(known.any(1), sums / np.maximum(1, known.sum(1)), np.nan)
+def _with_rows(
+    data: ReportData,
+    collector: SampleCollector,
+    sample: SampledRows,
+    shape: Shape | None,
+    table: WindowedTable | None,
+) -> ReportData:
+    """Return the data with its examples: rows, images, or the most anomalous window."""
+    columns = data.spec.columns
+    if table is not None:
+        anomalous = lowest_keys(collector.anomalous) or sample
+        last_row = int(anomalous.row[0])
+        excerpt = signal_excerpt(collector.model, collector.scorer, table, last_row)
+        return replace(data, signal=excerpt)
+    examples = collector.examples(sample)
+    if shape is not None:
+        return replace(data, images=example_images(columns, examples, shape))
+    return replace(data, examples=example_rows(columns, examples))
 
 
-def _examples(found: Gathering, sample: SampledRows) -> list[tuple[str, SampledRows, AnyFloats]]:
-    """Return the best samples, those in the middle of the kept ones, and the worst."""
-    best, worst = lowest_keys(found.best), lowest_keys(found.worst)
-    if best is None or worst is None:
-        return []
-    errors = mean_errors(sample)
-    order = np.argsort(errors)[: int((~np.isnan(errors)).sum())]
-    start = max(0, (len(order) - EXAMPLES) // 2)
-    middle = sample.take(order[start : start + EXAMPLES])
-    parts = (("best", best), ("median", middle), ("worst", worst))
-    return [(rank, kept, mean_errors(kept)) for rank, kept in parts]
+def _maps(
+    latent: LatentDistribution,
+    sample: SampledRows,
+    label: Label | None,
+    spec: ModelSpec,
+    *,
+    umap: bool,
+) -> list[LatentMap]:
+    maps = [pca_map(latent.values, label, sample.codes, sample.scores)]
+    second = umap_map(latent.values, maps[0], spec.options.training.seed) if umap else None
+    return maps if second is None else [*maps, second]
 
 
-def _explained(result: EvaluateResult) -> Explained | None:
-    """Return what is explained of all numbers together: one column of zeros cannot spoil it."""
-    mse, trivial, pca = result.number_mse, result.number_mse_baseline, result.number_mse_pca
-    if mse is None or not trivial:
-        return None
-    return Explained(1 - mse / trivial, None if pca is None else 1 - pca / trivial)
-
-
-def _columns(result: EvaluateResult) -> list[ColumnError]:
-    """Return the columns' errors, worst first, those that are undefined last."""
-    found = [
-        ColumnError(
-            c.name,
-            c.kind,
-            *(None if value is None else 1 - value for value in (c.value, c.baseline, c.pca)),
-        )
-        for c in result.columns
-    ]
-    return sorted(found, key=lambda c: (c.error is None, -(c.error or 0.0)))
-
-
-def _latent(evaluation: Evaluation, result: EvaluateResult, sample: SampledRows) -> Latent:
-    covariance = evaluation.figures.latent.covariance().numpy()
+def _latent_distribution(
+    covariance: Floats, dead: Sequence[int], sample: SampledRows
+) -> LatentDistribution:
     deviations = np.sqrt(covariance.diagonal().clip(0))
     scale = np.where(deviations > 0, deviations, 1.0)
     correlation = covariance / np.outer(scale, scale)
-    dead, health = list(result.latent.dead), result.latent
-    correlation[dead, :] = correlation[:, dead] = np.nan
-    return Latent(
-        dead=dead,
-        effective_rank=health.effective_rank,
-        near_zero_share=health.near_zero_share,
-        means=np.array(health.means),
-        deviations=deviations,
-        correlation=correlation.clip(-1, 1),
-        rho=health.rho,
-        values=sample.latent.astype(np.float64),
-    )
-
-
-def _map(sample: SampledRows, label: Label | None) -> Map:
-    latent = sample.latent.astype(np.float64)
-    centred = latent - latent.mean(0)
-    points, shares = np.zeros((len(latent), 2)), (1.0, 0.0)
-    if centred.shape[1] > 1 and len(latent) > 1:
-        _, values, axes = np.linalg.svd(centred, full_matrices=False)
-        points = centred @ axes[:2].T
-        total = max(float((values**2).sum()), 1e-300)
-        shares = (float(values[0] ** 2 / total), float(values[1] ** 2 / total))
-    else:
-        points[:, 0] = centred[:, 0]
-    if label is not None and (sample.codes >= 0).any():
-        names, codes = _groups(label, sample.codes)
-        return Map(points, shares, label.name, names, codes)
-    return Map(points, shares, "score", scores=sample.scores)
-
-
-def _neighbours(map: Map, latent: Latent, spec: ModelSpec) -> Map | None:
-    points = neighbour_map(latent.values, spec.options.training.seed)
-    return None if points is None else replace(map, points=points, shares=None)
-
-
-def _groups(label: Label, codes: Codes) -> tuple[list[str], Codes]:
-    """Return the names and codes of the most frequent classes; the rest are one group."""
-    order = np.argsort(-np.bincount(codes[codes >= 0], minlength=len(label.classes)), kind="stable")
-    # One class is not "the rest": it has a place of its own.
-    own = np.sort(order[: GROUPS + (len(order) == GROUPS + 1)])
-    names = [str(label.classes[code]) for code in own]
-    if len(own) < len(order):
-        names.append(f"{len(order) - len(own)} other classes")
-    places = np.full(len(order), len(own))
-    places[own] = np.arange(len(own))
-    return names, np.where(codes >= 0, places[codes.clip(0)], -1)
-
-
-def _classes(
-    result: EvaluateResult, reliability: Reliability, label: Label | None
-) -> Classes | None:
-    found = result.classification
-    if found is None or label is None:
-        return None
-    return Classes(
-        label=label.name,
-        names=found.classes,
-        rows=found.rows,
-        accuracy=found.accuracy,
-        baseline_accuracy=found.baseline_accuracy,
-        confusion=np.array(found.confusion),
-        bins=[Bin(*values) for values in reliability.bins()],
-        calibration_error=reliability.error(),
-    )
-
-
-def _scores(model: LoadedModel, found: Gathering, carried: Sequence[str]) -> Scores | None:
-    calibration, odd = model.spec.calibration, lowest_keys(found.odd)
-    if calibration is None or odd is None:
-        return None
-    edges, counts = found.histogram.shown()
-    return Scores(
-        edges=edges,
-        counts=counts,
-        threshold=found.threshold,
-        outliers=found.outliers,
-        samples=found.samples,
-        calibrated_on=calibration.source,
-        odd=odd_rows(model.spec, odd, calibration.scales["mean"], carried),
-    )
+    units = list(dead)
+    correlation[units, :] = correlation[:, units] = np.nan
+    values = sample.latent.astype(np.float64)
+    return LatentDistribution(deviations, correlation.clip(-1, 1), values)

@@ -1,134 +1,197 @@
-"""Turn kept rows into what people look at: values beside reconstructions, images, reasons."""
+"""Rows that a report shows: values and reconstructions as text, images, reasons for a score."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from math import prod
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from aecli.array_types import AnyFloats
+from aecli.array_types import AnyFloats, Codes, Indices
 from aecli.errors import UsageError
 from aecli.features.inverse import Restorer
 from aecli.features.layout import NUMERIC
 from aecli.formatting import count
-from aecli.report.data import Images, OddRow, Reason, Restored
-from aecli.report.sampled_rows import SampledRows
-from aecli.schema.model_spec import Column, ModelSpec, ScoreScale
-from aecli.scoring.output_columns import share_below
+from aecli.report.data import AnomalousRow, ExampleImages, ExampleRow, RowCell
+from aecli.row_sample import RowSample
+from aecli.schema.model_spec import Column, ModelSpec
 from aecli.table.types import is_list
 
-REASONS = 3
-CELLS = 8
-"""Columns of a row that are shown beside their reconstruction: those with the largest errors."""
+REASONS_SHOWN = 3
+CELLS_SHOWN = 8
+"""Columns of an example row: those with the largest errors."""
 
-LONGEST = 40
+LONGEST_CELL_TEXT = 40
 
-Triples = Sequence[tuple[str, SampledRows, AnyFloats]]
+Shape = tuple[int, int, int]
+"""Height, width and channels of an image."""
 
 
-def with_carried(batch: pa.RecordBatch, rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
-    """Return the batch, or the row numbers as one where it has no column to take rows of."""
+@dataclass(frozen=True)
+class SampledRows:
+    """Some rows or windows: columns as read, and the model's answer for each.
+
+    With windows `row` (counted from 0) and `batch` are of the last row. `cells` and `outputs` are
+    `(n_samples, window, …)`, `errors` and `reasons` `(n_samples, n_columns)` as in `Scored`,
+    `codes` the label's, -1 where unknown.
+    """
+
+    row: Indices
+    batch: pa.RecordBatch
+    cells: AnyFloats
+    outputs: AnyFloats
+    latent: AnyFloats
+    codes: Codes
+    scores: AnyFloats
+    errors: AnyFloats
+    reasons: AnyFloats
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def mean_errors(self) -> AnyFloats:
+        """Return the mean error over the known columns `(n_samples,)`, NaN without any."""
+        known = ~np.isnan(self.errors)
+        sums = np.where(known, self.errors, 0.0).sum(1)
+        return np.where(known.any(1), sums / np.maximum(1, known.sum(1)), np.nan)
+
+    def take(self, positions: Indices) -> SampledRows:
+        """Return the samples at some positions."""
+        return SampledRows(**self._columns(positions))
+
+    def add_to(self, sample: RowSample, keys: AnyFloats) -> None:
+        """Add these samples to a bounded sample, by their keys `(n_samples,)`."""
+        sample.add(keys, self._columns)
+
+    def _columns(self, positions: Indices) -> dict[str, Any]:
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        batch = columns.pop("batch").take(pa.array(positions))
+        return {name: values[positions] for name, values in columns.items()} | {"batch": batch}
+
+
+def lowest_keys(sample: RowSample) -> SampledRows | None:
+    """Return the rows of a sample, lowest key first; None where there are none."""
+    columns = sample.columns(by_key=True)
+    columns.pop("number", None)
+    return SampledRows(**columns) if columns else None
+
+
+class RankedRows(NamedTuple):
+    """Samples of one rank: best, median or worst."""
+
+    rank: str
+    rows: SampledRows
+
+
+def with_any_column(batch: pa.RecordBatch, rows: Indices) -> pa.RecordBatch:
+    """Return the batch, or where it has no column one of row numbers: rows can be taken of it."""
     return batch if batch.num_columns else pa.record_batch([pa.array(rows)], names=[""])
 
 
-def shown(array: pa.Array, place: int) -> str:
-    """Return one cell as people write it, in at most about 40 characters."""
-    if not array[place].is_valid:
+def cell_text(array: pa.Array, position: int) -> str:
+    """Return one cell as text of at most about 40 characters."""
+    if not array[position].is_valid:
         return "–"
     if is_list(array.type):
-        found = array[place].as_py()
-        inside = ", ".join("–" if value is None else f"{value:.4g}" for value in found[:3])
-        text = f"[{inside}{', …' * (len(found) > 3)}]"
+        values = array[position].as_py()
+        shown = ", ".join("–" if value is None else f"{value:.4g}" for value in values[:3])
+        text = f"[{shown}{', …' * (len(values) > 3)}]"
     elif pa.types.is_floating(array.type):
-        value = array[place].as_py()
+        value = array[position].as_py()
         text = f"{value:.0f}" if value == round(value, 0) and abs(value) < 1e9 else f"{value:.5g}"
     else:
-        text = str(array.slice(place, 1).cast(pa.string())[0])
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+        text = str(array.slice(position, 1).cast(pa.string())[0])
+    return text if len(text) <= LONGEST_CELL_TEXT else text[: LONGEST_CELL_TEXT - 1] + "…"
 
 
-def odd_rows(
-    spec: ModelSpec, odd: SampledRows, scale: ScoreScale, carried: Sequence[str]
-) -> list[OddRow]:
-    """Return the oddest samples, each with the columns that make it so.
+def anomalous_rows(
+    spec: ModelSpec, samples: SampledRows, identifier: str | None
+) -> list[AnomalousRow]:
+    """Return samples with the columns that explain their scores.
 
-    Rows say what these columns hold and what was due; windows only name them.
+    Rows have the values and reconstructions of these columns; windows have their names only.
     """
     restorer = Restorer(spec.columns)
     of_rows = spec.network.window == 1
-    restored = restorer.restore(odd.outputs[:, 0]) if of_rows else []
-    due = dict(zip(restorer.schema.names, restored, strict=False))
+    arrays = restorer.restore(samples.outputs[:, 0]) if of_rows else []
+    restored = dict(zip(restorer.schema.names, arrays, strict=False))
     names = [column.name for column in restorer.layout.columns]
-    percentiles = share_below(odd.scores, scale.quantiles)
-    found = []
-    for place in range(len(odd)):
-        sizes = np.where(np.isnan(odd.reasons[place]), -1.0, odd.reasons[place])
-        order = np.argsort(-sizes, kind="stable")[:REASONS]
-        worth = [i for i in order if sizes[i] >= 1] or [i for i in order[:1] if sizes[i] >= 0]
-        reasons = [_reason(names[i], float(sizes[i]), odd, due, place) for i in worth]
-        score = float(odd.scores[place])
-        found.append(
-            OddRow(
-                row=int(odd.row[place]) + 1,
-                name=shown(odd.batch.column(carried[0]), place) if carried else "",
-                score=score,
-                percentile=float(percentiles[place]),
-                reasons=reasons,
+    rows = []
+    for position in range(len(samples)):
+        sizes, order = _largest_first(samples.reasons[position], REASONS_SHOWN)
+        large = [i for i in order if sizes[i] >= 1] or [i for i in order[:1] if sizes[i] >= 0]
+        column = samples.batch.column(identifier) if identifier is not None else None
+        rows.append(
+            AnomalousRow(
+                row=int(samples.row[position]) + 1,
+                name="" if column is None else cell_text(column, position),
+                score=float(samples.scores[position]),
+                reasons=[
+                    _row_cell(names[i], float(sizes[i]), samples, restored, position) for i in large
+                ],
             )
         )
-    return found
+    return rows
 
 
-def _reason(
-    name: str, error: float, kept: SampledRows, due: dict[str, pa.Array], place: int
-) -> Reason:
-    if name not in due:
-        return Reason(name, error)
-    return Reason(name, error, shown(kept.batch.column(name), place), shown(due[name], place))
+def _largest_first(values: AnyFloats, most: int) -> tuple[AnyFloats, Indices]:
+    """Return values with -1 for NaN, and the positions of the largest."""
+    sizes = np.where(np.isnan(values), -1.0, values)
+    return sizes, np.argsort(-sizes, kind="stable")[:most]
 
 
-def restored_rows(columns: Sequence[Column], triples: Triples) -> list[Restored]:
-    """Return the first of the best, median and worst rows beside their reconstructions."""
+def _row_cell(
+    name: str, error: float, samples: SampledRows, restored: dict[str, pa.Array], position: int
+) -> RowCell:
+    if name not in restored:
+        return RowCell(name, error)
+    value = cell_text(samples.batch.column(name), position)
+    return RowCell(name, error, value, cell_text(restored[name], position))
+
+
+def example_rows(columns: Sequence[Column], examples: Sequence[RankedRows]) -> list[ExampleRow]:
+    """Return the first row of each rank, with its reconstruction."""
     restorer = Restorer(columns)
     names = [column.name for column in restorer.layout.columns]
-    found = []
-    for rank, kept, errors in triples:
-        first = kept.take([0])
-        due = dict(zip(restorer.schema.names, restorer.restore(first.outputs[:, 0]), strict=True))
-        sizes = np.where(np.isnan(first.errors[0]), -1.0, first.errors[0])
-        order = np.argsort(-sizes, kind="stable")[:CELLS]
-        cells = [_reason(names[i], float(sizes[i]), first, due, 0) for i in order]
-        found.append(Restored(rank, int(first.row[0]) + 1, float(errors[0]), cells))
-    return found
+    shown = []
+    for rank, rows in examples:
+        first = rows.take(np.zeros(1, dtype=np.int64))
+        arrays = restorer.restore(first.outputs[:, 0])
+        restored = dict(zip(restorer.schema.names, arrays, strict=True))
+        sizes, order = _largest_first(first.errors[0], CELLS_SHOWN)
+        cells = [_row_cell(names[i], float(sizes[i]), first, restored, 0) for i in order]
+        error = float(first.mean_errors[0])
+        shown.append(ExampleRow(rank, int(first.row[0]) + 1, error, cells))
+    return shown
 
 
-def pixel_shape(spec: ModelSpec, given: str | None) -> tuple[int, int, int] | None:
+def image_shape(spec: ModelSpec, text: str | None) -> Shape | None:
     """Return height, width and channels of rows that are images, None where they are not.
 
     Raises:
-        UsageError: this is no shape, or the number columns are not as many as it has pixels.
+        UsageError: the text is not a shape, or the number columns are not as many as its pixels.
     """
-    if given is None:
+    if text is None:
         return (*spec.network.shape,) if spec.network.shape else None  # type: ignore[return-value]  # three of them
-    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})(?:x(\d))?", given.strip())
-    if not found:
-        what = f"--shape {given}: must be HEIGHTxWIDTH[xCHANNELS], as in 28x28 or 28x28x3"
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})(?:x(\d))?", text.strip())
+    if not match:
+        what = f"--shape {text}: must be HEIGHTxWIDTH[xCHANNELS], as in 28x28 or 28x28x3"
         raise UsageError(what, hint="--shape 28x28")
-    height, width, channels = (int(part or 1) for part in found.groups())
+    height, width, channels = (int(side or 1) for side in match.groups())
     numbers = sum(column.size for column in spec.columns if column.kind in NUMERIC)
     if spec.network.window > 1:
         raise UsageError(
-            f"--shape {given}: this model encodes windows of rows, no images",
+            f"--shape {text}: this model encodes windows of rows, no images",
             hint="leave --shape out; windows are drawn as signals",
         )
     if height * width * channels != numbers or channels not in (1, 3):
         side, pixels = round(numbers**0.5), height * width * channels
         raise UsageError(
-            f"--shape {given} is {pixels:,} pixels in {count(channels, 'channel')}",
+            f"--shape {text} is {pixels:,} pixels in {count(channels, 'channel')}",
             facts=[f"the model has {numbers:,} number columns; an image has 1 or 3 channels"],
             hint=f"--shape {side}x{side}" if side * side == numbers else "leave --shape out",
         )
@@ -144,9 +207,7 @@ def in_units(restorer: Restorer, column: Column, matrix: AnyFloats) -> AnyFloats
     return units
 
 
-def as_images(
-    columns: Sequence[Column], matrix: AnyFloats, shape: tuple[int, int, int]
-) -> AnyFloats:
+def as_images(columns: Sequence[Column], matrix: AnyFloats, shape: Shape) -> AnyFloats:
     """Return rows of cells or outputs `(n_rows, …)` as images from 0 to 1.
 
     They are `(n_rows, height, width)`, or with three channels `(n_rows, height, width, 3)`.
@@ -161,16 +222,15 @@ def as_images(
     return scaled.reshape(len(matrix), *sides)
 
 
-def images_of_rows(
-    columns: Sequence[Column], triples: Triples, shape: tuple[int, int, int]
-) -> Images | None:
-    """Return the best, median and worst rows as images, beside their reconstructions."""
-    assert prod(shape), "a shape has pixels"
-    if not triples:
+def example_images(
+    columns: Sequence[Column], examples: Sequence[RankedRows], shape: Shape
+) -> ExampleImages | None:
+    """Return the best, median and worst rows as images, with their reconstructions."""
+    if not examples:
         return None
-    names = [rank for rank, kept, _ in triples for _ in range(len(kept))]
     inputs, outputs = (
-        np.concatenate([as_images(columns, getattr(k, side)[:, 0], shape) for _, k, _ in triples])
-        for side in ("cells", "outputs")
+        np.concatenate([as_images(columns, matrix[:, 0], shape) for matrix in matrices])
+        for matrices in zip(*((rows.cells, rows.outputs) for _, rows in examples), strict=True)
     )
-    return Images(names, np.nan_to_num(inputs), outputs)
+    ranks = [rank for rank, rows in examples for _ in range(len(rows))]
+    return ExampleImages(ranks, np.nan_to_num(inputs), outputs)

@@ -1,9 +1,9 @@
-"""Put pictures, tables and words on one page that needs nothing else."""
+"""HTML pages of a report: pictures, tables and texts in one self-contained file."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,20 +11,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from aecli.formatting import count, duration, figure, percent, safe, weight
-from aecli.report.data import Findings
+from aecli.report.collect_models import ModelComparison
+from aecli.report.data import ReportData, column_error
 from aecli.report.figures import PANELS
 from aecli.report.figures.comparison import (
-    Comparison,
     column_panels,
-    each_panels,
     error_table,
     loss_panels,
+    model_panels,
     score_panels,
 )
-from aecli.report.style import SERIES, Panel, inline
-from aecli.report.text import summary, when_trained
+from aecli.report.style import SERIES, Panel, inline_svg
+from aecli.report.text import summary, training_figures
 
-SECTIONS = (
+PAGE_SECTIONS = (
     ("Training", ("loss", "gradients")),
     ("Search", ("search", "importance", "options")),
     ("Columns", ("columns",)),
@@ -34,16 +34,13 @@ SECTIONS = (
     ("Latent", ("map", "activations", "units", "correlation")),
     ("What each unit does", ("traversal",)),
 )
-COLUMNS_LISTED = 300
-TRIALS_LISTED = 10
-
-Section = tuple[str, str, Sequence[Panel]]
-"""A title, a key, and pictures."""
+MOST_COLUMNS_LISTED = 300
+MOST_TRIALS_LISTED = 10
 
 
 @dataclass(frozen=True)
-class Numbered:
-    """Hold one picture of a page: its number, its SVG, and its caption."""
+class NumberedFigure:
+    """One picture of a page with its number and caption."""
 
     number: int
     svg: Markup
@@ -52,39 +49,39 @@ class Numbered:
 
 
 @dataclass(frozen=True)
-class Part:
-    """Hold one section of a page."""
+class ReportSection:
+    """One section of a page; `key` is its anchor."""
 
     title: str
     key: str
-    figures: Sequence[Numbered]
+    figures: Sequence[NumberedFigure]
 
 
-def page(findings: Findings) -> str:
-    """Return the report as one HTML file: no script, no link, pictures inline."""
+def model_page(data: ReportData) -> str:
+    """Return the report on a model as HTML without scripts and links, with pictures inline."""
     return _rendered(
         "page.html.j2",
-        title=findings.model,
-        findings=findings,
-        spec=findings.spec,
-        summary=summary(findings),
-        parts=_numbered(_sections(findings)),
-        network=_network(findings),
-        loss=_loss(findings),
-        trials=findings.search.trials[:TRIALS_LISTED] if findings.search else [],
-        columns=findings.columns[:COLUMNS_LISTED],
-        hidden=max(0, len(findings.columns) - COLUMNS_LISTED),
+        title=data.model,
+        report=data,
+        spec=data.spec,
+        summary=summary(data),
+        sections=_sections(_model_sections(data)),
+        network=_layer_sizes(data),
+        loss=_loss_text(data),
+        trials=data.search.trials[:MOST_TRIALS_LISTED] if data.search else [],
+        columns=data.columns[:MOST_COLUMNS_LISTED],
+        hidden=max(0, len(data.columns) - MOST_COLUMNS_LISTED),
     )
 
 
-def comparison_page(comparison: Comparison) -> str:
-    """Return several models side by side as one HTML file of the same kind."""
+def comparison_page(comparison: ModelComparison) -> str:
+    """Return several models side by side as HTML of the same kind."""
     errors = error_table(comparison)
-    sections = [
+    panels = [
         ("Training", "loss", loss_panels(comparison)),
         ("Columns", "columns", column_panels(comparison)),
         ("Scores", "scores", score_panels(comparison)),
-        ("Each model", "each", list(each_panels(comparison))),
+        ("Each model", "each", list(model_panels(comparison))),
     ]
     return _rendered(
         "comparison.html.j2",
@@ -92,15 +89,15 @@ def comparison_page(comparison: Comparison) -> str:
         names=comparison.names,
         models=comparison.models,
         facts=list(_facts(comparison.models)),
-        lines=comparison.lines,
+        figures=comparison.figures,
         notes=comparison.notes,
-        parts=_numbered(sections),
-        errors=errors[:COLUMNS_LISTED],
-        hidden=max(0, len(errors) - COLUMNS_LISTED),
+        sections=_sections(panels),
+        errors=errors[:MOST_COLUMNS_LISTED],
+        hidden=max(0, len(errors) - MOST_COLUMNS_LISTED),
     )
 
 
-def _rendered(template: str, **shown: object) -> str:
+def _rendered(template: str, **values: object) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -110,61 +107,64 @@ def _rendered(template: str, **shown: object) -> str:
     )
     environment.filters |= {
         "safe_text": safe, "figure": figure, "percent": percent, "count": count, "listed": _listed,
-        "duration": duration,
+        "duration": duration, "column_error": column_error, "options_text": _options_text,
     }  # fmt: skip
-    return environment.get_template(template).render(series=list(enumerate(SERIES)), **shown)
+    return environment.get_template(template).render(series=list(enumerate(SERIES)), **values)
 
 
-def _facts(models: Sequence[Findings]) -> Iterator[tuple[str, list[str]]]:
+def _facts(models: Sequence[ReportData]) -> Iterator[tuple[str, list[str]]]:
     specs = [one.spec for one in models]
     yield "directory", [str(one.model) for one in models]
     yield "architecture", [spec.network.architecture for spec in specs]
     yield "latent", [count(spec.network.latent, "number") for spec in specs]
-    yield "network", [_network(one) for one in models]
+    yield "network", [_layer_sizes(one) for one in models]
     yield "parameters", [count(spec.weights.parameters) for spec in specs]
-    yield "loss", [_loss(one) for one in models]
+    yield "loss", [_loss_text(one) for one in models]
     yield "epochs, best", [f"{s.summary.epochs}, {s.summary.best_epoch}" for s in specs]
     rows = "held out" if all(s.summary.valid_rows for s in specs) else "when trained"
-    shares = list(zip(*map(when_trained, models), strict=True))
-    for title, found in zip(("variance explained", "categories right"), shares, strict=True):
-        if any(value is not None for value in found):
-            yield f"{title}, {rows}", [percent(value) for value in found]
+    shares = list(zip(*map(training_figures, models), strict=True))
+    for title, values in zip(("variance explained", "categories right"), shares, strict=True):
+        if any(value is not None for value in values):
+            yield f"{title}, {rows}", [percent(value) for value in values]
     yield "training took", [duration(spec.summary.seconds) for spec in specs]
 
 
-def _loss(findings: Findings) -> str:
-    return " + ".join(f"{weight(w)} · {name}" for name, w in findings.spec.loss_weights.items())
+def _loss_text(data: ReportData) -> str:
+    return " + ".join(f"{weight(w)} · {name}" for name, w in data.spec.loss_weights.items())
 
 
-def _sections(findings: Findings) -> Iterator[Section]:
-    for title, kinds in SECTIONS:
-        # Rows of plain columns are a table on a page, which people can copy from.
-        found = [
+def _model_sections(data: ReportData) -> Iterator[tuple[str, str, Sequence[Panel]]]:
+    """Yield the title, the key and the panels of each section."""
+    for title, kinds in PAGE_SECTIONS:
+        # On a page, rows of plain columns are a table, from which people can copy.
+        panels = [
             panel
             for kind in kinds
-            if kind != "rows" or not findings.restored
-            for panel in PANELS[kind](findings)
+            if kind != "rows" or not data.examples
+            for panel in PANELS[kind](data)
         ]
-        yield title, kinds[0], found
+        yield title, kinds[0], panels
 
 
-def _numbered(sections: Iterable[Section]) -> list[Part]:
-    parts: list[Part] = []
+def _sections(
+    titled_panels: Iterable[tuple[str, str, Sequence[Panel]]],
+) -> list[ReportSection]:
+    """Return sections with their figures numbered through the page."""
     numbers = itertools.count(1)
-    for title, key, panels in sections:
-        figures = [_as_svg(panel, next(numbers)) for panel in panels]
-        parts.append(Part(title, key, figures))
-    return parts
+    return [
+        ReportSection(title, key, [_numbered_figure(panel, next(numbers)) for panel in panels])
+        for title, key, panels in titled_panels
+    ]
 
 
-def _as_svg(panel: Panel, number: int) -> Numbered:
-    # What matplotlib writes is well-formed XML in which every text of a user's is escaped.
-    svg = Markup(inline(panel, f"f{number}"))
-    return Numbered(number, svg, panel.caption, panel.wide)
+def _numbered_figure(panel: Panel, number: int) -> NumberedFigure:
+    # matplotlib writes well-formed XML in which every text is escaped.
+    svg = Markup(inline_svg(panel, f"f{number}"))
+    return NumberedFigure(number, svg, panel.caption, panel.wide)
 
 
-def _network(findings: Findings) -> str:
-    network = findings.spec.network
+def _layer_sizes(data: ReportData) -> str:
+    network = data.spec.network
     *hidden, latent = network.encoder
     sizes = [network.inputs, *hidden, f"[{latent}]", *network.decoder, network.outputs]
     return " → ".join(map(str, sizes))
@@ -173,3 +173,8 @@ def _network(findings: Findings) -> str:
 def _listed(values: Sequence[object], most: int = 12) -> str:
     shown = ", ".join(safe(value) for value in values[:most])
     return shown + (f", … ({len(values):,} in all)" if len(values) > most else "")
+
+
+def _options_text(options: Mapping[str, str]) -> str:
+    """Return the options of a trial that differ from the defaults."""
+    return " ".join(f"{name}={text}" for name, text in options.items()) or "the defaults"

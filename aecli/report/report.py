@@ -7,22 +7,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aecli.atomic_files import atomic_path
 from aecli.errors import OutputError, UsageError, nearest
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
-from aecli.report.data import Findings
-from aecli.report.saved import alone
+from aecli.report.collect_saved import collect_saved
+from aecli.report.data import CollectOptions, ReportData
 from aecli.schema.options import ReadOptions
 from aecli.table.column_names import typed
-from aecli.table.source import Source, open_source
+from aecli.table.source import Data, Source, open_source
 
 
 @dataclass(frozen=True)
 class ReportResult:
-    """Hold what `report` wrote: a page with so many figures, of a table or of the model alone.
+    """Page that `report` wrote: its size, and the table where there was one.
 
     `compared` are the other models on the page.
     """
@@ -39,7 +38,7 @@ class ReportResult:
 
 @dataclass(frozen=True)
 class PlotResult:
-    """Hold what `plot` drew: how many panels, and in words what each shows."""
+    """Picture that `plot` drew, with a description of each of its panels."""
 
     model: Path
     output: str
@@ -50,18 +49,18 @@ class PlotResult:
     seconds: float
 
 
-KINDS = (
+PICTURE_KINDS = (
     "loss", "gradients", "search", "importance", "options", "columns", "rows", "map",
     "activations", "units", "correlation", "traversal", "confusion", "calibration", "scores",
     "anomalous",
 )  # fmt: skip
-"""Every picture: the names of `plot`."""
+"""Kinds of pictures that `plot` draws."""
 
-FORMATS = ("png", "svg", "pdf")
+PICTURE_FORMATS = ("png", "svg", "pdf")
 
-WITHOUT_DATA = ("loss", "gradients", "search", "importance", "options")
+KINDS_WITHOUT_DATA = ("loss", "gradients", "search", "importance", "options")
 
-ABSENT = {
+NOTHING_TO_SHOW = {
     "loss": ("the model has no history.jsonl", "aecli train DATA"),
     "gradients": ("gradient norms were not logged", "aecli train DATA --log-gradients"),
     "search": ("the model was not tuned", "aecli tune DATA --trials 30"),
@@ -74,11 +73,11 @@ ABSENT = {
     "rows": ("no column can be drawn", "aecli reconstruct DATA -o rows.csv"),
     "correlation": ("the latent has one unit", "aecli plot activations DATA"),
 }
-"""Why a picture may have nothing to show, and what to do about it."""
+"""Why a picture may have nothing to show, and what helps."""
 
 
 def report(
-    data: Any = None,
+    data: Data | None = None,
     output: str = "report.html",
     *,
     model: str | os.PathLike[str] | None = None,
@@ -92,33 +91,30 @@ def report(
     read: ReadOptions | None = None,
     progress: Progress = SILENT,
 ) -> ReportResult:
-    """Write what is known of a model, and how it does on `data`, as a page that needs nothing else.
+    """Write a report on a model, and on its figures for `data`, as one self-contained HTML file.
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory; None for the model alone.
         output: the HTML file.
-        side_by_side: directories of other models, to be set beside this one.
+        side_by_side: directories of other models, to compare with this one.
         shape: height, width and channels where rows are images, as in 28x28.
-        seen: the model was trained on these rows, which the page then says.
+        seen: the model was trained on these rows; the page says so.
 
     Raises:
-        UsageError: rows are no images of this shape, or models do not read the same columns.
+        UsageError: rows are not images of this shape, or models do not read the same columns.
         DataError: the table has no rows, cannot be read or lacks columns.
         ModelError: a model is missing, damaged or too new.
         OutputError: the page cannot be written.
     """
     began = time.perf_counter()
-    check_place(output)
+    check_folder(output)
     directory, others = model_directory(model, tag), [Path(path) for path in side_by_side]
     source = None if data is None else open_source(data, read or ReadOptions())
-    how: dict[str, Any] = {
-        "device": device, "threads": threads, "shape": shape, "seen": seen,
-        "batch_size": batch_size, "progress": progress,
-    }  # fmt: skip
-    if others:
-        found, text = _side_by_side([directory, *others], source, how)
-    else:
-        found, text = _by_itself(directory, source, how)
+    options = CollectOptions(
+        shape=shape, seen=seen, umap=not others, batch_size=batch_size, device=device,
+        threads=threads, progress=progress,
+    )  # fmt: skip
+    shown, text = _page(directory, others, source, options)
     content = text.encode()
     _write(output, content)
     progress.finish()
@@ -126,8 +122,8 @@ def report(
         model=directory,
         compared=others,
         output=output,
-        data=found.data,
-        rows=found.rows,
+        data=shown.data,
+        rows=shown.rows,
         figures=text.count("<figure"),
         bytes=len(content),
         seconds=time.perf_counter() - began,
@@ -136,7 +132,7 @@ def report(
 
 def plot(
     kind: str,
-    data: Any = None,
+    data: Data | None = None,
     output: str = "plot.png",
     *,
     model: str | os.PathLike[str] | None = None,
@@ -151,32 +147,35 @@ def plot(
     """Draw one kind of picture into a png, svg or pdf file, by its name.
 
     Raises:
-        UsageError: there is no such kind or format, it needs a table, or has nothing to show.
+        UsageError: the kind or format is unknown, it needs a table, or it has nothing to show.
         DataError: the table has no rows, cannot be read or lacks columns.
         ModelError: the model is missing, damaged or too new.
         OutputError: the picture cannot be written.
     """
     began = time.perf_counter()
-    format = _checked(kind, data, output)
-    check_place(output)
+    format = _checked_format(kind, data, output)
+    check_folder(output)
     source = None if data is None else open_source(data, read or ReadOptions())
-    found = _findings(
-        model_directory(model, tag), source, device=device, threads=threads, shape=shape,
-        batch_size=batch_size, progress=progress, neighbours=kind == "map",
+    options = CollectOptions(
+        shape=shape, umap=kind == "map", batch_size=batch_size, device=device, threads=threads,
+        progress=progress,
     )  # fmt: skip
+    shown = _collected(model_directory(model, tag), source, options)
     from aecli.report.figures import PANELS
-    from aecli.report.style import written
+    from aecli.report.style import picture_file
 
     progress.stage("drawing")
-    panels = PANELS[kind](found)
+    panels = PANELS[kind](shown)
     if not panels:
-        what, hint = ABSENT.get(kind, ("the table has too few rows", "a table with more rows"))
+        what, hint = NOTHING_TO_SHOW.get(
+            kind, ("the table has too few rows", "a table with more rows")
+        )
         raise UsageError(f"plot {kind} has nothing to show: {what}", hint=hint)
-    content = written(panels, format)
+    content = picture_file(panels, format)
     _write(output, content)
     progress.finish()
     return PlotResult(
-        model=found.model,
+        model=shown.model,
         output=output,
         kind=kind,
         panels=len(panels),
@@ -186,62 +185,64 @@ def plot(
     )
 
 
-def check_place(output: str) -> None:
-    """Make sure that there is a folder to write a file in, before work is spent on it.
+def check_folder(output: str) -> None:
+    """Check that the folder of a file to write exists.
 
     Raises:
-        OutputError: there is none.
+        OutputError: it does not.
     """
     if not Path(os.path.abspath(output)).parent.is_dir():
         parent = Path(output).parent
         raise OutputError(f"there is no folder {parent}", hint=f"mkdir -p {typed(str(parent))}")
 
 
-def _checked(kind: str, data: Any, output: str) -> str:
-    """Return the format that the output's name asks for."""
-    if kind not in KINDS:
-        near = nearest(kind, KINDS)
+def _checked_format(kind: str, data: Data | None, output: str) -> str:
+    """Return the format of the output, by its name."""
+    if kind not in PICTURE_KINDS:
+        near = nearest(kind, PICTURE_KINDS)
         raise UsageError(
-            f"there is no picture {kind!r}", facts=[", ".join(KINDS)], hint=f"plot {near or 'loss'}"
+            f"there is no picture {kind!r}",
+            facts=[", ".join(PICTURE_KINDS)],
+            hint=f"plot {near or 'loss'}",
         )
     format = Path(output).suffix.lower().removeprefix(".")
-    if format not in FORMATS:
+    if format not in PICTURE_FORMATS:
         raise UsageError(
-            f"{output}: a picture is {', '.join(FORMATS)}, by its name", hint=f"-o {kind}.png"
+            f"{output}: a picture is {', '.join(PICTURE_FORMATS)}, by its name",
+            hint=f"-o {kind}.png",
         )
-    if data is None and kind not in WITHOUT_DATA:
+    if data is None and kind not in KINDS_WITHOUT_DATA:
         raise UsageError(
             f"plot {kind} needs a table: no DATA was given", hint=f"aecli plot {kind} data.parquet"
         )
     return format
 
 
-def _by_itself(directory: Path, source: Source | None, how: dict[str, Any]) -> tuple[Findings, str]:
-    found = _findings(directory, source, neighbours=True, **how)
-    from aecli.report.html import page
+def _page(
+    directory: Path, others: Sequence[Path], source: Source | None, options: CollectOptions
+) -> tuple[ReportData, str]:
+    """Return the data of the first model, and the HTML of the page."""
+    if others:
+        from aecli.report.collect_models import collect_models
 
-    how["progress"].stage("drawing")
-    return found, page(found)
+        comparison = collect_models([directory, *others], source, options)
+        from aecli.report.html import comparison_page
+
+        options.progress.stage("drawing")
+        return comparison.models[0], comparison_page(comparison)
+    shown = _collected(directory, source, options)
+    from aecli.report.html import model_page
+
+    options.progress.stage("drawing")
+    return shown, model_page(shown)
 
 
-def _side_by_side(
-    directories: Sequence[Path], source: Source | None, how: dict[str, Any]
-) -> tuple[Findings, str]:
-    from aecli.report.collect_models import compared
-
-    found = compared(directories, source, **how)
-    from aecli.report.html import comparison_page
-
-    how["progress"].stage("drawing")
-    return found.models[0], comparison_page(found)
-
-
-def _findings(directory: Path, source: Source | None, **how: Any) -> Findings:
+def _collected(directory: Path, source: Source | None, options: CollectOptions) -> ReportData:
     if source is None:
-        return alone(directory)
-    from aecli.report.collect import measured
+        return collect_saved(directory)
+    from aecli.report.collect import collect
 
-    return measured(directory, source, **how)[0]
+    return collect(directory, source, options)
 
 
 def _write(output: str, content: bytes) -> None:

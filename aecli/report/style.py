@@ -1,4 +1,4 @@
-"""Draw panels with matplotlib, and write them as files or as SVG for a page."""
+"""Panels drawn with matplotlib, as picture files or as SVG in a page."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ from matplotlib.ticker import LogLocator
 
 from aecli.formatting import safe, weight
 
-INK, FAINT, GRID, PAPER = "#1d2733", "#66717f", "#dfe4ea", "#fefefe"
+INK, MUTED, GRID, PAPER = "#1d2733", "#66717f", "#dfe4ea", "#fefefe"
 WHITE = "#ffffff"
-"""White on light and on dark pages: what is written on a strong colour."""
+"""Text on a strong colour: white on light and on dark pages."""
 
 SERIES = (
     "#2166ac", "#d9691e", "#2a9d6e", "#b13a6f", "#8250c4",
     "#a8871d", "#1796ab", "#c9463c", "#5c7a29", "#8d97a3",
 )  # fmt: skip
-OWN, OTHER, THIRD, ALARM = SERIES[0], SERIES[1], SERIES[2], SERIES[7]
+PRIMARY, SECONDARY, ALARM = SERIES[0], SERIES[1], SERIES[7]
 
-VARIABLES = {INK: "ink", FAINT: "faint", GRID: "grid", PAPER: "paper"} | {
-    colour: f"s{place}" for place, colour in enumerate(SERIES)
+CSS_VARIABLES = {INK: "ink", MUTED: "faint", GRID: "grid", PAPER: "paper"} | {
+    colour: f"s{position}" for position, colour in enumerate(SERIES)
 }
-"""What a page calls each colour, so that a dark one can have its own."""
+"""CSS variable of each colour in a page: a dark page has its own values."""
 
 RED, BLUE = (0.79, 0.27, 0.20), (0.13, 0.42, 0.72)
 STRENGTH = LinearSegmentedColormap.from_list("strength", [(*BLUE, 0.0), (*BLUE, 1.0)])
 BOTH_WAYS = LinearSegmentedColormap.from_list(
     "both_ways", [(0.0, (*RED, 1.0)), (0.5, (*RED, 0.0)), (0.5, (*BLUE, 0.0)), (1.0, (*BLUE, 1.0))]
 )
-"""Colours that fade into whatever paper is behind them."""
+"""Colour maps that fade into the background."""
 
-WIDTH, HEIGHT = 4.0, 2.6
-LONGEST_NAME = 28
+PANEL_WIDTH, PANEL_HEIGHT = 4.0, 2.6
+LONGEST_PANEL_NAME = 28
 SVG = "{http://www.w3.org/2000/svg}"
 XLINK = "{http://www.w3.org/1999/xlink}"
 
-# No name of a user's is a formula; and texts stay texts, to be read, searched and copied.
-SETTINGS: Any = {
+# Names of columns are not formulas; texts stay texts, which can be searched and copied.
+MATPLOTLIB_SETTINGS: Any = {
     "text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "aecli",
     "font.size": 9.0, "font.family": "sans-serif", "axes.titlesize": 9.5,
     "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 7.0,
     "axes.labelsize": 8.5, "xtick.labelsize": 8.0, "ytick.labelsize": 8.0, "legend.fontsize": 8.0,
-    "text.color": INK, "axes.titlecolor": INK, "axes.labelcolor": FAINT,
-    "xtick.color": FAINT, "ytick.color": FAINT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "text.color": INK, "axes.titlecolor": INK, "axes.labelcolor": MUTED,
+    "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
     "axes.edgecolor": GRID, "axes.facecolor": "none", "figure.facecolor": PAPER,
     "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
     "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6, "axes.linewidth": 0.8,
@@ -67,65 +67,64 @@ SETTINGS: Any = {
 
 @dataclass(frozen=True)
 class Panel:
-    """Hold one picture: what it shows in words, what it is called, and how it is drawn.
+    """One picture: its caption, its description for screen readers, and how it is drawn.
 
-    `alt` says what a person would see who looks at it; `size` is in inches. A `wide` one takes the
-    whole width of a page.
+    `size` is in inches. A `wide` panel takes the full width of a page.
     """
 
     caption: str
     alt: str
     draw: Callable[[FigureBase], None]
-    size: tuple[float, float] = (WIDTH, HEIGHT)
+    size: tuple[float, float] = (PANEL_WIDTH, PANEL_HEIGHT)
     wide: bool = False
 
 
-def single(draw: Callable[[Axes], None]) -> Callable[[FigureBase], None]:
-    """Return how to draw a figure that is one pair of axes."""
+def one_axes(draw: Callable[[Axes], None]) -> Callable[[FigureBase], None]:
+    """Return a function that draws a figure of one pair of axes."""
 
-    def drawn(figure: FigureBase) -> None:
+    def draw_figure(figure: FigureBase) -> None:
         draw(figure.subplots())
 
-    return drawn
+    return draw_figure
 
 
 @contextmanager
-def drawing() -> Iterator[None]:
-    """Set matplotlib up inside, and keep it quiet about letters that its font lacks."""
-    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
+def matplotlib_settings() -> Iterator[None]:
+    """Set matplotlib up, without warnings for letters that its font lacks."""
+    with mpl.rc_context(MATPLOTLIB_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
         yield
 
 
-def written(panels: Sequence[Panel], format: str) -> bytes:
-    """Return panels as the bytes of one png, svg or pdf, side by side where there are several."""
+def picture_file(panels: Sequence[Panel], format: str) -> bytes:
+    """Return panels as one png, svg or pdf file, side by side where there are several."""
     columns = 1 if len(panels) == 1 or panels[0].wide else 2 if len(panels) in (2, 4) else 3
-    lines = math.ceil(len(panels) / columns)
+    rows = math.ceil(len(panels) / columns)
     width, height = (max(panel.size[side] for panel in panels) for side in (0, 1))
-    with drawing():
-        figure = Figure(figsize=(width * columns, height * lines))
+    with matplotlib_settings():
+        figure = Figure(figsize=(width * columns, height * rows))
         if len(panels) == 1:
             panels[0].draw(figure)
         else:
-            parts = figure.subfigures(lines, columns, squeeze=False).flat
-            for part, panel in zip(parts, panels, strict=False):
-                part.set_facecolor("none")
-                panel.draw(part)
+            subfigures = figure.subfigures(rows, columns, squeeze=False).flat
+            for subfigure, panel in zip(subfigures, panels, strict=False):
+                subfigure.set_facecolor("none")
+                panel.draw(subfigure)
         target = io.BytesIO()
-        # The date would make two files of one model differ.
-        told = {"Date": None} if format == "svg" else {"CreationDate": None}
-        metadata = None if format == "png" else told
+        # Without a date, two files of one model are equal.
+        no_date = {"Date": None} if format == "svg" else {"CreationDate": None}
+        metadata = None if format == "png" else no_date
         figure.savefig(target, format=format, dpi=200, metadata=metadata)
     return target.getvalue()
 
 
-def inline(panel: Panel, key: str) -> str:
-    """Return a panel as an SVG element for a page, whose own colours it takes.
+def inline_svg(panel: Panel, key: str) -> str:
+    """Return a panel as an SVG element in the colours of a page.
 
-    `key` goes before its identifiers, which must be unique on a page.
+    `key` is the prefix of its identifiers, which must be unique on a page.
     """
-    with drawing():
+    with matplotlib_settings():
         figure = Figure(figsize=panel.size)
         figure.patch.set_alpha(0.0)
         panel.draw(figure)
@@ -134,7 +133,7 @@ def inline(panel: Panel, key: str) -> str:
     ElementTree.register_namespace("", SVG[1:-1])
     ElementTree.register_namespace("xlink", XLINK[1:-1])
     root = ElementTree.fromstring(target.getvalue())
-    _strip(root, key)
+    _adapt_to_page(root, key)
     for side in ("width", "height", "version"):
         root.attrib.pop(side, None)
     root.set("role", "img")
@@ -145,48 +144,48 @@ def inline(panel: Panel, key: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _strip(root: ElementTree.Element, key: str) -> None:
-    """Leave out what a page has no use for, and give identifiers and colours the page's names."""
+def _adapt_to_page(root: ElementTree.Element, key: str) -> None:
+    """Remove what a page does not use, and rename identifiers and colours to the page's."""
     text = ElementTree.tostring(root, encoding="unicode")
-    wanted = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
+    referenced = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
     for element in root.iter():
         for child in list(element):
             if child.tag in (f"{SVG}metadata", f"{SVG}style") or not isinstance(child.tag, str):
                 element.remove(child)
         for name, value in list(element.attrib.items()):
             if name == "id":
-                if value in wanted:
+                if value in referenced:
                     element.set(name, f"{key}-{value}")
                 else:
                     del element.attrib[name]
             elif name == f"{XLINK}href" and value.startswith("#"):
                 element.set(name, f"#{key}-{value[1:]}")
             else:
-                element.set(name, _restyled(value, key) if name != "d" else value)
+                element.set(name, _adapted_value(value, key) if name != "d" else value)
 
 
-def _restyled(value: str, key: str) -> str:
-    found = re.sub(r"url\(#", f"url(#{key}-", value)
-    found = re.sub(r"font: (?:bold )?([\d.]+)px[^;]*", r"font-size: \1px", found)
-    return re.sub(r"#[0-9a-f]{6}", lambda m: _variable(m[0]), found)
+def _adapted_value(value: str, key: str) -> str:
+    adapted = re.sub(r"url\(#", f"url(#{key}-", value)
+    adapted = re.sub(r"font: (?:bold )?([\d.]+)px[^;]*", r"font-size: \1px", adapted)
+    return re.sub(r"#[0-9a-f]{6}", lambda m: _css_colour(m[0]), adapted)
 
 
-def _variable(colour: str) -> str:
-    return f"var(--{VARIABLES[colour]})" if colour in VARIABLES else colour
+def _css_colour(colour: str) -> str:
+    return f"var(--{CSS_VARIABLES[colour]})" if colour in CSS_VARIABLES else colour
 
 
-def named(name: str, most: int = LONGEST_NAME) -> str:
-    """Return a name of a user's in at most `most` letters."""
+def short_name(name: str, most: int = LONGEST_PANEL_NAME) -> str:
+    """Return a name in at most `most` letters."""
     shown = safe(name)
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
 def plain_ticks(axes: Axes, *, x: bool = True, y: bool = True) -> None:
-    """Write the numbers of logarithmic axes as they are: 0.01, 100, 1e6."""
+    """Write plain numbers at logarithmic axes: 0.01, 100, 1e6."""
     for axis in [axes.xaxis] * x + [axes.yaxis] * y:
         if axis.get_scale() == "log":
             low, high = sorted(abs(value) for value in axis.get_view_interval())
             if high < 100 * low:
                 axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axis.set_major_formatter(lambda value, _place: weight(value))
-            axis.set_minor_formatter(lambda value, _place: "")
+            axis.set_major_formatter(lambda value, _position: weight(value))
+            axis.set_minor_formatter(lambda value, _position: "")

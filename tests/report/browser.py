@@ -21,35 +21,35 @@ def find_browser() -> str | None:
 
 
 class Browser:
-    """Show one page, and tell what came of it; `said` holds console messages and failures."""
+    """Page in a browser, with the `messages` of its console and the URLs of its `requests`."""
 
     def __init__(self, reading: int, writing: int) -> None:
         self._reading, self._writing = reading, writing
         self._rest = b""
         self._number = 0
         self._session: str | None = None
-        self.said: list[str] = []
-        self.asked_for: list[str] = []
+        self.messages: list[str] = []
+        self.requests: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        found = self.call("Target.attachToTarget", targetId=target, flatten=True)
-        self._session = found["sessionId"]
+        result = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = result["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
-    def call(self, method: str, **given: Any) -> dict[str, Any]:
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call a method of the DevTools protocol and return its result."""
         self._number += 1
-        message = {"id": self._number, "method": method, "params": given}
+        message = {"id": self._number, "method": method, "params": parameters}
         if self._session:
             message["sessionId"] = self._session
         os.write(self._writing, json.dumps(message).encode() + b"\0")
         while (answer := self._next()).get("id") != self._number:
-            self._heard(answer)
+            self._record(answer)
         assert "error" not in answer, answer
         return dict(answer["result"])
 
     def open(self, path: Path, *, width: int, dark: bool = False) -> None:
-        """Load a file in a window so many pixels wide, and wait until it stands."""
+        """Load a file in a window so many pixels wide, and wait until it is loaded."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
         self.call(
@@ -58,18 +58,18 @@ class Browser:
         )  # fmt: skip
         self.call("Page.navigate", url=path.resolve().as_uri())
         while (event := self._next())["method"] != "Page.loadEventFired":
-            self._heard(event)
+            self._record(event)
 
     def evaluate(self, script: str) -> Any:
         """Return the value of an expression on the page."""
-        found = self.call("Runtime.evaluate", expression=script, returnByValue=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        result = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
 
     def screenshot(self, path: Path) -> None:
         """Save the whole page as a png."""
-        found = self.call("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(found["data"]))
+        result = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(result["data"]))
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
@@ -79,17 +79,17 @@ class Browser:
         message, self._rest = self._rest.split(b"\0", 1)
         return dict(json.loads(message))
 
-    def _heard(self, event: dict[str, Any]) -> None:
-        method, told = event.get("method"), event.get("params", {})
+    def _record(self, event: dict[str, Any]) -> None:
+        method, parameters = event.get("method"), event.get("params", {})
         if method in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"):
-            self.said.append(json.dumps(told))
+            self.messages.append(json.dumps(parameters))
         elif method == "Network.requestWillBeSent":
-            self.asked_for.append(told["request"]["url"])
+            self.requests.append(parameters["request"]["url"])
 
 
 @contextlib.contextmanager
 def browsing(path: str, folder: Path) -> Iterator[Browser]:
-    """Run a browser with its profile in a folder, and end it."""
+    """Run a browser with its profile in a folder, and stop it."""
     to_read, to_write = os.pipe(), os.pipe()
     options = (
         "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run "

@@ -1,4 +1,4 @@
-"""Read a report as a browser would, and tell what is on it."""
+"""Read a report as a browser does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ VOID = ("meta", "link", "br", "img", "input", "hr")
 
 
 class Page(HTMLParser):
-    """Hold the figures, the links and the text of a page; every element must be closed."""
+    """Figures, links and text of a page; every element must be closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -28,12 +28,12 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
-        given = dict(attrs)
-        links = [given.get(name) for name in ("href", "xlink:href", "src")]
+        attributes = dict(attrs)
+        links = [attributes.get(name) for name in ("href", "xlink:href", "src")]
         self.links += [link for link in links if link]
         if tag == "svg":
-            assert given["role"] == "img"
-            self.alts.append(given["aria-label"] or "")
+            assert attributes["role"] == "img"
+            self.alts.append(attributes["aria-label"] or "")
         if tag == "figcaption":
             self.captions.append("")
         if tag not in VOID:

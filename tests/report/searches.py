@@ -1,4 +1,4 @@
-"""Put a small search beside a model, as `tune` would."""
+"""Save the record of a small search with a model, as `tune` does."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ TRIALS = [
 ]
 
 
-def keep_search(model: Path, **given: Any) -> None:
-    """Write `tuning.json` for the weights that a model has."""
-    found = {
+def save_search(model: Path, **values: Any) -> None:
+    """Write `tuning.json` for the weights of a model."""
+    record = {
         "schema": "aecli.tuning/1", "objective": "val_loss", "direction": "minimize", "folds": 1,
         "best": 2, "value": 0.5, "default": 0.9, "importance": {"lr": 0.75, "depth": 0.25},
         "command": "aecli train x.csv", "notes": ["a [/note]"], "trials": TRIALS,
         "weights": read_spec(model).weights.file,
     }  # fmt: skip
-    (model / "tuning.json").write_text(json.dumps(found | given), encoding="utf-8")
+    (model / "tuning.json").write_text(json.dumps(record | values), encoding="utf-8")

@@ -1,13 +1,14 @@
-"""What a reader sees: a page opened in Chromium at two widths, in the light and in the dark."""
+"""Pages in Chromium at two widths, light and dark."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.reporting.browser import browsing, find_browser
 
 import aecli
+from aecli.report.report import report
+from tests.report.browser import browsing, find_browser
 
 BROWSER = find_browser()
 
@@ -21,19 +22,19 @@ HIDDEN = """[...document.querySelectorAll("figure svg text")]
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 def test_nothing_overflows_is_fetched_or_complains(tmp_path):
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     long = "<script>alert(1)</script>" * 4
     rows = pa.table(
         {
-            long: dice.normal(size=90),
-            "[/red]": dice.random(90),
-            "label": dice.choice(["$a$", "b" * 60], 90),
+            long: rng.normal(size=90),
+            "[/red]": rng.random(90),
+            "label": rng.choice(["$a$", "b" * 60], 90),
         }
     )
-    how = {"epochs": 2, "encoder": [8, 2], "device": "cpu", "threads": 1}
-    aecli.train(rows, model=tmp_path / "m", label="label", **how)
+    options = {"epochs": 2, "encoder": [8, 2], "device": "cpu", "threads": 1}
+    aecli.train(rows, model=tmp_path / "m", label="label", **options)
     page = tmp_path / "report.html"
-    aecli.report(rows, str(page), model=tmp_path / "m", device="cpu")
+    report(rows, str(page), model=tmp_path / "m", device="cpu")
     with browsing(str(BROWSER), tmp_path / "profile") as browser:
         for width in (400, 1400):
             for dark in (False, True):
@@ -43,5 +44,5 @@ def test_nothing_overflows_is_fetched_or_complains(tmp_path):
                 assert browser.evaluate(HIDDEN) == 0
                 browser.screenshot(tmp_path / f"report-{width}{'-dark' * dark}.png")
         assert browser.evaluate("document.querySelectorAll('figure').length") > 8
-    assert browser.said == []
-    assert [url for url in browser.asked_for if not url.startswith(("file:", "data:"))] == []
+    assert browser.messages == []
+    assert [url for url in browser.requests if not url.startswith(("file:", "data:"))] == []

@@ -1,4 +1,4 @@
-"""What plot promises: every kind of picture, in every format, or an error that says why not."""
+"""Every kind of picture in every format, and errors that say why there is none."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.reporting.searches import keep_search
 
 import aecli
 from aecli.errors import ModelError, UsageError
 from aecli.report.figures import PANELS
-from aecli.report.report import KINDS
+from aecli.report.report import PICTURE_KINDS
+from tests.report.searches import save_search
 
 STARTS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 NAME = "$x_1$ <b> [/red]"
@@ -51,23 +51,23 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table(), model=folder, label="label", log_gradients=True, epochs=2, encoder=[8, 2],
         device="cpu", threads=1,
     )  # fmt: skip
-    keep_search(folder)
+    save_search(folder)
     return folder
 
 
 def test_every_kind_has_a_name_and_a_drawing():
-    assert set(KINDS) == set(PANELS) == set(SHOWS)
+    assert set(PICTURE_KINDS) == set(PANELS) == set(SHOWS)
 
 
-@pytest.mark.parametrize("place", range(len(KINDS)))
-def test_every_kind_is_drawn_and_told_in_words(place, model, tmp_path):
-    kind, format = KINDS[place], list(STARTS)[place % 3]
+@pytest.mark.parametrize("number", range(len(PICTURE_KINDS)))
+def test_every_kind_is_drawn_and_described(number, model, tmp_path):
+    kind, format = PICTURE_KINDS[number], list(STARTS)[number % 3]
     path = tmp_path / f"picture.{format}"
     result = aecli.plot(kind, table(), str(path), model=model, device="cpu", threads=1)
     assert path.read_bytes().startswith(STARTS[format])
     assert result.bytes == path.stat().st_size < 400_000
     assert result.panels == len(result.shows)
-    assert any(SHOWS[kind] in told for told in result.shows)
+    assert any(SHOWS[kind] in text for text in result.shows)
 
 
 @pytest.mark.parametrize("format", STARTS)
@@ -87,15 +87,15 @@ def test_a_name_with_markup_is_written_as_it_is(model, tmp_path):
 def test_rows_that_are_images_are_drawn_as_such(tmp_path):
     pixels = pa.table({f"p{i}": np.random.default_rng(i).random(30) for i in range(12)})
     aecli.train(pixels, model=tmp_path / "m", epochs=1, latent=2, device="cpu", threads=1)
-    for kind, told in (("rows", "Grid of 12 images"), ("traversal", "Grid of decoded images")):
+    for kind, alt in (("rows", "Grid of 12 images"), ("traversal", "Grid of decoded images")):
         path = str(tmp_path / "x.png")
         result = aecli.plot(kind, pixels, path, model=tmp_path / "m", shape="3x4", device="cpu")
-        assert (result.panels, result.shows[0].startswith(told)) == (1, True)
+        assert (result.panels, result.shows[0].startswith(alt)) == (1, True)
 
 
 def test_options_are_drawn_by_the_names_of_the_search(model, tmp_path):
     shown = aecli.plot("options", None, str(tmp_path / "o.svg"), model=model).shows
-    assert [told.partition("their ")[2] for told in shown] == [
+    assert [text.partition("their ")[2] for text in shown] == [
         "lr; the best has 0.002",
         "depth; the best has 2",
         "noise; the best has mask",
@@ -106,24 +106,24 @@ def test_options_are_drawn_by_the_names_of_the_search(model, tmp_path):
 
 def test_a_trial_that_was_pruned_has_no_auroc(model, tmp_path):
     shutil.copytree(model, tmp_path / "m")
-    keep_search(tmp_path / "m", objective="auroc", direction="maximize", best=1)
+    save_search(tmp_path / "m", objective="auroc", direction="maximize", best=1)
     shown = aecli.plot("search", None, str(tmp_path / "x.png"), model=tmp_path / "m").shows
     assert shown[0].startswith("Values of 2 trials, and the best so far; best auroc")
 
 
 def test_the_search_of_another_model_is_not_drawn(model, tmp_path):
     shutil.copytree(model, tmp_path / "m")
-    keep_search(tmp_path / "m", weights="weights-000000000000.safetensors")
+    save_search(tmp_path / "m", weights="weights-000000000000.safetensors")
     with pytest.raises(UsageError, match="search has nothing to show: the model was not tuned"):
         aecli.plot("search", None, str(tmp_path / "x.png"), model=tmp_path / "m")
-    keep_search(tmp_path / "m", trials=[{"number": 1}])
+    save_search(tmp_path / "m", trials=[{"number": 1}])
     with pytest.raises(ModelError, match="is damaged") as caught:
         aecli.plot("search", None, str(tmp_path / "x.png"), model=tmp_path / "m")
     assert "remove" in caught.value.hint
 
 
 @pytest.mark.parametrize(
-    ("kind", "data", "output", "said"),
+    ("kind", "data", "output", "message"),
     [
         ("lose", None, "x.png", "there is no picture 'lose'"),
         ("loss", None, "x.gif", "a picture is png, svg, pdf"),
@@ -132,8 +132,8 @@ def test_the_search_of_another_model_is_not_drawn(model, tmp_path):
         ("map", table(1), "x.png", "the table has too few rows"),
     ],
 )
-def test_what_cannot_be_drawn_says_why(kind, data, output, said, model, tmp_path):
-    with pytest.raises(UsageError, match=said) as caught:
+def test_what_cannot_be_drawn_says_why(kind, data, output, message, model, tmp_path):
+    with pytest.raises(UsageError, match=message) as caught:
         aecli.plot(kind, data, str(tmp_path / output), model=model, device="cpu", threads=1)
     assert caught.value.hint
     assert not (tmp_path / output).exists()

@@ -1,4 +1,4 @@
-"""What a report promises: described figures, every name as text, nothing else needed, small."""
+"""Reports: described figures, every name as text, self-contained, small."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.reporting.reading import Page
-from tests.reporting.searches import TRIALS, keep_search
 
 import aecli
 from aecli.errors import DataError, ModelError, OutputError, UsageError
+from aecli.report.report import report
+from tests.report.reading import Page
+from tests.report.searches import TRIALS, save_search
 
 NAMES = ("<script>alert(1)</script>", "[/red]", "$\\frac{a}{b}$", "größe ✓")
 QUICK: dict[str, Any] = {"epochs": 1, "encoder": [8, 2], "device": "cpu", "threads": 1}
 
 
 def table(rows: int = 120) -> pa.Table:
-    dice = np.random.default_rng(0)
-    x = dice.normal(size=rows)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=rows)
     return pa.table(
         {
             "id": [f"row {i}" for i in range(rows)],
             NAMES[0]: x,
-            NAMES[1]: np.where(dice.random(rows) > 0.5, "<b>bold</b>", "[bold]x"),
-            NAMES[2]: 2 * x + dice.normal(size=rows) / 9,
+            NAMES[1]: np.where(rng.random(rows) > 0.5, "<b>bold</b>", "[bold]x"),
+            NAMES[2]: 2 * x + rng.normal(size=rows) / 9,
             NAMES[3]: pa.array(np.where(np.arange(rows) % 5, x, np.nan), from_pandas=True),
             "label": np.where(x > 0, "<i>up</i>", "$down$"),
         }
@@ -37,13 +38,13 @@ def table(rows: int = 120) -> pa.Table:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report") / "m"
-    how = QUICK | {"epochs": 3}
-    aecli.train(table(), model=folder, label="label", id=["id"], log_gradients=True, **how)
+    options = QUICK | {"epochs": 3}
+    aecli.train(table(), model=folder, label="label", id=["id"], log_gradients=True, **options)
     return folder
 
 
-def reported(model: Path, data: Any, folder: Path, **how: Any) -> Page:
-    result = aecli.report(data, str(folder / "r.html"), model=model, device="cpu", **how)
+def reported(model: Path, data: Any, folder: Path, **options: Any) -> Page:
+    result = report(data, str(folder / "r.html"), model=model, device="cpu", **options)
     text = (folder / "r.html").read_text(encoding="utf-8")
     assert result.bytes == len(text.encode()) < 1_000_000
     page = Page(text)
@@ -53,13 +54,13 @@ def reported(model: Path, data: Any, folder: Path, **how: Any) -> Page:
 
 
 @pytest.fixture(scope="module")
-def whole(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
+def full_page(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
     """The page of a model and the rows it was trained on."""
-    return reported(model, table(), tmp_path_factory.mktemp("whole"), seen=True)
+    return reported(model, table(), tmp_path_factory.mktemp("full"), seen=True)
 
 
-def test_a_page_shows_every_section_and_every_name_as_text(whole):
-    page = whole
+def test_a_page_shows_every_section_and_every_name_as_text(full_page):
+    page = full_page
     for heading in ("Training", "Columns", "Rows", "Label", "Scores", "Latent", "The model"):
         assert heading in page.text
     for name in (*NAMES, "[bold]x"):
@@ -71,8 +72,8 @@ def test_a_page_shows_every_section_and_every_name_as_text(whole):
     assert page.text.count("row ") > 10  # the oddest rows have their identifiers
 
 
-def test_the_summary_says_what_a_person_would(whole):
-    text = whole.text
+def test_the_summary_says_what_a_person_would(full_page):
+    text = full_page.text
     assert "those it was trained on, so that new rows will come back worse" in text
     assert "turns 4 columns of each row into 2 numbers and back" in text
     assert "of 3 was the best" in text
@@ -94,10 +95,10 @@ def test_without_a_table_the_page_has_what_the_model_shows(model, tmp_path):
 def test_a_tuned_model_shows_its_search(model, tmp_path):
     shutil.copytree(model, tmp_path / "m")
     trials = [{**trial, "options": {"activation": NAMES[0]}} for trial in TRIALS]
-    keep_search(tmp_path / "m", trials=trials, importance={}, objective=NAMES[1])
+    save_search(tmp_path / "m", trials=trials, importance={}, objective=NAMES[1])
     page = reported(tmp_path / "m", None, tmp_path)
-    told = "Its options are the best of 3 trials: [/red] is 0.50000, with the defaults 0.90000."
-    assert told in page.text
+    sentence = "Its options are the best of 3 trials: [/red] is 0.50000, with the defaults 0.90000."
+    assert sentence in page.text
     assert f"activation={NAMES[0]} (pruned)" in page.text
     assert "Note: a [/note]." in page.text
     assert "What mattered" not in page.text  # importance takes more trials
@@ -128,8 +129,8 @@ def test_one_row_and_one_column_make_a_page(tmp_path):
 
 
 def test_a_thousand_columns_fit_on_a_page(tmp_path):
-    dice = np.random.default_rng(0)
-    wide = pa.table({f"column number {i}": dice.normal(size=8) for i in range(1_000)})
+    rng = np.random.default_rng(0)
+    wide = pa.table({f"column number {i}": rng.normal(size=8) for i in range(1_000)})
     aecli.train(wide, model=tmp_path / "m", **QUICK)
     page = reported(tmp_path / "m", wide, tmp_path)
     assert "The worst 20 of 1,000" in page.text
@@ -139,8 +140,8 @@ def test_a_thousand_columns_fit_on_a_page(tmp_path):
 @pytest.mark.parametrize("arch", ["vanilla", "conv1d", "lstm", "transformer"])
 def test_a_model_of_windows_is_drawn_as_signals(arch, tmp_path):
     wave = pa.table({"wave": np.sin(np.arange(80) / 5), "flag": np.arange(80) % 3 == 0})
-    how = QUICK | {"encoder": None, "latent": 1}
-    aecli.train(wave, model=tmp_path / "m", arch=arch, window=8, **how)
+    options = QUICK | {"encoder": None, "latent": 1}
+    aecli.train(wave, model=tmp_path / "m", arch=arch, window=8, **options)
     page = reported(tmp_path / "m", wave, tmp_path)
     assert "turns 2 columns of each window of 8 rows into 1 number" in page.text
     assert "around the oddest window" in page.text
@@ -149,11 +150,11 @@ def test_a_model_of_windows_is_drawn_as_signals(arch, tmp_path):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_model_of_images_is_drawn_as_images(channels, tmp_path):
-    dice = np.random.default_rng(0)
-    pixels = pa.table({f"p{i}": dice.random(30) for i in range(16 * channels)})
-    how = QUICK | {"encoder": None, "latent": 1}
+    rng = np.random.default_rng(0)
+    pixels = pa.table({f"p{i}": rng.random(30) for i in range(16 * channels)})
+    options = QUICK | {"encoder": None, "latent": 1}
     shape = f"4x4x{channels}"
-    aecli.train(pixels, model=tmp_path / "m", arch="conv2d", shape=shape, **how)
+    aecli.train(pixels, model=tmp_path / "m", arch="conv2d", shape=shape, **options)
     page = reported(tmp_path / "m", pixels, tmp_path)
     assert "The best, median and worst rows: inputs, reconstructions, differences" in page.text
     assert "What units z0 do" in page.text
@@ -167,7 +168,7 @@ def test_a_variational_model_without_a_label_makes_a_page(tmp_path):
     assert "kl_normal" in page.drawn
 
 
-def test_models_are_set_side_by_side(model, tmp_path):
+def test_models_are_shown_side_by_side(model, tmp_path):
     aecli.train(table(), model=tmp_path / "<b>", label="label", id=["id"], l1=0.1, **QUICK)
     page = reported(model, table(), tmp_path, side_by_side=[tmp_path / "<b>"])
     assert "2 models side by side" in page.text
@@ -175,20 +176,20 @@ def test_models_are_set_side_by_side(model, tmp_path):
     assert "not compared, since the models differ in losses, or their weights: total" in page.text
     assert f"{model.parent.name}/m. Latents of 120 rows" in page.text
     assert "Error of each column in every model" in page.text
-    alone = reported(model, None, tmp_path, side_by_side=[tmp_path / "<b>"])
-    assert "The models alone, without a table" in alone.text
+    saved = reported(model, None, tmp_path, side_by_side=[tmp_path / "<b>"])
+    assert "The models alone, without a table" in saved.text
 
 
-def test_models_of_other_columns_are_not_set_side_by_side(model, tmp_path):
+def test_models_of_other_columns_are_not_shown_side_by_side(model, tmp_path):
     aecli.train(table().select([NAMES[0], NAMES[2]]), model=tmp_path / "b", **QUICK)
     with pytest.raises(UsageError, match="do not read the same columns") as caught:
-        aecli.report(None, str(tmp_path / "r.html"), model=model, side_by_side=[tmp_path / "b"])
+        report(None, str(tmp_path / "r.html"), model=model, side_by_side=[tmp_path / "b"])
     assert NAMES[1] in caught.value.facts[0]
     assert not (tmp_path / "r.html").exists()
 
 
 @pytest.mark.parametrize(
-    ("kind", "data", "how"),
+    ("kind", "data", "options"),
     [
         (DataError, table(3).slice(0, 0), {}),
         (DataError, "nowhere.csv", {}),
@@ -198,8 +199,8 @@ def test_models_of_other_columns_are_not_set_side_by_side(model, tmp_path):
         (UsageError, table(3), {"shape": "3by1"}),
     ],
 )
-def test_what_cannot_be_reported_leaves_no_file(kind, data, how, model, tmp_path):
-    place = tmp_path / how.pop("output", "r.html")
+def test_what_cannot_be_reported_leaves_no_file(kind, data, options, model, tmp_path):
+    path = tmp_path / options.pop("output", "r.html")
     with pytest.raises(kind):
-        aecli.report(data, str(place), **({"model": model} | how))
-    assert not place.exists()
+        report(data, str(path), **({"model": model} | options))
+    assert not path.exists()

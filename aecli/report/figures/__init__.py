@@ -1,10 +1,10 @@
-"""Name every kind of picture, and what to say where there is none."""
+"""Figures of a report by the name of their kind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from aecli.report.data import Findings
+from aecli.report.data import ReportData
 from aecli.report.figures.classifier import calibration_panels, confusion_panels
 from aecli.report.figures.columns import column_panels
 from aecli.report.figures.latent import (
@@ -20,7 +20,7 @@ from aecli.report.figures.search import importance_panels, option_panels, search
 from aecli.report.figures.traversal import traversal_panels
 from aecli.report.style import Panel
 
-PANELS: dict[str, Callable[[Findings], list[Panel]]] = {
+PANELS: dict[str, Callable[[ReportData], list[Panel]]] = {
     "loss": loss_panels,
     "gradients": gradient_panels,
     "search": search_panels,

@@ -1,4 +1,4 @@
-"""Draw what the classifier gets right, and whether it knows."""
+"""Draw the confusion matrix and the calibration of the classifier."""
 
 from __future__ import annotations
 
@@ -7,85 +7,99 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from aecli.evaluation.results import Classification
 from aecli.formatting import count, percent, safe
-from aecli.report.data import Classes, Findings
-from aecli.report.style import FAINT, INK, OWN, STRENGTH, WHITE, WIDTH, Panel, named, single
+from aecli.report.data import ReportData
+from aecli.report.style import (
+    INK,
+    MUTED,
+    PANEL_WIDTH,
+    PRIMARY,
+    STRENGTH,
+    WHITE,
+    Panel,
+    one_axes,
+    short_name,
+)
 
-SHOWN = 20
-WRITTEN = 12
-"""Most classes whose counts are written into the picture."""
+CLASSES_DRAWN = 20
+MOST_CLASSES_WITH_COUNTS = 12
+"""Classes whose counts are written into the picture at most."""
+
+ROTATED: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+"""Arguments of tick labels that do not fit side by side."""
 
 
-def confusion_panels(findings: Findings) -> list[Panel]:
-    """Return the confusion matrix, each line as shares; the most frequent classes of many."""
-    found = findings.classes
-    if found is None:
+def confusion_panels(data: ReportData) -> list[Panel]:
+    """Return the confusion matrix, each row as shares; the most frequent classes of many."""
+    classification = data.classification
+    if classification is None:
         return []
-    order = np.sort(np.argsort(-found.confusion.sum(1), kind="stable")[:SHOWN])
-    counts = found.confusion[np.ix_(order, order)]
-    names = [named(found.names[place], 14) for place in order]
+    confusion = np.array(classification.confusion)
+    order = np.sort(np.argsort(-confusion.sum(1), kind="stable")[:CLASSES_DRAWN])
+    counts = confusion[np.ix_(order, order)]
+    names = [short_name(classification.classes[code], 14) for code in order]
 
     def draw(axes: Axes) -> None:
-        shares = counts / np.maximum(1, found.confusion[order].sum(1, keepdims=True))
+        shares = counts / np.maximum(1, confusion[order].sum(1, keepdims=True))
         axes.imshow(shares, cmap=STRENGTH, vmin=0, vmax=1, interpolation="none")
-        if len(order) <= WRITTEN:
-            for (line, column), value in np.ndenumerate(counts):
-                colour = WHITE if shares[line, column] > 0.55 else INK if value else FAINT
+        if len(order) <= MOST_CLASSES_WITH_COUNTS:
+            for (row, column), value in np.ndenumerate(counts):
+                colour = WHITE if shares[row, column] > 0.55 else INK if value else MUTED
                 size = 8.5 if len(order) <= 6 else 6.5
                 axes.text(
-                    column, line, count(int(value)), ha="center", va="center", color=colour,
+                    column, row, count(int(value)), ha="center", va="center", color=colour,
                     fontsize=size,
                 )  # fmt: skip
-        places = list(range(len(order)))
-        level = max(map(len, names)) * len(names) < 28
-        turned: dict[str, Any] = (
-            {} if level else {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
-        )
-        axes.set_xticks(places, names, **turned)
-        axes.set_yticks(places, names)
+        positions = list(range(len(order)))
+        rotated = max(map(len, names)) * len(names) >= 28
+        axes.set_xticks(positions, names, **(ROTATED if rotated else {}))
+        axes.set_yticks(positions, names)
         axes.grid(visible=False)
         axes.set_xlabel("predicted")
         axes.set_ylabel("actual")
 
-    side = min(4.2, 2.4 + 0.15 * len(order))
-    return [Panel(*_confusion_told(found, len(order)), single(draw), (WIDTH, side))]
+    caption, alt = _confusion_texts(classification, data.label, len(order))
+    size = (PANEL_WIDTH, min(4.2, 2.4 + 0.15 * len(order)))
+    return [Panel(caption, alt, one_axes(draw), size)]
 
 
-def _confusion_told(found: Classes, shown: int) -> tuple[str, str]:
-    right = f"{percent(found.accuracy)} of {count(found.rows)} are right"
-    caption = f"Confusion of {safe(found.label)}: {right}; always answering the most frequent "
-    caption += f"class gets {percent(found.baseline_accuracy)}."
-    caption += f" The {shown} most frequent of {len(found.names)} classes." * (
-        shown < len(found.names)
+def _confusion_texts(classification: Classification, label: str, shown: int) -> tuple[str, str]:
+    """Return the caption and the description."""
+    right = f"{percent(classification.accuracy)} of {count(classification.rows)} are right"
+    caption = f"Confusion of {safe(label)}: {right}; always answering the most frequent "
+    caption += f"class gets {percent(classification.baseline_accuracy)}."
+    caption += f" The {shown} most frequent of {len(classification.classes)} classes." * (
+        shown < len(classification.classes)
     )
-    return caption, f"Confusion matrix of {len(found.names)} classes; {right}"
+    return caption, f"Confusion matrix of {len(classification.classes)} classes; {right}"
 
 
-def calibration_panels(findings: Findings) -> list[Panel]:
-    """Return how often answers of each confidence are right."""
-    found = findings.classes
-    if found is None or not found.bins:
+def calibration_panels(data: ReportData) -> list[Panel]:
+    """Return the accuracy of predictions by their confidence."""
+    curve = data.reliability
+    if curve is None or not curve.bins:
         return []
 
     def draw(axes: Axes) -> None:
-        low = max(0.0, min(one.confidence for one in found.bins) - 0.05)
-        axes.plot([low, 1], [low, 1], color=FAINT, linestyle=(0, (3, 3)), linewidth=1)
+        low = max(0.0, min(bin.confidence for bin in curve.bins) - 0.05)
+        axes.plot([low, 1], [low, 1], color=MUTED, linestyle=(0, (3, 3)), linewidth=1)
         axes.plot(
-            [one.confidence for one in found.bins], [one.accuracy for one in found.bins],
-            color=OWN, linewidth=1.2,
+            [bin.confidence for bin in curve.bins], [bin.accuracy for bin in curve.bins],
+            color=PRIMARY, linewidth=1.2,
         )  # fmt: skip
-        largest = max(one.count for one in found.bins)
-        for one in found.bins:
-            size = 3 + 9 * (one.count / largest) ** 0.5
-            axes.plot([one.confidence], [one.accuracy], "o", color=OWN, markersize=size)
+        largest = max(bin.count for bin in curve.bins)
+        for bin in curve.bins:
+            size = 3 + 9 * (bin.count / largest) ** 0.5
+            axes.plot([bin.confidence], [bin.accuracy], "o", color=PRIMARY, markersize=size)
         axes.set_title("confidence and accuracy")
         axes.set_xlabel("probability of the answer")
         axes.set_ylabel("share right")
         axes.set_xlim(low, 1.02)
         axes.set_ylim(-0.02, 1.03)
 
-    error = percent(found.calibration_error)
+    error = percent(curve.error)
     alt = f"Curve of accuracy over confidence; they differ by {error} on average"
     caption = f"Calibration: confidence and accuracy differ by {error} on average. On the dashed "
     caption += "line they agree; larger dots stand for more answers."
-    return [Panel(caption, alt, single(draw))]
+    return [Panel(caption, alt, one_axes(draw))]

@@ -1,4 +1,4 @@
-"""Draw how scores are spread, and where the threshold lies."""
+"""Draw the distribution of scores with the threshold, and the most anomalous rows."""
 
 from __future__ import annotations
 
@@ -7,102 +7,101 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from aecli.array_types import AnyFloats, Integers
 from aecli.formatting import count, figure, percent
-from aecli.report.data import Findings, Reason, Scores
-from aecli.report.style import ALARM, FAINT, INK, OWN, Panel, named, plain_ticks, single
+from aecli.report.data import ReportData, RowCell, ScoreDistribution
+from aecli.report.style import ALARM, INK, MUTED, PRIMARY, Panel, one_axes, plain_ticks, short_name
 
-BINS = 48
-FIELDS = ((0.06, "right", INK), (0.14, "right", ALARM), (0.17, "left", INK))
-"""Where the fields of a row of the table stand, in shares of its width, and their colours."""
+SCORE_BINS = 48
+TABLE_FIELDS = ((0.06, "right", INK), (0.14, "right", ALARM), (0.17, "left", INK))
+"""Position of each field of a table row as a share of its width, alignment and colour."""
 
-FOOT = 0.6
-"""Where bars begin on the logarithmic axis of counts: below a single row."""
+LOWEST_COUNT = 0.6
+"""Lower end of the logarithmic axis of counts: below a single row."""
 
 
-def score_panels(findings: Findings) -> list[Panel]:
-    """Return the distribution of scores; none where the model was saved without."""
-    found = findings.scores
-    if found is None or not found.counts.sum():
+def score_panels(data: ReportData) -> list[Panel]:
+    """Return the distribution of scores; none where the model has no calibration."""
+    scores = data.scores
+    if scores is None or not scores.counts.sum():
         return []
 
     def draw(axes: Axes) -> None:
-        edges, counts = _coarser(found)
+        edges, counts = _wider_bins(scores)
         centres = np.sqrt(edges[1:] * edges[:-1])
-        for odd, colour, label in (
-            (False, OWN, "below the threshold"),
+        for above, colour, label in (
+            (False, PRIMARY, "below the threshold"),
             (True, ALARM, "above"),
         ):
-            chosen = (centres > found.threshold) == odd
+            chosen = (centres > scores.threshold) == above
             if counts[chosen].any():
                 axes.bar(
                     edges[:-1][chosen], counts[chosen], np.diff(edges)[chosen], align="edge",
                     color=colour, label=label,
                 )  # fmt: skip
-        axes.axvline(found.threshold, color=ALARM, linestyle=(0, (3, 3)), linewidth=1.2)
+        axes.axvline(scores.threshold, color=ALARM, linestyle=(0, (3, 3)), linewidth=1.2)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_ylim(FOOT, 2 * float(counts.max()))
+        axes.set_ylim(LOWEST_COUNT, 2 * float(counts.max()))
         plain_ticks(axes)
         axes.set_xlabel("score, 1 is ordinary")
-        axes.set_ylabel(f"{findings.unit}s")
+        axes.set_ylabel(f"{data.unit}s")
         axes.grid(axis="x", visible=False)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
-    share = percent(found.outliers / found.samples)
-    above = f"{count(found.outliers)} of {count(found.samples)} ({share})"
-    limit = figure(found.threshold, 3)
-    alt = f"Histogram of scores on logarithmic axes; {above} lie above the threshold of {limit}"
-    caption = f"Scores: {above} lie above the threshold of {limit}, which comes from "
-    caption += f"{found.calibrated_on}."
-    return [Panel(caption, alt, single(draw))]
+    share = percent(scores.outliers / data.samples)
+    outliers = f"{count(scores.outliers)} of {count(data.samples)} ({share})"
+    limit = figure(scores.threshold, 3)
+    alt = f"Histogram of scores on logarithmic axes; {outliers} lie above the threshold of {limit}"
+    caption = f"Scores: {outliers} lie above the threshold of {limit}, which comes from "
+    caption += f"{scores.calibration.source}."
+    return [Panel(caption, alt, one_axes(draw))]
 
 
-def anomalous_panels(findings: Findings) -> list[Panel]:
-    """Return the oddest rows as a table, each with the columns that are furthest off."""
-    found = findings.scores
-    if found is None or not found.odd:
+def anomalous_panels(data: ReportData) -> list[Panel]:
+    """Return the most anomalous rows as a table, each with the columns that explain its score."""
+    if data.scores is None or not data.scores.anomalous:
         return []
-    lines = [(count(one.row), figure(one.score, 3), _because(one.reasons)) for one in found.odd]
+    rows = [
+        (count(row.row), figure(row.score, 3), _reasons_text(row.reasons))
+        for row in data.scores.anomalous
+    ]
 
     def draw(axes: Axes) -> None:
         axes.set_axis_off()
-        for place, line in enumerate([(findings.unit, "score", "because of"), *lines]):
-            height = 1 - place / (len(lines) + 1)
-            for x, text, side in zip(
-                (0.06, 0.14, 0.17), line, ("right", "right", "left"), strict=True
-            ):
-                colour = FAINT if place == 0 else ALARM if side == "right" and x > 0.1 else INK
+        for position, texts in enumerate([(data.unit, "score", "because of"), *rows]):
+            height = 1 - position / (len(rows) + 1)
+            for (x, side, colour), text in zip(TABLE_FIELDS, texts, strict=True):
                 axes.text(
-                    x, height, text, va="top", ha=side, transform=axes.transAxes, color=colour
-                )
+                    x, height, text, va="top", ha=side, transform=axes.transAxes,
+                    color=colour if position else MUTED,
+                )  # fmt: skip
 
-    first = lines[0]
-    alt = f"Table of the {count(len(lines))} oddest {findings.unit}s; the first is {first[0]} "
+    first = rows[0]
+    alt = f"Table of the {count(len(rows))} oddest {data.unit}s; the first is {first[0]} "
     alt += f"with a score of {first[1]}, because of {first[2]}"
-    caption = (
-        f"The oddest {findings.unit}s, and the columns that are furthest off: what they hold, "
-    )
+    caption = f"The oddest {data.unit}s, and the columns that are furthest off: what they hold, "
     caption += "what the model expects, and the error as a multiple of the usual one."
-    size = (7.4, 0.3 + 0.21 * (len(lines) + 1))
-    return [Panel(caption, alt, single(draw), size, wide=True)]
+    size = (7.4, 0.3 + 0.21 * (len(rows) + 1))
+    return [Panel(caption, alt, one_axes(draw), size, wide=True)]
 
 
-def _because(reasons: Sequence[Reason]) -> str:
-    told = []
+def _reasons_text(reasons: Sequence[RowCell]) -> str:
+    texts = []
     for one in reasons[:2]:
-        values = f" {named(one.value, 14)} for {named(one.reconstruction, 14)}" if one.value else ""
-        told.append(f"{named(one.column, 18)}{values}, × {figure(one.error, 2)}")
-    return "; ".join(told)
+        values = (
+            f" {short_name(one.value, 14)} for {short_name(one.reconstruction, 14)}"
+            if one.value
+            else ""
+        )
+        texts.append(f"{short_name(one.column, 18)}{values}, × {figure(one.error, 2)}")
+    return "; ".join(texts)
 
 
-def _coarser(
-    found: Scores,
-) -> tuple[
-    np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.int64]]
-]:
-    """Join neighbouring bins until there are few enough to be seen."""
-    step = -(-len(found.counts) // BINS)
-    fill = -len(found.counts) % step
-    counts = np.append(found.counts, np.zeros(fill, dtype=np.int64)).reshape(-1, step).sum(1)
-    ratio = found.edges[1] / found.edges[0]
-    return found.edges[0] * ratio ** (step * np.arange(len(counts) + 1)), counts
+def _wider_bins(scores: ScoreDistribution) -> tuple[AnyFloats, Integers]:
+    """Return edges and counts with neighbouring bins joined, few enough to be seen."""
+    step = -(-len(scores.counts) // SCORE_BINS)
+    fill = -len(scores.counts) % step
+    counts = np.append(scores.counts, np.zeros(fill, dtype=np.int64)).reshape(-1, step).sum(1)
+    ratio = scores.edges[1] / scores.edges[0]
+    return scores.edges[0] * ratio ** (step * np.arange(len(counts) + 1)), counts

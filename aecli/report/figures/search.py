@@ -1,4 +1,4 @@
-"""Draw a search: the trials, what each option came to, and which options mattered."""
+"""Draw a search: its trials, their values by option, and the importance of options."""
 
 from __future__ import annotations
 
@@ -8,48 +8,59 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from aecli.formatting import count, figure, percent, weight
-from aecli.report.data import Findings, Search, Trial
-from aecli.report.style import FAINT, OTHER, OWN, SERIES, WIDTH, Panel, named, plain_ticks, single
+from aecli.report.data import ReportData, SearchHistory
+from aecli.report.style import (
+    MUTED,
+    PANEL_WIDTH,
+    PRIMARY,
+    SECONDARY,
+    SERIES,
+    Panel,
+    one_axes,
+    plain_ticks,
+    short_name,
+)
+from aecli.tuning.trial import Tried
 
-DRAWN = 400
-"""Trials in a picture: the best of them."""
+TRIALS_DRAWN = 400
+"""Trials in a picture: the best."""
 
-OPTIONS = 9
-"""Options with a picture: those that mattered most."""
+OPTIONS_DRAWN = 9
+"""Options with a picture: the most important."""
 
-WIDE = 5.0
-"""Values whose largest is so many times the smallest lie on a logarithmic axis."""
+VALUE_LOG_RATIO = 5.0
+"""Values whose largest is so many times the smallest are drawn on a logarithmic axis."""
 
-FEW = 6
-"""So many different numbers, or fewer, stand side by side as names do."""
+MOST_LISTED_NUMBERS = 6
+"""Different numbers that are drawn side by side, as names are; more have an axis."""
 
-CALLED = {"hidden": "width", "layers": "depth"}
-"""What a search calls an option; the lists of `encoder` and `channels` have both in them."""
+PARAMETER_NAMES = {"hidden": "width", "layers": "depth"}
+"""Names of options in a search; the lists of `encoder` and `channels` have both."""
 
-LABELS = {"width": "width of the first layer", "depth": "layers", "noise": "kind of noise"}
+AXIS_LABELS = {"width": "width of the first layer", "depth": "layers", "noise": "kind of noise"}
 
-Placed = list[tuple[float | str, Trial]]
-"""Trials, each with what it took of one parameter."""
+ValuedTrials = list[tuple[float | str, Tried]]
+"""Trials, each with its value of one parameter."""
 
 
-def search_panels(findings: Findings) -> list[Panel]:
+def search_panels(data: ReportData) -> list[Panel]:
     """Return every trial's value and the best so far; none where the model was not tuned."""
-    found = findings.search
-    if found is None or not found.trials:
+    search = data.search
+    if search is None or not search.trials:
         return []
-    trials = sorted(found.trials[:DRAWN], key=lambda trial: trial.number)
-    steps = _best_so_far(found)
+    trials = sorted(search.trials[:TRIALS_DRAWN], key=lambda trial: trial.number)
+    steps = _best_so_far(search)
 
     def draw(axes: Axes) -> None:
-        _points(axes, [(trial.number, trial) for trial in trials], found)
+        _points(axes, [(trial.number, trial) for trial in trials], search)
         if steps:
-            last = max(trial.number for trial in found.trials)
+            last = max(trial.number for trial in search.trials)
             numbers, values = zip(*steps, strict=True)
             axes.step(
-                [*numbers, last], [*values, values[-1]], where="post", color=OTHER,
+                [*numbers, last], [*values, values[-1]], where="post", color=SECONDARY,
                 label="best so far", zorder=1,
             )  # fmt: skip
-        _value_axis(axes, [trial.value for trial in trials], found)
+        _value_axis(axes, [_value(trial) for trial in trials], search)
         axes.set_xlabel("trial")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.legend(
@@ -57,31 +68,31 @@ def search_panels(findings: Findings) -> list[Panel]:
             columnspacing=1.0,
         )  # fmt: skip
 
-    pruned = sum(not trial.full for trial in found.trials)
-    what, faint = count(len(found.trials), "trial"), ""
+    pruned = sum(not _complete(trial) for trial in search.trials)
+    what, faint = count(len(search.trials), "trial"), ""
     if pruned:
         what += f", {pruned} of them cut short"
         faint = " and faint, at the value where they ended"
-    ends = f"best {found.objective} {figure(found.value)} in trial {found.best}"
-    ends += "" if found.default is None else f", the defaults {figure(found.default)}"
+    ends = f"best {search.objective} {figure(search.value)} in trial {search.best}"
+    ends += "" if search.default is None else f", the defaults {figure(search.default)}"
     alt = f"Values of {what}, and the best so far; {ends}"
     caption = f"The search: {what}{faint}; {ends}."
-    return [Panel(caption + _shown(found), alt, single(draw))]
+    return [Panel(caption + _trials_text(search), alt, one_axes(draw))]
 
 
-def importance_panels(findings: Findings) -> list[Panel]:
-    """Return which options made trials good; none where there were too few trials."""
-    found = findings.search
-    if found is None or not found.importance:
+def importance_panels(data: ReportData) -> list[Panel]:
+    """Return the importance of each option; none where there were too few trials."""
+    search = data.search
+    if search is None or not search.importance:
         return []
-    ranked = sorted(found.importance.items(), key=lambda item: -item[1])
+    ranked = sorted(search.importance.items(), key=lambda item: -item[1])
 
     def draw(axes: Axes) -> None:
-        places = list(range(len(ranked)))
+        positions = list(range(len(ranked)))
         shares = [100 * share for _, share in ranked]
-        bars = axes.barh(places, shares, color=OWN, height=0.7)
+        bars = axes.barh(positions, shares, color=PRIMARY, height=0.7)
         axes.bar_label(bars, [percent(share, 0) for _, share in ranked], padding=3, fontsize=8)
-        axes.set_yticks(places, [named(name) for name, _ in ranked])
+        axes.set_yticks(positions, [short_name(name) for name, _ in ranked])
         axes.set_ylim(len(ranked) - 0.4, -0.6)
         axes.set_xlim(0, 1.15 * max(*shares, 1.0))
         axes.grid(axis="y", visible=False)
@@ -92,57 +103,57 @@ def importance_panels(findings: Findings) -> list[Panel]:
     alt = f"Bars of the importance of {count(len(ranked), 'option')}; {name} has {percent(share)}"
     caption = "What mattered: how much of the difference between good trials and all trials each "
     caption += "option makes, by PED-ANOVA."
-    return [Panel(caption, alt, single(draw), (WIDTH, max(2.0, 0.8 + 0.2 * len(ranked))))]
+    return [Panel(caption, alt, one_axes(draw), (PANEL_WIDTH, max(2.0, 0.8 + 0.2 * len(ranked))))]
 
 
-def option_panels(findings: Findings) -> list[Panel]:
-    """Return one panel per searched option: what trials came to with each of its values."""
-    found = findings.search
-    if found is None:
+def option_panels(data: ReportData) -> list[Panel]:
+    """Return one panel per searched option: the values of trials over those of the option."""
+    search = data.search
+    if search is None:
         return []
-    placed: dict[str, Placed] = {}
-    for trial in found.trials[:DRAWN]:
-        for name, value in _parameters(trial.options):
-            placed.setdefault(name, []).append((value, trial))
-    several = [name for name, points in placed.items() if len({value for value, _ in points}) > 1]
-    several.sort(key=lambda name: -found.importance.get(name, 0.0))
-    return [_option(found, name, placed[name]) for name in several[:OPTIONS]]
+    by_name: dict[str, ValuedTrials] = {}
+    for trial in search.trials[:TRIALS_DRAWN]:
+        for name, value in _parameters({**search.default_options, **trial.options}):
+            by_name.setdefault(name, []).append((value, trial))
+    several = [name for name, points in by_name.items() if len({value for value, _ in points}) > 1]
+    several.sort(key=lambda name: -search.importance.get(name, 0.0))
+    return [_option(search, name, by_name[name]) for name in several[:OPTIONS_DRAWN]]
 
 
-def _option(found: Search, name: str, placed: Placed) -> Panel:
-    kinds = _kinds([value for value, _ in placed])
-    points = [(float(kinds.index(value) if kinds else value), trial) for value, trial in placed]
+def _option(search: SearchHistory, name: str, trials: ValuedTrials) -> Panel:
+    listed = _listed_values([value for value, _ in trials])
+    points = [(float(listed.index(value) if listed else value), trial) for value, trial in trials]
 
     def draw(axes: Axes) -> None:
-        _points(axes, points, found)
-        _value_axis(axes, [trial.value for _, trial in points], found)
-        axes.set_title(named(name))
-        axes.set_xlabel(LABELS.get(name, ""))
-        if kinds:
-            axes.set_xticks(range(len(kinds)), [named(_told(kind), 14) for kind in kinds])
-            axes.set_xlim(-0.5, len(kinds) - 0.5)
+        _points(axes, points, search)
+        _value_axis(axes, [_value(trial) for _, trial in points], search)
+        axes.set_title(short_name(name))
+        axes.set_xlabel(AXIS_LABELS.get(name, ""))
+        if listed:
+            axes.set_xticks(range(len(listed)), [short_name(_text(value), 14) for value in listed])
+            axes.set_xlim(-0.5, len(listed) - 0.5)
         else:
             _number_axis(axes, [x for x, _ in points])
 
-    best = next((value for value, trial in placed if trial.number == found.best), None)
-    ends = "" if best is None else f"; the best has {_told(best)}"
-    told = f"{found.objective} of {count(len(placed), 'trial')} over their {name}{ends}"
-    return Panel(f"Search, {told}.", f"Dots, {told}", single(draw))
+    best = next((value for value, trial in trials if trial.number == search.best), None)
+    ends = "" if best is None else f"; the best has {_text(best)}"
+    text = f"{search.objective} of {count(len(trials), 'trial')} over their {name}{ends}"
+    return Panel(f"Search, {text}.", f"Dots, {text}", one_axes(draw))
 
 
-def _kinds(values: Sequence[float | str]) -> list[float | str]:
-    """Return the different values where these stand side by side, else nothing."""
+def _listed_values(values: Sequence[float | str]) -> list[float | str]:
+    """Return the different values where they are drawn side by side, else nothing."""
     texts = list(dict.fromkeys(value for value in values if isinstance(value, str)))
     numbers = sorted({value for value in values if not isinstance(value, str)})
-    return [*texts, *numbers] if texts or len(numbers) <= FEW else []
+    return [*texts, *numbers] if texts or len(numbers) <= MOST_LISTED_NUMBERS else []
 
 
-def _told(value: float | str) -> str:
+def _text(value: float | str) -> str:
     return value if isinstance(value, str) else weight(value)
 
 
 def _number_axis(axes: Axes, values: Sequence[float]) -> None:
-    if min(values) > 0 and max(values) / min(values) > WIDE:
+    if min(values) > 0 and max(values) / min(values) > VALUE_LOG_RATIO:
         axes.set_xscale("log")
         plain_ticks(axes, y=False)
     else:
@@ -151,7 +162,7 @@ def _number_axis(axes: Axes, values: Sequence[float]) -> None:
 
 
 def _parameters(options: Mapping[str, str]) -> Iterator[tuple[str, float | str]]:
-    """Yield what a trial took of every parameter, by its name in a search."""
+    """Yield every parameter of a trial, by its name in a search, and its value."""
     for name, text in options.items():
         kind, _, argument = text.partition(":")
         if name in ("encoder", "channels"):
@@ -164,7 +175,7 @@ def _parameters(options: Mapping[str, str]) -> Iterator[tuple[str, float | str]]
             argued, _, value = argument.partition("=")
             yield argued, _number(value)
         else:
-            yield CALLED.get(name, name), _number(kind)
+            yield PARAMETER_NAMES.get(name, name), _number(kind)
 
 
 def _number(text: str) -> float | str:
@@ -174,40 +185,52 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _best_so_far(found: Search) -> list[tuple[int, float]]:
+def _value(trial: Tried) -> float:
+    assert trial.value is not None, "ranked trials have a value"
+    return trial.value
+
+
+def _complete(trial: Tried) -> bool:
+    return trial.state == "complete"
+
+
+def _best_so_far(search: SearchHistory) -> list[tuple[int, float]]:
     steps: list[tuple[int, float]] = []
-    for trial in sorted(found.trials, key=lambda trial: trial.number):
-        better = not steps or (trial.value > steps[-1][1]) == found.maximize
-        if trial.full and better:
-            steps.append((trial.number, trial.value))
+    for trial in sorted(search.trials, key=lambda trial: trial.number):
+        value = _value(trial)
+        better = not steps or (value > steps[-1][1]) == search.maximize
+        if _complete(trial) and better:
+            steps.append((trial.number, value))
     return steps
 
 
-def _points(axes: Axes, points: Sequence[tuple[float, Trial]], found: Search) -> None:
-    for full, marker, colour, label in (
+def _points(axes: Axes, points: Sequence[tuple[float, Tried]], search: SearchHistory) -> None:
+    for complete, marker, colour, label in (
         (False, "x", SERIES[9], "cut short"),
-        (True, "o", OWN, "trials"),
+        (True, "o", PRIMARY, "trials"),
     ):
-        chosen = [(x, trial.value) for x, trial in points if trial.full == full]
+        chosen = [(x, _value(trial)) for x, trial in points if _complete(trial) == complete]
         if chosen:
             axes.plot(*zip(*chosen, strict=True), marker, color=colour, label=label, markersize=4)
-    best = [(x, trial.value) for x, trial in points if trial.number == found.best]
+    best = [(x, _value(trial)) for x, trial in points if trial.number == search.best]
     if best:
-        axes.plot(*zip(*best, strict=True), "o", color=OTHER, markerfacecolor="none", markersize=9)
+        axes.plot(
+            *zip(*best, strict=True), "o", color=SECONDARY, markerfacecolor="none", markersize=9
+        )
 
 
-def _value_axis(axes: Axes, values: Sequence[float], found: Search) -> None:
-    axes.set_ylabel(found.objective)
-    if not found.maximize and min(values) > 0 and max(values) / min(values) > WIDE:
+def _value_axis(axes: Axes, values: Sequence[float], search: SearchHistory) -> None:
+    axes.set_ylabel(search.objective)
+    if not search.maximize and min(values) > 0 and max(values) / min(values) > VALUE_LOG_RATIO:
         axes.set_yscale("log")
         plain_ticks(axes, x=False)
-    if found.default is not None:
+    if search.default is not None:
         axes.axhline(
-            found.default, color=FAINT, linewidth=0.9, linestyle=(0, (3, 3)), zorder=0,
+            search.default, color=MUTED, linewidth=0.9, linestyle=(0, (3, 3)), zorder=0,
             label="defaults",
         )  # fmt: skip
 
 
-def _shown(found: Search) -> str:
-    more = len(found.trials) > DRAWN
-    return f" The best {DRAWN} of {count(len(found.trials))} are drawn." if more else ""
+def _trials_text(search: SearchHistory) -> str:
+    more = len(search.trials) > TRIALS_DRAWN
+    return f" The best {TRIALS_DRAWN} of {count(len(search.trials))} are drawn." if more else ""

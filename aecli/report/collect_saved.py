@@ -1,0 +1,80 @@
+"""Collect what a model directory shows without a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aecli.errors import ModelError
+from aecli.model_directory import TUNING, read_history, read_spec, read_tuning
+from aecli.report.data import ReportData, SearchHistory, TrainingCurves
+from aecli.schema.model_spec import ModelSpec
+from aecli.schema.option_docs import written
+from aecli.schema.options import TrainOptions, section_of
+from aecli.tuning.trial import LAST, Tried, ranking
+
+
+def collect_saved(directory: Path, spec: ModelSpec | None = None) -> ReportData:
+    """Return what a model directory shows without a table; `spec` where it is known.
+
+    Raises:
+        ModelError: it holds no model, or a damaged one.
+    """
+    spec = spec or read_spec(directory)
+    return ReportData(
+        model=directory,
+        spec=spec,
+        training=TrainingCurves.of(read_history(directory)),
+        search=read_search(directory, spec),
+    )
+
+
+def read_search(directory: Path, spec: ModelSpec) -> SearchHistory | None:
+    """Return the search that a model's options come from, None where there was none.
+
+    Raises:
+        ModelError: its record is damaged.
+    """
+    record = read_tuning(directory, spec)
+    if record is None:
+        return None
+    try:
+        return _search_history(record)
+    except (KeyError, TypeError, ValueError) as error:
+        path = directory / TUNING
+        hint = f"remove {path}: the model does without"
+        raise ModelError(f"{path} is damaged: {error!r}", hint=hint) from error
+
+
+def _search_history(record: Mapping[str, Any]) -> SearchHistory:
+    trials = [Tried(**trial) for trial in record["trials"]]
+    comparable = record["objective"] not in LAST
+    ended = [_with_last_value(trial) if comparable else trial for trial in trials]
+    return SearchHistory(
+        objective=record["objective"],
+        maximize=record["direction"] == "maximize",
+        best=record["best"],
+        value=record["value"],
+        default=record["default"],
+        trials=ranking(ended, record["direction"]),
+        default_options=_default_options(
+            {name for trial in trials for name in dict(trial.options)}
+        ),
+        importance=record["importance"],
+        notes=record["notes"],
+    )
+
+
+def _with_last_value(trial: Tried) -> Tried:
+    """Return a pruned trial with the last value of its curve."""
+    known = trial.value is not None or not trial.curve
+    return trial if known else replace(trial, value=trial.curve[-1])
+
+
+def _default_options(names: set[str]) -> dict[str, str]:
+    """Return the defaults of options as texts, where these do not depend on the table."""
+    defaults = TrainOptions()
+    values = {name: getattr(getattr(defaults, section_of(name)), name) for name in sorted(names)}
+    return {name: written(value) for name, value in values.items() if value not in (None, "auto")}

@@ -1,0 +1,62 @@
+"""The second map of the latent: drawn only where umap can be imported."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import aecli
+from aecli.report.latent_map import FEWEST_UMAP_SAMPLES, umap_layout
+
+STAND_IN = """
+class UMAP:
+    def __init__(self, **arguments):
+        assert arguments["n_jobs"] == 1
+        self.seed = arguments["random_state"]
+
+    def fit_transform(self, latent):
+        return self.seed + latent[:, :2]
+"""
+LATENT = np.random.default_rng(0).normal(size=(2 * FEWEST_UMAP_SAMPLES, 3))
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "umap.py").write_text(STAND_IN, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "umap", raising=False)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("umap") is not None, reason="umap is installed")
+def test_without_umap_there_is_no_second_map():
+    assert umap_layout(LATENT, 0) is None
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_seeded_layout_has_a_point_for_every_sample():
+    layout = umap_layout(LATENT, 7)
+    assert layout is not None
+    assert layout.shape == (2 * FEWEST_UMAP_SAMPLES, 2)
+    assert layout.mean() == pytest.approx(7, abs=0.1)
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    "latent", [LATENT[:, :2], LATENT[: FEWEST_UMAP_SAMPLES - 1], np.ones((50, 4)), np.eye(50, 4)]
+)
+def test_latents_without_neighbours_have_no_layout(latent):
+    assert umap_layout(latent, 0) is None
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_umap_follows_the_map_of_components(tmp_path):
+    rows = pa.table(dict(zip("abcd", np.random.default_rng(0).normal(size=(4, 40)), strict=True)))
+    options = {"model": tmp_path / "m", "device": "cpu", "threads": 1}
+    aecli.train(rows, epochs=1, encoder=[4, 3], **options)
+    shows = aecli.plot("map", rows, str(tmp_path / "m.png"), **options).shows
+    assert ["by UMAP, coloured by how odd" in told for told in shows] == [False, True]
