@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from aecli.inference.reconstruct import reconstruct
     from aecli.inference.sample import sample
     from aecli.inspection.inspect import inspect
-    from aecli.report.report import plot, report
+    from aecli.reporting.report import plot, report
     from aecli.scoring.calibrate import calibrate
     from aecli.scoring.score import score
     from aecli.training.train import train
@@ -82,10 +82,10 @@ _HOMES = {
     "evaluate": "aecli.evaluation.evaluate",
     "inspect": "aecli.inspection.inspect",
     "load": "aecli.api.model",
-    "plot": "aecli.report.report",
+    "plot": "aecli.reporting.report",
     "predict": "aecli.inference.predict",
     "reconstruct": "aecli.inference.reconstruct",
-    "report": "aecli.report.report",
+    "report": "aecli.reporting.report",
     "sample": "aecli.inference.sample",
     "score": "aecli.scoring.score",
     "train": "aecli.training.train",

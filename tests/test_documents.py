@@ -34,7 +34,7 @@ from aecli.metrics.columns import ColumnScore
 from aecli.metrics.detection import Interval
 from aecli.metrics.latent import LatentHealth
 from aecli.progress import Epoch
-from aecli.report.report import PlotResult, ReportResult
+from aecli.reporting.report import PlotResult, ReportResult
 from aecli.schema.flags import as_flags
 from aecli.schema.model_spec import ModelSpec
 from aecli.scoring.calibrate import CalibrateResult

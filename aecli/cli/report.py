@@ -82,7 +82,7 @@ def report(
     from aecli.cli.display.written import page_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
-    from aecli.report.report import report as run
+    from aecli.reporting.report import report as run
 
     with listening(quiet=quiet) as progress:
         result = run(
@@ -132,7 +132,7 @@ def plot(
     from aecli.cli.display.written import plot_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
-    from aecli.report.report import plot as run
+    from aecli.reporting.report import plot as run
 
     with listening(quiet=quiet) as progress:
         result = run(

@@ -79,7 +79,7 @@ def train(
     from aecli.cli.display.train_summary import closing_report
     from aecli.cli.output import show
     from aecli.cli.progress import listening
-    from aecli.report.report import check_folder
+    from aecli.reporting.report import check_folder
     from aecli.training.train import train as run
 
     with listening(quiet=quiet) as progress:
@@ -103,7 +103,7 @@ def _write_page(
     page: str, source: str | list[str], model: Path, settings: Settings, progress: Progress
 ) -> None:
     """Write the report of a table that has just been trained on; stdin cannot be read again."""
-    from aecli.report.report import report
+    from aecli.reporting.report import report
 
     training = settings.options.training
     report(

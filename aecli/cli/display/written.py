@@ -12,7 +12,7 @@ from aecli.formatting import count, duration, figure, percent, safe, size
 from aecli.inference.decode import DecodeResult
 from aecli.inference.run import StreamResult
 from aecli.inference.sample import SampleResult
-from aecli.report.report import PlotResult, ReportResult
+from aecli.reporting.report import PlotResult, ReportResult
 from aecli.schema.model_spec import FEW
 from aecli.scoring.calibrate import CalibrateResult
 from aecli.scoring.score import ScoreResult

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from aecli.evaluation.results import ColumnScore
 from aecli.formatting import count, percent, safe
-from aecli.report.data import ReportData, column_error
-from aecli.report.style import (
+from aecli.metrics.columns import ColumnScore
+from aecli.reporting.data import ReportData, column_error
+from aecli.reporting.style import (
     GRID,
     MUTED,
     PANEL_WIDTH,

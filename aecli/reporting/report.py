@@ -12,8 +12,8 @@ from aecli.atomic_files import atomic_path
 from aecli.errors import OutputError, UsageError, nearest
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
-from aecli.report.collect_saved import collect_saved
-from aecli.report.data import CollectOptions, ReportData
+from aecli.reporting.collect_saved import collect_saved
+from aecli.reporting.data import CollectOptions, ReportData
 from aecli.schema.options import ReadOptions
 from aecli.table.column_names import typed
 from aecli.table.source import Data, Source, open_source
@@ -161,8 +161,8 @@ def plot(
         progress=progress,
     )  # fmt: skip
     shown = _collected(model_directory(model, tag), source, options)
-    from aecli.report.figures import PANELS
-    from aecli.report.style import picture_file
+    from aecli.reporting.figures import PANELS
+    from aecli.reporting.style import picture_file
 
     progress.stage("drawing")
     panels = PANELS[kind](shown)
@@ -223,15 +223,15 @@ def _page(
 ) -> tuple[ReportData, str]:
     """Return the data of the first model, and the HTML of the page."""
     if others:
-        from aecli.report.collect_models import collect_models
+        from aecli.reporting.collect_models import collect_models
 
         comparison = collect_models([directory, *others], source, options)
-        from aecli.report.html import comparison_page
+        from aecli.reporting.html import comparison_page
 
         options.progress.stage("drawing")
         return comparison.models[0], comparison_page(comparison)
     shown = _collected(directory, source, options)
-    from aecli.report.html import model_page
+    from aecli.reporting.html import model_page
 
     options.progress.stage("drawing")
     return shown, model_page(shown)
@@ -240,7 +240,7 @@ def _page(
 def _collected(directory: Path, source: Source | None, options: CollectOptions) -> ReportData:
     if source is None:
         return collect_saved(directory)
-    from aecli.report.collect import collect
+    from aecli.reporting.collect import collect
 
     return collect(directory, source, options)
 

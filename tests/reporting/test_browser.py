@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 import aecli
-from aecli.report.report import report
-from tests.report.browser import browsing, find_browser
+from aecli.reporting.report import report
+from tests.reporting.browser import browsing, find_browser
 
 BROWSER = find_browser()
 

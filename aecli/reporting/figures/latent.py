@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from aecli.evaluation.results import LatentHealth
 from aecli.formatting import count, figure, percent, safe
-from aecli.report.data import LatentMap, ReportData
-from aecli.report.style import (
+from aecli.metrics.latent import LatentHealth
+from aecli.reporting.data import LatentMap, ReportData
+from aecli.reporting.style import (
     ALARM,
     BOTH_WAYS,
     MUTED,

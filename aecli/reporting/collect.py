@@ -17,9 +17,9 @@ from aecli.inference.batches import EncodedBatch
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.windows import WindowedTable
 from aecli.metrics.histogram import Histogram, Reliability
-from aecli.report.anomalous_window import signal_excerpt
-from aecli.report.collect_saved import collect_saved
-from aecli.report.data import (
+from aecli.reporting.anomalous_window import signal_excerpt
+from aecli.reporting.collect_saved import collect_saved
+from aecli.reporting.data import (
     CollectOptions,
     LatentDistribution,
     LatentMap,
@@ -28,7 +28,7 @@ from aecli.report.data import (
     ReportData,
     ScoreDistribution,
 )
-from aecli.report.examples import (
+from aecli.reporting.examples import (
     RankedRows,
     SampledRows,
     Shape,
@@ -39,8 +39,8 @@ from aecli.report.examples import (
     lowest_keys,
     with_any_column,
 )
-from aecli.report.latent_map import pca_map, umap_map
-from aecli.report.latent_traversal import latent_traversals
+from aecli.reporting.latent_map import pca_map, umap_map
+from aecli.reporting.latent_traversal import latent_traversals
 from aecli.row_sample import RowSample, seeded_keys
 from aecli.schema.model_spec import Label, ModelSpec
 from aecli.scoring.scorer import Scorer

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from aecli.formatting import count, figure, percent, weight
-from aecli.report.data import ReportData, SearchHistory
-from aecli.report.style import (
+from aecli.reporting.data import ReportData, SearchHistory
+from aecli.reporting.style import (
     MUTED,
     PANEL_WIDTH,
     PRIMARY,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import aecli
-from aecli.report.latent_map import FEWEST_UMAP_SAMPLES, umap_layout
+from aecli.reporting.latent_map import FEWEST_UMAP_SAMPLES, umap_layout
 
 STAND_IN = """
 class UMAP:

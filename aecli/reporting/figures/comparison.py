@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from aecli.formatting import count, figure, percent, safe
-from aecli.report.collect_models import ModelComparison
-from aecli.report.data import Curve, column_error
-from aecli.report.figures import PANELS
-from aecli.report.figures.columns import COLUMNS_DRAWN, LARGEST_ERROR_DRAWN, dots
-from aecli.report.figures.losses import as_drawn, scale_losses
-from aecli.report.style import (
+from aecli.reporting.collect_models import ModelComparison
+from aecli.reporting.data import Curve, column_error
+from aecli.reporting.figures import PANELS
+from aecli.reporting.figures.columns import COLUMNS_DRAWN, LARGEST_ERROR_DRAWN, dots
+from aecli.reporting.figures.losses import as_drawn, scale_losses
+from aecli.reporting.style import (
     LONGEST_PANEL_NAME,
     MUTED,
     PANEL_WIDTH,

@@ -15,7 +15,7 @@ from aecli.errors import UsageError
 from aecli.features.inverse import Restorer
 from aecli.features.layout import NUMERIC
 from aecli.formatting import count
-from aecli.report.data import AnomalousRow, ExampleImages, ExampleRow, RowCell
+from aecli.reporting.data import AnomalousRow, ExampleImages, ExampleRow, RowCell
 from aecli.row_sample import RowSample
 from aecli.schema.model_spec import Column, ModelSpec
 from aecli.table.types import is_list

@@ -9,8 +9,17 @@ from matplotlib.axes import Axes
 
 from aecli.array_types import AnyFloats, Integers
 from aecli.formatting import count, figure, percent
-from aecli.report.data import ReportData, RowCell, ScoreDistribution
-from aecli.report.style import ALARM, INK, MUTED, PRIMARY, Panel, one_axes, plain_ticks, short_name
+from aecli.reporting.data import ReportData, RowCell, ScoreDistribution
+from aecli.reporting.style import (
+    ALARM,
+    INK,
+    MUTED,
+    PRIMARY,
+    Panel,
+    one_axes,
+    plain_ticks,
+    short_name,
+)
 
 SCORE_BINS = 48
 TABLE_FIELDS = ((0.06, "right", INK), (0.14, "right", ALARM), (0.17, "left", INK))

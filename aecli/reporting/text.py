@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aecli.formatting import count, duration, figure, percent, safe
-from aecli.report.data import ReportData
+from aecli.reporting.data import ReportData
 
 NUMBER_KINDS = ("number", "time", "vector")
 

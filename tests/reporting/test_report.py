@@ -12,9 +12,9 @@ import pytest
 
 import aecli
 from aecli.errors import DataError, ModelError, OutputError, UsageError
-from aecli.report.report import report
-from tests.report.reading import Page
-from tests.report.searches import TRIALS, save_search
+from aecli.reporting.report import report
+from tests.reporting.reading import Page
+from tests.reporting.searches import TRIALS, save_search
 
 NAMES = ("<script>alert(1)</script>", "[/red]", "$\\frac{a}{b}$", "größe ✓")
 QUICK: dict[str, Any] = {"epochs": 1, "encoder": [8, 2], "device": "cpu", "threads": 1}

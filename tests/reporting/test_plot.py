@@ -12,9 +12,9 @@ import pytest
 
 import aecli
 from aecli.errors import ModelError, UsageError
-from aecli.report.figures import PANELS
-from aecli.report.report import PICTURE_KINDS
-from tests.report.searches import save_search
+from aecli.reporting.figures import PANELS
+from aecli.reporting.report import PICTURE_KINDS
+from tests.reporting.searches import save_search
 
 STARTS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 NAME = "$x_1$ <b> [/red]"

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from aecli.array_types import AnyFloats, Codes, Floats
-from aecli.report.data import LatentMap
+from aecli.reporting.data import LatentMap
 from aecli.schema.model_spec import Label
 
 FEWEST_UMAP_SAMPLES = 20

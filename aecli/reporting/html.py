@@ -11,18 +11,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from aecli.formatting import count, duration, figure, percent, safe, weight
-from aecli.report.collect_models import ModelComparison
-from aecli.report.data import ReportData, column_error
-from aecli.report.figures import PANELS
-from aecli.report.figures.comparison import (
+from aecli.reporting.collect_models import ModelComparison
+from aecli.reporting.data import ReportData, column_error
+from aecli.reporting.figures import PANELS
+from aecli.reporting.figures.comparison import (
     column_panels,
     error_table,
     loss_panels,
     model_panels,
     score_panels,
 )
-from aecli.report.style import SERIES, Panel, inline_svg
-from aecli.report.text import summary, training_figures
+from aecli.reporting.style import SERIES, Panel, inline_svg
+from aecli.reporting.text import summary, training_figures
 
 PAGE_SECTIONS = (
     ("Training", ("loss", "gradients")),

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.special import expit, softmax  # type: ignore[import-untyped]  # ships no types
+from scipy.special import expit, softmax
 
 from aecli.array_types import AnyFloats
 from aecli.features.inverse import Restorer
 from aecli.inference.loaded_model import LoadedModel
-from aecli.report.data import UnitTraversal
-from aecli.report.examples import SampledRows, Shape, as_images, in_units
+from aecli.reporting.data import UnitTraversal
+from aecli.reporting.examples import SampledRows, Shape, as_images, in_units
 from aecli.schema.model_spec import Column
 
 TRAVERSED_UNITS = 8

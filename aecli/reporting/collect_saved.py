@@ -9,7 +9,7 @@ from typing import Any
 
 from aecli.errors import ModelError
 from aecli.model_directory import TUNING, read_history, read_spec, read_tuning
-from aecli.report.data import ReportData, SearchHistory, TrainingCurves
+from aecli.reporting.data import ReportData, SearchHistory, TrainingCurves
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.option_docs import written
 from aecli.schema.options import TrainOptions, section_of

@@ -11,8 +11,8 @@ from aecli.errors import UsageError
 from aecli.evaluation.compare import compare_results
 from aecli.evaluation.results import EvaluateResult
 from aecli.model_directory import read_spec
-from aecli.report.collect_saved import collect_saved
-from aecli.report.data import CollectOptions, ReportData
+from aecli.reporting.collect_saved import collect_saved
+from aecli.reporting.data import CollectOptions, ReportData
 from aecli.schema.model_spec import ModelSpec
 from aecli.table.column_names import typed
 from aecli.table.source import Source
@@ -68,7 +68,7 @@ def collect_models(
     if source is None:
         models = [collect_saved(path, spec) for path, spec in zip(directories, specs, strict=True)]
         return ModelComparison(names, models)
-    from aecli.report.collect import collect
+    from aecli.reporting.collect import collect
 
     models = [collect(path, source, options) for path in directories]
     results = [model.evaluation for model in models if model.evaluation is not None]

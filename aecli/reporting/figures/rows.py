@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from aecli.array_types import AnyFloats, Integers
 from aecli.formatting import count, figure, safe
-from aecli.report.data import ExampleImages, ExampleRow, ReportData, SignalExcerpt
-from aecli.report.style import (
+from aecli.reporting.data import ExampleImages, ExampleRow, ReportData, SignalExcerpt
+from aecli.reporting.style import (
     ALARM,
     BOTH_WAYS,
     INK,

@@ -9,8 +9,8 @@ from aecli.array_types import AnyFloats, Indices
 from aecli.features.inverse import Restorer
 from aecli.inference.loaded_model import LoadedModel
 from aecli.inference.windows import WindowedTable
-from aecli.report.data import SignalColumn, SignalExcerpt
-from aecli.report.examples import in_units
+from aecli.reporting.data import SignalColumn, SignalExcerpt
+from aecli.reporting.examples import in_units
 from aecli.scoring.scorer import SCORING_BLOCK, Scorer
 
 EXCERPT_ROWS = 400

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from aecli.formatting import count, figure
-from aecli.report.data import Curve, ReportData, TrainingCurves
-from aecli.report.style import (
+from aecli.reporting.data import Curve, ReportData, TrainingCurves
+from aecli.reporting.style import (
     MUTED,
     PRIMARY,
     SECONDARY,

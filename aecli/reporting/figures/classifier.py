@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from aecli.evaluation.results import Classification
 from aecli.formatting import count, percent, safe
-from aecli.report.data import ReportData
-from aecli.report.style import (
+from aecli.metrics.classification import Classification
+from aecli.reporting.data import ReportData
+from aecli.reporting.style import (
     INK,
     MUTED,
     PANEL_WIDTH,

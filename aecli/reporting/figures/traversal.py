@@ -10,9 +10,18 @@ from matplotlib.ticker import MaxNLocator
 
 from aecli.array_types import AnyFloats
 from aecli.formatting import safe, weight
-from aecli.report.data import ReportData, UnitTraversal
-from aecli.report.figures.rows import GREYS, IMAGE_GAP, show_image
-from aecli.report.style import ALARM, INK, MUTED, PANEL_WIDTH, PRIMARY, Panel, one_axes, short_name
+from aecli.reporting.data import ReportData, UnitTraversal
+from aecli.reporting.figures.rows import GREYS, IMAGE_GAP, show_image
+from aecli.reporting.style import (
+    ALARM,
+    INK,
+    MUTED,
+    PANEL_WIDTH,
+    PRIMARY,
+    Panel,
+    one_axes,
+    short_name,
+)
 
 
 def traversal_panels(data: ReportData) -> list[Panel]:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aecli.report.data import ReportData
-from aecli.report.figures.classifier import calibration_panels, confusion_panels
-from aecli.report.figures.columns import column_panels
-from aecli.report.figures.latent import (
+from aecli.reporting.data import ReportData
+from aecli.reporting.figures.classifier import calibration_panels, confusion_panels
+from aecli.reporting.figures.columns import column_panels
+from aecli.reporting.figures.latent import (
     activation_panels,
     correlation_panels,
     map_panels,
     unit_panels,
 )
-from aecli.report.figures.losses import gradient_panels, loss_panels
-from aecli.report.figures.rows import row_panels
-from aecli.report.figures.scores import anomalous_panels, score_panels
-from aecli.report.figures.search import importance_panels, option_panels, search_panels
-from aecli.report.figures.traversal import traversal_panels
-from aecli.report.style import Panel
+from aecli.reporting.figures.losses import gradient_panels, loss_panels
+from aecli.reporting.figures.rows import row_panels
+from aecli.reporting.figures.scores import anomalous_panels, score_panels
+from aecli.reporting.figures.search import importance_panels, option_panels, search_panels
+from aecli.reporting.figures.traversal import traversal_panels
+from aecli.reporting.style import Panel
 
 PANELS: dict[str, Callable[[ReportData], list[Panel]]] = {
     "loss": loss_panels,
