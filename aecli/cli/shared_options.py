@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
 
 import click
 
@@ -13,9 +13,8 @@ from aecli.schema.options import ReadOptions
 TABLE_FORMATS = ("parquet", "csv", "tsv", "arrow", "jsonl")
 
 
-def option(*flags: str, section: str, **attributes: Any) -> Callable[[F], F]:
-    """Declare an option under a section's title; `attributes` are those of `click.option`."""
-    return click.option(*flags, cls=SectionOption, section=section, **attributes)
+option = partial(click.option, cls=SectionOption)
+"""Declare an option under the title of its `section`, with the keywords of `click.option`."""
 
 
 def data_argument(*, required: bool = True, metavar: str = "DATA...") -> Callable[[F], F]:

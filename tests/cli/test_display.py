@@ -101,10 +101,10 @@ def test_the_summary_describes_the_model():
 
 
 def test_pca_has_no_more_components_than_there_are_inputs():
-    wide = spec()
-    network = wide.network.model_copy(update={"encoder": [1000], "inputs": 16})
-    found = dict(training_facts(wide.model_copy(update={"network": network})))["compared"]
-    assert "PCA with 16" in drawn(found)
+    model = spec()
+    network = model.network.model_copy(update={"encoder": [1000], "inputs": 16})
+    baselines = dict(training_facts(model.model_copy(update={"network": network})))["compared"]
+    assert "PCA with 16" in drawn(baselines)
 
 
 def test_each_penalty_tells_its_share_and_how_sparse_the_latent_is():
@@ -232,17 +232,17 @@ def test_an_inspected_model_lists_layers_and_their_parameters():
 
 def test_an_inspected_table_says_what_each_column_becomes_and_why():
     columns = [number(f"n{i}", reason="decimal numbers") for i in range(50)]
-    found = DataInspection("a.csv", "csv", 9, columns, [], [], None, ["renamed a to a_2"])
-    text = drawn(inspection_report(found))
+    result = DataInspection("a.csv", "csv", 9, columns, [], [], None, ["renamed a to a_2"])
+    text = drawn(inspection_report(result))
     assert ["n0", "number", "double", "–", "decimal numbers"] in rows_of(text)
     assert "… and 30 more (--columns lists all)" in text
     assert "renamed a to a_2" in text
-    assert "n49 " in drawn(inspection_report(found, all_columns=True))
+    assert "n49 " in drawn(inspection_report(result, all_columns=True))
 
 
 def test_a_finished_stream_names_what_was_odd():
-    found = StreamResult(Path("m"), "z.csv", 2000, ["z0", "z1"], 2.0, {"c": 3}, {}, ["extra"])
-    assert drawn(stream_report(found)).splitlines() == [
+    result = StreamResult(Path("m"), "z.csv", 2000, ["z0", "z1"], 2.0, {"c": 3}, {}, ["extra"])
+    assert drawn(stream_report(result)).splitlines() == [
         "2,000 rows of 2 columns to z.csv in 2.0 s (1,000 rows/s)",
         "not in the model, ignored: extra",
         "values that training did not have: c 3",

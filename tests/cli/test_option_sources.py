@@ -22,7 +22,7 @@ def parse(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(*args: str, config: str = "", environ: dict[str, str] | None = None) -> Settings:
-        found = []
+        parsed = []
         if config:
             (tmp_path / "run.toml").write_text(config)
             args += ("--config", "run.toml")
@@ -33,11 +33,11 @@ def parse(tmp_path, monkeypatch):
         @click.option("--tag")
         @spec_options(*option_names())
         def command(settings):
-            found.append(settings)
+            parsed.append(settings)
 
         result = CliRunner().invoke(command, args, env=environ, catch_exceptions=False)
         assert result.exit_code == 0, result.output
-        return found[0]
+        return parsed[0]
 
     return run
 
@@ -97,8 +97,8 @@ def test_an_empty_variable_counts_as_not_set(parse):
 
 
 def test_names_in_a_variable_may_hold_spaces(parse):
-    found = parse(environ={"AECLI_ID": "first name,last name"})
-    assert found.options.columns.id == ["first name", "last name"]
+    settings = parse(environ={"AECLI_ID": "first name,last name"})
+    assert settings.options.columns.id == ["first name", "last name"]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_several_bad_values_are_reported_at_once(parse):
 
 
 @pytest.mark.parametrize(
-    ("flags", "environ", "found"),
+    ("flags", "environ", "expected"),
     [
         ({"tag": "t"}, {"AECLI_MODEL": "m"}, {"tag": "t"}),
         ({}, {"AECLI_MODEL": "m"}, {"model": "m"}),
@@ -172,9 +172,9 @@ def test_several_bad_values_are_reported_at_once(parse):
         ({}, {}, {}),
     ],
 )
-def test_model_and_tag_come_from_one_layer(flags, environ, found):
+def test_model_and_tag_come_from_one_layer(flags, environ, expected):
     values = merge_model(flags=flags, environ=environ, config={})
-    assert {name: value.value for name, value in values.items()} == found
+    assert {name: value.value for name, value in values.items()} == expected
 
 
 LAYER = st.dictionaries(st.sampled_from(["lr", "epochs", "seed"]), st.text("123", min_size=1))

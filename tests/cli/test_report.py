@@ -60,8 +60,8 @@ def test_history_is_shown_at_once_and_as_json(aecli, trained):
     assert (done.code, done.err) == (0, "")
     assert "3 epochs" in done.out
     assert max(map(len, done.out.splitlines())) <= 80
-    found = json.loads(aecli("inspect", "--history", "--json").out)["history"]
-    assert [line["epoch"] for line in found] == [1, 2, 3]
+    result = json.loads(aecli("inspect", "--history", "--json").out)["history"]
+    assert [line["epoch"] for line in result] == [1, 2, 3]
 
 
 def test_history_loads_neither_torch_nor_matplotlib(trained, tmp_path):
@@ -106,9 +106,9 @@ def test_a_report_that_could_not_be_written_stops_a_training(aecli, table, tmp_p
 
 
 def test_a_page_is_counted_in_figures_and_bytes(aecli, trained, tmp_path):
-    found = json.loads(aecli("report", "-o", "r.html", "--json").out)
-    assert (found["rows"], found["model"], found["compared"]) == (0, "aecli_model", [])
-    assert (found["figures"], found["bytes"]) == (3, (tmp_path / "r.html").stat().st_size)
+    result = json.loads(aecli("report", "-o", "r.html", "--json").out)
+    assert (result["rows"], result["model"], result["compared"]) == (0, "aecli_model", [])
+    assert (result["figures"], result["bytes"]) == (3, (tmp_path / "r.html").stat().st_size)
 
 
 @pytest.mark.parametrize(
