@@ -1,1 +1,1 @@
-"""Parse a command line, call one verb, display its result; only here live Click and rich."""
+"""Parse a command line, call one function, display its result."""

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import click
 
-from aecli.cli.option_decorators import SectionCommand, Settings, names_of, spec_options
+from aecli.cli.option_decorators import SectionCommand
+from aecli.cli.option_sources import Settings
+from aecli.cli.output import show
 from aecli.cli.shared_options import (
-    RUNNING,
-    TITLES,
     data_argument,
-    data_of,
-    manner_options,
-    model_of,
+    display_options,
     model_options,
     option,
-    running_options,
+    pass_options,
 )
-from aecli.schema.options import ReadOptions
 
 
 @click.command(cls=SectionCommand)
@@ -32,9 +29,8 @@ from aecli.schema.options import ReadOptions
     metavar="SHARE", help="Put the threshold where this share of ordinary rows lies above it.",
     extra="between 0 and 1",
 )  # fmt: skip
-@running_options
-@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
-@manner_options()
+@pass_options
+@display_options()
 def calibrate(
     settings: Settings,
     anomaly: str | None,
@@ -42,9 +38,6 @@ def calibrate(
     batch_size: int | None,
     as_json: bool,
     quiet: bool,
-    data: tuple[str, ...],
-    model: str | None,
-    tag: str | None,
 ) -> None:
     """Refit the percentiles and the threshold of scores.
 
@@ -56,15 +49,14 @@ def calibrate(
       aecli calibrate last_month.parquet --fpr 0.001
       aecli calibrate judged.csv --anomaly anomaly
     """
-    source, directory = data_of(settings.given, "calibrate"), model_of(settings.given)
+    model = settings.model
     from aecli.cli.display.written import calibration_report
-    from aecli.cli.output import show
-    from aecli.cli.progress import listening
+    from aecli.cli.progress import show_progress
     from aecli.scoring.calibrate import calibrate as run
 
-    with listening(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         result = run(
-            source, anomaly=anomaly, fpr=fpr, model=directory, batch_size=batch_size,
-            read=settings.options.read, progress=progress, **settings.values(RUNNING),
+            settings.data, anomaly=anomaly, fpr=fpr, model=model, batch_size=batch_size,
+            device=settings.device, threads=settings.threads, read=settings.read, progress=progress,
         )  # fmt: skip
     show(result, "aecli.calibrate/1", calibration_report, as_json=as_json, quiet=quiet)

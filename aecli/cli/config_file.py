@@ -1,4 +1,4 @@
-"""Read a config file: TOML or YAML, keys that are the option names, or those of `cli.nested`."""
+"""Read and write config files: keys are option names, or those of `cli.seed_config` in sections."""
 
 from __future__ import annotations
 
@@ -10,113 +10,118 @@ from typing import Any
 
 import yaml
 
-from aecli.cli.option_sources import Given
-from aecli.cli.seed_config import SECTIONS, Nested, example, is_section
+from aecli.cli.option_sources import OptionValue, Settings
+from aecli.cli.seed_config import SEED_SECTIONS, SeedConfig, example, is_section
 from aecli.errors import UsageError, nearest
-from aecli.schema.option_docs import Option, options
+from aecli.formatting import safe
+from aecli.progress import SILENT, Progress
+from aecli.schema.option_docs import Option, options, written
+from aecli.schema.torch_classes import Named
 from aecli.schema.validation import needed
 
-_WRITE_ONE = "aecli train --print-config > run.toml, and change that"
-# Keys of a config file that are no option of the spec: what they must be.
-PLACES = {"data": "a path or a list of paths", "model": "a path", "tag": "a name"}
+_EXAMPLE_HINT = "aecli train --print-config > run.toml, and change that"
+# Keys of a config file besides the options of the spec: what they must be.
+PATH_KEYS = {"data": "a path or a list of paths", "model": "a path", "tag": "a name"}
+_TOML_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-def read_config(path: Path) -> dict[str, Given]:
-    """Return what a config file gives, by option name.
+def read_config(path: Path, *, progress: Progress = SILENT) -> dict[str, OptionValue]:
+    """Return the values of a config file by option name; unused keys are a note to `progress`.
 
     Raises:
         UsageError: the file is unreadable or no TOML or YAML, or a key is unknown, there twice, or
             of the wrong type.
     """
-    place, parsed = str(path), _parsed(path)
-    sections = {key: value for key, value in parsed.items() if is_section(key, value)}
-    found = _flat({key: parsed[key] for key in parsed if key not in sections}, place)
+    file, content = str(path), _load(path)
+    sections = {key: value for key, value in content.items() if is_section(key, value)}
+    values = _flat_values({key: content[key] for key in content if key not in sections}, file)
     if not sections:
-        return found
-    nested = Nested(sections, place)
-    for given in nested.given.values():
-        _check(given)
-    nested.tell()
-    return nested.beside(found)
+        return values
+    seed_config = SeedConfig(sections, file)
+    for value in seed_config.values.values():
+        _check_type(value)
+    if seed_config.unused_keys:
+        progress.note(f"{file}: without effect here: {', '.join(seed_config.unused_keys)}")
+    return seed_config.merged_with(values)
 
 
-def _flat(values: Mapping[Any, Any], place: str) -> dict[str, Given]:
-    found: dict[str, Given] = {}
-    for key, value in values.items():
+def _flat_values(content: Mapping[Any, Any], file: str) -> dict[str, OptionValue]:
+    values: dict[str, OptionValue] = {}
+    for key, value in content.items():
         name = str(key).replace("-", "_")
-        if name not in options() and name not in PLACES:
-            raise _unknown(str(key), value, place)
-        if name in found:
-            what = f"{place}: {name} is there twice, with _ and with -"
+        if name not in options() and name not in PATH_KEYS:
+            raise _unknown_key(str(key), value, file)
+        if name in values:
+            what = f"{file}: {name} is there twice, with _ and with -"
             raise UsageError(what, hint=f"{name} alone")
         if value is not None:
-            found[name] = Given(name, value, "config", place)
-            _check(found[name])
-    return found
+            values[name] = OptionValue(name, value, "config", file)
+            _check_type(values[name])
+    return values
 
 
-def _check(given: Given) -> None:
-    if _fits(given.value, options().get(given.name), given.name):
+def _check_type(value: OptionValue) -> None:
+    if _fits(value.value, options().get(value.name), value.name):
         return
-    need = PLACES.get(given.name) or needed(options()[given.name])
-    if given.key:
-        raise UsageError(f"{given.spelled(given.value)}: must be {need}", hint=example(given))
+    need = PATH_KEYS.get(value.name) or needed(options()[value.name])
+    if value.key:
+        raise UsageError(f"{value.spell(value.value)}: must be {need}", hint=example(value))
     raise UsageError(
-        f"{given.place}: {given.name} is {_kind(given.value)}; it must be {need}",
+        f"{value.file}: {value.name} is {_kind(value.value)}; it must be {need}",
         hint="write text in quotes" if need == "text" else "aecli train --print-config",
     )
 
 
-def _parsed(path: Path) -> Mapping[Any, Any]:
+def _load(path: Path) -> Mapping[Any, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: byte {error.start} is no UTF-8", hint=_WRITE_ONE) from None
+        raise UsageError(f"{path}: byte {error.start} is no UTF-8", hint=_EXAMPLE_HINT) from None
     except OSError as error:
         raise UsageError(
-            f"cannot read the config file {path}: {error.strerror}", hint=_WRITE_ONE
+            f"cannot read the config file {path}: {error.strerror}", hint=_EXAMPLE_HINT
         ) from None
     match path.suffix.lower():
         case ".toml":
-            return _toml(text, path)
+            return _load_toml(text, path)
         case ".yaml" | ".yml":
-            return _yaml(text, path)
+            return _load_yaml(text, path)
     raise UsageError(
         f"{path}: a config file is TOML or YAML, by its name", hint=f"{path.stem}.toml or .yaml"
     )
 
 
-def _toml(text: str, path: Path) -> Mapping[Any, Any]:
+def _load_toml(text: str, path: Path) -> Mapping[Any, Any]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        twice = re.match(r"Cannot overwrite a value(.*)", str(error))
-        what = f"a key is there twice{twice[1]}" if twice else str(error)
-        raise UsageError(f"{path} is no valid TOML: {what}", hint=_WRITE_ONE) from None
+        duplicate = re.match(r"Cannot overwrite a value(.*)", str(error))
+        what = f"a key is there twice{duplicate[1]}" if duplicate else str(error)
+        raise UsageError(f"{path} is no valid TOML: {what}", hint=_EXAMPLE_HINT) from None
 
 
-def _yaml(text: str, path: Path) -> Mapping[Any, Any]:
+def _load_yaml(text: str, path: Path) -> Mapping[Any, Any]:
     try:
-        found = yaml.load(text, Loader=_CoreLoader)
+        content = yaml.load(text, Loader=Yaml12Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise UsageError(f"{path} is no valid YAML{where}: {problem}", hint=_WRITE_ONE) from None
-    if found is None:
+        raise UsageError(f"{path} is no valid YAML{where}: {problem}", hint=_EXAMPLE_HINT) from None
+    if content is None:
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise UsageError(
-            f"{path}: a config file holds keys and values, such as `epochs: 50`", hint=_WRITE_ONE
+            f"{path}: a config file holds keys and values, such as `epochs: 50`", hint=_EXAMPLE_HINT
         )
-    return found
+    return content
 
 
 def _fits(value: object, option: Option | None, name: str) -> bool:
-    """Tell whether a value has a type that makes sense; bounds are the spec's business."""
+    """Return whether a value has a type that the option can take; the spec checks bounds."""
     if option is None:
-        many = name == "data" and isinstance(value, list) and all(isinstance(v, str) for v in value)
-        return isinstance(value, str) or many
+        paths = value if name == "data" and isinstance(value, list) else [value]
+        return all(isinstance(path, str) for path in paths)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     match option.shape:
         case "flag":
@@ -128,23 +133,23 @@ def _fits(value: object, option: Option | None, name: str) -> bool:
         case "sizes" | "names":
             kind = str if option.shape == "names" else int
             entries = value if isinstance(value, list) else [value]
-            plain = all(isinstance(v, kind) and not isinstance(v, bool) for v in entries)
-            return plain or isinstance(value, str)
+            right = all(isinstance(v, kind) and not isinstance(v, bool) for v in entries)
+            return right or isinstance(value, str)
     return isinstance(value, str) or (number and name in ("valid", "max_gap"))
 
 
-def _unknown(key: str, value: object, place: str) -> UsageError:
-    known = [*PLACES, *options()]
+def _unknown_key(key: str, value: object, file: str) -> UsageError:
+    known = [*PATH_KEYS, *options()]
     near = nearest(key.replace("-", "_"), known)
     if isinstance(value, dict):
         inside = ", ".join(map(str, value))
         facts = [f"keys stand at the top level, in no section; [{key}] holds: {inside}"]
-        section = nearest(key, SECTIONS)
+        section = nearest(key, SEED_SECTIONS)
         facts = [*facts[: bool(inside)], *([f"did you mean {section}?"] if section else [])]
         hint = "aecli train --print-config (it prints every key)"
-        return UsageError(f"{place}: unknown section {key!r}", facts=facts, hint=hint)
+        return UsageError(f"{file}: unknown section {key!r}", facts=facts, hint=hint)
     return UsageError(
-        f"{place}: unknown key {key!r}",
+        f"{file}: unknown key {key!r}",
         facts=[f"did you mean {near}?"] if near else [],
         hint="aecli train --print-config (it prints every key)",
     )
@@ -157,8 +162,8 @@ def _kind(value: object) -> str:
     return f"{str(value).lower()} ({name})" if isinstance(value, (bool, int, float)) else name
 
 
-class _CoreLoader(yaml.SafeLoader):
-    """Load YAML as its version 1.2 reads plain words.
+class Yaml12Loader(yaml.SafeLoader):
+    """Loader that reads plain words as YAML 1.2 does.
 
     Version 1.1, which PyYAML follows, makes text of 1e-4, false of `no`, 8 of 010 and 90 of 1:30. A
     key that stands twice is an error here, as in TOML.
@@ -188,18 +193,58 @@ def _number(loader: yaml.SafeLoader, node: Any) -> int | float:
     return int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text)
 
 
-_CoreLoader.add_constructor("tag:yaml.org,2002:number", _number)
+Yaml12Loader.add_constructor("tag:yaml.org,2002:number", _number)
 
-_CoreLoader.add_implicit_resolver(
+Yaml12Loader.add_implicit_resolver(
     "tag:yaml.org,2002:number",
     re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$"),
     list("-+.0123456789"),
 )
 
-_CoreLoader.add_implicit_resolver(
+Yaml12Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
 
-_CoreLoader.add_implicit_resolver(
+Yaml12Loader.add_implicit_resolver(
     "tag:yaml.org,2002:null", re.compile(r"(~|null|Null|NULL|)$"), ["~", "n", "N", ""]
 )
+
+
+def format_config(settings: Settings) -> str:
+    """Return every option, its value and its source, as TOML; those not set are comments."""
+    lines: list[tuple[str, str]] = [
+        _toml_line(name, settings.explicit[name].value, settings.explicit[name])
+        for name in PATH_KEYS
+        if name in settings.explicit
+    ]
+    values = {name: value for _, section in settings.options for name, value in section}
+    section = ""
+    for name, option in options().items():
+        if option.section != section:
+            section = option.section
+            lines += [("", ""), (f"# {section}", "")]
+        lines.append(_toml_line(name, values[name], settings.explicit.get(name)))
+    width = min(max((len(text) for text, source in lines if source), default=0), 40)
+    formatted = (f"{text:<{width}}  # {source}" if source else text for text, source in lines)
+    return "\n".join(formatted).strip("\n") + "\n"
+
+
+def _toml_line(name: str, value: object, explicit: OptionValue | None) -> tuple[str, str]:
+    source = safe(explicit.source) if explicit else "default"
+    if value is None:
+        return f"# {name} =", f"{source}, not set"
+    return f"{name} = {_toml_value(value)}", source
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_toml_value(part) for part in value)}]"
+    if isinstance(value, (bool, int, float)):
+        return written(value) if not isinstance(value, float) else repr(value)
+    text = written(value) if isinstance(value, Named) else str(value)
+    escaped = (_TOML_ESCAPES.get(c, c if c.isprintable() else _toml_escape(c)) for c in text)
+    return '"' + "".join(escaped) + '"'
+
+
+def _toml_escape(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"

@@ -1,36 +1,39 @@
-"""TODO."""
+"""Write the rows that latents decode to: `aecli decode`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from aecli.cli.option_decorators import SectionCommand, names_of, spec_options
+from aecli.cli.option_decorators import SectionCommand
+from aecli.cli.option_sources import Settings
+from aecli.cli.output import check_stdout, show_on_stderr
 from aecli.cli.shared_options import (
-    RUNNING,
-    TITLES,
     data_argument,
-    manner_options,
+    display_options,
+    keep_option,
     model_options,
-    running_options,
-    stream_options,
+    output_options,
+    pass_options,
+    split_names,
 )
-from aecli.cli.streaming import _stream
-from aecli.schema.options import ReadOptions
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(cls=SectionCommand)
 @data_argument(metavar="LATENTS...")
 @model_options
-@stream_options
-@running_options
-@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
-@manner_options()
-def decode(**given: Any) -> None:
+@output_options
+@keep_option
+@pass_options
+@display_options()
+def decode(
+    settings: Settings,
+    output: str,
+    to: str | None,
+    keep: tuple[str, ...],
+    batch_size: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Write the rows that latents stand for, in their own units.
 
     LATENTS is a table with the columns z0, z1, … or the list column z, as
@@ -41,4 +44,16 @@ def decode(**given: Any) -> None:
       aecli encode data.parquet -o latents.parquet
       aecli decode latents.parquet -o rows.parquet
     """
-    _stream("decode", {}, **given)
+    check_stdout(output, as_json=as_json)
+    model = settings.model
+    from aecli.cli.display.written import decode_report
+    from aecli.cli.progress import show_progress
+    from aecli.inference.decode import decode as run
+
+    with show_progress(quiet=quiet) as progress:
+        result = run(
+            settings.data, output, model=model,
+            keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device,
+            threads=settings.threads, read=settings.read, progress=progress,
+        )  # fmt: skip
+    show_on_stderr(result, "aecli.decode/1", decode_report, as_json=as_json, quiet=quiet)

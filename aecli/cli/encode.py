@@ -1,33 +1,29 @@
-"""TODO."""
+"""Write the latents of a table: `aecli encode`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from aecli.cli.option_decorators import SectionCommand, names_of, spec_options
+from aecli.cli.option_decorators import SectionCommand
+from aecli.cli.option_sources import Settings
+from aecli.cli.output import check_stdout, show_on_stderr
 from aecli.cli.shared_options import (
-    RUNNING,
-    TITLES,
     data_argument,
-    manner_options,
+    display_options,
+    keep_option,
     model_options,
     option,
-    running_options,
-    stream_options,
+    output_options,
+    pass_options,
+    split_names,
 )
-from aecli.cli.streaming import _stream
-from aecli.schema.options import ReadOptions
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(cls=SectionCommand)
 @data_argument()
 @model_options
-@stream_options
+@output_options
+@keep_option
 @option(
     "--as", "layout", section="Output", type=click.Choice(("columns", "list")), default="columns",
     metavar="NAME", help="Latent as columns z0, z1, … or as one list column z.",
@@ -37,10 +33,19 @@ if TYPE_CHECKING:
     "--with-std", section="Output", is_flag=True,
     help="Add the standard deviations s0, s1, … of a variational latent.",
 )  # fmt: skip
-@running_options
-@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
-@manner_options()
-def encode(layout: str, with_std: bool, **given: Any) -> None:
+@pass_options
+@display_options()
+def encode(
+    settings: Settings,
+    output: str,
+    to: str | None,
+    keep: tuple[str, ...],
+    layout: str,
+    with_std: bool,
+    batch_size: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Write the latent of every row of a table.
 
     The rows come out in the order of DATA, with the model's identifier
@@ -52,4 +57,16 @@ def encode(layout: str, with_std: bool, **given: Any) -> None:
       aecli encode new.csv --keep name,date -o latents.csv
       cat new.csv | aecli encode - -o - > latents.csv
     """
-    _stream("encode", {"as_list": layout == "list", "with_std": with_std}, **given)
+    check_stdout(output, as_json=as_json)
+    model = settings.model
+    from aecli.cli.display.written import stream_report
+    from aecli.cli.progress import show_progress
+    from aecli.inference.encode import encode as run
+
+    with show_progress(quiet=quiet) as progress:
+        result = run(
+            settings.data, output, as_list=layout == "list", with_std=with_std, model=model,
+            keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device,
+            threads=settings.threads, read=settings.read, progress=progress,
+        )  # fmt: skip
+    show_on_stderr(result, "aecli.encode/1", stream_report, as_json=as_json, quiet=quiet)

@@ -1,4 +1,4 @@
-"""Translate everything that can end a command into lines on stderr and an exit code."""
+"""Turn whatever ends a command into lines on stderr and an exit code; SIGTERM is an exception."""
 
 from __future__ import annotations
 
@@ -6,37 +6,66 @@ import errno
 import os
 import platform
 import re
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 import click
 
-from aecli.cli.signals import Terminated
 from aecli.errors import AecliError
 from aecli.formatting import safe
 
 INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
-_NO_MEMORY = ("can't allocate memory", "out of memory", "realloc of size", "malloc of size")
+_MEMORY_MESSAGES = ("can't allocate memory", "out of memory", "realloc of size", "malloc of size")
 
 
-def report(error: BaseException, *, debug: bool) -> int:
-    """Say on stderr what went wrong and return the exit code."""
+class Terminated(BaseException):
+    """Arrival of SIGTERM; like KeyboardInterrupt, no `except Exception` catches it."""
+
+
+@contextmanager
+def raise_on_sigterm() -> Iterator[None]:
+    """Raise `Terminated` inside when SIGTERM comes, so that nothing half-written stays.
+
+    Does nothing if the parent process chose to ignore the signal.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def report_error(error: BaseException, *, debug: bool) -> int:
+    """Print on stderr what went wrong and return the exit code."""
     if isinstance(error, BrokenPipeError):
         return _closed_pipe()
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        _say(["interrupted"], level="")
+        _print_lines(["interrupted"], level="")
         return INTERRUPTED
     if isinstance(error, Terminated):
-        _say(["terminated"], level="")
+        _print_lines(["terminated"], level="")
         return TERMINATED
     if debug:
         traceback.print_exception(error)
-    lines, code = _explained(error)
-    _say(lines)
+    lines, code = _lines_and_code(error)
+    _print_lines(lines)
     return code
 
 
-def _explained(error: BaseException) -> tuple[list[str], int]:
+def _lines_and_code(error: BaseException) -> tuple[list[str], int]:
     if isinstance(error, AecliError):
         return error.lines(), error.exit_code
     if isinstance(error, click.ClickException):
@@ -75,8 +104,8 @@ def _click_lines(error: click.ClickException) -> list[str]:
             needs = "/".join(error.param.opts) if option else error.param.make_metavar(ctx)
             what = f"{path} needs {needs}"
         case click.BadParameter() if error.param is not None:
-            told = re.sub(r"(\d+)<=x<=(\d+)", r"\1 to \2", _sentence(error.message))
-            what = f"{error.param.opts[-1]}: {told}"
+            message = re.sub(r"(\d+)<=x<=(\d+)", r"\1 to \2", _sentence(error.message))
+            what = f"{error.param.opts[-1]}: {message}"
         case _:
             what = _sentence(error.format_message())
     return [what, f"  try: {hint}"]
@@ -92,7 +121,7 @@ def _closed_pipe() -> int:
     return CLOSED_PIPE
 
 
-def _say(lines: list[str], level: str = "error: ") -> None:
+def _print_lines(lines: list[str], level: str = "error: ") -> None:
     prefix = f"aecli: {level}"
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         prefix = f"\x1b[1;31m{prefix}\x1b[0m"
@@ -106,7 +135,7 @@ def _say(lines: list[str], level: str = "error: ") -> None:
 def _is_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_MEMORY)
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _MEMORY_MESSAGES)
 
 
 def _near(possibilities: list[str] | None) -> str | None:

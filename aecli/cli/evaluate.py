@@ -6,32 +6,26 @@ from functools import partial
 
 import click
 
-from aecli.cli.option_decorators import SectionCommand, Settings, names_of, spec_options
+from aecli.cli.option_decorators import SectionCommand
+from aecli.cli.option_sources import Settings
+from aecli.cli.output import show
 from aecli.cli.shared_options import (
-    RUNNING,
-    TITLES,
     data_argument,
-    data_of,
-    manner_options,
-    model_of,
+    display_options,
     model_options,
     option,
-    running_options,
+    pass_options,
 )
 from aecli.errors import GateError
-from aecli.schema.options import ReadOptions
 
 
 @click.command(cls=SectionCommand)
 @data_argument()
 @model_options
 @option(
-    "--fail-if",
-    section="Model",
-    multiple=True,
-    metavar="COND",
+    "--fail-if", section="Model", multiple=True, metavar="COND",
     help="Exit with 8 if a figure is so, as in 'accuracy<0.9'; may be repeated.",
-)
+)  # fmt: skip
 @option(
     "--anomaly", section="Figures", metavar="NAME",
     help="Column that marks anomalies (true or 1): how well scores tell them.",
@@ -48,10 +42,9 @@ from aecli.schema.options import ReadOptions
     "--compare", section="Figures", metavar="DIR",
     help="Another model, set beside this one on the same rows.",
 )  # fmt: skip
-@running_options
-@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
+@pass_options
 @option("--all-columns", section="Output", is_flag=True, help="List every column.")
-@manner_options()
+@display_options()
 def evaluate(
     settings: Settings,
     fail_if: tuple[str, ...],
@@ -63,9 +56,6 @@ def evaluate(
     all_columns: bool,
     as_json: bool,
     quiet: bool,
-    data: tuple[str, ...],
-    model: str | None,
-    tag: str | None,
 ) -> None:
     """Measure a model on a table, beside column means and PCA.
 
@@ -75,26 +65,17 @@ def evaluate(
       aecli evaluate judged.parquet --anomaly anomaly --by machine
       aecli evaluate test.parquet --probe species --compare runs/plain
     """
-    source, directory = data_of(settings.given, "evaluate"), model_of(settings.given)
+    model = settings.model
     from aecli.cli.display.evaluation import evaluation_report
-    from aecli.cli.output import show
-    from aecli.cli.progress import listening
+    from aecli.cli.progress import show_progress
     from aecli.evaluation.evaluate import evaluate as run
 
-    with listening(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         result = run(
-            source,
-            model=directory,
-            anomaly=anomaly,
-            probe=probe,
-            by=by,
-            compare=compare,
-            fail_if=fail_if,
-            batch_size=batch_size,
-            read=settings.options.read,
-            progress=progress,
-            **settings.values(RUNNING),
-        )
+            settings.data, model=model, anomaly=anomaly, probe=probe, by=by,
+            compare=compare, fail_if=fail_if, batch_size=batch_size, device=settings.device,
+            threads=settings.threads, read=settings.read, progress=progress,
+        )  # fmt: skip
     draw = partial(evaluation_report, all_columns=all_columns)
     show(result, "aecli.evaluate/1", draw, as_json=as_json, quiet=quiet)
     failed = [gate for gate in result.gates if gate.failed]

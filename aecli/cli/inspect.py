@@ -1,4 +1,4 @@
-"""Show a model, or what a table's columns would become: `aecli inspect`."""
+"""Show a model, or the column plan of a table: `aecli inspect`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from functools import partial
 
 import click
 
-from aecli.cli.option_decorators import SectionCommand, Settings, names_of, spec_options
-from aecli.cli.shared_options import manner_options, model_of, model_options, option
+from aecli.cli.option_decorators import SectionCommand, names_of, spec_options
+from aecli.cli.option_sources import Settings
+from aecli.cli.output import show
+from aecli.cli.shared_options import (
+    display_options,
+    model_options,
+    option,
+)
 from aecli.errors import UsageError
 from aecli.schema.options import ColumnOptions, ReadOptions
 
@@ -18,15 +24,9 @@ from aecli.schema.options import ColumnOptions, ReadOptions
 @spec_options(*names_of(ColumnOptions, ReadOptions))
 @option("--all-columns", section="Output", is_flag=True, help="List every column.")
 @option("--history", section="Output", is_flag=True, help="Draw a model's loss curves.")
-@manner_options(quiet=False)
+@display_options(quiet=False)
 def inspect(
-    settings: Settings,
-    target: str | None,
-    all_columns: bool,
-    history: bool,
-    as_json: bool,
-    model: str | None,
-    tag: str | None,
+    settings: Settings, target: str | None, all_columns: bool, history: bool, as_json: bool
 ) -> None:
     """Show a model, or what each column of a table would become.
 
@@ -37,19 +37,15 @@ def inspect(
       aecli inspect data.csv --label y
     """
     from aecli.cli.display.model import inspection_report
-    from aecli.cli.output import show
     from aecli.inspection.inspect import inspect as run
 
-    if target is not None and (model or tag):
+    if target is not None and settings.model_on_command_line:
         raise UsageError(
             f"{target} and -m both say what to inspect", hint=f"aecli inspect {target}"
         )
-    found = run(
-        target,
-        model=model_of(settings.given),
-        read=settings.options.read,
-        columns=settings.options.columns,
+    result = run(
+        target, model=settings.model, read=settings.read, columns=settings.options.columns,
         history=history,
-    )
+    )  # fmt: skip
     draw = partial(inspection_report, all_columns=all_columns)
-    show(found, "aecli.inspect/1", draw, as_json=as_json)
+    show(result, "aecli.inspect/1", draw, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Hold the command group and the program's entry point."""
+"""Define the command group and the program's entry point."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aecli import __version__
 from aecli.cli.calibrate import calibrate
 from aecli.cli.decode import decode
 from aecli.cli.encode import encode
-from aecli.cli.errors import report as report_failure
+from aecli.cli.errors import raise_on_sigterm, report_error
 from aecli.cli.evaluate import evaluate
 from aecli.cli.inspect import inspect
 from aecli.cli.predict import predict
@@ -22,18 +22,17 @@ from aecli.cli.reconstruct import reconstruct
 from aecli.cli.report import plot, report
 from aecli.cli.sample import sample
 from aecli.cli.score import score
-from aecli.cli.signals import terminable
 from aecli.cli.train import train
 from aecli.cli.tune import tune
 
 _COMPLETE = "_AECLI_COMPLETE"
 
 
-class _InOrder(click.Group):
-    """List the commands in the order in which people need them."""
+class CommandGroup(click.Group):
+    """Group that lists its commands in the order in which they were added."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names as they were added."""
+        """Return the names in the order of a typical use."""
         return list(self.commands)
 
 
@@ -44,7 +43,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 
 
 @click.group(
-    cls=_InOrder,
+    cls=CommandGroup,
     context_settings={"max_content_width": 80, "help_option_names": ["-h", "--help"]},
 )
 @click.option(
@@ -85,27 +84,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        with terminable(), warnings.catch_warnings():
+        with raise_on_sigterm(), warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")
-            code = _run(args, state)
+            code = 0
+            try:
+                if instruction := os.environ.get(_COMPLETE):
+                    code = shell_complete(cli, {}, "aecli", _COMPLETE, instruction)
+                else:
+                    with cli.make_context("aecli", args, obj=state) as ctx:
+                        cli.invoke(ctx)
+            except click.exceptions.NoArgsIsHelpError as error:
+                print(error.format_message(), file=sys.stderr)
+                code = 2
+            except click.exceptions.Exit as error:
+                code = error.exit_code
             sys.stdout.flush()
             return code
     except SystemExit:
         raise
     except BaseException as error:
-        return report_failure(error, debug=state.get("debug", False))
-
-
-def _run(args: list[str], state: dict[str, bool]) -> int:
-    if instruction := os.environ.get(_COMPLETE):
-        return shell_complete(cli, {}, "aecli", _COMPLETE, instruction)
-    try:
-        with cli.make_context("aecli", args, obj=state) as ctx:
-            cli.invoke(ctx)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message(), file=sys.stderr)
-        return 2
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    return 0
+        return report_error(error, debug=state.get("debug", False))

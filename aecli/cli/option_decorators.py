@@ -1,11 +1,9 @@
-"""Make Click options of spec fields, and hand a command one validated object of them."""
+"""Make Click options of spec fields, and parse them into one validated object per command."""
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,31 +11,17 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from aecli.cli.config_file import read_config
-from aecli.cli.option_sources import Given, merged, target, validated
-from aecli.schema import option_docs as fields
+from aecli.cli.config_file import PATH_KEYS, read_config
+from aecli.cli.option_sources import OptionValue, Settings, merge, merge_model, validate
+from aecli.schema import option_docs
 from aecli.schema.option_docs import Option
-from aecli.schema.options import Section, TrainOptions
+from aecli.schema.options import Section
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Hold what a command was given: its validated options, and where each value comes from."""
-
-    options: TrainOptions
-    given: dict[str, Given]
-
-    def values(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return the validated values of some options by flat name."""
-        sections = [getattr(self.options, name) for name in TrainOptions.model_fields]
-        found = {name: value for section in sections for name, value in section}
-        return {name: found[name] for name in names}
-
-
-class FieldType(click.ParamType[Any]):
-    """Take the text as it is: the spec validates all layers alike. Completes choices in shells."""
+class SpecType(click.ParamType[Any]):
+    """Text of a spec option, validated later with the other layers; completes choices in shells."""
 
     name = "field"
 
@@ -56,7 +40,7 @@ class FieldType(click.ParamType[Any]):
 
 
 class SectionOption(click.Option):
-    """Stand under its section's title in `--help`."""
+    """Option under a section's title in `--help`."""
 
     def __init__(self, *args: Any, section: str, extra: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,19 +59,59 @@ class SectionOption(click.Option):
         return {}
 
 
+class SpecOption(SectionOption):
+    """Flag of one option of the spec."""
+
+    def __init__(self, param_decls: Sequence[str], *, option: Option, section: str) -> None:
+        is_flag = option.shape == "flag"
+        super().__init__(
+            param_decls, section=section, extra=option.extra, help=option.help, default=None,
+            type=None if is_flag else SpecType(option), metavar=None if is_flag else option.metavar,
+            multiple=option.shape == "names",
+        )  # fmt: skip
+        self.option = option
+
+
 class SectionCommand(click.Command):
-    """Group the options of `--help` by section, in the order in which sections first appear."""
+    """Command whose options are grouped by section in `--help` and parsed into `settings`.
+
+    A value of a spec option comes from the command line, else from its `AECLI_…` variable, else
+    from the file that `--config` names, else from the spec's default. The command's function
+    receives all of them, the config file, `data`, `model` and `tag` as one `settings: Settings`.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, and let every usage error know which command it is about."""
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except click.UsageError as error:
             error.ctx = error.ctx or ctx
             raise
+        if not ctx.resilient_parsing:
+            ctx.params["settings"] = self._settings(ctx)
+        return rest
+
+    def _settings(self, ctx: click.Context) -> Settings:
+        """Return the merged and validated settings, whose flags leave `ctx.params`."""
+        flags: dict[str, object] = {}
+        names: list[str] = []
+        for param in self.params:
+            spec_name = param.option.name if isinstance(param, SpecOption) else None
+            if param.name is None or (spec_name is None and param.name not in PATH_KEYS):
+                continue
+            value = ctx.params.pop(param.name)
+            if ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
+                flags[spec_name or param.name] = value
+            names += [spec_name] if spec_name else []
+        config = _config_values(ctx)
+        values = merge(names, flags=flags, environ=os.environ, config=config)
+        options = validate(values)
+        values |= merge(("data",), flags=flags, environ={}, config=config)
+        values |= merge_model(flags=flags, environ=os.environ, config=config)
+        return Settings(options, values)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one block of options per section."""
+        """Write one block of options per section, in the order in which sections first appear."""
         blocks: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
@@ -98,35 +122,34 @@ class SectionCommand(click.Command):
                 formatter.write_dl(records, col_max=24)
 
 
-def spec_options(
-    *names: str, titles: Mapping[str, str] | None = None
-) -> Callable[[F], Callable[..., Any]]:
-    """Give a command the named options; it receives them as `settings: Settings`.
+def _config_values(ctx: click.Context) -> dict[str, OptionValue]:
+    """Return the values of the file that `--config` names; the flag leaves `ctx.params`."""
+    path = ctx.params.pop("config", None)
+    if not path:
+        return {}
+    from aecli.cli.progress import show_progress
+
+    with show_progress(quiet=bool(ctx.params.get("quiet"))) as progress:
+        return read_config(Path(path), progress=progress)
+
+
+def spec_options(*names: str, titles: Mapping[str, str] | None = None) -> Callable[[F], F]:
+    """Give a command the named options of the spec.
 
     `titles` puts other headings over sections: a pass over a table is no training.
-
-    A value comes from the command line, else from its `AECLI_…` variable, else from the file that a
-    `--config` option of the command names, else from the spec's default.
     """
 
-    def decorate(command: F) -> Callable[..., Any]:
-        @functools.wraps(command)
-        def run(*args: Any, **kwargs: Any) -> Any:
-            ctx = click.get_current_context()
-            for name in names:
-                kwargs.pop(f"spec_{name}", None)
-            config = read_config(Path(kwargs["config"])) if kwargs.get("config") else {}
-            given = merged(names, flags=_flags(ctx, names), environ=os.environ, config=config)
-            options = validated(given)
-            return command(
-                *args, settings=Settings(options, given | _places(ctx, config)), **kwargs
-            )
-
+    def decorate(command: F) -> F:
         for name in reversed(names):
-            option = fields.options()[name]
+            option = option_docs.options()[name]
             title = (titles or {}).get(option.section, option.section)
-            run = _click_option(option, title)(run)
-        return run
+            flag = option.flag
+            if option.shape == "flag":
+                flag = f"{option.flag}/--no-{option.flag[2:]}"
+            command = click.option(
+                flag, f"spec_{name}", cls=SpecOption, option=option, section=title
+            )(command)
+        return command
 
     return decorate
 
@@ -134,43 +157,3 @@ def spec_options(
 def names_of(*sections: type[Section]) -> list[str]:
     """Return the flat option names of some sections, in order."""
     return [name for section in sections for name in section.model_fields]
-
-
-def _places(ctx: click.Context, config: dict[str, Given]) -> dict[str, Given]:
-    """Return what was given for `data`, `model` and `tag`, which are no options of the spec."""
-    flags = {
-        name: ctx.params[name]
-        for name in ("data", "model", "tag")
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    }
-    data = merged(("data",), flags=flags, environ={}, config=config)
-    return data | target(flags=flags, environ=os.environ, config=config)
-
-
-def _flags(ctx: click.Context, names: Iterable[str]) -> dict[str, object]:
-    return {
-        name: ctx.params[f"spec_{name}"]
-        for name in names
-        if ctx.get_parameter_source(f"spec_{name}") is ParameterSource.COMMANDLINE
-    }
-
-
-def _click_option(option: Option, title: str) -> Callable[[F], F]:
-    shared: dict[str, Any] = {
-        "cls": SectionOption,
-        "section": title,
-        "extra": option.extra,
-        "help": option.help,
-        "default": None,
-    }
-    if option.shape == "flag":
-        flags = f"{option.flag}/--no-{option.flag[2:]}"
-        return click.option(flags, f"spec_{option.name}", **shared)
-    return click.option(
-        option.flag,
-        f"spec_{option.name}",
-        type=FieldType(option),
-        metavar=option.metavar,
-        multiple=option.shape == "names",
-        **shared,
-    )

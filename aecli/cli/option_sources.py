@@ -1,120 +1,174 @@
-"""Merge what was given for each option: command line over environment over config file."""
+"""Merge the values of options: command line over environment over config file; validate them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from aecli.schema.option_docs import options, written
-from aecli.schema.options import TrainOptions
+from aecli.schema.options import ReadOptions, TrainOptions
 from aecli.schema.validation import parsed
 
 Layer = Literal["command line", "environment", "config"]
 
 
 @dataclass(frozen=True)
-class Given:
-    """Hold one option's value and where it was given.
+class OptionValue:
+    """Value of one option, and where it was set.
 
-    `place` is the config file's name, `key` the key there where it is not the option's name.
+    `file` is the name of the config file, `key` the key there where it is not the option's name.
     """
 
     name: str
     value: object
     layer: Layer
-    place: str = ""
+    file: str = ""
     key: str = ""
 
     @property
     def source(self) -> str:
         """Return where the value comes from, for `--print-config`."""
-        file = f"{self.place}: {self.key}" if self.key else self.place
-        places = {"environment": variable(self.name), "config": file}
-        return places.get(self.layer, self.layer)
+        key = f"{self.file}: {self.key}" if self.key else self.file
+        sources = {"environment": environment_variable(self.name), "config": key}
+        return sources.get(self.layer, self.layer)
 
-    def spelled(self, value: object) -> str:
-        """Write the option with a value as it would stand where this one was given."""
-        text = _short(value)
+    def spell(self, value: object) -> str:
+        """Write the option with another value, in the syntax of the layer that set this one."""
+        text = _abbreviated(value)
         if self.layer == "environment":
-            return f"{variable(self.name)}={text}"
+            return f"{environment_variable(self.name)}={text}"
         if self.layer == "config":
-            equals = " =" if self.place.endswith(".toml") else ":"
+            equals = " =" if self.file.endswith(".toml") else ":"
             if self.key and self.name and options()[self.name].shape == "named":
-                shown = _section(str(value), equals)
+                shown = _class_section(str(value), equals)
             else:
                 quoted = f"[{text}]" if isinstance(value, list) else text
                 shown = f'"{text}"' if isinstance(value, str) else quoted
-            return f"{self.key or self.name}{equals} {shown} in {self.place}"
+            return f"{self.key or self.name}{equals} {shown} in {self.file}"
         if isinstance(value, bool):
             return f"--{'' if value else 'no-'}{self.name.replace('_', '-')}"
         return f"--{self.name.replace('_', '-')} {text}"
 
 
-def merged(
+@dataclass(frozen=True)
+class Settings:
+    """Merged and validated options of one command line.
+
+    `explicit` has the values that some layer set, by name, `data`, `model` and `tag` included.
+    """
+
+    options: TrainOptions
+    explicit: Mapping[str, OptionValue]
+
+    @property
+    def device(self) -> str:
+        """Return the device to compute on."""
+        return self.options.training.device
+
+    @property
+    def threads(self) -> int | None:
+        """Return the number of CPU threads, or None for all cores."""
+        return self.options.training.threads
+
+    @property
+    def read(self) -> ReadOptions:
+        """Return the options of reading tables."""
+        return self.options.read
+
+    @property
+    def data(self) -> str | list[str]:
+        """Return the path of the table, or a list of other than one path."""
+        value = self.explicit["data"].value if "data" in self.explicit else ()
+        paths = [value] if isinstance(value, str) else list(value)  # type: ignore[call-overload]
+        return paths[0] if len(paths) == 1 else paths
+
+    @property
+    def model(self) -> Path:
+        """Return the model directory.
+
+        Raises:
+            UsageError: one layer sets both `model` and `tag`.
+        """
+        from aecli.model_directory import model_directory
+
+        model, tag = (
+            str(self.explicit[name].value) if name in self.explicit else None
+            for name in ("model", "tag")
+        )
+        return model_directory(model, tag)
+
+    @property
+    def model_on_command_line(self) -> bool:
+        """Return whether the command line has `--model` or `--tag`."""
+        values = (self.explicit.get(name) for name in ("model", "tag"))
+        return any(value is not None and value.layer == "command line" for value in values)
+
+
+def merge(
     names: Iterable[str],
     *,
     flags: Mapping[str, object],
     environ: Mapping[str, str],
-    config: Mapping[str, Given],
-) -> dict[str, Given]:
-    """Return what was given for each of `names`, by the first layer that says something.
+    config: Mapping[str, OptionValue],
+) -> dict[str, OptionValue]:
+    """Return the value of each of `names` from the first layer that sets it.
 
-    An empty environment variable counts as not set. Names that no layer mentions are absent.
+    An empty environment variable counts as not set. Names that no layer sets are absent.
     """
-    found: dict[str, Given] = {}
+    values: dict[str, OptionValue] = {}
     for name in names:
-        text = environ.get(variable(name), "")
+        text = environ.get(environment_variable(name), "")
         if name in flags:
-            found[name] = Given(name, flags[name], "command line")
+            values[name] = OptionValue(name, flags[name], "command line")
         elif text:
-            found[name] = Given(name, text, "environment")
+            values[name] = OptionValue(name, text, "environment")
         elif name in config:
-            found[name] = config[name]
-    return found
+            values[name] = config[name]
+    return values
 
 
-def target(
-    *, flags: Mapping[str, object], environ: Mapping[str, str], config: Mapping[str, Given]
-) -> dict[str, Given]:
-    """Return `model` and `tag` of the first layer that names either.
+def merge_model(
+    *, flags: Mapping[str, object], environ: Mapping[str, str], config: Mapping[str, OptionValue]
+) -> dict[str, OptionValue]:
+    """Return `model` and `tag` of the first layer that sets either.
 
-    They name the same thing, so a `--tag` outranks an `AECLI_MODEL`; both in one layer are returned
-    together, which is an error for the caller to report.
+    They name the same directory, so a `--tag` outranks an `AECLI_MODEL`. Both in one layer are
+    returned together, which is an error for the caller to report.
     """
-    layers: tuple[tuple[Mapping[str, object], Mapping[str, str], Mapping[str, Given]], ...] = (
-        (flags, {}, {}),
-        ({}, environ, {}),
-        ({}, {}, config),
-    )
-    for flag, variables, keys in layers:
-        found = merged(("model", "tag"), flags=flag, environ=variables, config=keys)
-        if found:
-            return found
+    layers: tuple[tuple[Mapping[str, object], Mapping[str, str], Mapping[str, OptionValue]], ...]
+    layers = ((flags, {}, {}), ({}, environ, {}), ({}, {}, config))
+    for flag_layer, environ_layer, config_layer in layers:
+        values = merge(
+            ("model", "tag"), flags=flag_layer, environ=environ_layer, config=config_layer
+        )
+        if values:
+            return values
     return {}
 
 
-def validated(given: Mapping[str, Given]) -> TrainOptions:
-    """Return what was given as one validated object.
+def validate(values: Mapping[str, OptionValue]) -> TrainOptions:
+    """Return the values as one validated object.
 
     Raises:
         UsageError: a value is of the wrong type or out of bounds, or two options disagree; the
             message names the flag, variable or config key.
     """
     return parsed(
-        {name: one.value for name, one in given.items()},
-        spelled=lambda name, value: given.get(name, Given(name, value, "command line")).spelled(
-            value
-        ),
+        {name: value.value for name, value in values.items()},
+        spelled=lambda name, value: values.get(
+            name, OptionValue(name, value, "command line")
+        ).spell(value),
     )
 
 
-def variable(name: str) -> str:
+def environment_variable(name: str) -> str:
     """Return the environment variable of an option."""
     return "AECLI_" + name.upper()
 
 
-def _section(text: str, equals: str) -> str:
+def _class_section(text: str, equals: str) -> str:
     """Write `Adam:eps=1e-05` as a section with a class name and its constructor arguments."""
     name, _, args = text.partition(":")
     pairs = [part.partition("=") for part in args.split(",") if part]
@@ -126,6 +180,6 @@ def _section(text: str, equals: str) -> str:
     return f'{{name{equals} "{name}"{shown}}}'
 
 
-def _short(value: object) -> str:
+def _abbreviated(value: object) -> str:
     text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else written(value)
     return text if len(text) <= 60 else text[:59] + "…"

@@ -1,4 +1,4 @@
-"""Write a result to stdout: one JSON object, or drawn for people."""
+"""Write a result as one JSON object, or drawn for people."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
+
+from aecli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,6 +42,30 @@ def show(
         with console.capture() as captured:
             console.print(draw(result))
         print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def show_on_stderr(
+    result: R,
+    schema: str,
+    draw: Callable[[R], RenderableType],
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Print a result as JSON on stdout, or drawn on stderr: stdout may be the command's output."""
+    if as_json:
+        print(as_object(result, schema))
+    elif not quiet:
+        from aecli.cli.display.widgets import stderr
+
+        console = stderr()
+        console.print(draw(result), soft_wrap=not console.is_terminal)
+
+
+def check_stdout(output: str, *, as_json: bool) -> None:
+    """Raise a UsageError if rows and the JSON result would both go to stdout."""
+    if as_json and output == "-":
+        raise UsageError("--json and -o - both want stdout", hint="-o FILE with --json")
 
 
 def as_object(result: object, schema: str) -> str:

@@ -1,42 +1,46 @@
-"""TODO."""
+"""Write the classes of a table's rows: `aecli predict`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from aecli.cli.option_decorators import SectionCommand, names_of, spec_options
+from aecli.cli.option_decorators import SectionCommand
+from aecli.cli.option_sources import Settings
+from aecli.cli.output import check_stdout, show_on_stderr
 from aecli.cli.shared_options import (
-    RUNNING,
-    TITLES,
     data_argument,
-    manner_options,
+    display_options,
+    keep_option,
     model_options,
     option,
-    running_options,
-    stream_options,
+    output_options,
+    pass_options,
+    split_names,
 )
-from aecli.cli.streaming import _stream
-from aecli.schema.options import ReadOptions
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(cls=SectionCommand)
 @data_argument()
 @model_options
-@stream_options
+@output_options
+@keep_option
 @option(
     "--top", section="Output", type=click.IntRange(1), metavar="K",
     help="Write the K likeliest classes, as top1_class, top1_prob, …, not every probability.",
     extra="1 to the number of classes",
 )  # fmt: skip
-@running_options
-@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
-@manner_options()
-def predict(top: int | None, **given: Any) -> None:
+@pass_options
+@display_options()
+def predict(
+    settings: Settings,
+    output: str,
+    to: str | None,
+    keep: tuple[str, ...],
+    top: int | None,
+    batch_size: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Write the class of every row, with its probability.
 
     The model must have been trained with --label; DATA needs no label. The
@@ -47,4 +51,16 @@ def predict(top: int | None, **given: Any) -> None:
       aecli predict data.parquet -o predictions.parquet
       aecli predict new.csv --top 3 --keep name -o predictions.csv
     """
-    _stream("predict", {"top": top}, **given)
+    check_stdout(output, as_json=as_json)
+    model = settings.model
+    from aecli.cli.display.written import stream_report
+    from aecli.cli.progress import show_progress
+    from aecli.inference.predict import predict as run
+
+    with show_progress(quiet=quiet) as progress:
+        result = run(
+            settings.data, output, top=top, model=model,
+            keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device,
+            threads=settings.threads, read=settings.read, progress=progress,
+        )  # fmt: skip
+    show_on_stderr(result, "aecli.predict/1", stream_report, as_json=as_json, quiet=quiet)

@@ -1,64 +1,131 @@
-"""Tell on stderr what a verb is doing: drawn live on a terminal, else a plain line now and then."""
+"""Show on stderr how a command goes: drawn live on a terminal, else a plain line now and then."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
+from rich.progress import Progress as TaskTable
+from rich.table import Column
 from rich.text import Text
 
 from aecli.cli.display.loss_table import EpochTable
-from aecli.cli.display.widgets import DIM, WIDEST, stderr
+from aecli.cli.display.widgets import CONSOLE_WIDTH, DIM, stderr
 from aecli.formatting import count, duration, figure, percent, safe
 from aecli.progress import SILENT, Epoch, Progress
 
 DRAW_SECONDS = 0.1
 LINE_SECONDS = 30.0
-EPOCHS_SHOWN = 10
+SPEED_SECONDS = 60.0
+"""Time over which the rows per second are averaged; longer than a slow batch."""
+LATEST_EPOCHS_SHOWN = 10
+
+Clock = Callable[[], float]
+
+
+def show_progress(*, quiet: bool) -> AbstractContextManager[Progress]:
+    """Give a progress that suits stderr."""
+    return open_progress(quiet=quiet, live=LiveProgress, plain=PlainProgress)
 
 
 @contextmanager
-def listening(
-    *,
-    quiet: bool,
-    live: Callable[[Console], Progress] | None = None,
-    plain: Callable[[Console], Progress] | None = None,
+def open_progress(
+    *, quiet: bool, live: Callable[[Console], Progress], plain: Callable[[Console], Progress]
 ) -> Iterator[Progress]:
-    """Give a progress that suits stderr, and take it off the screen at the end, come what may.
-
-    `live` and `plain` make it, for a terminal and for other places.
-    """
+    """Give a `live` progress for a terminal, a `plain` one elsewhere, and finish it at the end."""
     if quiet:
         yield SILENT
         return
     console = stderr()
-    # FORCE_COLOR makes a terminal of a log file in rich's eyes; a bar has no place there.
-    screen = console.file.isatty() and not console.is_dumb_terminal
-    make = (live or LiveProgress) if screen else (plain or PlainProgress)
-    progress = make(console)
+    # FORCE_COLOR makes rich take a log file for a terminal; a bar does not belong there.
+    progress = (live if console.file.isatty() and console.is_interactive else plain)(console)
     try:
         yield progress
     finally:
         progress.finish()
 
 
-class _Following(Progress):
-    """Follow stages and epochs; subclasses show them."""
+def _share(task: Task) -> float | None:
+    """Return the share of the rows that is done, or None where the total is not known."""
+    return min(task.completed / task.total, 1.0) if task.total else None
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+
+def _rows_done(task: Task) -> str:
+    share = _share(task)
+    if share is not None:
+        return percent(share, 0)
+    return f"{count(round(task.completed))} rows" if task.completed else ""
+
+
+def _speed(task: Task) -> list[str]:
+    """Return rows per second and the time left, as far as they are known."""
+    parts = [f"{count(round(task.speed))} rows/s"] if task.speed else []
+    if task.speed and task.time_remaining is not None:
+        # Early stopping may end a training before its last epoch.
+        at_most = "at most " if task.fields["training"] else ""
+        parts.append(f"{at_most}{duration(max(task.time_remaining, 1))} left")
+    return parts
+
+
+class RowBarColumn(BarColumn):
+    """Bar of the rows done, as wide as the console has room; empty where the total is unknown."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+
+    def render(self, task: Task) -> RenderableType:  # type: ignore[override]  # a bar or nothing
+        """Return the bar."""
+        self.bar_width = max(10, min(self.console.width, CONSOLE_WIDTH) - 60)
+        return super().render(task) if task.total else Text("")
+
+
+class RowTextColumn(ProgressColumn):
+    """Rows done, rows per second and time left in words."""
+
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(no_wrap=True))
+
+    def render(self, task: Task) -> Text:
+        """Return the words in one line."""
+        speed = "".join(f"  {part}" for part in _speed(task))
+        return Text.assemble(_rows_done(task), (speed, DIM))
+
+
+class RowCountProgress(Progress):
+    """Count of the rows of the current stage, and the epochs so far; subclasses show them."""
+
+    def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         self.console = console
         self.history: list[Epoch] = []
         self._clock = clock
-        self._pace = Pace(None, clock)
-        self._stage = ""
         self._epochs = 0
         self._rows_per_epoch = 0
+        # Never started: `Live` draws it, and only when told to.
+        self._tasks = TaskTable(
+            TextColumn("{task.description}", style="bold", markup=False),
+            RowBarColumn(console),
+            RowTextColumn(),
+            console=console,
+            auto_refresh=False,
+            speed_estimate_period=SPEED_SECONDS,
+            get_time=clock,
+        )
+        self._start("", None)
+
+    def _start(
+        self, stage: str, rows: int | None, *, done: int = 0, training: bool = False
+    ) -> None:
+        """Start to count rows: `done` of them were done by an earlier run."""
+        for number in self._tasks.task_ids:
+            self._tasks.remove_task(number)
+        number = self._tasks.add_task(stage, total=rows, completed=done, training=training)
+        self._task = self._tasks.tasks[0]
+        self._tasks.advance(number, 0)  # rich measures speed from the first sample on
 
     def note(self, message: str) -> None:
         """Print one sentence."""
@@ -66,56 +133,53 @@ class _Following(Progress):
 
     def stage(self, name: str, total_rows: int | None = None) -> None:
         """Start following a pass over rows."""
-        self._stage = name
-        self._pace = Pace(total_rows, self._clock)
+        self._start(name, total_rows)
 
     def training(self, network: str, epochs: int, rows_per_epoch: int) -> None:
         """Start following epochs."""
         self._epochs, self._rows_per_epoch = epochs, rows_per_epoch
-        self.stage("training", epochs * rows_per_epoch)
+        self._start("", epochs * rows_per_epoch, training=True)
+        self._name_epoch()
 
     def resumed(self, history: Sequence[Epoch]) -> None:
-        """Take in the epochs of an earlier run."""
+        """Add the epochs of an earlier run; they count as done, and not as speed."""
         self.history.extend(history)
-        self._pace.skip(len(history) * self._rows_per_epoch)
+        rows = len(history) * self._rows_per_epoch
+        self._start("", self._epochs * self._rows_per_epoch, done=rows, training=True)
+        self._name_epoch()
 
     def rows(self, count: int) -> None:
         """Count rows."""
-        self._pace.add(count)
+        self._tasks.advance(self._task.id, count)
 
     def epoch(self, epoch: Epoch) -> None:
-        """Remember an epoch, and where in the whole training it ended."""
+        """Add an epoch, and count its rows up to its end."""
         self.history.append(epoch)
-        self._pace.add(epoch.number * self._rows_per_epoch - self._pace.done)
+        rows = epoch.number * self._rows_per_epoch
+        self._tasks.advance(self._task.id, rows - self._task.completed)
+        self._name_epoch()
 
-    @property
-    def _where(self) -> str:
-        """Return the stage, or which epoch is running."""
-        if self._stage != "training":
-            return self._stage
-        now = self.history[-1].number + 1 if self.history else 1
-        return f"epoch {min(now, self._epochs)}/{self._epochs}"
-
-    def _speed(self) -> list[str]:
-        rate, left = self._pace.rate, self._pace.left
-        parts = [f"{count(round(rate))} rows/s"] if rate else []
-        if left is not None:
-            most = "at most " if self._stage == "training" else ""
-            parts.append(f"{most}{duration(max(round(left), 1))} left")
-        return parts
+    def _name_epoch(self) -> None:
+        number = self.history[-1].number + 1 if self.history else 1
+        self._task.description = f"epoch {min(number, self._epochs)}/{self._epochs}"
 
 
-class LiveProgress(_Following):
-    """Draw the last epochs and a bar on a terminal, ten times a second at most."""
+class LiveProgress(RowCountProgress):
+    """The last epochs and a bar on a terminal, drawn ten times a second at most."""
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         super().__init__(console, clock)
         self._live: Live | None = None
-        self._drawn = -DRAW_SECONDS
+        self._drawn_at = -DRAW_SECONDS
 
     def stage(self, name: str, total_rows: int | None = None) -> None:
         """Start following a pass over rows, and draw it."""
         super().stage(name, total_rows)
+        self._draw(at_once=True)
+
+    def training(self, network: str, epochs: int, rows_per_epoch: int) -> None:
+        """Start following epochs, and draw them."""
+        super().training(network, epochs, rows_per_epoch)
         self._draw(at_once=True)
 
     def rows(self, count: int) -> None:
@@ -124,136 +188,71 @@ class LiveProgress(_Following):
         self._draw()
 
     def epoch(self, epoch: Epoch) -> None:
-        """Remember an epoch, and draw if the last drawing is old enough."""
+        """Add an epoch, and draw if the last drawing is old enough."""
         super().epoch(epoch)
         self._draw()
 
     def finish(self) -> None:
-        """Take the drawing off the screen."""
+        """Clear the screen of the drawing."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
     def _draw(self, at_once: bool = False) -> None:
         now = self._clock()
-        if not at_once and now - self._drawn < DRAW_SECONDS:
+        if not at_once and now - self._drawn_at < DRAW_SECONDS:
             return
-        self._drawn = now
+        self._drawn_at = now
         if self._live is None:
             # No thread of rich's: it would take turns with the training loop.
             self._live = Live(
-                console=self.console,
-                auto_refresh=False,
-                transient=True,
-                redirect_stdout=False,
+                console=self.console, auto_refresh=False, transient=True, redirect_stdout=False,
                 redirect_stderr=False,
-            )
+            )  # fmt: skip
             self._live.start()
         self._live.update(self._picture(), refresh=True)
 
     def _picture(self) -> RenderableType:
         if not self.history:
-            return self._status()
-        room = max(min(EPOCHS_SHOWN, self.console.height - 5), 1)
-        return Group(EpochTable(self.history, limit=room, latest=True), Text(""), self._status())
-
-    def _status(self) -> RenderableType:
-        grid = Table.grid(padding=(0, 2))
-        share = self._pace.share
-        cells: list[RenderableType] = [Text(self._where, style="bold")]
-        if share is not None:
-            width = max(10, min(self.console.width, WIDEST) - 60)
-            cells += [ProgressBar(1.0, share, width=width), Text(percent(share, 0))]
-        elif self._pace.done:
-            cells.append(Text(f"{count(self._pace.done)} rows"))
-        cells += [Text(part, style=DIM) for part in self._speed()]
-        for _ in cells:
-            grid.add_column(no_wrap=True)
-        grid.add_row(*cells)
-        return grid
+            return self._tasks
+        limit = max(min(LATEST_EPOCHS_SHOWN, self.console.height - 5), 1)
+        return Group(EpochTable(self.history, limit=limit, latest=True), Text(""), self._tasks)
 
 
-class PlainProgress(_Following):
-    """Print the first and the last epoch, and a line every half minute between them."""
+class PlainProgress(RowCountProgress):
+    """Lines for the first and the last epoch, and one every half minute between them."""
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         super().__init__(console, clock)
-        self._said_at = clock()
-        self._said: Epoch | None = None
+        self._printed_at = clock()
+        self._printed_epoch: Epoch | None = None
 
     def rows(self, count: int) -> None:
         """Count rows, and print a line if the last one is old enough."""
         super().rows(count)
-        # Epochs shorter than this speak for themselves, with their losses.
-        patience = LINE_SECONDS * (2 if self.history and self._stage == "training" else 1)
-        if self._clock() - self._said_at >= patience:
-            share = self._pace.share
-            done = f"{self._pace.done:,} rows" if share is None else percent(share, 0)
-            self._line([self._where, done])
+        # An epoch that takes less than this prints its own line, with its losses.
+        in_epochs = self.history and self._task.fields["training"]
+        if self._clock() - self._printed_at >= LINE_SECONDS * (2 if in_epochs else 1):
+            self._print([self._task.description, _rows_done(self._task), *_speed(self._task)])
 
     def epoch(self, epoch: Epoch) -> None:
         """Print the first epoch, and later ones if the last line is old enough."""
         super().epoch(epoch)
-        if len(self.history) == 1 or self._clock() - self._said_at >= LINE_SECONDS:
-            self._say(epoch)
+        if len(self.history) == 1 or self._clock() - self._printed_at >= LINE_SECONDS:
+            self._print_epoch(epoch)
 
     def finish(self) -> None:
         """Print the last epoch unless that was done."""
-        if self.history and self._said is not self.history[-1]:
-            self._say(self.history[-1])
+        if self.history and self._printed_epoch is not self.history[-1]:
+            self._print_epoch(self.history[-1])
 
-    def _say(self, epoch: Epoch) -> None:
-        self._said = epoch
+    def _print_epoch(self, epoch: Epoch) -> None:
+        self._printed_epoch = epoch
         valid = (epoch.valid or {}).get("total")
         losses = [f"train {figure(epoch.train.get('total'))}"]
         losses += [f"valid {figure(valid)}"] if valid is not None else []
-        self._line([f"epoch {epoch.number}/{self._epochs}", *losses])
+        self._print([f"epoch {epoch.number}/{self._epochs}", *losses, *_speed(self._task)])
 
-    def _line(self, parts: list[str]) -> None:
-        self._said_at = self._clock()
-        self.console.print(Text("  ".join([*parts, *self._speed()])), soft_wrap=True)
-
-
-_WINDOW_SECONDS = 10.0
-
-
-class Pace:
-    """Count rows against a clock; `total` is None where the number of rows is not known."""
-
-    def __init__(self, total: int | None, clock: Callable[[], float]) -> None:
-        self.total = total
-        self.done = 0
-        self._clock = clock
-        self._marks = deque([(clock(), 0)])
-
-    def add(self, rows: int) -> None:
-        """Hear that more rows are done."""
-        self.done += rows
-        now = self._clock()
-        self._marks.append((now, self.done))
-        while len(self._marks) > 2 and now - self._marks[0][0] > _WINDOW_SECONDS:
-            self._marks.popleft()
-
-    def skip(self, rows: int) -> None:
-        """Hear that rows were done earlier: they count as done, and not as speed."""
-        self.done += rows
-        self._marks = deque([(self._clock(), self.done)])
-
-    @property
-    def rate(self) -> float | None:
-        """Return rows per second lately, or None before anything is known."""
-        (began, before), (now, after) = self._marks[0], self._marks[-1]
-        return (after - before) / (now - began) if now > began and after > before else None
-
-    @property
-    def left(self) -> float | None:
-        """Return the seconds left at this rate, or None where they are not known."""
-        rate = self.rate
-        if rate is None or self.total is None:
-            return None
-        return max(self.total - self.done, 0) / rate
-
-    @property
-    def share(self) -> float | None:
-        """Return the share of the rows that is done, or None where it is not known."""
-        return min(self.done / self.total, 1.0) if self.total else None
+    def _print(self, parts: Sequence[str]) -> None:
+        self._printed_at = self._clock()
+        self.console.print(Text("  ".join(parts)), soft_wrap=True)

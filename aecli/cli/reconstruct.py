@@ -1,33 +1,29 @@
-"""TODO."""
+"""Write the reconstructions of a table's rows: `aecli reconstruct`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from aecli.cli.option_decorators import SectionCommand, names_of, spec_options
+from aecli.cli.option_decorators import SectionCommand
+from aecli.cli.option_sources import Settings
+from aecli.cli.output import check_stdout, show_on_stderr
 from aecli.cli.shared_options import (
-    RUNNING,
-    TITLES,
     data_argument,
-    manner_options,
+    display_options,
+    keep_option,
     model_options,
     option,
-    running_options,
-    stream_options,
+    output_options,
+    pass_options,
+    split_names,
 )
-from aecli.cli.streaming import _stream
-from aecli.schema.options import ReadOptions
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(cls=SectionCommand)
 @data_argument()
 @model_options
-@stream_options
+@output_options
+@keep_option
 @option(
     "--fill", section="Output", is_flag=True,
     help="Write DATA as it is, with only its missing cells filled.",
@@ -37,10 +33,19 @@ if TYPE_CHECKING:
     help="Add NAME_residual per column: value - reconstruction, or 1 - the probability of the "
     "actual category.",
 )  # fmt: skip
-@running_options
-@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
-@manner_options()
-def reconstruct(fill: bool, residuals: bool, **given: Any) -> None:
+@pass_options
+@display_options()
+def reconstruct(
+    settings: Settings,
+    output: str,
+    to: str | None,
+    keep: tuple[str, ...],
+    fill: bool,
+    residuals: bool,
+    batch_size: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Write what the model makes of every row of a table.
 
     Every column comes back under its own name, type and unit. With --fill
@@ -52,4 +57,16 @@ def reconstruct(fill: bool, residuals: bool, **given: Any) -> None:
       aecli reconstruct data.parquet -o restored.parquet
       aecli reconstruct holes.csv --fill -o filled.csv
     """
-    _stream("reconstruct", {"fill": fill, "residuals": residuals}, **given)
+    check_stdout(output, as_json=as_json)
+    model = settings.model
+    from aecli.cli.display.written import stream_report
+    from aecli.cli.progress import show_progress
+    from aecli.inference.reconstruct import reconstruct as run
+
+    with show_progress(quiet=quiet) as progress:
+        result = run(
+            settings.data, output, fill=fill, residuals=residuals, model=model,
+            keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device,
+            threads=settings.threads, read=settings.read, progress=progress,
+        )  # fmt: skip
+    show_on_stderr(result, "aecli.reconstruct/1", stream_report, as_json=as_json, quiet=quiet)

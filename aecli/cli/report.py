@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
-from aecli.cli.option_decorators import SectionCommand, Settings, names_of, spec_options
-from aecli.cli.option_sources import Given
-from aecli.cli.shared_options import (
-    RUNNING,
-    TITLES,
-    manner_options,
-    model_of,
-    model_options,
-    option,
-    running_options,
-)
+from aecli.cli.option_decorators import F, SectionCommand
+from aecli.cli.option_sources import Settings
+from aecli.cli.output import show
+from aecli.cli.shared_options import display_options, model_options, option, pass_options
 from aecli.errors import UsageError
-from aecli.schema.options import ReadOptions
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
-def picture_options(command: F) -> F:
+def shape_option(command: F) -> F:
     """Give a command `--shape`, for rows that are images."""
     shape = option(
         "--shape", section="Pictures", metavar="HxW[xC]",
@@ -46,10 +34,9 @@ def picture_options(command: F) -> F:
     "--side-by-side", section="Model", is_flag=True,
     help="Set several models side by side: name them all before DATA.",
 )  # fmt: skip
-@picture_options
-@running_options
-@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
-@manner_options()
+@shape_option
+@pass_options
+@display_options()
 def report(
     settings: Settings,
     targets: tuple[str, ...],
@@ -59,7 +46,6 @@ def report(
     batch_size: int | None,
     as_json: bool,
     quiet: bool,
-    **given: Any,
 ) -> None:
     """Write what is known of a model as one HTML page.
 
@@ -73,22 +59,20 @@ def report(
       aecli report runs/small digits.parquet --shape 8x8
       aecli report --side-by-side runs/plain runs/sparse test.parquet
     """
-    named = (given["model"] or given["tag"]) is not None
     if side_by_side:
-        directory, others, source = models_and_data(targets, settings.given, named=named)
+        model, others, data = models_and_data(targets, settings)
     else:
-        directory, source = model_and_data(targets, settings.given, named=named)
+        model, data = model_and_data(targets, settings)
         others = []
     from aecli.cli.display.written import page_report
-    from aecli.cli.output import show
-    from aecli.cli.progress import listening
+    from aecli.cli.progress import show_progress
     from aecli.reporting.report import report as run
 
-    with listening(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         result = run(
-            source, output, model=directory, side_by_side=others, shape=shape,
-            batch_size=batch_size, read=settings.options.read, progress=progress,
-            **settings.values(RUNNING),
+            data, output, model=model, side_by_side=others, shape=shape, batch_size=batch_size,
+            device=settings.device, threads=settings.threads, read=settings.read,
+            progress=progress,
         )  # fmt: skip
     show(result, "aecli.report/1", page_report, as_json=as_json, quiet=quiet)
 
@@ -101,10 +85,9 @@ def report(
     "-o", "--output", section="Output", required=True, metavar="FILE", extra="required",
     help="Picture to write: png, svg or pdf, by its name.",
 )  # fmt: skip
-@picture_options
-@running_options
-@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
-@manner_options()
+@shape_option
+@pass_options
+@display_options()
 def plot(
     settings: Settings,
     kind: str,
@@ -114,7 +97,6 @@ def plot(
     batch_size: int | None,
     as_json: bool,
     quiet: bool,
-    **given: Any,
 ) -> None:
     """Draw one picture of a model.
 
@@ -127,62 +109,60 @@ def plot(
       aecli plot map test.parquet -o map.png
       aecli plot rows digits.parquet --shape 8x8 -o digits.png
     """
-    named = given["model"] or given["tag"]
-    directory, source = model_and_data(targets, settings.given, named=named is not None)
+    model, data = model_and_data(targets, settings)
     from aecli.cli.display.written import plot_report
-    from aecli.cli.output import show
-    from aecli.cli.progress import listening
+    from aecli.cli.progress import show_progress
     from aecli.reporting.report import plot as run
 
-    with listening(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         result = run(
-            kind, source, output, model=directory, shape=shape, batch_size=batch_size,
-            read=settings.options.read, progress=progress, **settings.values(RUNNING),
+            kind, data, output, model=model, shape=shape, batch_size=batch_size,
+            device=settings.device, threads=settings.threads, read=settings.read,
+            progress=progress,
         )  # fmt: skip
     show(result, "aecli.plot/1", plot_report, as_json=as_json, quiet=quiet)
 
 
 def model_and_data(
-    targets: tuple[str, ...], given: dict[str, Given], *, named: bool
+    targets: tuple[str, ...], settings: Settings
 ) -> tuple[Path, str | list[str] | None]:
     """Return the model directory, which may be the first of the targets, and the tables.
-
-    `named` says that an option names it.
 
     Raises:
         UsageError: the model is named twice.
     """
     paths = list(targets)
-    first = bool(paths) and _is_model(paths[0])
-    if first and named:
+    first_is_model = bool(paths) and _is_model(paths[0])
+    if first_is_model and settings.model_on_command_line:
         raise UsageError(f"{paths[0]} and -m both name the model", hint=f"-m {paths[0]}")
-    directory = Path(paths.pop(0)) if first else model_of(given)
-    return directory, _data(paths)
+    model = Path(paths.pop(0)) if first_is_model else settings.model
+    return model, _tables(paths)
 
 
 def models_and_data(
-    targets: tuple[str, ...], given: dict[str, Given], *, named: bool
+    targets: tuple[str, ...], settings: Settings
 ) -> tuple[Path, list[Path], str | list[str] | None]:
     """Return a model directory, the others that are named before the tables, and the tables.
 
     Raises:
         UsageError: there are not two models.
     """
-    models = [str(model_of(given))] if named else []
-    models += itertools.takewhile(_is_model, targets)
+    leading = list(itertools.takewhile(_is_model, targets))
+    models = [str(settings.model)] if settings.model_on_command_line else []
+    models += leading
     if len(models) < 2:
         raise UsageError(
             "--side-by-side needs at least two models",
             facts=[f"model directories here: {', '.join(models) or 'none'}"],
             hint="aecli report --side-by-side runs/a runs/b data.parquet",
         )
-    directory, *others = (Path(path) for path in models)
-    return directory, others, _data(list(targets[len(models) - named :]))
+    model, *others = (Path(path) for path in models)
+    return model, others, _tables(list(targets[len(leading) :]))
 
 
 def _is_model(path: str) -> bool:
     return (Path(path) / "spec.json").is_file()
 
 
-def _data(paths: list[str]) -> str | list[str] | None:
+def _tables(paths: list[str]) -> str | list[str] | None:
     return None if not paths else paths[0] if len(paths) == 1 else paths

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from aecli.cli.option_decorators import SectionCommand, Settings, spec_options
+from aecli.cli.option_decorators import SectionCommand
+from aecli.cli.option_sources import Settings
+from aecli.cli.output import check_stdout, show_on_stderr
 from aecli.cli.shared_options import (
-    RUNNING,
-    TITLES,
-    manner_options,
-    model_of,
+    device_options,
+    display_options,
     model_options,
     option,
     output_options,
 )
-from aecli.errors import UsageError
 
 
 @click.command(cls=SectionCommand)
@@ -35,9 +32,18 @@ from aecli.errors import UsageError
     "--seed", section="Drawing", type=click.IntRange(0, 2**63 - 1), default=0, metavar="N",
     help="Seed of the draw.", extra="default: 0",
 )  # fmt: skip
-@spec_options(*RUNNING, titles=TITLES)
-@manner_options()
-def sample(settings: Settings, output: str, as_json: bool, quiet: bool, **given: Any) -> None:
+@device_options
+@display_options()
+def sample(
+    settings: Settings,
+    output: str,
+    to: str | None,
+    count: int,
+    of_class: str | None,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Draw new rows from a model trained with --variational.
 
     They come in the columns, units and categories of the training table.
@@ -47,20 +53,15 @@ def sample(settings: Settings, output: str, as_json: bool, quiet: bool, **given:
       aecli sample -n 1000 -o rows.parquet
       aecli sample -n 10 --class cat -o -
     """
-    if as_json and output == "-":
-        raise UsageError("--json and -o - both want stdout", hint="-o FILE with --json")
-    directory = model_of(settings.given)
-    draw = {name: given[name] for name in ("count", "of_class", "seed", "to")}
-    from aecli.cli.display.widgets import stderr
+    check_stdout(output, as_json=as_json)
+    model = settings.model
     from aecli.cli.display.written import sample_report
-    from aecli.cli.output import show
-    from aecli.cli.progress import listening
+    from aecli.cli.progress import show_progress
     from aecli.inference.sample import sample as run
 
-    with listening(quiet=quiet) as progress:
-        result = run(output, model=directory, progress=progress, **settings.values(RUNNING), **draw)
-    if as_json:
-        show(result, "aecli.sample/1", sample_report, as_json=True)
-    elif not quiet:
-        console = stderr()
-        console.print(sample_report(result), soft_wrap=not console.is_terminal)
+    with show_progress(quiet=quiet) as progress:
+        result = run(
+            output, count=count, of_class=of_class, seed=seed, model=model, to=to,
+            device=settings.device, threads=settings.threads, progress=progress,
+        )  # fmt: skip
+    show_on_stderr(result, "aecli.sample/1", sample_report, as_json=as_json, quiet=quiet)

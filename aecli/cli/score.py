@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from aecli.cli.option_decorators import SectionCommand, Settings, names_of, spec_options
+from aecli.cli.option_decorators import SectionCommand
+from aecli.cli.option_sources import Settings
+from aecli.cli.output import check_stdout, show_on_stderr
 from aecli.cli.shared_options import (
-    RUNNING,
-    TITLES,
     data_argument,
-    data_of,
-    manner_options,
-    model_of,
+    display_options,
+    keep_option,
     model_options,
     option,
-    running_options,
-    stream_options,
+    output_options,
+    pass_options,
+    split_names,
 )
-from aecli.errors import UsageError
 from aecli.schema.model_spec import AGGREGATES
-from aecli.schema.options import ReadOptions
-
-CHOSEN = ("threshold", "explain", "detail", "aggregate", "score_unit", "to", "batch_size")
 
 
 @click.command(cls=SectionCommand)
@@ -49,16 +43,27 @@ CHOSEN = ("threshold", "explain", "detail", "aggregate", "score_unit", "to", "ba
     metavar="NAME", help="Where the model encodes windows: a score per window or per row.",
     extra="window, row; default: window",
 )  # fmt: skip
-@stream_options
+@output_options
+@keep_option
 @option(
     "--detail", section="Output", is_flag=True,
     help="Add every column's value, reconstruction and error.",
 )  # fmt: skip
-@running_options
-@spec_options(*RUNNING, *names_of(ReadOptions), titles=TITLES)
-@manner_options()
+@pass_options
+@display_options()
 def score(
-    settings: Settings, output: str, keep: tuple[str, ...], as_json: bool, quiet: bool, **given: Any
+    settings: Settings,
+    output: str,
+    to: str | None,
+    keep: tuple[str, ...],
+    threshold: str,
+    explain: int,
+    aggregate: str,
+    score_unit: str,
+    detail: bool,
+    batch_size: int | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Write how odd every row is, and which columns make it so.
 
@@ -71,23 +76,17 @@ def score(
       aecli score new.csv --threshold fpr:0.01 --explain 5 -o -
       aecli score new.parquet --detail --keep name -o why.parquet
     """
-    if as_json and output == "-":
-        raise UsageError("--json and -o - both want stdout", hint="-o FILE with --json")
-    source, directory = data_of(settings.given, "score"), model_of(settings.given)
-    kept = [column.strip() for names in keep for column in names.split(",") if column.strip()]
-    from aecli.cli.display.widgets import stderr
+    check_stdout(output, as_json=as_json)
+    model = settings.model
     from aecli.cli.display.written import score_report
-    from aecli.cli.output import show
-    from aecli.cli.progress import listening
+    from aecli.cli.progress import show_progress
     from aecli.scoring.score import score as run
 
-    with listening(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         result = run(
-            source, output, model=directory, keep=kept, read=settings.options.read,
-            progress=progress, **settings.values(RUNNING), **{name: given[name] for name in CHOSEN},
+            settings.data, output, threshold=threshold, explain=explain, aggregate=aggregate,
+            score_unit=score_unit, detail=detail, model=model, keep=split_names(keep),
+            to=to, batch_size=batch_size, device=settings.device, threads=settings.threads,
+            read=settings.read, progress=progress,
         )  # fmt: skip
-    if as_json:
-        show(result, "aecli.score/1", score_report, as_json=True)
-    elif not quiet:
-        console = stderr()
-        console.print(score_report(result), soft_wrap=not console.is_terminal)
+    show_on_stderr(result, "aecli.score/1", score_report, as_json=as_json, quiet=quiet)

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import click
-
-from aecli.cli.option_sources import Given
+from aecli.cli.option_sources import OptionValue
 from aecli.errors import UsageError, nearest
 from aecli.schema.option_docs import written
 
@@ -32,8 +30,8 @@ KEYS: dict[str, tuple[str, object]] = {
     "data.train_bsize": ("batch_size", 256),
 }
 ENCODE = "encode.bsize"
-# Constructor arguments of torch that only say how the same numbers are computed.
-_MANNERS = {
+# Constructor arguments of torch that change how numbers are computed, not the numbers.
+_UNUSED_ARGUMENTS = {
     "model.activation": {"inplace"},
     "model.norm_layer": set[str](),
     "model.optimizer": {"foreach", "fused", "capturable", "differentiable"},
@@ -41,151 +39,151 @@ _MANNERS = {
 _NORMS = {"BatchNorm1d": "batch", "InstanceNorm1d": "instance", "LayerNorm": "layer", None: "none"}
 _LEAVES = [
     *(path for path in KEYS if "init_args" not in path),
-    *(f"{section}.init_args" for section in _MANNERS),
+    *(f"{section}.init_args" for section in _UNUSED_ARGUMENTS),
     ENCODE,
 ]
 _SECTIONS = {path.rpartition(".")[0] for path in _LEAVES}
-SECTIONS = list(dict.fromkeys(path.partition(".")[0] for path in _LEAVES))
+SEED_SECTIONS = list(dict.fromkeys(path.partition(".")[0] for path in _LEAVES))
 _MOST_ROWS = 1_048_576
-_LISTED = "aecli train --print-config (a flat key for each option)"
+_KEYS_HINT = "aecli train --print-config (a flat key for each option)"
 
 
-class Nested:
-    """Hold what the sections of a config file give, by option name, and what has no effect."""
+class SeedConfig:
+    """Values that the sections of a config file set, and the keys that have no effect here."""
 
-    def __init__(self, sections: Mapping[str, object], place: str) -> None:
-        self.place = place
-        self.given: dict[str, Given] = {}
-        self.idle: list[str] = []
+    def __init__(self, sections: Mapping[str, object], file: str) -> None:
+        self.file = file
+        self.values: dict[str, OptionValue] = {}
+        self.unused_keys: list[str] = []
         leaves: dict[str, Any] = {}
-        for path, value in _leaves(sections, "", place):
+        for path, value in _leaves(sections, "", file):
             if path in leaves:
-                what = f"{place}: {path} is there twice, with _ and with -"
+                what = f"{file}: {path} is there twice, with _ and with -"
                 raise UsageError(what, hint=f"{path} alone")
             leaves[path] = value
         for path, value in leaves.items():
-            if path in KEYS and path.rpartition(".")[0] not in _MANNERS:
-                self._give(path, value)
-        for section in _MANNERS:
-            self._name(section, leaves)
+            if path in KEYS and path.rpartition(".")[0] not in _UNUSED_ARGUMENTS:
+                self._set(path, value)
+        for section in _UNUSED_ARGUMENTS:
+            self._set_class(section, leaves)
         if ENCODE in leaves:
-            self._encode(leaves[ENCODE])
-        self.given["reduction"] = Given("reduction", "sum", "config", place, "model.loss, in sums")
+            self._check_encode(leaves[ENCODE])
+        self.values["reduction"] = OptionValue(
+            "reduction", "sum", "config", file, "model.loss, in sums"
+        )
 
-    def beside(self, flat: Mapping[str, Given]) -> dict[str, Given]:
-        """Return all that the file gives, its flat keys included.
+    def merged_with(self, flat: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+        """Return all values of the file, those of its flat keys included.
 
         Raises:
             UsageError: a flat key and a key in a section mean the same and have different values.
         """
-        for name, one in self.given.items():
-            other = flat.get(name, one)
-            if name != "reduction" and written(other.value) != written(one.value):
+        for name, value in self.values.items():
+            other = flat.get(name, value)
+            if name != "reduction" and written(other.value) != written(value.value):
                 raise UsageError(
-                    f"{self.place}: {name} is {written(other.value)} and {one.key} is "
-                    f"{written(one.value)}; both mean --{name.replace('_', '-')}",
-                    hint=f"{one.key} alone",
+                    f"{self.file}: {name} is {written(other.value)} and {value.key} is "
+                    f"{written(value.value)}; both mean --{name.replace('_', '-')}",
+                    hint=f"{value.key} alone",
                 )
-        return self.given | dict(flat)
+        return self.values | dict(flat)
 
-    def tell(self) -> None:
-        """Say on stderr, in one line, which keys have no meaning here."""
-        if not self.idle:
-            return
-        ctx = click.get_current_context(silent=True)
-        from aecli.cli.progress import listening
-
-        with listening(quiet=bool(ctx and ctx.params.get("quiet"))) as progress:
-            progress.note(f"{self.place}: without effect here: {', '.join(self.idle)}")
-
-    def _give(self, path: str, value: object, key: str = "") -> None:
+    def _set(self, path: str, value: object, key: str = "") -> None:
         name = KEYS[path][0]
-        self.given[name] = Given(name, value, "config", self.place, key or path)
+        self.values[name] = OptionValue(name, value, "config", self.file, key or path)
 
-    def _name(self, section: str, leaves: Mapping[str, Any]) -> None:
-        """Take in a class name and its constructor arguments as one option, `lr` as its own."""
+    def _set_class(self, section: str, leaves: Mapping[str, Any]) -> None:
+        """Set a class name with its constructor arguments as one option, `lr` as its own."""
         path = f"{section}.name"
         name, args = leaves.get(path), dict(leaves.get(f"{section}.init_args") or {})
         if section == "model.optimizer" and args.get("lr") is not None:
-            self._give(f"{section}.init_args.lr", args["lr"])
+            self._set(f"{section}.init_args.lr", args["lr"])
         args.pop("lr", None)
         if path in leaves:
             name = _NORMS.get(name, name) if section == "model.norm_layer" else name
             if not isinstance(name, str):
-                raise _wrong(path, name, "a class name", self.place)
-        manners = set(args) if name == "none" else _MANNERS[section]
-        self.idle += [f"{section}.init_args.{key}" for key in args if key in manners]
-        kept = {key: value for key, value in args.items() if key not in manners}
-        shown = [_argument(f"{section}.init_args.{k}", v, self.place) for k, v in kept.items()]
+                raise _wrong_value(path, name, "a class name", self.file)
+        unused = set(args) if name == "none" else _UNUSED_ARGUMENTS[section]
+        self.unused_keys += [f"{section}.init_args.{key}" for key in args if key in unused]
+        used = {key: value for key, value in args.items() if key not in unused}
+        shown = [_argument(f"{section}.init_args.{k}", v, self.file) for k, v in used.items()]
         if name is not None:
-            self._give(path, f"{name}:{','.join(shown)}" if shown else name, key=section)
+            self._set(path, f"{name}:{','.join(shown)}" if shown else name, key=section)
         elif shown:
-            what = f"{self.place}: {section}.init_args is there without {path}"
-            raise UsageError(what, hint=_line(path, self.place))
+            what = f"{self.file}: {section}.init_args is there without {path}"
+            raise UsageError(what, hint=_example_line(path, self.file))
 
-    def _encode(self, rows: object) -> None:
-        whole = isinstance(rows, int) and not isinstance(rows, bool)
-        if not whole or not 1 <= rows <= _MOST_ROWS:  # type: ignore[operator]  # it is an int
-            raise _wrong(ENCODE, rows, f"a whole number, 1 to {_MOST_ROWS}", self.place)
-        self.idle.append(f"{ENCODE} (aecli encode --batch-size {rows})")
+    def _check_encode(self, rows: object) -> None:
+        is_integer = isinstance(rows, int) and not isinstance(rows, bool)
+        if not is_integer or not 1 <= rows <= _MOST_ROWS:  # type: ignore[operator]  # it is an int
+            raise _wrong_value(ENCODE, rows, f"a whole number, 1 to {_MOST_ROWS}", self.file)
+        self.unused_keys.append(f"{ENCODE} (aecli encode --batch-size {rows})")
 
 
 def is_section(key: str, value: object) -> bool:
-    """Tell whether a top-level key is one of the sections; `data` and `model` may be paths too."""
-    return key in SECTIONS and (isinstance(value, dict) or key not in ("data", "model"))
+    """Return whether a top-level key is a section; `data` and `model` may be paths too."""
+    return key in SEED_SECTIONS and (isinstance(value, dict) or key not in ("data", "model"))
 
 
-def example(given: Given) -> str:
-    """Return a line that a key in a section could be instead."""
-    values = dict(KEYS.values())
-    return given.spelled(values[given.name])
+def example(value: OptionValue) -> str:
+    """Return a line with a valid value of a key in a section."""
+    examples = dict(KEYS.values())
+    return value.spell(examples[value.name])
 
 
-def _leaves(section: Mapping[Any, object], parent: str, place: str) -> Iterator[tuple[str, object]]:
+def _leaves(section: Mapping[Any, object], parent: str, file: str) -> Iterator[tuple[str, object]]:
     for key, value in section.items():
         path = f"{parent}{str(key).replace('-', '_')}"
-        if path in _SECTIONS or path in SECTIONS:
+        if path in _SECTIONS or path in SEED_SECTIONS:
             if value is not None:
-                yield from _leaves(_mapping(path, value, place), f"{path}.", place)
+                yield from _leaves(_mapping(path, value, file), f"{path}.", file)
         elif path not in _LEAVES:
-            raise _unknown(path, place)
+            raise _unknown_key(path, file)
         elif path.endswith(".init_args"):
-            found = {} if value is None else _mapping(path, value, place)
-            yield path, {str(k): v for k, v in found.items() if v is not None}
+            args = {} if value is None else _mapping(path, value, file)
+            yield path, {str(k): v for k, v in args.items() if v is not None}
         elif value is not None or path == "model.norm_layer.name":
             yield path, value
 
 
-def _mapping(path: str, value: object, place: str) -> Mapping[Any, object]:
+def _mapping(path: str, value: object, file: str) -> Mapping[Any, object]:
     if isinstance(value, dict):
         return value
     inside = [leaf for leaf in _LEAVES if leaf.startswith(f"{path}.")]
     if path.endswith(".init_args"):
-        raise _wrong(path, value, "arguments and their values", place)
+        raise _wrong_value(path, value, "arguments and their values", file)
     name = inside[0].removeprefix(f"{path}.")
-    raise _wrong(path, value, f"a section with keys such as {name}", place, _line(inside[0], place))
+    raise _wrong_value(
+        path, value, f"a section with keys such as {name}", file, _example_line(inside[0], file)
+    )
 
 
-def _argument(path: str, value: object, place: str) -> str:
+def _argument(path: str, value: object, file: str) -> str:
     parts = tuple(value) if isinstance(value, list) else (value,)
     if not parts or not all(isinstance(part, (bool, int, float, str)) for part in parts):
-        raise _wrong(path, value, "a number, a word, true, false, or a list of two numbers", place)
+        raise _wrong_value(
+            path, value, "a number, a word, true, false, or a list of two numbers", file
+        )
     return f"{path.rpartition('.')[2]}={written(parts)}"
 
 
-def _wrong(path: str, value: object, need: str, place: str, hint: str | None = None) -> UsageError:
-    shown = Given("", value, "config", place, path).spelled(value)
-    return UsageError(f"{shown}: must be {need}", hint=hint or _line(path, place) or _LISTED)
+def _wrong_value(
+    path: str, value: object, need: str, file: str, hint: str | None = None
+) -> UsageError:
+    shown = OptionValue("", value, "config", file, path).spell(value)
+    return UsageError(
+        f"{shown}: must be {need}", hint=hint or _example_line(path, file) or _KEYS_HINT
+    )
 
 
-def _line(path: str, place: str) -> str | None:
+def _example_line(path: str, file: str) -> str | None:
     """Return a line that could stand for a key, where one is known."""
     value = {path: value for path, (_, value) in KEYS.items()} | {ENCODE: 256}
     path = f"{path}.lr" if path == "model.optimizer.init_args" else path
-    return Given("", None, "config", place, path).spelled(value[path]) if path in value else None
+    return OptionValue("", None, "config", file, path).spell(value[path]) if path in value else None
 
 
-def _unknown(path: str, place: str) -> UsageError:
+def _unknown_key(path: str, file: str) -> UsageError:
     parent, _, key = path.rpartition(".")
     leaves = [leaf.removeprefix(f"{parent}.") for leaf in _LEAVES if leaf.startswith(f"{parent}.")]
     inside = list(dict.fromkeys(leaf.partition(".")[0] for leaf in leaves))
@@ -195,10 +193,10 @@ def _unknown(path: str, place: str) -> UsageError:
     other = elsewhere.get(nearest(key, list(elsewhere)) or "")
     likely = same or (f"{parent}.{near}" if near else other)
     return UsageError(
-        f"{place}: unknown key {path!r}",
+        f"{file}: unknown key {path!r}",
         facts=[
             *([f"did you mean {likely}?"] if likely else []),
             f"{parent} holds: {', '.join(inside)}",
         ],
-        hint=_line(likely or "", place) or _LISTED,
+        hint=_example_line(likely or "", file) or _KEYS_HINT,
     )

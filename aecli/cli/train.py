@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aecli.cli.option_decorators import SectionCommand, Settings, spec_options
+from aecli.cli.config_file import format_config
+from aecli.cli.option_decorators import SectionCommand, spec_options
+from aecli.cli.option_sources import Settings
+from aecli.cli.output import show
 from aecli.cli.shared_options import (
+    config_option,
     data_argument,
-    data_of,
-    manner_options,
-    model_of,
+    display_options,
     model_options,
     option,
 )
+from aecli.errors import UsageError
 from aecli.schema.options import option_names
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 @click.command(cls=SectionCommand)
 @data_argument(required=False)
 @model_options
-@option("--config", section="Model", metavar="FILE", help="TOML or YAML file of these options.")
+@config_option
 @option(
     "--print-config",
     section="Model",
@@ -43,13 +46,9 @@ if TYPE_CHECKING:
     "--report", "page", section="Output", metavar="FILE",
     help="Write an HTML page about the model at the end, as aecli report does with DATA.",
 )  # fmt: skip
-@manner_options()
+@display_options()
 def train(
     settings: Settings,
-    data: tuple[str, ...],
-    model: str | None,
-    tag: str | None,
-    config: str | None,
     print_config: bool,
     resume: bool,
     page: str | None,
@@ -71,43 +70,35 @@ def train(
     environment, the environment over the file.
     """
     if print_config:
-        from aecli.cli.print_config import printed_config
-
-        click.echo(printed_config(settings), nl=False)
+        click.echo(format_config(settings), nl=False)
         return
-    source, directory = data_of(settings.given, "train"), model_of(settings.given)
-    from aecli.cli.display.train_summary import closing_report
-    from aecli.cli.output import show
-    from aecli.cli.progress import listening
+    if settings.data == []:
+        raise UsageError("train needs a table: no DATA was given", hint="aecli train data.parquet")
+    model = settings.model
+    from aecli.cli.display.train_summary import training_report
+    from aecli.cli.progress import show_progress
     from aecli.reporting.report import check_folder
     from aecli.training.train import train as run
 
-    with listening(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         if page is not None:
             check_folder(page)
         result = run(
-            source,
-            model=directory,
-            resume=resume,
-            options=settings.options,
-            progress=progress,
+            settings.data, model=model, resume=resume, options=settings.options, progress=progress
         )
         if page is not None:
-            _write_page(page, source, result.model, settings, progress)
-    show(result, "aecli.train/1", closing_report, as_json=as_json, quiet=quiet)
+            _write_page(page, settings, result.model, progress)
+    show(result, "aecli.train/1", training_report, as_json=as_json, quiet=quiet)
     if result.signal is not None:
         click.get_current_context().exit(128 + result.signal)
 
 
-def _write_page(
-    page: str, source: str | list[str], model: Path, settings: Settings, progress: Progress
-) -> None:
+def _write_page(page: str, settings: Settings, model: Path, progress: Progress) -> None:
     """Write the report of a table that has just been trained on; stdin cannot be read again."""
     from aecli.reporting.report import report
 
-    training = settings.options.training
     report(
-        None if source == "-" else source, page, model=model, seen=True, device=training.device,
-        threads=training.threads, read=settings.options.read, progress=progress,
+        None if settings.data == "-" else settings.data, page, model=model, seen=True,
+        device=settings.device, threads=settings.threads, read=settings.read, progress=progress,
     )  # fmt: skip
     progress.note(f"the report is in {page}")

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from aecli.cli.option_decorators import SectionCommand, Settings, spec_options
+from aecli.cli.option_decorators import SectionCommand, spec_options
+from aecli.cli.option_sources import Settings
+from aecli.cli.output import show
 from aecli.cli.shared_options import (
+    config_option,
     data_argument,
-    data_of,
-    manner_options,
-    model_of,
+    display_options,
     model_options,
     option,
 )
 from aecli.schema.options import option_names
 from aecli.tuning.trial import OBJECTIVES
 
-FIXED = [name for name in option_names() if name != "time_limit"]
+FIXABLE_OPTIONS = [name for name in option_names() if name != "time_limit"]
 
 
 @click.command(cls=SectionCommand)
@@ -49,18 +48,18 @@ FIXED = [name for name in option_names() if name != "time_limit"]
     "given.",
 )  # fmt: skip
 @model_options
-@option("--config", section="Model", metavar="FILE", help="TOML or YAML file of these options.")
-@spec_options(*FIXED)
-@manner_options()
+@config_option
+@spec_options(*FIXABLE_OPTIONS)
+@display_options()
 def tune(
     settings: Settings,
-    config: str | None,
-    data: tuple[str, ...],
-    model: str | None,
-    tag: str | None,
+    budget: str | None,
+    trials: int | None,
+    objective: str,
+    folds: int,
+    journal: str | None,
     as_json: bool,
     quiet: bool,
-    **search: Any,
 ) -> None:
     """Search for options that train a better model, and save it.
 
@@ -73,14 +72,16 @@ def tune(
       aecli tune data.parquet --label y --latent 16 --trials 50 --objective probe
       aecli tune data.csv --trials 50 --folds 5 --tag best
     """
-    source, directory = data_of(settings.given, "tune"), model_of(settings.given)
+    model = settings.model
     from aecli.cli.display.tuning import tuning_report
-    from aecli.cli.output import show
-    from aecli.cli.search_progress import searching
+    from aecli.cli.search_progress import show_search_progress
     from aecli.tuning.tune import tune as run
 
-    with searching(quiet=quiet) as progress:
-        result = run(source, model=directory, options=settings.options, progress=progress, **search)
+    with show_search_progress(quiet=quiet) as progress:
+        result = run(
+            settings.data, budget=budget, trials=trials, objective=objective, folds=folds,
+            journal=journal, model=model, options=settings.options, progress=progress,
+        )  # fmt: skip
     show(result, "aecli.tune/1", tuning_report, as_json=as_json, quiet=quiet)
     if result.signal is not None:
         click.get_current_context().exit(128 + result.signal)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from aecli.array_types import AnyFloats, Floats, Integers
-from aecli.evaluation.results import Classification, ColumnScore, EvaluateResult
+from aecli.evaluation.results import EvaluateResult
+from aecli.metrics.classification import Classification
+from aecli.metrics.columns import ColumnScore
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Calibration, ModelSpec
 from aecli.tuning.trial import Tried

@@ -15,8 +15,8 @@ import pytest
 
 
 @dataclass(frozen=True)
-class Ran:
-    """Hold what a command left behind."""
+class CommandOutput:
+    """Exit code and output of one command."""
 
     code: int
     out: str
@@ -27,31 +27,33 @@ ROWS = 200
 QUICK = ("--epochs", "3", "--encoder", "8,2", "--device", "cpu", "--threads", "1")
 
 
-def run_aecli(directory: Path, *args: str, stdin: str | None = None, **environ: str) -> Ran:
+def run_aecli(
+    directory: Path, *args: str, stdin: str | None = None, **environ: str
+) -> CommandOutput:
     known = {k: v for k, v in os.environ.items() if not k.startswith("AECLI_")}
     done = subprocess.run(
         [sys.executable, "-m", "aecli", *args], cwd=directory, input=stdin, text=True,
         capture_output=True, env=known | environ, check=False,
     )  # fmt: skip
-    return Ran(done.returncode, done.stdout, done.stderr)
+    return CommandOutput(done.returncode, done.stdout, done.stderr)
 
 
 def write_table(path: Path, rows: int = ROWS, *, label: bool = True) -> None:
-    dice = random.Random(1)
+    rng = random.Random(1)
     lines = ["x,y,[/red],colour" + (",kind" if label else "")]
     for _ in range(rows):
-        x = dice.gauss(0, 1)
-        colour = dice.choice(["red", "blue", ""])
-        row = [f"{x:.3f}", f"{2 * x + dice.gauss(0, 0.1):.3f}", f"{dice.random():.3f}", colour]
+        x = rng.gauss(0, 1)
+        colour = rng.choice(["red", "blue", ""])
+        row = [f"{x:.3f}", f"{2 * x + rng.gauss(0, 0.1):.3f}", f"{rng.random():.3f}", colour]
         lines.append(",".join(row + (["up" if x > 0 else "down"] if label else [])))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 @pytest.fixture
-def aecli(tmp_path: Path) -> Callable[..., Ran]:
+def aecli(tmp_path: Path) -> Callable[..., CommandOutput]:
     """Run `aecli` as its own process in an empty directory."""
 
-    def run(*args: str, stdin: str | None = None, **environ: str) -> Ran:
+    def run(*args: str, stdin: str | None = None, **environ: str) -> CommandOutput:
         return run_aecli(tmp_path, *args, stdin=stdin, **environ)
 
     return run

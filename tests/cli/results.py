@@ -1,4 +1,4 @@
-"""Results as verbs return them, made by hand, and a way to draw them."""
+"""Results as commands return them, built by hand, and a way to draw them."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ PEOPLE = [
 
 
 def epochs(count: int, terms: Sequence[str] = ("reconstruction",), best: int = 1) -> list[Epoch]:
-    def side(place: int, factor: float) -> dict[str, float]:
-        values = {term: factor * 0.0834 / (place + 1) / (i + 1) for i, term in enumerate(terms)}
+    def side(index: int, factor: float) -> dict[str, float]:
+        values = {term: factor * 0.0834 / (index + 1) / (i + 1) for i, term in enumerate(terms)}
         return values | {"total": sum(values.values())}
 
     metrics = {"accuracy": 0.97} if "classification" in terms else {}
@@ -163,21 +163,21 @@ def evaluation(
     return EvaluateResult(**(settings | known))
 
 
-def asked(names: Sequence[str]) -> EvaluateResult:
-    """Return an evaluation by anomalies, probes and groups of these names, beside a second one."""
+def extended_evaluation(names: Sequence[str]) -> EvaluateResult:
+    """Return an evaluation with anomalies, probes, groups and a comparison of these names."""
     interval = Interval(0.91234, 0.88, 0.93)
     detection = Detection(
         names[0], 123_456, 23_456, interval, interval, interval, 12.345, interval, 1.5
     )
     views = {name: ProbeView(6_830, 0.9999, 0.9) for name in ("raw", "pca", "latent")}
     probe = Probe(names[1], "accuracy", 5_000, 5_000, 0.76, views)
-    whole = evaluation([score(name, 0.5) for name in names], anomaly=detection, probe=probe)
-    shared = {f.name: getattr(whole, f.name) for f in fields(Measured)}
+    main = evaluation([score(name, 0.5) for name in names], anomaly=detection, probe=probe)
+    shared = {f.name: getattr(main, f.name) for f in fields(Measured)}
     groups = [Group(**shared, value=name) for name in [*names, None]]
     groups.append(Group(**shared, value=None, pooled=979))
     differences = [Difference(name, 0.5, 0.25, 0.25) for name in names]
-    beside = Compared(whole, differences, differences, [f"only of {names[0]}: l1"])
-    return replace(whole, by=names[2], groups=groups, compared=beside, notes=names)
+    compared = Compared(main, differences, differences, [f"only of {names[0]}: l1"])
+    return replace(main, by=names[2], groups=groups, compared=compared, notes=names)
 
 
 def model_inspection(columns: Sequence[Column] = PEOPLE) -> ModelInspection:

@@ -17,28 +17,28 @@ import pytest
 
 from aecli.atomic_files import Lock
 from aecli.cli.main import main
-from tests.cli.conftest import QUICK, Ran
+from tests.cli.conftest import QUICK, CommandOutput
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Callable[..., Ran]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Callable[..., CommandOutput]:
     """Run a command in this process, in the test's directory."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*args: str) -> Ran:
+    def run(*args: str) -> CommandOutput:
         code = main([str(arg) for arg in args])
         out, err = capsys.readouterr()
         assert "Traceback" not in err
         assert len(err.splitlines()) <= 6 or code == 0
-        return Ran(code, out, err)
+        return CommandOutput(code, out, err)
 
     return run
 
 
-def refused(ran: Ran, code: int, *said: str) -> None:
+def refused(ran: CommandOutput, code: int, *expected: str) -> None:
     assert ran.code == code, ran.err
     assert ran.err.startswith("aecli: error: ")
-    for text in said:
+    for text in expected:
         assert text in ran.err
 
 
@@ -63,16 +63,16 @@ TABLES = {
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_that_cannot_be_learned_from_leaves_no_model(run, tmp_path: Path, name: str):
-    content, code, said = TABLES[name]
+    content, code, expected = TABLES[name]
     (tmp_path / name).write_bytes(content)
-    refused(run("train", name, *QUICK), code, *said, "try: ")
+    refused(run("train", name, *QUICK), code, *expected, "try: ")
     assert files(tmp_path) == {name}
 
 
 def test_a_truncated_parquet(run, tmp_path: Path):
     pq.write_table(pa.table({"a": range(1000)}), tmp_path / "t.parquet")
-    whole = (tmp_path / "t.parquet").read_bytes()
-    (tmp_path / "t.parquet").write_bytes(whole[: len(whole) // 2])
+    content = (tmp_path / "t.parquet").read_bytes()
+    (tmp_path / "t.parquet").write_bytes(content[: len(content) // 2])
     refused(run("train", "t.parquet", *QUICK), 3, "t.parquet", "try: ")
 
 
@@ -88,18 +88,18 @@ def test_a_table_that_is_not_there(run, table):
 
 
 @pytest.mark.parametrize(
-    ("label", "said"),
+    ("label", "expected"),
     [("knd", ["'knd'", "did you mean 'kind'"]), ("one", ["'one'", "one class only"])],
 )
-def test_a_label_that_does_not_serve(run, tmp_path: Path, label: str, said: list[str]):
+def test_a_label_that_does_not_serve(run, tmp_path: Path, label: str, expected: list[str]):
     rows = {"x": [0.5, 1.5, 2.5], "kind": ["a", "b", "a"], "one": ["c", "c", None]}
     pq.write_table(pa.table(rows), tmp_path / "t.parquet")
-    refused(run("train", "t.parquet", "--label", label, *QUICK), 3, *said)
+    refused(run("train", "t.parquet", "--label", label, *QUICK), 3, *expected)
     assert files(tmp_path) == {"t.parquet"}
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "said"),
+    ("option", "value", "expected"),
     [
         ("--activation", "relo", "did you mean ReLU"),
         ("--optimizer", "SGD:momentun=0.9", "momentum"),
@@ -120,9 +120,9 @@ def test_a_label_that_does_not_serve(run, tmp_path: Path, label: str, said: list
         ("--ecoder", "3", "--encoder"),
     ],
 )
-def test_an_option_that_makes_no_sense(run, table, tmp_path: Path, option, value, said):
+def test_an_option_that_makes_no_sense(run, table, tmp_path: Path, option, value, expected):
     ran = run("train", table, option, *value.split(" "))
-    refused(ran, 3 if value == "nothing*" else 2, said)
+    refused(ran, 3 if value == "nothing*" else 2, expected)
     assert files(tmp_path) == {table}
 
 
@@ -176,7 +176,7 @@ def test_an_output_without_a_format_or_a_folder(run, trained):
 
 
 @pytest.mark.parametrize(
-    ("output", "said"),
+    ("output", "expected"),
     [
         ("", ["-o '' names no file"]),
         ("runs", ["runs: it is a directory", "-o runs/latents.parquet"]),
@@ -184,9 +184,9 @@ def test_an_output_without_a_format_or_a_folder(run, trained):
         ("/dev/full", ["/dev/full: it is a device or a pipe", "--to csv"]),
     ],
 )
-def test_an_output_that_is_no_file(run, trained, tmp_path: Path, output: str, said: list[str]):
+def test_an_output_that_is_no_file(run, trained, tmp_path: Path, output: str, expected: list[str]):
     (tmp_path / "runs").mkdir()
-    refused(run("encode", trained, "-o", output), 2, *said, "try: -o ")
+    refused(run("encode", trained, "-o", output), 2, *expected, "try: -o ")
     assert not (tmp_path / "new").exists()
 
 
@@ -208,9 +208,9 @@ def test_validation_rows_that_are_trained_on_are_said(run, table, tmp_path: Path
     for name in (table, "link.csv"):
         ran = run("train", table, "--valid", name, "--epochs", "1", "--encoder", "8,2")
         assert ran.code == 0
-        said = [line for line in ran.err.splitlines() if "which is trained on" in line]
-        assert len(said) == 1
-        assert f"--valid names {name}" in said[0]
+        expected = [line for line in ran.err.splitlines() if "which is trained on" in line]
+        assert len(expected) == 1
+        assert f"--valid names {name}" in expected[0]
     (tmp_path / "other.csv").write_bytes((tmp_path / table).read_bytes())
     ran = run("train", table, "--valid", "other.csv", "--epochs", "1", "--encoder", "8,2")
     assert (ran.code, "trained on" in ran.err) == (0, False)
@@ -223,10 +223,12 @@ def test_what_to_type_for_standard_input_is_a_dash(aecli):
 
 
 def test_a_model_given_as_the_table(run, trained):
-    said = "aecli_model is a model directory, not a table"
+    expected = "aecli_model is a model directory, not a table"
     for command in ("train", "encode"):
         output = ("-o", "z.csv") if command == "encode" else ()
-        refused(run(command, "aecli_model", *output), 3, said, "try: aecli inspect -m aecli_model")
+        refused(
+            run(command, "aecli_model", *output), 3, expected, "try: aecli inspect -m aecli_model"
+        )
 
 
 def test_a_spec_with_a_column_twice(run, trained, tmp_path: Path):

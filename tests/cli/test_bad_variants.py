@@ -38,9 +38,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("options", "code", "said", "hint"), REFUSED, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(
+    ("options", "code", "messages", "hint"), REFUSED, ids=lambda v: str(v)[:40]
+)
 def test_options_that_do_not_fit_are_refused_with_a_way_out(
-    options: str, code: int, said: list[str], hint: str, tmp_path: Path, monkeypatch, capsys
+    options: str, code: int, messages: list[str], hint: str, tmp_path: Path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "series.csv").write_text(SERIES)
@@ -48,7 +50,7 @@ def test_options_that_do_not_fit_are_refused_with_a_way_out(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("aecli: error: ")
     assert len(lines) <= 6
-    assert all(text in "\n".join(lines) for text in said), lines
+    assert all(text in "\n".join(lines) for text in messages), lines
     assert lines[-1].startswith("  try: ")
     assert hint in lines[-1]
     assert not (tmp_path / "model").exists()
@@ -59,9 +61,9 @@ def test_a_model_that_is_not_variational_draws_nothing(tmp_path: Path, monkeypat
     (tmp_path / "series.csv").write_text(SERIES)
     assert main(["train", "series.csv", "--epochs", "1", "-m", "model", "-q"]) == 0
     assert main(["sample", "-m", "model", "-o", "rows.csv"]) == 2
-    said = capsys.readouterr().err
-    assert "model is not variational" in said
-    assert "try: aecli train DATA --variational" in said
+    printed = capsys.readouterr().err
+    assert "model is not variational" in printed
+    assert "try: aecli train DATA --variational" in printed
     assert main(["encode", "series.csv", "--with-std", "-m", "model", "-o", "z.csv"]) == 2
     assert "--with-std" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"series.csv", "model"}

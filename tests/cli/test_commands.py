@@ -1,4 +1,4 @@
-"""The five commands as a shell runs them, on a small table with holes, text and a label."""
+"""The main commands as a shell runs them, on a small table with holes, text and a label."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pytest
 from tests.cli.conftest import QUICK, ROWS, write_table
 
 
-def test_train_tells_on_stderr_and_explains_on_stdout(aecli, table, tmp_path):
+def test_train_shows_progress_on_stderr_and_the_model_on_stdout(aecli, table, tmp_path):
     done = aecli("train", table, "--label", "kind", *QUICK)
     assert done.code == 0
     assert [line.split()[1] for line in done.err.splitlines() if line.startswith("epoch")] == [
         "1/3", "3/3",
     ]  # fmt: skip
-    for said in ("[/red]", "kind: 2 classes", "→ [2] →", "PCA with 2", "all 3 epochs done"):
-        assert said in done.out
+    for expected in ("[/red]", "kind: 2 classes", "→ [2] →", "PCA with 2", "all 3 epochs done"):
+        assert expected in done.out
     assert "\x1b" not in done.out + done.err
     assert max(map(len, (done.out + done.err).splitlines())) <= 80
     assert (tmp_path / "aecli_model" / "spec.json").exists()
@@ -30,22 +30,22 @@ def test_train_tells_on_stderr_and_explains_on_stdout(aecli, table, tmp_path):
 
 def test_train_as_json_is_one_object(aecli, table):
     done = aecli("train", table, "--label", "kind", *QUICK, "--json", "-q", "--tag", "t")
-    found = json.loads(done.out)
+    result = json.loads(done.out)
     assert (done.code, done.err) == (0, "")
-    assert found["schema"] == "aecli.train/1"
-    assert found["model"] == "runs/t"
-    assert [epoch["number"] for epoch in found["history"]] == [1, 2, 3]
-    assert found["spec"]["label"]["classes"] == ["down", "up"]
+    assert result["schema"] == "aecli.train/1"
+    assert result["model"] == "runs/t"
+    assert [epoch["number"] for epoch in result["history"]] == [1, 2, 3]
+    assert result["spec"]["label"]["classes"] == ["down", "up"]
 
 
 def test_a_config_file_may_name_everything(aecli, table, tmp_path):
     text = "data: data.csv\nmodel: m\nlabel: kind\nepochs: 2\nencoder: [8, 2]\nlr: 1e-3\n"
     (tmp_path / "run.yaml").write_text(text)
     done = aecli("train", "--config", "run.yaml", "--epochs", "1", "--json", "-q")
-    found = json.loads(done.out)
-    assert found["model"] == "m"
-    assert found["spec"]["options"]["training"]["epochs"] == 1
-    assert found["spec"]["network"]["encoder"] == [8, 2]
+    result = json.loads(done.out)
+    assert result["model"] == "m"
+    assert result["spec"]["options"]["training"]["epochs"] == 1
+    assert result["spec"]["network"]["encoder"] == [8, 2]
 
 
 def test_encode_writes_every_row_in_order(aecli, trained, tmp_path):
@@ -70,15 +70,15 @@ def test_encode_in_a_pipe_keeps_stdout_for_the_rows(aecli, trained, tmp_path):
 def test_encode_and_reconstruct_as_json(aecli, trained):
     for command in ("encode", "reconstruct"):
         done = aecli(command, trained, "-o", f"{command}.parquet", "--json", "-q")
-        found = json.loads(done.out)
-        assert (done.code, found["schema"], found["rows"]) == (0, f"aecli.{command}/1", ROWS)
+        result = json.loads(done.out)
+        assert (done.code, result["schema"], result["rows"]) == (0, f"aecli.{command}/1", ROWS)
 
 
 def test_evaluate_prints_what_it_measured(aecli, trained):
     done = aecli("evaluate", trained)
     assert done.code == 0
-    for said in ("200 rows, model aecli_model", "[/red]", "balanced accuracy", "active units"):
-        assert said in done.out
+    for expected in ("200 rows, model aecli_model", "[/red]", "balanced accuracy", "active units"):
+        assert expected in done.out
     assert max(map(len, done.out.splitlines())) <= 80
 
 
@@ -106,10 +106,10 @@ def test_inspect_shows_the_model_and_the_table(aecli, trained):
     assert "encoder" in model.out
     assert "[/red]" in model.out
     table = aecli("inspect", trained, "--label", "kind", "--json")
-    found = json.loads(table.out)
-    assert found["schema"] == "aecli.inspect/1"
-    assert {column["name"] for column in found["columns"]} == {"x", "y", "[/red]", "colour"}
-    assert found["label"]["name"] == "kind"
+    result = json.loads(table.out)
+    assert result["schema"] == "aecli.inspect/1"
+    assert {column["name"] for column in result["columns"]} == {"x", "y", "[/red]", "colour"}
+    assert result["label"]["name"] == "kind"
 
 
 def test_a_failed_command_says_so_on_stderr_even_as_json(aecli, table):
@@ -134,8 +134,8 @@ def test_a_reader_that_leaves_ends_the_stream_with_141(aecli, trained, tmp_path)
         assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        said = process.stderr.read()
-        assert (process.wait(), said) == (141, b"")
+        errors = process.stderr.read()
+        assert (process.wait(), errors) == (141, b"")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

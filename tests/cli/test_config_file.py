@@ -4,10 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aecli.cli.config_file import read_config
-from aecli.cli.option_decorators import Settings
-from aecli.cli.option_sources import Given, validated
-from aecli.cli.print_config import printed_config
+from aecli.cli.config_file import format_config, read_config
+from aecli.cli.option_sources import OptionValue, Settings, validate
 from aecli.errors import UsageError
 from aecli.schema.options import TrainingOptions, TrainOptions
 
@@ -19,7 +17,7 @@ def read(tmp_path):
     def run(text: str, name: str = "run.toml") -> dict[str, object]:
         path = tmp_path / name
         path.write_text(text, encoding="utf-8")
-        return {name: one.value for name, one in read_config(path).items()}
+        return {name: value.value for name, value in read_config(path).items()}
 
     return run
 
@@ -65,17 +63,17 @@ def test_keys_may_have_dashes_and_null_is_not_given(read):
 def test_a_share_for_validation_may_be_a_number(tmp_path):
     path = tmp_path / "run.toml"
     path.write_text("valid = 0.25")
-    assert validated(read_config(path)).training.valid == "0.25"
+    assert validate(read_config(path)).training.valid == "0.25"
 
 
 def test_a_gap_may_be_a_number_and_a_latent_a_word(tmp_path, refused):
     path = tmp_path / "run.yaml"
     path.write_text("max_gap: 10\nlatent: auto\nwindow: 3\ntime: t")
-    options = validated(read_config(path))
+    options = validate(read_config(path))
     assert (options.windows.max_gap, options.network.latent) == ("10", "auto")
-    path.write_text(printed_config(Settings(options, read_config(path))))
+    path.write_text(format_config(Settings(options, read_config(path))))
     path = path.rename(tmp_path / "printed.toml")
-    assert validated(read_config(path)) == options
+    assert validate(read_config(path)) == options
     assert "it must be a whole number, 1 to 65536, or auto" in refused('latent = "most"')
 
 
@@ -164,16 +162,18 @@ VALUES = st.fixed_dictionaries(
 
 @given(VALUES)
 def test_what_is_printed_reads_back_as_the_same_options(tmp_path_factory, values):
-    given = {name: Given(name, value, "command line") for name, value in values.items()}
-    options = validated(given)
+    explicit = {name: OptionValue(name, value, "command line") for name, value in values.items()}
+    options = validate(explicit)
     path: Path = tmp_path_factory.mktemp("printed") / "run.toml"
-    path.write_text(printed_config(Settings(options, given)), encoding="utf-8")
-    assert validated(read_config(path)) == options
+    path.write_text(format_config(Settings(options, explicit)), encoding="utf-8")
+    assert validate(read_config(path)) == options
 
 
 def test_every_value_is_printed_with_its_source():
-    given = {"lr": Given("lr", "0.5", "environment"), "tag": Given("tag", "t", "config", "a.toml")}
-    lines = printed_config(Settings(validated({"lr": given["lr"]}), given)).splitlines()
+    lr = OptionValue("lr", "0.5", "environment")
+    tag = OptionValue("tag", "t", "config", "a.toml")
+    settings = Settings(validate({"lr": lr}), {"lr": lr, "tag": tag})
+    lines = format_config(settings).splitlines()
     split = {line.split("#")[0].strip(): line.split("#")[-1].strip() for line in lines}
     assert split["lr = 0.5"] == "AECLI_LR"
     assert split['tag = "t"'] == "a.toml"

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from aecli.cli.display.columns import grouped, scaling
+from aecli.cli.display.columns import column_groups, scaling
 from aecli.cli.display.evaluation import evaluation_report
 from aecli.cli.display.loss_table import EpochTable
 from aecli.cli.display.model import inspection_report
-from aecli.cli.display.train_summary import closing_report, training_facts
+from aecli.cli.display.train_summary import training_facts, training_report
 from aecli.cli.display.written import stream_report
 from aecli.evaluation.results import Gate
 from aecli.inference.run import StreamResult
@@ -18,11 +18,11 @@ from aecli.schema.model_spec import Label, LeftOut
 from tests.cli.results import (
     PEOPLE,
     PIXELS,
-    asked,
     category,
     drawn,
     epochs,
     evaluation,
+    extended_evaluation,
     model_inspection,
     number,
     score,
@@ -44,13 +44,13 @@ def evil_displays():
         "[/x].csv", "csv", 5, EVIL_COLUMNS, [], [LeftOut(name=EVIL[3], type="x", reason=EVIL[4])],
         EVIL_LABEL, ["note [/y]"],
     )  # fmt: skip
-    odd = dict.fromkeys(EVIL, 2)
-    streamed = StreamResult(Path("m"), "[/z]\x1b", 5, ["z0"], 0.1, odd, odd, EVIL)
+    counts = dict.fromkeys(EVIL, 2)
+    streamed = StreamResult(Path("m"), "[/z]\x1b", 5, ["z0"], 0.1, counts, counts, EVIL)
     scores = [score(name, 0.5) for name in EVIL]
     return {
-        "train": closing_report(train_result(EVIL_COLUMNS, label=EVIL_LABEL)),
-        "evaluate": evaluation_report(evaluation(scores, EVIL, unseen=odd)),
-        "asked": evaluation_report(asked(EVIL)),
+        "train": training_report(train_result(EVIL_COLUMNS, label=EVIL_LABEL)),
+        "evaluate": evaluation_report(evaluation(scores, EVIL, unseen=counts)),
+        "extras": evaluation_report(extended_evaluation(EVIL)),
         "pairs": evaluation_report(evaluation(scores, [*EVIL, *"abcdefg"])),
         "model": inspection_report(model_inspection(EVIL_COLUMNS), all_columns=True),
         "data": inspection_report(data),
@@ -76,13 +76,13 @@ def test_the_frame_stays_straight_around_wide_letters():
 
 
 def test_only_a_terminal_gets_a_frame():
-    assert "╭" in drawn(closing_report(train_result()), terminal=True)
-    assert not set(drawn(closing_report(train_result()))) & set("╭│╰")
+    assert "╭" in drawn(training_report(train_result()), terminal=True)
+    assert not set(drawn(training_report(train_result()))) & set("╭│╰")
 
 
-def test_the_closing_explains_the_model():
-    text = drawn(closing_report(train_result(PIXELS)), 100)
-    for said in (
+def test_the_summary_describes_the_model():
+    text = drawn(training_report(train_result(PIXELS)), 100)
+    for expected in (
         "784 numbers, scaled to 0..1  px0, px1",
         "… px783",
         "row: counts the rows",
@@ -97,14 +97,14 @@ def test_the_closing_explains_the_model():
         "12 in encoder layer 1; --activation LeakyReLU",
         "aecli evaluate test.parquet",
     ):
-        assert said in text
+        assert expected in text
 
 
 def test_pca_has_no_more_components_than_there_are_inputs():
-    wide = spec()
-    network = wide.network.model_copy(update={"encoder": [1000], "inputs": 16})
-    found = dict(training_facts(wide.model_copy(update={"network": network})))["compared"]
-    assert "PCA with 16" in drawn(found)
+    model = spec()
+    network = model.network.model_copy(update={"encoder": [1000], "inputs": 16})
+    baselines = dict(training_facts(model.model_copy(update={"network": network})))["compared"]
+    assert "PCA with 16" in drawn(baselines)
 
 
 def test_each_penalty_tells_its_share_and_how_sparse_the_latent_is():
@@ -117,29 +117,29 @@ def test_each_penalty_tells_its_share_and_how_sparse_the_latent_is():
         }
     )
     weights = {"reconstruction": 1.0, "l2": 0.1, "kl": 0.1}
-    text = drawn(closing_report(train_result(summary=sparse, loss_weights=weights)), 200)
+    text = drawn(training_report(train_result(summary=sparse, loss_weights=weights)), 200)
     assert "62 of 64 units active; l2 3.0 % of the loss; kl 7.0 % of the loss; 25.0 % of" in text
     assert "mean activation 0.0610 for rho 0.05" in text
     only = train_result(summary=sparse, loss_weights={"reconstruction": 1.0, "l2": 0.1})
-    assert "25.0 % of values near zero" in drawn(closing_report(only), 200)
+    assert "25.0 % of values near zero" in drawn(training_report(only), 200)
 
 
 def test_the_next_command_is_quoted_and_leaves_out_the_default_directory():
     unlabelled = spec(label=None)
     result = replace(train_result(), spec=unlabelled, model=Path("my runs/a"))
-    said = "aecli encode data.parquet -m 'my runs/a' -o latents.parquet"
-    assert said in drawn(closing_report(result), 100)
+    command = "aecli encode data.parquet -m 'my runs/a' -o latents.parquet"
+    assert command in drawn(training_report(result), 100)
 
 
 def test_an_unfinished_training_says_how_to_go_on():
     result = train_result()
     summary = result.spec.summary.model_copy(update={"finished": False})
     unfinished = replace(result, spec=result.spec.model_copy(update={"summary": summary}))
-    assert "--resume goes on from here" in drawn(closing_report(unfinished))
+    assert "--resume goes on from here" in drawn(training_report(unfinished))
 
 
 @pytest.mark.parametrize(
-    ("known", "said"),
+    ("known", "scale"),
     [
         ({"center": [0.0], "scale": [90.0]}, "scaled to 0..1"),
         ({}, "standardised"),
@@ -148,12 +148,12 @@ def test_an_unfinished_training_says_how_to_go_on():
         ({"constant": True}, "constant"),
     ],
 )
-def test_the_scaling_is_told_from_the_figures(known, said):
-    assert scaling(number("x", **known)) == said
+def test_the_scaling_is_derived_from_the_figures(known, scale):
+    assert scaling(number("x", **known)) == scale
 
 
 def test_columns_are_grouped_by_what_they_became():
-    lines = rows_of(drawn(grouped(PEOPLE), 100))
+    lines = rows_of(drawn(column_groups(PEOPLE), 100))
     assert lines[0][0] == "5 numbers, standardised"
     assert lines[1] == ["3 categories", "workclass (8), education (8), occupation (8)"]
 
@@ -232,17 +232,17 @@ def test_an_inspected_model_lists_layers_and_their_parameters():
 
 def test_an_inspected_table_says_what_each_column_becomes_and_why():
     columns = [number(f"n{i}", reason="decimal numbers") for i in range(50)]
-    found = DataInspection("a.csv", "csv", 9, columns, [], [], None, ["renamed a to a_2"])
-    text = drawn(inspection_report(found))
+    result = DataInspection("a.csv", "csv", 9, columns, [], [], None, ["renamed a to a_2"])
+    text = drawn(inspection_report(result))
     assert ["n0", "number", "double", "–", "decimal numbers"] in rows_of(text)
     assert "… and 30 more (--columns lists all)" in text
     assert "renamed a to a_2" in text
-    assert "n49 " in drawn(inspection_report(found, all_columns=True))
+    assert "n49 " in drawn(inspection_report(result, all_columns=True))
 
 
 def test_a_finished_stream_names_what_was_odd():
-    found = StreamResult(Path("m"), "z.csv", 2000, ["z0", "z1"], 2.0, {"c": 3}, {}, ["extra"])
-    assert drawn(stream_report(found)).splitlines() == [
+    result = StreamResult(Path("m"), "z.csv", 2000, ["z0", "z1"], 2.0, {"c": 3}, {}, ["extra"])
+    assert drawn(stream_report(result)).splitlines() == [
         "2,000 rows of 2 columns to z.csv in 2.0 s (1,000 rows/s)",
         "not in the model, ignored: extra",
         "values that training did not have: c 3",

@@ -27,9 +27,9 @@ def result(trials: list[Tried], best: int, **known: object) -> TuneResult:
 
 
 def test_the_best_trials_come_first_and_the_defaults_are_always_there():
-    tried = [trial(1, 0.9), *(trial(n, n / 10, lr="0.1") for n in range(2, 9))]
-    tried += [trial(9, None, "pruned", lr="1"), trial(10, 0.01, "cut", lr="1")]
-    text = drawn(tuning_report(result(tried, 2)))
+    trials = [trial(1, 0.9), *(trial(n, n / 10, lr="0.1") for n in range(2, 9))]
+    trials += [trial(9, None, "pruned", lr="1"), trial(10, 0.01, "cut", lr="1")]
+    text = drawn(tuning_report(result(trials, 2)))
     assert text.startswith("10 trials, 1 pruned, 1 cut by the budget, in 12 s\n")
     numbers = [line.split()[0] for line in text.splitlines()[2:8]]
     assert numbers == ["2", "3", "4", "5", "6", "1"]
@@ -38,8 +38,8 @@ def test_the_best_trials_come_first_and_the_defaults_are_always_there():
 
 
 def test_more_of_an_accuracy_is_better():
-    tried = [trial(1, 0.5), trial(2, 0.9, lr="1")]
-    text = drawn(tuning_report(result(tried, 2, direction="maximize", objective="accuracy")))
+    trials = [trial(1, 0.5), trial(2, 0.9, lr="1")]
+    text = drawn(tuning_report(result(trials, 2, direction="maximize", objective="accuracy")))
     assert [line.split()[0] for line in text.splitlines()[2:4]] == ["2", "1"]
 
 

@@ -14,14 +14,14 @@ import pytest
 import aecli
 
 ROWS = 60
-DICE = np.random.default_rng(0)
-BASE = DICE.normal(size=ROWS)
+RNG = np.random.default_rng(0)
+BASE = RNG.normal(size=ROWS)
 NAMES = ("[/red]", "a b", "🐧", "new\nline", "")
-DAYS = [dt.date(2020, 1, 1) + dt.timedelta(days=int(d)) for d in DICE.integers(0, 900, ROWS)]
+DAYS = [dt.date(2020, 1, 1) + dt.timedelta(days=int(d)) for d in RNG.integers(0, 900, ROWS)]
 
 TABLES: dict[str, pa.Table] = {
     "one column": pa.table({"x": BASE}),
-    "bytes": pa.table({f"p{i}": DICE.integers(0, 256, ROWS).astype(np.uint8) for i in range(20)}),
+    "bytes": pa.table({f"p{i}": RNG.integers(0, 256, ROWS).astype(np.uint8) for i in range(20)}),
     "decimals": pa.table({"d": [Decimal(f"{v:.2f}") for v in BASE], "x": BASE}),
     "dates": pa.table({"day": DAYS, "x": BASE}),
     "zoned times": pa.table(
@@ -31,15 +31,15 @@ TABLES: dict[str, pa.Table] = {
             )
         }
     ),
-    "dictionaries": pa.table({"c": pa.array(DICE.choice(list("abc"), ROWS)).dictionary_encode()}),
+    "dictionaries": pa.table({"c": pa.array(RNG.choice(list("abc"), ROWS)).dictionary_encode()}),
     "vectors": pa.table(
-        {"v": pa.FixedSizeListArray.from_arrays(pa.array(DICE.normal(size=3 * ROWS)), 3)}
+        {"v": pa.FixedSizeListArray.from_arrays(pa.array(RNG.normal(size=3 * ROWS)), 3)}
     ),
     "half floats": pa.table({"h": pa.array(BASE.astype(np.float16)), "x": BASE}),
-    "huge integers": pa.table({"u": pa.array(DICE.integers(2**62, 2**63, ROWS).astype(np.uint64))}),
-    "only categories": pa.table({c: DICE.choice(list("uvw"), ROWS) for c in "ab"}),
-    "only booleans": pa.table({c: DICE.random(ROWS) > 0.4 for c in "ab"}),
-    "odd names": pa.table({n: DICE.normal(size=ROWS) for n in NAMES}),
+    "huge integers": pa.table({"u": pa.array(RNG.integers(2**62, 2**63, ROWS).astype(np.uint64))}),
+    "only categories": pa.table({c: RNG.choice(list("uvw"), ROWS) for c in "ab"}),
+    "only booleans": pa.table({c: RNG.random(ROWS) > 0.4 for c in "ab"}),
+    "odd names": pa.table({n: RNG.normal(size=ROWS) for n in NAMES}),
     "twice": pa.Table.from_arrays([pa.array(BASE), pa.array(-BASE)], names=["x", "x"]),
     "holes": pa.table(
         {"x": [None if i % 3 else v for i, v in enumerate(BASE)], "y": [None] * ROWS}
@@ -78,8 +78,8 @@ def fill_and_compare(table: pa.Table, model: Path, features: list[str]) -> None:
     filled = pq.read_table(output)
     assert all(filled[name].null_count == 0 for name in features)
     for before, after in zip(rows.columns, filled.columns, strict=True):
-        kept = before.is_valid()
-        assert after.filter(kept).to_pylist() == before.filter(kept).to_pylist()
+        valid = before.is_valid()
+        assert after.filter(valid).to_pylist() == before.filter(valid).to_pylist()
     assert aecli.reconstruct(rows, str(output), model=model, residuals=True).rows == len(rows)
 
 
@@ -96,7 +96,7 @@ def test_a_table_of_few_rows(tmp_path: Path, rows: int):
 
 
 def test_ten_thousand_columns(tmp_path: Path):
-    values = DICE.normal(size=(40, 10_000)).astype(np.float32)
+    values = RNG.normal(size=(40, 10_000)).astype(np.float32)
     table = pa.table({f"x{i}": values[:, i] for i in range(10_000)})
     aecli.train(table, model=tmp_path / "m", epochs=1, encoder=[16, 4])
     result = aecli.reconstruct(table, str(tmp_path / "r.parquet"), model=tmp_path / "m")
@@ -123,8 +123,8 @@ def test_batch_norm_survives_a_last_batch_of_one_row(tmp_path: Path):
 def test_labels_of_every_kind(tmp_path: Path, labels: pa.Array):
     table = pa.table({"x": BASE, "y": labels})
     aecli.train(table, model=tmp_path / "m", label="y", epochs=1)
-    found = aecli.evaluate(table, model=tmp_path / "m").classification
-    assert found.rows == ROWS - labels.null_count
+    result = aecli.evaluate(table, model=tmp_path / "m").classification
+    assert result.rows == ROWS - labels.null_count
 
 
 def test_a_folder_of_parquet_files_is_one_table(tmp_path: Path):

@@ -8,14 +8,13 @@ import sys
 import click
 import pytest
 
-from aecli.cli.errors import report
+from aecli.cli.errors import Terminated, raise_on_sigterm, report_error
 from aecli.cli.main import main
-from aecli.cli.signals import Terminated, terminable
 from aecli.errors import AecliError, GateError, LockedError
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         (KeyboardInterrupt(), 130, "aecli: interrupted\n"),
         (click.Abort(), 130, "aecli: interrupted\n"),
@@ -27,10 +26,10 @@ from aecli.errors import AecliError, GateError, LockedError
         (LockedError("held by 7"), 7, "aecli: error: held by 7\n"),
     ],
 )
-def test_everything_that_ends_a_command_has_a_line_and_a_code(error, code, said, capsys):
-    assert report(error, debug=False) == code
+def test_everything_that_ends_a_command_has_a_line_and_a_code(error, code, message, capsys):
+    assert report_error(error, debug=False) == code
     captured = capsys.readouterr()
-    assert said in captured.err
+    assert message in captured.err
     assert captured.out == ""
     assert "Traceback" not in captured.err
 
@@ -38,24 +37,24 @@ def test_everything_that_ends_a_command_has_a_line_and_a_code(error, code, said,
 def test_every_class_of_error_keeps_its_code_and_lines(capsys):
     for kind in AecliError.__subclasses__():
         error = kind("what", facts=["one", "two"], hint="that")
-        assert report(error, debug=False) == kind.exit_code
+        assert report_error(error, debug=False) == kind.exit_code
         assert capsys.readouterr().err == "aecli: error: what\n  one\n  two\n  try: that\n"
 
 
 def test_a_bug_says_how_to_get_the_traceback(capsys):
-    report(ZeroDivisionError("x\ny"), debug=False)
+    report_error(ZeroDivisionError("x\ny"), debug=False)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "aecli: error: a bug in aecli: ZeroDivisionError: x"
     assert lines[-1] == "  try: the same command with --debug, and report what it prints"
 
 
 def test_debug_shows_the_traceback(capsys):
-    report(GateError("1 of 2 gates failed"), debug=True)
+    report_error(GateError("1 of 2 gates failed"), debug=True)
     assert "aecli.errors.GateError: 1 of 2 gates failed" in capsys.readouterr().err
 
 
 def test_a_message_cannot_move_the_cursor(capsys):
-    report(AecliError("no column '\x1b[2J'"), debug=False)
+    report_error(AecliError("no column '\x1b[2J'"), debug=False)
     assert capsys.readouterr().err == "aecli: error: no column '\\x1b[2J'\n"
 
 
@@ -85,9 +84,9 @@ def test_a_usage_error_has_one_style_and_exit_code_2(args, lines, capsys, monkey
     monkeypatch.delenv("AECLI_MODEL", raising=False)
     assert main(args) == 2
     captured = capsys.readouterr()
-    said = captured.err.splitlines()
-    assert said[0] == f"aecli: error: {lines[0]}"
-    assert said[-1] == f"  try: {lines[1]}"
+    printed = captured.err.splitlines()
+    assert printed[0] == f"aecli: error: {lines[0]}"
+    assert printed[-1] == f"  try: {lines[1]}"
     assert captured.out == ""
 
 
@@ -105,7 +104,7 @@ def test_without_a_command_the_help_is_shown_as_an_error(capsys):
 
 def test_sigterm_unwinds_and_the_handler_goes_back():
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Terminated), terminable():
+    with pytest.raises(Terminated), raise_on_sigterm():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 

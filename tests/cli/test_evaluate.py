@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-ASKED = ("--probe", "kind", "--by", "colour", "--anomaly", "odd")
+EXTRAS = ("--probe", "kind", "--by", "colour", "--anomaly", "odd")
 
 
 def judged(directory: Path) -> str:
@@ -15,20 +15,20 @@ def judged(directory: Path) -> str:
 
 
 def test_everything_that_goes_together_is_drawn_in_80_columns(aecli, trained, tmp_path):
-    done = aecli("evaluate", judged(tmp_path), *ASKED[:2], *ASKED[4:], COLUMNS="80")
+    done = aecli("evaluate", judged(tmp_path), *EXTRAS[:2], *EXTRAS[4:], COLUMNS="80")
     assert (done.code, done.err) == (0, "")
-    for said in ("anomalies by odd, 20 of 200", "probes of kind, accuracy", "raw columns"):
-        assert said in done.out
+    for text in ("anomalies by odd, 20 of 200", "probes of kind, accuracy", "raw columns"):
+        assert text in done.out
     assert max(map(len, done.out.splitlines())) <= 80
 
 
 def test_a_feature_may_make_groups_and_a_pipe_may_be_the_table(aecli, trained, tmp_path):
     text = (tmp_path / judged(tmp_path)).read_text(encoding="utf-8")
-    done = aecli("evaluate", "-", *ASKED, "--json", "-q", stdin=text)
-    found = json.loads(done.out)
-    assert {group["value"] for group in found["groups"]} == {"red", "blue", None}
-    assert sum(group["anomaly"]["anomalies"] for group in found["groups"]) == 20
-    assert sum(group["probe"]["measured"] for group in found["groups"]) == 100
+    done = aecli("evaluate", "-", *EXTRAS, "--json", "-q", stdin=text)
+    result = json.loads(done.out)
+    assert {group["value"] for group in result["groups"]} == {"red", "blue", None}
+    assert sum(group["anomaly"]["anomalies"] for group in result["groups"]) == 20
+    assert sum(group["probe"]["measured"] for group in result["groups"]) == 100
 
 
 def test_a_second_model_that_cannot_read_the_table_is_named(aecli, trained, tmp_path):

@@ -1,12 +1,15 @@
+import traceback
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aecli.cli.main import cli
-from aecli.cli.option_decorators import Settings, spec_options
-from aecli.cli.option_sources import merged, target
+from aecli.cli.main import cli, main
+from aecli.cli.option_decorators import SectionCommand, spec_options
+from aecli.cli.option_sources import OptionValue, Settings, merge, merge_model
 from aecli.errors import UsageError
 from aecli.schema.options import TrainingOptions, TrainOptions, option_names
 
@@ -19,22 +22,22 @@ def parse(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(*args: str, config: str = "", environ: dict[str, str] | None = None) -> Settings:
-        found = []
+        parsed = []
         if config:
             (tmp_path / "run.toml").write_text(config)
             args += ("--config", "run.toml")
 
-        @click.command("train")
+        @click.command("train", cls=SectionCommand)
         @click.option("--config")
         @click.option("--model")
         @click.option("--tag")
         @spec_options(*option_names())
-        def command(settings, config, model, tag):
-            found.append(settings)
+        def command(settings):
+            parsed.append(settings)
 
         result = CliRunner().invoke(command, args, env=environ, catch_exceptions=False)
         assert result.exit_code == 0, result.output
-        return found[0]
+        return parsed[0]
 
     return run
 
@@ -67,7 +70,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(parse):
     training = settings.options.training
     assert (training.epochs, training.lr, training.seed) == (1, 0.25, 9)
     assert training.patience == TrainingOptions().patience
-    sources = [settings.given[name].source for name in ("epochs", "lr", "seed")]
+    sources = [settings.explicit[name].source for name in ("epochs", "lr", "seed")]
     assert sources == ["command line", "AECLI_LR", "run.toml"]
 
 
@@ -94,8 +97,8 @@ def test_an_empty_variable_counts_as_not_set(parse):
 
 
 def test_names_in_a_variable_may_hold_spaces(parse):
-    found = parse(environ={"AECLI_ID": "first name,last name"})
-    assert found.options.columns.id == ["first name", "last name"]
+    settings = parse(environ={"AECLI_ID": "first name,last name"})
+    assert settings.options.columns.id == ["first name", "last name"]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +156,7 @@ def test_a_bad_value_is_named_as_it_was_given(parse):
         parse("--encoder", "5", environ={"AECLI_LATENT": "8"})
 
 
-def test_several_bad_values_are_told_at_once(parse):
+def test_several_bad_values_are_reported_at_once(parse):
     with pytest.raises(UsageError) as caught:
         parse("--lr", "20", "--epochs", "0")
     assert caught.value.what.startswith("--epochs 0: must be a whole number")
@@ -161,7 +164,7 @@ def test_several_bad_values_are_told_at_once(parse):
 
 
 @pytest.mark.parametrize(
-    ("flags", "environ", "found"),
+    ("flags", "environ", "expected"),
     [
         ({"tag": "t"}, {"AECLI_MODEL": "m"}, {"tag": "t"}),
         ({}, {"AECLI_MODEL": "m"}, {"model": "m"}),
@@ -169,17 +172,53 @@ def test_several_bad_values_are_told_at_once(parse):
         ({}, {}, {}),
     ],
 )
-def test_model_and_tag_come_from_one_layer(flags, environ, found):
-    given = target(flags=flags, environ=environ, config={})
-    assert {name: one.value for name, one in given.items()} == found
+def test_model_and_tag_come_from_one_layer(flags, environ, expected):
+    values = merge_model(flags=flags, environ=environ, config={})
+    assert {name: value.value for name, value in values.items()} == expected
 
 
 LAYER = st.dictionaries(st.sampled_from(["lr", "epochs", "seed"]), st.text("123", min_size=1))
 
 
 @given(flags=LAYER, variables=LAYER)
-def test_the_first_layer_that_says_something_decides(flags, variables):
+def test_the_first_layer_that_sets_an_option_decides(flags, variables):
     environ = {f"AECLI_{name.upper()}": text for name, text in variables.items()}
-    found = merged(["lr", "epochs"], flags=flags, environ=environ, config={})
+    values = merge(["lr", "epochs"], flags=flags, environ=environ, config={})
     wanted = {name: text for name, text in (variables | flags).items() if name != "seed"}
-    assert {name: one.value for name, one in found.items()} == wanted
+    assert {name: value.value for name, value in values.items()} == wanted
+
+
+def test_one_command_line_is_one_settings_object(parse):
+    settings = parse("--device", "cpu", "--threads", "2", "--tag", "t", "--delimiter", ";")
+    assert (settings.device, settings.threads, settings.read.delimiter) == ("cpu", 2, ";")
+    assert (settings.model, settings.model_on_command_line) == (Path("runs", "t"), True)
+    settings = parse(environ={"AECLI_MODEL": "m"})
+    assert (settings.model, settings.model_on_command_line) == (Path("m"), False)
+
+
+@pytest.mark.parametrize(
+    ("value", "data"), [(("a",), "a"), (("a", "b"), ["a", "b"]), ("a", "a"), (None, [])]
+)
+def test_data_is_one_path_or_a_list(value, data):
+    explicit = {"data": OptionValue("data", value, "command line")} if value else {}
+    assert Settings(TrainOptions(), explicit).data == data
+
+
+def test_completion_validates_nothing(monkeypatch):
+    monkeypatch.setenv("AECLI_LR", "much")
+    train = cli.commands["train"]
+    with train.make_context("train", ["--config", "none.toml"], resilient_parsing=True) as ctx:
+        assert "settings" not in ctx.params
+
+
+def test_main_calls_the_function_of_a_command_with_no_frame_of_aecli_between(monkeypatch):
+    frames = []
+
+    def record(**_kwargs):
+        frames.extend(
+            frame.name for frame in traceback.extract_stack() if "aecli/cli" in frame.filename
+        )
+
+    monkeypatch.setattr(cli.commands["train"], "callback", record)
+    assert main(["train", "data.csv"]) == 0
+    assert frames == ["main"]

@@ -22,11 +22,11 @@ from tests.cli.results import PIXELS, evaluation, model_inspection, score, train
 def test_a_result_is_one_versioned_object_on_one_line(result, schema, path, value):
     text = as_object(result, schema)
     assert "\n" not in text
-    found = json.loads(text)
-    assert found["schema"] == schema
+    content = json.loads(text)
+    assert content["schema"] == schema
     for key in path:
-        found = found[key]
-    assert found == value
+        content = content[key]
+    assert content == value
 
 
 def test_figures_that_are_no_number_are_null():

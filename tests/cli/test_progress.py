@@ -1,10 +1,11 @@
+import re
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
-from aecli.cli.progress import LiveProgress, Pace, PlainProgress, listening
-from aecli.cli.search_progress import LiveSearch, PlainSearch
+from aecli.cli.progress import LiveProgress, PlainProgress, show_progress
+from aecli.cli.search_progress import LiveSearchProgress, PlainSearchProgress
 from aecli.progress import SILENT, Standing
 from tests.cli.results import epochs
 
@@ -40,29 +41,46 @@ def live(clock, screen):
     return LiveProgress(console, clock)
 
 
-def test_pace_knows_rate_share_and_time_left(clock):
-    pace = Pace(1000, clock)
-    assert (pace.rate, pace.left) == (None, None)
-    clock.now = 2.0
-    pace.add(100)
-    assert (pace.rate, pace.left, pace.share) == (50.0, 18.0, 0.1)
+def without_codes(screen):
+    """Return what was written without colours and cursor movements."""
+    return re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
 
 
-def test_pace_forgets_what_is_long_ago(clock):
-    pace = Pace(None, clock)
-    for second in range(100):
+def test_speed_is_that_of_the_last_minute(plain, clock, screen):
+    plain.stage("encoding", 1_000_000)
+    for second in range(1, 201):
         clock.now = float(second)
-        pace.add(1 if second < 80 else 1000)
-    assert pace.rate == pytest.approx(1000)
-    assert (pace.left, pace.share) == (None, None)
+        plain.rows(1 if second <= 100 else 1000)
+    last = screen.getvalue().splitlines()[-1]
+    assert last == "encoding  8 %  1,000 rows/s  15 min 20 s left"
 
 
-def test_what_an_earlier_run_did_counts_as_done_and_not_as_speed(clock):
-    pace = Pace(1000, clock)
-    pace.skip(500)
+def test_plain_lines_count_rows_where_the_total_is_unknown(plain, clock, screen):
+    plain.stage("reading")
+    clock.now = 30.0
+    plain.rows(3000)
+    assert screen.getvalue() == "reading  3,000 rows  100 rows/s\n"
+
+
+def test_live_drawing_counts_rows_where_the_total_is_unknown(live, clock, screen):
+    live.stage("reading")
+    clock.now = 30.0
+    live.rows(6000)
+    text = without_codes(screen)
+    live.finish()
+    assert "6,000 rows  200 rows/s" in text
+    assert "━" not in text
+
+
+def test_what_an_earlier_run_did_counts_as_done_and_not_as_speed(live, clock, screen):
+    live.training("4-2-4", 10, 100)
+    live.resumed(epochs(5))
     clock.now = 2.0
-    pace.add(100)
-    assert (pace.rate, pace.left, pace.share) == (50.0, 8.0, 0.6)
+    live.rows(100)
+    text = without_codes(screen)
+    live.finish()
+    assert "epoch 6/10 ━" in text
+    assert "60 %  50 rows/s  at most 8.0 s left" in text
 
 
 def test_a_resumed_training_goes_on_with_the_next_epoch(plain, clock, screen):
@@ -128,8 +146,15 @@ def test_live_drawing_has_the_epochs_the_rate_and_the_time_left(live, clock, scr
         live.epoch(epoch)
     text = screen.getvalue()
     live.finish()
-    for said in ("reconstruction", "0.04170", "epoch 3/4", "50 %", "1,000 rows/s", "2.0 s left"):
-        assert said in text
+    for expected in (
+        "reconstruction",
+        "0.04170",
+        "epoch 3/4",
+        "50 %",
+        "1,000 rows/s",
+        "2.0 s left",
+    ):
+        assert expected in text
 
 
 def test_live_drawing_gives_the_cursor_back(live, screen):
@@ -140,13 +165,13 @@ def test_live_drawing_gives_the_cursor_back(live, screen):
 
 
 def test_quiet_is_silent():
-    with listening(quiet=True) as progress:
+    with show_progress(quiet=True) as progress:
         assert progress is SILENT
 
 
-def test_the_last_epoch_is_told_even_when_the_verb_fails(capsys):
+def test_the_last_epoch_is_printed_even_when_the_command_fails(capsys):
     def fail() -> None:
-        with listening(quiet=False) as progress:
+        with show_progress(quiet=False) as progress:
             progress.training("a", epochs=9, rows_per_epoch=1)
             for epoch in epochs(2):
                 progress.epoch(epoch)
@@ -162,7 +187,7 @@ def standing(trial, best, best_trial):
 
 
 def test_a_search_prints_a_line_for_each_better_trial_and_one_per_half_minute(clock, screen):
-    search = PlainSearch(Console(file=screen, width=80), clock)
+    search = PlainSearchProgress(Console(file=screen, width=80), clock)
     search.trial(standing(1, None, None))
     for trial, best, best_trial in ((2, 0.5, 1), (3, 0.5, 1), (4, 0.25, 3)):
         search.training("4-2-4", 10, 100)
@@ -180,7 +205,7 @@ def test_a_search_prints_a_line_for_each_better_trial_and_one_per_half_minute(cl
 
 def test_a_live_search_shows_trial_epoch_best_and_time_left_in_one_line(clock, screen):
     console = Console(file=screen, width=80, height=24, force_terminal=True, _environ={})
-    search = LiveSearch(console, clock)
+    search = LiveSearchProgress(console, clock)
     search.trial(standing(7, 0.0123, 4))
     search.training("4-2-4", 10, 100)
     clock.now = 60.0

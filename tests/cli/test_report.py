@@ -10,22 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from aecli.cli.display.charts import Curves, sparkline
+from aecli.cli.display.charts import LossCurves, sparkline
 from aecli.cli.display.loss_table import EpochTable
-from aecli.cli.option_sources import Given
+from aecli.cli.option_sources import OptionValue, Settings
 from aecli.cli.report import models_and_data
+from aecli.schema.options import TrainOptions
 from tests.cli.conftest import QUICK
 from tests.cli.results import drawn, epochs
 
-ODD = "[/red]"
+NAME = "[/red]"
 
 
 def history(epochs, *, valid=True):
     return [
         {
             "epoch": e,
-            "train": {ODD: 1 / e, "total": 2 / e},
-            "valid": {ODD: 1.5 / e, "total": 3 / e} if valid else None,
+            "train": {NAME: 1 / e, "total": 2 / e},
+            "valid": {NAME: 1.5 / e, "total": 3 / e} if valid else None,
             "best": e <= 3,
         }
         for e in range(1, epochs + 1)
@@ -34,16 +35,16 @@ def history(epochs, *, valid=True):
 
 @pytest.mark.parametrize("epochs", [1, 2, 40, 500])
 def test_curves_fit_80_columns_and_mark_the_best_epoch(epochs):
-    shown = drawn(Curves(history(epochs)), 200, terminal=True)
+    shown = drawn(LossCurves(history(epochs)), 200, terminal=True)
     assert max(map(len, shown.splitlines())) <= 80
     assert "▁" in shown
     assert shown.count("▲") == 2
-    assert ODD in shown
+    assert NAME in shown
     assert f"epoch {min(3, epochs)} was the best" in shown
 
 
 def test_off_a_terminal_curves_are_plain_text():
-    shown = drawn(Curves(history(9, valid=False)))
+    shown = drawn(LossCurves(history(9, valid=False)))
     assert not set("▁▂▃▄▅▆▇█▲│\x1b") & set(shown)
     assert "train 2.00 to 0.2222" in shown
 
@@ -59,8 +60,8 @@ def test_history_is_shown_at_once_and_as_json(aecli, trained):
     assert (done.code, done.err) == (0, "")
     assert "3 epochs" in done.out
     assert max(map(len, done.out.splitlines())) <= 80
-    found = json.loads(aecli("inspect", "--history", "--json").out)["history"]
-    assert [line["epoch"] for line in found] == [1, 2, 3]
+    result = json.loads(aecli("inspect", "--history", "--json").out)["history"]
+    assert [line["epoch"] for line in result] == [1, 2, 3]
 
 
 def test_history_loads_neither_torch_nor_matplotlib(trained, tmp_path):
@@ -78,9 +79,10 @@ def test_models_to_compare_come_before_the_tables(trained, tmp_path, monkeypatch
     shutil.copytree("aecli_model", "other")
     one, two = Path("aecli_model"), Path("other")
     targets = ("aecli_model", "other", trained)
-    assert models_and_data(targets, {}, named=False) == (one, [two], trained)
-    given = {"model": Given("model", "aecli_model", "command line")}
-    assert models_and_data(("other", "a.csv", "b.csv"), given, named=True) == (
+    assert models_and_data(targets, Settings(TrainOptions(), {})) == (one, [two], trained)
+    model = OptionValue("model", "aecli_model", "command line")
+    settings = Settings(TrainOptions(), {"model": model})
+    assert models_and_data(("other", "a.csv", "b.csv"), settings) == (
         one, [two], ["a.csv", "b.csv"],
     )  # fmt: skip
 
@@ -104,13 +106,13 @@ def test_a_report_that_could_not_be_written_stops_a_training(aecli, table, tmp_p
 
 
 def test_a_page_is_counted_in_figures_and_bytes(aecli, trained, tmp_path):
-    found = json.loads(aecli("report", "-o", "r.html", "--json").out)
-    assert (found["rows"], found["model"], found["compared"]) == (0, "aecli_model", [])
-    assert (found["figures"], found["bytes"]) == (3, (tmp_path / "r.html").stat().st_size)
+    result = json.loads(aecli("report", "-o", "r.html", "--json").out)
+    assert (result["rows"], result["model"], result["compared"]) == (0, "aecli_model", [])
+    assert (result["figures"], result["bytes"]) == (3, (tmp_path / "r.html").stat().st_size)
 
 
 @pytest.mark.parametrize(
-    ("args", "code", "said"),
+    ("args", "code", "message"),
     [
         (("plot", "lost", "-o", "x.png"), 2, "plot loss"),
         (("plot", "loss", "-o", "no/x.png"), 6, "mkdir -p no"),
@@ -118,10 +120,10 @@ def test_a_page_is_counted_in_figures_and_bytes(aecli, trained, tmp_path):
         (("report", "--side-by-side", "aecli_model", "data.csv"), 2, "at least two models"),
     ],
 )
-def test_what_cannot_be_drawn_is_an_error_in_a_few_lines(args, code, said, aecli, trained):
+def test_what_cannot_be_drawn_is_an_error_in_a_few_lines(args, code, message, aecli, trained):
     done = aecli(*args)
     assert (done.code, done.out) == (code, "")
-    assert said in done.err
+    assert message in done.err
     assert "Traceback" not in done.err
     assert len(done.err.splitlines()) <= 6
 

@@ -19,8 +19,8 @@ def test_scores_on_stdout_then_calibrated_and_scored_again(tmp_path: Path):
     assert "1 outlier (0.5 %) with a score above" in done.err
     moved = run_aecli(tmp_path, "calibrate", "rows.csv", "--fpr", "0.25", "--json", "-q")
     assert json.loads(moved.out)["schema"] == "aecli.calibrate/1"
-    told = run_aecli(tmp_path, "score", "rows.csv", "-o", "s.parquet", "--json", "-q")
-    assert json.loads(told.out)["outliers"] == 50
+    counted = run_aecli(tmp_path, "score", "rows.csv", "-o", "s.parquet", "--json", "-q")
+    assert json.loads(counted.out)["outliers"] == 50
 
 
 def test_a_threshold_that_means_nothing_is_a_usage_error(tmp_path: Path):

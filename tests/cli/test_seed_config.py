@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from aecli.cli.config_file import read_config
-from aecli.cli.option_sources import validated
+from aecli.cli.option_sources import validate
 from aecli.errors import UsageError
 
 FILE = Path(__file__).with_name("seed_config.yaml")
@@ -23,9 +23,9 @@ def read(tmp_path):
     def run(text: str, name: str = "run.yaml") -> dict[str, object]:
         path = tmp_path / name
         path.write_text(text, encoding="utf-8")
-        given = read_config(path)
-        validated({name: one for name, one in given.items() if name != "tag"})
-        return {name: one.value for name, one in given.items()}
+        values = read_config(path)
+        validate({name: value for name, value in values.items() if name != "tag"})
+        return {name: value.value for name, value in values.items()}
 
     return run
 
@@ -90,7 +90,7 @@ def test_print_config_names_the_key_of_each_value_and_reads_back(aecli, folder):
     assert sources['reduction = "sum"'] == "config.yaml: model.loss, in sums"
     assert sources["lr = 0.5"] == "command line"
     (folder / "flat.toml").write_text(done.out)
-    again = {name: one.value for name, one in read_config(folder / "flat.toml").items()}
+    again = {name: value.value for name, value in read_config(folder / "flat.toml").items()}
     assert {name: again[name] for name in FLAT} == FLAT | {"lr": 0.5}
 
 

@@ -31,9 +31,9 @@ def test_predict_without_a_classifier_is_2_and_writes_nothing(aecli, table, tmp_
 def test_latents_go_through_a_pipe_and_come_back_as_rows(aecli, trained):
     latents = aecli("encode", trained, "-o", "-", "-q")
     done = aecli("decode", "-", "-o", "rows.csv", "--json", "-q", stdin=latents.out)
-    found = json.loads(done.out)
-    assert (found["schema"], found["latents"], found["rows"]) == ("aecli.decode/1", ROWS, ROWS)
-    assert found["columns"] == ["x", "y", "[/red]", "colour"]
+    result = json.loads(done.out)
+    assert (result["schema"], result["latents"], result["rows"]) == ("aecli.decode/1", ROWS, ROWS)
+    assert result["columns"] == ["x", "y", "[/red]", "colour"]
     broken = aecli("decode", "-", "-o", "rows.csv", stdin="z0\n1\n")
     assert broken.code == 3
     assert "it lacks: z1" in broken.err

@@ -46,20 +46,20 @@ def test_the_first_trial_is_the_defaults_and_the_command_gives_the_best_again(
 ):
     args = ["--columns", "[xy[]*", "-m", "it's", "--trials", "5", "--json", "-q"]
     assert main(["tune", "data.csv", *FLAGS, *args]) == 0
-    found = json.loads(capsys.readouterr().out)
-    first, best = found["trials"][0], found["trials"][found["best"] - 1]
-    assert (first["options"], first["value"]) == ({}, found["default"])
-    assert found["value"] == best["value"] <= found["default"]
+    result = json.loads(capsys.readouterr().out)
+    first, best = result["trials"][0], result["trials"][result["best"] - 1]
+    assert (first["options"], first["value"]) == ({}, result["default"])
+    assert result["value"] == best["value"] <= result["default"]
     plain = aecli.train("data.csv", columns=["[xy[]*"], model="plain", **QUICK)
-    assert plain.spec.summary.valid["total"] == found["default"]
-    _, *words = shlex.split(found["command"])
+    assert plain.spec.summary.valid["total"] == result["default"]
+    _, *words = shlex.split(result["command"])
     assert main([*words, "-q"]) == 0
-    assert read_spec(Path("it's")).summary.valid["total"] == found["value"]
+    assert read_spec(Path("it's")).summary.valid["total"] == result["value"]
 
 
 def test_a_killed_search_goes_on_as_it_would_have():
     args = {**QUICK, "label": "kind", "trials": 4}
-    whole = aecli.tune("data.csv", model="whole", **args)
+    uninterrupted = aecli.tune("data.csv", model="uninterrupted", **args)
     with begin("--label", "kind", "--trials", "4", "-m", "killed") as process:
         wait_for_trial("killed.journal", 3)
         process.kill()
@@ -67,7 +67,7 @@ def test_a_killed_search_goes_on_as_it_would_have():
     states = [trial.state for trial in again.trials]
     assert states.count("stopped") <= 1
     assert len(states) - states.count("stopped") == 4
-    for before, after in zip(whole.trials[:2], again.trials[:2], strict=True):
+    for before, after in zip(uninterrupted.trials[:2], again.trials[:2], strict=True):
         assert (before.options, before.value) == (after.options, after.value)
     assert read_spec(Path("killed")).summary.finished
 
@@ -78,10 +78,10 @@ def test_two_processes_share_a_journal():
         ended = [process.communicate() for process in (one, other)]
     assert (one.returncode, other.returncode) == (0, 0), ended
     results = [json.loads(out) for out, _ in ended]
-    assert [[t["number"] for t in found["trials"]] for found in results] == [[*range(1, 5)]] * 2
+    assert [[t["number"] for t in result["trials"]] for result in results] == [[*range(1, 5)]] * 2
     saved = read_tuning(Path("m"), read_spec(Path("m")))
     assert saved is not None
-    assert saved["value"] in [found["value"] for found in results]
+    assert saved["value"] in [result["value"] for result in results]
 
 
 def test_an_interrupted_search_leaves_its_best_and_goes_on():
@@ -90,11 +90,11 @@ def test_an_interrupted_search_leaves_its_best_and_goes_on():
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
-    found = json.loads(out)
-    assert (found["signal"], found["value"] <= found["default"]) == (signal.SIGINT, True)
+    result = json.loads(out)
+    assert (result["signal"], result["value"] <= result["default"]) == (signal.SIGINT, True)
     assert read_spec(Path("m")).summary.finished
     # What an interrupt cut short does not count.
-    wanted = len(found["trials"]) + 1
+    wanted = len(result["trials"]) + 1
     again = aecli.tune("data.csv", model="m", trials=wanted, **NUMBERS)
     assert sum(trial.state in ("complete", "pruned") for trial in again.trials) == wanted
 
@@ -103,7 +103,7 @@ def test_without_optuna_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    for name in ("search.study", "verbs.trials", "verbs.tuning"):
+    for name in ("tuning.study", "tuning.trial_runner", "tuning.search"):
         monkeypatch.delitem(sys.modules, f"aecli.{name}", raising=False)
     assert main(["tune", "data.csv", "--trials", "1"]) == 2
     out, err = capsys.readouterr()

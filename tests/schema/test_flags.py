@@ -16,8 +16,7 @@ def test_flags_are_read_back_as_the_same_options():
     options = TrainOptions.from_flat(GIVEN)
     words = as_flags(given_options(options))
     ctx = cli.commands["train"].make_context("train", words)
-    found = {name[5:]: value for name, value in ctx.params.items() if name.startswith("spec_")}
-    again = TrainOptions.from_flat({name: found[name] for name in GIVEN})
+    again = ctx.params["settings"].options
     assert again == options
     assert given_options(again).keys() == GIVEN.keys()
 

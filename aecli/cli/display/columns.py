@@ -1,4 +1,4 @@
-"""Say what columns became: grouped by kind in a few lines, or one by one."""
+"""Draw the columns of a model: grouped by kind in a few lines, or one by one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.widgets import Listed, clipped, figures, names, user
+from aecli.cli.display.widgets import NameList, clipped, figures, names, user
 from aecli.formatting import count, percent
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut
 
 _PLURALS = {"category": "categories"}
 
 
-def grouped(columns: Sequence[Column]) -> Table:
+def column_groups(columns: Sequence[Column]) -> Table:
     """Return one line per kind and scaling: `784 numbers, scaled to 0..1   px0, px1 … px783`."""
     groups: dict[tuple[str, str], list[Column]] = {}
     for column in columns:
@@ -22,15 +22,15 @@ def grouped(columns: Sequence[Column]) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for (kind, how), members in groups.items():
+    for (kind, scale), members in groups.items():
         what = count(len(members), kind, _PLURALS.get(kind, ""))
-        listed = Listed([_with_size(column) for column in members])
-        grid.add_row(f"{what}, {how}" if how else what, listed)
+        listed = NameList([_with_size(column) for column in members])
+        grid.add_row(f"{what}, {scale}" if scale else what, listed)
     return grid
 
 
 def scaling(column: Column) -> str:
-    """Say how a column's numbers are scaled, from the figures themselves."""
+    """Describe how a column's numbers are scaled, from the figures themselves."""
     if column.constant:
         return "constant"
     if not column.scale or not column.low:
@@ -47,8 +47,8 @@ def scaling(column: Column) -> str:
     return "standardised" if standard else "scaled by quartiles"
 
 
-def became(columns: Iterable[Column]) -> Table:
-    """Return one line per column: what it became and why."""
+def column_table(columns: Iterable[Column]) -> Table:
+    """Return one line per column: its kind and the reason for it."""
     table = figures("column", "became", "type", "missing", "why", left=3)
     table.columns[3].justify = "right"
     table.columns[4].justify = "left"
@@ -66,7 +66,7 @@ def became(columns: Iterable[Column]) -> Table:
 
 
 def left_out_lines(left_out: Sequence[LeftOut], most: int = 6) -> Text:
-    """Name the columns that are no feature, one reason a line."""
+    """Name the columns that are not features, one reason a line."""
     reasons: dict[str, list[str]] = {}
     for item in left_out:
         reasons.setdefault(item.reason, []).append(item.name)
@@ -77,10 +77,10 @@ def left_out_lines(left_out: Sequence[LeftOut], most: int = 6) -> Text:
 
 
 def label_line(label: Label) -> Text:
-    """Say what is classified: `income: 2 classes (<=50K 76 %, >50K 24 %)`."""
+    """Describe the label: `income: 2 classes (<=50K 76 %, >50K 24 %)`."""
     total = sum(label.counts) or 1
-    found = zip(label.classes, label.counts, strict=False)
-    shares = [f"{clipped(name, 16)} {percent(number / total, 0)}" for name, number in found]
+    pairs = zip(label.classes, label.counts, strict=False)
+    shares = [f"{clipped(name, 16)} {percent(number / total, 0)}" for name, number in pairs]
     listed = ", ".join(shares[:5]) + (", …" if len(shares) > 5 else "")
     return Text(f"{clipped(label.name, 24)}: {len(label.classes)} classes ({listed})")
 

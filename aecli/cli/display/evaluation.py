@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from aecli.cli.display.evaluation_extras import (
-    Confusion,
+    ConfusionTable,
     anomaly_block,
     compared_block,
     group_blocks,
@@ -18,14 +19,16 @@ from aecli.cli.display.evaluation_extras import (
     probe_block,
 )
 from aecli.cli.display.widgets import BAD, DIM, GOOD, clipped, facts, figures, stacked, titled, user
-from aecli.cli.display.written import odd_cells
-from aecli.evaluation.results import EvaluateResult, Gate
+from aecli.cli.display.written import cell_counts
 from aecli.formatting import count, figure, percent, weight
-from aecli.metrics.classification import Classification
-from aecli.metrics.columns import ColumnScore
-from aecli.metrics.latent import LatentHealth
 
-COLUMNS_SHOWN = 10
+if TYPE_CHECKING:
+    from aecli.evaluation.results import EvaluateResult, Gate
+    from aecli.metrics.classification import Classification
+    from aecli.metrics.columns import ColumnScore
+    from aecli.metrics.latent import LatentHealth
+
+WORST_COLUMNS_SHOWN = 10
 
 
 def evaluation_report(result: EvaluateResult, *, all_columns: bool = False) -> RenderableType:
@@ -33,10 +36,10 @@ def evaluation_report(result: EvaluateResult, *, all_columns: bool = False) -> R
     title = Text.assemble(
         (f"{count(result.rows, 'row')}", "bold"), (", model ", DIM), user(result.model, "bold")
     )
-    odd = list(odd_cells("values that training did not have", result.unseen))
+    unseen = list(cell_counts("values that training did not have", result.unseen))
     return stacked(
         [
-            Group(title, *odd, *note_lines(result.notes)),
+            Group(title, *unseen, *note_lines(result.notes)),
             titled("losses", _losses(result)),
             _columns(result.columns, all_columns),
             _classification(result.classification) if result.classification else None,
@@ -44,13 +47,13 @@ def evaluation_report(result: EvaluateResult, *, all_columns: bool = False) -> R
             anomaly_block(result.anomaly) if result.anomaly and result.anomaly.auroc else None,
             probe_block(result.probe) if result.probe else None,
             group_blocks(result),
-            _beside(result, all_columns),
+            _comparison(result, all_columns),
             titled("gates", _gates(result.gates)) if result.gates else None,
         ]
     )
 
 
-def _beside(result: EvaluateResult, all_columns: bool) -> RenderableType | None:
+def _comparison(result: EvaluateResult, all_columns: bool) -> RenderableType | None:
     if result.compared is None:
         return None
     return compared_block(result.compared, str(result.model), all_columns=all_columns)
@@ -63,12 +66,12 @@ def _losses(result: EvaluateResult) -> RenderableType:
     table.add_row("total", figure(result.total), "", "", style="bold")
     if result.number_mse is None:
         return table
-    beside = [
+    compared = [
         ("this model", figure(result.number_mse)),
         ("PCA of the same size", figure(result.number_mse_pca)),
         ("column means", figure(result.number_mse_baseline)),
     ]
-    listed = ", ".join(f"{name} {value}" for name, value in beside)
+    listed = ", ".join(f"{name} {value}" for name, value in compared)
     return Group(table, Text(f"mean squared error of scaled numbers: {listed}", style=DIM))
 
 
@@ -76,14 +79,14 @@ def _columns(columns: Sequence[ColumnScore], all_columns: bool) -> RenderableTyp
     if not columns:
         return None
     worst = sorted(columns, key=lambda c: math.inf if c.value is None else c.value)
-    shown = worst if all_columns else worst[:COLUMNS_SHOWN]
+    shown = worst if all_columns else worst[:WORST_COLUMNS_SHOWN]
     table = figures("column", "kind", "metric", "value", "mean or mode", "PCA", left=3)
     for column in shown:
         table.add_row(
             clipped(column.name, 26),
             column.kind,
             "R²" if column.metric == "r2" else column.metric,
-            _against(column),
+            _styled_value(column),
             _score(column.metric, column.baseline),
             _score(column.metric, column.pca),
         )
@@ -93,8 +96,8 @@ def _columns(columns: Sequence[ColumnScore], all_columns: bool) -> RenderableTyp
     return titled(_title("columns", order), table, note)
 
 
-def _against(column: ColumnScore) -> Text:
-    """Show a figure in the colour of how it compares with the trivial answer."""
+def _styled_value(column: ColumnScore) -> Text:
+    """Return a figure, coloured if it is below that of the trivial answer."""
     text = Text(_score(column.metric, column.value))
     if column.value is not None and column.baseline is not None:
         worse = column.value < column.baseline - 1e-9
@@ -111,24 +114,24 @@ def _score(metric: str, value: float | None) -> str:
     return f"{round(value, 4) + 0.0:.4f}" if abs(value) < 1000 else figure(value)
 
 
-def _classification(found: Classification) -> RenderableType:
+def _classification(result: Classification) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(style=DIM)
     table.add_column(justify="right")
     table.add_column(style=DIM)
     table.add_row(
         "accuracy",
-        percent(found.accuracy),
-        f"the most frequent class alone: {percent(found.baseline_accuracy)}",
+        percent(result.accuracy),
+        f"the most frequent class alone: {percent(result.baseline_accuracy)}",
     )
-    table.add_row("balanced accuracy", percent(found.balanced_accuracy))
-    table.add_row("macro F1", figure(found.macro_f1, 3))
-    table.add_row("AUROC", figure(found.auroc, 3))
-    table.add_row("log loss", figure(found.log_loss, 3))
+    table.add_row("balanced accuracy", percent(result.balanced_accuracy))
+    table.add_row("macro F1", figure(result.macro_f1, 3))
+    table.add_row("AUROC", figure(result.auroc, 3))
+    table.add_row("log loss", figure(result.log_loss, 3))
     return stacked(
         [
-            titled(_title("classification", count(found.rows, "labelled row")), table),
-            titled("confusion", Confusion(found)),
+            titled(_title("classification", count(result.rows, "labelled row")), table),
+            titled("confusion", ConfusionTable(result)),
         ]
     )
 

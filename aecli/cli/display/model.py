@@ -1,4 +1,4 @@
-"""Draw what `inspect` found: a model directory, or what each column of a table would become."""
+"""Draw the result of `inspect`: a model directory, or the column plan of a table."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.charts import Curves
-from aecli.cli.display.columns import became, grouped, ids_line, label_line, left_out_lines
+from aecli.cli.display.charts import LossCurves
+from aecli.cli.display.columns import (
+    column_groups,
+    column_table,
+    ids_line,
+    label_line,
+    left_out_lines,
+)
 from aecli.cli.display.train_summary import training_facts
 from aecli.cli.display.widgets import DIM, clipped, facts, figures, stacked, titled, user
 from aecli.formatting import count, figure, size, weight
@@ -17,59 +23,61 @@ from aecli.inspection.inspect import DataInspection, ModelInspection
 from aecli.inspection.layers import Layer
 from aecli.schema.model_spec import Identifier, Label, LeftOut, ModelSpec
 
-COLUMNS_SHOWN = 20
+INSPECTED_COLUMNS_SHOWN = 20
 
 
 def inspection_report(
-    found: ModelInspection | DataInspection, *, all_columns: bool = False
+    result: ModelInspection | DataInspection, *, all_columns: bool = False
 ) -> RenderableType:
     """Return a model's or a table's description; every column if `all_columns`."""
-    if isinstance(found, ModelInspection):
-        if found.history is not None:
-            return Group(user(found.model, "bold"), Curves(found.history))
-        return _model(found, all_columns)
-    return _data(found, all_columns)
+    if isinstance(result, ModelInspection):
+        if result.history is not None:
+            return Group(user(result.model, "bold"), LossCurves(result.history))
+        return _model(result, all_columns)
+    return _data(result, all_columns)
 
 
-def _model(found: ModelInspection, all_columns: bool) -> RenderableType:
-    spec = found.spec
-    columns: RenderableType = became(spec.columns) if all_columns else grouped(spec.columns)
+def _model(result: ModelInspection, all_columns: bool) -> RenderableType:
+    spec = result.spec
+    columns: RenderableType = (
+        column_table(spec.columns) if all_columns else column_groups(spec.columns)
+    )
     note = "" if all_columns else "--columns lists each one with its reason"
     roles = list(_roles(spec.label, spec.ids, spec.left_out))
     return stacked(
         [
-            Group(user(found.model, "bold"), Text(_origin(found), style=DIM)),
+            Group(user(result.model, "bold"), Text(_origin(result), style=DIM)),
             titled("columns", columns, note),
             titled("other columns", facts(roles)) if roles else None,
-            titled("network", _network(found.layers, found.parameters)),
+            titled("network", _network(result.layers, result.parameters)),
             titled("losses", _losses(spec)),
             titled("training", facts(training_facts(spec))),
         ]
     )
 
 
-def _data(found: DataInspection, all_columns: bool) -> RenderableType:
-    shown = found.columns if all_columns else found.columns[:COLUMNS_SHOWN]
-    hidden = len(found.columns) - len(shown)
+def _data(result: DataInspection, all_columns: bool) -> RenderableType:
+    shown = result.columns if all_columns else result.columns[:INSPECTED_COLUMNS_SHOWN]
+    hidden = len(result.columns) - len(shown)
     note = f"… and {count(hidden)} more (--columns lists all)" if hidden else ""
-    roles = list(_roles(found.label, found.ids, found.left_out))
-    about = f"{found.format}, {count(found.rows, 'row')}, {count(len(found.columns), 'feature')}"
+    roles = list(_roles(result.label, result.ids, result.left_out))
+    about = f"{result.format}, {count(result.rows, 'row')}, {count(len(result.columns), 'feature')}"
     return stacked(
         [
-            Group(user(found.data, "bold"), Text(about, style=DIM)),
-            *(Text(clipped(note, 400)) for note in found.notes),
-            titled("summary", grouped(found.columns)) if hidden else None,
-            titled("columns", became(shown), note) if shown else None,
+            Group(user(result.data, "bold"), Text(about, style=DIM)),
+            *(Text(clipped(note, 400)) for note in result.notes),
+            titled("summary", column_groups(result.columns)) if hidden else None,
+            titled("columns", column_table(shown), note) if shown else None,
             titled("other columns", facts(roles)) if roles else None,
         ]
     )
 
 
-def _origin(found: ModelInspection) -> str:
-    spec = found.spec
-    made = spec.created.replace("T", " ").removesuffix("+00:00")
+def _origin(result: ModelInspection) -> str:
+    spec = result.spec
+    created = spec.created.replace("T", " ").removesuffix("+00:00")
     by = f"aecli {spec.versions.get('aecli', '?')}, torch {spec.versions.get('torch', '?')}"
-    return f"trained {made} UTC with {by}; {size(found.bytes)}"
+    return f"trained {created} UTC with {by}; {size(result.bytes)}"
 
 
 def _roles(

@@ -1,10 +1,11 @@
-"""Draw what `train` says at its end: the losses, and a panel that explains the model."""
+"""Draw the result of `train`: the losses, and a panel that describes the model."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.box import ROUNDED
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -12,40 +13,42 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.columns import grouped, ids_line, label_line, left_out_lines
+from aecli.cli.display.columns import column_groups, ids_line, label_line, left_out_lines
 from aecli.cli.display.loss_table import EpochTable
-from aecli.cli.display.widgets import BAD, GOOD, WIDEST, clipped, facts, figures, stacked
+from aecli.cli.display.widgets import BAD, CONSOLE_WIDTH, GOOD, clipped, facts, figures, stacked
 from aecli.formatting import count, duration, figure, percent, safe, weight
 from aecli.schema.model_spec import ModelSpec, Network, Summary
-from aecli.training.train import TrainResult
 
-EPOCHS_SHOWN = 16
+if TYPE_CHECKING:
+    from aecli.training.train import TrainResult
+
+SUMMARY_EPOCHS_SHOWN = 16
 LAYERS_SHOWN = 3
-MEASURES = {
+BASELINE_MEASURES = {
     "mse": "squared error, scaled",
     "r2": "R² of number columns",
     "accuracy": "accuracy of categories",
 }
 
 
-def closing_report(result: TrainResult) -> RenderableType:
-    """Return the table of losses and the panel that explains the model."""
-    table = EpochTable(result.history, limit=EPOCHS_SHOWN) if result.history else None
-    return stacked([table, Closing(result)])
+def training_report(result: TrainResult) -> RenderableType:
+    """Return the table of losses and the panel that describes the model."""
+    table = EpochTable(result.history, limit=SUMMARY_EPOCHS_SHOWN) if result.history else None
+    return stacked([table, TrainSummaryPanel(result)])
 
 
-class Closing:
-    """Draw the closing panel; a frame only where a person looks at a terminal."""
+class TrainSummaryPanel:
+    """Panel that describes a trained model; framed on a terminal only."""
 
     def __init__(self, result: TrainResult) -> None:
         self.result = result
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        body = facts(_explained(self.result.model, self.result.spec))
+        body = facts(_model_facts(self.result.model, self.result.spec))
         if not console.is_terminal:
             yield body
             return
-        width = min(options.max_width, WIDEST)
+        width = min(options.max_width, CONSOLE_WIDTH)
         yield Panel(
             body,
             box=ROUNDED,
@@ -57,8 +60,8 @@ class Closing:
         )
 
 
-def _explained(model: Path, spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
-    yield "columns", grouped(spec.columns)
+def _model_facts(model: Path, spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
+    yield "columns", column_groups(spec.columns)
     if spec.label:
         yield "label", label_line(spec.label)
     if spec.ids:
@@ -86,7 +89,7 @@ def _latent_in_use(summary: Summary, spec: ModelSpec) -> str:
 
 
 def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
-    """Yield how a training went: rows, what stopped it, best epoch, comparison, dead units."""
+    """Yield facts of a training: rows, what stopped it, best epoch, comparison, dead units."""
     summary = spec.summary
     valid = count(summary.valid_rows) if summary.valid_rows else "none"
     batches = f"in batches of {count(summary.batch_size)}"
@@ -94,13 +97,13 @@ def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
     yield samples, Text(f"{count(summary.train_rows)} to train {batches}, {valid} to validate")
     yield "stopped", Text(f"{safe(summary.stopped)}, after {duration(summary.seconds)}")
     side, losses = ("validation", summary.valid) if summary.valid else ("training", summary.train)
-    figures_then = [_terms(losses), *(f"{k} {percent(v)}" for k, v in summary.metrics.items())]
+    measures = [_terms(losses), *(f"{k} {percent(v)}" for k, v in summary.metrics.items())]
     best = f"{summary.best_epoch} of {summary.epochs}"
     if not summary.best_epoch:
         best = f"none of {summary.epochs}, so the start at PCA"
-    yield "best epoch", Text(f"{best}: {side} {', '.join(figures_then)}")
+    yield "best epoch", Text(f"{best}: {side} {', '.join(measures)}")
     if summary.baselines:
-        yield "compared", compared(summary, spec.network)
+        yield "compared", baseline_table(summary, spec.network)
     if summary.latent_active is not None:
         yield "latent", Text(_latent_in_use(summary, spec))
     if spec.network.architecture not in OWN_ACTIVATIONS:
@@ -113,10 +116,10 @@ def network_line(network: Network, parameters: int) -> Text:
     """Draw the network in one line: `784 → 512 → [64] → 512 → 784 · ReLU · 1,142,352 …`."""
     *hidden, latent = network.encoder
     rows = "" if network.window == 1 else f"{network.window} × "
-    within = [*hidden, f"[{latent}]", *network.decoder]
+    layers = [*hidden, f"[{latent}]", *network.decoder]
     if network.architecture not in ("mlp", "vanilla"):
-        within = [_inside(network), f"[{latent}]", _inside(network)]
-    widths = [f"{rows}{network.inputs}", *within, f"{rows}{network.outputs}"]
+        layers = [_body(network), f"[{latent}]", _body(network)]
+    widths = [f"{rows}{network.inputs}", *layers, f"{rows}{network.outputs}"]
     parts = [" → ".join(map(str, widths))]
     parts += _latent_kind(network)
     parts += [str(network.activation)] if network.architecture not in OWN_ACTIVATIONS else []
@@ -134,8 +137,8 @@ def network_line(network: Network, parameters: int) -> Text:
 OWN_ACTIVATIONS = ("lstm", "transformer")
 
 
-def _inside(network: Network) -> str:
-    """Return what an architecture other than an MLP consists of, as in `conv2d 16,32`."""
+def _body(network: Network) -> str:
+    """Describe the layers of an architecture other than an MLP, as in `conv2d 16,32`."""
     match network.architecture:
         case "conv1d" | "conv2d":
             return f"{network.architecture} {','.join(map(str, network.channels))}"
@@ -161,44 +164,44 @@ def loss_sum(weights: Mapping[str, float]) -> str:
     return " + ".join(terms)
 
 
-def compared(summary: Summary, network: Network) -> Table:
-    """Set this model's reconstruction beside PCA of the same latent size and the column means."""
+def baseline_table(summary: Summary, network: Network) -> Table:
+    """Compare this model's reconstruction with PCA of the same latent size and the column means."""
     components = min(network.latent, network.inputs * network.window, summary.train_rows)
     named = {"PCA": f"PCA with {components:,}"}
     rows = f"{count(summary.compared_rows, 'row')}" if summary.compared_rows else ""
     table = figures(rows, *(named.get(b.name, b.name) for b in summary.baselines))
-    for name, title in MEASURES.items():
+    for name, title in BASELINE_MEASURES.items():
         values = [getattr(baseline, name) for baseline in summary.baselines]
         if any(value is not None for value in values):
-            own, *others = (
+            this, *others = (
                 percent(v) if name == "accuracy" else figure(v, 4 if name == "mse" else 3)
                 for v in values
             )
-            table.add_row(title, Text(own, style=_verdict(name, values)), *others)
+            table.add_row(title, Text(this, style=_comparison_style(name, values)), *others)
     return table
 
 
-def _verdict(measure: str, values: Sequence[float | None]) -> str:
-    """Return the style of this model's figure: how it stands to PCA's."""
-    own, pca = (values[0], values[1]) if len(values) > 1 else (None, None)
-    if own is None or pca is None or own == pca:
+def _comparison_style(measure: str, values: Sequence[float | None]) -> str:
+    """Return the style of this model's figure: better or worse than PCA's."""
+    this, pca = (values[0], values[1]) if len(values) > 1 else (None, None)
+    if this is None or pca is None or this == pca:
         return ""
-    return GOOD if (own < pca) == (measure == "mse") else BAD
+    return GOOD if (this < pca) == (measure == "mse") else BAD
 
 
 def dead_units_line(dead: Mapping[str, int]) -> Text:
     """Name the layers with units that never fire, and the advice."""
-    found = sorted(((n, layer) for layer, n in dead.items() if n), reverse=True)
-    if not found:
+    counts = sorted(((n, layer) for layer, n in dead.items() if n), reverse=True)
+    if not counts:
         return Text("none")
-    listed = ", ".join(f"{n} in {clipped(layer, 24)}" for n, layer in found[:LAYERS_SHOWN])
-    rest = sum(n for n, _ in found[LAYERS_SHOWN:])
+    listed = ", ".join(f"{n} in {clipped(layer, 24)}" for n, layer in counts[:LAYERS_SHOWN])
+    rest = sum(n for n, _ in counts[LAYERS_SHOWN:])
     more = f", {rest} elsewhere" if rest else ""
     return Text(f"{listed}{more}; --activation LeakyReLU keeps units alive", style=BAD)
 
 
 def next_command(model: Path, spec: ModelSpec) -> str:
-    """Return the command that most people run next."""
+    """Return a command to run next."""
     if not spec.summary.finished:
         return "the same command with --resume goes on from here"
     where = "" if str(model) == "aecli_model" else f" -m {shlex.quote(safe(model))}"

@@ -1,4 +1,4 @@
-"""Draw what `tune` found: the best trials, what matters, and the command that trains the best."""
+"""Draw the result of `tune`: best trials, importance of options, and the command of the best."""
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ from aecli.cli.display.widgets import DIM, GOOD, facts, figures, stacked, titled
 from aecli.formatting import count, duration, figure, percent, safe
 from aecli.tuning.trial import Tried, TuneResult, ranking
 
-SHOWN = 5
-NARROW = 76
-ENDED = {"pruned": "pruned", "cut": "cut by the budget", "failed": "failed", "stopped": "stopped"}
+TRIALS_SHOWN = 5
+COMMAND_WIDTH = 76
+TRIAL_STATES = {
+    "pruned": "pruned",
+    "cut": "cut by the budget",
+    "failed": "failed",
+    "stopped": "stopped",
+}
 
 
 def tuning_report(result: TuneResult) -> RenderableType:
     """Return the top trials, the importance of each option, the model and its command."""
     ranked = ranking(result.trials, result.direction)
-    defaults = [trial for trial in ranked[SHOWN:] if not trial.options][:1]
-    shown = [*ranked[:SHOWN], *defaults]
+    defaults = [trial for trial in ranked[TRIALS_SHOWN:] if not trial.options][:1]
+    shown = [*ranked[:TRIALS_SHOWN], *defaults]
     rest = len(ranked) - len(shown)
     top = titled(
         _heading(result),
@@ -33,15 +38,15 @@ def tuning_report(result: TuneResult) -> RenderableType:
     blocks: list[RenderableType | None] = [top]
     if result.importance:
         blocks.append(titled("what mattered", _importance(result)))
-    blocks.append(facts(_explained(result)))
-    # Nothing that lays it out: spaces behind a backslash would break the command.
+    blocks.append(facts(_model_facts(result)))
+    # Not in a table: spaces behind a backslash would break the command.
     blocks.append(Group(Text("train it again", style="bold"), _command(result.command)))
     return stacked(blocks)
 
 
 def _heading(result: TuneResult) -> str:
     counts = [count(len(result.trials), "trial")]
-    for state, name in ENDED.items():
+    for state, name in TRIAL_STATES.items():
         number = sum(trial.state == state for trial in result.trials)
         counts += [f"{number} {name}"] if number else []
     return f"{', '.join(counts)}, in {duration(result.seconds)}"
@@ -52,7 +57,9 @@ def _trials(result: TuneResult, shown: Sequence[Tried]) -> Table:
     table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
     for trial in shown:
         options = " ".join(f"{name}={text}" for name, text in trial.options.items())
-        note = "" if trial.state == "complete" else f" ({ENDED.get(trial.state, trial.state)})"
+        note = (
+            "" if trial.state == "complete" else f" ({TRIAL_STATES.get(trial.state, trial.state)})"
+        )
         table.add_row(
             str(trial.number),
             Text(figure(trial.value, 5), style=GOOD if trial.number == result.best else ""),
@@ -70,7 +77,7 @@ def _importance(result: TuneResult) -> Table:
     return table
 
 
-def _explained(result: TuneResult) -> Iterator[tuple[str, RenderableType]]:
+def _model_facts(result: TuneResult) -> Iterator[tuple[str, RenderableType]]:
     yield "network", network_line(result.spec.network, result.spec.weights.parameters)
     yield from training_facts(result.spec)
     if result.notes:
@@ -82,25 +89,25 @@ def _explained(result: TuneResult) -> Iterator[tuple[str, RenderableType]]:
 def _command(command: str) -> Text:
     """Break a command as a shell allows it: it is copied and pasted."""
     lines = [""]
-    for words in _together(map(shlex.quote, shlex.split(command))):
-        if lines[-1] and len(lines[-1]) + len(words) + 3 > NARROW:
+    for words in _flags_with_values(map(shlex.quote, shlex.split(command))):
+        if lines[-1] and len(lines[-1]) + len(words) + 3 > COMMAND_WIDTH:
             lines.append(" ")
         lines[-1] += f" {words}" if lines[-1] else words
     shown = " \\\n".join(f"  {safe(line)}" for line in lines)
     return Text(shown, style="bold", overflow="ignore", no_wrap=True)
 
 
-def _together(words: Iterable[str]) -> Iterator[str]:
+def _flags_with_values(words: Iterable[str]) -> Iterator[str]:
     """Yield each flag with its value."""
-    held = ""
+    flag = ""
     for word in words:
-        if held and word.startswith("-"):
-            yield held
-            held = ""
+        if flag and word.startswith("-"):
+            yield flag
+            flag = ""
         if word.startswith("-"):
-            held = word
+            flag = word
         else:
-            yield f"{held} {word}" if held else word
-            held = ""
-    if held:
-        yield held
+            yield f"{flag} {word}" if flag else word
+            flag = ""
+    if flag:
+        yield flag

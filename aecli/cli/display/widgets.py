@@ -1,4 +1,4 @@
-"""Hold the pieces that every display is built of: text of users, facts, tables, lists of names."""
+"""Build the parts of every display: text of users, facts, tables, lists of names, consoles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from aecli.formatting import safe
 DIM = "dim"
 GOOD = "green"
 BAD = "yellow"
-LONGEST_NAME = 24
+LONGEST_LISTED_NAME = 24
+CONSOLE_WIDTH = 100
+"""Cells that displays use at most, however wide the terminal is."""
 
 
 def user(text: object, style: str = "") -> Text:
@@ -32,7 +34,7 @@ def clipped(text: object, width: int) -> str:
 
 def names(items: Sequence[str], width: int = 52) -> str:
     """List names in about `width` cells: all of them, or the first ones, `…` and the last."""
-    shown = [clipped(item, LONGEST_NAME) for item in items]
+    shown = [clipped(item, LONGEST_LISTED_NAME) for item in items]
     if cell_len(", ".join(shown)) <= width:
         return ", ".join(shown)
     room = width - cell_len(shown[-1]) - 3
@@ -45,8 +47,8 @@ def names(items: Sequence[str], width: int = 52) -> str:
     return f"{', '.join(first)} … {shown[-1]}"
 
 
-class Listed:
-    """List names in the cells that are there; see `names`."""
+class NameList:
+    """List of names as long as there is room; see `names`."""
 
     def __init__(self, items: Sequence[str]) -> None:
         self.items = items
@@ -55,8 +57,8 @@ class Listed:
         yield Text(names(self.items, options.max_width), style=DIM)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        whole = sum(cell_len(clipped(item, LONGEST_NAME)) + 2 for item in self.items) - 2
-        return Measurement(min(whole, LONGEST_NAME), min(whole, options.max_width))
+        full = sum(cell_len(clipped(item, LONGEST_LISTED_NAME)) + 2 for item in self.items) - 2
+        return Measurement(min(full, LONGEST_LISTED_NAME), min(full, options.max_width))
 
 
 def facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
@@ -72,8 +74,8 @@ def facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
 def figures(*columns: str, left: int = 1) -> Table:
     """Start a table of figures: the first `left` columns to the left, the rest to the right."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=DIM)
-    for place, title in enumerate(columns):
-        text = place < left
+    for index, title in enumerate(columns):
+        text = index < left
         table.add_column(title, justify="left" if text else "right", no_wrap=not text)
     return table
 
@@ -101,25 +103,22 @@ def stacked(blocks: Iterable[RenderableType | None]) -> Group:
     return Group(*parts)
 
 
-WIDEST = 100
-
-
-class _Console(Console):
-    """Draw text as it is: no markup, no emoji names, and a closed pipe is the caller's business."""
+class PlainTextConsole(Console):
+    """Console that shows text as it is, without markup and emoji names."""
 
     def __init__(self, *, stderr: bool) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=False)
 
     def on_broken_pipe(self) -> None:
-        """Let the entry point turn a closed pipe into its exit code."""
+        """Raise, so that the entry point turns a closed pipe into its exit code."""
         raise BrokenPipeError
 
 
 def stdout() -> Console:
     """Return a console for results."""
-    return _Console(stderr=False)
+    return PlainTextConsole(stderr=False)
 
 
 def stderr() -> Console:
     """Return a console for progress and notes."""
-    return _Console(stderr=True)
+    return PlainTextConsole(stderr=True)

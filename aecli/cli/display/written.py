@@ -1,40 +1,43 @@
-"""Draw what the streaming commands say when they are done."""
+"""Draw the results of commands that write a file: rows, scores, thresholds, pages and pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from aecli.cli.display.widgets import BAD, clipped, names
 from aecli.formatting import count, duration, figure, percent, safe, size
-from aecli.inference.decode import DecodeResult
-from aecli.inference.run import StreamResult
-from aecli.inference.sample import SampleResult
-from aecli.reporting.report import PlotResult, ReportResult
 from aecli.schema.model_spec import FEW
-from aecli.scoring.calibrate import CalibrateResult
-from aecli.scoring.score import ScoreResult
+
+if TYPE_CHECKING:
+    from aecli.inference.decode import DecodeResult
+    from aecli.inference.run import StreamResult
+    from aecli.inference.sample import SampleResult
+    from aecli.reporting.report import PlotResult, ReportResult
+    from aecli.scoring.calibrate import CalibrateResult
+    from aecli.scoring.score import ScoreResult
 
 
 def stream_report(result: StreamResult) -> RenderableType:
-    """Say what was written, and what was odd about the table."""
-    return Group(*_lines(result))
+    """Return what was written, and notes on the table."""
+    return Group(*_stream_lines(result))
 
 
 def score_report(result: ScoreResult) -> RenderableType:
-    """Say what was written, and how many rows stand out."""
+    """Return what was written, and the number of outliers."""
     share = result.outliers / max(1, result.rows)
     above = f"{count(result.outliers, 'outlier')} ({percent(share)}) with a score above"
     rows = f"{count(result.calibrated_rows)} {safe(result.calibrated_on)}"
-    known = f"{figure(result.threshold, 4)}, fitted on {rows}"
-    lines = list(_lines(result))
+    threshold = f"{figure(result.threshold, 4)}, fitted on {rows}"
+    lines = list(_stream_lines(result))
     if result.uncovered:
         lines.append(
             Text(f"{count(result.uncovered, 'row')} in no window have no score", style=BAD)
         )
-    lines.append(Text(f"{above} {known}"))
+    lines.append(Text(f"{above} {threshold}"))
     if result.calibrated_rows < FEW:
         advice = "few to tell what is odd by; aecli calibrate takes a larger table"
         lines.append(Text(f"note: {count(result.calibrated_rows)} are {advice}", style=BAD))
@@ -42,7 +45,7 @@ def score_report(result: ScoreResult) -> RenderableType:
 
 
 def calibration_report(result: CalibrateResult) -> RenderableType:
-    """Say where the threshold lies now, and what it finds."""
+    """Return the new and the old threshold, and how well it finds anomalies."""
     old, new = (c.scales["mean"].threshold for c in (result.before, result.calibration))
     lines = [
         f"{count(result.rows)} {safe(result.calibration.source)}",
@@ -56,7 +59,7 @@ def calibration_report(result: CalibrateResult) -> RenderableType:
 
 
 def sample_report(result: SampleResult) -> RenderableType:
-    """Say what was drawn."""
+    """Return what was drawn."""
     of_class = f" of class {safe(result.of_class)}" if result.of_class is not None else ""
     where = "stdout" if result.output == "-" else safe(result.output)
     shape = f"{count(result.rows, 'drawn row')}{of_class} of {count(len(result.columns), 'column')}"
@@ -64,7 +67,7 @@ def sample_report(result: SampleResult) -> RenderableType:
 
 
 def decode_report(result: DecodeResult) -> RenderableType:
-    """Say what was decoded."""
+    """Return what was decoded."""
     where = "stdout" if result.output == "-" else safe(result.output)
     shape = f"{count(result.rows, 'row')} of {count(len(result.columns), 'column')}"
     latents = count(result.latents, "latent")
@@ -72,7 +75,7 @@ def decode_report(result: DecodeResult) -> RenderableType:
 
 
 def page_report(result: ReportResult) -> RenderableType:
-    """Say what the page shows, and where it is."""
+    """Return what the page shows, and where it is."""
     of = f", {count(result.rows, 'row')} of {safe(result.data)}" if result.data else ""
     figures = count(result.figures, "figure")
     if result.compared:
@@ -81,31 +84,31 @@ def page_report(result: ReportResult) -> RenderableType:
 
 
 def plot_report(result: PlotResult) -> RenderableType:
-    """Say what a picture shows, in words."""
+    """Return what a picture shows, in words."""
     lines = [f"{result.kind} to {safe(result.output)} ({size(result.bytes)})", *result.shows]
     return Group(*(Text(line) for line in lines))
 
 
-def _lines(result: StreamResult) -> Iterator[Text]:
+def _stream_lines(result: StreamResult) -> Iterator[Text]:
     where = "stdout" if result.output == "-" else safe(result.output)
     shape = f"{count(result.rows, 'row')} of {count(len(result.columns), 'column')}"
-    pace = f"{count(round(result.rows / max(result.seconds, 1e-6)))} rows/s"
-    yield Text(f"{shape} to {where} in {duration(result.seconds)} ({pace})")
-    yield from odd_cells("filled", result.filled, style="")
-    yield from odd_cells("in no window, left empty", result.unfilled)
+    speed = f"{count(round(result.rows / max(result.seconds, 1e-6)))} rows/s"
+    yield Text(f"{shape} to {where} in {duration(result.seconds)} ({speed})")
+    yield from cell_counts("filled", result.filled, style="")
+    yield from cell_counts("in no window, left empty", result.unfilled)
     yield from (Text(safe(note)) for note in result.notes)
     if result.ignored:
         yield Text(f"not in the model, ignored: {names(list(result.ignored))}", style=BAD)
-    yield from odd_cells("values that training did not have", result.unseen)
-    yield from odd_cells("empty cells where training had none", result.missing)
+    yield from cell_counts("values that training did not have", result.unseen)
+    yield from cell_counts("empty cells where training had none", result.missing)
 
 
-def odd_cells(
+def cell_counts(
     what: str, counts: Mapping[str, int], most: int = 5, style: str = BAD
 ) -> Iterator[Text]:
-    """Name the columns with most cells of a kind."""
-    found = sorted(((n, column) for column, n in counts.items() if n), reverse=True)
-    if found:
-        listed = ", ".join(f"{clipped(column, 24)} {count(n)}" for n, column in found[:most])
-        rest = f", … and {count(len(found) - most)} more columns" if len(found) > most else ""
+    """Return the columns with most cells of a kind, and their counts."""
+    cells = sorted(((n, column) for column, n in counts.items() if n), reverse=True)
+    if cells:
+        listed = ", ".join(f"{clipped(column, 24)} {count(n)}" for n, column in cells[:most])
+        rest = f", … and {count(len(cells) - most)} more columns" if len(cells) > most else ""
         yield Text(f"{what}: {listed}{rest}", style=style)
