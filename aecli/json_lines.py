@@ -1,4 +1,4 @@
-"""TODO."""
+"""Read and write JSON lines: one object a line."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pydantic_core import from_json
 from aecli.errors import ModelError
 
 
-def as_lines(entries: Iterable[Mapping[str, object]]) -> bytes:
+def to_json_lines(entries: Iterable[Mapping[str, object]]) -> bytes:
     """Return the bytes of a file that holds the entries."""
     lines = (json.dumps(_plain(entry), ensure_ascii=False, allow_nan=False) for entry in entries)
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """Return the entries of a file in a model directory, nothing where it is not there.
 
     Raises:

@@ -26,16 +26,16 @@ from aecli.atomic_files import (
     sha256_of,
 )
 from aecli.errors import ModelError, UsageError
-from aecli.json_lines import as_lines, read_lines
+from aecli.json_lines import read_json_lines, to_json_lines
 from aecli.schema.model_spec import SCHEMA, ModelSpec, WeightsFile
 
-SPEC = "spec.json"
-HISTORY = "history.jsonl"
-TUNING = "tuning.json"
-CHECKPOINT = "checkpoint"
-DEFAULT = "aecli_model"
-RUNS = "runs"
-VARIABLE = "AECLI_MODEL"
+SPEC_FILE = "spec.json"
+HISTORY_FILE = "history.jsonl"
+TUNING_FILE = "tuning.json"
+CHECKPOINT_DIRECTORY = "checkpoint"
+DEFAULT_DIRECTORY = "aecli_model"
+RUNS_DIRECTORY = "runs"
+MODEL_VARIABLE = "AECLI_MODEL"
 # 100,000 columns with 128 categories each come to about half of this.
 MAX_SPEC_BYTES = 512 << 20
 
@@ -52,18 +52,19 @@ def model_directory(model: str | os.PathLike[str] | None, tag: str | None) -> Pa
     if model is not None and tag is not None:
         raise UsageError(
             f"--model {model} and --tag {tag} both name the model directory",
-            facts=(f"--tag {tag} is short for --model {RUNS}/{tag}",),
+            facts=(f"--tag {tag} is short for --model {RUNS_DIRECTORY}/{tag}",),
             hint=f"--model {shlex.quote(str(model))}",
         )
     if tag is not None:
         if tag in ("", ".", "..") or "/" in tag or "\0" in tag:
             raise UsageError(
-                f"--tag {tag!r} is no plain name", hint=f"--model {shlex.quote(f'{RUNS}/{tag}')}"
+                f"--tag {tag!r} is no plain name",
+                hint=f"--model {shlex.quote(f'{RUNS_DIRECTORY}/{tag}')}",
             )
-        return Path(RUNS, tag)
+        return Path(RUNS_DIRECTORY, tag)
     if model is not None and not os.fspath(model):
-        raise UsageError("--model '' names no directory", hint=f"--model {DEFAULT}")
-    return Path(model or os.environ.get(VARIABLE) or DEFAULT)
+        raise UsageError("--model '' names no directory", hint=f"--model {DEFAULT_DIRECTORY}")
+    return Path(model or os.environ.get(MODEL_VARIABLE) or DEFAULT_DIRECTORY)
 
 
 def read_spec(directory: Path) -> ModelSpec:
@@ -98,7 +99,7 @@ def _with_present_names(spec: Any) -> Any:
 
 
 def _read_json(directory: Path) -> Any:
-    path = directory / SPEC
+    path = directory / SPEC_FILE
     try:
         size = path.stat().st_size
         if size > MAX_SPEC_BYTES:
@@ -121,7 +122,7 @@ def _problems(error: ValidationError) -> list[str]:
 
 def _damaged(directory: Path, *facts: str) -> ModelError:
     return ModelError(
-        f"{directory / SPEC} is damaged",
+        f"{directory / SPEC_FILE} is damaged",
         facts=facts,
         hint=_train(directory),
     )
@@ -137,7 +138,7 @@ def _no_model(directory: Path) -> ModelError:
     if not directory.is_dir():
         return _file_as_model(directory)
     names = sorted(os.listdir(directory))
-    models = [name for name in names if (directory / name / SPEC).is_file()]
+    models = [name for name in names if (directory / name / SPEC_FILE).is_file()]
     if models:
         return ModelError(
             f"{directory} is no model directory, but holds some: {_listed(models)}",
@@ -146,14 +147,14 @@ def _no_model(directory: Path) -> ModelError:
     fact = f"it has: {_listed(names)}" if names else "it is empty"
     if names and all(_is_own(name) for name in names):
         fact = "a training that wrote to it has not saved a model"
-    what = f"{directory} is no model directory: it has no {SPEC}"
+    what = f"{directory} is no model directory: it has no {SPEC_FILE}"
     return ModelError(what, facts=(fact,), hint=_train(directory))
 
 
 def _file_as_model(path: Path) -> ModelError:
-    inside = (path.parent / SPEC).is_file() and _is_own(path.name)
+    inside = (path.parent / SPEC_FILE).is_file() and _is_own(path.name)
     directory = shlex.quote(str(path.parent))
-    hint = f"-m {directory}" if inside else f"aecli train DATA -m {DEFAULT}"
+    hint = f"-m {directory}" if inside else f"aecli train DATA -m {DEFAULT_DIRECTORY}"
     return ModelError(f"{path} is a file; a model is a directory", hint=hint)
 
 
@@ -181,10 +182,10 @@ def weights_path(directory: Path, spec: ModelSpec) -> Path:
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
     if digest is None:
-        facts = (f"it has {size:,} bytes; {SPEC} says {spec.weights.size:,}",)
+        facts = (f"it has {size:,} bytes; {SPEC_FILE} says {spec.weights.size:,}",)
         raise ModelError(f"{path} is damaged", facts=facts, hint=train)
     if digest != spec.weights.sha256:
-        facts = (f"its SHA-256 is {digest[:12]}…; {SPEC} says {spec.weights.sha256[:12]}…",)
+        facts = (f"its SHA-256 is {digest[:12]}…; {SPEC_FILE} says {spec.weights.sha256[:12]}…",)
         raise ModelError(f"{path} is damaged", facts=facts, hint=train)
     return path
 
@@ -201,22 +202,22 @@ def check_target(directory: Path) -> None:
     try:
         names = sorted(os.listdir(directory))
     except OSError as error:
-        raise output_error(directory / SPEC, error) from error
+        raise output_error(directory / SPEC_FILE, error) from error
     foreign = [name for name in names if not _is_own(name)]
-    if SPEC in names:
+    if SPEC_FILE in names:
         if _is_our_spec(directory):
             return
-        foreign = [SPEC]
+        foreign = [SPEC_FILE]
     if foreign:
         raise UsageError(
             f"{directory} holds other files and no model; nothing is written there",
             facts=(f"it has: {_listed(foreign)}",),
-            hint=f"-m {shlex.quote(str(directory / DEFAULT))}",
+            hint=f"-m {shlex.quote(str(directory / DEFAULT_DIRECTORY))}",
         )
 
 
 def _is_own(name: str) -> bool:
-    known = name in (SPEC, HISTORY, TUNING, CHECKPOINT, LOCK)
+    known = name in (SPEC_FILE, HISTORY_FILE, TUNING_FILE, CHECKPOINT_DIRECTORY, LOCK)
     return known or is_temporary(name) or _WEIGHTS.fullmatch(name) is not None
 
 
@@ -258,13 +259,13 @@ def save(
     _make_directory(directory)
     clean_temporaries(directory)
     _write(directory / file, weights)
-    _write(directory / HISTORY, as_lines(history))
+    _write(directory / HISTORY_FILE, to_json_lines(history))
     if tuning is not None:
-        _write(directory / TUNING, as_lines([{**tuning, "weights": file}]))
-    _write(directory / SPEC, f"{text}\n".encode())
+        _write(directory / TUNING_FILE, to_json_lines([{**tuning, "weights": file}]))
+    _write(directory / SPEC_FILE, f"{text}\n".encode())
     _drop_older(directory, keep=file)
     if tuning is None:
-        (directory / TUNING).unlink(missing_ok=True)
+        (directory / TUNING_FILE).unlink(missing_ok=True)
     return saved
 
 
@@ -281,14 +282,14 @@ def replace_spec(directory: Path, old: ModelSpec, new: ModelSpec) -> None:
     text = new.model_dump_json(by_alias=True, indent=2)
     ModelSpec.model_validate_json(text)
     clean_temporaries(directory)
-    _write(directory / SPEC, f"{text}\n".encode())
+    _write(directory / SPEC_FILE, f"{text}\n".encode())
 
 
 def _make_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise output_error(directory / SPEC, error) from error
+        raise output_error(directory / SPEC_FILE, error) from error
 
 
 def _write(target: Path, content: bytes) -> None:
@@ -308,7 +309,7 @@ def read_history(directory: Path) -> list[dict[str, Any]]:
     Raises:
         ModelError: a line is damaged.
     """
-    return read_lines(directory / HISTORY)
+    return read_json_lines(directory / HISTORY_FILE)
 
 
 def read_tuning(directory: Path, spec: ModelSpec) -> dict[str, Any] | None:
@@ -319,5 +320,7 @@ def read_tuning(directory: Path, spec: ModelSpec) -> dict[str, Any] | None:
     Raises:
         ModelError: the file is damaged.
     """
-    found = [e for e in read_lines(directory / TUNING) if e.get("weights") == spec.weights.file]
+    found = [
+        e for e in read_json_lines(directory / TUNING_FILE) if e.get("weights") == spec.weights.file
+    ]
     return found[0] if found else None

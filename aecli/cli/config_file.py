@@ -14,7 +14,7 @@ from aecli.cli.option_sources import Given
 from aecli.cli.seed_config import SECTIONS, Nested, example, is_section
 from aecli.errors import UsageError, nearest
 from aecli.schema.option_docs import Option, options
-from aecli.schema.validation import needed
+from aecli.schema.validation import expected_value
 
 _WRITE_ONE = "aecli train --print-config > run.toml, and change that"
 # Keys of a config file that are no option of the spec: what they must be.
@@ -58,7 +58,7 @@ def _flat(values: Mapping[Any, Any], place: str) -> dict[str, Given]:
 def _check(given: Given) -> None:
     if _fits(given.value, options().get(given.name), given.name):
         return
-    need = PLACES.get(given.name) or needed(options()[given.name])
+    need = PLACES.get(given.name) or expected_value(options()[given.name])
     if given.key:
         raise UsageError(f"{given.spelled(given.value)}: must be {need}", hint=example(given))
     raise UsageError(

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from aecli.schema.option_docs import options, written
+from aecli.schema.option_docs import format_value, options
 from aecli.schema.options import TrainOptions
-from aecli.schema.validation import parsed
+from aecli.schema.validation import validate_options
 
 Layer = Literal["command line", "environment", "config"]
 
@@ -101,7 +101,7 @@ def validated(given: Mapping[str, Given]) -> TrainOptions:
         UsageError: a value is of the wrong type or out of bounds, or two options disagree; the
             message names the flag, variable or config key.
     """
-    return parsed(
+    return validate_options(
         {name: one.value for name, one in given.items()},
         spelled=lambda name, value: given.get(name, Given(name, value, "command line")).spelled(
             value
@@ -127,5 +127,5 @@ def _section(text: str, equals: str) -> str:
 
 
 def _short(value: object) -> str:
-    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else written(value)
+    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else format_value(value)
     return text if len(text) <= 60 else text[:59] + "…"

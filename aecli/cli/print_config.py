@@ -5,8 +5,8 @@ from __future__ import annotations
 from aecli.cli.option_decorators import Settings
 from aecli.cli.option_sources import Given
 from aecli.formatting import safe
-from aecli.schema.option_docs import Option, options, written
-from aecli.schema.torch_classes import Named
+from aecli.schema.option_docs import Option, format_value, options
+from aecli.schema.torch_classes import TorchClassSpec
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
@@ -43,8 +43,8 @@ def _toml(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(_toml(part) for part in value)}]"
     if isinstance(value, (bool, int, float)):
-        return written(value) if not isinstance(value, float) else repr(value)
-    text = written(value) if isinstance(value, Named) else str(value)
+        return format_value(value) if not isinstance(value, float) else repr(value)
+    text = format_value(value) if isinstance(value, TorchClassSpec) else str(value)
     return '"' + "".join(_ESCAPES.get(c, c if c.isprintable() else _escaped(c)) for c in text) + '"'
 
 

@@ -13,7 +13,7 @@ import click
 
 from aecli.cli.option_sources import Given
 from aecli.errors import UsageError, nearest
-from aecli.schema.option_docs import written
+from aecli.schema.option_docs import format_value
 
 # The option that each key stands for, and a value that it takes.
 KEYS: dict[str, tuple[str, object]] = {
@@ -80,10 +80,10 @@ class Nested:
         """
         for name, one in self.given.items():
             other = flat.get(name, one)
-            if name != "reduction" and written(other.value) != written(one.value):
+            if name != "reduction" and format_value(other.value) != format_value(one.value):
                 raise UsageError(
-                    f"{self.place}: {name} is {written(other.value)} and {one.key} is "
-                    f"{written(one.value)}; both mean --{name.replace('_', '-')}",
+                    f"{self.place}: {name} is {format_value(other.value)} and {one.key} is "
+                    f"{format_value(one.value)}; both mean --{name.replace('_', '-')}",
                     hint=f"{one.key} alone",
                 )
         return self.given | dict(flat)
@@ -170,7 +170,7 @@ def _argument(path: str, value: object, place: str) -> str:
     parts = tuple(value) if isinstance(value, list) else (value,)
     if not parts or not all(isinstance(part, (bool, int, float, str)) for part in parts):
         raise _wrong(path, value, "a number, a word, true, false, or a list of two numbers", place)
-    return f"{path.rpartition('.')[2]}={written(parts)}"
+    return f"{path.rpartition('.')[2]}={format_value(parts)}"
 
 
 def _wrong(path: str, value: object, need: str, place: str, hint: str | None = None) -> UsageError:

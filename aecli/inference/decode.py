@@ -16,7 +16,7 @@ from aecli.inference.loaded_model import LoadedModel, load_model, require_decode
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.options import ReadOptions
-from aecli.table.column_selection import matching
+from aecli.table.column_names import match_patterns
 from aecli.table.source import Data, Source, open_source
 from aecli.table.writers import open_sink
 
@@ -122,7 +122,7 @@ def _kept(
     model: LoadedModel, table: Source, keep: Sequence[str], latents: Sequence[str]
 ) -> list[str]:
     kept = [item.name for item in model.spec.ids if item.name in table.names]
-    found = matching(table.name, table.names, keep, "--keep")
+    found = match_patterns(table.name, table.names, keep, "--keep")
     return [*kept, *(name for name in found if name not in kept and name not in latents)]
 
 

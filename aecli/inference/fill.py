@@ -11,10 +11,10 @@ from aecli.features.impute import Filler
 from aecli.inference.decoded_rows import Answer
 from aecli.inference.loaded_model import LoadedModel
 from aecli.schema.model_spec import Column
+from aecli.table.arrow_types import is_text, parse_type
 from aecli.table.column_match import TEXT_FORMATS
 from aecli.table.source import Source
 from aecli.table.type_inference import join_types
-from aecli.table.types import is_text, parse_type
 
 
 def whole_table(model: LoadedModel, source: Source) -> Source:

@@ -14,10 +14,16 @@ from aecli.errors import DataError
 from aecli.features.inverse import Restorer
 from aecli.inference.batches import with_carried
 from aecli.inference.loaded_model import LoadedModel
-from aecli.table.column_names import typed
+from aecli.table.arrow_types import (
+    is_list,
+    is_plain_number,
+    is_text,
+    number_values,
+    type_name,
+    vector_values,
+)
+from aecli.table.read_errors import shell_name
 from aecli.table.source import Source
-from aecli.table.to_numpy import number_values, vector_values
-from aecli.table.types import is_list, is_plain_number, is_text, type_name
 
 WINDOW = "window"
 """Output column that counts the windows, where the model encodes windows of rows."""
@@ -69,7 +75,7 @@ def _other_columns(
         f"{source.name} does not hold the {size:,} latents of {model.directory}: {which}, or a "
         "list z",
         facts=facts,
-        hint=f"aecli encode DATA -m {typed(str(model.directory))} -o latents.parquet",
+        hint=f"aecli encode DATA -m {shell_name(str(model.directory))} -o latents.parquet",
     )
 
 

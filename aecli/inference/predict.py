@@ -15,8 +15,8 @@ from aecli.inference.batches import Chunk, with_carried
 from aecli.inference.loaded_model import LoadedModel
 from aecli.inference.run import Step, StreamResult, run_stream
 from aecli.schema.model_spec import Label
+from aecli.table.arrow_types import parse_type
 from aecli.table.source import Data
-from aecli.table.types import parse_type
 
 
 def predict(data: Data, output: str, *, top: int | None = None, **how: Any) -> StreamResult:

@@ -17,7 +17,7 @@ from aecli.inference.windows import WindowedTable, open_windows, window_chunks
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.options import ReadOptions
-from aecli.table.column_match import Matched, match_columns
+from aecli.table.column_match import MatchedColumns, match_columns
 from aecli.table.source import Data, Source, open_source
 from aecli.table.writers import open_sink
 
@@ -69,7 +69,7 @@ class Feed:
     """
 
     source: Source
-    matched: Matched
+    matched: MatchedColumns
     kept: Sequence[str]
     chunks: Iterator[Chunk]
     tally: Tally

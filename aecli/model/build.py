@@ -19,7 +19,7 @@ from aecli.nn.recurrent import LSTMDecoder, LSTMEncoder
 from aecli.nn.transformer import TransformerDecoder, TransformerEncoder
 from aecli.schema.model_spec import Column, Network
 from aecli.schema.options import LossOptions
-from aecli.schema.torch_classes import Activation, Norm
+from aecli.schema.torch_classes import ActivationSpec, NormSpec
 
 _OUTPUTS: dict[str, Callable[[], nn.Module] | None] = {
     "linear": None,
@@ -163,12 +163,12 @@ def _mlp(network: Network, sizes: Sequence[int]) -> MLP:
     )
 
 
-def _norm(named: Norm) -> Callable[[int], nn.Module] | None:
+def _norm(named: NormSpec) -> Callable[[int], nn.Module] | None:
     args: dict[str, Any] = dict(named.args)
     return None if named.name == "none" else partial(norm, named.name, **args)
 
 
-def activation_of(named: Activation) -> Callable[[], nn.Module]:
+def activation_of(named: ActivationSpec) -> Callable[[], nn.Module]:
     """Return what builds an activation anew at each call."""
     return partial(activation, named.name, **named.args)
 

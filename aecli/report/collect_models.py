@@ -13,7 +13,7 @@ from aecli.model_directory import read_spec
 from aecli.report.figures.comparison import Comparison, Line
 from aecli.report.saved import alone
 from aecli.schema.model_spec import ModelSpec
-from aecli.table.column_names import typed
+from aecli.table.read_errors import shell_name
 from aecli.table.source import Source
 
 MOST = 8
@@ -78,5 +78,5 @@ def _check(directories: Sequence[Path], specs: Sequence[ModelSpec]) -> None:
         raise UsageError(
             f"{names[0]} and {name} do not read the same columns",
             facts=[f"they differ in {', '.join(apart[:6])}{more}"],
-            hint=f"aecli evaluate DATA -m {typed(names[0])} --compare {typed(name)}",
+            hint=f"aecli evaluate DATA -m {shell_name(names[0])} --compare {shell_name(name)}",
         )

@@ -19,7 +19,7 @@ from aecli.report.data import Images, OddRow, Reason, Restored
 from aecli.report.sampled_rows import SampledRows
 from aecli.schema.model_spec import Column, ModelSpec, ScoreScale
 from aecli.scoring.output_columns import share_below
-from aecli.table.types import is_list
+from aecli.table.arrow_types import is_list
 
 REASONS = 3
 CELLS = 8

@@ -16,7 +16,7 @@ from aecli.progress import SILENT, Progress
 from aecli.report.data import Findings
 from aecli.report.saved import alone
 from aecli.schema.options import ReadOptions
-from aecli.table.column_names import typed
+from aecli.table.read_errors import shell_name
 from aecli.table.source import Source, open_source
 
 
@@ -194,7 +194,9 @@ def check_place(output: str) -> None:
     """
     if not Path(os.path.abspath(output)).parent.is_dir():
         parent = Path(output).parent
-        raise OutputError(f"there is no folder {parent}", hint=f"mkdir -p {typed(str(parent))}")
+        raise OutputError(
+            f"there is no folder {parent}", hint=f"mkdir -p {shell_name(str(parent))}"
+        )
 
 
 def _checked(kind: str, data: Any, output: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from aecli.schema.options import TrainOptions
-from aecli.schema.torch_classes import ARCHITECTURES, Activation, Norm
+from aecli.schema.torch_classes import ARCHITECTURES, ActivationSpec, NormSpec
 
 SCHEMA: Literal["aecli.model/1"] = "aecli.model/1"
 MAX_COLUMNS = 100_000
@@ -21,7 +21,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
 
 
-class Stored(BaseModel):
+class StoredObject(BaseModel):
     """Validate one stored object; unknown fields are errors, so a damaged file is noticed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,7 +31,7 @@ LONG_TAIL = 8.0
 """Scaled units that a number without a long tail keeps within: a normal one does in 50 M rows."""
 
 
-class Column(Stored):
+class Column(StoredObject):
     """Describe one feature column as fitted on the training rows.
 
     `center` and `scale` have one entry per cell: 1 for number and time, `size` for vector, none for
@@ -84,7 +84,7 @@ class Column(Stored):
         return furthest > LONG_TAIL * self.scale[0]
 
 
-class LeftOut(Stored):
+class LeftOut(StoredObject):
     """Name a column of the training table that is no feature, and why."""
 
     name: str
@@ -92,14 +92,14 @@ class LeftOut(Stored):
     reason: str
 
 
-class Identifier(Stored):
+class Identifier(StoredObject):
     """Name an identifier column: never a feature, carried into every output."""
 
     name: str
     type: str
 
 
-class Label(Stored):
+class Label(StoredObject):
     """Describe the label: its classes in the order of the logits, with their training samples."""
 
     name: str
@@ -108,7 +108,7 @@ class Label(Stored):
     counts: list[int]
 
 
-class Network(Stored):
+class Network(StoredObject):
     """Describe the network with every size filled in; the factory needs nothing else."""
 
     architecture: Literal[ARCHITECTURES] = "mlp"  # type: ignore[valid-type]  # one list of names
@@ -119,9 +119,9 @@ class Network(Stored):
     encoder: Annotated[list[Width], Field(min_length=1, max_length=64)]
     decoder: Annotated[list[Width], Field(max_length=64)]
     classifier: Annotated[list[Width], Field(max_length=64)]
-    activation: Activation
-    latent_activation: Activation
-    norm: Norm
+    activation: ActivationSpec
+    latent_activation: ActivationSpec
+    norm: NormSpec
     dropout: Annotated[float, Field(ge=0, lt=1)]
     output: Literal["linear", "clipped", "sigmoid", "tanh", "unit_tanh"]
     variational: bool = False
@@ -177,7 +177,7 @@ class Network(Stored):
         return max(1, numbers // self.widest)
 
 
-class WeightsFile(Stored):
+class WeightsFile(StoredObject):
     """Name the weights file of this generation and what it must hash to."""
 
     file: Annotated[str, Field(pattern=r"^weights-[0-9a-f]{12}\.safetensors$")]
@@ -186,7 +186,7 @@ class WeightsFile(Stored):
     parameters: Annotated[int, Field(ge=0)]
 
 
-class Baseline(Stored):
+class Baseline(StoredObject):
     """Hold how well one predictor restores the compared rows; None where a figure is undefined.
 
     `r2` is the mean over number columns, `accuracy` over boolean and category columns, `mse` the
@@ -210,18 +210,18 @@ LEVELS = (
 )
 """Percentiles of scores that are stored: finer where thresholds are looked for."""
 
-FEW = 100
+FEWEST_CALIBRATION_ROWS = 100
 """Samples whose quartiles say where outliers begin, at least; fewer are told of."""
 
 
-class ScoreScale(Stored):
+class ScoreScale(StoredObject):
     """Hold the quantiles of scores at `LEVELS`, and the score above which a row is an outlier."""
 
     quantiles: Annotated[list[Finite], Field(min_length=len(LEVELS), max_length=len(LEVELS))]
     threshold: Finite
 
 
-class Calibration(Stored):
+class Calibration(StoredObject):
     """Hold what scores were on rows that the weights were not fitted on, by aggregate."""
 
     source: str = Field(description="The rows: `validation rows`, or a table that was chosen.")
@@ -236,7 +236,7 @@ class Calibration(Stored):
         return self
 
 
-class Summary(Stored):
+class Summary(StoredObject):
     """Hold what a training came to."""
 
     epochs: int
@@ -271,7 +271,7 @@ class Summary(Stored):
     notes: list[str] = []
 
 
-class ModelSpec(Stored):
+class ModelSpec(StoredObject):
     """Hold one model directory's `spec.json`: the commit point of a save."""
 
     schema_: Literal["aecli.model/1"] = Field(SCHEMA, alias="schema")

@@ -7,9 +7,12 @@ descriptions, so nothing is said twice.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import os
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -17,12 +20,14 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from aecli.schema.option_types import Seconds
-from aecli.schema.options import SECTIONS
-from aecli.schema.torch_classes import Named
+from aecli.schema.options import OPTION_SECTIONS, TrainOptions, option_names, section_of
+from aecli.schema.torch_classes import TorchClassSpec
 
-Shape = Literal["flag", "choice", "integer", "number", "sizes", "names", "named", "time", "text"]
+OptionShape = Literal[
+    "flag", "choice", "integer", "number", "sizes", "names", "named", "time", "text"
+]
 
-METAVARS: dict[Shape, str] = {
+METAVARS: dict[OptionShape, str] = {
     "choice": "NAME",
     "integer": "N",
     "number": "X",
@@ -73,7 +78,7 @@ class Option:
 
     name: str
     section: str
-    shape: Shape
+    shape: OptionShape
     default: object
     help: str
     choices: tuple[str, ...] = ()
@@ -94,7 +99,7 @@ class Option:
     def default_text(self) -> str:
         """Return the default as a user would write it, or nothing where none is set."""
         empty = self.default is None or self.default == [] or self.default is False
-        return "" if empty else written(self.default)
+        return "" if empty else format_value(self.default)
 
     @property
     def extra(self) -> str:
@@ -104,19 +109,19 @@ class Option:
         return "; ".join(filter(None, facts))
 
 
-def written(value: object) -> str:
+def format_value(value: object) -> str:
     """Return an option's value as a user would write it on the command line, without loss."""
-    if isinstance(value, Named):
-        args = ",".join(f"{key}={written(arg)}" for key, arg in value.args.items())
+    if isinstance(value, TorchClassSpec):
+        args = ",".join(f"{key}={format_value(arg)}" for key, arg in value.args.items())
         return f"{value.name}:{args}" if args else value.name
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
         return _plain(value)
     if isinstance(value, tuple):
-        return "/".join(written(part) for part in value)
+        return "/".join(format_value(part) for part in value)
     if isinstance(value, list):
-        return ",".join(written(part) for part in value)
+        return ",".join(format_value(part) for part in value)
     return str(value)
 
 
@@ -125,7 +130,7 @@ def options() -> dict[str, Option]:
     """Return the description of every option by its flat name, in the order of the sections."""
     return {
         name: _described(name, (model.__doc__ or "").strip(), field)
-        for model in SECTIONS.values()
+        for model in OPTION_SECTIONS.values()
         for name, field in model.model_fields.items()
     }
 
@@ -149,16 +154,16 @@ def _described(name: str, section: str, field: FieldInfo) -> Option:
     )
 
 
-def _shape(inner: Any, metadata: list[Any]) -> Shape:
+def _shape(inner: Any, metadata: list[Any]) -> OptionShape:
     if get_origin(inner) is Literal:
         return "choice"
     if get_origin(inner) is list:
         return "names" if _inner(get_args(inner)[0]) is str else "sizes"
     if get_args(Seconds)[1] in metadata:
         return "time"
-    if isinstance(inner, type) and issubclass(inner, Named):
+    if isinstance(inner, type) and issubclass(inner, TorchClassSpec):
         return "named"
-    shapes: dict[Any, Shape] = {bool: "flag", int: "integer", float: "number", str: "text"}
+    shapes: dict[Any, OptionShape] = {bool: "flag", int: "integer", float: "number", str: "text"}
     return shapes[inner]
 
 
@@ -208,3 +213,34 @@ def _plain(value: float) -> str:
     """Write a number exactly and as short as Python can: 0.001, 5, 1e-05."""
     whole = isinstance(value, int) or (abs(value) < 1e15 and value == int(value))
     return str(int(value)) if whole else repr(value)
+
+
+def explicit_options(chosen: TrainOptions) -> dict[str, Any]:
+    """Return the options that were given, whatever their values, by flat name."""
+    sections = {name: getattr(chosen, section_of(name)) for name in option_names()}
+    return {
+        name: getattr(section, name)
+        for name, section in sections.items()
+        if name in section.model_fields_set
+    }
+
+
+def as_flags(values: Mapping[str, Any]) -> list[str]:
+    """Return the words of a command line that give these options."""
+    words: list[str] = []
+    for name, value in values.items():
+        flag, text = options()[name].flag, format_value(value)
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif value is not None:
+            words += [f"{flag}={text}"] if text.startswith("-") else [flag, text]
+    return words
+
+
+def train_command(data: object, chosen: TrainOptions, model: Path) -> str:
+    """Return the command that trains with these options; tables in memory are called DATA."""
+    given = [data] if isinstance(data, (str, os.PathLike)) else data
+    listed = given if isinstance(given, (list, tuple)) else ["DATA"]
+    paths = [os.fspath(path) for path in listed]
+    flags = as_flags(explicit_options(chosen))
+    return shlex.join(["aecli", "train", *paths, *flags, "-m", str(model)])

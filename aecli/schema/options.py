@@ -13,7 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from aecli.schema.consistency import require_consistent
 from aecli.schema.option_types import Gap, Names, Noise, Seconds, Shape, Share, Size, Sizes, Weight
-from aecli.schema.torch_classes import ARCHITECTURES, INITIALISERS, Activation, Norm, Optimizer
+from aecli.schema.torch_classes import (
+    ARCHITECTURES,
+    INITIALISERS,
+    ActivationSpec,
+    NormSpec,
+    OptimizerSpec,
+)
 
 
 class Section(BaseModel):
@@ -85,14 +91,16 @@ class NetworkOptions(Section):
         description="Latent size; auto takes what PCA needs for 95 % of the variance; unless given "
         "a quarter of the inputs, from 2 to 64.",
     )
-    activation: Activation = Field(
-        Activation(name="SiLU"),
+    activation: ActivationSpec = Field(
+        ActivationSpec(name="SiLU"),
         description="Activation of hidden layers, as in LeakyReLU:negative_slope=0.1.",
     )
-    latent_activation: Activation | None = Field(
+    latent_activation: ActivationSpec | None = Field(
         None, description="Activation of the latent; unless given linear, and Sigmoid with --kl."
     )
-    norm: Norm = Field(Norm(name="none"), description="Norm layer: none, batch, instance or layer.")
+    norm: NormSpec = Field(
+        NormSpec(name="none"), description="Norm layer: none, batch, instance or layer."
+    )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Dropout probability in hidden layers."
     )
@@ -205,8 +213,8 @@ class TrainingOptions(Section):
         None,
         description="Rows per training step; unless given from 16 to 1024, by the number of rows.",
     )
-    optimizer: Optimizer = Field(
-        Optimizer(name="AdamW"), description="Optimizer, as in SGD:momentum=0.9."
+    optimizer: OptimizerSpec = Field(
+        OptimizerSpec(name="AdamW"), description="Optimizer, as in SGD:momentum=0.9."
     )
     lr: Annotated[float, Field(gt=0, le=10)] = Field(
         4e-3, description="Learning rate at its highest."
@@ -247,14 +255,14 @@ class TrainingOptions(Section):
 
     @field_validator("optimizer")
     @classmethod
-    def _nesterov_has_momentum(cls, value: Optimizer) -> Optimizer:
+    def _nesterov_has_momentum(cls, value: OptimizerSpec) -> OptimizerSpec:
         args = value.args
         if args.get("nesterov") and (not args.get("momentum") or args.get("dampening")):
             raise ValueError("nesterov needs a momentum, and no dampening")
         return value
 
 
-SECTIONS: dict[str, type[Section]] = {
+OPTION_SECTIONS: dict[str, type[Section]] = {
     "read": ReadOptions,
     "columns": ColumnOptions,
     "network": NetworkOptions,
@@ -300,7 +308,7 @@ class TrainOptions(Section):
 
 def section_of(name: str) -> str:
     """Return the section that holds the option `name`; raise KeyError where none does."""
-    for section, model in SECTIONS.items():
+    for section, model in OPTION_SECTIONS.items():
         if name in model.model_fields:
             return section
     raise KeyError(name)
@@ -308,4 +316,4 @@ def section_of(name: str) -> str:
 
 def option_names() -> list[str]:
     """Return every option's flat name, in the order of the sections."""
-    return [name for model in SECTIONS.values() for name in model.model_fields]
+    return [name for model in OPTION_SECTIONS.values() for name in model.model_fields]

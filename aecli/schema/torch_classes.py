@@ -107,7 +107,7 @@ INITIALISERS = (
 )
 
 
-class Named(BaseModel):
+class TorchClassSpec(BaseModel):
     """Hold a name of a closed table and its arguments: `LeakyReLU:negative_slope=0.1`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -128,30 +128,30 @@ class Named(BaseModel):
         return f"{self.name}:{shown}" if shown else self.name
 
 
-N = TypeVar("N", bound=Named)
+N = TypeVar("N", bound=TorchClassSpec)
 
 
-class Activation(Named):
+class ActivationSpec(TorchClassSpec):
     """Name an activation of `ACTIVATIONS`."""
 
     @model_validator(mode="after")
-    def _known(self) -> Activation:
+    def _known(self) -> ActivationSpec:
         return _checked(self, ACTIVATIONS, "activation")
 
 
-class Optimizer(Named):
+class OptimizerSpec(TorchClassSpec):
     """Name an optimizer of `OPTIMIZERS`."""
 
     @model_validator(mode="after")
-    def _known(self) -> Optimizer:
+    def _known(self) -> OptimizerSpec:
         return _checked(self, OPTIMIZERS, "optimizer")
 
 
-class Norm(Named):
+class NormSpec(TorchClassSpec):
     """Name a norm layer of `NORMS`."""
 
     @model_validator(mode="after")
-    def _known(self) -> Norm:
+    def _known(self) -> NormSpec:
         return _checked(self, NORMS, "norm")
 
 

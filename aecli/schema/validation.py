@@ -9,20 +9,27 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from aecli.errors import UsageError, nearest
-from aecli.schema.option_docs import Option, options, written
+from aecli.schema.option_docs import Option, format_value, options
 from aecli.schema.options import TrainOptions
-from aecli.schema.torch_classes import ACTIVATIONS, NORMS, OPTIMIZERS, Activation, Norm, Optimizer
+from aecli.schema.torch_classes import (
+    ACTIVATIONS,
+    NORMS,
+    OPTIMIZERS,
+    ActivationSpec,
+    NormSpec,
+    OptimizerSpec,
+)
 
 if TYPE_CHECKING:
     from aecli.schema.options import TrainOptions
 
 
-Spelled = Callable[[str, object], str]
+OptionFormatter = Callable[[str, object], str]
 
 _TABLES: dict[type, Mapping[str, object]] = {
-    Activation: ACTIVATIONS,
-    Norm: NORMS,
-    Optimizer: OPTIMIZERS,
+    ActivationSpec: ACTIVATIONS,
+    NormSpec: NORMS,
+    OptimizerSpec: OPTIMIZERS,
 }
 
 _EXAMPLES: dict[str, object] = {
@@ -41,7 +48,7 @@ _EXAMPLES: dict[str, object] = {
 }
 
 
-def parsed(values: Mapping[str, Any], *, spelled: Spelled) -> TrainOptions:
+def validate_options(values: Mapping[str, Any], *, spelled: OptionFormatter) -> TrainOptions:
     """Return option values by flat name as one validated object.
 
     Args:
@@ -60,7 +67,9 @@ def parsed(values: Mapping[str, Any], *, spelled: Spelled) -> TrainOptions:
         raise _explained(error, values, spelled) from None
 
 
-def _explained(error: ValidationError, values: Mapping[str, Any], spelled: Spelled) -> UsageError:
+def _explained(
+    error: ValidationError, values: Mapping[str, Any], spelled: OptionFormatter
+) -> UsageError:
     problems: dict[str, str] = {}
     hints: list[str] = []
     for detail in error.errors():
@@ -81,10 +90,10 @@ def _explained(error: ValidationError, values: Mapping[str, Any], spelled: Spell
 def _problem(option: Option, detail: Any) -> str:
     if detail["type"] == "value_error":
         return _reason(detail)
-    return f"must be {needed(option, detail['type'])}"
+    return f"must be {expected_value(option, detail['type'])}"
 
 
-def needed(option: Option, kind: str = "") -> str:
+def expected_value(option: Option, kind: str = "") -> str:
     """Return what a value of an option must be, as in `a whole number, 1 to 1024`."""
     bounds = option.bounds.text()
     match option.shape:
@@ -96,7 +105,7 @@ def needed(option: Option, kind: str = "") -> str:
             return f"one of {', '.join(option.choices)}"
         case "sizes":
             many = ", at most 64 of them" if kind == "too_long" else ""
-            return f"whole numbers such as {written(_EXAMPLES['sizes'])}, each {bounds}{many}"
+            return f"whole numbers such as {format_value(_EXAMPLES['sizes'])}, each {bounds}{many}"
         case "names":
             return f"names or globs such as {_EXAMPLES['names']}"
         case "time":
@@ -120,7 +129,9 @@ def _suggestion(option: Option, value: object) -> object:
         return optimizer
     if option.shape == "named":
         known = list(_TABLES.get(type(option.default), ACTIVATIONS))
-        return nearest(str(value).partition(":")[0], known) or written(option.default or "Tanh")
+        return nearest(str(value).partition(":")[0], known) or format_value(
+            option.default or "Tanh"
+        )
     if option.shape in ("integer", "number"):
         near = _bound(option, value)
         if near is not None:
@@ -148,16 +159,16 @@ def _sizes(value: object) -> list[int] | None:
 def _with_momentum(value: object) -> str | None:
     """Return an optimizer that was asked for Nesterov's momentum with one; None for others."""
     try:
-        found = Optimizer.model_validate(value)
+        found = OptimizerSpec.model_validate(value)
     except ValidationError:
         return None
     args = {key: arg for key, arg in found.args.items() if key not in ("momentum", "dampening")}
     if not args.get("nesterov"):
         return None
-    return str(Optimizer(name=found.name, args={"momentum": 0.9, **args}))
+    return str(OptimizerSpec(name=found.name, args={"momentum": 0.9, **args}))
 
 
-def _respelled(message: str, values: Mapping[str, Any], spelled: Spelled) -> str:
+def _respelled(message: str, values: Mapping[str, Any], spelled: OptionFormatter) -> str:
     """Return a message of the spec, which speaks of flags, in the words of whoever gave them."""
 
     def given(flag: re.Match[str]) -> str:

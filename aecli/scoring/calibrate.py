@@ -32,7 +32,7 @@ from aecli.schema.options import ReadOptions
 from aecli.scoring.fit import calibrated, quantiles
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import best_threshold
-from aecli.table.column_match import match_columns, require_judge
+from aecli.table.column_match import match_columns, require_reference_column
 from aecli.table.source import Data, Source, open_source
 
 
@@ -97,7 +97,7 @@ def calibrate(
     scorer = Scorer.of(loaded)
     source = open_source(data, read or ReadOptions())
     if anomaly is not None:
-        require_judge(source, loaded.spec, anomaly, "--anomaly")
+        require_reference_column(source, loaded.spec, anomaly, "--anomaly")
     source, _ = match_columns(source, loaded.spec, keep=[anomaly] if anomaly else [])
     scores, codes = _scored(loaded, scorer, source, anomaly, batch_size, progress)
     progress.finish()

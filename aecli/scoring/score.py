@@ -25,7 +25,7 @@ from aecli.schema.options import ReadOptions
 from aecli.scoring.output_columns import ScoreColumns, Shape, of_samples, scores_of_rows
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import check_threshold, threshold_value
-from aecli.table.column_match import Matched, match_columns
+from aecli.table.column_match import MatchedColumns, match_columns
 from aecli.table.source import Data, Source, open_source
 from aecli.table.writers import open_sink
 
@@ -119,7 +119,7 @@ class Scoring:
     """Hold a table that is about to be scored; scores above `limit` are outliers."""
 
     source: Source
-    matched: Matched
+    matched: MatchedColumns
     schema: pa.Schema
     columns: ScoreColumns
     limit: float

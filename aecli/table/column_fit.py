@@ -11,10 +11,10 @@ import pyarrow as pa
 from aecli.errors import DataError
 from aecli.schema.model_spec import Column
 from aecli.schema.options import ColumnOptions
-from aecli.table.column_scan import Candidate, Survey
+from aecli.table.arrow_types import is_list, type_name
+from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.identifiers import identifier_reason
 from aecli.table.scaling import BYTE, NumericCells, scale_cells
-from aecli.table.types import is_list, type_name
 
 _HOW = {
     "standard": "standardised",
@@ -25,7 +25,7 @@ _HOW = {
 }
 
 
-def left_out_reason(candidate: Candidate, survey: Survey, max_categories: int) -> str | None:
+def left_out_reason(candidate: Candidate, survey: ColumnScan, max_categories: int) -> str | None:
     """Return why a candidate is no feature after all, or None where it is one."""
     name = candidate.name
     if candidate.kind == "vector":
@@ -44,7 +44,9 @@ def left_out_reason(candidate: Candidate, survey: Survey, max_categories: int) -
     return identifier_reason(counts, max_categories if candidate.kind == "category" else None)
 
 
-def fit_columns(kept: Sequence[Candidate], survey: Survey, options: ColumnOptions) -> list[Column]:
+def fit_columns(
+    kept: Sequence[Candidate], survey: ColumnScan, options: ColumnOptions
+) -> list[Column]:
     """Return one fitted column per kept candidate.
 
     Raises:
@@ -62,7 +64,7 @@ def fit_columns(kept: Sequence[Candidate], survey: Survey, options: ColumnOption
     return columns
 
 
-def _vector_reason(candidate: Candidate, survey: Survey) -> str | None:
+def _vector_reason(candidate: Candidate, survey: ColumnScan) -> str | None:
     vectors = survey.vectors[candidate.name]
     if vectors.size == 0:
         return f"empty lists: {type_name(candidate.type)}"
@@ -71,7 +73,7 @@ def _vector_reason(candidate: Candidate, survey: Survey) -> str | None:
     return None if vectors.moments.count.any() else "empty: no value in any training row"
 
 
-def _category(candidate: Candidate, survey: Survey, most: int) -> Column:
+def _category(candidate: Candidate, survey: ColumnScan, most: int) -> Column:
     counts = survey.counts[candidate.name]
     if counts.fraction is not None:
         raise DataError(
@@ -107,7 +109,7 @@ def _category(candidate: Candidate, survey: Survey, most: int) -> Column:
     )
 
 
-def _boolean(candidate: Candidate, survey: Survey) -> Column:
+def _boolean(candidate: Candidate, survey: ColumnScan) -> Column:
     at = survey.position[candidate.name]
     moments = survey.moments
     observed, share = int(moments.count[at]), float(moments.mean[at])
@@ -131,7 +133,7 @@ class _Numeric:
     """Hold the cells of all number, time and vector columns side by side, scaled together."""
 
     def __init__(
-        self, candidates: Sequence[Candidate], survey: Survey, options: ColumnOptions
+        self, candidates: Sequence[Candidate], survey: ColumnScan, options: ColumnOptions
     ) -> None:
         self._survey = survey
         self._slices: dict[str, slice] = {}

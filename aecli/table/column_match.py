@@ -10,15 +10,22 @@ import pyarrow as pa
 
 from aecli.errors import DataError, UsageError, nearest
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut
-from aecli.table.column_names import typed
-from aecli.table.column_selection import matching, require_column
+from aecli.table.arrow_types import (
+    is_list,
+    is_plain_number,
+    is_text,
+    kind_of,
+    parse_type,
+    type_name,
+)
+from aecli.table.column_names import match_patterns, require_column
+from aecli.table.read_errors import shell_name
 from aecli.table.source import Source
-from aecli.table.types import is_list, is_plain_number, is_text, kind_of, parse_type, type_name
 
 TEXT_FORMATS = ("csv", "jsonl")
 
 
-class Fitted(Protocol):
+class FittedColumns(Protocol):
     """Hold what a training table's columns became: a `ModelSpec`, or a `Plan` not yet saved."""
 
     @property
@@ -39,7 +46,7 @@ class Fitted(Protocol):
 
 
 @dataclass(frozen=True)
-class Matched:
+class MatchedColumns:
     """Hold the columns unknown to a model, those carried along, and if the label is there."""
 
     ignored: list[str]
@@ -48,8 +55,8 @@ class Matched:
 
 
 def match_columns(
-    source: Source, spec: Fitted, *, keep: Sequence[str] = (), with_label: bool = False
-) -> tuple[Source, Matched]:
+    source: Source, spec: FittedColumns, *, keep: Sequence[str] = (), with_label: bool = False
+) -> tuple[Source, MatchedColumns]:
     """Narrow a table to what a model needs, whatever the order of its columns.
 
     The result holds the identifiers that are present, the columns of `keep` (names or globs), the
@@ -65,7 +72,9 @@ def match_columns(
     _require(source, [column.name for column in features])
     kept = [item.name for item in spec.ids if item.name in names]
     kept += [
-        name for name in matching(source.name, source.names, keep, "--keep") if name not in kept
+        name
+        for name in match_patterns(source.name, source.names, keep, "--keep")
+        if name not in kept
     ]
     label = [spec.label.name] if spec.label and with_label and spec.label.name in names else []
     wanted = list(dict.fromkeys([*kept, *(column.name for column in features), *label]))
@@ -78,10 +87,12 @@ def match_columns(
         types = {column.name: kind for column, has in found if (kind := _cast(column, has))}
     known = {*wanted, *_known(spec)}
     ignored = [name for name in source.names if name not in known]
-    return source.select(wanted, types), Matched(ignored=ignored, kept=kept, label=bool(label))
+    return source.select(wanted, types), MatchedColumns(
+        ignored=ignored, kept=kept, label=bool(label)
+    )
 
 
-def require_judge(source: Source, spec: Fitted, name: str, option: str) -> None:
+def require_reference_column(source: Source, spec: FittedColumns, name: str, option: str) -> None:
     """Refuse a column that answers cannot be judged by, before any row is read.
 
     Raises:
@@ -97,7 +108,7 @@ def require_judge(source: Source, spec: Fitted, name: str, option: str) -> None:
         )
 
 
-def _known(spec: Fitted) -> set[str]:
+def _known(spec: FittedColumns) -> set[str]:
     names = {column.name for column in spec.columns}
     names |= {item.name for item in spec.left_out}
     names |= {item.name for item in spec.ids}
@@ -120,7 +131,7 @@ def _require(source: Source, features: Sequence[str]) -> None:
         facts=facts,
         hint=f"rename {near[0][1]!r} to {near[0][0]!r}"
         if near
-        else f"aecli inspect {typed(source.name)}",
+        else f"aecli inspect {shell_name(source.name)}",
     )
 
 
@@ -130,7 +141,7 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
 
 
 def _carried_types(
-    spec: Fitted, kept: Sequence[str], label: Sequence[str]
+    spec: FittedColumns, kept: Sequence[str], label: Sequence[str]
 ) -> dict[str, pa.DataType]:
     """Return the types of the label and of carried text columns: `007` stays what it is."""
     types = {item.name: parse_type(item.type) for item in spec.ids if item.name in kept}

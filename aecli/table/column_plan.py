@@ -12,17 +12,17 @@ from aecli.errors import DataError
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut
 from aecli.schema.options import ColumnOptions
+from aecli.table.arrow_types import is_list, kind_of, type_name
 from aecli.table.column_fit import fit_columns, left_out_reason
-from aecli.table.column_names import typed
-from aecli.table.column_scan import Candidate, Survey
-from aecli.table.column_selection import Choice, choose
+from aecli.table.column_names import ColumnSelection, select_columns
+from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.labels import read_labels, with_counts
+from aecli.table.read_errors import shell_name
 from aecli.table.source import Source
-from aecli.table.types import is_list, kind_of, type_name
 
 
 @dataclass(frozen=True)
-class Plan:
+class ColumnPlan:
     """Hold what every column of a table becomes, in the order of the table.
 
     `rows` is the number of rows it was fitted on; `notes` are sentences for people.
@@ -43,7 +43,7 @@ def plan_columns(
     train_rows: Mask | None = None,
     label: Label | None = None,
     progress: Progress = SILENT,
-) -> Plan:
+) -> ColumnPlan:
     """Fit every column in one pass over the rows, and require one feature at least.
 
     Args:
@@ -72,7 +72,7 @@ def plan_columns(
     raise DataError(
         f"{source.name} has no column to learn from in {rows}",
         facts=facts or ["every column is an identifier or the label"],
-        hint=f"aecli inspect {typed(source.name)}",
+        hint=f"aecli inspect {shell_name(source.name)}",
     )
 
 
@@ -83,15 +83,15 @@ def describe_columns(
     train_rows: Mask | None = None,
     label: Label | None = None,
     progress: Progress = SILENT,
-) -> Plan:
+) -> ColumnPlan:
     """Fit every column as `plan_columns` does, whether or not a feature is left."""
-    choice = choose(source.name, source.names, options)
+    choice = select_columns(source.name, source.names, options)
     if label is None and options.label is not None:
         label, codes = read_labels(source, options.label)
         label = with_counts(label, codes, train_rows)
     schema = source.schema
     candidates, reasons = _candidates(choice, schema)
-    survey = Survey(
+    survey = ColumnScan(
         source.name,
         candidates,
         nonfinite=options.nonfinite,
@@ -105,7 +105,7 @@ def describe_columns(
         if reason is not None:
             reasons[candidate.name] = reason
     kept = [candidate for candidate in candidates if candidate.name not in reasons]
-    return Plan(
+    return ColumnPlan(
         columns=tuple(fit_columns(kept, survey, options)),
         ids=tuple(Identifier(name=n, type=type_name(schema.field(n).type)) for n in choice.ids),
         left_out=tuple(
@@ -119,7 +119,9 @@ def describe_columns(
     )
 
 
-def _candidates(choice: Choice, schema: pa.Schema) -> tuple[list[Candidate], dict[str, str]]:
+def _candidates(
+    choice: ColumnSelection, schema: pa.Schema
+) -> tuple[list[Candidate], dict[str, str]]:
     """Return the columns whose type may become a feature, and why the others may not."""
     candidates: list[Candidate] = []
     reasons = dict(choice.left_out)
@@ -158,7 +160,7 @@ def _unfit(kind: pa.DataType) -> str:
     return f"{what} or categories: {type_name(kind)}"
 
 
-def _notes(kept: Sequence[Candidate], survey: Survey) -> list[str]:
+def _notes(kept: Sequence[Candidate], survey: ColumnScan) -> list[str]:
     notes = [
         f"column {name!r}: {count:,} infinite numbers are taken as missing"
         for name, count in survey.infinite.items()

@@ -14,11 +14,10 @@ from aecli.errors import DataError
 from aecli.progress import SILENT, Progress
 from aecli.row_sample import RowSample, position_keys
 from aecli.schema.model_spec import Kind
+from aecli.table.arrow_types import list_size, number_values, vector_values
+from aecli.table.column_statistics import Moments, ValueCounts, quartiles, sample_rows
 from aecli.table.identifiers import RowNumbers, named_like_identifier
-from aecli.table.moments import Moments, quartiles, sample_rows
 from aecli.table.source import Source
-from aecli.table.to_numpy import list_size, number_values, vector_values
-from aecli.table.value_counts import ValueCounts
 
 # A tile of float64 values that stays in the processor's cache through the passes over it.
 TILE = (2 << 20) // 8
@@ -52,7 +51,7 @@ class Candidate:
         return self.kind == "number" and not self.exact and bool(pa.types.is_integer(self.type))
 
 
-class Vectors:
+class VectorStatistics:
     """Gather the moments of a list column's elements, as long as its lists are equally long."""
 
     def __init__(self) -> None:
@@ -69,7 +68,7 @@ class Vectors:
             self.ragged = self.size == 0
 
 
-class Survey:
+class ColumnScan:
     """Hold what one pass over a table tells about its candidates.
 
     `moments` has one entry per column of `plain` (numbers, times, booleans), at `position[name]`;
@@ -83,7 +82,7 @@ class Survey:
         self.plain = [c for c in candidates if c.kind in ("number", "time", "boolean")]
         self.position = {c.name: index for index, c in enumerate(self.plain)}
         self.moments = Moments(len(self.plain))
-        self.vectors = {c.name: Vectors() for c in candidates if c.kind == "vector"}
+        self.vectors = {c.name: VectorStatistics() for c in candidates if c.kind == "vector"}
         self.counts = {c.name: ValueCounts(c.name, keep=c.exact) for c in candidates if c.counted}
         self.row_numbers = RowNumbers(i for i, c in enumerate(self.plain) if c.numbered)
         self.infinite: dict[str, int] = {}
@@ -94,7 +93,9 @@ class Survey:
         self._at = {c.name: index for index, c in enumerate(candidates)}
         self._width = sum(getattr(c.type, "list_size", 1) for c in candidates)
 
-    def read(self, source: Source, train_rows: Mask | None, progress: Progress = SILENT) -> Survey:
+    def read(
+        self, source: Source, train_rows: Mask | None, progress: Progress = SILENT
+    ) -> ColumnScan:
         """Read `source`, whose columns are the candidates in their order.
 
         Raises:
@@ -145,7 +146,11 @@ class Survey:
             )
 
     def _add_vectors(
-        self, name: str, vectors: Vectors, array: pa.Array, rows: npt.NDArray[np.int64] | None
+        self,
+        name: str,
+        vectors: VectorStatistics,
+        array: pa.Array,
+        rows: npt.NDArray[np.int64] | None,
     ) -> None:
         vectors.fit(array)
         if vectors.size is None or vectors.ragged:

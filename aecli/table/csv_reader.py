@@ -13,11 +13,18 @@ import pyarrow.csv as pacsv
 
 from aecli.errors import DataError
 from aecli.schema.options import ReadOptions
-from aecli.table.column_names import line_of, unique_names
-from aecli.table.csv_dialect import Dialect, looks_like_data, read_dialect
-from aecli.table.csv_quotes import may_be_open, opening_line, unclosed
-from aecli.table.encoding import binary, codec_name, marked_encoding, open_text, wrong_encoding
-from aecli.table.formats import is_compressed, reading, unreadable
+from aecli.table.column_names import unique_names
+from aecli.table.csv_dialect import (
+    CsvDialect,
+    looks_like_data,
+    may_end_in_quotes,
+    read_dialect,
+    unclosed_quote_error,
+    unclosed_quote_line,
+)
+from aecli.table.encoding import binary_error, bom_encoding, codec_name, encoding_error, open_text
+from aecli.table.formats import is_compressed
+from aecli.table.read_errors import reading, show_line_command, unreadable
 from aecli.table.type_inference import NULLS, infer_text
 
 _HEAD = 1 << 20
@@ -38,7 +45,7 @@ class CsvFile:
         self._bytes = 0
         self._closed = False
         with reading(name):
-            marked = marked_encoding(path)
+            marked = bom_encoding(path)
         self._encoding = codec_name(options.encoding)
         if marked and self._encoding == "utf-8":
             self._encoding = marked
@@ -84,16 +91,16 @@ class CsvFile:
         line = self._line(row)
         return f"row {row + 1:,}" + (f" (line {line:,})" if line else "")
 
-    def _read_dialect(self, delimiter: str | None) -> Dialect:
+    def _read_dialect(self, delimiter: str | None) -> CsvDialect:
         try:
             with reading(self.name), open_text(self.path, self._encoding) as stream:
                 head = stream.read(_HEAD)
             # A character may be cut at the end; elsewhere it is an error.
             text = head.decode() if len(head) < _HEAD else _cut(head).decode()
         except UnicodeDecodeError as error:
-            wrong = wrong_encoding(self.path, self.name, self._encoding)
+            wrong = encoding_error(self.path, self.name, self._encoding)
             raise wrong or unreadable(self.name, error) from error
-        found = binary(self.name, head)
+        found = binary_error(self.name, head)
         if found is not None:
             raise found
         dialect = read_dialect(text, delimiter, whole=len(head) < _HEAD)
@@ -119,16 +126,16 @@ class CsvFile:
         except (DataError, UnicodeDecodeError) as error:
             raise self._explained(error, ragged) from error
         plain = self._encoding == "utf-8" and not is_compressed(self.path)
-        if may_be_open(self.path, self._dialect.delimiter, cell, plain=plain):
+        if may_end_in_quotes(self.path, self._dialect.delimiter, cell, plain=plain):
             self._refuse_open_quote(self._dialect.delimiter)
 
     def _refuse_open_quote(self, delimiter: str) -> None:
         if self._closed:
             return
         with reading(self.name), open_text(self.path, self._encoding) as stream:
-            line = opening_line(_lines(stream), delimiter)
+            line = unclosed_quote_line(_lines(stream), delimiter)
         if line is not None:
-            raise unclosed(self.name, line)
+            raise unclosed_quote_error(self.name, line)
         self._closed = True
 
     def _parsed(
@@ -174,7 +181,7 @@ class CsvFile:
             pass  # said below
         if ragged:
             return self._ragged(ragged[0])
-        wrong = wrong_encoding(self.path, self.name, self._encoding)
+        wrong = encoding_error(self.path, self.name, self._encoding)
         if wrong is not None:
             return wrong
         if straddling:
@@ -192,7 +199,7 @@ class CsvFile:
             f"{self.name}{where} has {row.actual_columns:,} fields, "
             f"the header has {row.expected_columns:,}",
             facts=[repr(text), f"fields are split at {self._dialect.delimiter!r}"],
-            hint=line_of(self.name, line) if line else "--delimiter ';'",
+            hint=show_line_command(self.name, line) if line else "--delimiter ';'",
         )
 
     def _line(self, row: int | None) -> int | None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from aecli.errors import DataError, UsageError
-from aecli.table.column_names import typed
 from aecli.table.formats import open_bytes
+from aecli.table.read_errors import shell_name
 
 _CHUNK = 1 << 20
 _MARKS = {
@@ -39,7 +39,7 @@ def codec_name(encoding: str) -> str:
     return codecs.lookup(encoding).name
 
 
-def marked_encoding(path: Path) -> str | None:
+def bom_encoding(path: Path) -> str | None:
     """Return the encoding that a byte-order mark at the beginning says, UTF-8 apart."""
     with open_bytes(path) as stream:
         head = stream.read(4)
@@ -106,7 +106,7 @@ class Utf8Stream(io.RawIOBase):
         return text.encode()
 
 
-def wrong_encoding(path: Path, name: str, encoding: str) -> DataError | None:
+def encoding_error(path: Path, name: str, encoding: str) -> DataError | None:
     """Say where a file stops being text of `encoding`; None where all of it is."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     offset, line = 0, 1
@@ -118,7 +118,7 @@ def wrong_encoding(path: Path, name: str, encoding: str) -> DataError | None:
                 decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 at = error.start - pending
-                found = binary(name, chunk)
+                found = binary_error(name, chunk)
                 if found is not None and not encoding.startswith(("utf-16", "utf-32")):
                     return found
                 line += chunk[: max(at, 0)].count(b"\n")
@@ -130,7 +130,7 @@ def wrong_encoding(path: Path, name: str, encoding: str) -> DataError | None:
             offset += len(chunk)
 
 
-def binary(name: str, data: bytes) -> DataError | None:
+def binary_error(name: str, data: bytes) -> DataError | None:
     """Say that data are no text if control characters are many among them."""
     count = len(data) - len(data.translate(None, _CONTROLS))
     if count <= len(data) * _MOST_CONTROLS:
@@ -140,7 +140,7 @@ def binary(name: str, data: bytes) -> DataError | None:
     return DataError(
         f"{name} is no text table: {count / len(data):.0%} of it are control characters",
         facts=["aecli reads Parquet, CSV, Arrow and JSON lines"],
-        hint="--encoding utf-16-le" if wide else f"file {typed(name)}",
+        hint="--encoding utf-16-le" if wide else f"file {shell_name(name)}",
     )
 
 

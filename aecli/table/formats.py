@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from aecli.errors import DataError, UsageError, nearest
-from aecli.table.column_names import STANDARD_INPUT, typed
+from aecli.table.read_errors import reading, shell_name
 
 Format = Literal["parquet", "csv", "arrow", "jsonl"]
 
@@ -55,39 +53,6 @@ _FOREIGN = {
 }
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _HEAD = 4096
-
-
-@contextmanager
-def reading(name: str) -> Iterator[None]:
-    """Turn what goes wrong while the table `name` is read into a DataError that names it."""
-    try:
-        yield
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, EOFError) as error:
-        raise unreadable(name, error) from error
-    except OSError as error:
-        if error.errno is not None and error.strerror:
-            what = f"cannot read {name}: {error.strerror}"
-            raise DataError(what, hint=look_at(name)) from error
-        raise unreadable(name, error) from error
-
-
-def unreadable(name: str, error: BaseException) -> DataError:
-    """Say that a file is damaged, with the first line of what the reader told."""
-    told = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    return DataError(
-        f"cannot read {name}: it is damaged or incomplete",
-        facts=[told],
-        hint=look_at(name) + ("" if name == STANDARD_INPUT else ", and copy it again"),
-    )
-
-
-def look_at(name: str) -> str:
-    """Return the command that shows whether a file, or what is piped in, is whole."""
-    return (
-        "the command before the pipe by itself"
-        if name == STANDARD_INPUT
-        else f"ls -l {typed(name)}"
-    )
 
 
 def format_by_name(path: PurePath) -> Format | None:
@@ -196,6 +161,6 @@ def _text_format(text: bytes, name: str) -> Format:
     if text.startswith(b"["):
         raise DataError(
             f"{name} looks like a JSON array; aecli reads JSON lines, one object a line",
-            hint=f"jq -c '.[]' {typed(name)} > rows.jsonl, or --format csv",
+            hint=f"jq -c '.[]' {shell_name(name)} > rows.jsonl, or --format csv",
         )
     return "jsonl" if text.startswith(b"{") else "csv"

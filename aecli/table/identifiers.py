@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aecli.table.value_counts import ValueCounts
+from aecli.table.column_statistics import ValueCounts
 
 # With fewer rows, values may all be distinct by chance.
 FEWEST_NUMBERED_ROWS = 100

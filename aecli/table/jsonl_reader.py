@@ -12,11 +12,10 @@ import pyarrow.json as pajson
 
 from aecli.errors import DataError
 from aecli.schema.options import ReadOptions
-from aecli.table.column_names import line_of
-from aecli.table.encoding import codec_name, marked_encoding, open_text, wrong_encoding
-from aecli.table.formats import reading, unreadable
+from aecli.table.arrow_types import is_list, is_text
+from aecli.table.encoding import bom_encoding, codec_name, encoding_error, open_text
+from aecli.table.read_errors import reading, show_line_command, unreadable
 from aecli.table.type_inference import infer_times, join_types
-from aecli.table.types import is_list, is_text
 
 _BLOCK = 4 << 20
 
@@ -37,7 +36,7 @@ class JsonlFile:
         self.n_rows: int | None = 0
         self._bytes = 0
         with reading(name):
-            self._encoding = marked_encoding(path) or codec_name(options.encoding)
+            self._encoding = bom_encoding(path) or codec_name(options.encoding)
         self._types: dict[str, pa.DataType] = {}
         for block, line in self._blocks():
             self._learn(self._read(block, {}, line))
@@ -89,7 +88,7 @@ class JsonlFile:
                 if rest.strip():
                     yield rest, line
         except UnicodeDecodeError as error:
-            wrong = wrong_encoding(self.path, self.name, self._encoding)
+            wrong = encoding_error(self.path, self.name, self._encoding)
             raise wrong or unreadable(self.name, error) from error
 
     def _read(self, block: bytes, types: Mapping[str, pa.DataType], line: int) -> pa.Table:
@@ -122,13 +121,13 @@ class JsonlFile:
         try:
             value = json.loads(text)
         except UnicodeDecodeError as error:
-            wrong = wrong_encoding(self.path, self.name, self._encoding)
+            wrong = encoding_error(self.path, self.name, self._encoding)
             raise wrong or unreadable(self.name, error) from error
         except (json.JSONDecodeError, RecursionError) as error:
             raise DataError(
                 f"{self.name} line {line:,} is no JSON: {error}",
                 facts=[repr(text[:60].decode(errors="replace"))],
-                hint=line_of(self.name, line),
+                hint=show_line_command(self.name, line),
             ) from error
         if not isinstance(value, dict):
             raise DataError(

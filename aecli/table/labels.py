@@ -12,10 +12,9 @@ import pyarrow.compute as pc
 from aecli.array_types import Codes
 from aecli.errors import DataError
 from aecli.schema.model_spec import MAX_CLASSES, Category, Label
-from aecli.table.column_selection import require_column
+from aecli.table.arrow_types import is_plain_number, is_text, python_values, type_name
+from aecli.table.column_names import require_column
 from aecli.table.source import Source
-from aecli.table.to_numpy import python_values
-from aecli.table.types import is_plain_number, is_text, type_name
 
 
 def read_labels(source: Source, label: str) -> tuple[Label, Codes]:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from aecli.errors import DataError
 from aecli.table.column_names import is_pandas_index, unique_names
-from aecli.table.formats import look_at, reading
+from aecli.table.read_errors import check_file_command, reading
 
 _BUFFER, _BUFFERS = 1 << 18, 16 << 20
 _MEMORY_BATCH = 1 << 20
@@ -107,7 +107,7 @@ class ParquetFile(BinaryFile):
             what, fact = "is incomplete or damaged: its footer cannot be read", "copy it again"
         else:
             what, fact = "is no Parquet file", f"it begins with {head!r}, not b'PAR1'"
-        hint = look_at(self.name) if head == b"PAR1" else "--format csv, if it is text"
+        hint = check_file_command(self.name) if head == b"PAR1" else "--format csv, if it is text"
         return DataError(f"{self.name} {what}", facts=[fact], hint=hint)
 
 

@@ -5,26 +5,30 @@ from __future__ import annotations
 import glob
 import os
 import shlex
+import shutil
+import sys
+import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from aecli.errors import DataError, nearest
+from aecli.errors import DataError, OutputError, UsageError, nearest
 from aecli.table.formats import format_by_name
 
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFile:
     """Name a file of a table, and the cells that folders called `key=value` give its rows."""
 
     path: Path
     partition: dict[str, str | None] = field(default_factory=dict)
 
 
-def find_files(given: Sequence[str], notes: list[str]) -> list[Found]:
+def find_files(given: Sequence[str], notes: list[str]) -> list[FoundFile]:
     """Return the files behind paths, globs and folders, each kind in order of name.
 
     Hidden and empty files of folders, and those whose names begin with `_`, are no tables; other
@@ -36,7 +40,7 @@ def find_files(given: Sequence[str], notes: list[str]) -> list[Found]:
     return [found for text in given for found in _expand(text, notes)]
 
 
-def _expand(text: str, notes: list[str]) -> list[Found]:
+def _expand(text: str, notes: list[str]) -> list[FoundFile]:
     if "://" in text:
         raise DataError(
             f"{text} is on another machine; aecli reads local files",
@@ -49,11 +53,11 @@ def _expand(text: str, notes: list[str]) -> list[Found]:
     if os.path.isdir(path):
         return _in_folder(path, notes)
     if os.path.exists(path):
-        return [Found(path)]
+        return [FoundFile(path)]
     if not glob.has_magic(text):
         raise _missing(path, text)
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
-    files = [Found(match) for match in matches if match.is_file()]
+    files = [FoundFile(match) for match in matches if match.is_file()]
     if not files:
         files = [found for match in matches for found in _in_folder(match, notes)]
     if not files:
@@ -78,7 +82,7 @@ def _missing(path: Path, text: str) -> DataError:
     )
 
 
-def _in_folder(folder: Path, notes: list[str]) -> list[Found]:
+def _in_folder(folder: Path, notes: list[str]) -> list[FoundFile]:
     if (folder / "_delta_log").is_dir():
         raise DataError(
             f"{folder} is a Delta table, whose folder also holds rows that were deleted",
@@ -109,7 +113,7 @@ def _in_folder(folder: Path, notes: list[str]) -> list[Found]:
         )
     if len(tables) < len(files):
         notes.append(f"{len(files) - len(tables):,} files of {folder} are no tables: left out")
-    return [Found(path, _partition(path.relative_to(folder))) for path in tables]
+    return [FoundFile(path, _partition(path.relative_to(folder))) for path in tables]
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -124,3 +128,39 @@ def _visible(folder: Path) -> list[Path]:
 def _partition(path: Path) -> dict[str, str | None]:
     pairs = [part.split("=", 1) for part in path.parts[:-1] if "=" in part]
     return {key: None if value == _NO_PARTITION else unquote(value) for key, value in pairs}
+
+
+STDIN = "-"
+
+
+_DESCRIPTORS = Path("/proc/self/fd")
+
+
+_CHUNK = 1 << 20
+
+
+class Spool:
+    """Hold what came from standard input in a temporary file, as long as the object lives."""
+
+    def __init__(self) -> None:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise UsageError(
+                "standard input is a terminal; - reads what is piped in",
+                hint="aecli … - < data.csv",
+            )
+        # Without a name where /proc can still open it: nothing stays even after `kill -9`.
+        named = not _DESCRIPTORS.is_dir()
+        make = tempfile.NamedTemporaryFile if named else tempfile.TemporaryFile
+        try:
+            self._file = make(prefix="aecli-stdin-")
+            shutil.copyfileobj(sys.stdin.buffer, self._file, _CHUNK)
+            self._file.flush()
+        except OSError as error:
+            raise OutputError(
+                f"cannot spool standard input into {tempfile.gettempdir()}: {error.strerror}",
+                hint="TMPDIR=/a/larger/disk aecli …",
+            ) from error
+        weakref.finalize(self, self._file.close)
+        if os.fstat(self._file.fileno()).st_size == 0:
+            raise DataError("standard input is empty", hint="aecli … - < data.csv")
+        self.path = Path(self._file.name) if named else _DESCRIPTORS / str(self._file.fileno())

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from aecli.array_types import Codes
 from aecli.errors import DataError, UsageError
-from aecli.table.column_selection import require_column
+from aecli.table.arrow_types import is_list, is_plain_number, is_text, type_name
+from aecli.table.column_names import require_column
 from aecli.table.source import Source
 from aecli.table.type_inference import infer_times
-from aecli.table.types import is_list, is_plain_number, is_text, type_name
 
 Times = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
@@ -25,7 +25,7 @@ _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True)
-class Keys:
+class RowOrder:
     """Hold each row's series `(n_rows,)` and time `(n_rows,)`, None where none was asked for.
 
     Times are whole ticks of a clock, of which a second has `ticks`; or, where that is None, the
@@ -38,9 +38,9 @@ class Keys:
     ticks: int | None = None
 
 
-def read_keys(
+def read_row_order(
     source: Source, group: Sequence[str], time: str | None, *, stored: bool = False
-) -> Keys:
+) -> RowOrder:
     """Read the columns that name the series and the time of each row.
 
     `stored` says that a model names them, so that no option can be changed here.
@@ -65,7 +65,7 @@ def read_keys(
                 hint="name a column of text or numbers with --group",
             )
     groups = _groups([table[name] for name in group]) if group else None
-    return Keys(table.num_rows, groups, times, ticks)
+    return RowOrder(table.num_rows, groups, times, ticks)
 
 
 def is_clock(kind: pa.DataType) -> bool:
@@ -82,7 +82,7 @@ def _require_stored(source: Source, name: str) -> None:
         )
 
 
-def parse_gap(text: str, keys: Keys, time: str) -> float:
+def parse_gap(text: str, keys: RowOrder, time: str) -> float:
     """Return a gap such as 90s in the unit of the times.
 
     Raises:

@@ -13,18 +13,17 @@ import pyarrow as pa
 
 from aecli.errors import DataError, UsageError
 from aecli.schema.options import ReadOptions
-from aecli.table.column_names import IN_MEMORY, STANDARD_INPUT, typed
+from aecli.table.arrow_types import is_plain_number, is_text, type_name
 from aecli.table.csv_reader import CsvFile
-from aecli.table.formats import detect_format, unreadable
+from aecli.table.formats import detect_format
 from aecli.table.jsonl_reader import JsonlFile
 from aecli.table.parquet_arrow import ArrowFile, MemoryTable, ParquetFile
-from aecli.table.paths import Found, find_files
-from aecli.table.stdin import STDIN, Spool
+from aecli.table.paths import STDIN, FoundFile, Spool, find_files
+from aecli.table.read_errors import STANDARD_INPUT, TABLE_IN_MEMORY, shell_name, unreadable
 from aecli.table.type_inference import convert, first_misfit, infer_text, join_types
-from aecli.table.types import is_plain_number, is_text, type_name
 
 
-class Part(Protocol):
+class TableReader(Protocol):
     """Read one file, or one table in memory."""
 
     name: str
@@ -54,10 +53,10 @@ _BATCH_CELLS = 1 << 24
 
 
 @dataclass(frozen=True)
-class Piece:
+class Partition:
     """Hold a part, and the cells that its folders' names give all of its rows."""
 
-    part: Part
+    part: TableReader
     constants: dict[str, pa.Scalar] = field(default_factory=dict)
 
 
@@ -73,7 +72,7 @@ class Source:
     paths: tuple[Path, ...]
     names: list[str]
     notes: list[str]
-    pieces: tuple[Piece, ...]
+    pieces: tuple[Partition, ...]
     dictated: dict[str, pa.DataType] = field(default_factory=dict)
     # What standard input was spooled into lives as long as any source that reads it.
     spool: Spool | None = None
@@ -138,12 +137,14 @@ class Source:
         """Return the same rows held as one Arrow table, so that later passes do not parse."""
         table = pa.Table.from_batches(self.batches(), self.schema)
         part = MemoryTable(table, self.name, [])
-        return replace(self, format=part.format, pieces=(Piece(part),), dictated={}, spool=None)
+        return replace(self, format=part.format, pieces=(Partition(part),), dictated={}, spool=None)
 
-    def _own(self, piece: Piece) -> list[str]:
+    def _own(self, piece: Partition) -> list[str]:
         return [name for name in self.names if name not in piece.constants]
 
-    def _converted(self, piece: Piece, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
+    def _converted(
+        self, piece: Partition, schema: pa.Schema, rows: int
+    ) -> Iterator[pa.RecordBatch]:
         own = self._own(piece) or piece.part.names[:1]
         known = dict(zip(schema.names, schema.types, strict=True))
         types = {name: known[name] for name in own if name in known}
@@ -181,7 +182,7 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     spool = Spool() if STDIN in given else None
     if spool is not None and len(given) > 1:
         raise UsageError("- cannot be combined with other files", hint="cat the files into -")
-    found = [Found(spool.path)] if spool else find_files(given, notes)
+    found = [FoundFile(spool.path)] if spool else find_files(given, notes)
     names = [STANDARD_INPUT] if spool else [str(item.path) for item in found]
     opened = options or ReadOptions()
     parts = [_part(f.path, n, opened, notes) for f, n in zip(found, names, strict=True)]
@@ -218,9 +219,9 @@ def _from_memory(data: Any, notes: list[str]) -> Source:
                 f"a {type(data).__module__}.{type(data).__qualname__} is one column, no table",
                 hint="a table of rows: frame[['name']], or frame.iloc[[0]] for one row",
             ) from error
-        raise unreadable(IN_MEMORY, error) from error
-    part = MemoryTable(table, IN_MEMORY, notes)
-    return Source(part.name, part.format, (), part.names, notes, (Piece(part),))
+        raise unreadable(TABLE_IN_MEMORY, error) from error
+    part = MemoryTable(table, TABLE_IN_MEMORY, notes)
+    return Source(part.name, part.format, (), part.names, notes, (Partition(part),))
 
 
 def _given(data: Any) -> list[str]:
@@ -237,7 +238,7 @@ def _given(data: Any) -> list[str]:
     return [os.fspath(item) for item in items]
 
 
-def _part(path: Path, name: str, options: ReadOptions, notes: list[str]) -> Part:
+def _part(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
     match detect_format(path, name, options.format):
         case "parquet":
             return ParquetFile(path, name, "parquet", notes)
@@ -249,7 +250,9 @@ def _part(path: Path, name: str, options: ReadOptions, notes: list[str]) -> Part
             return CsvFile(path, name, options, notes)
 
 
-def _with_partitions(parts: Sequence[Part], found: Sequence[Found]) -> tuple[Piece, ...]:
+def _with_partitions(
+    parts: Sequence[TableReader], found: Sequence[FoundFile]
+) -> tuple[Partition, ...]:
     keys = dict.fromkeys(key for item in found for key in item.partition)
     constants: list[dict[str, pa.Scalar]] = [{} for _ in parts]
     for key in keys:
@@ -258,10 +261,10 @@ def _with_partitions(parts: Sequence[Part], found: Sequence[Found]) -> tuple[Pie
         for part, own, cell in zip(parts, constants, cells, strict=True):
             if key not in part.names:
                 own[key] = cell
-    return tuple(Piece(part, own) for part, own in zip(parts, constants, strict=True))
+    return tuple(Partition(part, own) for part, own in zip(parts, constants, strict=True))
 
 
-def _require_same_columns(pieces: Sequence[Piece]) -> None:
+def _require_same_columns(pieces: Sequence[Partition]) -> None:
     first = pieces[0]
     columns = {*first.part.names, *first.constants}
     for piece in pieces[1:]:
@@ -279,11 +282,11 @@ def _require_same_columns(pieces: Sequence[Piece]) -> None:
             raise DataError(
                 f"{piece.part.name} has other columns than {first.part.name}",
                 facts=facts,
-                hint=f"aecli inspect {typed(piece.part.name)}",
+                hint=f"aecli inspect {shell_name(piece.part.name)}",
             )
 
 
-def _agreed(pieces: Sequence[Piece], names: Sequence[str]) -> dict[str, pa.DataType]:
+def _agreed(pieces: Sequence[Partition], names: Sequence[str]) -> dict[str, pa.DataType]:
     """Return the type of each column that holds its values in all files."""
     agreed: dict[str, pa.DataType] = {}
     where: dict[str, str] = {}
@@ -306,7 +309,7 @@ def _agreed(pieces: Sequence[Piece], names: Sequence[str]) -> dict[str, pa.DataT
     return agreed
 
 
-def _fitted(array: pa.Array, column: pa.Field, part: Part, before: int) -> pa.Array:
+def _fitted(array: pa.Array, column: pa.Field, part: TableReader, before: int) -> pa.Array:
     """Return a batch's column as its type; `before` rows of the part came earlier."""
     try:
         return convert(array, column.type)

@@ -7,7 +7,7 @@ import json
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aecli.table.types import is_list, is_plain_number
+from aecli.table.arrow_types import is_list, is_plain_number
 
 
 def csv_cells(array: pa.Array) -> pa.Array:

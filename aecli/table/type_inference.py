@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aecli.table.types import is_list, is_plain_number, is_text
+from aecli.table.arrow_types import is_list, is_plain_number, is_text
 
 NULLS = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
@@ -15,7 +15,7 @@ NULLS = (
 )
 """Text cells that are missing."""
 
-UNITS = ("s", "ms", "us", "ns")
+TIME_UNITS = ("s", "ms", "us", "ns")
 _TIMES = (
     pa.date32(),
     *(pa.timestamp(unit) for unit in ("s", "us", "ns")),
@@ -265,7 +265,7 @@ def _joined_times(first: pa.DataType, second: pa.DataType) -> pa.DataType | None
     units = [kind.unit for kind in (first, second) if pa.types.is_timestamp(kind)]
     if not units:
         return pa.date64()
-    return pa.timestamp(max(units, key=UNITS.index), getattr(first, "tz", None))
+    return pa.timestamp(max(units, key=TIME_UNITS.index), getattr(first, "tz", None))
 
 
 def _joined_lists(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:

@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 
 from aecli.atomic_files import atomic_path
 from aecli.errors import UsageError
+from aecli.table.arrow_types import is_list, type_name
 from aecli.table.formats import output_format
-from aecli.table.stdin import STDIN as STDOUT
+from aecli.table.paths import STDIN as STDOUT
 from aecli.table.text_cells import csv_cells, csv_type, json_cells
-from aecli.table.types import is_list, type_name
 
 _ROW_GROUP_BYTES = 8 << 20
 _ROW_GROUP_ROWS = 1 << 20

@@ -15,10 +15,10 @@ from aecli.device import choose_device, choose_precision, keep_freed_memory, set
 from aecli.errors import UsageError, nearest
 from aecli.model_directory import check_target, model_directory, save
 from aecli.progress import SILENT, Epoch, Progress
+from aecli.schema.consistency import unused_options_note
 from aecli.schema.model_spec import ModelSpec, Network
 from aecli.schema.options import TrainOptions, option_names
-from aecli.schema.unused_options import idle_note
-from aecli.schema.validation import parsed
+from aecli.schema.validation import validate_options
 from aecli.table.source import Data
 from aecli.training.build import Assembled, assemble
 from aecli.training.checkpoint import Checkpoint
@@ -119,7 +119,7 @@ def parse_options(values: Mapping[str, Any]) -> TrainOptions:
         UsageError: a name is no option, or a value is of the wrong type or out of bounds.
     """
     try:
-        return parsed(
+        return validate_options(
             values,
             spelled=lambda name, value: f"{name}={value!r}",
         )
@@ -189,7 +189,7 @@ def fit(
         DivergedError: the loss stopped being finite before any epoch was good.
     """
     made = assemble(prepared, options, progress)
-    notes = [note for note in (idle_note(options), *prepared.notes, *made.notes) if note]
+    notes = [note for note in (unused_options_note(options), *prepared.notes, *made.notes) if note]
     for note in notes:
         progress.note(note)
     precision = choose_precision(options.training.precision, device, made.network)

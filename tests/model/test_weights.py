@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from aecli.errors import ModelError
-from aecli.model.weights import load_into, read_header, to_bytes
+from aecli.model.weights import load_into, to_bytes
 from aecli.nn.layers import BatchNorm
 from aecli.nn.mlp import MLP
+from aecli.safetensors_header import read_header
 
 
 def network(*, width=4, seed=0):

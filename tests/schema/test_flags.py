@@ -2,7 +2,7 @@ import shlex
 from pathlib import Path
 
 from aecli.cli.main import cli
-from aecli.schema.flags import as_flags, given_options, train_command
+from aecli.schema.option_docs import as_flags, explicit_options, train_command
 from aecli.schema.options import TrainOptions
 
 GIVEN = {
@@ -14,12 +14,12 @@ GIVEN = {
 
 def test_flags_are_read_back_as_the_same_options():
     options = TrainOptions.from_flat(GIVEN)
-    words = as_flags(given_options(options))
+    words = as_flags(explicit_options(options))
     ctx = cli.commands["train"].make_context("train", words)
     found = {name[5:]: value for name, value in ctx.params.items() if name.startswith("spec_")}
     again = TrainOptions.from_flat({name: found[name] for name in GIVEN})
     assert again == options
-    assert given_options(again).keys() == GIVEN.keys()
+    assert explicit_options(again).keys() == GIVEN.keys()
 
 
 def test_a_command_is_quoted_and_a_table_in_memory_has_a_name():

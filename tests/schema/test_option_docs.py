@@ -1,8 +1,8 @@
 import pytest
 
-from aecli.schema.option_docs import options, written
+from aecli.schema.option_docs import format_value, options
 from aecli.schema.options import NetworkOptions, TrainingOptions, option_names
-from aecli.schema.torch_classes import Activation, Optimizer
+from aecli.schema.torch_classes import ActivationSpec, OptimizerSpec
 
 
 def test_every_field_of_the_spec_is_an_option_with_a_help_sentence():
@@ -34,9 +34,9 @@ def test_shape_range_and_default_come_from_the_annotation(name, shape, extra):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (Activation(name="LeakyReLU", args={"negative_slope": 0.123456789}),
+        (ActivationSpec(name="LeakyReLU", args={"negative_slope": 0.123456789}),
          "LeakyReLU:negative_slope=0.123456789"),
-        (Optimizer(name="Adam", args={"betas": (0.9, 0.999), "amsgrad": True}),
+        (OptimizerSpec(name="Adam", args={"betas": (0.9, 0.999), "amsgrad": True}),
          "Adam:betas=0.9/0.999,amsgrad=true"),
         ([512, 64], "512,64"),
         (1e-05, "1e-05"),
@@ -44,6 +44,6 @@ def test_shape_range_and_default_come_from_the_annotation(name, shape, extra):
     ],
 )  # fmt: skip
 def test_a_value_is_written_as_a_user_would_without_loss(value, text):
-    assert written(value) == text
-    if isinstance(value, (Activation, Optimizer)):
+    assert format_value(value) == text
+    if isinstance(value, (ActivationSpec, OptimizerSpec)):
         assert type(value).model_validate(text) == value

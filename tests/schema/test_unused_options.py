@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 import aecli
+from aecli.schema.consistency import unused_options_note
 from aecli.schema.options import TrainOptions
-from aecli.schema.unused_options import idle_note
 
 NAMED = [
     ({"rho": 0.2}, "--rho without --kl"),
@@ -26,7 +26,9 @@ NAMED = [
 
 @pytest.mark.parametrize(("values", "named"), NAMED, ids=str)
 def test_what_changes_nothing_is_named(values, named):
-    assert idle_note(TrainOptions.from_flat(values)).startswith(f"without effect: {named}")
+    assert unused_options_note(TrainOptions.from_flat(values)).startswith(
+        f"without effect: {named}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_what_changes_nothing_is_named(values, named):
     ids=str,
 )
 def test_defaults_and_what_is_off_or_counts_are_not(values):
-    assert idle_note(TrainOptions.from_flat(values)) == ""
+    assert unused_options_note(TrainOptions.from_flat(values)) == ""
 
 
 def test_a_training_notes_it_once(tmp_path):

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aecli.errors import DataError
-from aecli.table.moments import Moments, quartiles
-from aecli.table.value_counts import ValueCounts
+from aecli.table.column_statistics import Moments, ValueCounts, quartiles
 
 CELLS = hnp.arrays(
     np.float64,

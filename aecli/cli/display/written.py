@@ -13,7 +13,7 @@ from aecli.inference.decode import DecodeResult
 from aecli.inference.run import StreamResult
 from aecli.inference.sample import SampleResult
 from aecli.report.report import PlotResult, ReportResult
-from aecli.schema.model_spec import FEW
+from aecli.schema.model_spec import FEWEST_CALIBRATION_ROWS
 from aecli.scoring.calibrate import CalibrateResult
 from aecli.scoring.score import ScoreResult
 
@@ -35,7 +35,7 @@ def score_report(result: ScoreResult) -> RenderableType:
             Text(f"{count(result.uncovered, 'row')} in no window have no score", style=BAD)
         )
     lines.append(Text(f"{above} {known}"))
-    if result.calibrated_rows < FEW:
+    if result.calibrated_rows < FEWEST_CALIBRATION_ROWS:
         advice = "few to tell what is odd by; aecli calibrate takes a larger table"
         lines.append(Text(f"note: {count(result.calibrated_rows)} are {advice}", style=BAD))
     return Group(*lines)
