@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from aecli.errors import DataError, UsageError
 from aecli.features.layout import NUMERIC, Layout, layout
-from aecli.model.build import activation_of
+from aecli.model.layers import activation_builder
 from aecli.schema.model_spec import Column, Network
 from aecli.schema.options import NetworkOptions, TrainOptions
 from aecli.schema.torch_classes import ActivationSpec
@@ -103,7 +103,7 @@ def _starts_as_pca(options: NetworkOptions, on_latent: ActivationSpec, classes: 
 def _refuse_contradictions(named_by: dict[str, ActivationSpec]) -> None:
     for flag, named in named_by.items():
         try:
-            activation_of(named)()
+            activation_builder(named)()
         except ValueError as error:
             raise UsageError(str(error), hint=f"--{flag} {named.name} has defaults") from error
 

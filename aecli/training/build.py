@@ -10,9 +10,10 @@ from aecli.device import require_memory
 from aecli.features.network_inputs import Inputs
 from aecli.metrics.pca import PCA
 from aecli.model.build import build, reconstruction_loss, resolve_weights
+from aecli.model.layers import initialise
 from aecli.model.sizes import auto_latent, resolve_network
 from aecli.nn.autoencoder import Autoencoder
-from aecli.nn.init import initialise, start_as_pca
+from aecli.nn.init import start_as_pca
 from aecli.progress import Progress
 from aecli.schema.model_spec import Column, Network
 from aecli.schema.options import TrainOptions
