@@ -1,4 +1,4 @@
-"""Define what `spec.json` holds, with a limit on every number that allocates."""
+"""Contents of `spec.json`, with a limit on every number that allocates memory."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ Width = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class StoredObject(BaseModel):
-    """Validate one stored object; unknown fields are errors, so a damaged file is noticed."""
+    """Object of `spec.json`; unknown fields are errors, so that a damaged file is noticed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 LONG_TAIL = 8.0
-"""Scaled units that a number without a long tail keeps within: a normal one does in 50 M rows."""
+"""Scaled units that bound a number without a long tail: a normal one in 50 million rows."""
 
 
 class Column(StoredObject):
-    """Describe one feature column as fitted on the training rows.
+    """Feature column as fitted on the training rows.
 
     `center` and `scale` have one entry per cell: 1 for number and time, `size` for vector, none for
     boolean and category. A scaled cell is `(value - center) / scale`, subtracted in float64.
     `categories` are sorted by their count, so that the first is the mode. `trivial_loss` is the
-    loss of always answering the training mean (in scaled units) or the training frequencies.
+    loss of always predicting the training mean (in scaled units) or the training frequencies.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Column(StoredObject):
     reason: str = Field(description="Why it became this kind, for people.")
 
     @model_validator(mode="after")
-    def _sizes(self) -> Column:
+    def _require_consistent_sizes(self) -> Column:
         cells = self.size if self.kind in ("number", "time", "vector") else 0
         if len(self.center) != cells or len(self.scale) != cells:
             raise ValueError(f"column {self.name!r}: center and scale must have {cells} entries")
@@ -77,7 +77,7 @@ class Column(StoredObject):
 
     @property
     def long_tailed(self) -> bool:
-        """Return whether a number lies further out than `LONG_TAIL` scaled units in training."""
+        """Return whether a training value lies beyond `LONG_TAIL` scaled units."""
         if self.kind != "number" or not self.low or not self.high:
             return False
         furthest = max(self.high[0] - self.center[0], self.center[0] - self.low[0])
@@ -85,7 +85,7 @@ class Column(StoredObject):
 
 
 class LeftOut(StoredObject):
-    """Name a column of the training table that is no feature, and why."""
+    """Column of the training table that is not a feature, and why."""
 
     name: str
     type: str
@@ -93,14 +93,14 @@ class LeftOut(StoredObject):
 
 
 class Identifier(StoredObject):
-    """Name an identifier column: never a feature, carried into every output."""
+    """Identifier column: never a feature, copied into every output."""
 
     name: str
     type: str
 
 
 class Label(StoredObject):
-    """Describe the label: its classes in the order of the logits, with their training samples."""
+    """Label: its classes in the order of the logits, with their numbers of training samples."""
 
     name: str
     type: str
@@ -109,7 +109,7 @@ class Label(StoredObject):
 
 
 class Network(StoredObject):
-    """Describe the network with every size filled in; the factory needs nothing else."""
+    """Network with every size filled in: all that `model.build` needs."""
 
     architecture: Literal[ARCHITECTURES] = "mlp"  # type: ignore[valid-type]  # one list of names
     inputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = Field(description="Inputs of one row.")
@@ -141,14 +141,14 @@ class Network(StoredObject):
 
     @property
     def latent_floor(self) -> float:
-        """Return where the range of a bounded latent begins: 0, or -1 for those like tanh."""
+        """Return the lower end of a bounded latent: 0, or -1 for those like tanh."""
         return -1.0 if self.latent_activation.name in ("Tanh", "Softsign") else 0.0
 
     @property
     def linear_latent(self) -> bool:
-        """Return whether nothing follows the encoder's last layer: no activation, no draws."""
-        bare = self.latent_activation.name == "Identity" and self.topk is None
-        return bare and not self.variational
+        """Return whether nothing follows the encoder's last layer: no activation, no sampling."""
+        is_identity = self.latent_activation.name == "Identity"
+        return is_identity and self.topk is None and not self.variational
 
     @property
     def latent(self) -> int:
@@ -157,7 +157,7 @@ class Network(StoredObject):
 
     @property
     def widest(self) -> int:
-        """Return how many numbers the widest layer holds for one sample: what memory goes by."""
+        """Return how many numbers the widest layer holds for one sample, which decides memory."""
         inside = [*self.encoder, *self.decoder, *self.classifier]
         match self.architecture:
             case "conv1d" | "conv2d":
@@ -178,7 +178,7 @@ class Network(StoredObject):
 
 
 class WeightsFile(StoredObject):
-    """Name the weights file of this generation and what it must hash to."""
+    """Weights file of the saved model: its name, hash and size."""
 
     file: Annotated[str, Field(pattern=r"^weights-[0-9a-f]{12}\.safetensors$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -187,7 +187,7 @@ class WeightsFile(StoredObject):
 
 
 class Baseline(StoredObject):
-    """Hold how well one predictor restores the compared rows; None where a figure is undefined.
+    """Reconstruction quality of one predictor on the compared rows; None where undefined.
 
     `r2` is the mean over number columns, `accuracy` over boolean and category columns, `mse` the
     mean squared error of numbers in scaled units.
@@ -200,7 +200,7 @@ class Baseline(StoredObject):
 
 
 AGGREGATES = ("mean", "max", "top3")
-"""How the errors of a sample's columns make one number: top3 is the mean of the three largest."""
+"""Ways to make one score of the errors of a sample's columns: top3 is the mean of the largest 3."""
 
 LEVELS = (
     *(float(level) for level in range(100)),
@@ -208,21 +208,21 @@ LEVELS = (
     99.95,
     100.0,
 )
-"""Percentiles of scores that are stored: finer where thresholds are looked for."""
+"""Percentiles of scores that are stored: finer in the range of thresholds."""
 
 FEWEST_CALIBRATION_ROWS = 100
-"""Samples whose quartiles say where outliers begin, at least; fewer are told of."""
+"""Minimum number of samples for a threshold by quartiles; with fewer there is a note."""
 
 
 class ScoreScale(StoredObject):
-    """Hold the quantiles of scores at `LEVELS`, and the score above which a row is an outlier."""
+    """Quantiles of scores at `LEVELS`, and the score above which a row is an outlier."""
 
     quantiles: Annotated[list[Finite], Field(min_length=len(LEVELS), max_length=len(LEVELS))]
     threshold: Finite
 
 
 class Calibration(StoredObject):
-    """Hold what scores were on rows that the weights were not fitted on, by aggregate."""
+    """Scores of rows that the weights were not fitted on, by aggregate."""
 
     source: str = Field(description="The rows: `validation rows`, or a table that was chosen.")
     rows: Annotated[int, Field(ge=1)]
@@ -230,14 +230,14 @@ class Calibration(StoredObject):
     scales: dict[Literal[AGGREGATES], ScoreScale]  # type: ignore[valid-type]  # one list of names
 
     @model_validator(mode="after")
-    def _complete(self) -> Calibration:
+    def _require_every_aggregate(self) -> Calibration:
         if set(self.scales) != set(AGGREGATES):
             raise ValueError(f"a calibration has the aggregates {', '.join(AGGREGATES)}")
         return self
 
 
 class Summary(StoredObject):
-    """Hold what a training came to."""
+    """Outcome of a training."""
 
     epochs: int
     best_epoch: int
@@ -272,7 +272,7 @@ class Summary(StoredObject):
 
 
 class ModelSpec(StoredObject):
-    """Hold one model directory's `spec.json`: the commit point of a save."""
+    """Contents of `spec.json` of a model directory: the commit point of a save."""
 
     schema_: Literal["aecli.model/1"] = Field(SCHEMA, alias="schema")
     created: str
@@ -294,12 +294,12 @@ class ModelSpec(StoredObject):
 
     @property
     def sparsity(self) -> tuple[float, float]:
-        """Return rho, and where the latent's range begins."""
+        """Return rho, and the lower end of the latent's range."""
         return self.options.losses.rho, self.network.latent_floor
 
     @field_validator("columns")
     @classmethod
-    def _named_once(cls, columns: list[Column]) -> list[Column]:
+    def _require_unique_names(cls, columns: list[Column]) -> list[Column]:
         seen: set[str] = set()
         for column in columns:
             if column.name in seen:

@@ -1,4 +1,4 @@
-"""Describe the fields of the spec's sections as options: flag, type, choices, bounds, default.
+"""Describe options: flag, type, choices, bounds, default; and write their values as flags.
 
 `--help`, the error messages, `--print-config` and the option reference in `docs/` all read these
 descriptions, so nothing is said twice.
@@ -38,13 +38,13 @@ METAVARS: dict[OptionShape, str] = {
     "text": "TEXT",
 }
 
-# A bound this far out is no news in `--help`; the option reference has it.
-_FAR = 1e9
+# A bound beyond this is left out of `--help`; the option reference has it.
+_DISTANT_BOUND = 1e9
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Hold the range of a number; a bound that is not `closed` is itself outside."""
+    """Range of a number; a bound that is not `closed` is itself outside."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -52,10 +52,10 @@ class Bounds:
     high_closed: bool = True
 
     def text(self, *, short: bool = False) -> str:
-        """Return the range in words, or nothing; `short` leaves out bounds that are far out."""
-        low = _plain(self.low) if math.isfinite(self.low) else ""
-        far = not math.isfinite(self.high) or (short and self.high >= _FAR)
-        high = "" if far else _plain(self.high)
+        """Return the range in words, or nothing; `short` leaves out distant bounds."""
+        low = _shortest(self.low) if math.isfinite(self.low) else ""
+        hidden = not math.isfinite(self.high) or (short and self.high >= _DISTANT_BOUND)
+        high = "" if hidden else _shortest(self.high)
         if low and high and self.low_closed and self.high_closed:
             return f"{low} to {high}"
         low = low and f"{'at least' if self.low_closed else 'above'} {low}"
@@ -71,9 +71,9 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Option:
-    """Describe one field of a spec section as an option of the command line.
+    """Field of an option section, as an option of the command line.
 
-    `words` stand for a number.
+    `words` are accepted in place of a number.
     """
 
     name: str
@@ -117,7 +117,7 @@ def format_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return _plain(value)
+        return _shortest(value)
     if isinstance(value, tuple):
         return "/".join(format_value(part) for part in value)
     if isinstance(value, list):
@@ -129,13 +129,13 @@ def format_value(value: object) -> str:
 def options() -> dict[str, Option]:
     """Return the description of every option by its flat name, in the order of the sections."""
     return {
-        name: _described(name, (model.__doc__ or "").strip(), field)
+        name: _option(name, (model.__doc__ or "").strip(), field)
         for model in OPTION_SECTIONS.values()
         for name, field in model.model_fields.items()
     }
 
 
-def _described(name: str, section: str, field: FieldInfo) -> Option:
+def _option(name: str, section: str, field: FieldInfo) -> Option:
     metadata = [*field.metadata, *_metadata(field.annotation)]
     inner = _inner(field.annotation)
     shape = _shape(inner, metadata)
@@ -195,29 +195,29 @@ def _metadata(annotation: Any) -> Iterator[Any]:
 
 
 def _bounds(metadata: list[Any]) -> Bounds:
-    found: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
     for note in metadata:
         match note:
             case Ge():
-                found |= {"low": note.ge}
+                limits |= {"low": note.ge}
             case Gt():
-                found |= {"low": note.gt, "low_closed": False}
+                limits |= {"low": note.gt, "low_closed": False}
             case Le():
-                found |= {"high": note.le}
+                limits |= {"high": note.le}
             case Lt():
-                found |= {"high": note.lt, "high_closed": False}
-    return Bounds(**found)
+                limits |= {"high": note.lt, "high_closed": False}
+    return Bounds(**limits)
 
 
-def _plain(value: float) -> str:
+def _shortest(value: float) -> str:
     """Write a number exactly and as short as Python can: 0.001, 5, 1e-05."""
     whole = isinstance(value, int) or (abs(value) < 1e15 and value == int(value))
     return str(int(value)) if whole else repr(value)
 
 
-def explicit_options(chosen: TrainOptions) -> dict[str, Any]:
-    """Return the options that were given, whatever their values, by flat name."""
-    sections = {name: getattr(chosen, section_of(name)) for name in option_names()}
+def explicit_options(options: TrainOptions) -> dict[str, Any]:
+    """Return the options that were set explicitly, whatever their values, by flat name."""
+    sections = {name: getattr(options, section_of(name)) for name in option_names()}
     return {
         name: getattr(section, name)
         for name, section in sections.items()
@@ -226,7 +226,7 @@ def explicit_options(chosen: TrainOptions) -> dict[str, Any]:
 
 
 def as_flags(values: Mapping[str, Any]) -> list[str]:
-    """Return the words of a command line that give these options."""
+    """Return the words of a command line that set these options."""
     words: list[str] = []
     for name, value in values.items():
         flag, text = options()[name].flag, format_value(value)
@@ -239,8 +239,7 @@ def as_flags(values: Mapping[str, Any]) -> list[str]:
 
 def train_command(data: object, chosen: TrainOptions, model: Path) -> str:
     """Return the command that trains with these options; tables in memory are called DATA."""
-    given = [data] if isinstance(data, (str, os.PathLike)) else data
-    listed = given if isinstance(given, (list, tuple)) else ["DATA"]
-    paths = [os.fspath(path) for path in listed]
+    tables = [data] if isinstance(data, (str, os.PathLike)) else data
+    paths = [os.fspath(path) for path in tables] if isinstance(tables, (list, tuple)) else ["DATA"]
     flags = as_flags(explicit_options(chosen))
     return shlex.join(["aecli", "train", *paths, *flags, "-m", str(model)])

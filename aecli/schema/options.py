@@ -23,7 +23,7 @@ from aecli.schema.torch_classes import (
 
 
 class Section(BaseModel):
-    """Validate one group of options; unknown keys are errors."""
+    """Group of options; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -137,7 +137,7 @@ class NetworkOptions(Section):
 
     @field_validator("encoder", "decoder", "classifier", "channels", mode="before")
     @classmethod
-    def _without_gaps(cls, value: Any) -> Any:
+    def _require_no_missing_size(cls, value: Any) -> Any:
         if isinstance(value, str) and "" in (piece.strip() for piece in value.split(",")[:-1]):
             raise ValueError("a size is missing before a comma")
         return value
@@ -255,7 +255,7 @@ class TrainingOptions(Section):
 
     @field_validator("optimizer")
     @classmethod
-    def _nesterov_has_momentum(cls, value: OptimizerSpec) -> OptimizerSpec:
+    def _require_momentum_for_nesterov(cls, value: OptimizerSpec) -> OptimizerSpec:
         args = value.args
         if args.get("nesterov") and (not args.get("momentum") or args.get("dampening")):
             raise ValueError("nesterov needs a momentum, and no dampening")
@@ -273,7 +273,7 @@ OPTION_SECTIONS: dict[str, type[Section]] = {
 
 
 class TrainOptions(Section):
-    """Hold every option of one training, in sections."""
+    """All options of one training, in sections."""
 
     read: ReadOptions = ReadOptions()
     columns: ColumnOptions = ColumnOptions()
@@ -288,7 +288,7 @@ class TrainOptions(Section):
 
         Raises:
             pydantic.ValidationError: a value is out of bounds or of the wrong type.
-            KeyError: a name is no option.
+            KeyError: a name is not an option.
         """
         nested: dict[str, dict[str, Any]] = {}
         for name, value in values.items():
@@ -297,11 +297,11 @@ class TrainOptions(Section):
 
     @property
     def classifies(self) -> bool:
-        """Return whether a classifier is trained: there is a label, and it has a weight."""
+        """Return whether a classifier is trained: there is a label, and its loss has a weight."""
         return self.columns.label is not None and self.losses.class_weight > 0
 
     @model_validator(mode="after")
-    def _consistent(self) -> TrainOptions:
+    def _require_consistent(self) -> TrainOptions:
         require_consistent(self)
         return self
 

@@ -79,15 +79,15 @@ class CsvFile:
             for start in range(0, batch.num_rows, rows):
                 yield batch.slice(start, rows)
 
-    def size(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the bytes that the columns take in memory, roughly."""
+    def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
+        """Return the approximate bytes that the columns take in memory."""
         if self.n_rows is not None:
             return self.n_rows * 8 * len(types) + self._bytes
         # A short number takes more space in memory than in the file, a long one less.
         return self.path.stat().st_size * (16 if is_compressed(self.path) else 2)
 
-    def place(self, row: int) -> str:
-        """Say where the data row `row`, counted from 0, is."""
+    def row_location(self, row: int) -> str:
+        """Return the location of a data row, counted from 0, for messages."""
         line = self._line(row)
         return f"row {row + 1:,}" + (f" (line {line:,})" if line else "")
 

@@ -57,12 +57,12 @@ class JsonlFile:
                     table = table.append_column(name, pa.nulls(table.num_rows))
             yield from table.select(list(types)).combine_chunks().to_batches(max_chunksize=rows)
 
-    def size(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the bytes that the columns take in memory, roughly."""
+    def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
+        """Return the approximate bytes that the columns take in memory."""
         return self._bytes * len(types) // len(self.names)
 
-    def place(self, row: int) -> str:
-        """Say where row `row`, counted from 0, is."""
+    def row_location(self, row: int) -> str:
+        """Return the location of a row, counted from 0, for messages."""
         return f"line {row + 1:,}"
 
     def _learn(self, table: pa.Table) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aecli.errors import DataError
+from aecli.errors import DataError, UsageError
 from aecli.table.column_names import is_pandas_index, unique_names
-from aecli.table.read_errors import check_file_command, reading
+from aecli.table.read_errors import TABLE_IN_MEMORY, check_file_command, reading, unreadable
 
 _BUFFER, _BUFFERS = 1 << 18, 16 << 20
 _MEMORY_BATCH = 1 << 20
@@ -57,14 +57,14 @@ class BinaryFile:
                 for start in range(0, batch.num_rows, rows):
                     yield batch.slice(start, rows)
 
-    def size(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the bytes that the columns take in memory, roughly; None where unknown."""
+    def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
+        """Return the approximate bytes that the columns take in memory; None where unknown."""
         if self.n_rows is None:
             return None
         return self.n_rows * sum(_width(self._fields[name][1]) for name in types)
 
-    def place(self, row: int) -> str:
-        """Say where row `row`, counted from 0, is."""
+    def row_location(self, row: int) -> str:
+        """Return the location of a row, counted from 0, for messages."""
         return f"row {row + 1:,}"
 
     def _open(self) -> pa.Schema:
@@ -149,7 +149,7 @@ class MemoryTable(BinaryFile):
         self.table = table
         super().__init__(Path(), name, "arrow", notes)
 
-    def size(self, types: Mapping[str, pa.DataType]) -> int | None:
+    def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
         """Return the bytes that the columns take."""
         indices = [self._fields[name][0] for name in types]
         return int(self.table.select(indices).nbytes)
@@ -165,6 +165,33 @@ class MemoryTable(BinaryFile):
         )
         for batch in table.to_batches(max_chunksize=min(rows, _MEMORY_BATCH)):
             yield batch.columns
+
+
+def is_arrow_table(data: Any) -> bool:
+    """Return whether an object gives its rows as Arrow: tables of pyarrow, pandas, polars."""
+    return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
+
+
+def open_memory_table(data: Any, notes: list[str]) -> MemoryTable:
+    """Open a table in memory.
+
+    Raises:
+        DataError: its Arrow form is damaged.
+        UsageError: it is a single column.
+    """
+    try:
+        if hasattr(data, "__arrow_c_stream__"):
+            table = pa.RecordBatchReader.from_stream(data).read_all()
+        else:
+            table = pa.Table.from_batches([pa.record_batch(data)])
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        if isinstance(data, (pa.Array, pa.ChunkedArray)) or type(data).__name__ == "Series":
+            raise UsageError(
+                f"a {type(data).__module__}.{type(data).__qualname__} is one column, no table",
+                hint="a table of rows: frame[['name']], or frame.iloc[[0]] for one row",
+            ) from error
+        raise unreadable(TABLE_IN_MEMORY, error) from error
+    return MemoryTable(table, TABLE_IN_MEMORY, notes)
 
 
 def _readable(kind: pa.DataType) -> pa.DataType:

@@ -25,7 +25,7 @@ class FoundFile:
     """Name a file of a table, and the cells that folders called `key=value` give its rows."""
 
     path: Path
-    partition: dict[str, str | None] = field(default_factory=dict)
+    partition_values: dict[str, str | None] = field(default_factory=dict)
 
 
 def find_files(given: Sequence[str], notes: list[str]) -> list[FoundFile]:
