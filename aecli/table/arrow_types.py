@@ -1,4 +1,4 @@
-"""Spell Arrow types as text and back, and say which kind of column each type makes."""
+"""Arrow types as text and as kinds of columns, and Arrow arrays as NumPy and Python values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SIMPLE: dict[str, pa.DataType] = {
         *(pa.time64("ns"), *(pa.duration(unit) for unit in ("s", "ms", "us", "ns"))),
     )
 }
-# pyarrow before 18 knows the two wide ones only.
+# pyarrow before 18 has the two wide ones only.
 _DECIMALS: dict[str, Callable[[int, int], pa.DataType]] = {
     bits: getattr(pa, f"decimal{bits}")
     for bits in ("32", "64", "128", "256")
@@ -55,18 +55,18 @@ def type_name(kind: pa.DataType) -> str:
 
 
 def parse_type(text: str) -> pa.DataType:
-    """Return the Arrow type that `type_name` spelled as `text`.
+    """Return the Arrow type that `type_name` writes as `text`.
 
     Raises:
-        ModelError: `text` is no type that a column or an identifier can have.
+        ModelError: `text` is not a type that a column or an identifier can have.
     """
     try:
-        found = _SIMPLE.get(text) or (_parsed(text) if len(text) <= _LONGEST_TYPE else None)
+        kind = _SIMPLE.get(text) or (_parsed(text) if len(text) <= _LONGEST_TYPE else None)
     except (pa.ArrowException, ValueError, TypeError, KeyError, OverflowError):
-        found = None
-    if found is None:
+        kind = None
+    if kind is None:
         raise ModelError(f"the model names a column type that aecli does not know: {text[:80]!r}")
-    return found
+    return kind
 
 
 def _parsed(text: str) -> pa.DataType | None:
@@ -85,27 +85,27 @@ def _parsed(text: str) -> pa.DataType | None:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Say whether the type is a string, large string or string view."""
+    """Return whether the type is a string, large string or string view."""
     types = pa.types
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 def is_plain_number(kind: pa.DataType) -> bool:
-    """Say whether the type is an integer, a float of any width, or a decimal."""
+    """Return whether the type is an integer, a float of any width, or a decimal."""
     types = pa.types
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Say whether the type is a list, large list or fixed-size list."""
+    """Return whether the type is a list, large list or fixed-size list."""
     types = pa.types
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
 def kind_of(kind: pa.DataType) -> Kind | None:
-    """Return the kind of column that the type makes by itself, None where it makes none.
+    """Return the kind of column that the type suggests, None for types that cannot be features.
 
-    A list of numbers is a vector as long as no two rows differ in length; only the rows tell.
+    A list of numbers is a vector only if all rows have the same length, which the type may not say.
     """
     types = pa.types
     if types.is_dictionary(kind):
@@ -149,7 +149,7 @@ def vector_values(array: pa.Array, size: int) -> npt.NDArray[np.float64] | None:
     present = array.is_valid().to_numpy(zero_copy_only=False)
     rows = int(present.sum())
     flat = array.flatten()
-    if len(flat) != rows * size or not _all_long(array, size):
+    if len(flat) != rows * size or not _have_length(array, size):
         return None
     values = number_values(flat).reshape(rows, size)
     if rows == len(array):
@@ -185,7 +185,7 @@ def list_size(array: pa.Array) -> int | None:
     return lengths[0].as_py() if len(lengths) else None
 
 
-def _all_long(array: pa.Array, size: int) -> bool:
+def _have_length(array: pa.Array, size: int) -> bool:
     if pa.types.is_fixed_size_list(array.type):
         return True
     lengths = array.value_lengths().drop_null()

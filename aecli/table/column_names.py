@@ -1,4 +1,4 @@
-"""Give every column of a file a name of its own."""
+"""Make column names unique, and select columns by name and glob."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _INDEX = re.compile(r"__index_level_\d+__")
 def unique_names(names: Sequence[str], file: str, notes: list[str]) -> list[str]:
     """Return the names with the second `a` called `a_2`, and a nameless one `column_N`.
 
-    Every change is said in `notes`.
+    Every change is mentioned in `notes`.
     """
-    taken = set(names)
-    seen: set[str] = set()
+    original = set(names)
+    used: set[str] = set()
     result = []
     for position, name in enumerate(names, start=1):
         new, count = name or f"column_{position}", 2
-        while new in seen or (new != name and new in taken):
+        while new in used or (new != name and new in original):
             new, count = f"{name or 'column'}_{count}", count + 1
-        seen.add(new)
+        used.add(new)
         result.append(new)
     changed = [(a, b) for a, b in zip(names, result, strict=True) if a != b]
     if changed:
@@ -37,16 +37,16 @@ def unique_names(names: Sequence[str], file: str, notes: list[str]) -> list[str]
 
 
 def is_pandas_index(name: str) -> bool:
-    """Say whether pandas gave this name to an index that had none: it is no column."""
+    """Return whether pandas gave this name to an unnamed index, which is not a column."""
     return _INDEX.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
 class ColumnSelection:
-    """Hold what the options say about a table's columns, by name and in table order.
+    """Roles of a table's columns by the options, in table order.
 
-    `exact` are features named without a glob, kept whatever they look like; `categorical` the
-    columns to treat as categories. `left_out` says why the others are no features.
+    `exact` are features named without a glob, kept whatever their values; `categorical` the columns
+    to treat as categories. `left_out` has the reason why each other column is not a feature.
     """
 
     ids: tuple[str, ...]
@@ -60,9 +60,9 @@ def select_columns(table: str, names: Sequence[str], options: ColumnOptions) -> 
     """Apply `--label`, `--id`, `--columns`, `--exclude` and `--categorical` to column names.
 
     Args:
-        table: how messages call the table.
+        table: the name of the table in messages.
         names: its columns in order.
-        options: what the user asked for.
+        options: those of the user.
 
     Raises:
         DataError: a name or glob matches no column.
@@ -71,19 +71,19 @@ def select_columns(table: str, names: Sequence[str], options: ColumnOptions) -> 
     if options.label is not None:
         require_column(table, names, options.label, "--label")
     ids = match_patterns(table, names, options.id, "--id")
-    wanted = match_patterns(table, names, options.columns, "--columns")
-    unwanted = match_patterns(table, names, options.exclude, "--exclude")
+    included = match_patterns(table, names, options.columns, "--columns")
+    excluded = match_patterns(table, names, options.exclude, "--exclude")
     categorical = match_patterns(table, names, options.categorical, "--categorical")
     exact = frozenset([*options.columns, *options.categorical]) & frozenset(names)
-    _refuse_conflicts(options, exact)
+    _require_one_role(options, exact)
     left_out: dict[str, str] = {}
     features = []
     for name in names:
         if name == options.label or name in ids:
             continue
-        if name in unwanted:
-            left_out[name] = f"left out by --exclude {unwanted[name]}"
-        elif options.columns and name not in wanted:
+        if name in excluded:
+            left_out[name] = f"left out by --exclude {excluded[name]}"
+        elif options.columns and name not in included:
             left_out[name] = "not among --columns"
         else:
             features.append(name)
@@ -102,12 +102,12 @@ def match_patterns(
     """Return the columns that `patterns` match, each with the first pattern that matches it.
 
     A pattern is a name or a case-sensitive glob; one that is a column's name means that column
-    alone: names such as `speed [rpm]` are no globs.
+    alone: names such as `speed [rpm]` are not globs.
 
     Raises:
         DataError: a pattern matches no column.
     """
-    found: dict[str, str] = {}
+    pattern_of: dict[str, str] = {}
     known = set(names)
     for pattern in patterns:
         if pattern in known:
@@ -119,8 +119,8 @@ def match_patterns(
         if not matched:
             require_column(table, names, pattern, option)
         for name in matched:
-            found.setdefault(name, pattern)
-    return found
+            pattern_of.setdefault(name, pattern)
+    return pattern_of
 
 
 def require_column(table: str, names: Sequence[str], name: str, option: str) -> None:
@@ -136,7 +136,7 @@ def require_column(table: str, names: Sequence[str], name: str, option: str) -> 
     )
 
 
-def _refuse_conflicts(options: ColumnOptions, exact: frozenset[str]) -> None:
+def _require_one_role(options: ColumnOptions, exact: frozenset[str]) -> None:
     clashes = [("--id", "--label", name) for name in options.id if name == options.label]
     clashes += [("--exclude", "--label", name) for name in options.exclude if name == options.label]
     clashes += [

@@ -23,9 +23,9 @@ from aecli.table.source import Source
 
 @dataclass(frozen=True)
 class ColumnPlan:
-    """Hold what every column of a table becomes, in the order of the table.
+    """Roles and fits of all columns of a table, in the order of the table.
 
-    `rows` is the number of rows it was fitted on; `notes` are sentences for people.
+    `rows` is the number of rows they were fitted on; `notes` are messages for the user.
     """
 
     columns: tuple[Column, ...]
@@ -48,10 +48,10 @@ def plan_columns(
 
     Args:
         source: the whole table, label and identifiers included.
-        options: what the user asked for.
-        train_rows: `(n_rows,)`, True where statistics may look; all rows unless given.
-        label: what `read_labels` and `with_counts` returned, where the caller has it already.
-        progress: hears of the pass.
+        options: those of the user.
+        train_rows: `(n_rows,)`, True for the rows that statistics are fitted on; None for all.
+        label: the result of `read_labels` and `with_counts`, if the caller has it already.
+        progress: receives the progress of the pass.
 
     Raises:
         DataError: a named column does not exist, a number is infinite, the label is unfit, there
@@ -84,60 +84,60 @@ def describe_columns(
     label: Label | None = None,
     progress: Progress = SILENT,
 ) -> ColumnPlan:
-    """Fit every column as `plan_columns` does, whether or not a feature is left."""
-    choice = select_columns(source.name, source.names, options)
+    """Fit every column as `plan_columns` does, without requiring a feature."""
+    selection = select_columns(source.name, source.names, options)
     if label is None and options.label is not None:
         label, codes = read_labels(source, options.label)
         label = with_counts(label, codes, train_rows)
     schema = source.schema
-    candidates, reasons = _candidates(choice, schema)
-    survey = ColumnScan(
+    candidates, reasons = _candidates(selection, schema)
+    scan = ColumnScan(
         source.name,
         candidates,
         nonfinite=options.nonfinite,
         quartiles=options.scale == "robust",
     )
-    # Without a candidate the rows are still to be counted.
+    # Without a candidate the rows still have to be counted.
     names = [candidate.name for candidate in candidates] or source.names[:1]
-    survey.read(source.select(names), train_rows, progress)
+    scan.read(source.select(names), train_rows, progress)
     for candidate in candidates:
-        reason = left_out_reason(candidate, survey, options.max_categories)
+        reason = left_out_reason(candidate, scan, options.max_categories)
         if reason is not None:
             reasons[candidate.name] = reason
-    kept = [candidate for candidate in candidates if candidate.name not in reasons]
+    features = [candidate for candidate in candidates if candidate.name not in reasons]
     return ColumnPlan(
-        columns=tuple(fit_columns(kept, survey, options)),
-        ids=tuple(Identifier(name=n, type=type_name(schema.field(n).type)) for n in choice.ids),
+        columns=tuple(fit_columns(features, scan, options)),
+        ids=tuple(Identifier(name=n, type=type_name(schema.field(n).type)) for n in selection.ids),
         left_out=tuple(
             LeftOut(name=n, type=type_name(schema.field(n).type), reason=reasons[n])
             for n in source.names
             if n in reasons
         ),
         label=label,
-        rows=survey.rows,
-        notes=tuple(_notes(kept, survey)),
+        rows=scan.rows,
+        notes=tuple(_notes(features, scan)),
     )
 
 
 def _candidates(
-    choice: ColumnSelection, schema: pa.Schema
+    selection: ColumnSelection, schema: pa.Schema
 ) -> tuple[list[Candidate], dict[str, str]]:
     """Return the columns whose type may become a feature, and why the others may not."""
     candidates: list[Candidate] = []
-    reasons = dict(choice.left_out)
-    for name in choice.features:
-        kind = schema.field(name).type
-        found = kind_of(kind)
-        if found is None:
-            reasons[name] = _unfit(kind)
+    reasons = dict(selection.left_out)
+    for name in selection.features:
+        arrow_type = schema.field(name).type
+        kind = kind_of(arrow_type)
+        if kind is None:
+            reasons[name] = _unusable_reason(arrow_type)
             continue
-        candidate = Candidate(name, kind, found, exact=name in choice.exact)
-        candidates.append(_as_asked(candidate) if name in choice.categorical else candidate)
+        candidate = Candidate(name, arrow_type, kind, exact=name in selection.exact)
+        candidates.append(_as_category(candidate) if name in selection.categorical else candidate)
     return candidates, reasons
 
 
-def _as_asked(candidate: Candidate) -> Candidate:
-    """Make a `--categorical` column a category; a glob passes over what cannot be one."""
+def _as_category(candidate: Candidate) -> Candidate:
+    """Make a `--categorical` column a category; a glob skips columns that cannot be one."""
     kind = candidate.type
     countable = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
     if candidate.kind == "category" or countable:
@@ -153,22 +153,22 @@ def _as_asked(candidate: Candidate) -> Candidate:
     )
 
 
-def _unfit(kind: pa.DataType) -> str:
+def _unusable_reason(kind: pa.DataType) -> str:
     if pa.types.is_null(kind):
         return "empty: no value in any row"
-    what = "list of something else than numbers" if is_list(kind) else "type that holds no numbers"
-    return f"{what} or categories: {type_name(kind)}"
+    noun = "list of something else than numbers" if is_list(kind) else "type that holds no numbers"
+    return f"{noun} or categories: {type_name(kind)}"
 
 
-def _notes(kept: Sequence[Candidate], survey: ColumnScan) -> list[str]:
+def _notes(features: Sequence[Candidate], scan: ColumnScan) -> list[str]:
     notes = [
         f"column {name!r}: {count:,} infinite numbers are taken as missing"
-        for name, count in survey.infinite.items()
+        for name, count in scan.infinite.items()
     ]
     notes += [
-        f"column {candidate.name!r} has more than {survey.counts[candidate.name].distinct:,} "
+        f"column {candidate.name!r} has more than {scan.counts[candidate.name].distinct:,} "
         "distinct values; the counts of rare ones are approximate"
-        for candidate in kept
-        if candidate.name in survey.counts and survey.counts[candidate.name].pruned
+        for candidate in features
+        if candidate.name in scan.counts and scan.counts[candidate.name].pruned
     ]
     return notes

@@ -1,4 +1,4 @@
-"""Fit moments, ranges and quantiles of many cells in one pass over batches of rows."""
+"""Statistics in one pass over batches: moments, ranges and quartiles, and counts of values."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from aecli.array_types import Floats
 from aecli.schema.model_spec import Category
 from aecli.table.arrow_types import python_values
 
-# Sampled cells of all columns together: 64 MB once they are float64.
-SAMPLED_CELLS = 1 << 23
-MOST_SAMPLED_ROWS = 65_536
+# Sampled cells of all columns together: 64 MB as float64.
+MAX_SAMPLED_CELLS = 1 << 23
+MAX_SAMPLED_ROWS = 65_536
+# A column with more distinct values, most of them seen once, is not a category: counting stops.
+MAX_MOSTLY_UNIQUE = 100_000
+# Beyond this many, the rarer half is dropped; the frequent values remain.
+MAX_DISTINCT = 1_000_000
 
 
 class Moments:
-    """Hold the count, mean, sum of squared deviations, lowest and highest value of `cells` cells.
+    """Count, mean, sum of squared deviations, lowest and highest value of each of `cells` cells.
 
     Parts are merged as Chan, Golub & LeVeque (1979) do, and each part is summed around its own
     mean, so neither the batching nor a large offset (nanoseconds since 1970) costs accuracy. Where
@@ -66,7 +70,7 @@ class Moments:
 
 def sample_rows(cells: int) -> int:
     """Return how many rows of `cells` cells a sample may hold."""
-    return max(1024, min(MOST_SAMPLED_ROWS, SAMPLED_CELLS // max(1, cells)))
+    return max(1024, min(MAX_SAMPLED_ROWS, MAX_SAMPLED_CELLS // max(1, cells)))
 
 
 def quartiles(values: Floats) -> tuple[Floats, Floats, Floats]:
@@ -84,11 +88,11 @@ def quartiles(values: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _quantile(ordered: Floats, last: npt.NDArray[np.int64], share: float) -> Floats:
-    place = last * share
-    below = np.floor(place).astype(np.int64)
+    position = last * share
+    below = np.floor(position).astype(np.int64)
     rows = np.arange(len(ordered))
     left, right = ordered[rows, below], ordered[rows, np.minimum(below + 1, last)]
-    part = place - below
+    part = position - below
     between: Floats = left * (1 - part) + right * part
     return between
 
@@ -103,32 +107,24 @@ def _absent(values: Floats) -> npt.NDArray[np.bool_] | None:
 def _central(
     values: Floats, count: Floats, absent: npt.NDArray[np.bool_] | None
 ) -> tuple[Floats, Floats]:
-    some = np.maximum(count, 1)
+    divisor = np.maximum(count, 1)
     if absent is not None:
         values[absent] = 0
-    mean = values.sum(axis=1) / some
+    mean = values.sum(axis=1) / divisor
     values -= mean[:, None]
     if absent is not None:
         values[absent] = 0
-    drift = values.sum(axis=1) / some  # what rounding left out of the mean
-    squares = np.einsum("ij,ij->i", values, values) - some * drift**2
+    drift = values.sum(axis=1) / divisor  # what rounding left out of the mean
+    squares = np.einsum("ij,ij->i", values, values) - divisor * drift**2
     return mean + drift, np.maximum(squares, 0)
 
 
-# A column with this many distinct values, most of them seen once, is no category: counting stops.
-HOPELESS = 100_000
-
-
-# Beyond this many, the rarest half is forgotten; what remains are the frequent ones.
-MOST_DISTINCT = 1_000_000
-
-
 class ValueCounts:
-    """Count how often each value of a text, integer or boolean column occurs.
+    """Number of occurrences of each value of a text, integer or boolean column.
 
     Args:
-        column: the name that errors give.
-        keep: count on even where nearly every value is distinct.
+        column: its name, for errors.
+        keep: go on counting even where nearly every value is distinct.
     """
 
     def __init__(self, column: str, *, keep: bool = False) -> None:
@@ -157,32 +153,36 @@ class ValueCounts:
             self.missing += array.null_count
             return
         if pa.types.is_floating(array.type):
-            array = self._whole(array)
+            array = self._as_integers(array)
         elif pa.types.is_string_view(array.type):
             array = array.cast(pa.large_string())  # pyarrow 26 counts a null view as ''
-        found = pc.value_counts(array)
-        values, counts = python_values(found.field(0), self.column), found.field(1).to_pylist()
+        counted = pc.value_counts(array)
+        values, counts = python_values(counted.field(0), self.column), counted.field(1).to_pylist()
         totals: dict[Any, int] = self.counts
         for value, count in zip(values, counts, strict=True):
             totals[value] = totals.get(value, 0) + count
         missing = totals.pop(None, 0)
         self.missing += missing
         self.observed += len(array) - missing
-        if self.distinct > HOPELESS and self.distinct > self.observed / 2 and not self.keep:
+        if (
+            self.distinct > MAX_MOSTLY_UNIQUE
+            and self.distinct > self.observed / 2
+            and not self.keep
+        ):
             self.stopped = True
-        elif self.distinct > MOST_DISTINCT:
-            self.counts = dict(self.most_common(MOST_DISTINCT // 2))
+        elif self.distinct > MAX_DISTINCT:
+            self.counts = dict(self.most_common(MAX_DISTINCT // 2))
             self.pruned = True
 
     def most_common(self, limit: int) -> list[tuple[Category, int]]:
         """Return the `limit` most frequent values with counts, equal counts in order of value."""
         return heapq.nsmallest(limit, self.counts.items(), key=lambda item: (-item[1], item[0]))
 
-    def _whole(self, array: pa.Array) -> pa.Array:
+    def _as_integers(self, array: pa.Array) -> pa.Array:
         values = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
         present = ~np.isnan(values)
         # Beyond 2**53 every float is whole, and beyond 2**63 no integer type holds it.
-        odd = present & ~((np.rint(values) == values) & (np.abs(values) < 2.0**63))
-        if odd.any():
-            self.fraction = float(values[odd][0])
-        return pa.array(np.where(present & ~odd, values, 0).astype(np.int64), mask=~present)
+        fractional = present & ~((np.rint(values) == values) & (np.abs(values) < 2.0**63))
+        if fractional.any():
+            self.fraction = float(values[fractional][0])
+        return pa.array(np.where(present & ~fractional, values, 0).astype(np.int64), mask=~present)

@@ -13,12 +13,12 @@ from aecli.errors import DataError, UsageError
 from aecli.table.column_names import is_pandas_index, unique_names
 from aecli.table.read_errors import TABLE_IN_MEMORY, check_file_command, reading, unreadable
 
-_BUFFER, _BUFFERS = 1 << 18, 16 << 20
-_MEMORY_BATCH = 1 << 20
+_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES = 1 << 18, 16 << 20
+_MEMORY_BATCH_ROWS = 1 << 20
 
 
 class BinaryFile:
-    """Read one file whose schema stands in it; subclasses say how."""
+    """Reader of one file that contains its schema; subclasses read the batches."""
 
     text = False
 
@@ -46,12 +46,13 @@ class BinaryFile:
     def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the columns of `types` in that order, at most `rows` rows at a time."""
         indices = [self._fields[name][0] for name in types]
-        wanted = [self._fields[name][1] for name in types]
-        schema = pa.schema(list(zip(types, wanted, strict=True)))
+        read_types = [self._fields[name][1] for name in types]
+        schema = pa.schema(list(zip(types, read_types, strict=True)))
         with reading(self.name):
             for columns in self._columns(indices, rows):
                 cast = [
-                    c if c.type == t else c.cast(t) for c, t in zip(columns, wanted, strict=True)
+                    c if c.type == t else c.cast(t)
+                    for c, t in zip(columns, read_types, strict=True)
                 ]
                 batch = pa.RecordBatch.from_arrays(cast, schema=schema)
                 for start in range(0, batch.num_rows, rows):
@@ -61,7 +62,7 @@ class BinaryFile:
         """Return the approximate bytes that the columns take in memory; None where unknown."""
         if self.n_rows is None:
             return None
-        return self.n_rows * sum(_width(self._fields[name][1]) for name in types)
+        return self.n_rows * sum(_bytes_per_cell(self._fields[name][1]) for name in types)
 
     def row_location(self, row: int) -> str:
         """Return the location of a row, counted from 0, for messages."""
@@ -75,7 +76,7 @@ class BinaryFile:
 
 
 class ParquetFile(BinaryFile):
-    """Read a Parquet file in constant memory."""
+    """Reader of a Parquet file in constant memory."""
 
     def _open(self) -> pa.Schema:
         try:
@@ -83,36 +84,36 @@ class ParquetFile(BinaryFile):
                 self.n_rows = file.metadata.num_rows
                 return file.schema_arrow
         except pa.ArrowInvalid as error:
-            raise self._damaged() from error
+            raise self._damaged_error() from error
 
     def _columns(self, indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
-        buffer = max(1 << 16, min(_BUFFER, _BUFFERS // max(1, len(indices))))
+        buffer = max(1 << 16, min(_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, len(indices))))
         with pq.ParquetFile(
             self.path, pre_buffer=False, buffer_size=buffer, page_checksum_verification=True
         ) as file:
             names = file.schema_arrow.names
             # A name is also the prefix of nested ones: `a` would bring `a.b` along.
-            plain = len(set(names)) == len(names) and not any("." in name for name in names)
-            wanted = [names[index] for index in indices] if plain else None
-            for batch in file.iter_batches(batch_size=rows, columns=wanted):
-                if wanted is None:
+            unique = len(set(names)) == len(names) and not any("." in name for name in names)
+            selected = [names[index] for index in indices] if unique else None
+            for batch in file.iter_batches(batch_size=rows, columns=selected):
+                if selected is None:
                     yield [batch.column(index) for index in indices]
                 else:
-                    yield [batch.column(name) for name in wanted]
+                    yield [batch.column(name) for name in selected]
 
-    def _damaged(self) -> DataError:
+    def _damaged_error(self) -> DataError:
         with open(self.path, "rb") as file:
             head = file.read(4)
         if head == b"PAR1":
-            what, fact = "is incomplete or damaged: its footer cannot be read", "copy it again"
+            reason, fact = "is incomplete or damaged: its footer cannot be read", "copy it again"
         else:
-            what, fact = "is no Parquet file", f"it begins with {head!r}, not b'PAR1'"
+            reason, fact = "is no Parquet file", f"it begins with {head!r}, not b'PAR1'"
         hint = check_file_command(self.name) if head == b"PAR1" else "--format csv, if it is text"
-        return DataError(f"{self.name} {what}", facts=[fact], hint=hint)
+        return DataError(f"{self.name} {reason}", facts=[fact], hint=hint)
 
 
 class ArrowFile(BinaryFile):
-    """Read an Arrow IPC file (Feather) or stream."""
+    """Reader of an Arrow IPC file (Feather) or stream."""
 
     def _open(self) -> pa.Schema:
         with open(self.path, "rb") as file:
@@ -130,7 +131,7 @@ class ArrowFile(BinaryFile):
     def _columns(self, indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
         chosen = sorted(set(indices))
         options = pa.ipc.IpcReadOptions(included_fields=chosen, use_threads=True)
-        places = [chosen.index(index) for index in indices]
+        positions = [chosen.index(index) for index in indices]
         opener: Callable[..., Any] = pa.ipc.open_file if self._random else pa.ipc.open_stream
         with pa.OSFile(str(self.path)) as file, opener(file, options=options) as reader:
             batches = (
@@ -139,18 +140,18 @@ class ArrowFile(BinaryFile):
                 else reader
             )
             for batch in batches:
-                yield [batch.column(place) for place in places]
+                yield [batch.column(position) for position in positions]
 
 
 class MemoryTable(BinaryFile):
-    """Read an Arrow table that is held in memory."""
+    """Reader of an Arrow table in memory."""
 
     def __init__(self, table: pa.Table, name: str, notes: list[str]) -> None:
         self.table = table
         super().__init__(Path(), name, "arrow", notes)
 
     def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the bytes that the columns take."""
+        """Return the bytes that the columns take in memory."""
         indices = [self._fields[name][0] for name in types]
         return int(self.table.select(indices).nbytes)
 
@@ -159,11 +160,11 @@ class MemoryTable(BinaryFile):
         return self.table.schema
 
     def _columns(self, indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
-        # The reader needs names of their own even where the table's columns share one.
+        # The reader needs unique names even where the table's columns share one.
         table = pa.table(
             [self.table.column(i) for i in indices], [str(i) for i in range(len(indices))]
         )
-        for batch in table.to_batches(max_chunksize=min(rows, _MEMORY_BATCH)):
+        for batch in table.to_batches(max_chunksize=min(rows, _MEMORY_BATCH_ROWS)):
             yield batch.columns
 
 
@@ -201,9 +202,9 @@ def _readable(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _width(kind: pa.DataType) -> int:
+def _bytes_per_cell(kind: pa.DataType) -> int:
     if pa.types.is_fixed_size_list(kind):
-        return int(kind.list_size) * _width(kind.value_type)
+        return int(kind.list_size) * _bytes_per_cell(kind.value_type)
     try:
         return max(1, int(kind.bit_width) // 8)
     except ValueError:

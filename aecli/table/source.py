@@ -187,8 +187,7 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     notes: list[str] = []
     if not isinstance(data, (str, os.PathLike)) and is_arrow_table(data):
         table = open_memory_table(data, notes)
-        partitions = (Partition(table),)
-        return Source(table.name, table.format, (), table.names, notes, partitions)
+        return Source(table.name, table.format, (), table.names, notes, (Partition(table),))
     arguments = _path_arguments(data)
     spool = Spool() if STDIN in arguments else None
     if spool is not None and len(arguments) > 1:
