@@ -14,7 +14,7 @@ from aecli.schema.options import ColumnOptions
 from aecli.table.arrow_types import is_list, type_name
 from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.identifiers import identifier_reason
-from aecli.table.scaling import BYTE, NumericCells, scale_cells
+from aecli.table.scaling import MAX_BYTE, NumericCells, scale_cells
 
 _SCALING_WORDS = {
     "standard": "standardised",
@@ -191,7 +191,7 @@ class _NumericColumns:
         if method != "shared":
             return f"{subject}: {_SCALING_WORDS[method]}"
         others = self._scaling.shared - int((self._scaling.method[at] == "shared").sum())
-        if candidate.kind == "number" and self._scaling.top != BYTE:
+        if candidate.kind == "number" and self._scaling.top != MAX_BYTE:
             subject = "small whole number"
         return f"{subject}: scaled 0..1" + (f" with the other {others:,}" if others else "")
 
