@@ -124,22 +124,18 @@ def _problems(error: ValidationError) -> list[str]:
 
 
 def _damaged_error(directory: Path, *facts: str) -> ModelError:
-    return ModelError(
-        f"{directory / SPEC_FILE} is damaged",
-        facts=facts,
-        hint=_train_command(directory),
-    )
+    message = f"{directory / SPEC_FILE} is damaged"
+    return ModelError(message, facts=facts, hint=_train_command(directory))
 
 
-def _train_command(directory: Path) -> str:
+def _train_command(directory: Path | str) -> str:
     return f"aecli train DATA -m {shlex.quote(str(directory))}"
 
 
 def _no_model_error(directory: Path) -> ModelError:
+    train = _train_command(directory)
     if not os.path.exists(directory):
-        return ModelError(
-            f"there is no model directory {directory}", hint=_train_command(directory)
-        )
+        return ModelError(f"there is no model directory {directory}", hint=train)
     if not directory.is_dir():
         return _file_error(directory)
     names = sorted(os.listdir(directory))
@@ -152,14 +148,13 @@ def _no_model_error(directory: Path) -> ModelError:
     fact = f"it has: {_listed(names)}" if names else "it is empty"
     if names and all(_is_our_file(name) for name in names):
         fact = "a training that wrote to it has not saved a model"
-    what = f"{directory} is no model directory: it has no {SPEC_FILE}"
-    return ModelError(what, facts=(fact,), hint=_train_command(directory))
+    message = f"{directory} is no model directory: it has no {SPEC_FILE}"
+    return ModelError(message, facts=(fact,), hint=train)
 
 
 def _file_error(path: Path) -> ModelError:
     inside = (path.parent / SPEC_FILE).is_file() and _is_our_file(path.name)
-    directory = shlex.quote(str(path.parent))
-    hint = f"-m {directory}" if inside else f"aecli train DATA -m {DEFAULT_DIRECTORY}"
+    hint = f"-m {shlex.quote(str(path.parent))}" if inside else _train_command(DEFAULT_DIRECTORY)
     return ModelError(f"{path} is a file; a model is a directory", hint=hint)
 
 
@@ -261,7 +256,10 @@ def save(
     text = spec.model_copy(update={"weights": stored}).model_dump_json(by_alias=True, indent=2)
     # An unreadable spec fails this save here; after the save both models would be lost.
     saved = ModelSpec.model_validate_json(text)
-    _make_directory(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(directory / SPEC_FILE, error) from error
     clean_temporaries(directory)
     _write(directory / file, weights)
     _write(directory / HISTORY_FILE, to_json_lines(history))
@@ -288,13 +286,6 @@ def replace_spec(directory: Path, old: ModelSpec, new: ModelSpec) -> None:
     ModelSpec.model_validate_json(text)
     clean_temporaries(directory)
     _write(directory / SPEC_FILE, f"{text}\n".encode())
-
-
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(directory / SPEC_FILE, error) from error
 
 
 def _write(target: Path, content: bytes) -> None:

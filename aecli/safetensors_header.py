@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeGuard
 from aecli.errors import ModelError
 
 EXTRA_PREFIX = "baseline."
-"""Prefix of the tensors that a weights file may hold beside the network's own."""
+"""Prefix of the tensors that a weights file may hold in addition to the network's."""
 
 MAX_HEADER_BYTES = 4 << 20
 """Largest header read; a network of 64 layers needs a hundredth of it."""

@@ -60,8 +60,8 @@ def norm_builder(spec: NormSpec) -> Callable[[int], nn.Module] | None:
 def initialise(network: nn.Module, name: str, *, activation: str) -> None:
     """Draw the weights of every layer by the initialiser `name`.
 
-    `pca` is Kaiming normal, for the layers beside the linear path. `auto` and `default` leave
-    torch's own, uniform weights and biases within 1 / sqrt(fan_in). The gain is that of
+    `pca` is Kaiming normal, for the layers in parallel to the linear path. `auto` and `default`
+    leave torch's own, uniform weights and biases within 1 / sqrt(fan_in). The gain is that of
     `activation` with its default arguments.
 
     Raises:

@@ -177,7 +177,7 @@ def _inner(annotation: Any) -> Any:
 
 
 def _words(annotation: Any) -> tuple[str, ...]:
-    """Return the words that an annotation takes beside numbers."""
+    """Return the words that an annotation accepts in place of numbers."""
     parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
     return tuple(w for p in parts if get_origin(p) is Literal for w in get_args(p))
 

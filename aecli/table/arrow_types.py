@@ -190,3 +190,16 @@ def _have_length(array: pa.Array, size: int) -> bool:
         return True
     lengths = array.value_lengths().drop_null()
     return bool((lengths.to_numpy(zero_copy_only=False) == size).all())
+
+
+def type_noun(kind: pa.DataType) -> str:
+    """Return the noun of a type's values, for messages."""
+    if pa.types.is_integer(kind):
+        return "whole number"
+    if is_plain_number(kind):
+        return "number"
+    if pa.types.is_boolean(kind):
+        return "true or false"
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return "date or time"
+    return "text" if is_text(kind) else type_name(kind)

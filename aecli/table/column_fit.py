@@ -50,7 +50,7 @@ def fit_columns(
     """Return one fitted column per candidate.
 
     Raises:
-        DataError: a `--categorical` column holds numbers that are not whole.
+        DataError: a `--categorical` column holds numbers that are not integers.
     """
     numeric = _NumericColumns(
         [c for c in candidates if c.kind in ("number", "time", "vector")], scan, options
@@ -138,7 +138,7 @@ class _NumericColumns:
         for candidate, size, stop in zip(candidates, sizes, stops, strict=True):
             self._slices[candidate.name] = slice(stop - size, stop)
         types = [_element(candidate.type) for candidate in candidates]
-        byte, whole, temporal = (
+        byte, integer, temporal = (
             np.repeat(np.array([test(kind) for kind in types], dtype=bool), sizes)
             for test in (pa.types.is_uint8, pa.types.is_integer, pa.types.is_temporal)
         )
@@ -149,7 +149,7 @@ class _NumericColumns:
             low=self._moment(names, "low"),
             high=self._moment(names, "high"),
             byte=byte,
-            whole=whole,
+            integer=integer,
             temporal=temporal,
             quartiles=scan.quartiles(names) if options.scale == "robust" and names else None,
         )

@@ -47,7 +47,7 @@ def plan_columns(
     """Fit every column in one pass over the rows, and require one feature at least.
 
     Args:
-        source: the whole table, label and identifiers included.
+        source: the complete table, label and identifiers included.
         options: those of the user.
         train_rows: `(n_rows,)`, True for the rows that statistics are fitted on; None for all.
         label: the result of `read_labels` and `with_counts`, if the caller has it already.
@@ -144,7 +144,7 @@ def _as_category(candidate: Candidate) -> Candidate:
         return replace(candidate, kind="category")
     if not candidate.exact:
         return candidate
-    if pa.types.is_floating(kind):  # whole numbers with holes are floats in many a table
+    if pa.types.is_floating(kind):  # integers with missing cells are often floats
         return replace(candidate, kind="category")
     raise DataError(
         f"column {candidate.name!r} is a {type_name(kind)}; only text, integers and booleans can "

@@ -20,8 +20,8 @@ from aecli.table.source import Source
 
 # Float64 values of a tile that stays in the processor's cache through the passes over it.
 TILE_VALUES = (2 << 20) // 8
-# Values of a whole batch: 128 MB at most.
-BATCH_VALUES = 1 << 24
+# Values of a batch: at most 128 MB.
+MAX_BATCH_VALUES = 1 << 24
 MAX_BATCH_ROWS = 65_536
 
 
@@ -203,7 +203,7 @@ class ColumnScan:
         return len(self.scalars) + sum(v.size or 0 for v in self.vectors.values())
 
     def _batch_rows(self) -> int:
-        return max(1024, min(MAX_BATCH_ROWS, BATCH_VALUES // max(1, self._width)))
+        return max(1024, min(MAX_BATCH_ROWS, MAX_BATCH_VALUES // max(1, self._width)))
 
     def size(self, candidate: Candidate) -> int:
         """Return how many cells a number, time or vector column has."""

@@ -58,10 +58,10 @@ class RowNumbers:
         if column not in self._last or not len(values):
             return
         last = self._last[column]
-        whole = values.dtype.kind in "iu"  # a float had nulls
-        first, final = (int(values[0]), int(values[-1])) if whole else (0, 0)
+        is_integer = values.dtype.kind in "iu"  # a float had nulls
+        first, final = (int(values[0]), int(values[-1])) if is_integer else (0, 0)
         starts = first in (0, 1) if last is None else first == last + 1
-        steps = whole and starts and final - first == len(values) - 1
+        steps = is_integer and starts and final - first == len(values) - 1
         if steps and (np.diff(values) == 1).all():
             self._last[column] = final
             self._rows[column] += len(values)

@@ -21,8 +21,8 @@ MIN_STD = 1e-145
 class NumericCells:
     """Statistics of all numeric cells of a table, one entry per cell.
 
-    `byte` marks unsigned bytes, `whole` integer types, `temporal` times; the quartiles are set for
-    `--scale robust` only.
+    `byte` marks unsigned bytes, `integer` integer types, `temporal` times; the quartiles are set
+    for `--scale robust` only.
     """
 
     mean: Floats
@@ -30,7 +30,7 @@ class NumericCells:
     low: Floats
     high: Floats
     byte: Mask
-    whole: Mask
+    integer: Mask
     temporal: Mask
     quartiles: tuple[Floats, Floats, Floats] | None = None
 
@@ -110,15 +110,15 @@ def _shared_scale(cells: NumericCells) -> tuple[Mask | None, float | None]:
     """Return the cells that share one 0..1 scale, and its maximum.
 
     Unsigned bytes do where they reach beyond 127 and are all the numbers or many; else a group
-    (bytes, or many whole numbers in 0..255) does if most of its columns have the same maximum.
+    (bytes, or many integers in 0..255) does if most of its columns have the same maximum.
     """
     numbers = cells.varying & ~cells.temporal
-    whole = numbers & cells.whole & (cells.low >= 0) & (cells.high <= MAX_BYTE)
+    small_integer = numbers & cells.integer & (cells.low >= 0) & (cells.high <= MAX_BYTE)
     byte = numbers & cells.byte
     only_bytes = bool(byte.any()) and bool((byte == numbers).all())
     if (only_bytes or byte.sum() >= MIN_SHARED_COLUMNS) and cells.high[byte].max() > 127:
         return byte, MAX_BYTE
-    for group in (byte, whole):
+    for group in (byte, small_integer):
         if group.sum() >= MIN_SHARED_COLUMNS or (only_bytes and group is byte):
             maxima, counts = np.unique(cells.high[group], return_counts=True)
             if counts[-1] > counts[:-1].max(initial=0) and 2 * counts[-1] >= counts.sum():

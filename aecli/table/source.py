@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from aecli.errors import DataError, UsageError
 from aecli.schema.options import ReadOptions
-from aecli.table.arrow_types import is_plain_number, is_text, type_name
+from aecli.table.arrow_types import type_name, type_noun
 from aecli.table.csv_reader import CsvFile
 from aecli.table.formats import detect_format
 from aecli.table.jsonl_reader import JsonlFile
@@ -308,19 +308,7 @@ def _cast_column(array: pa.Array, column: pa.Field, reader: TableReader, before:
         shown = repr(value if len(value) <= 40 else value[:40] + "…")
         raise DataError(
             f"{reader.name}, {reader.row_location(before + at)}, column {column.name!r}: "
-            f"{shown} is no {_described(column.type)}",
+            f"{shown} is no {type_noun(column.type)}",
             facts=[f"the column is {type_name(column.type)}"],
             hint="correct the cell, or empty it: empty cells are missing",
         ) from error
-
-
-def _described(kind: pa.DataType) -> str:
-    if pa.types.is_integer(kind):
-        return "whole number"
-    if is_plain_number(kind):
-        return "number"
-    if pa.types.is_boolean(kind):
-        return "true or false"
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return "date or time"
-    return "text" if is_text(kind) else type_name(kind)

@@ -155,10 +155,10 @@ def _padded(array: pa.Array) -> bool:
 
 
 def _long_or_padded(array: pa.Array) -> bool:
-    whole = array.filter(pc.ascii_is_decimal(array))
-    if not len(whole):
+    integers = array.filter(pc.ascii_is_decimal(array))
+    if not len(integers):
         return False
-    return _padded(whole) or pc.max(pc.binary_length(whole)).as_py() > _MAX_INTEGER_DIGITS
+    return _padded(integers) or pc.max(pc.binary_length(integers)).as_py() > _MAX_INTEGER_DIGITS
 
 
 def _trimmed(array: pa.Array) -> pa.Array:
@@ -250,7 +250,7 @@ def _joined_numbers(first: pa.DataType, second: pa.DataType) -> pa.DataType:
         width = max(first.bit_width, second.bit_width)
         if not signed:
             return {8: pa.uint8(), 16: pa.uint16(), 32: pa.uint32(), 64: pa.uint64()}[width]
-        # An unsigned one needs a bit more beside a signed one of its width.
+        # An unsigned one needs one more bit than a signed one of its width.
         unsigned = [k.bit_width * 2 for k in (first, second) if types.is_unsigned_integer(k)]
         width = max(width, *unsigned) if unsigned else width
         return {8: pa.int8(), 16: pa.int16(), 32: pa.int32()}.get(width, pa.int64())
