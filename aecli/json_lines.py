@@ -1,4 +1,4 @@
-"""TODO."""
+"""Read and write JSON lines: one object a line."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from pydantic_core import from_json
 from aecli.errors import ModelError
 
 
-def as_lines(entries: Iterable[Mapping[str, object]]) -> bytes:
-    """Return the bytes of a file that holds the entries."""
-    lines = (json.dumps(_plain(entry), ensure_ascii=False, allow_nan=False) for entry in entries)
+def to_json_lines(entries: Iterable[Mapping[str, object]]) -> bytes:
+    """Return the bytes of a file of the entries."""
+    lines = (
+        json.dumps(_json_value(entry), ensure_ascii=False, allow_nan=False) for entry in entries
+    )
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the entries of a file in a model directory, nothing where it is not there.
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the entries of a file in a model directory, none if it does not exist.
 
     Raises:
-        ModelError: it cannot be read, or a line is damaged.
+        ModelError: the file cannot be read, or a line is damaged.
     """
     try:
         lines = path.read_bytes().splitlines()
@@ -31,19 +33,19 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         return []
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
-    return [_entry(path, number, line) for number, line in enumerate(lines, start=1)]
+    return [_parse_line(path, number, line) for number, line in enumerate(lines, start=1)]
 
 
-def _plain(value: object) -> object:
-    """Return `value` with null for numbers that JSON lacks (the loss of an epoch that diverged)."""
+def _json_value(value: object) -> object:
+    """Return `value` with null for numbers that are not finite, such as a diverged loss."""
     if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: _json_value(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [_json_value(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _entry(path: Path, number: int, line: bytes) -> dict[str, Any]:
+def _parse_line(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         value = from_json(line)
     except ValueError as error:

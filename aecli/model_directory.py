@@ -1,7 +1,7 @@
 """Read and write the model directory: `spec.json`, its weights, `history.jsonl`, `tuning.json`.
 
-A save is complete or has not happened: the weights get a name of their own, made from their hash,
-and renaming `spec.json`, which names them, is the commit.
+A save is atomic: the weights get a unique name, made from their hash, and renaming `spec.json`,
+which names them, is the commit.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from aecli.atomic_files import (
     sha256_of,
 )
 from aecli.errors import ModelError, UsageError
-from aecli.json_lines import as_lines, read_lines
+from aecli.json_lines import read_json_lines, to_json_lines
 from aecli.schema.model_spec import SCHEMA, ModelSpec, WeightsFile
 
-SPEC = "spec.json"
-HISTORY = "history.jsonl"
-TUNING = "tuning.json"
-CHECKPOINT = "checkpoint"
-DEFAULT = "aecli_model"
-RUNS = "runs"
-VARIABLE = "AECLI_MODEL"
+SPEC_FILE = "spec.json"
+HISTORY_FILE = "history.jsonl"
+TUNING_FILE = "tuning.json"
+CHECKPOINT_DIRECTORY = "checkpoint"
+DEFAULT_DIRECTORY = "aecli_model"
+RUNS_DIRECTORY = "runs"
+MODEL_VARIABLE = "AECLI_MODEL"
 # 100,000 columns with 128 categories each come to about half of this.
 MAX_SPEC_BYTES = 512 << 20
 
@@ -47,23 +47,24 @@ def model_directory(model: str | os.PathLike[str] | None, tag: str | None) -> Pa
     """Return the model directory: `model`, or `runs/TAG`, or `$AECLI_MODEL`, or `aecli_model`.
 
     Raises:
-        UsageError: both are given, `model` is empty, or `tag` is no plain name.
+        UsageError: both are given, `model` is empty, or `tag` is not a plain name.
     """
     if model is not None and tag is not None:
         raise UsageError(
             f"--model {model} and --tag {tag} both name the model directory",
-            facts=(f"--tag {tag} is short for --model {RUNS}/{tag}",),
+            facts=(f"--tag {tag} is short for --model {RUNS_DIRECTORY}/{tag}",),
             hint=f"--model {shlex.quote(str(model))}",
         )
     if tag is not None:
         if tag in ("", ".", "..") or "/" in tag or "\0" in tag:
             raise UsageError(
-                f"--tag {tag!r} is no plain name", hint=f"--model {shlex.quote(f'{RUNS}/{tag}')}"
+                f"--tag {tag!r} is no plain name",
+                hint=f"--model {shlex.quote(f'{RUNS_DIRECTORY}/{tag}')}",
             )
-        return Path(RUNS, tag)
+        return Path(RUNS_DIRECTORY, tag)
     if model is not None and not os.fspath(model):
-        raise UsageError("--model '' names no directory", hint=f"--model {DEFAULT}")
-    return Path(model or os.environ.get(VARIABLE) or DEFAULT)
+        raise UsageError("--model '' names no directory", hint=f"--model {DEFAULT_DIRECTORY}")
+    return Path(model or os.environ.get(MODEL_VARIABLE) or DEFAULT_DIRECTORY)
 
 
 def read_spec(directory: Path) -> ModelSpec:
@@ -75,7 +76,7 @@ def read_spec(directory: Path) -> ModelSpec:
     value = _read_json(directory)
     schema = value.get("schema") if isinstance(value, dict) else None
     if not isinstance(schema, str) or not schema.startswith(_FAMILY):
-        raise _damaged(directory, f"it does not say that it is an {_FAMILY[:-1]}")
+        raise _damaged_error(directory, f"it does not say that it is an {_FAMILY[:-1]}")
     if schema != SCHEMA:
         raise ModelError(
             f"{directory} was saved by a newer aecli",
@@ -83,13 +84,13 @@ def read_spec(directory: Path) -> ModelSpec:
             hint="pip install --upgrade aecli",
         )
     try:
-        return ModelSpec.model_validate(_with_present_names(value))
+        return ModelSpec.model_validate(_with_current_names(value))
     except ValidationError as error:
-        raise _damaged(directory, *_problems(error)) from error
+        raise _damaged_error(directory, *_problems(error)) from error
 
 
-def _with_present_names(spec: Any) -> Any:
-    """Return a spec whose options have the names of today: `trimmed_loss` was saved as `robust`."""
+def _with_current_names(spec: Any) -> Any:
+    """Return a spec with the current option names: `trimmed_loss` was once saved as `robust`."""
     options = spec.get("options")
     losses = options.get("losses") if isinstance(options, dict) else None
     if isinstance(losses, dict) and "robust" in losses:
@@ -98,78 +99,78 @@ def _with_present_names(spec: Any) -> Any:
 
 
 def _read_json(directory: Path) -> Any:
-    path = directory / SPEC
+    path = directory / SPEC_FILE
     try:
         size = path.stat().st_size
         if size > MAX_SPEC_BYTES:
-            raise _damaged(directory, f"it has {size:,} bytes; at most {MAX_SPEC_BYTES:,} are read")
+            raise _damaged_error(
+                directory, f"it has {size:,} bytes; at most {MAX_SPEC_BYTES:,} are read"
+            )
         return from_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise _no_model(directory) from error
+        raise _no_model_error(directory) from error
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise _damaged(directory, f"it is no JSON: {error}") from error
+        raise _damaged_error(directory, f"it is no JSON: {error}") from error
 
 
 def _problems(error: ValidationError) -> list[str]:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
     return [
-        f"{'.'.join(map(str, problem['loc'])) or 'spec'}: {problem['msg']}" for problem in found[:3]
+        f"{'.'.join(map(str, problem['loc'])) or 'spec'}: {problem['msg']}"
+        for problem in problems[:3]
     ]
 
 
-def _damaged(directory: Path, *facts: str) -> ModelError:
-    return ModelError(
-        f"{directory / SPEC} is damaged",
-        facts=facts,
-        hint=_train(directory),
-    )
+def _damaged_error(directory: Path, *facts: str) -> ModelError:
+    message = f"{directory / SPEC_FILE} is damaged"
+    return ModelError(message, facts=facts, hint=_train_command(directory))
 
 
-def _train(directory: Path) -> str:
+def _train_command(directory: Path | str) -> str:
     return f"aecli train DATA -m {shlex.quote(str(directory))}"
 
 
-def _no_model(directory: Path) -> ModelError:
+def _no_model_error(directory: Path) -> ModelError:
+    train = _train_command(directory)
     if not os.path.exists(directory):
-        return ModelError(f"there is no model directory {directory}", hint=_train(directory))
+        return ModelError(f"there is no model directory {directory}", hint=train)
     if not directory.is_dir():
-        return _file_as_model(directory)
+        return _file_error(directory)
     names = sorted(os.listdir(directory))
-    models = [name for name in names if (directory / name / SPEC).is_file()]
+    models = [name for name in names if (directory / name / SPEC_FILE).is_file()]
     if models:
         return ModelError(
             f"{directory} is no model directory, but holds some: {_listed(models)}",
             hint=f"-m {shlex.quote(str(directory / models[0]))}",
         )
     fact = f"it has: {_listed(names)}" if names else "it is empty"
-    if names and all(_is_own(name) for name in names):
+    if names and all(_is_our_file(name) for name in names):
         fact = "a training that wrote to it has not saved a model"
-    what = f"{directory} is no model directory: it has no {SPEC}"
-    return ModelError(what, facts=(fact,), hint=_train(directory))
+    message = f"{directory} is no model directory: it has no {SPEC_FILE}"
+    return ModelError(message, facts=(fact,), hint=train)
 
 
-def _file_as_model(path: Path) -> ModelError:
-    inside = (path.parent / SPEC).is_file() and _is_own(path.name)
-    directory = shlex.quote(str(path.parent))
-    hint = f"-m {directory}" if inside else f"aecli train DATA -m {DEFAULT}"
+def _file_error(path: Path) -> ModelError:
+    inside = (path.parent / SPEC_FILE).is_file() and _is_our_file(path.name)
+    hint = f"-m {shlex.quote(str(path.parent))}" if inside else _train_command(DEFAULT_DIRECTORY)
     return ModelError(f"{path} is a file; a model is a directory", hint=hint)
 
 
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+def _listed(names: Sequence[str], limit: int = 5) -> str:
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
 def weights_path(directory: Path, spec: ModelSpec) -> Path:
-    """Return the weights file that `spec` names, once its size and SHA-256 are found right.
+    """Return the weights file that `spec` names, after checking its size and SHA-256.
 
     Raises:
         ModelError: it is missing, truncated or damaged, or a newer model has replaced it.
     """
     path = directory / spec.weights.file
-    train = _train(directory)
+    train = _train_command(directory)
     try:
         size = path.stat().st_size
         digest = sha256_of(path) if size == spec.weights.size else None
@@ -181,42 +182,42 @@ def weights_path(directory: Path, spec: ModelSpec) -> Path:
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
     if digest is None:
-        facts = (f"it has {size:,} bytes; {SPEC} says {spec.weights.size:,}",)
+        facts = (f"it has {size:,} bytes; {SPEC_FILE} says {spec.weights.size:,}",)
         raise ModelError(f"{path} is damaged", facts=facts, hint=train)
     if digest != spec.weights.sha256:
-        facts = (f"its SHA-256 is {digest[:12]}…; {SPEC} says {spec.weights.sha256[:12]}…",)
+        facts = (f"its SHA-256 is {digest[:12]}…; {SPEC_FILE} says {spec.weights.sha256[:12]}…",)
         raise ModelError(f"{path} is damaged", facts=facts, hint=train)
     return path
 
 
 def check_target(directory: Path) -> None:
-    """Make sure that a model may be saved in `directory`: it is new, empty, or holds a model.
+    """Check that a model may be saved in `directory`: it is new, empty, or holds a model.
 
     Raises:
         UsageError: it holds other files and no model.
-        OutputError: it is a file, or cannot be looked into.
+        OutputError: it is a file, or cannot be listed.
     """
     if not os.path.exists(directory):
         return
     try:
         names = sorted(os.listdir(directory))
     except OSError as error:
-        raise output_error(directory / SPEC, error) from error
-    foreign = [name for name in names if not _is_own(name)]
-    if SPEC in names:
+        raise output_error(directory / SPEC_FILE, error) from error
+    foreign = [name for name in names if not _is_our_file(name)]
+    if SPEC_FILE in names:
         if _is_our_spec(directory):
             return
-        foreign = [SPEC]
+        foreign = [SPEC_FILE]
     if foreign:
         raise UsageError(
             f"{directory} holds other files and no model; nothing is written there",
             facts=(f"it has: {_listed(foreign)}",),
-            hint=f"-m {shlex.quote(str(directory / DEFAULT))}",
+            hint=f"-m {shlex.quote(str(directory / DEFAULT_DIRECTORY))}",
         )
 
 
-def _is_own(name: str) -> bool:
-    known = name in (SPEC, HISTORY, TUNING, CHECKPOINT, LOCK)
+def _is_our_file(name: str) -> bool:
+    known = name in (SPEC_FILE, HISTORY_FILE, TUNING_FILE, CHECKPOINT_DIRECTORY, LOCK)
     return known or is_temporary(name) or _WEIGHTS.fullmatch(name) is not None
 
 
@@ -238,9 +239,9 @@ def save(
     """Save a model and return its spec as `read_spec` will, with the weights file filled in.
 
     `weights` are the bytes of a safetensors file; of `spec.weights` only `parameters` is kept.
-    `tuning` is the search that the options came from, if any; see `read_tuning`. The
-    model that was there stays whole until the new one is, and goes then. The caller holds the
-    directory's `files.Lock`.
+    `tuning` is the search that the options came from, if any; see `read_tuning`. The old model
+    stays complete until the new one is, and is then removed. The caller holds the directory's
+    `atomic_files.Lock`.
 
     Raises:
         UsageError: the directory holds other files and no model.
@@ -253,18 +254,21 @@ def save(
         file=file, sha256=digest, size=len(weights), parameters=spec.weights.parameters
     )
     text = spec.model_copy(update={"weights": stored}).model_dump_json(by_alias=True, indent=2)
-    # Found unreadable here, it costs this save; found unreadable later, it costs both models.
+    # An unreadable spec fails this save here; after the save both models would be lost.
     saved = ModelSpec.model_validate_json(text)
-    _make_directory(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(directory / SPEC_FILE, error) from error
     clean_temporaries(directory)
     _write(directory / file, weights)
-    _write(directory / HISTORY, as_lines(history))
+    _write(directory / HISTORY_FILE, to_json_lines(history))
     if tuning is not None:
-        _write(directory / TUNING, as_lines([{**tuning, "weights": file}]))
-    _write(directory / SPEC, f"{text}\n".encode())
-    _drop_older(directory, keep=file)
+        _write(directory / TUNING_FILE, to_json_lines([{**tuning, "weights": file}]))
+    _write(directory / SPEC_FILE, f"{text}\n".encode())
+    _remove_old_weights(directory, keep=file)
     if tuning is None:
-        (directory / TUNING).unlink(missing_ok=True)
+        (directory / TUNING_FILE).unlink(missing_ok=True)
     return saved
 
 
@@ -281,14 +285,7 @@ def replace_spec(directory: Path, old: ModelSpec, new: ModelSpec) -> None:
     text = new.model_dump_json(by_alias=True, indent=2)
     ModelSpec.model_validate_json(text)
     clean_temporaries(directory)
-    _write(directory / SPEC, f"{text}\n".encode())
-
-
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(directory / SPEC, error) from error
+    _write(directory / SPEC_FILE, f"{text}\n".encode())
 
 
 def _write(target: Path, content: bytes) -> None:
@@ -296,28 +293,28 @@ def _write(target: Path, content: bytes) -> None:
         path.write_bytes(content)
 
 
-def _drop_older(directory: Path, *, keep: str) -> None:
+def _remove_old_weights(directory: Path, *, keep: str) -> None:
     for name in os.listdir(directory):
         if _WEIGHTS.fullmatch(name) and name != keep:
             (directory / name).unlink(missing_ok=True)
 
 
 def read_history(directory: Path) -> list[dict[str, Any]]:
-    """Return what was recorded of each epoch, oldest first; nothing where there is no history.
+    """Return the records of the epochs, oldest first; none if there is no history.
 
     Raises:
         ModelError: a line is damaged.
     """
-    return read_lines(directory / HISTORY)
+    return read_json_lines(directory / HISTORY_FILE)
 
 
 def read_tuning(directory: Path, spec: ModelSpec) -> dict[str, Any] | None:
-    """Return what `tuning.json` holds of the search that the model's options came from.
+    """Return the record of the search that the model's options came from.
 
-    None where there was no search, or where the file is another model's: it names its weights.
+    None if there was no search, or if the file names the weights of another model.
 
     Raises:
         ModelError: the file is damaged.
     """
-    found = [e for e in read_lines(directory / TUNING) if e.get("weights") == spec.weights.file]
-    return found[0] if found else None
+    records = read_json_lines(directory / TUNING_FILE)
+    return next((r for r in records if r.get("weights") == spec.weights.file), None)

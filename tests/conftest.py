@@ -16,7 +16,7 @@ import pytest
 
 from aecli.schema.model_spec import Column, Label, ModelSpec, Network, Summary, WeightsFile
 from aecli.schema.options import TrainOptions
-from aecli.schema.torch_classes import Activation, Norm
+from aecli.schema.torch_classes import ActivationSpec, NormSpec
 
 
 @pytest.fixture
@@ -55,9 +55,9 @@ def model_spec() -> ModelSpec:
             encoder=[3, 2],
             decoder=[3],
             classifier=[],
-            activation=Activation(name="LeakyReLU", args={"negative_slope": 0.1}),
-            latent_activation=Activation(name="Identity"),
-            norm=Norm(name="none"),
+            activation=ActivationSpec(name="LeakyReLU", args={"negative_slope": 0.1}),
+            latent_activation=ActivationSpec(name="Identity"),
+            norm=NormSpec(name="none"),
             dropout=0.0,
             output="linear",
         ),

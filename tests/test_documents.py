@@ -27,16 +27,15 @@ from aecli.evaluation.results import (
 from aecli.inference.decode import DecodeResult
 from aecli.inference.run import StreamResult
 from aecli.inference.sample import SampleResult
-from aecli.inspection.inspect import DataInspection, ModelInspection
-from aecli.inspection.layers import Layer
+from aecli.inspection.inspect import DataInspection, Layer, ModelInspection
 from aecli.metrics.classification import Classification
 from aecli.metrics.columns import ColumnScore
 from aecli.metrics.detection import Interval
 from aecli.metrics.latent import LatentHealth
 from aecli.progress import Epoch
 from aecli.reporting.report import PlotResult, ReportResult
-from aecli.schema.flags import as_flags
 from aecli.schema.model_spec import ModelSpec
+from aecli.schema.option_docs import as_flags
 from aecli.scoring.calibrate import CalibrateResult
 from aecli.scoring.score import ScoreResult
 from aecli.training.train import TrainResult

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aecli.errors import ModelError, OutputError, UsageError
-from aecli.json_lines import as_lines
+from aecli.json_lines import to_json_lines
 from aecli.model_directory import (
     check_target,
     model_directory,
@@ -398,7 +398,7 @@ def test_history_comes_back_with_null_for_no_number(
     tmp_path_factory: pytest.TempPathFactory, history: list[dict[str, Any]]
 ) -> None:
     directory = tmp_path_factory.mktemp("history")
-    (directory / "history.jsonl").write_bytes(as_lines(history))
+    (directory / "history.jsonl").write_bytes(to_json_lines(history))
     assert read_history(directory) == [finite(epoch) for epoch in history]
 
 

@@ -33,12 +33,12 @@ from aecli.atomic_files import Lock
 from aecli.errors import UsageError, nearest
 from aecli.features.inverse import as_type
 from aecli.inference.loaded_model import model_of
-from aecli.model.weights import IN_MEMORY
 from aecli.model_directory import read_history, save
+from aecli.safetensors_header import MODEL_IN_MEMORY
 from aecli.schema.model_spec import AGGREGATES
 from aecli.schema.options import TrainOptions, section_of
 from aecli.scoring.threshold import check_threshold, threshold_value
-from aecli.table.types import parse_type
+from aecli.table.arrow_types import parse_type
 from aecli.training.finalize import TrainedModel
 from aecli.training.train import parse_options, train_in_memory
 
@@ -134,7 +134,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
 
     def _keep(self, trained: TrainedModel) -> None:
         loaded = model_of(
-            trained.spec, trained.weights, directory=IN_MEMORY, device=str(self.device)
+            trained.spec, trained.weights, directory=MODEL_IN_MEMORY, device=str(self.device)
         )
         self.model_ = Model(loaded)
         self.history_ = trained.records()

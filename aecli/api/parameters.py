@@ -5,9 +5,9 @@ from __future__ import annotations
 from inspect import Parameter, Signature
 from typing import Any
 
-from aecli.schema.option_docs import options, written
+from aecli.schema.option_docs import format_value, options
 from aecli.schema.options import ReadOptions
-from aecli.schema.torch_classes import Named
+from aecli.schema.torch_classes import TorchClassSpec
 
 OTHERS = {"label", "seed", *ReadOptions.model_fields}
 """Options that are no parameters: `fit` gets the label, `random_state` is the seed, and no file is
@@ -38,8 +38,8 @@ OPTIONS = {
 
 def plain(value: object) -> object:
     """Return an option's value as a plain value that nobody can change."""
-    if isinstance(value, Named):
-        return written(value)
+    if isinstance(value, TorchClassSpec):
+        return format_value(value)
     return tuple(value) if isinstance(value, list) else value
 
 

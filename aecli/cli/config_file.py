@@ -15,9 +15,9 @@ from aecli.cli.seed_config import SEED_SECTIONS, SeedConfig, example, is_section
 from aecli.errors import UsageError, nearest
 from aecli.formatting import safe
 from aecli.progress import SILENT, Progress
-from aecli.schema.option_docs import Option, options, written
-from aecli.schema.torch_classes import Named
-from aecli.schema.validation import needed
+from aecli.schema.option_docs import Option, format_value, options
+from aecli.schema.torch_classes import TorchClassSpec
+from aecli.schema.validation import expected_value
 
 _EXAMPLE_HINT = "aecli train --print-config > run.toml, and change that"
 # Keys of a config file besides the options of the spec: what they must be.
@@ -63,7 +63,7 @@ def _flat_values(content: Mapping[Any, Any], file: str) -> dict[str, OptionValue
 def _check_type(value: OptionValue) -> None:
     if _fits(value.value, options().get(value.name), value.name):
         return
-    need = PATH_KEYS.get(value.name) or needed(options()[value.name])
+    need = PATH_KEYS.get(value.name) or expected_value(options()[value.name])
     if value.key:
         raise UsageError(f"{value.spell(value.value)}: must be {need}", hint=example(value))
     raise UsageError(
@@ -240,8 +240,8 @@ def _toml_value(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(_toml_value(part) for part in value)}]"
     if isinstance(value, (bool, int, float)):
-        return written(value) if not isinstance(value, float) else repr(value)
-    text = written(value) if isinstance(value, Named) else str(value)
+        return format_value(value) if not isinstance(value, float) else repr(value)
+    text = format_value(value) if isinstance(value, TorchClassSpec) else str(value)
     escaped = (_TOML_ESCAPES.get(c, c if c.isprintable() else _toml_escape(c)) for c in text)
     return '"' + "".join(escaped) + '"'
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from aecli.schema.option_docs import options, written
+from aecli.schema.option_docs import format_value, options
 from aecli.schema.options import ReadOptions, TrainOptions
-from aecli.schema.validation import parsed
+from aecli.schema.validation import validate_options
 
 Layer = Literal["command line", "environment", "config"]
 
@@ -155,7 +155,7 @@ def validate(values: Mapping[str, OptionValue]) -> TrainOptions:
         UsageError: a value is of the wrong type or out of bounds, or two options disagree; the
             message names the flag, variable or config key.
     """
-    return parsed(
+    return validate_options(
         {name: value.value for name, value in values.items()},
         spelled=lambda name, value: values.get(
             name, OptionValue(name, value, "command line")
@@ -181,5 +181,5 @@ def _class_section(text: str, equals: str) -> str:
 
 
 def _abbreviated(value: object) -> str:
-    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else written(value)
+    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else format_value(value)
     return text if len(text) <= 60 else text[:59] + "…"

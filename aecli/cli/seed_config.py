@@ -11,7 +11,7 @@ from typing import Any
 
 from aecli.cli.option_sources import OptionValue
 from aecli.errors import UsageError, nearest
-from aecli.schema.option_docs import written
+from aecli.schema.option_docs import format_value
 
 # The option that each key stands for, and a value that it takes.
 KEYS: dict[str, tuple[str, object]] = {
@@ -80,10 +80,10 @@ class SeedConfig:
         """
         for name, value in self.values.items():
             other = flat.get(name, value)
-            if name != "reduction" and written(other.value) != written(value.value):
+            if name != "reduction" and format_value(other.value) != format_value(value.value):
                 raise UsageError(
-                    f"{self.file}: {name} is {written(other.value)} and {value.key} is "
-                    f"{written(value.value)}; both mean --{name.replace('_', '-')}",
+                    f"{self.file}: {name} is {format_value(other.value)} and {value.key} is "
+                    f"{format_value(value.value)}; both mean --{name.replace('_', '-')}",
                     hint=f"{value.key} alone",
                 )
         return self.values | dict(flat)
@@ -164,7 +164,7 @@ def _argument(path: str, value: object, file: str) -> str:
         raise _wrong_value(
             path, value, "a number, a word, true, false, or a list of two numbers", file
         )
-    return f"{path.rpartition('.')[2]}={written(parts)}"
+    return f"{path.rpartition('.')[2]}={format_value(parts)}"
 
 
 def _wrong_value(

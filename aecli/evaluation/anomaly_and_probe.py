@@ -26,11 +26,10 @@ from aecli.row_sample import RowSample, seeded_keys
 from aecli.schema.model_spec import ModelSpec
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import best_threshold
-from aecli.table.column_match import require_judge
-from aecli.table.column_selection import require_column
+from aecli.table.arrow_types import is_plain_number, number_values, python_values, type_name
+from aecli.table.column_match import require_reference_column
+from aecli.table.column_names import require_column
 from aecli.table.source import Source
-from aecli.table.to_numpy import number_values, python_values
-from aecli.table.types import is_plain_number, type_name
 
 SCORES = 1 << 20
 """Samples whose scores are held at most, drawn from all."""
@@ -76,7 +75,7 @@ class EvaluationColumns:
             if option == "--by":
                 require_column(source.name, source.names, name, option)
             else:
-                require_judge(source, spec, name, option)
+                require_reference_column(source, spec, name, option)
 
 
 class Detector:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aecli.errors import DataError
+from aecli.table.arrow_types import is_plain_number, is_text, type_name
 from aecli.table.source import Source
-from aecli.table.types import is_plain_number, is_text, type_name
 
 MOST_GROUPS = 20
 """Groups of their own; the rows of rarer values are put together."""

@@ -16,9 +16,15 @@ from aecli.features.inverse import Restorer
 from aecli.features.layout import NUMERIC
 from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
-from aecli.table.to_numpy import number_values, vector_values
+from aecli.table.arrow_types import (
+    is_list,
+    is_plain_number,
+    number_values,
+    parse_type,
+    type_name,
+    vector_values,
+)
 from aecli.table.type_inference import convert
-from aecli.table.types import is_list, is_plain_number, parse_type, type_name
 
 
 @dataclass

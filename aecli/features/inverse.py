@@ -12,7 +12,7 @@ import pyarrow as pa
 from aecli.array_types import AnyFloats
 from aecli.features.layout import Layout, lay_out
 from aecli.schema.model_spec import Column
-from aecli.table.types import parse_type
+from aecli.table.arrow_types import parse_type
 
 DAY = 86_400_000
 """Milliseconds, the unit of a date64, which is a whole day all the same."""

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from aecli.errors import DataError
 from aecli.features.layout import Layout, lay_out
 from aecli.schema.model_spec import Column
-from aecli.table.to_numpy import number_values, vector_values
+from aecli.table.arrow_types import number_values, vector_values
 
 Cells = npt.NDArray[np.float32]
 

@@ -14,8 +14,7 @@ from aecli.features.inverse import DAY, Restorer
 from aecli.features.layout import Layout
 from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
-from aecli.table.to_numpy import number_values, vector_values
-from aecli.table.types import parse_type
+from aecli.table.arrow_types import number_values, parse_type, vector_values
 
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 

@@ -15,9 +15,9 @@ from aecli.features.windows import Windows, cut_windows, fold_rows, held_out_row
 from aecli.formatting import count
 from aecli.schema.model_spec import Identifier
 from aecli.schema.options import WindowOptions
-from aecli.table.row_order import Keys, is_clock, parse_gap, read_keys
+from aecli.table.arrow_types import parse_type, type_name
+from aecli.table.row_order import RowOrder, is_clock, parse_gap, read_row_order
 from aecli.table.source import Source
-from aecli.table.types import parse_type, type_name
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Series:
     """
 
     name: str
-    keys: Keys
+    keys: RowOrder
     options: WindowOptions
     stored: bool = False
 
@@ -119,7 +119,7 @@ def read_series(
     if options.window is None:
         return None
     stored = trained is not None
-    keys = read_keys(source, options.group, options.time, stored=stored)
+    keys = read_row_order(source, options.group, options.time, stored=stored)
     for known in trained or ():
         if known.name == options.time and (keys.ticks is not None) != is_clock(
             parse_type(known.type)
@@ -153,7 +153,7 @@ def window_codes(codes: Codes, windows: Windows, rule: str) -> Codes:
     return np.where(counts.max(axis=1) > 0, counts.argmax(axis=1), -1)
 
 
-def _unsorted(keys: Keys) -> bool:
+def _unsorted(keys: RowOrder) -> bool:
     groups = np.zeros(keys.rows, dtype=np.int64) if keys.groups is None else keys.groups
     assert keys.times is not None, "asked only where there is a time"
     order = groups.argsort(kind="stable")

@@ -21,11 +21,17 @@ from aecli.inference.run import Pass
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.options import ReadOptions
-from aecli.table.column_names import typed
-from aecli.table.column_selection import matching
+from aecli.table.arrow_types import (
+    is_list,
+    is_plain_number,
+    is_text,
+    number_values,
+    type_name,
+    vector_values,
+)
+from aecli.table.column_names import match_patterns
+from aecli.table.read_errors import shell_name
 from aecli.table.source import Data, Source, open_source
-from aecli.table.to_numpy import number_values, vector_values
-from aecli.table.types import is_list, is_plain_number, is_text, type_name
 
 WINDOW_COLUMN = "window"
 """Output column that counts the windows, where the model encodes windows of rows."""
@@ -118,7 +124,7 @@ def _carried(
     model: LoadedModel, table: Source, keep: Sequence[str], latents: Sequence[str]
 ) -> list[str]:
     ids = [item.name for item in model.spec.ids if item.name in table.names]
-    chosen = matching(table.name, table.names, keep, "--keep")
+    chosen = match_patterns(table.name, table.names, keep, "--keep")
     return [*ids, *(name for name in chosen if name not in ids and name not in latents)]
 
 
@@ -197,7 +203,7 @@ def _other_columns(
         f"{source.name} does not hold the {size:,} latents of {model.directory}: {which}, or a "
         "list z",
         facts=facts,
-        hint=f"aecli encode DATA -m {typed(str(model.directory))} -o latents.parquet",
+        hint=f"aecli encode DATA -m {shell_name(str(model.directory))} -o latents.parquet",
     )
 
 

@@ -15,10 +15,10 @@ from aecli.inference.run import Pass
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Column
 from aecli.schema.options import ReadOptions
+from aecli.table.arrow_types import is_text, parse_type
 from aecli.table.column_match import TEXT_FORMATS
 from aecli.table.source import Data, Source, open_source
 from aecli.table.type_inference import join_types
-from aecli.table.types import is_text, parse_type
 
 
 def fill_pass(

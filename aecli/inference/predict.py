@@ -20,8 +20,8 @@ from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Label
 from aecli.schema.options import ReadOptions
+from aecli.table.arrow_types import parse_type
 from aecli.table.source import Data
-from aecli.table.types import parse_type
 
 PREDICTION = "prediction"
 

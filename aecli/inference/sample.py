@@ -21,7 +21,7 @@ from aecli.inference.run import Pass
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Label
-from aecli.table.types import parse_type
+from aecli.table.arrow_types import parse_type
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Inspection of model directories and tables."""

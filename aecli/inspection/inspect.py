@@ -1,26 +1,42 @@
-"""Show a model directory, or what each column of a table would become; without torch."""
+"""Inspect a model directory, or the columns that a table would have in training; without torch."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from aecli.errors import DataError, UsageError
-from aecli.inspection.layers import Layer, layers_of
-from aecli.model_directory import model_directory, read_history, read_spec
+from aecli.model_directory import model_directory, read_history, read_spec, weights_path
 from aecli.progress import SILENT, Progress
+from aecli.safetensors_header import TensorInfo, read_header
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut, ModelSpec
 from aecli.schema.options import ColumnOptions, ReadOptions
+
+LAYER_PART_NAMES = {"head": "classifier", "path": "linear path"}
+"""What users read for a part of the network, where that is not its name in the weights file."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Layer of the network: the part it belongs to, its shape and its parameter count."""
+
+    part: str
+    name: str
+    inputs: int
+    outputs: int
+    parameters: int
 
 
 @dataclass(frozen=True)
 class ModelInspection:
-    """Hold a model directory as found: its spec, the network layer by layer, its size on disk.
+    """Contents of a model directory: its spec, the layers of the network, its size on disk.
 
-    `history` are the lines of history.jsonl, None unless they were asked for.
+    `history` are the lines of history.jsonl, None unless they were requested.
     """
 
     model: Path
@@ -33,7 +49,7 @@ class ModelInspection:
 
 @dataclass(frozen=True)
 class DataInspection:
-    """Hold what each column of a table would become, and why."""
+    """What each column of a table would become in training, and why."""
 
     data: str
     format: str
@@ -57,10 +73,10 @@ def inspect(
 ) -> ModelInspection | DataInspection:
     """Inspect a model directory or a table; without a target, the model that commands would use.
 
-    With `history` a model's losses of every epoch are read, too.
+    With `history` a model's losses of every epoch are read too.
 
     Raises:
-        UsageError: `history` is asked of a table.
+        UsageError: `history` is requested of a table.
         ModelError: the directory holds no model, or a damaged one.
         DataError: the table cannot be read, or has no rows.
     """
@@ -74,7 +90,7 @@ def inspect(
 
 
 def inspect_model(directory: Path, *, history: bool = False) -> ModelInspection:
-    """Read a model directory's spec and lay out its network."""
+    """Read a model directory's spec and list the layers of its network."""
     spec = read_spec(directory)
     size = sum(file.stat().st_size for file in directory.iterdir() if file.is_file())
     return ModelInspection(
@@ -90,7 +106,7 @@ def inspect_model(directory: Path, *, history: bool = False) -> ModelInspection:
 def inspect_data(
     data: Any, read: ReadOptions, columns: ColumnOptions, progress: Progress
 ) -> DataInspection:
-    """Read a table once and say what each column would become."""
+    """Read a table once and return what each column would become."""
     from aecli.table.column_plan import describe_columns
     from aecli.table.labels import read_labels
     from aecli.table.source import open_source
@@ -110,3 +126,76 @@ def inspect_data(
         label=label,
         notes=[*source.notes, *plan.notes],
     )
+
+
+def layers_of(directory: Path, spec: ModelSpec) -> list[Layer]:
+    """Return the layers: of an MLP from its sizes alone, of the others from the weights' header.
+
+    Raises:
+        ModelError: the weights of another architecture are missing or damaged.
+    """
+    if spec.network.architecture in ("mlp", "vanilla"):
+        return _layers_from_sizes(spec)
+    return _layers_from_tensors(read_header(weights_path(directory, spec)))
+
+
+def _layers_from_tensors(header: Mapping[str, TensorInfo]) -> list[Layer]:
+    shapes_by_module: dict[str, list[tuple[int, ...]]] = {}
+    for name, info in header.items():
+        if name.partition(".")[0] not in ("baseline", "code"):
+            shapes_by_module.setdefault(name.rpartition(".")[0], []).append(info.shape)
+    layers = []
+    for module, shapes in sorted(shapes_by_module.items()):
+        part, _, name = module.partition(".")
+        largest = max(shapes, key=prod)
+        inputs, outputs = (largest[1], largest[0]) if len(largest) > 1 else (largest[0], largest[0])
+        parameters = sum(prod(shape) for shape in shapes)
+        part_name = LAYER_PART_NAMES.get(part, part)
+        layers.append(Layer(part_name, name or "own", inputs, outputs, parameters))
+    order = ["linear path", "encoder", "decoder", "classifier"]
+    return sorted(layers, key=lambda layer: order.index(layer.part))
+
+
+def _layers_from_sizes(spec: ModelSpec) -> list[Layer]:
+    network = spec.network
+    inputs, outputs = network.window * network.inputs, network.window * network.outputs
+    code = network.latent * (2 if network.variational else 1)
+    parts = {
+        "encoder": [inputs, *network.encoder[:-1], code],
+        "decoder": [network.latent, *network.decoder, outputs],
+    }
+    if network.classes:
+        parts["classifier"] = [network.latent, *network.classifier, network.classes]
+    layers = []
+    if network.linear_path:
+        ends = [(inputs, network.latent), (network.latent, outputs)]
+        layers = [Layer("linear path", "Linear", a, b, (a + 1) * b) for a, b in ends]
+    for part, sizes in parts.items():
+        pairs = list(pairwise(sizes))
+        for index, (before, after) in enumerate(pairs):
+            is_last = index == len(pairs) - 1
+            parameters = (before + 1) * after + (0 if is_last else _norm_parameters(spec, after))
+            layers.append(Layer(part, _layer_name(spec, part, is_last), before, after, parameters))
+    return layers
+
+
+def _layer_name(spec: ModelSpec, part: str, is_last: bool) -> str:
+    network = spec.network
+    if is_last:
+        after = {"encoder": str(network.latent_activation), "decoder": network.output}
+        name = after.get(part, "linear")
+        return "Linear" if name in ("Identity", "linear") else f"Linear, {name}"
+    pieces = ["Linear"]
+    if network.norm.name != "none":
+        pieces.append(f"{network.norm.name} norm")
+    pieces.append(str(network.activation))
+    if network.dropout:
+        pieces.append(f"dropout {network.dropout:g}")
+    return ", ".join(pieces)
+
+
+def _norm_parameters(spec: ModelSpec, width: int) -> int:
+    norm = spec.network.norm
+    affine = norm.args.get("affine", norm.args.get("elementwise_affine", True))
+    default = norm.name in ("batch", "layer") or (norm.name == "instance" and "affine" in norm.args)
+    return 2 * width if default and affine else 0

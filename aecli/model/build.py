@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -11,16 +10,16 @@ from torch import nn
 
 from aecli.errors import ModelError
 from aecli.features.layout import Layout, lay_out
+from aecli.model.layers import activation_builder, norm_builder
 from aecli.nn.autoencoder import Autoencoder, Clipped, LinearPath, UnitTanh
 from aecli.nn.convolution import Conv1dDecoder, Conv1dEncoder, Conv2dDecoder, Conv2dEncoder
-from aecli.nn.layers import TopK, activation, norm
+from aecli.nn.layers import TopK
 from aecli.nn.losses import ReconstructionLoss
 from aecli.nn.mlp import MLP
 from aecli.nn.recurrent import LSTMDecoder, LSTMEncoder
 from aecli.nn.transformer import TransformerDecoder, TransformerEncoder
 from aecli.schema.model_spec import Column, Network
 from aecli.schema.options import LossOptions
-from aecli.schema.torch_classes import Activation, Norm
 
 _OUTPUTS: dict[str, Callable[[], nn.Module] | None] = {
     "linear": None,
@@ -103,7 +102,7 @@ def _pair(network: Network, columns: Sequence[Column]) -> tuple[nn.Module, nn.Mo
     encoder, decoder = _WINDOWED[network.architecture]
     shared |= {name: getattr(network, name) for name in _SIZES[network.architecture]}
     if network.architecture == "conv1d":
-        shared["activation"] = activation_of(network.activation)
+        shared["activation"] = activation_builder(network.activation)
     return (
         encoder(inputs=network.inputs, latent=code, **shared),
         decoder(outputs=network.outputs, latent=network.latent, **shared),
@@ -132,7 +131,7 @@ def _convolutions(
         "channels_in": channels_in,
         "positions": pixel_positions(columns),
         "channels": network.channels,
-        "activation": activation_of(network.activation),
+        "activation": activation_builder(network.activation),
         "dropout": network.dropout,
     }
     return (
@@ -156,7 +155,7 @@ def _code(network: Network) -> nn.Module | None:
     """Return what follows the encoder, None for a linear latent whose units all survive."""
     parts: list[nn.Module] = []
     if network.latent_activation.name != "Identity":
-        parts.append(activation_of(network.latent_activation)())
+        parts.append(activation_builder(network.latent_activation)())
     if network.topk is not None:
         parts.append(TopK(network.latent, network.topk))
     return nn.Sequential(*parts) if parts else None
@@ -165,20 +164,10 @@ def _code(network: Network) -> nn.Module | None:
 def _mlp(network: Network, sizes: Sequence[int]) -> MLP:
     return MLP(
         sizes=sizes,
-        activation=activation_of(network.activation),
-        norm=_norm(network.norm),
+        activation=activation_builder(network.activation),
+        norm=norm_builder(network.norm),
         dropout=network.dropout,
     )
-
-
-def _norm(named: Norm) -> Callable[[int], nn.Module] | None:
-    args: dict[str, Any] = dict(named.args)
-    return None if named.name == "none" else partial(norm, named.name, **args)
-
-
-def activation_of(named: Activation) -> Callable[[], nn.Module]:
-    """Return what builds an activation anew at each call."""
-    return partial(activation, named.name, **named.args)
 
 
 def reconstruction_loss(

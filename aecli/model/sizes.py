@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from aecli.errors import DataError, UsageError
 from aecli.features.layout import NUMERIC, Layout
-from aecli.model.build import activation_of
+from aecli.model.layers import activation_builder
 from aecli.schema.model_spec import Column, Network
 from aecli.schema.options import NetworkOptions, TrainOptions
-from aecli.schema.torch_classes import Activation
+from aecli.schema.torch_classes import ActivationSpec
 
 DEFAULT_CLASSIFIER: tuple[int, ...] = ()
 """Hidden sizes of the head unless given: none, so that the latent itself separates the classes."""
@@ -87,13 +87,13 @@ def resolve_network(
     return network
 
 
-def _latent_activation(options: TrainOptions) -> Activation:
+def _latent_activation(options: TrainOptions) -> ActivationSpec:
     """Return the latent's activation: a sigmoid where KL needs bounds and none was chosen."""
-    fitting = Activation(name="Sigmoid" if options.losses.kl > 0 else "Identity")
+    fitting = ActivationSpec(name="Sigmoid" if options.losses.kl > 0 else "Identity")
     return options.network.latent_activation or fitting
 
 
-def _starts_as_pca(options: NetworkOptions, on_latent: Activation, classes: int) -> bool:
+def _starts_as_pca(options: NetworkOptions, on_latent: ActivationSpec, classes: int) -> bool:
     """Return whether the network has a linear path, which starts as PCA.
 
     By itself it has one where latent and output are linear, except beside a classifier, which
@@ -105,10 +105,10 @@ def _starts_as_pca(options: NetworkOptions, on_latent: Activation, classes: int)
     return options.init == "pca" or by_itself
 
 
-def _refuse_contradictions(named_by: dict[str, Activation]) -> None:
+def _refuse_contradictions(named_by: dict[str, ActivationSpec]) -> None:
     for flag, named in named_by.items():
         try:
-            activation_of(named)()
+            activation_builder(named)()
         except ValueError as error:
             raise UsageError(str(error), hint=f"--{flag} {named.name} has defaults") from error
 

@@ -1,4 +1,4 @@
-"""Initialise linear layers by name."""
+"""Initialise the weights of layers, start a network as PCA, and rotate its latent."""
 
 from __future__ import annotations
 
@@ -10,66 +10,46 @@ import torch
 from torch import Tensor, nn
 
 from aecli.nn.autoencoder import Autoencoder
-from aecli.nn.layers import activation as build_activation
 
 
-def _xavier_uniform(weight: Tensor, gain: float) -> None:
+def xavier_uniform(weight: Tensor, gain: float) -> None:
+    """Draw uniformly with variance gain² · 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)."""
     nn.init.xavier_uniform_(weight, gain)
 
 
-def _xavier_normal(weight: Tensor, gain: float) -> None:
+def xavier_normal(weight: Tensor, gain: float) -> None:
+    """Draw normally with variance gain² · 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)."""
     nn.init.xavier_normal_(weight, gain)
 
 
-def _kaiming_uniform(weight: Tensor, gain: float) -> None:
+def kaiming_uniform(weight: Tensor, gain: float) -> None:
+    """Draw uniformly with variance gain² / fan_in (He et al., 2015)."""
     bound = gain * math.sqrt(3 / weight.shape[1])
     nn.init.uniform_(weight, -bound, bound)
 
 
-def _kaiming_normal(weight: Tensor, gain: float) -> None:
+def kaiming_normal(weight: Tensor, gain: float) -> None:
+    """Draw normally with variance gain² / fan_in (He et al., 2015)."""
     nn.init.normal_(weight, 0.0, gain / math.sqrt(weight.shape[1]))
 
 
-def _orthogonal(weight: Tensor, gain: float) -> None:
+def orthogonal(weight: Tensor, gain: float) -> None:
+    """Draw an orthogonal matrix times gain (Saxe et al., 2014)."""
     nn.init.orthogonal_(weight, gain)
 
 
-def _normal(weight: Tensor, gain: float) -> None:
+def normal(weight: Tensor, gain: float) -> None:
+    """Draw normally with variance 1 / fan_in, whatever the gain (LeCun et al., 1998)."""
     nn.init.normal_(weight, 0.0, 1 / math.sqrt(weight.shape[1]))
 
 
-INITIALISERS: dict[str, Callable[[Tensor, float], None] | None] = {
-    "auto": None,
-    "default": None,
-    "xavier_uniform": _xavier_uniform,
-    "xavier_normal": _xavier_normal,
-    "kaiming_uniform": _kaiming_uniform,
-    "kaiming_normal": _kaiming_normal,
-    "orthogonal": _orthogonal,
-    "normal": _normal,
-    "pca": _kaiming_normal,
-}
+def draw_weights(module: nn.Module, draw: Callable[[Tensor, float], None], *, gain: float) -> None:
+    """Draw the weights of every layer anew by `draw`, and set their biases to 0.
 
-
-def initialise(module: nn.Module, name: str, *, activation: str) -> None:
-    """Draw the weights of every layer anew and set their biases to 0.
-
-    Xavier (Glorot and Bengio, 2010): variance gain² · 2 / (fan_in + fan_out). Kaiming (He et al.,
-    2015): gain² / fan_in. Orthogonal (Saxe et al., 2014): gain times an orthogonal matrix. Normal
-    (LeCun et al., 1998): 1 / fan_in whatever the activation. `pca` is Kaiming normal, for the
-    layers beside the linear path. `auto` and `default` leave torch's own, uniform weights and
-    biases within 1 / sqrt(fan_in). The gain is `activation_gain(activation)`, and 1 for the `last`
-    layer of each network, which no hidden activation follows. Draws come from torch's global
-    generator.
-
-    Raises:
-        KeyError: the name is not in `INITIALISERS`, or the activation not in its table.
+    The gain is 1 for the `last` layer of each network, which no hidden activation follows. Draws
+    come from torch's global generator.
     """
-    draw = INITIALISERS[name]
-    if draw is None:
-        return
     last = [part.last for part in module.modules() if hasattr(part, "last")]
-    gain = activation_gain(activation)
     for layer in module.modules():
         if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d)):
             with torch.no_grad():
@@ -90,7 +70,7 @@ def initialise(module: nn.Module, name: str, *, activation: str) -> None:
 def start_as_pca(
     network: Autoencoder, mean: Tensor, components: Tensor, *, inputs: int, outputs: int
 ) -> None:
-    """Make the network's linear path PCA, and let the nonlinear one beside it start at zero.
+    """Initialise the network's linear path as PCA, and the nonlinear one as zero.
 
     `mean` `(window * inputs,)` and orthonormal `components` `(n_components, window * inputs)` are
     those of the training samples; a row's first `outputs` inputs are what its outputs restore.
@@ -120,19 +100,19 @@ def start_as_pca(
         path.decode.bias.copy_(torch.where(logits, torch.logit(mean_out), mean[slots]))
 
 
-def activation_gain(name: str) -> float:
+def activation_gain(activation: nn.Module) -> float:
     """Return the factor that keeps the second moment of signals through an activation `f`.
 
     It is 1 / sqrt(E[f(x)²]) for x from N(0, 1), as He et al. (2015) derive sqrt(2) for ReLU; but no
     more than what keeps large signals, s / sqrt(E[f(s·x)²]) with s = 1000, or they would grow
     without end where `f` is less than linear near 0 (SiLU, Softshrink). Expectations are taken over
-    10,000 quantiles, with the activation's default arguments.
+    10,000 quantiles.
     """
     grid = torch.special.ndtri((torch.arange(10_000, dtype=torch.float64) + 0.5) / 10_000)
-    module = build_activation(name).double().eval()
+    module = activation.double().eval()
     with torch.no_grad():
-        kept = [scale * module(scale * grid).square().mean().rsqrt() for scale in (1, 1000)]
-    return float(min(kept))
+        gains = [scale * module(scale * grid).square().mean().rsqrt() for scale in (1, 1000)]
+    return float(min(gains))
 
 
 @torch.no_grad()

@@ -1,64 +1,23 @@
-"""Build activations by name, from a closed table."""
+"""Norm layers of rows, and the top-k latent."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
-    "CELU": nn.CELU,
-    "ELU": nn.ELU,
-    "GELU": nn.GELU,
-    "Hardshrink": nn.Hardshrink,
-    "Hardsigmoid": nn.Hardsigmoid,
-    "Hardswish": nn.Hardswish,
-    "Hardtanh": nn.Hardtanh,
-    "Identity": nn.Identity,
-    "LeakyReLU": nn.LeakyReLU,
-    "LogSigmoid": nn.LogSigmoid,
-    "Mish": nn.Mish,
-    "PReLU": nn.PReLU,
-    "ReLU": nn.ReLU,
-    "ReLU6": nn.ReLU6,
-    "RReLU": nn.RReLU,
-    "SELU": nn.SELU,
-    "SiLU": nn.SiLU,
-    "Sigmoid": nn.Sigmoid,
-    "Softplus": nn.Softplus,
-    "Softshrink": nn.Softshrink,
-    "Softsign": nn.Softsign,
-    "Tanh": nn.Tanh,
-    "Tanhshrink": nn.Tanhshrink,
-}
+RATE_MEMORY = 0.98
+"""Share of a unit's firing rate that one training step keeps."""
 
-
-def activation(name: str, **args: Any) -> nn.Module:
-    """Build the activation `name` of `ACTIVATIONS` with its torch constructor arguments.
-
-    Raises:
-        KeyError: the name is not in the table.
-        ValueError: the ends of an interval are in the wrong order (`Hardtanh`, `RReLU`).
-    """
-    if name == "Hardtanh":
-        low, high = args.get("min_val", -1.0), args.get("max_val", 1.0)
-        if not low < high:
-            raise ValueError(f"Hardtanh: min_val={low} must be below max_val={high}")
-    if name == "RReLU":
-        low, high = args.get("lower", 1 / 8), args.get("upper", 1 / 3)
-        if not low <= high:
-            raise ValueError(f"RReLU: lower={low:g} must not exceed upper={high:g}")
-    return ACTIVATIONS[name](**args)
+BOOST = 0.5
+"""Power of (fair rate / rate) by which units that fire too rarely are preferred in training."""
 
 
 class BatchNorm(nn.Module):
     """Batch norm of each feature: over the rows of a training batch, else by running statistics.
 
     As in Ioffe and Szegedy (2015). A training batch of one row has no variance: it is normalised by
-    the running figures and leaves them alone, so that a last batch of one row and a table of one
+    the running statistics and leaves them alone, so that a last batch of one row and a table of one
     row train. Unlike `nn.BatchNorm1d` it counts no batches, because its momentum is fixed.
     """
 
@@ -110,35 +69,6 @@ def layer_norm(width: int, *, eps: float = 1e-5, elementwise_affine: bool = True
     return nn.LayerNorm(width, eps=eps, elementwise_affine=elementwise_affine)
 
 
-def no_norm(width: int) -> nn.Module:
-    """Build the norm that changes nothing."""
-    return nn.Identity()
-
-
-NORMS: dict[str, Callable[..., nn.Module]] = {
-    "none": no_norm,
-    "batch": BatchNorm,
-    "instance": instance_norm,
-    "layer": layer_norm,
-}
-
-
-def norm(name: str, width: int, **args: object) -> nn.Module:
-    """Build the norm layer `name` of `NORMS` for rows of `width` features.
-
-    Raises:
-        KeyError: the name is not in the table.
-    """
-    return NORMS[name](width, **args)
-
-
-MEMORY = 0.98
-"""Share of a unit's firing rate that one training step keeps."""
-
-BOOST = 0.5
-"""Power of (fair rate / rate) by which units that fire too rarely are preferred in training."""
-
-
 class TopK(nn.Module):
     """Top-k sparsity: the `k` latents of each row that are largest by size stay, others become 0.
 
@@ -165,5 +95,5 @@ class TopK(nn.Module):
         mask = torch.zeros_like(z).scatter_(1, kept, 1.0)
         if self.training:
             with torch.no_grad():
-                self.rate.lerp_(mask.mean(0).to(self.rate.dtype), 1 - MEMORY)
+                self.rate.lerp_(mask.mean(0).to(self.rate.dtype), 1 - RATE_MEMORY)
         return z * mask

@@ -14,7 +14,7 @@ from aecli.model_directory import read_spec
 from aecli.reporting.collect_saved import collect_saved
 from aecli.reporting.data import CollectOptions, ReportData
 from aecli.schema.model_spec import ModelSpec
-from aecli.table.column_names import typed
+from aecli.table.read_errors import shell_name
 from aecli.table.source import Source
 
 MOST_MODELS_ON_PAGE = 8
@@ -120,5 +120,5 @@ def _check_columns(directories: Sequence[Path], specs: Sequence[ModelSpec]) -> N
         raise UsageError(
             f"{names[0]} and {name} do not read the same columns",
             facts=[f"they differ in {', '.join(different[:6])}{more}"],
-            hint=f"aecli evaluate DATA -m {typed(names[0])} --compare {typed(name)}",
+            hint=f"aecli evaluate DATA -m {shell_name(names[0])} --compare {shell_name(name)}",
         )

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from aecli.errors import ModelError
-from aecli.model_directory import TUNING, read_history, read_spec, read_tuning
+from aecli.model_directory import TUNING_FILE, read_history, read_spec, read_tuning
 from aecli.reporting.data import ReportData, SearchHistory, TrainingCurves
 from aecli.schema.model_spec import ModelSpec
-from aecli.schema.option_docs import written
+from aecli.schema.option_docs import format_value
 from aecli.schema.options import TrainOptions, section_of
 from aecli.tuning.trial import LAST, Tried, ranking
 
@@ -43,7 +43,7 @@ def read_search(directory: Path, spec: ModelSpec) -> SearchHistory | None:
     try:
         return _search_history(record)
     except (KeyError, TypeError, ValueError) as error:
-        path = directory / TUNING
+        path = directory / TUNING_FILE
         hint = f"remove {path}: the model does without"
         raise ModelError(f"{path} is damaged: {error!r}", hint=hint) from error
 
@@ -77,4 +77,6 @@ def _default_options(names: set[str]) -> dict[str, str]:
     """Return the defaults of options as texts, where these do not depend on the table."""
     defaults = TrainOptions()
     values = {name: getattr(getattr(defaults, section_of(name)), name) for name in sorted(names)}
-    return {name: written(value) for name, value in values.items() if value not in (None, "auto")}
+    return {
+        name: format_value(value) for name, value in values.items() if value not in (None, "auto")
+    }

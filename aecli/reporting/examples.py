@@ -18,7 +18,7 @@ from aecli.formatting import count
 from aecli.reporting.data import AnomalousRow, ExampleImages, ExampleRow, RowCell
 from aecli.row_sample import RowSample
 from aecli.schema.model_spec import Column, ModelSpec
-from aecli.table.types import is_list
+from aecli.table.arrow_types import is_list
 
 REASONS_SHOWN = 3
 CELLS_SHOWN = 8

@@ -15,7 +15,7 @@ from aecli.progress import SILENT, Progress
 from aecli.reporting.collect_saved import collect_saved
 from aecli.reporting.data import CollectOptions, ReportData
 from aecli.schema.options import ReadOptions
-from aecli.table.column_names import typed
+from aecli.table.read_errors import shell_name
 from aecli.table.source import Data, Source, open_source
 
 
@@ -193,7 +193,9 @@ def check_folder(output: str) -> None:
     """
     if not Path(os.path.abspath(output)).parent.is_dir():
         parent = Path(output).parent
-        raise OutputError(f"there is no folder {parent}", hint=f"mkdir -p {typed(str(parent))}")
+        raise OutputError(
+            f"there is no folder {parent}", hint=f"mkdir -p {shell_name(str(parent))}"
+        )
 
 
 def _checked_format(kind: str, data: Data | None, output: str) -> str:

@@ -1,1 +1,1 @@
-"""Hold every option's and every stored field's default, bound and help sentence, once."""
+"""Options and stored fields: each default, bound and help sentence is defined here, once."""

@@ -1,40 +1,62 @@
-"""Refuse options that contradict each other."""
+"""Refuse options that contradict each other, and name options that have no effect."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aecli.schema.options import TrainOptions
+    from aecli.schema.options import Section, TrainOptions
+
+BOUNDED_ACTIVATIONS = ("Sigmoid", "Tanh", "Softsign")
+"""Activations whose mean can stand for a probability, moved to 0..1 where it begins at -1.
+
+None of them is flat (as Hardsigmoid is): a unit at its end would get no gradient.
+"""
+
+_ARCHITECTURES_WITH_OPTION = {
+    "channels": ("conv2d", "conv1d"),
+    "hidden": ("lstm", "transformer"),
+    "layers": ("lstm",),
+    "heads": ("transformer",),
+    "feedforward": ("transformer",),
+    "depth": ("transformer",),
+    "activation": ("mlp", "vanilla", "conv2d", "conv1d"),
+    "norm": ("mlp", "vanilla"),
+}
+
+_UnusedOption = tuple["Section", str, str]
+"""A section, the name of one of its options, and why the option has no effect."""
 
 
 class Contradiction(ValueError):  # noqa: N818  # it says what it is
-    """Say which options disagree; `change` are options to give instead, by flat name.
+    """Disagreement between options; `change` are options to set instead, by flat name.
 
     Where that is not enough, `advice` says what to do in words.
     """
 
     def __init__(
-        self, what: str, change: Mapping[str, object] | None = None, *, advice: str = ""
+        self, message: str, change: Mapping[str, object] | None = None, *, advice: str = ""
     ) -> None:
-        super().__init__(what)
+        super().__init__(message)
         self.change = dict(change or {})
         self.advice = advice
 
 
 def require_consistent(options: TrainOptions) -> None:
-    """Check options that are each good by themselves.
+    """Check options that are each valid by themselves.
 
     Raises:
-        Contradiction: two of them ask for different things.
+        Contradiction: two of them disagree.
     """
-    checks = (_sizes_agree, _something_to_learn, _latent_is_fit, _architecture_is_fit, _keys_differ)
-    for check in checks:
-        check(options)
+    _require_equal_latent_sizes(options)
+    _require_a_loss(options)
+    _require_compatible_latent(options)
+    _require_compatible_architecture(options)
+    _require_distinct_keys(options)
 
 
-def _sizes_agree(options: TrainOptions) -> None:
+def _require_equal_latent_sizes(options: TrainOptions) -> None:
     network = options.network
     if network.encoder == []:
         raise Contradiction(
@@ -42,45 +64,47 @@ def _sizes_agree(options: TrainOptions) -> None:
         )
     if network.encoder and network.latent and network.encoder[-1] != network.latent:
         *hidden, last = network.encoder
-        whole = isinstance(network.latent, int)
+        is_number = isinstance(network.latent, int)
         raise Contradiction(
             f"--latent {network.latent} and --encoder {','.join(map(str, network.encoder))} "
             "disagree: the last encoder size is the latent",
-            {"encoder": [*hidden, network.latent]} if whole else {"latent": last},
+            {"encoder": [*hidden, network.latent]} if is_number else {"latent": last},
         )
 
 
-def _something_to_learn(options: TrainOptions) -> None:
+def _require_a_loss(options: TrainOptions) -> None:
     label, losses = options.columns.label, options.losses
     if losses.reconst_weight == 0 and (label is None or losses.class_weight == 0):
-        why = "and --class-weight 0 leave" if label else "without a label leaves"
-        raise Contradiction(f"--reconst-weight 0 {why} nothing to learn", {"reconst_weight": 1})
+        reason = "and --class-weight 0 leave" if label else "without a label leaves"
+        raise Contradiction(f"--reconst-weight 0 {reason} nothing to learn", {"reconst_weight": 1})
 
 
-def _latent_is_fit(options: TrainOptions) -> None:
+def _require_compatible_latent(options: TrainOptions) -> None:
     network, losses = options.network, options.losses
-    given = network.latent_activation.name if network.latent_activation else ""
-    linear = given in ("", "Identity")
-    if losses.kl > 0 and given and given not in BOUNDED:
+    activation = network.latent_activation.name if network.latent_activation else ""
+    is_linear = activation in ("", "Identity")
+    if losses.kl > 0 and activation and activation not in BOUNDED_ACTIVATIONS:
         raise Contradiction(
-            f"--kl needs a bounded latent, and --latent-activation {given} is none of "
-            + ", ".join(BOUNDED),
+            f"--kl needs a bounded latent, and --latent-activation {activation} is none of "
+            + ", ".join(BOUNDED_ACTIVATIONS),
             {"latent_activation": "Sigmoid"},
         )
-    curved = "--kl" if losses.kl > 0 else "" if linear else f"--latent-activation {given}"
-    if network.variational and (curved or network.topk is not None):
-        other = curved or "--topk"
+    nonlinear = (
+        "--kl" if losses.kl > 0 else "" if is_linear else f"--latent-activation {activation}"
+    )
+    if network.variational and (nonlinear or network.topk is not None):
+        other = nonlinear or "--topk"
         raise Contradiction(
             f"--variational and {other} ask for two kinds of latent",
             advice=f"--variational alone, or {other.partition(' ')[0]} alone",
         )
     bounded = network.output if network.output in ("sigmoid", "tanh") else ""
-    if network.init == "pca" and (curved or bounded):
-        why = curved or f"--output {bounded}"
-        raise Contradiction(f"--init pca and {why} disagree: PCA is linear", {"init": "default"})
+    if network.init == "pca" and (nonlinear or bounded):
+        option = nonlinear or f"--output {bounded}"
+        raise Contradiction(f"--init pca and {option} disagree: PCA is linear", {"init": "default"})
 
 
-def _architecture_is_fit(options: TrainOptions) -> None:
+def _require_compatible_architecture(options: TrainOptions) -> None:
     arch, window = options.network.arch, options.windows.window
     if arch in ("mlp", "conv2d") and window is not None:
         raise Contradiction(
@@ -105,7 +129,7 @@ def _architecture_is_fit(options: TrainOptions) -> None:
         )
 
 
-def _keys_differ(options: TrainOptions) -> None:
+def _require_distinct_keys(options: TrainOptions) -> None:
     time = options.windows.time
     if time is not None and time in options.windows.group:
         raise Contradiction(
@@ -114,8 +138,57 @@ def _keys_differ(options: TrainOptions) -> None:
         )
 
 
-BOUNDED = ("Sigmoid", "Tanh", "Softsign")
-"""Activations whose mean can stand for a probability, moved to 0..1 where it begins at -1.
+def unused_options_note(options: TrainOptions) -> str:
+    """Return a note on options that were set, not to their default, and have no effect; or "".
 
-None of them is flat (as Hardsigmoid is): a unit at its end would get no gradient.
-"""
+    What switches something off, such as `dropout` 0, is never among them.
+    """
+    flags_by_reason: dict[str, list[str]] = {}
+    for section, name, reason in _unused_options(options):
+        value = getattr(section, name)
+        changed = value != type(section).model_fields[name].default
+        if name in section.model_fields_set and changed and value and str(value) != "none":
+            flags_by_reason.setdefault(reason, []).append(f"--{name.replace('_', '-')}")
+    reasons = [f"{', '.join(flags)} {reason}" for reason, flags in flags_by_reason.items()]
+    return f"without effect: {'; '.join(reasons)}" if reasons else ""
+
+
+def _unused_options(options: TrainOptions) -> Iterator[_UnusedOption]:
+    yield from _unused_loss_options(options)
+    yield from _unused_network_options(options)
+    windows, label = options.windows, options.columns.label
+    if windows.window is None:
+        for name in type(windows).model_fields:
+            yield windows, name, "without --window"
+    elif label is None:
+        yield windows, "window_label", "without --label"
+    training = options.training
+    if training.valid == "none" and training.schedule != "plateau":
+        yield training, "patience", "without validation rows"
+
+
+def _unused_loss_options(options: TrainOptions) -> Iterator[_UnusedOption]:
+    network, losses, label = options.network, options.losses, options.columns.label
+    if losses.kl == 0:
+        yield losses, "rho", "without --kl"
+    if not network.variational:
+        yield losses, "beta", "without --variational"
+    if label is None:
+        yield network, "classifier", "without --label"
+        yield losses, "class_weight", "without --label"
+        yield losses, "balance", "without --label"
+    elif losses.class_weight == 0:
+        yield network, "classifier", "under --class-weight 0"
+        yield losses, "balance", "under --class-weight 0"
+
+
+def _unused_network_options(options: TrainOptions) -> Iterator[_UnusedOption]:
+    network, window = options.network, options.windows.window
+    arch = network.arch or ("vanilla" if window else "mlp")
+    has_head = bool(network.classifier) and options.classifies
+    for name, architectures in _ARCHITECTURES_WITH_OPTION.items():
+        if arch in architectures or (has_head and name in ("activation", "norm")):
+            continue
+        yield network, name, f"in the architecture {arch} (it is for {', '.join(architectures)})"
+    if arch == "lstm" and network.layers == 1 and not has_head:
+        yield network, "dropout", "in an lstm of one layer (it acts between layers)"

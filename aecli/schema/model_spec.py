@@ -1,4 +1,4 @@
-"""Define what `spec.json` holds, with a limit on every number that allocates."""
+"""Contents of `spec.json`, with a limit on every number that allocates memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from aecli.schema.options import TrainOptions
-from aecli.schema.torch_classes import ARCHITECTURES, Activation, Norm
+from aecli.schema.torch_classes import ARCHITECTURES, ActivationSpec, NormSpec
 
 SCHEMA: Literal["aecli.model/1"] = "aecli.model/1"
 MAX_COLUMNS = 100_000
@@ -21,23 +21,23 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
 
 
-class Stored(BaseModel):
-    """Validate one stored object; unknown fields are errors, so a damaged file is noticed."""
+class StoredObject(BaseModel):
+    """Object of `spec.json`; unknown fields are errors, so that a damaged file is noticed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 LONG_TAIL = 8.0
-"""Scaled units that a number without a long tail keeps within: a normal one does in 50 M rows."""
+"""Scaled units that bound a number without a long tail: a normal one in 50 million rows."""
 
 
-class Column(Stored):
-    """Describe one feature column as fitted on the training rows.
+class Column(StoredObject):
+    """Feature column as fitted on the training rows.
 
     `center` and `scale` have one entry per cell: 1 for number and time, `size` for vector, none for
     boolean and category. A scaled cell is `(value - center) / scale`, subtracted in float64.
     `categories` are sorted by their count, so that the first is the mode. `trivial_loss` is the
-    loss of always answering the training mean (in scaled units) or the training frequencies.
+    loss of always predicting the training mean (in scaled units) or the training frequencies.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Column(Stored):
     reason: str = Field(description="Why it became this kind, for people.")
 
     @model_validator(mode="after")
-    def _sizes(self) -> Column:
+    def _require_consistent_sizes(self) -> Column:
         cells = self.size if self.kind in ("number", "time", "vector") else 0
         if len(self.center) != cells or len(self.scale) != cells:
             raise ValueError(f"column {self.name!r}: center and scale must have {cells} entries")
@@ -77,30 +77,30 @@ class Column(Stored):
 
     @property
     def long_tailed(self) -> bool:
-        """Return whether a number lies further out than `LONG_TAIL` scaled units in training."""
+        """Return whether a training value lies beyond `LONG_TAIL` scaled units."""
         if self.kind != "number" or not self.low or not self.high:
             return False
         furthest = max(self.high[0] - self.center[0], self.center[0] - self.low[0])
         return furthest > LONG_TAIL * self.scale[0]
 
 
-class LeftOut(Stored):
-    """Name a column of the training table that is no feature, and why."""
+class LeftOut(StoredObject):
+    """Column of the training table that is not a feature, and why."""
 
     name: str
     type: str
     reason: str
 
 
-class Identifier(Stored):
-    """Name an identifier column: never a feature, carried into every output."""
+class Identifier(StoredObject):
+    """Identifier column: never a feature, copied into every output."""
 
     name: str
     type: str
 
 
-class Label(Stored):
-    """Describe the label: its classes in the order of the logits, with their training samples."""
+class Label(StoredObject):
+    """Label: its classes in the order of the logits, with their numbers of training samples."""
 
     name: str
     type: str
@@ -108,8 +108,8 @@ class Label(Stored):
     counts: list[int]
 
 
-class Network(Stored):
-    """Describe the network with every size filled in; the factory needs nothing else."""
+class Network(StoredObject):
+    """Network with every size filled in: all that `model.build` needs."""
 
     architecture: Literal[ARCHITECTURES] = "mlp"  # type: ignore[valid-type]  # one list of names
     inputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = Field(description="Inputs of one row.")
@@ -119,9 +119,9 @@ class Network(Stored):
     encoder: Annotated[list[Width], Field(min_length=1, max_length=64)]
     decoder: Annotated[list[Width], Field(max_length=64)]
     classifier: Annotated[list[Width], Field(max_length=64)]
-    activation: Activation
-    latent_activation: Activation
-    norm: Norm
+    activation: ActivationSpec
+    latent_activation: ActivationSpec
+    norm: NormSpec
     dropout: Annotated[float, Field(ge=0, lt=1)]
     output: Literal["linear", "clipped", "sigmoid", "tanh", "unit_tanh"]
     variational: bool = False
@@ -141,14 +141,14 @@ class Network(Stored):
 
     @property
     def latent_floor(self) -> float:
-        """Return where the range of a bounded latent begins: 0, or -1 for those like tanh."""
+        """Return the lower end of a bounded latent: 0, or -1 for those like tanh."""
         return -1.0 if self.latent_activation.name in ("Tanh", "Softsign") else 0.0
 
     @property
     def linear_latent(self) -> bool:
-        """Return whether nothing follows the encoder's last layer: no activation, no draws."""
-        bare = self.latent_activation.name == "Identity" and self.topk is None
-        return bare and not self.variational
+        """Return whether nothing follows the encoder's last layer: no activation, no sampling."""
+        is_identity = self.latent_activation.name == "Identity"
+        return is_identity and self.topk is None and not self.variational
 
     @property
     def latent(self) -> int:
@@ -157,7 +157,7 @@ class Network(Stored):
 
     @property
     def widest(self) -> int:
-        """Return how many numbers the widest layer holds for one sample: what memory goes by."""
+        """Return how many numbers the widest layer holds for one sample, which decides memory."""
         inside = [*self.encoder, *self.decoder, *self.classifier]
         match self.architecture:
             case "conv1d" | "conv2d":
@@ -177,8 +177,8 @@ class Network(Stored):
         return max(1, numbers // self.widest)
 
 
-class WeightsFile(Stored):
-    """Name the weights file of this generation and what it must hash to."""
+class WeightsFile(StoredObject):
+    """Weights file of the saved model: its name, hash and size."""
 
     file: Annotated[str, Field(pattern=r"^weights-[0-9a-f]{12}\.safetensors$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -186,8 +186,8 @@ class WeightsFile(Stored):
     parameters: Annotated[int, Field(ge=0)]
 
 
-class Baseline(Stored):
-    """Hold how well one predictor restores the compared rows; None where a figure is undefined.
+class Baseline(StoredObject):
+    """Reconstruction quality of one predictor on the compared rows; None where undefined.
 
     `r2` is the mean over number columns, `accuracy` over boolean and category columns, `mse` the
     mean squared error of numbers in scaled units.
@@ -200,7 +200,7 @@ class Baseline(Stored):
 
 
 AGGREGATES = ("mean", "max", "top3")
-"""How the errors of a sample's columns make one number: top3 is the mean of the three largest."""
+"""Ways to make one score of the errors of a sample's columns: top3 is the mean of the largest 3."""
 
 LEVELS = (
     *(float(level) for level in range(100)),
@@ -208,21 +208,21 @@ LEVELS = (
     99.95,
     100.0,
 )
-"""Percentiles of scores that are stored: finer where thresholds are looked for."""
+"""Percentiles of scores that are stored: finer in the range of thresholds."""
 
-FEW = 100
-"""Samples whose quartiles say where outliers begin, at least; fewer are told of."""
+FEWEST_CALIBRATION_ROWS = 100
+"""Minimum number of samples for a threshold by quartiles; with fewer there is a note."""
 
 
-class ScoreScale(Stored):
-    """Hold the quantiles of scores at `LEVELS`, and the score above which a row is an outlier."""
+class ScoreScale(StoredObject):
+    """Quantiles of scores at `LEVELS`, and the score above which a row is an outlier."""
 
     quantiles: Annotated[list[Finite], Field(min_length=len(LEVELS), max_length=len(LEVELS))]
     threshold: Finite
 
 
-class Calibration(Stored):
-    """Hold what scores were on rows that the weights were not fitted on, by aggregate."""
+class Calibration(StoredObject):
+    """Scores of rows that the weights were not fitted on, by aggregate."""
 
     source: str = Field(description="The rows: `validation rows`, or a table that was chosen.")
     rows: Annotated[int, Field(ge=1)]
@@ -230,14 +230,14 @@ class Calibration(Stored):
     scales: dict[Literal[AGGREGATES], ScoreScale]  # type: ignore[valid-type]  # one list of names
 
     @model_validator(mode="after")
-    def _complete(self) -> Calibration:
+    def _require_every_aggregate(self) -> Calibration:
         if set(self.scales) != set(AGGREGATES):
             raise ValueError(f"a calibration has the aggregates {', '.join(AGGREGATES)}")
         return self
 
 
-class Summary(Stored):
-    """Hold what a training came to."""
+class Summary(StoredObject):
+    """Outcome of a training."""
 
     epochs: int
     best_epoch: int
@@ -271,8 +271,8 @@ class Summary(Stored):
     notes: list[str] = []
 
 
-class ModelSpec(Stored):
-    """Hold one model directory's `spec.json`: the commit point of a save."""
+class ModelSpec(StoredObject):
+    """Contents of `spec.json` of a model directory: the commit point of a save."""
 
     schema_: Literal["aecli.model/1"] = Field(SCHEMA, alias="schema")
     created: str
@@ -294,12 +294,12 @@ class ModelSpec(Stored):
 
     @property
     def sparsity(self) -> tuple[float, float]:
-        """Return rho, and where the latent's range begins."""
+        """Return rho, and the lower end of the latent's range."""
         return self.options.losses.rho, self.network.latent_floor
 
     @field_validator("columns")
     @classmethod
-    def _named_once(cls, columns: list[Column]) -> list[Column]:
+    def _require_unique_names(cls, columns: list[Column]) -> list[Column]:
         seen: set[str] = set()
         for column in columns:
             if column.name in seen:

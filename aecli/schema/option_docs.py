@@ -1,4 +1,4 @@
-"""Describe the fields of the spec's sections as options: flag, type, choices, bounds, default.
+"""Describe options: flag, type, choices, bounds, default; and write their values as flags.
 
 `--help`, the error messages, `--print-config` and the option reference in `docs/` all read these
 descriptions, so nothing is said twice.
@@ -7,9 +7,12 @@ descriptions, so nothing is said twice.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import os
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -17,12 +20,14 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from aecli.schema.option_types import Seconds
-from aecli.schema.options import SECTIONS
-from aecli.schema.torch_classes import Named
+from aecli.schema.options import OPTION_SECTIONS, TrainOptions, option_names, section_of
+from aecli.schema.torch_classes import TorchClassSpec
 
-Shape = Literal["flag", "choice", "integer", "number", "sizes", "names", "named", "time", "text"]
+OptionShape = Literal[
+    "flag", "choice", "integer", "number", "sizes", "names", "named", "time", "text"
+]
 
-METAVARS: dict[Shape, str] = {
+METAVARS: dict[OptionShape, str] = {
     "choice": "NAME",
     "integer": "N",
     "number": "X",
@@ -33,13 +38,13 @@ METAVARS: dict[Shape, str] = {
     "text": "TEXT",
 }
 
-# A bound this far out is no news in `--help`; the option reference has it.
-_FAR = 1e9
+# A bound beyond this is left out of `--help`; the option reference has it.
+_DISTANT_BOUND = 1e9
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Hold the range of a number; a bound that is not `closed` is itself outside."""
+    """Range of a number; a bound that is not `closed` is itself outside."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -47,10 +52,10 @@ class Bounds:
     high_closed: bool = True
 
     def text(self, *, short: bool = False) -> str:
-        """Return the range in words, or nothing; `short` leaves out bounds that are far out."""
-        low = _plain(self.low) if math.isfinite(self.low) else ""
-        far = not math.isfinite(self.high) or (short and self.high >= _FAR)
-        high = "" if far else _plain(self.high)
+        """Return the range in words, or nothing; `short` leaves out distant bounds."""
+        low = _shortest(self.low) if math.isfinite(self.low) else ""
+        hidden = not math.isfinite(self.high) or (short and self.high >= _DISTANT_BOUND)
+        high = "" if hidden else _shortest(self.high)
         if low and high and self.low_closed and self.high_closed:
             return f"{low} to {high}"
         low = low and f"{'at least' if self.low_closed else 'above'} {low}"
@@ -66,14 +71,14 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Option:
-    """Describe one field of a spec section as an option of the command line.
+    """Field of an option section, as an option of the command line.
 
-    `words` stand for a number.
+    `words` are accepted in place of a number.
     """
 
     name: str
     section: str
-    shape: Shape
+    shape: OptionShape
     default: object
     help: str
     choices: tuple[str, ...] = ()
@@ -94,7 +99,7 @@ class Option:
     def default_text(self) -> str:
         """Return the default as a user would write it, or nothing where none is set."""
         empty = self.default is None or self.default == [] or self.default is False
-        return "" if empty else written(self.default)
+        return "" if empty else format_value(self.default)
 
     @property
     def extra(self) -> str:
@@ -104,19 +109,19 @@ class Option:
         return "; ".join(filter(None, facts))
 
 
-def written(value: object) -> str:
+def format_value(value: object) -> str:
     """Return an option's value as a user would write it on the command line, without loss."""
-    if isinstance(value, Named):
-        args = ",".join(f"{key}={written(arg)}" for key, arg in value.args.items())
+    if isinstance(value, TorchClassSpec):
+        args = ",".join(f"{key}={format_value(arg)}" for key, arg in value.args.items())
         return f"{value.name}:{args}" if args else value.name
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return _plain(value)
+        return _shortest(value)
     if isinstance(value, tuple):
-        return "/".join(written(part) for part in value)
+        return "/".join(format_value(part) for part in value)
     if isinstance(value, list):
-        return ",".join(written(part) for part in value)
+        return ",".join(format_value(part) for part in value)
     return str(value)
 
 
@@ -124,13 +129,13 @@ def written(value: object) -> str:
 def options() -> dict[str, Option]:
     """Return the description of every option by its flat name, in the order of the sections."""
     return {
-        name: _described(name, (model.__doc__ or "").strip(), field)
-        for model in SECTIONS.values()
+        name: _option(name, (model.__doc__ or "").strip(), field)
+        for model in OPTION_SECTIONS.values()
         for name, field in model.model_fields.items()
     }
 
 
-def _described(name: str, section: str, field: FieldInfo) -> Option:
+def _option(name: str, section: str, field: FieldInfo) -> Option:
     metadata = [*field.metadata, *_metadata(field.annotation)]
     inner = _inner(field.annotation)
     shape = _shape(inner, metadata)
@@ -149,16 +154,16 @@ def _described(name: str, section: str, field: FieldInfo) -> Option:
     )
 
 
-def _shape(inner: Any, metadata: list[Any]) -> Shape:
+def _shape(inner: Any, metadata: list[Any]) -> OptionShape:
     if get_origin(inner) is Literal:
         return "choice"
     if get_origin(inner) is list:
         return "names" if _inner(get_args(inner)[0]) is str else "sizes"
     if get_args(Seconds)[1] in metadata:
         return "time"
-    if isinstance(inner, type) and issubclass(inner, Named):
+    if isinstance(inner, type) and issubclass(inner, TorchClassSpec):
         return "named"
-    shapes: dict[Any, Shape] = {bool: "flag", int: "integer", float: "number", str: "text"}
+    shapes: dict[Any, OptionShape] = {bool: "flag", int: "integer", float: "number", str: "text"}
     return shapes[inner]
 
 
@@ -172,7 +177,7 @@ def _inner(annotation: Any) -> Any:
 
 
 def _words(annotation: Any) -> tuple[str, ...]:
-    """Return the words that an annotation takes beside numbers."""
+    """Return the words that an annotation accepts in place of numbers."""
     parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
     return tuple(w for p in parts if get_origin(p) is Literal for w in get_args(p))
 
@@ -190,21 +195,51 @@ def _metadata(annotation: Any) -> Iterator[Any]:
 
 
 def _bounds(metadata: list[Any]) -> Bounds:
-    found: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
     for note in metadata:
         match note:
             case Ge():
-                found |= {"low": note.ge}
+                limits |= {"low": note.ge}
             case Gt():
-                found |= {"low": note.gt, "low_closed": False}
+                limits |= {"low": note.gt, "low_closed": False}
             case Le():
-                found |= {"high": note.le}
+                limits |= {"high": note.le}
             case Lt():
-                found |= {"high": note.lt, "high_closed": False}
-    return Bounds(**found)
+                limits |= {"high": note.lt, "high_closed": False}
+    return Bounds(**limits)
 
 
-def _plain(value: float) -> str:
+def _shortest(value: float) -> str:
     """Write a number exactly and as short as Python can: 0.001, 5, 1e-05."""
     whole = isinstance(value, int) or (abs(value) < 1e15 and value == int(value))
     return str(int(value)) if whole else repr(value)
+
+
+def explicit_options(options: TrainOptions) -> dict[str, Any]:
+    """Return the options that were set explicitly, whatever their values, by flat name."""
+    sections = {name: getattr(options, section_of(name)) for name in option_names()}
+    return {
+        name: getattr(section, name)
+        for name, section in sections.items()
+        if name in section.model_fields_set
+    }
+
+
+def as_flags(values: Mapping[str, Any]) -> list[str]:
+    """Return the words of a command line that set these options."""
+    words: list[str] = []
+    for name, value in values.items():
+        flag, text = options()[name].flag, format_value(value)
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif value is not None:
+            words += [f"{flag}={text}"] if text.startswith("-") else [flag, text]
+    return words
+
+
+def train_command(data: object, chosen: TrainOptions, model: Path) -> str:
+    """Return the command that trains with these options; tables in memory are called DATA."""
+    tables = [data] if isinstance(data, (str, os.PathLike)) else data
+    paths = [os.fspath(path) for path in tables] if isinstance(tables, (list, tuple)) else ["DATA"]
+    flags = as_flags(explicit_options(chosen))
+    return shlex.join(["aecli", "train", *paths, *flags, "-m", str(model)])

@@ -1,4 +1,4 @@
-"""Read the values that options take: names, sizes, durations, noise, shapes."""
+"""Types of option values and their parsing: names, sizes, durations, noise, shapes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def _split_sizes(value: Any) -> Any:
 def _seconds(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d)?\s*", value)
-    if not found:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d)?\s*", value)
+    if not match:
         raise ValueError("must be a duration above 0 such as 90s, 10m or 2h")
-    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2] or "s"]
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2] or "s"]
 
 
 def _share(value: Any) -> Any:
@@ -36,20 +36,20 @@ def _share(value: Any) -> Any:
 
 
 def _noise(value: Any) -> Any:
-    found = re.fullmatch(r"(gaussian|mask|swap):(\d*\.?\d+(?:e-?\d+)?)", str(value).strip())
+    match = re.fullmatch(r"(gaussian|mask|swap):(\d*\.?\d+(?:e-?\d+)?)", str(value).strip())
     if value == "none":
         return value
-    if not found:
+    if not match:
         raise ValueError("must be none, or such as gaussian:0.1, mask:0.2 or swap:0.15")
-    amount, most = float(found[2]), 100.0 if found[1] == "gaussian" else 1.0
-    if not 0 < amount <= most:
-        raise ValueError(f"the amount of {found[1]} must be above 0 and at most {most:g}")
-    return f"{found[1]}:{amount:g}"
+    amount, maximum = float(match[2]), 100.0 if match[1] == "gaussian" else 1.0
+    if not 0 < amount <= maximum:
+        raise ValueError(f"the amount of {match[1]} must be above 0 and at most {maximum:g}")
+    return f"{match[1]}:{amount:g}"
 
 
 def _shape(value: Any) -> Any:
-    found = re.fullmatch(r"\s*(\d{1,5})x(\d{1,5})(?:x(\d{1,4}))?\s*", str(value))
-    if not found or min(int(found[1]), int(found[2])) < 4 or found[3] == "0":
+    match = re.fullmatch(r"\s*(\d{1,5})x(\d{1,5})(?:x(\d{1,4}))?\s*", str(value))
+    if not match or min(int(match[1]), int(match[2])) < 4 or match[3] == "0":
         raise ValueError("must be HEIGHTxWIDTH[xCHANNELS] of at least 4x4, as in 28x28x3")
     return str(value).strip()
 

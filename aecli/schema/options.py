@@ -13,11 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from aecli.schema.consistency import require_consistent
 from aecli.schema.option_types import Gap, Names, Noise, Seconds, Shape, Share, Size, Sizes, Weight
-from aecli.schema.torch_classes import ARCHITECTURES, INITIALISERS, Activation, Norm, Optimizer
+from aecli.schema.torch_classes import (
+    ARCHITECTURES,
+    INITIALISERS,
+    ActivationSpec,
+    NormSpec,
+    OptimizerSpec,
+)
 
 
 class Section(BaseModel):
-    """Validate one group of options; unknown keys are errors."""
+    """Group of options; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -85,14 +91,16 @@ class NetworkOptions(Section):
         description="Latent size; auto takes what PCA needs for 95 % of the variance; unless given "
         "a quarter of the inputs, from 2 to 64.",
     )
-    activation: Activation = Field(
-        Activation(name="SiLU"),
+    activation: ActivationSpec = Field(
+        ActivationSpec(name="SiLU"),
         description="Activation of hidden layers, as in LeakyReLU:negative_slope=0.1.",
     )
-    latent_activation: Activation | None = Field(
+    latent_activation: ActivationSpec | None = Field(
         None, description="Activation of the latent; unless given linear, and Sigmoid with --kl."
     )
-    norm: Norm = Field(Norm(name="none"), description="Norm layer: none, batch, instance or layer.")
+    norm: NormSpec = Field(
+        NormSpec(name="none"), description="Norm layer: none, batch, instance or layer."
+    )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Dropout probability in hidden layers."
     )
@@ -129,7 +137,7 @@ class NetworkOptions(Section):
 
     @field_validator("encoder", "decoder", "classifier", "channels", mode="before")
     @classmethod
-    def _without_gaps(cls, value: Any) -> Any:
+    def _require_no_missing_size(cls, value: Any) -> Any:
         if isinstance(value, str) and "" in (piece.strip() for piece in value.split(",")[:-1]):
             raise ValueError("a size is missing before a comma")
         return value
@@ -205,8 +213,8 @@ class TrainingOptions(Section):
         None,
         description="Rows per training step; unless given from 16 to 1024, by the number of rows.",
     )
-    optimizer: Optimizer = Field(
-        Optimizer(name="AdamW"), description="Optimizer, as in SGD:momentum=0.9."
+    optimizer: OptimizerSpec = Field(
+        OptimizerSpec(name="AdamW"), description="Optimizer, as in SGD:momentum=0.9."
     )
     lr: Annotated[float, Field(gt=0, le=10)] = Field(
         4e-3, description="Learning rate at its highest."
@@ -247,14 +255,14 @@ class TrainingOptions(Section):
 
     @field_validator("optimizer")
     @classmethod
-    def _nesterov_has_momentum(cls, value: Optimizer) -> Optimizer:
+    def _require_momentum_for_nesterov(cls, value: OptimizerSpec) -> OptimizerSpec:
         args = value.args
         if args.get("nesterov") and (not args.get("momentum") or args.get("dampening")):
             raise ValueError("nesterov needs a momentum, and no dampening")
         return value
 
 
-SECTIONS: dict[str, type[Section]] = {
+OPTION_SECTIONS: dict[str, type[Section]] = {
     "read": ReadOptions,
     "columns": ColumnOptions,
     "network": NetworkOptions,
@@ -265,7 +273,7 @@ SECTIONS: dict[str, type[Section]] = {
 
 
 class TrainOptions(Section):
-    """Hold every option of one training, in sections."""
+    """All options of one training, in sections."""
 
     read: ReadOptions = ReadOptions()
     columns: ColumnOptions = ColumnOptions()
@@ -280,7 +288,7 @@ class TrainOptions(Section):
 
         Raises:
             pydantic.ValidationError: a value is out of bounds or of the wrong type.
-            KeyError: a name is no option.
+            KeyError: a name is not an option.
         """
         nested: dict[str, dict[str, Any]] = {}
         for name, value in values.items():
@@ -289,18 +297,18 @@ class TrainOptions(Section):
 
     @property
     def classifies(self) -> bool:
-        """Return whether a classifier is trained: there is a label, and it has a weight."""
+        """Return whether a classifier is trained: there is a label, and its loss has a weight."""
         return self.columns.label is not None and self.losses.class_weight > 0
 
     @model_validator(mode="after")
-    def _consistent(self) -> TrainOptions:
+    def _require_consistent(self) -> TrainOptions:
         require_consistent(self)
         return self
 
 
 def section_of(name: str) -> str:
     """Return the section that holds the option `name`; raise KeyError where none does."""
-    for section, model in SECTIONS.items():
+    for section, model in OPTION_SECTIONS.items():
         if name in model.model_fields:
             return section
     raise KeyError(name)
@@ -308,4 +316,4 @@ def section_of(name: str) -> str:
 
 def option_names() -> list[str]:
     """Return every option's flat name, in the order of the sections."""
-    return [name for model in SECTIONS.values() for name in model.model_fields]
+    return [name for model in OPTION_SECTIONS.values() for name in model.model_fields]

@@ -1,8 +1,7 @@
-"""List every activation, optimizer, norm and initialiser by name, with its arguments and bounds.
+"""Closed tables of activations, optimizers, norms and initialisers, with arguments and bounds.
 
-These tables are closed: a name in a config or a model directory is a key here or an error, never an
-attribute looked up in torch. The classes behind the names stand in `nn.activations` and
-`training.optimizers`, whose tables have the same keys.
+A name in a config or a model directory is a key here or an error. `model.layers` and
+`training.optimizers` look the torch classes of these keys up once, when they are imported.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ Value = float | int | bool | str | tuple[float, float]
 
 
 class Argument(NamedTuple):
-    """Describe one constructor argument: its type and its closed bounds, or its choices."""
+    """Constructor argument: its type and its closed bounds, or its choices."""
 
     type: type
     low: float = -math.inf
@@ -107,8 +106,8 @@ INITIALISERS = (
 )
 
 
-class Named(BaseModel):
-    """Hold a name of a closed table and its arguments: `LeakyReLU:negative_slope=0.1`."""
+class TorchClassSpec(BaseModel):
+    """Name of a closed table and its constructor arguments: `LeakyReLU:negative_slope=0.1`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -121,60 +120,62 @@ class Named(BaseModel):
         if not isinstance(value, str):
             return value
         name, _, rest = value.partition(":")
-        return {"name": name.strip(), "args": _arguments(rest)}
+        return {"name": name.strip(), "args": _parse_arguments(rest)}
 
     def __str__(self) -> str:
-        shown = ",".join(f"{key}={_shown(value)}" for key, value in self.args.items())
-        return f"{self.name}:{shown}" if shown else self.name
+        args = ",".join(f"{key}={_format_value(value)}" for key, value in self.args.items())
+        return f"{self.name}:{args}" if args else self.name
 
 
-N = TypeVar("N", bound=Named)
+AnySpec = TypeVar("AnySpec", bound=TorchClassSpec)
 
 
-class Activation(Named):
-    """Name an activation of `ACTIVATIONS`."""
+class ActivationSpec(TorchClassSpec):
+    """Activation of `ACTIVATIONS`."""
 
     @model_validator(mode="after")
-    def _known(self) -> Activation:
+    def _require_known(self) -> ActivationSpec:
         return _checked(self, ACTIVATIONS, "activation")
 
 
-class Optimizer(Named):
-    """Name an optimizer of `OPTIMIZERS`."""
+class OptimizerSpec(TorchClassSpec):
+    """Optimizer of `OPTIMIZERS`."""
 
     @model_validator(mode="after")
-    def _known(self) -> Optimizer:
+    def _require_known(self) -> OptimizerSpec:
         return _checked(self, OPTIMIZERS, "optimizer")
 
 
-class Norm(Named):
-    """Name a norm layer of `NORMS`."""
+class NormSpec(TorchClassSpec):
+    """Norm layer of `NORMS`."""
 
     @model_validator(mode="after")
-    def _known(self) -> Norm:
+    def _require_known(self) -> NormSpec:
         return _checked(self, NORMS, "norm")
 
 
-def _checked(named: N, table: Mapping[str, Mapping[str, Argument]], what: str) -> N:
+def _checked(
+    spec: AnySpec, table: Mapping[str, Mapping[str, Argument]], table_name: str
+) -> AnySpec:
     folded = {name.casefold(): name for name in table}
-    name = folded.get(named.name.casefold())
+    name = folded.get(spec.name.casefold())
     if name is None:
-        near = nearest(named.name, list(table))
-        ask = f"did you mean {near}?" if near else f"known: {', '.join(table)}"
-        raise ValueError(f"unknown {what} {named.name!r}; {ask}")
-    known = table[name]
-    args = {key: _bounded(name, key, value, known) for key, value in named.args.items()}
+        near = nearest(spec.name, list(table))
+        advice = f"did you mean {near}?" if near else f"known: {', '.join(table)}"
+        raise ValueError(f"unknown {table_name} {spec.name!r}; {advice}")
+    arguments = table[name]
+    args = {key: _checked_value(name, key, value, arguments) for key, value in spec.args.items()}
     # Frozen for users; the canonical spelling is set once, here.
-    object.__setattr__(named, "name", name)
-    object.__setattr__(named, "args", args)
-    return named
+    object.__setattr__(spec, "name", name)
+    object.__setattr__(spec, "args", args)
+    return spec
 
 
-def _bounded(name: str, key: str, value: Value, known: Mapping[str, Argument]) -> Value:
-    if key not in known:
-        takes = ", ".join(known) if known else "no arguments"
-        raise ValueError(f"{name} has no argument {key!r}; it takes {takes}")
-    argument = known[key]
+def _checked_value(name: str, key: str, value: Value, arguments: Mapping[str, Argument]) -> Value:
+    if key not in arguments:
+        known = ", ".join(arguments) if arguments else "no arguments"
+        raise ValueError(f"{name} has no argument {key!r}; it takes {known}")
+    argument = arguments[key]
     if argument.choices and value not in argument.choices:
         raise ValueError(f"{name}:{key}={value} is none of {', '.join(argument.choices)}")
     if argument.choices:
@@ -185,10 +186,10 @@ def _bounded(name: str, key: str, value: Value, known: Mapping[str, Argument]) -
         return value
     numbers = value if isinstance(value, (tuple, list)) else (value,)
     if (argument.type is tuple) != isinstance(value, (tuple, list)):
-        raise ValueError(f"{name}:{key}={_shown(value)} must be {_expected(argument)}")
+        raise ValueError(f"{name}:{key}={_format_value(value)} must be {_expected(argument)}")
     for number in numbers:
         if isinstance(number, (str, bool)) or not argument.low <= number <= argument.high:
-            raise ValueError(f"{name}:{key}={_shown(value)} must be {_expected(argument)}")
+            raise ValueError(f"{name}:{key}={_format_value(value)} must be {_expected(argument)}")
     first, *rest = (float(number) for number in numbers)
     return (first, rest[0]) if rest else first
 
@@ -200,7 +201,7 @@ def _expected(argument: Argument) -> str:
     )
 
 
-def _arguments(text: str) -> dict[str, Value]:
+def _parse_arguments(text: str) -> dict[str, Value]:
     args: dict[str, Value] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         key, equals, value = part.partition("=")
@@ -208,15 +209,15 @@ def _arguments(text: str) -> dict[str, Value]:
             raise ValueError(f"{part!r} names no argument; a pair is written as in betas=0.9/0.999")
         if not equals:
             raise ValueError(f"argument {part!r} needs a value, as in {part}=0.1")
-        args[key.strip()] = _value(value.strip())
+        args[key.strip()] = _parse_value(value.strip())
     return args
 
 
 def _is_number(text: str) -> bool:
-    return not isinstance(_value(text), (str, bool))
+    return not isinstance(_parse_value(text), (str, bool))
 
 
-def _value(text: str) -> Value:
+def _parse_value(text: str) -> Value:
     if text.casefold() in ("true", "false"):
         return text.casefold() == "true"
     first, slash, second = text.partition("/")
@@ -226,7 +227,7 @@ def _value(text: str) -> Value:
         return text
 
 
-def _shown(value: Value) -> str:
+def _format_value(value: Value) -> str:
     if isinstance(value, (tuple, list)):
         return "/".join(f"{number:g}" for number in value)
     if isinstance(value, bool):

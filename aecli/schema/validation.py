@@ -1,28 +1,32 @@
-"""Refuse options that contradict each other."""
+"""Validate option values, and explain which one is wrong and what to try."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
 from aecli.errors import UsageError, nearest
-from aecli.schema.option_docs import Option, options, written
+from aecli.schema.option_docs import Option, format_value, options
 from aecli.schema.options import TrainOptions
-from aecli.schema.torch_classes import ACTIVATIONS, NORMS, OPTIMIZERS, Activation, Norm, Optimizer
+from aecli.schema.torch_classes import (
+    ACTIVATIONS,
+    NORMS,
+    OPTIMIZERS,
+    ActivationSpec,
+    NormSpec,
+    OptimizerSpec,
+)
 
-if TYPE_CHECKING:
-    from aecli.schema.options import TrainOptions
-
-
-Spelled = Callable[[str, object], str]
+OptionFormatter = Callable[[str, object], str]
+"""Writes an option with a value as it would stand at its source: `--lr 20` or `lr=20`."""
 
 _TABLES: dict[type, Mapping[str, object]] = {
-    Activation: ACTIVATIONS,
-    Norm: NORMS,
-    Optimizer: OPTIMIZERS,
+    ActivationSpec: ACTIVATIONS,
+    NormSpec: NORMS,
+    OptimizerSpec: OPTIMIZERS,
 }
 
 _EXAMPLES: dict[str, object] = {
@@ -41,26 +45,27 @@ _EXAMPLES: dict[str, object] = {
 }
 
 
-def parsed(values: Mapping[str, Any], *, spelled: Spelled) -> TrainOptions:
+def validate_options(values: Mapping[str, Any], *, spelled: OptionFormatter) -> TrainOptions:
     """Return option values by flat name as one validated object.
 
     Args:
-        values: what was given, and nothing else.
-        spelled: writes an option with a value as it would stand where it was given, as in
-            `--lr 20` or `lr=20`.
+        values: those that were set explicitly.
+        spelled: how messages write an option with a value.
 
     Raises:
         UsageError: a value is of the wrong type or out of bounds, or two options disagree. It names
             the option, the value, what is allowed, and what to try.
-        KeyError: a name is no option.
+        KeyError: a name is not an option.
     """
     try:
         return TrainOptions.from_flat(dict(values))
     except ValidationError as error:
-        raise _explained(error, values, spelled) from None
+        raise _usage_error(error, values, spelled) from None
 
 
-def _explained(error: ValidationError, values: Mapping[str, Any], spelled: Spelled) -> UsageError:
+def _usage_error(
+    error: ValidationError, values: Mapping[str, Any], spelled: OptionFormatter
+) -> UsageError:
     problems: dict[str, str] = {}
     hints: list[str] = []
     for detail in error.errors():
@@ -68,8 +73,8 @@ def _explained(error: ValidationError, values: Mapping[str, Any], spelled: Spell
         if name not in values:
             contradiction = detail["ctx"]["error"]
             hint = " ".join(spelled(*pair) for pair in contradiction.change.items())
-            what = _respelled(str(contradiction), values, spelled)
-            return UsageError(what, hint=hint or contradiction.advice)
+            message = _respelled(str(contradiction), values, spelled)
+            return UsageError(message, hint=hint or contradiction.advice)
         if name not in problems:
             option, value = options()[name], values[name]
             problems[name] = f"{spelled(name, value)}: {_problem(option, detail)}"
@@ -80,11 +85,11 @@ def _explained(error: ValidationError, values: Mapping[str, Any], spelled: Spell
 
 def _problem(option: Option, detail: Any) -> str:
     if detail["type"] == "value_error":
-        return _reason(detail)
-    return f"must be {needed(option, detail['type'])}"
+        return str(detail["msg"]).removeprefix("Value error, ")
+    return f"must be {expected_value(option, detail['type'])}"
 
 
-def needed(option: Option, kind: str = "") -> str:
+def expected_value(option: Option, error_type: str = "") -> str:
     """Return what a value of an option must be, as in `a whole number, 1 to 1024`."""
     bounds = option.bounds.text()
     match option.shape:
@@ -95,8 +100,8 @@ def needed(option: Option, kind: str = "") -> str:
         case "choice":
             return f"one of {', '.join(option.choices)}"
         case "sizes":
-            many = ", at most 64 of them" if kind == "too_long" else ""
-            return f"whole numbers such as {written(_EXAMPLES['sizes'])}, each {bounds}{many}"
+            many = ", at most 64 of them" if error_type == "too_long" else ""
+            return f"whole numbers such as {format_value(_EXAMPLES['sizes'])}, each {bounds}{many}"
         case "names":
             return f"names or globs such as {_EXAMPLES['names']}"
         case "time":
@@ -105,13 +110,13 @@ def needed(option: Option, kind: str = "") -> str:
             return f"a name such as {option.default_text or 'Tanh'}"
         case "flag":
             return "true or false"
-    if kind.startswith("string_too"):
+    if error_type.startswith("string_too"):
         return "one character"
-    return f"of the form {option.default_text}" if "pattern" in kind else "text"
+    return f"of the form {option.default_text}" if "pattern" in error_type else "text"
 
 
 def _suggestion(option: Option, value: object) -> object:
-    """Return a value near what was meant that the option takes."""
+    """Return a valid value close to the invalid one."""
     if option.shape == "choice":
         return nearest(str(value), option.choices) or option.default
     if option.shape == "sizes" and (sizes := _sizes(value)):
@@ -120,18 +125,20 @@ def _suggestion(option: Option, value: object) -> object:
         return optimizer
     if option.shape == "named":
         known = list(_TABLES.get(type(option.default), ACTIVATIONS))
-        return nearest(str(value).partition(":")[0], known) or written(option.default or "Tanh")
+        return nearest(str(value).partition(":")[0], known) or format_value(
+            option.default or "Tanh"
+        )
     if option.shape in ("integer", "number"):
-        near = _bound(option, value)
-        if near is not None:
-            return near
+        nearest_valid = _nearest_valid(option, value)
+        if nearest_valid is not None:
+            return nearest_valid
     if option.name in _EXAMPLES or option.default is None or option.default == []:
         return _EXAMPLES.get(option.name) or _EXAMPLES[option.shape]
     return option.default
 
 
-def _bound(option: Option, value: object) -> float | str | None:
-    """Return the bound that a number is beyond, or the word that a text is like."""
+def _nearest_valid(option: Option, value: object) -> float | str | None:
+    """Return the bound that a number is beyond, or the word that a text resembles."""
     try:
         return option.bounds.nearest(float(str(value)))
     except ValueError:
@@ -139,33 +146,29 @@ def _bound(option: Option, value: object) -> float | str | None:
 
 
 def _sizes(value: object) -> list[int] | None:
-    """Return the sizes of a text without the gaps between them; None where others are wrong."""
+    """Return the sizes of a text without its empty entries; None if an entry is not a size."""
     pieces = [piece.strip() for piece in str(value).split(",") if piece.strip()]
     plain = all(re.fullmatch(r"[1-9][0-9]{0,3}", piece) for piece in pieces)
     return [int(piece) for piece in pieces] if plain and 0 < len(pieces) <= 64 else None
 
 
 def _with_momentum(value: object) -> str | None:
-    """Return an optimizer that was asked for Nesterov's momentum with one; None for others."""
+    """Return an optimizer with `nesterov` and a momentum; None for one without `nesterov`."""
     try:
-        found = Optimizer.model_validate(value)
+        optimizer = OptimizerSpec.model_validate(value)
     except ValidationError:
         return None
-    args = {key: arg for key, arg in found.args.items() if key not in ("momentum", "dampening")}
+    args = {key: arg for key, arg in optimizer.args.items() if key not in ("momentum", "dampening")}
     if not args.get("nesterov"):
         return None
-    return str(Optimizer(name=found.name, args={"momentum": 0.9, **args}))
+    return str(OptimizerSpec(name=optimizer.name, args={"momentum": 0.9, **args}))
 
 
-def _respelled(message: str, values: Mapping[str, Any], spelled: Spelled) -> str:
-    """Return a message of the spec, which speaks of flags, in the words of whoever gave them."""
+def _respelled(message: str, values: Mapping[str, Any], spelled: OptionFormatter) -> str:
+    """Return a message with its flags written as the options stand at their source."""
 
-    def given(flag: re.Match[str]) -> str:
+    def respelled(flag: re.Match[str]) -> str:
         name = flag[1].replace("-", "_")
         return spelled(name, values[name]) if name in values else flag[0]
 
-    return re.sub(r"--([a-z0-9-]+) \d[\w.,]*", given, message)
-
-
-def _reason(detail: Any) -> str:
-    return str(detail["msg"]).removeprefix("Value error, ")
+    return re.sub(r"--([a-z0-9-]+) \d[\w.,]*", respelled, message)

@@ -31,7 +31,7 @@ from aecli.schema.options import ReadOptions
 from aecli.scoring.fit import calibrated, quantiles
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import best_threshold
-from aecli.table.column_match import require_judge
+from aecli.table.column_match import require_reference_column
 from aecli.table.source import Data, open_source
 
 
@@ -96,7 +96,7 @@ def calibrate(
     scorer = Scorer.of(loaded)
     source = open_source(data, read or ReadOptions())
     if anomaly is not None:
-        require_judge(source, loaded.spec, anomaly, "--anomaly")
+        require_reference_column(source, loaded.spec, anomaly, "--anomaly")
     opened = Pass.over(
         loaded, source, keep=[anomaly] if anomaly else [], batch_size=batch_size, progress=progress
     )

@@ -14,7 +14,14 @@ from aecli.array_types import Floats
 from aecli.features.network_inputs import Inputs
 from aecli.features.staging import Staged
 from aecli.nn.autoencoder import Autoencoder
-from aecli.schema.model_spec import AGGREGATES, FEW, LEVELS, Calibration, Column, ScoreScale
+from aecli.schema.model_spec import (
+    AGGREGATES,
+    FEWEST_CALIBRATION_ROWS,
+    LEVELS,
+    Calibration,
+    Column,
+    ScoreScale,
+)
 from aecli.scoring.deviations import Deviations, Reference
 from aecli.scoring.scorer import SCORING_BLOCK, Scorer, ScoringFit, joint_vectors
 
@@ -74,8 +81,9 @@ def calibrated(scores: Mapping[str, Floats], *, source: str) -> Calibration:
 
     The threshold is the 99th percentile, or Tukey's fence of the logarithms (third quartile plus
     1.5 times the distance of the quartiles; Tukey 1977) where that is lower: anomalies among the
-    rows raise the percentile, and hardly the fence. The quartiles of fewer than `FEW` samples make
-    no fence: there the percentile, close to their highest score, stands alone.
+    rows raise the percentile, and hardly the fence. The quartiles of fewer than
+    `FEWEST_CALIBRATION_ROWS` samples make no fence: there the percentile, close to their highest
+    score, stands alone.
     """
     found = {}
     for name, values in scores.items():
@@ -84,11 +92,13 @@ def calibrated(scores: Mapping[str, Floats], *, source: str) -> Calibration:
         fence = math.exp(min(high + 1.5 * (high - low), 700.0))
         found[name] = ScoreScale(
             quantiles=quantiles(values),
-            threshold=percentile if len(values) < FEW else min(percentile, fence),
+            threshold=percentile
+            if len(values) < FEWEST_CALIBRATION_ROWS
+            else min(percentile, fence),
         )
     rows = len(next(iter(scores.values())))
     rule = "the 99th percentile, or Tukey's fence of the logarithms where it is lower"
-    if rows < FEW:
+    if rows < FEWEST_CALIBRATION_ROWS:
         rule = "the 99th percentile"
     return Calibration(source=source, rows=rows, rule=rule, scales=found)
 

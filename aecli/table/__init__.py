@@ -1,1 +1,1 @@
-"""Read and write tables as Arrow batches, and fit what each column becomes; never torch."""
+"""Tables as Arrow batches: reading, writing, and fitting of columns to features; without torch."""

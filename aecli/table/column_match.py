@@ -10,16 +10,23 @@ import pyarrow as pa
 
 from aecli.errors import DataError, UsageError, nearest
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut
-from aecli.table.column_names import typed
-from aecli.table.column_selection import matching, require_column
+from aecli.table.arrow_types import (
+    is_list,
+    is_plain_number,
+    is_text,
+    kind_of,
+    parse_type,
+    type_name,
+)
+from aecli.table.column_names import match_patterns, require_column
+from aecli.table.read_errors import shell_name
 from aecli.table.source import Source
-from aecli.table.types import is_list, is_plain_number, is_text, kind_of, parse_type, type_name
 
 TEXT_FORMATS = ("csv", "jsonl")
 
 
-class Fitted(Protocol):
-    """Hold what a training table's columns became: a `ModelSpec`, or a `Plan` not yet saved."""
+class FittedColumns(Protocol):
+    """Fitted columns of a training table: a `ModelSpec`, or a `ColumnPlan` not yet saved."""
 
     @property
     def columns(self) -> Sequence[Column]:
@@ -31,7 +38,7 @@ class Fitted(Protocol):
 
     @property
     def left_out(self) -> Sequence[LeftOut]:
-        """Return the columns that are no features."""
+        """Return the columns that are not features."""
 
     @property
     def label(self) -> Label | None:
@@ -39,8 +46,8 @@ class Fitted(Protocol):
 
 
 @dataclass(frozen=True)
-class Matched:
-    """Hold the columns unknown to a model, those carried along, and if the label is there."""
+class MatchedColumns:
+    """Columns that a model ignores, those copied to the output, and whether there is a label."""
 
     ignored: list[str]
     kept: list[str]
@@ -48,12 +55,12 @@ class Matched:
 
 
 def match_columns(
-    source: Source, spec: Fitted, *, keep: Sequence[str] = (), with_label: bool = False
-) -> tuple[Source, Matched]:
-    """Narrow a table to what a model needs, whatever the order of its columns.
+    source: Source, spec: FittedColumns, *, keep: Sequence[str] = (), with_label: bool = False
+) -> tuple[Source, MatchedColumns]:
+    """Select the columns of a table that a model needs, whatever their order.
 
-    The result holds the identifiers that are present, the columns of `keep` (names or globs), the
-    features that vary, and the label where it is present and wanted, each once and in that order.
+    The result has the identifiers that are present, the columns of `keep` (names or globs), the
+    features that vary, and the label if it is present and `with_label`, each once, in that order.
     Text formats are read with the model's types.
 
     Raises:
@@ -62,27 +69,31 @@ def match_columns(
     """
     names = set(source.names)
     features = [column for column in spec.columns if not column.constant]
-    _require(source, [column.name for column in features])
+    _require_features(source, [column.name for column in features])
     kept = [item.name for item in spec.ids if item.name in names]
     kept += [
-        name for name in matching(source.name, source.names, keep, "--keep") if name not in kept
+        name
+        for name in match_patterns(source.name, source.names, keep, "--keep")
+        if name not in kept
     ]
     label = [spec.label.name] if spec.label and with_label and spec.label.name in names else []
-    wanted = list(dict.fromkeys([*kept, *(column.name for column in features), *label]))
+    names_to_read = list(dict.fromkeys([*kept, *(column.name for column in features), *label]))
     if source.format in TEXT_FORMATS:
         types = {column.name: _read_type(column) for column in features}
-        types |= _carried_types(spec, kept, label)
+        types |= _copied_types(spec, kept, label)
     else:
-        schema = source.select(wanted).schema
-        found = ((column, schema.field(column.name).type) for column in features)
-        types = {column.name: kind for column, has in found if (kind := _cast(column, has))}
-    known = {*wanted, *_known(spec)}
+        schema = source.select(names_to_read).schema
+        actual = ((column, schema.field(column.name).type) for column in features)
+        types = {column.name: kind for column, has in actual if (kind := _cast_type(column, has))}
+    known = {*names_to_read, *_known_names(spec)}
     ignored = [name for name in source.names if name not in known]
-    return source.select(wanted, types), Matched(ignored=ignored, kept=kept, label=bool(label))
+    return source.select(names_to_read, types), MatchedColumns(
+        ignored=ignored, kept=kept, label=bool(label)
+    )
 
 
-def require_judge(source: Source, spec: Fitted, name: str, option: str) -> None:
-    """Refuse a column that answers cannot be judged by, before any row is read.
+def require_reference_column(source: Source, spec: FittedColumns, name: str, option: str) -> None:
+    """Check a column of reference values, such as anomaly marks, before any row is read.
 
     Raises:
         DataError: the table lacks it.
@@ -97,21 +108,21 @@ def require_judge(source: Source, spec: Fitted, name: str, option: str) -> None:
         )
 
 
-def _known(spec: Fitted) -> set[str]:
+def _known_names(spec: FittedColumns) -> set[str]:
     names = {column.name for column in spec.columns}
     names |= {item.name for item in spec.left_out}
     names |= {item.name for item in spec.ids}
     return names | ({spec.label.name} if spec.label else set())
 
 
-def _require(source: Source, features: Sequence[str]) -> None:
+def _require_features(source: Source, features: Sequence[str]) -> None:
     names = set(source.names)
     missing = [name for name in features if name not in names]
     if not missing:
         return
     others = [name for name in source.names if name not in set(features)]
-    near = [(name, found) for name in missing[:20] if (found := nearest(name, others))]
-    facts = [f"{name!r}: did you mean {found!r}?" for name, found in near[:3]]
+    near = [(name, other) for name in missing[:20] if (other := nearest(name, others))]
+    facts = [f"{name!r}: did you mean {other!r}?" for name, other in near[:3]]
     if others:
         facts.append(f"it has also: {_listed(others)}")
     raise DataError(
@@ -120,19 +131,19 @@ def _require(source: Source, features: Sequence[str]) -> None:
         facts=facts,
         hint=f"rename {near[0][1]!r} to {near[0][0]!r}"
         if near
-        else f"aecli inspect {typed(source.name)}",
+        else f"aecli inspect {shell_name(source.name)}",
     )
 
 
-def _listed(names: Sequence[str], most: int = 8) -> str:
-    more = f", … ({len(names):,} in all)" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _listed(names: Sequence[str], limit: int = 8) -> str:
+    more = f", … ({len(names):,} in all)" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
-def _carried_types(
-    spec: Fitted, kept: Sequence[str], label: Sequence[str]
+def _copied_types(
+    spec: FittedColumns, kept: Sequence[str], label: Sequence[str]
 ) -> dict[str, pa.DataType]:
-    """Return the types of the label and of carried text columns: `007` stays what it is."""
+    """Return the types of the label and of copied text columns: `007` stays text."""
     types = {item.name: parse_type(item.type) for item in spec.ids if item.name in kept}
     types = {name: kind for name, kind in types.items() if is_text(kind)}
     if spec.label and label:
@@ -141,7 +152,7 @@ def _carried_types(
 
 
 def _read_type(column: Column) -> pa.DataType:
-    """Return the type that a text format is read as, or an unfit type cast to."""
+    """Return the type that text cells are read as, or another type is cast to."""
     stored = parse_type(column.type)
     if column.kind == "vector":
         return pa.list_(pa.float64(), column.size)
@@ -158,11 +169,11 @@ def _classes_type(stored: pa.DataType) -> pa.DataType:
     return pa.string() if is_text(stored) else stored
 
 
-def _cast(column: Column, has: pa.DataType) -> pa.DataType | None:
-    """Return the type to cast a column of type `has` to, None where it is read as it is.
+def _cast_type(column: Column, has: pa.DataType) -> pa.DataType | None:
+    """Return the type to cast a column of type `has` to, None if it is read without a cast.
 
     Raises:
-        DataError: the model was trained on something else.
+        DataError: the model was trained on an incompatible type.
     """
     target = _read_type(column)
     if pa.types.is_null(has):
@@ -192,7 +203,7 @@ def _as_vector(has: pa.DataType, size: int) -> tuple[bool, bool]:
 
 
 def _as_scalar(has: pa.DataType, target: pa.DataType) -> tuple[bool, bool]:
-    """Say whether `has` serves as it is where the model wants `target`, and whether cast."""
+    """Return whether `has` can be used as `target` without a cast, and whether with one."""
     types = pa.types
     inner = has.value_type if types.is_dictionary(has) else has
     text, boolean = is_text(inner), types.is_boolean(inner)

@@ -1,14 +1,15 @@
-"""Give every column of a file a name of its own."""
+"""Make column names unique, and select columns by name and glob."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
-from pathlib import PurePath
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-STANDARD_INPUT = "standard input"
-IN_MEMORY = "the table"
+from aecli.errors import DataError, UsageError, nearest
+from aecli.schema.options import ColumnOptions
+from aecli.table.read_errors import shell_name
 
 _INDEX = re.compile(r"__index_level_\d+__")
 
@@ -16,16 +17,16 @@ _INDEX = re.compile(r"__index_level_\d+__")
 def unique_names(names: Sequence[str], file: str, notes: list[str]) -> list[str]:
     """Return the names with the second `a` called `a_2`, and a nameless one `column_N`.
 
-    Every change is said in `notes`.
+    Every change is mentioned in `notes`.
     """
-    taken = set(names)
-    seen: set[str] = set()
+    original = set(names)
+    used: set[str] = set()
     result = []
     for position, name in enumerate(names, start=1):
         new, count = name or f"column_{position}", 2
-        while new in seen or (new != name and new in taken):
+        while new in used or (new != name and new in original):
             new, count = f"{name or 'column'}_{count}", count + 1
-        seen.add(new)
+        used.add(new)
         result.append(new)
     changed = [(a, b) for a, b in zip(names, result, strict=True) if a != b]
     if changed:
@@ -35,19 +36,123 @@ def unique_names(names: Sequence[str], file: str, notes: list[str]) -> list[str]
     return result
 
 
-def typed(name: str) -> str:
-    """Return what to type in a shell for the table that messages call `name`."""
-    if name in (STANDARD_INPUT, IN_MEMORY):
-        return "-" if name == STANDARD_INPUT else "DATA"
-    return shlex.quote(re.sub(r" \([\d,]+ files\)$", "", name))
-
-
-def line_of(name: str, line: int) -> str:
-    """Return the command that shows a line of the text file that messages call `name`."""
-    unpack = {".gz": "zcat", ".zst": "zstdcat"}.get(PurePath(name).suffix.lower())
-    return f"{unpack} {typed(name)} | sed -n {line}p" if unpack else f"sed -n {line}p {typed(name)}"
-
-
 def is_pandas_index(name: str) -> bool:
-    """Say whether pandas gave this name to an index that had none: it is no column."""
+    """Return whether pandas gave this name to an unnamed index, which is not a column."""
     return _INDEX.fullmatch(name) is not None
+
+
+@dataclass(frozen=True)
+class ColumnSelection:
+    """Roles of a table's columns by the options, in table order.
+
+    `exact` are features named without a glob, kept whatever their values; `categorical` the columns
+    to treat as categories. `left_out` has the reason why each other column is not a feature.
+    """
+
+    ids: tuple[str, ...]
+    features: tuple[str, ...]
+    left_out: dict[str, str]
+    exact: frozenset[str]
+    categorical: frozenset[str]
+
+
+def select_columns(table: str, names: Sequence[str], options: ColumnOptions) -> ColumnSelection:
+    """Apply `--label`, `--id`, `--columns`, `--exclude` and `--categorical` to column names.
+
+    Args:
+        table: the name of the table in messages.
+        names: its columns in order.
+        options: those of the user.
+
+    Raises:
+        DataError: a name or glob matches no column.
+        UsageError: one column is named as two things at once.
+    """
+    if options.label is not None:
+        require_column(table, names, options.label, "--label")
+    ids = match_patterns(table, names, options.id, "--id")
+    included = match_patterns(table, names, options.columns, "--columns")
+    excluded = match_patterns(table, names, options.exclude, "--exclude")
+    categorical = match_patterns(table, names, options.categorical, "--categorical")
+    exact = frozenset([*options.columns, *options.categorical]) & frozenset(names)
+    _require_one_role(options, exact)
+    left_out: dict[str, str] = {}
+    features = []
+    for name in names:
+        if name == options.label or name in ids:
+            continue
+        if name in excluded:
+            left_out[name] = f"left out by --exclude {excluded[name]}"
+        elif options.columns and name not in included:
+            left_out[name] = "not among --columns"
+        else:
+            features.append(name)
+    return ColumnSelection(
+        ids=tuple(name for name in names if name in ids and name != options.label),
+        features=tuple(features),
+        left_out=left_out,
+        exact=exact,
+        categorical=frozenset(categorical),
+    )
+
+
+def match_patterns(
+    table: str, names: Sequence[str], patterns: Sequence[str], option: str
+) -> dict[str, str]:
+    """Return the columns that `patterns` match, each with the first pattern that matches it.
+
+    A pattern is a name or a case-sensitive glob; one that is a column's name means that column
+    alone: names such as `speed [rpm]` are not globs.
+
+    Raises:
+        DataError: a pattern matches no column.
+    """
+    pattern_of: dict[str, str] = {}
+    known = set(names)
+    for pattern in patterns:
+        if pattern in known:
+            matched = [pattern]
+        elif any(sign in pattern for sign in "*?["):
+            matched = [name for name in names if fnmatchcase(name, pattern)]
+        else:
+            matched = []
+        if not matched:
+            require_column(table, names, pattern, option)
+        for name in matched:
+            pattern_of.setdefault(name, pattern)
+    return pattern_of
+
+
+def require_column(table: str, names: Sequence[str], name: str, option: str) -> None:
+    """Raise DataError, with the nearest name, unless the table has the column `name`."""
+    if name in names:
+        return
+    near = nearest(name, names)
+    shown = ", ".join(names[:8]) + (f", … ({len(names):,} in all)" if len(names) > 8 else "")
+    raise DataError(
+        f"{table} has no column {name!r}" + (f"; did you mean {near!r}?" if near else ""),
+        facts=[f"{option} {name}", f"its columns: {shown}"],
+        hint=f"{option} {_quoted(near)}" if near else f"aecli inspect {shell_name(table)}",
+    )
+
+
+def _require_one_role(options: ColumnOptions, exact: frozenset[str]) -> None:
+    clashes = [("--id", "--label", name) for name in options.id if name == options.label]
+    clashes += [("--exclude", "--label", name) for name in options.exclude if name == options.label]
+    clashes += [
+        ("--id", "--columns or --categorical", name) for name in options.id if name in exact
+    ]
+    clashes += [
+        ("--exclude", "--columns or --categorical", name)
+        for name in options.exclude
+        if name in exact
+    ]
+    for first, second, name in clashes:
+        raise UsageError(
+            f"column {name!r} is named by {first} and by {second}",
+            hint=f"leave {name!r} out of one of them",
+        )
+
+
+def _quoted(text: str) -> str:
+    return text if text.isidentifier() or text.replace(".", "").isalnum() else f"'{text}'"

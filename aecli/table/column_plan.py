@@ -12,20 +12,20 @@ from aecli.errors import DataError
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut
 from aecli.schema.options import ColumnOptions
+from aecli.table.arrow_types import is_list, kind_of, type_name
 from aecli.table.column_fit import fit_columns, left_out_reason
-from aecli.table.column_names import typed
-from aecli.table.column_scan import Candidate, Survey
-from aecli.table.column_selection import Choice, choose
+from aecli.table.column_names import ColumnSelection, select_columns
+from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.labels import read_labels, with_counts
+from aecli.table.read_errors import shell_name
 from aecli.table.source import Source
-from aecli.table.types import is_list, kind_of, type_name
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Hold what every column of a table becomes, in the order of the table.
+class ColumnPlan:
+    """Roles and fits of all columns of a table, in the order of the table.
 
-    `rows` is the number of rows it was fitted on; `notes` are sentences for people.
+    `rows` is the number of rows they were fitted on; `notes` are messages for the user.
     """
 
     columns: tuple[Column, ...]
@@ -43,15 +43,15 @@ def plan_columns(
     train_rows: Mask | None = None,
     label: Label | None = None,
     progress: Progress = SILENT,
-) -> Plan:
+) -> ColumnPlan:
     """Fit every column in one pass over the rows, and require one feature at least.
 
     Args:
-        source: the whole table, label and identifiers included.
-        options: what the user asked for.
-        train_rows: `(n_rows,)`, True where statistics may look; all rows unless given.
-        label: what `read_labels` and `with_counts` returned, where the caller has it already.
-        progress: hears of the pass.
+        source: the complete table, label and identifiers included.
+        options: those of the user.
+        train_rows: `(n_rows,)`, True for the rows that statistics are fitted on; None for all.
+        label: the result of `read_labels` and `with_counts`, if the caller has it already.
+        progress: receives the progress of the pass.
 
     Raises:
         DataError: a named column does not exist, a number is infinite, the label is unfit, there
@@ -72,7 +72,7 @@ def plan_columns(
     raise DataError(
         f"{source.name} has no column to learn from in {rows}",
         facts=facts or ["every column is an identifier or the label"],
-        hint=f"aecli inspect {typed(source.name)}",
+        hint=f"aecli inspect {shell_name(source.name)}",
     )
 
 
@@ -83,66 +83,68 @@ def describe_columns(
     train_rows: Mask | None = None,
     label: Label | None = None,
     progress: Progress = SILENT,
-) -> Plan:
-    """Fit every column as `plan_columns` does, whether or not a feature is left."""
-    choice = choose(source.name, source.names, options)
+) -> ColumnPlan:
+    """Fit every column as `plan_columns` does, without requiring a feature."""
+    selection = select_columns(source.name, source.names, options)
     if label is None and options.label is not None:
         label, codes = read_labels(source, options.label)
         label = with_counts(label, codes, train_rows)
     schema = source.schema
-    candidates, reasons = _candidates(choice, schema)
-    survey = Survey(
+    candidates, reasons = _candidates(selection, schema)
+    scan = ColumnScan(
         source.name,
         candidates,
         nonfinite=options.nonfinite,
         quartiles=options.scale == "robust",
     )
-    # Without a candidate the rows are still to be counted.
+    # Without a candidate the rows still have to be counted.
     names = [candidate.name for candidate in candidates] or source.names[:1]
-    survey.read(source.select(names), train_rows, progress)
+    scan.read(source.select(names), train_rows, progress)
     for candidate in candidates:
-        reason = left_out_reason(candidate, survey, options.max_categories)
+        reason = left_out_reason(candidate, scan, options.max_categories)
         if reason is not None:
             reasons[candidate.name] = reason
-    kept = [candidate for candidate in candidates if candidate.name not in reasons]
-    return Plan(
-        columns=tuple(fit_columns(kept, survey, options)),
-        ids=tuple(Identifier(name=n, type=type_name(schema.field(n).type)) for n in choice.ids),
+    features = [candidate for candidate in candidates if candidate.name not in reasons]
+    return ColumnPlan(
+        columns=tuple(fit_columns(features, scan, options)),
+        ids=tuple(Identifier(name=n, type=type_name(schema.field(n).type)) for n in selection.ids),
         left_out=tuple(
             LeftOut(name=n, type=type_name(schema.field(n).type), reason=reasons[n])
             for n in source.names
             if n in reasons
         ),
         label=label,
-        rows=survey.rows,
-        notes=tuple(_notes(kept, survey)),
+        rows=scan.rows,
+        notes=tuple(_notes(features, scan)),
     )
 
 
-def _candidates(choice: Choice, schema: pa.Schema) -> tuple[list[Candidate], dict[str, str]]:
+def _candidates(
+    selection: ColumnSelection, schema: pa.Schema
+) -> tuple[list[Candidate], dict[str, str]]:
     """Return the columns whose type may become a feature, and why the others may not."""
     candidates: list[Candidate] = []
-    reasons = dict(choice.left_out)
-    for name in choice.features:
-        kind = schema.field(name).type
-        found = kind_of(kind)
-        if found is None:
-            reasons[name] = _unfit(kind)
+    reasons = dict(selection.left_out)
+    for name in selection.features:
+        arrow_type = schema.field(name).type
+        kind = kind_of(arrow_type)
+        if kind is None:
+            reasons[name] = _unusable_reason(arrow_type)
             continue
-        candidate = Candidate(name, kind, found, exact=name in choice.exact)
-        candidates.append(_as_asked(candidate) if name in choice.categorical else candidate)
+        candidate = Candidate(name, arrow_type, kind, exact=name in selection.exact)
+        candidates.append(_as_category(candidate) if name in selection.categorical else candidate)
     return candidates, reasons
 
 
-def _as_asked(candidate: Candidate) -> Candidate:
-    """Make a `--categorical` column a category; a glob passes over what cannot be one."""
+def _as_category(candidate: Candidate) -> Candidate:
+    """Make a `--categorical` column a category; a glob skips columns that cannot be one."""
     kind = candidate.type
     countable = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
     if candidate.kind == "category" or countable:
         return replace(candidate, kind="category")
     if not candidate.exact:
         return candidate
-    if pa.types.is_floating(kind):  # whole numbers with holes are floats in many a table
+    if pa.types.is_floating(kind):  # integers with missing cells are often floats
         return replace(candidate, kind="category")
     raise DataError(
         f"column {candidate.name!r} is a {type_name(kind)}; only text, integers and booleans can "
@@ -151,22 +153,22 @@ def _as_asked(candidate: Candidate) -> Candidate:
     )
 
 
-def _unfit(kind: pa.DataType) -> str:
+def _unusable_reason(kind: pa.DataType) -> str:
     if pa.types.is_null(kind):
         return "empty: no value in any row"
-    what = "list of something else than numbers" if is_list(kind) else "type that holds no numbers"
-    return f"{what} or categories: {type_name(kind)}"
+    noun = "list of something else than numbers" if is_list(kind) else "type that holds no numbers"
+    return f"{noun} or categories: {type_name(kind)}"
 
 
-def _notes(kept: Sequence[Candidate], survey: Survey) -> list[str]:
+def _notes(features: Sequence[Candidate], scan: ColumnScan) -> list[str]:
     notes = [
         f"column {name!r}: {count:,} infinite numbers are taken as missing"
-        for name, count in survey.infinite.items()
+        for name, count in scan.infinite.items()
     ]
     notes += [
-        f"column {candidate.name!r} has more than {survey.counts[candidate.name].distinct:,} "
+        f"column {candidate.name!r} has more than {scan.counts[candidate.name].distinct:,} "
         "distinct values; the counts of rare ones are approximate"
-        for candidate in kept
-        if candidate.name in survey.counts and survey.counts[candidate.name].pruned
+        for candidate in features
+        if candidate.name in scan.counts and scan.counts[candidate.name].pruned
     ]
     return notes

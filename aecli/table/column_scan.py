@@ -1,4 +1,4 @@
-"""Read a table once and gather what decides the fate of every column."""
+"""Read a table once for the statistics that decide what each column becomes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from aecli.array_types import Floats, Indices, Mask
@@ -14,24 +13,23 @@ from aecli.errors import DataError
 from aecli.progress import SILENT, Progress
 from aecli.row_sample import RowSample, position_keys
 from aecli.schema.model_spec import Kind
+from aecli.table.arrow_types import list_size, number_values, vector_values
+from aecli.table.column_statistics import Moments, ValueCounts, quartiles, sample_rows
 from aecli.table.identifiers import RowNumbers, named_like_identifier
-from aecli.table.moments import Moments, quartiles, sample_rows
 from aecli.table.source import Source
-from aecli.table.to_numpy import list_size, number_values, vector_values
-from aecli.table.value_counts import ValueCounts
 
-# A tile of float64 values that stays in the processor's cache through the passes over it.
-TILE = (2 << 20) // 8
-# Values of a whole batch: 128 MB at most.
-BATCH_VALUES = 1 << 24
-MOST_ROWS = 65_536
+# Float64 values of a tile that stays in the processor's cache through the passes over it.
+TILE_VALUES = (2 << 20) // 8
+# Values of a batch: at most 128 MB.
+MAX_BATCH_VALUES = 1 << 24
+MAX_BATCH_ROWS = 65_536
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Name a column that may become a feature, and the kind its type makes it.
+    """Column that may become a feature, and the kind by its type.
 
-    `exact` columns are kept whatever they look like.
+    `exact` columns are kept whatever their values.
     """
 
     name: str
@@ -41,19 +39,19 @@ class Candidate:
 
     @property
     def counted(self) -> bool:
-        """Say whether its values are counted: categories, and integers named like identifiers."""
+        """Return whether its values are counted: categories, integers named like identifiers."""
         if self.kind == "category":
             return True
-        return self.numbered and named_like_identifier(self.name)
+        return self.may_be_row_number and named_like_identifier(self.name)
 
     @property
-    def numbered(self) -> bool:
-        """Say whether it may turn out to be a row number."""
+    def may_be_row_number(self) -> bool:
+        """Return whether it may be a row number."""
         return self.kind == "number" and not self.exact and bool(pa.types.is_integer(self.type))
 
 
-class Vectors:
-    """Gather the moments of a list column's elements, as long as its lists are equally long."""
+class VectorStatistics:
+    """Moments of a list column's elements, as long as all lists have the same length."""
 
     def __init__(self) -> None:
         self.size: int | None = None
@@ -61,40 +59,42 @@ class Vectors:
         self.complete = 0
         self.moments = Moments(0)
 
-    def fit(self, array: pa.Array) -> None:
-        """Take the size from the first list that is not null."""
+    def set_size(self, array: pa.Array) -> None:
+        """Take the size from the first list that is not null, if it is not known yet."""
         if self.size is None:
             self.size = list_size(array)
             self.moments = Moments(self.size or 0)
             self.ragged = self.size == 0
 
 
-class Survey:
-    """Hold what one pass over a table tells about its candidates.
+class ColumnScan:
+    """Statistics of a table's candidates, from one pass over its rows.
 
-    `moments` has one entry per column of `plain` (numbers, times, booleans), at `position[name]`;
-    `rows` counts training rows and `seen` all rows; `infinite` cells that were taken as missing.
+    `moments` has one entry per column of `scalars` (numbers, times, booleans), at `position[name]`;
+    `rows` counts training rows and `seen` all rows; `infinite` counts cells treated as missing.
     """
 
     def __init__(
         self, table: str, candidates: Sequence[Candidate], *, nonfinite: str, quartiles: bool
     ) -> None:
         self.table = table
-        self.plain = [c for c in candidates if c.kind in ("number", "time", "boolean")]
-        self.position = {c.name: index for index, c in enumerate(self.plain)}
-        self.moments = Moments(len(self.plain))
-        self.vectors = {c.name: Vectors() for c in candidates if c.kind == "vector"}
+        self.scalars = [c for c in candidates if c.kind in ("number", "time", "boolean")]
+        self.position = {c.name: index for index, c in enumerate(self.scalars)}
+        self.moments = Moments(len(self.scalars))
+        self.vectors = {c.name: VectorStatistics() for c in candidates if c.kind == "vector"}
         self.counts = {c.name: ValueCounts(c.name, keep=c.exact) for c in candidates if c.counted}
-        self.row_numbers = RowNumbers(i for i, c in enumerate(self.plain) if c.numbered)
+        self.row_numbers = RowNumbers(i for i, c in enumerate(self.scalars) if c.may_be_row_number)
         self.infinite: dict[str, int] = {}
         self.sample: RowSample | None = None
         self.rows = self.seen = 0
-        self._refuse = nonfinite == "error"
+        self._refuse_infinite = nonfinite == "error"
         self._quartiles = quartiles
-        self._at = {c.name: index for index, c in enumerate(candidates)}
+        self._column_index = {c.name: index for index, c in enumerate(candidates)}
         self._width = sum(getattr(c.type, "list_size", 1) for c in candidates)
 
-    def read(self, source: Source, train_rows: Mask | None, progress: Progress = SILENT) -> Survey:
+    def read(
+        self, source: Source, train_rows: Mask | None, progress: Progress = SILENT
+    ) -> ColumnScan:
         """Read `source`, whose columns are the candidates in their order.
 
         Raises:
@@ -117,60 +117,64 @@ class Survey:
             )
         return self
 
-    def _add(self, batch: pa.RecordBatch, rows: npt.NDArray[np.int64] | None) -> None:
-        self._add_plain(batch, rows)
+    def _add(self, batch: pa.RecordBatch, rows: Indices | None) -> None:
+        self._add_scalars(batch, rows)
         for name, vectors in self.vectors.items():
-            self._add_vectors(name, vectors, batch.column(self._at[name]), rows)
+            self._add_vectors(name, vectors, batch.column(self._column_index[name]), rows)
         for name, counts in self.counts.items():
-            array = batch.column(self._at[name])
+            array = batch.column(self._column_index[name])
             counts.add(array if rows is None else array.take(pa.array(rows)))
         if self._quartiles:
             self._add_sample(batch, rows)
         self.seen += batch.num_rows
         self.rows += batch.num_rows if rows is None else len(rows)
 
-    def _add_plain(self, batch: pa.RecordBatch, rows: npt.NDArray[np.int64] | None) -> None:
-        step = max(1, TILE // max(1, batch.num_rows))
-        buffer = np.empty((min(step, len(self.plain)), batch.num_rows))
-        for start in range(0, len(self.plain), step):
-            chunk = self.plain[start : start + step]
+    def _add_scalars(self, batch: pa.RecordBatch, rows: Indices | None) -> None:
+        step = max(1, TILE_VALUES // max(1, batch.num_rows))
+        buffer = np.empty((min(step, len(self.scalars)), batch.num_rows))
+        for start in range(0, len(self.scalars), step):
+            chunk = self.scalars[start : start + step]
             tile = buffer[: len(chunk)]
             for offset, candidate in enumerate(chunk):
-                values = number_values(batch.column(self._at[candidate.name]))
+                values = number_values(batch.column(self._column_index[candidate.name]))
                 self.row_numbers.add(start + offset, values)
                 tile[offset] = values
-            self._take_infinite(tile, [c.name for c in chunk], self.seen)
+            self._remove_infinite(tile, [c.name for c in chunk], self.seen)
             self.moments.add(
                 tile if rows is None else tile.take(rows, axis=1), slice(start, start + len(chunk))
             )
 
     def _add_vectors(
-        self, name: str, vectors: Vectors, array: pa.Array, rows: npt.NDArray[np.int64] | None
+        self,
+        name: str,
+        vectors: VectorStatistics,
+        array: pa.Array,
+        rows: Indices | None,
     ) -> None:
-        vectors.fit(array)
+        vectors.set_size(array)
         if vectors.size is None or vectors.ragged:
             return
-        step = max(1, TILE // vectors.size)
+        step = max(1, TILE_VALUES // vectors.size)
         for start in range(0, len(array), step):
             values = vector_values(array.slice(start, step), vectors.size)
             if values is None:
                 vectors.ragged = True
                 return
             tile = np.array(values.T, order="C")
-            self._take_infinite(tile, [name] * vectors.size, self.seen + start)
+            self._remove_infinite(tile, [name] * vectors.size, self.seen + start)
             if rows is not None:
                 inside = rows[(rows >= start) & (rows < start + step)]
                 tile = tile.take(inside - start, axis=1)
             vectors.complete += int((~np.isnan(tile).any(axis=0)).sum())
             vectors.moments.add(tile)
 
-    def _take_infinite(self, tile: Floats, names: Sequence[str], before: int) -> None:
+    def _remove_infinite(self, tile: Floats, names: Sequence[str], before: int) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(tile.sum(axis=1)).all():
                 return
         infinite = np.isinf(tile)
         cells = np.flatnonzero(infinite.any(axis=1))
-        if self._refuse and len(cells):
+        if self._refuse_infinite and len(cells):
             row = before + int(infinite[cells[0]].argmax()) + 1
             raise DataError(
                 f"column {names[cells[0]]!r} of {self.table} holds an infinite number in row "
@@ -182,24 +186,24 @@ class Survey:
             self.infinite[names[cell]] = self.infinite.get(names[cell], 0) + count
         tile[infinite] = np.nan
 
-    def _add_sample(self, batch: pa.RecordBatch, rows: npt.NDArray[np.int64] | None) -> None:
-        names = [c.name for c in self.plain if c.kind != "boolean"] + list(self.vectors)
-        part = batch.select([self._at[name] for name in names])
+    def _add_sample(self, batch: pa.RecordBatch, rows: Indices | None) -> None:
+        names = [c.name for c in self.scalars if c.kind != "boolean"] + list(self.vectors)
+        part = batch.select([self._column_index[name] for name in names])
         if self.sample is None:
             self.sample = RowSample(sample_rows(self._cells()))
         part = part if rows is None else part.take(pa.array(rows))
 
-        def take(places: Indices) -> dict[str, pa.RecordBatch]:
-            whole = len(places) == part.num_rows
-            return {"cells": part if whole else part.take(pa.array(places))}
+        def take(indices: Indices) -> dict[str, pa.RecordBatch]:
+            all_rows = len(indices) == part.num_rows
+            return {"cells": part if all_rows else part.take(pa.array(indices))}
 
         self.sample.add(position_keys(self.sample.seen, part.num_rows), take)
 
     def _cells(self) -> int:
-        return len(self.plain) + sum(v.size or 0 for v in self.vectors.values())
+        return len(self.scalars) + sum(v.size or 0 for v in self.vectors.values())
 
     def _batch_rows(self) -> int:
-        return max(1024, min(MOST_ROWS, BATCH_VALUES // max(1, self._width)))
+        return max(1024, min(MAX_BATCH_ROWS, MAX_BATCH_VALUES // max(1, self._width)))
 
     def size(self, candidate: Candidate) -> int:
         """Return how many cells a number, time or vector column has."""

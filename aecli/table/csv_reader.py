@@ -1,4 +1,4 @@
-"""Read a CSV file in blocks: cells as text first, then of the type that all of them fit."""
+"""Read a CSV file in blocks, with the types that fit all cells of a column."""
 
 from __future__ import annotations
 
@@ -13,19 +13,27 @@ import pyarrow.csv as pacsv
 
 from aecli.errors import DataError
 from aecli.schema.options import ReadOptions
-from aecli.table.column_names import line_of, unique_names
-from aecli.table.csv_dialect import Dialect, looks_like_data, read_dialect
-from aecli.table.csv_quotes import may_be_open, opening_line, unclosed
-from aecli.table.encoding import binary, codec_name, marked_encoding, open_text, wrong_encoding
-from aecli.table.formats import is_compressed, reading, unreadable
+from aecli.table.column_names import unique_names
+from aecli.table.csv_dialect import (
+    CsvDialect,
+    looks_like_data,
+    may_end_in_quotes,
+    read_dialect,
+    unclosed_quote_error,
+    unclosed_quote_line,
+)
+from aecli.table.encoding import binary_error, bom_encoding, codec_name, encoding_error, open_text
+from aecli.table.formats import is_compressed
+from aecli.table.read_errors import reading, show_line_command, unreadable
 from aecli.table.type_inference import NULLS, infer_text
 
-_HEAD = 1 << 20
-_BLOCK, _WIDE_BLOCK, _WIDE = 4 << 20, 16 << 20, 256
+_HEAD_BYTES = 1 << 20
+_CSV_BLOCK_BYTES, _WIDE_BLOCK_BYTES = 4 << 20, 16 << 20
+_WIDE_COLUMNS = 256
 
 
 class CsvFile:
-    """Read one CSV file; the types of its columns come from all of its rows."""
+    """Reader of one CSV file; the types of its columns come from all of its rows."""
 
     format = "csv"
     text = True
@@ -35,14 +43,14 @@ class CsvFile:
         self.name = name
         self.n_rows: int | None = None
         self._types: dict[str, pa.DataType] = {}
-        self._bytes = 0
-        self._closed = False
+        self._text_bytes = 0
+        self._quotes_closed = False
         with reading(name):
-            marked = marked_encoding(path)
+            encoding_by_bom = bom_encoding(path)
         self._encoding = codec_name(options.encoding)
-        if marked and self._encoding == "utf-8":
-            self._encoding = marked
-            notes.append(f"{name} is {marked.upper()} by its byte-order mark")
+        if encoding_by_bom and self._encoding == "utf-8":
+            self._encoding = encoding_by_bom
+            notes.append(f"{name} is {encoding_by_bom.upper()} by its byte-order mark")
         dialect = self._read_dialect(options.delimiter)
         self._dialect = dialect
         self.names = unique_names([cell.strip() for cell in dialect.header], name, notes)
@@ -53,65 +61,67 @@ class CsvFile:
         """Return the narrowest types that hold every cell; empty columns are null."""
         unknown = [name for name in names if name not in self._types]
         if unknown:
-            found = {name: pa.null() for name in unknown}
-            rows = size = 0
-            for batch in self._text(unknown):
+            types = {name: pa.null() for name in unknown}
+            rows = text_bytes = 0
+            for batch in self._text_batches(unknown):
                 for name, column in zip(unknown, batch.columns, strict=True):
-                    found[name] = infer_text(column, found[name])
-                    if pa.types.is_string(found[name]):
-                        size += column.nbytes
+                    types[name] = infer_text(column, types[name])
+                    if pa.types.is_string(types[name]):
+                        text_bytes += column.nbytes
                 rows += batch.num_rows
             self.n_rows = rows
-            self._bytes += size
-            self._types.update(found)
+            self._text_bytes += text_bytes
+            self._types.update(types)
         return {name: self._types[name] for name in names}
 
     def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the columns of `types` as text, in that order, at most `rows` rows at a time."""
-        for batch in self._text(list(types)):
+        for batch in self._text_batches(list(types)):
             for start in range(0, batch.num_rows, rows):
                 yield batch.slice(start, rows)
 
-    def size(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the bytes that the columns take in memory, roughly."""
+    def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
+        """Return the approximate bytes that the columns take in memory."""
         if self.n_rows is not None:
-            return self.n_rows * 8 * len(types) + self._bytes
+            return self.n_rows * 8 * len(types) + self._text_bytes
         # A short number takes more space in memory than in the file, a long one less.
         return self.path.stat().st_size * (16 if is_compressed(self.path) else 2)
 
-    def place(self, row: int) -> str:
-        """Say where the data row `row`, counted from 0, is."""
+    def row_location(self, row: int) -> str:
+        """Return the location of a data row, counted from 0, for messages."""
         line = self._line(row)
         return f"row {row + 1:,}" + (f" (line {line:,})" if line else "")
 
-    def _read_dialect(self, delimiter: str | None) -> Dialect:
+    def _read_dialect(self, delimiter: str | None) -> CsvDialect:
         try:
             with reading(self.name), open_text(self.path, self._encoding) as stream:
-                head = stream.read(_HEAD)
+                head = stream.read(_HEAD_BYTES)
             # A character may be cut at the end; elsewhere it is an error.
-            text = head.decode() if len(head) < _HEAD else _cut(head).decode()
+            text = (
+                head.decode() if len(head) < _HEAD_BYTES else _without_cut_character(head).decode()
+            )
         except UnicodeDecodeError as error:
-            wrong = wrong_encoding(self.path, self.name, self._encoding)
-            raise wrong or unreadable(self.name, error) from error
-        found = binary(self.name, head)
-        if found is not None:
-            raise found
-        dialect = read_dialect(text, delimiter, whole=len(head) < _HEAD)
+            explained = encoding_error(self.path, self.name, self._encoding)
+            raise explained or unreadable(self.name, error) from error
+        not_text = binary_error(self.name, head)
+        if not_text is not None:
+            raise not_text
+        dialect = read_dialect(text, delimiter, complete=len(head) < _HEAD_BYTES)
         if dialect is None:
             raise DataError(f"{self.name} is empty", hint="a file with a header and rows")
         if any("\n" in cell for cell in dialect.header):
-            self._refuse_open_quote(dialect.delimiter)
+            self._require_closed_quotes(dialect.delimiter)
         return dialect
 
-    def _text(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def _text_batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield columns as strings, null where missing, in blocks of the file."""
         ragged: list[Any] = []
-        # An open quote shows in the last cell of the last row, wanted or not.
+        # An open quote shows in the last cell of the last row, so the last column is always read.
         last, cell = self.names[-1], None
         read = list(dict.fromkeys([*names, last]))
         try:
             with reading(self.name), open_text(self.path, self._encoding) as stream:
-                _skip(stream, self._dialect.length)
+                _skip(stream, self._dialect.header_bytes)
                 for batch in self._parsed(stream, read, ragged):
                     if batch.num_rows:
                         cell = batch.column(last)[-1].as_py()
@@ -119,17 +129,17 @@ class CsvFile:
         except (DataError, UnicodeDecodeError) as error:
             raise self._explained(error, ragged) from error
         plain = self._encoding == "utf-8" and not is_compressed(self.path)
-        if may_be_open(self.path, self._dialect.delimiter, cell, plain=plain):
-            self._refuse_open_quote(self._dialect.delimiter)
+        if may_end_in_quotes(self.path, self._dialect.delimiter, cell, plain=plain):
+            self._require_closed_quotes(self._dialect.delimiter)
 
-    def _refuse_open_quote(self, delimiter: str) -> None:
-        if self._closed:
+    def _require_closed_quotes(self, delimiter: str) -> None:
+        if self._quotes_closed:
             return
         with reading(self.name), open_text(self.path, self._encoding) as stream:
-            line = opening_line(_lines(stream), delimiter)
+            line = unclosed_quote_line(_lines(stream), delimiter)
         if line is not None:
-            raise unclosed(self.name, line)
-        self._closed = True
+            raise unclosed_quote_error(self.name, line)
+        self._quotes_closed = True
 
     def _parsed(
         self, stream: Any, names: Sequence[str], ragged: list[Any]
@@ -143,7 +153,9 @@ class CsvFile:
                 stream,
                 read_options=pacsv.ReadOptions(
                     column_names=self.names,
-                    block_size=_WIDE_BLOCK if len(self.names) > _WIDE else _BLOCK,
+                    block_size=_WIDE_BLOCK_BYTES
+                    if len(self.names) > _WIDE_COLUMNS
+                    else _CSV_BLOCK_BYTES,
                 ),
                 parse_options=pacsv.ParseOptions(
                     delimiter=self._dialect.delimiter,
@@ -167,16 +179,16 @@ class CsvFile:
         straddling = "straddling" in str(error.__cause__)
         try:
             if straddling or (ragged and '"' in ragged[0].text):
-                self._refuse_open_quote(self._dialect.delimiter)
-        except DataError as found:
-            return found
+                self._require_closed_quotes(self._dialect.delimiter)
+        except DataError as open_quote:
+            return open_quote
         except UnicodeDecodeError:
-            pass  # said below
+            pass  # explained below
         if ragged:
-            return self._ragged(ragged[0])
-        wrong = wrong_encoding(self.path, self.name, self._encoding)
-        if wrong is not None:
-            return wrong
+            return self._ragged_error(ragged[0])
+        not_decoded = encoding_error(self.path, self.name, self._encoding)
+        if not_decoded is not None:
+            return not_decoded
         if straddling:
             return DataError(
                 f"cannot read {self.name}: a row is longer than 16 MB",
@@ -184,7 +196,7 @@ class CsvFile:
             )
         return error
 
-    def _ragged(self, row: Any) -> DataError:
+    def _ragged_error(self, row: Any) -> DataError:
         line = self._line(None)
         where = f" line {line:,}" if line else (f" row {row.number:,}" if row.number else "")
         text = row.text if len(row.text) <= 60 else row.text[:60] + "…"
@@ -192,7 +204,7 @@ class CsvFile:
             f"{self.name}{where} has {row.actual_columns:,} fields, "
             f"the header has {row.expected_columns:,}",
             facts=[repr(text), f"fields are split at {self._dialect.delimiter!r}"],
-            hint=line_of(self.name, line) if line else "--delimiter ';'",
+            hint=show_line_command(self.name, line) if line else "--delimiter ';'",
         )
 
     def _line(self, row: int | None) -> int | None:
@@ -217,7 +229,7 @@ def _lines(stream: Any) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="")
 
 
-def _cut(head: bytes) -> bytes:
+def _without_cut_character(head: bytes) -> bytes:
     """Return UTF-8 text without the character that may be cut at its end."""
     end = len(head)
     while end > len(head) - 4 and head[end - 1] & 0xC0 == 0x80:

@@ -1,4 +1,4 @@
-"""Read text of any encoding as UTF-8, and find the byte that does not fit."""
+"""Read text of any encoding as UTF-8, and locate bytes that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from aecli.errors import DataError, UsageError
-from aecli.table.column_names import typed
 from aecli.table.formats import open_bytes
+from aecli.table.read_errors import shell_name
 
-_CHUNK = 1 << 20
+_TEXT_CHUNK = 1 << 20
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -19,7 +19,7 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
-_MOST_CONTROLS = 0.02
+_MAX_CONTROL_SHARE = 0.02
 _UNDEFINED_IN_CP1252 = {0x81, 0x8D, 0x8F, 0x90, 0x9D}
 
 
@@ -39,15 +39,15 @@ def codec_name(encoding: str) -> str:
     return codecs.lookup(encoding).name
 
 
-def marked_encoding(path: Path) -> str | None:
-    """Return the encoding that a byte-order mark at the beginning says, UTF-8 apart."""
+def bom_encoding(path: Path) -> str | None:
+    """Return the encoding of a byte-order mark, None without one or for UTF-8."""
     with open_bytes(path) as stream:
         head = stream.read(4)
     return next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
 
 
 def open_text(path: Path, encoding: str) -> Any:
-    """Open a text file as a stream of UTF-8 bytes, without byte-order mark."""
+    """Open a text file as a stream of UTF-8 bytes, without a byte-order mark."""
     stream = open_bytes(path)
     if encoding == "utf-8":
         # A wrapper would only slow down what Arrow reads by itself.
@@ -59,37 +59,37 @@ def open_text(path: Path, encoding: str) -> Any:
 
 
 def pa_stream(raw: io.RawIOBase) -> Any:
-    """Return a Python stream as one that Arrow reads and that can be closed."""
+    """Return a Python stream as one that Arrow reads and closes."""
     import pyarrow as pa
 
     return pa.PythonFile(raw, mode="r")
 
 
 class Utf8Stream(io.RawIOBase):
-    """Decode a stream of bytes and give them back as UTF-8."""
+    """Stream of bytes in some encoding, read as UTF-8."""
 
     def __init__(self, stream: Any, encoding: str) -> None:
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder(encoding)("strict")
-        self._left = b""
-        self._ended = self._begun = False
+        self._rest = b""
+        self._ended = self._started = False
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True."""
         return True
 
     def read(self, size: int | None = -1) -> bytes:
         """Return up to `size` bytes of UTF-8, none at the end; all with -1."""
-        wanted = -1 if size is None else size
-        parts, have = [self._left], len(self._left)
-        while not self._ended and (wanted < 0 or have < wanted):
-            parts.append(self._decoded(max(_CHUNK, wanted - have)))
-            have += len(parts[-1])
+        limit = -1 if size is None else size
+        parts, length = [self._rest], len(self._rest)
+        while not self._ended and (limit < 0 or length < limit):
+            parts.append(self._decoded(max(_TEXT_CHUNK, limit - length)))
+            length += len(parts[-1])
         data = b"".join(parts)
-        if wanted < 0:
-            wanted = len(data)
-        self._left = data[wanted:]
-        return data[:wanted]
+        if limit < 0:
+            limit = len(data)
+        self._rest = data[limit:]
+        return data[:limit]
 
     def close(self) -> None:
         """Close what it reads from."""
@@ -101,26 +101,26 @@ class Utf8Stream(io.RawIOBase):
         chunk = self._stream.read(size)
         self._ended = not chunk
         text = self._decoder.decode(chunk, final=self._ended)
-        if text and not self._begun:
-            text, self._begun = text.removeprefix("\ufeff"), True
+        if text and not self._started:
+            text, self._started = text.removeprefix("\ufeff"), True
         return text.encode()
 
 
-def wrong_encoding(path: Path, name: str, encoding: str) -> DataError | None:
-    """Say where a file stops being text of `encoding`; None where all of it is."""
+def encoding_error(path: Path, name: str, encoding: str) -> DataError | None:
+    """Return the error of the first byte that is not text of `encoding`; None if all are."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     offset, line = 0, 1
     with open_bytes(path) as stream:
         while True:
-            chunk = stream.read(_CHUNK)
+            chunk = stream.read(_TEXT_CHUNK)
             pending = len(decoder.getstate()[0])
             try:
                 decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 at = error.start - pending
-                found = binary(name, chunk)
-                if found is not None and not encoding.startswith(("utf-16", "utf-32")):
-                    return found
+                error_of_binary = binary_error(name, chunk)
+                if error_of_binary is not None and not encoding.startswith(("utf-16", "utf-32")):
+                    return error_of_binary
                 line += chunk[: max(at, 0)].count(b"\n")
                 bad = error.object[error.start : error.start + 1]
                 return _not_encoded(name, encoding, bad, offset + at, line, chunk)
@@ -130,17 +130,17 @@ def wrong_encoding(path: Path, name: str, encoding: str) -> DataError | None:
             offset += len(chunk)
 
 
-def binary(name: str, data: bytes) -> DataError | None:
-    """Say that data are no text if control characters are many among them."""
+def binary_error(name: str, data: bytes) -> DataError | None:
+    """Return an error if many bytes are control characters, so that it is not text."""
     count = len(data) - len(data.translate(None, _CONTROLS))
-    if count <= len(data) * _MOST_CONTROLS:
+    if count <= len(data) * _MAX_CONTROL_SHARE:
         return None
     # Every second byte of Latin letters in UTF-16 is a NUL.
     wide = 0.4 < data.count(0) / len(data) < 0.6
     return DataError(
         f"{name} is no text table: {count / len(data):.0%} of it are control characters",
         facts=["aecli reads Parquet, CSV, Arrow and JSON lines"],
-        hint="--encoding utf-16-le" if wide else f"file {typed(name)}",
+        hint="--encoding utf-16-le" if wide else f"file {shell_name(name)}",
     )
 
 

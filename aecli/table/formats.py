@@ -1,18 +1,16 @@
-"""Tell a file's format and compression by its name and its first bytes."""
+"""Detect a file's format and compression by its name and its first bytes."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from aecli.errors import DataError, UsageError, nearest
-from aecli.table.column_names import STANDARD_INPUT, typed
+from aecli.table.read_errors import reading, shell_name
 
 Format = Literal["parquet", "csv", "arrow", "jsonl"]
 
@@ -54,44 +52,11 @@ _FOREIGN = {
     b"\x80\x05\x95": "a pickle",
 }
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_HEAD = 4096
-
-
-@contextmanager
-def reading(name: str) -> Iterator[None]:
-    """Turn what goes wrong while the table `name` is read into a DataError that names it."""
-    try:
-        yield
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, EOFError) as error:
-        raise unreadable(name, error) from error
-    except OSError as error:
-        if error.errno is not None and error.strerror:
-            what = f"cannot read {name}: {error.strerror}"
-            raise DataError(what, hint=look_at(name)) from error
-        raise unreadable(name, error) from error
-
-
-def unreadable(name: str, error: BaseException) -> DataError:
-    """Say that a file is damaged, with the first line of what the reader told."""
-    told = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    return DataError(
-        f"cannot read {name}: it is damaged or incomplete",
-        facts=[told],
-        hint=look_at(name) + ("" if name == STANDARD_INPUT else ", and copy it again"),
-    )
-
-
-def look_at(name: str) -> str:
-    """Return the command that shows whether a file, or what is piped in, is whole."""
-    return (
-        "the command before the pipe by itself"
-        if name == STANDARD_INPUT
-        else f"ls -l {typed(name)}"
-    )
+_DETECTED_BYTES = 4096
 
 
 def format_by_name(path: PurePath) -> Format | None:
-    """Return the format that a file's name says, None where it says none."""
+    """Return the format by a file's suffix, None where the suffix is unknown."""
     suffix = path.suffix.lower()
     if suffix in COMPRESSIONS:
         suffix = PurePath(path.stem).suffix.lower()
@@ -107,30 +72,30 @@ def open_bytes(path: Path) -> Any:
 
 
 def is_compressed(path: Path) -> bool:
-    """Say whether a file is compressed with gzip or zstd, whatever its name."""
+    """Return whether a file is compressed with gzip or zstd, whatever its name."""
     with open(path, "rb") as file:
         return _compression(file.read(4)) is not None
 
 
-def detect_format(path: Path, name: str, wanted: str) -> Format:
-    """Return a file's format: `wanted` unless that is "auto", else by name, else by content.
+def detect_format(path: Path, name: str, option: str) -> Format:
+    """Return a file's format: `option` unless that is "auto", else by name, else by content.
 
     Raises:
         DataError: the file is empty, or of a format that aecli does not read.
     """
     with reading(name), open_bytes(path) as stream:
-        head = stream.read(_HEAD)
+        head = stream.read(_DETECTED_BYTES)
     if not head.strip():
         raise DataError(f"{name} is empty", hint="a file with a header and at least one row")
-    if wanted != "auto":
-        return wanted  # type: ignore[return-value]  # the options allow no other
+    if option != "auto":
+        return option  # type: ignore[return-value]  # the options allow no other
     by_name = format_by_name(path)
     foreign = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
     if foreign is None and by_name is not None:
         return by_name
-    for magic, found in _MAGIC.items():
+    for magic, format in _MAGIC.items():
         if head.startswith(magic):
-            return found
+            return format
     if foreign is not None or (b"\0" in head and not head.startswith(_UTF_16)):
         raise DataError(
             f"{name} is {foreign or 'no table that aecli knows'}",
@@ -140,11 +105,11 @@ def detect_format(path: Path, name: str, wanted: str) -> Format:
     return _text_format(head.removeprefix(b"\xef\xbb\xbf").lstrip(), name)
 
 
-def output_format(output: str, wanted: str | None) -> tuple[str, str | None]:
+def output_format(output: str, option: str | None) -> tuple[str, str | None]:
     """Return the format (tsv counts as one) and the compression of an output.
 
     Raises:
-        UsageError: it is no name, or says no format that aecli writes.
+        UsageError: it is not a file name, or its format is not one that aecli writes.
     """
     if not output or "\0" in output:
         raise UsageError(f"-o {output!r} names no file", hint="-o latents.parquet")
@@ -153,34 +118,34 @@ def output_format(output: str, wanted: str | None) -> tuple[str, str | None]:
     compression = COMPRESSIONS.get(suffix)
     inner = PurePath(path.stem).suffix.lower() if compression else suffix
     if output == "-":
-        return wanted or "csv", None
-    _require_file(output)
-    found = wanted or ("tsv" if inner in (".tsv", ".tab") else SUFFIXES.get(inner))
-    if found is None and _is_special(path):
-        what = f"cannot write {output}: it is a device or a pipe, whose name says no format"
-        raise UsageError(what, hint=f"-o {output} --to csv")
-    if found is None:
+        return option or "csv", None
+    _require_file_name(output)
+    format = option or ("tsv" if inner in (".tsv", ".tab") else SUFFIXES.get(inner))
+    if format is None and _is_special(path):
+        message = f"cannot write {output}: it is a device or a pipe, whose name says no format"
+        raise UsageError(message, hint=f"-o {output} --to csv")
+    if format is None:
         near = nearest(inner, list(SUFFIXES)) or ".parquet"
-        what = f"no format is called {inner}" if inner else "its name says no format"
+        reason = f"no format is called {inner}" if inner else "its name says no format"
         raise UsageError(
-            f"cannot write {output}: {what}",
+            f"cannot write {output}: {reason}",
             facts=["formats: .parquet, .csv, .tsv, .arrow, .feather, .jsonl (text also .gz, .zst)"],
             hint=f"-o {path.with_suffix(near)}",
         )
-    if compression and found in ("parquet", "arrow"):
+    if compression and format in ("parquet", "arrow"):
         raise UsageError(
-            f"cannot write {output}: a {found} file is compressed inside",
+            f"cannot write {output}: a {format} file is compressed inside",
             hint=f"-o {path.with_suffix('')}",
         )
-    return found, compression
+    return format, compression
 
 
-def _require_file(output: str) -> None:
+def _require_file_name(output: str) -> None:
     if not (output.endswith("/") or os.path.isdir(output)):
         return
-    what = "it is a directory" if os.path.isdir(output) else "its name is that of a directory"
+    reason = "it is a directory" if os.path.isdir(output) else "its name is that of a directory"
     hint = f"-o {shlex.quote(os.path.join(output, 'latents.parquet'))}"
-    raise UsageError(f"cannot write {output}: {what}", hint=hint)
+    raise UsageError(f"cannot write {output}: {reason}", hint=hint)
 
 
 def _is_special(path: PurePath) -> bool:
@@ -196,6 +161,6 @@ def _text_format(text: bytes, name: str) -> Format:
     if text.startswith(b"["):
         raise DataError(
             f"{name} looks like a JSON array; aecli reads JSON lines, one object a line",
-            hint=f"jq -c '.[]' {typed(name)} > rows.jsonl, or --format csv",
+            hint=f"jq -c '.[]' {shell_name(name)} > rows.jsonl, or --format csv",
         )
     return "jsonl" if text.startswith(b"{") else "csv"

@@ -12,19 +12,18 @@ import pyarrow.json as pajson
 
 from aecli.errors import DataError
 from aecli.schema.options import ReadOptions
-from aecli.table.column_names import line_of
-from aecli.table.encoding import codec_name, marked_encoding, open_text, wrong_encoding
-from aecli.table.formats import reading, unreadable
+from aecli.table.arrow_types import is_list, is_text
+from aecli.table.encoding import bom_encoding, codec_name, encoding_error, open_text
+from aecli.table.read_errors import reading, show_line_command, unreadable
 from aecli.table.type_inference import infer_times, join_types
-from aecli.table.types import is_list, is_text
 
-_BLOCK = 4 << 20
+_JSON_BLOCK_BYTES = 4 << 20
 
 
 class JsonlFile:
-    """Read one file of JSON objects, one a line; opening it reads all of it once.
+    """Reader of one file of JSON objects, one a line; opening it reads all of it once.
 
-    Keys may be absent from lines. Strings that are all dates or times become such; a key whose
+    Keys may be absent from lines. Strings that are all dates or times are converted; a key whose
     values are of several kinds becomes text.
     """
 
@@ -37,10 +36,10 @@ class JsonlFile:
         self.n_rows: int | None = 0
         self._bytes = 0
         with reading(name):
-            self._encoding = marked_encoding(path) or codec_name(options.encoding)
+            self._encoding = bom_encoding(path) or codec_name(options.encoding)
         self._types: dict[str, pa.DataType] = {}
         for block, line in self._blocks():
-            self._learn(self._read(block, {}, line))
+            self._add_types(self._read(block, {}, line))
         self.names = list(self._types)
         if not self.names:
             raise DataError(f"{name} has no columns", hint='lines such as {"a": 1, "b": "x"}')
@@ -58,44 +57,44 @@ class JsonlFile:
                     table = table.append_column(name, pa.nulls(table.num_rows))
             yield from table.select(list(types)).combine_chunks().to_batches(max_chunksize=rows)
 
-    def size(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the bytes that the columns take in memory, roughly."""
+    def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
+        """Return the approximate bytes that the columns take in memory."""
         return self._bytes * len(types) // len(self.names)
 
-    def place(self, row: int) -> str:
-        """Say where row `row`, counted from 0, is."""
+    def row_location(self, row: int) -> str:
+        """Return the location of a row, counted from 0, for messages."""
         return f"line {row + 1:,}"
 
-    def _learn(self, table: pa.Table) -> None:
+    def _add_types(self, table: pa.Table) -> None:
         self.n_rows = (self.n_rows or 0) + table.num_rows
         self._bytes += table.nbytes
         for field, column in zip(table.schema, table.columns, strict=True):
             known = self._types.get(field.name, pa.null())
-            found = field.type
-            if is_text(found) and not is_text(known):
-                found = infer_times(column.combine_chunks())
-            self._types[field.name] = join_types(known, found) or pa.string()
+            kind = field.type
+            if is_text(kind) and not is_text(known):
+                kind = infer_times(column.combine_chunks())
+            self._types[field.name] = join_types(known, kind) or pa.string()
 
     def _blocks(self) -> Iterator[tuple[bytes, int]]:
-        """Yield whole lines as UTF-8, with the number of the first one."""
+        """Yield blocks of complete lines as UTF-8, with the number of the first line."""
         line, rest = 1, b""
         try:
             with reading(self.name), open_text(self.path, self._encoding) as stream:
-                while chunk := stream.read(_BLOCK):
-                    whole, end, rest = (rest + chunk).rpartition(b"\n")
+                while chunk := stream.read(_JSON_BLOCK_BYTES):
+                    lines, end, rest = (rest + chunk).rpartition(b"\n")
                     if end:
-                        yield whole + end, line
-                        line += whole.count(b"\n") + 1
+                        yield lines + end, line
+                        line += lines.count(b"\n") + 1
                 if rest.strip():
                     yield rest, line
         except UnicodeDecodeError as error:
-            wrong = wrong_encoding(self.path, self.name, self._encoding)
-            raise wrong or unreadable(self.name, error) from error
+            explained = encoding_error(self.path, self.name, self._encoding)
+            raise explained or unreadable(self.name, error) from error
 
     def _read(self, block: bytes, types: Mapping[str, pa.DataType], line: int) -> pa.Table:
         if not block.strip():
             return pa.table({})
-        explicit = pa.schema([(name, _known_to_json(kind)) for name, kind in types.items()])
+        explicit = pa.schema([(name, _json_type(kind)) for name, kind in types.items()])
         options = pajson.ParseOptions(
             explicit_schema=explicit if types else None,
             unexpected_field_behavior="ignore" if types else "infer",
@@ -107,7 +106,7 @@ class JsonlFile:
                 parse_options=options,
             )
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            # Slower, but it takes any mixture, and knows the line where something is wrong.
+            # Slower, but it accepts any mixture of types, and knows the line of an error.
             return self._read_slowly(block, line)
 
     def _read_slowly(self, block: bytes, first: int) -> pa.Table:
@@ -122,13 +121,13 @@ class JsonlFile:
         try:
             value = json.loads(text)
         except UnicodeDecodeError as error:
-            wrong = wrong_encoding(self.path, self.name, self._encoding)
-            raise wrong or unreadable(self.name, error) from error
+            explained = encoding_error(self.path, self.name, self._encoding)
+            raise explained or unreadable(self.name, error) from error
         except (json.JSONDecodeError, RecursionError) as error:
             raise DataError(
                 f"{self.name} line {line:,} is no JSON: {error}",
                 facts=[repr(text[:60].decode(errors="replace"))],
-                hint=line_of(self.name, line),
+                hint=show_line_command(self.name, line),
             ) from error
         if not isinstance(value, dict):
             raise DataError(
@@ -142,20 +141,20 @@ def _array(values: list[Any]) -> pa.Array:
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        return pa.array([_written(value) for value in values], pa.string())
+        return pa.array([_as_text(value) for value in values], pa.string())
 
 
-def _written(value: Any) -> str | None:
+def _as_text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
-def _known_to_json(kind: pa.DataType) -> pa.DataType:
+def _json_type(kind: pa.DataType) -> pa.DataType:
     """Return the type to read where Arrow's JSON reader does not know `kind` itself."""
     types = pa.types
     if is_list(kind):
-        return pa.list_(_known_to_json(kind.value_type))
+        return pa.list_(_json_type(kind.value_type))
     if types.is_dictionary(kind):
-        return _known_to_json(kind.value_type)
+        return _json_type(kind.value_type)
     zoned = types.is_timestamp(kind) and kind.tz is not None
     if zoned or (types.is_temporal(kind) and not types.is_timestamp(kind)):
         return pa.int64() if types.is_duration(kind) else pa.string()

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aecli.array_types import Codes
+from aecli.array_types import Codes, Mask
 from aecli.errors import DataError
 from aecli.schema.model_spec import MAX_CLASSES, Category, Label
-from aecli.table.column_selection import require_column
+from aecli.table.arrow_types import is_plain_number, is_text, python_values, type_name
+from aecli.table.column_names import require_column
 from aecli.table.source import Source
-from aecli.table.to_numpy import python_values
-from aecli.table.types import is_plain_number, is_text, type_name
 
 
 def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
@@ -25,7 +23,7 @@ def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
 
     Raises:
         DataError: there is no such column; it has no labelled row, one class only, or more than
-            `MAX_CLASSES`; or its type or values are no classes.
+            `MAX_CLASSES`; or its type or values cannot be classes.
     """
     require_column(source.name, source.names, label, "--label")
     narrowed = source.select([label])
@@ -49,18 +47,18 @@ def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
     codes = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
     if not len(codes):
         raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
-    _require_two(seen, label, len(codes))
+    _require_two_classes(seen, label, len(codes))
     classes = sorted(seen)
     rank = np.empty(len(seen) + 1, dtype=np.int64)
     rank[[seen[value] for value in classes]] = np.arange(len(classes))
     rank[-1] = -1
     codes = rank[codes]
-    found = Label(name=label, type=type_name(kind), classes=classes, counts=[0] * len(classes))
-    return with_counts(found, codes), codes
+    uncounted = Label(name=label, type=type_name(kind), classes=classes, counts=[0] * len(classes))
+    return with_counts(uncounted, codes), codes
 
 
-def with_counts(label: Label, codes: Codes, rows: npt.NDArray[np.bool_] | None = None) -> Label:
-    """Return the label with its classes counted where `rows` is True, all rows unless given."""
+def with_counts(label: Label, codes: Codes, rows: Mask | None = None) -> Label:
+    """Return the label with its classes counted where `rows` is True, in all rows for None."""
     chosen = codes if rows is None else codes[rows]
     counts = np.bincount(chosen[chosen >= 0], minlength=len(label.classes))
     return label.model_copy(update={"counts": counts.tolist()})
@@ -69,21 +67,23 @@ def with_counts(label: Label, codes: Codes, rows: npt.NDArray[np.bool_] | None =
 def label_codes(array: pa.Array, label: Label) -> Codes:
     """Return the codes `(n_rows,)` of a new table's values; -1 for null and for unknown classes.
 
-    Values of another type are recognised by how they are written: `1`, `1.0` and `"1"` are one
-    class, but text is told from text by every letter.
+    Values of another type are compared as text: `1`, `1.0` and `"1"` are one class, but two texts
+    are the same class only if they are equal.
     """
-    exact: dict[Any, int] = {value: code for code, value in enumerate(label.classes)}
-    written = {_written(v): code for v, code in exact.items() if not isinstance(v, str)}
+    code_of: dict[Any, int] = {value: code for code, value in enumerate(label.classes)}
+    code_of_text = {_as_text(v): code for v, code in code_of.items() if not isinstance(v, str)}
     values, indices = _encoded(array, label.name)
-    table = [
-        exact.get(value, (written if isinstance(value, str) else exact).get(_written(value), -1))
+    code_table = [
+        code_of.get(
+            value, (code_of_text if isinstance(value, str) else code_of).get(_as_text(value), -1)
+        )
         for value in values
     ]
-    return np.array([*table, -1], dtype=np.int64)[indices]
+    return np.array([*code_table, -1], dtype=np.int64)[indices]
 
 
 def unknown_labels(array: pa.Array, codes: Codes) -> int:
-    """Return how many cells with code -1 hold a value: one that is no class of the label."""
+    """Return how many cells with code -1 hold a value, which is not a class of the label."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     missing = pc.is_null(array, nan_is_null=True).to_numpy(zero_copy_only=False)
@@ -98,12 +98,12 @@ def _may_be_classes(kind: pa.DataType) -> bool:
 
 
 def _codes(array: pa.Array, seen: dict[Category, int], label: str) -> Codes:
-    """Return codes in the order of appearance, -1 for null; `seen` learns new classes."""
+    """Return codes in the order of appearance, -1 for null; new classes are added to `seen`."""
     values, indices = _encoded(array, label)
-    table = []
+    code_table = []
     for value in values:
         if value is None or value != value:
-            table.append(-1)
+            code_table.append(-1)
             continue
         if isinstance(value, float):
             if not value.is_integer():
@@ -113,8 +113,8 @@ def _codes(array: pa.Array, seen: dict[Category, int], label: str) -> Codes:
                     hint="name a column of classes with --label, or leave it out",
                 )
             value = int(value)
-        table.append(seen.setdefault(value, len(seen)))
-    return np.array([*table, -1], dtype=np.int64)[indices]
+        code_table.append(seen.setdefault(value, len(seen)))
+    return np.array([*code_table, -1], dtype=np.int64)[indices]
 
 
 def _encoded(array: pa.Array, column: str) -> tuple[list[Any], Codes]:
@@ -128,7 +128,7 @@ def _encoded(array: pa.Array, column: str) -> tuple[list[Any], Codes]:
     return python_values(encoded.dictionary, column), indices.to_numpy(zero_copy_only=False)
 
 
-def _require_two(seen: dict[Category, int], label: str, rows: int) -> None:
+def _require_two_classes(seen: dict[Category, int], label: str, rows: int) -> None:
     if len(seen) > 1:
         return
     if not seen:
@@ -142,7 +142,7 @@ def _require_two(seen: dict[Category, int], label: str, rows: int) -> None:
     )
 
 
-def _written(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():

@@ -9,16 +9,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aecli.errors import DataError
+from aecli.errors import DataError, UsageError
 from aecli.table.column_names import is_pandas_index, unique_names
-from aecli.table.formats import look_at, reading
+from aecli.table.read_errors import TABLE_IN_MEMORY, check_file_command, reading, unreadable
 
-_BUFFER, _BUFFERS = 1 << 18, 16 << 20
-_MEMORY_BATCH = 1 << 20
+_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES = 1 << 18, 16 << 20
+_MEMORY_BATCH_ROWS = 1 << 20
 
 
 class BinaryFile:
-    """Read one file whose schema stands in it; subclasses say how."""
+    """Reader of one file that contains its schema; subclasses read the batches."""
 
     text = False
 
@@ -46,25 +46,26 @@ class BinaryFile:
     def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the columns of `types` in that order, at most `rows` rows at a time."""
         indices = [self._fields[name][0] for name in types]
-        wanted = [self._fields[name][1] for name in types]
-        schema = pa.schema(list(zip(types, wanted, strict=True)))
+        read_types = [self._fields[name][1] for name in types]
+        schema = pa.schema(list(zip(types, read_types, strict=True)))
         with reading(self.name):
             for columns in self._columns(indices, rows):
                 cast = [
-                    c if c.type == t else c.cast(t) for c, t in zip(columns, wanted, strict=True)
+                    c if c.type == t else c.cast(t)
+                    for c, t in zip(columns, read_types, strict=True)
                 ]
                 batch = pa.RecordBatch.from_arrays(cast, schema=schema)
                 for start in range(0, batch.num_rows, rows):
                     yield batch.slice(start, rows)
 
-    def size(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the bytes that the columns take in memory, roughly; None where unknown."""
+    def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
+        """Return the approximate bytes that the columns take in memory; None where unknown."""
         if self.n_rows is None:
             return None
-        return self.n_rows * sum(_width(self._fields[name][1]) for name in types)
+        return self.n_rows * sum(_bytes_per_cell(self._fields[name][1]) for name in types)
 
-    def place(self, row: int) -> str:
-        """Say where row `row`, counted from 0, is."""
+    def row_location(self, row: int) -> str:
+        """Return the location of a row, counted from 0, for messages."""
         return f"row {row + 1:,}"
 
     def _open(self) -> pa.Schema:
@@ -75,7 +76,7 @@ class BinaryFile:
 
 
 class ParquetFile(BinaryFile):
-    """Read a Parquet file in constant memory."""
+    """Reader of a Parquet file in constant memory."""
 
     def _open(self) -> pa.Schema:
         try:
@@ -83,36 +84,36 @@ class ParquetFile(BinaryFile):
                 self.n_rows = file.metadata.num_rows
                 return file.schema_arrow
         except pa.ArrowInvalid as error:
-            raise self._damaged() from error
+            raise self._damaged_error() from error
 
     def _columns(self, indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
-        buffer = max(1 << 16, min(_BUFFER, _BUFFERS // max(1, len(indices))))
+        buffer = max(1 << 16, min(_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, len(indices))))
         with pq.ParquetFile(
             self.path, pre_buffer=False, buffer_size=buffer, page_checksum_verification=True
         ) as file:
             names = file.schema_arrow.names
             # A name is also the prefix of nested ones: `a` would bring `a.b` along.
-            plain = len(set(names)) == len(names) and not any("." in name for name in names)
-            wanted = [names[index] for index in indices] if plain else None
-            for batch in file.iter_batches(batch_size=rows, columns=wanted):
-                if wanted is None:
+            unique = len(set(names)) == len(names) and not any("." in name for name in names)
+            selected = [names[index] for index in indices] if unique else None
+            for batch in file.iter_batches(batch_size=rows, columns=selected):
+                if selected is None:
                     yield [batch.column(index) for index in indices]
                 else:
-                    yield [batch.column(name) for name in wanted]
+                    yield [batch.column(name) for name in selected]
 
-    def _damaged(self) -> DataError:
+    def _damaged_error(self) -> DataError:
         with open(self.path, "rb") as file:
             head = file.read(4)
         if head == b"PAR1":
-            what, fact = "is incomplete or damaged: its footer cannot be read", "copy it again"
+            reason, fact = "is incomplete or damaged: its footer cannot be read", "copy it again"
         else:
-            what, fact = "is no Parquet file", f"it begins with {head!r}, not b'PAR1'"
-        hint = look_at(self.name) if head == b"PAR1" else "--format csv, if it is text"
-        return DataError(f"{self.name} {what}", facts=[fact], hint=hint)
+            reason, fact = "is no Parquet file", f"it begins with {head!r}, not b'PAR1'"
+        hint = check_file_command(self.name) if head == b"PAR1" else "--format csv, if it is text"
+        return DataError(f"{self.name} {reason}", facts=[fact], hint=hint)
 
 
 class ArrowFile(BinaryFile):
-    """Read an Arrow IPC file (Feather) or stream."""
+    """Reader of an Arrow IPC file (Feather) or stream."""
 
     def _open(self) -> pa.Schema:
         with open(self.path, "rb") as file:
@@ -130,7 +131,7 @@ class ArrowFile(BinaryFile):
     def _columns(self, indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
         chosen = sorted(set(indices))
         options = pa.ipc.IpcReadOptions(included_fields=chosen, use_threads=True)
-        places = [chosen.index(index) for index in indices]
+        positions = [chosen.index(index) for index in indices]
         opener: Callable[..., Any] = pa.ipc.open_file if self._random else pa.ipc.open_stream
         with pa.OSFile(str(self.path)) as file, opener(file, options=options) as reader:
             batches = (
@@ -139,18 +140,18 @@ class ArrowFile(BinaryFile):
                 else reader
             )
             for batch in batches:
-                yield [batch.column(place) for place in places]
+                yield [batch.column(position) for position in positions]
 
 
 class MemoryTable(BinaryFile):
-    """Read an Arrow table that is held in memory."""
+    """Reader of an Arrow table in memory."""
 
     def __init__(self, table: pa.Table, name: str, notes: list[str]) -> None:
         self.table = table
         super().__init__(Path(), name, "arrow", notes)
 
-    def size(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the bytes that the columns take."""
+    def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
+        """Return the bytes that the columns take in memory."""
         indices = [self._fields[name][0] for name in types]
         return int(self.table.select(indices).nbytes)
 
@@ -159,12 +160,39 @@ class MemoryTable(BinaryFile):
         return self.table.schema
 
     def _columns(self, indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
-        # The reader needs names of their own even where the table's columns share one.
+        # The reader needs unique names even where the table's columns share one.
         table = pa.table(
             [self.table.column(i) for i in indices], [str(i) for i in range(len(indices))]
         )
-        for batch in table.to_batches(max_chunksize=min(rows, _MEMORY_BATCH)):
+        for batch in table.to_batches(max_chunksize=min(rows, _MEMORY_BATCH_ROWS)):
             yield batch.columns
+
+
+def is_arrow_table(data: Any) -> bool:
+    """Return whether an object gives its rows as Arrow: tables of pyarrow, pandas, polars."""
+    return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
+
+
+def open_memory_table(data: Any, notes: list[str]) -> MemoryTable:
+    """Open a table in memory.
+
+    Raises:
+        DataError: its Arrow form is damaged.
+        UsageError: it is a single column.
+    """
+    try:
+        if hasattr(data, "__arrow_c_stream__"):
+            table = pa.RecordBatchReader.from_stream(data).read_all()
+        else:
+            table = pa.Table.from_batches([pa.record_batch(data)])
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        if isinstance(data, (pa.Array, pa.ChunkedArray)) or type(data).__name__ == "Series":
+            raise UsageError(
+                f"a {type(data).__module__}.{type(data).__qualname__} is one column, no table",
+                hint="a table of rows: frame[['name']], or frame.iloc[[0]] for one row",
+            ) from error
+        raise unreadable(TABLE_IN_MEMORY, error) from error
+    return MemoryTable(table, TABLE_IN_MEMORY, notes)
 
 
 def _readable(kind: pa.DataType) -> pa.DataType:
@@ -174,9 +202,9 @@ def _readable(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _width(kind: pa.DataType) -> int:
+def _bytes_per_cell(kind: pa.DataType) -> int:
     if pa.types.is_fixed_size_list(kind):
-        return int(kind.list_size) * _width(kind.value_type)
+        return int(kind.list_size) * _bytes_per_cell(kind.value_type)
     try:
         return max(1, int(kind.bit_width) // 8)
     except ValueError:

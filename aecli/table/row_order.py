@@ -1,4 +1,4 @@
-"""Read what orders the rows of a table: their series, and their time."""
+"""Read the series and the time of each row, which order the rows of a table."""
 
 from __future__ import annotations
 
@@ -7,29 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aecli.array_types import Codes
+from aecli.array_types import Codes, Floats, Integers
 from aecli.errors import DataError, UsageError
-from aecli.table.column_selection import require_column
+from aecli.table.arrow_types import is_list, is_plain_number, is_text, type_name
+from aecli.table.column_names import require_column
 from aecli.table.source import Source
 from aecli.table.type_inference import infer_times
-from aecli.table.types import is_list, is_plain_number, is_text, type_name
 
-Times = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+Times = Integers | Floats
 
-_TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-_SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_TICKS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_SECONDS_PER_UNIT = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True)
-class Keys:
-    """Hold each row's series `(n_rows,)` and time `(n_rows,)`, None where none was asked for.
+class RowOrder:
+    """Series `(n_rows,)` and time `(n_rows,)` of each row, None where no column was named.
 
-    Times are whole ticks of a clock, of which a second has `ticks`; or, where that is None, the
-    column's own numbers.
+    Times are integers with `ticks` per second; or the column's numbers, where `ticks` is None.
     """
 
     rows: int
@@ -38,12 +36,12 @@ class Keys:
     ticks: int | None = None
 
 
-def read_keys(
+def read_row_order(
     source: Source, group: Sequence[str], time: str | None, *, stored: bool = False
-) -> Keys:
+) -> RowOrder:
     """Read the columns that name the series and the time of each row.
 
-    `stored` says that a model names them, so that no option can be changed here.
+    `stored`: a model names the columns, so that messages cannot suggest an option.
 
     Raises:
         DataError: there is no such column, or the time is empty somewhere or cannot be ordered.
@@ -51,12 +49,12 @@ def read_keys(
     for flag, names in (("--group", group), ("--time", [time] if time is not None else [])):
         for name in names:
             if stored:
-                _require_stored(source, name)
+                _require_column_of_model(source, name)
             else:
                 require_column(source.name, source.names, name, flag)
-    wanted = list(dict.fromkeys([*group, *([time] if time else [])]))
-    narrowed = source.select(wanted)
-    table = pa.Table.from_batches(narrowed.batches(), narrowed.schema)
+    names = list(dict.fromkeys([*group, *([time] if time else [])]))
+    selected = source.select(names)
+    table = pa.Table.from_batches(selected.batches(), selected.schema)
     times, ticks = _times(table[time], source.name, time, stored) if time else (None, None)
     for name in group:
         if is_list(table[name].type) or pa.types.is_struct(table[name].type):
@@ -65,16 +63,16 @@ def read_keys(
                 hint="name a column of text or numbers with --group",
             )
     groups = _groups([table[name] for name in group]) if group else None
-    return Keys(table.num_rows, groups, times, ticks)
+    return RowOrder(table.num_rows, groups, times, ticks)
 
 
 def is_clock(kind: pa.DataType) -> bool:
-    """Return whether a column of times tells dates, not numbers; text holds dates or nothing."""
+    """Return whether a time column has dates or times, not numbers; text has dates."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_temporal(kind) or is_text(kind))
 
 
-def _require_stored(source: Source, name: str) -> None:
+def _require_column_of_model(source: Source, name: str) -> None:
     if name not in source.names:
         raise DataError(
             f"{source.name} lacks the column {name!r}, by which this model orders rows",
@@ -82,29 +80,29 @@ def _require_stored(source: Source, name: str) -> None:
         )
 
 
-def parse_gap(text: str, keys: Keys, time: str) -> float:
+def parse_gap(text: str, order: RowOrder, time: str) -> float:
     """Return a gap such as 90s in the unit of the times.
 
     Raises:
         UsageError: a duration for a time that is a plain number, or a plain number for a clock.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", text)
-    assert found is not None, "the spec checks the form"
-    number, unit = float(found[1]), found[2]
-    if (keys.ticks is not None) == (unit is None):
-        kind = "dates or times" if keys.ticks else "plain numbers"
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", text)
+    assert match is not None, "the options check the form"
+    number, unit = float(match[1]), match[2]
+    if (order.ticks is not None) == (unit is None):
+        kind = "dates or times" if order.ticks else "plain numbers"
         raise UsageError(
             f"--max-gap {text} does not fit --time {time}, which holds {kind}",
-            hint="--max-gap 10m" if keys.ticks else f"--max-gap {number:g}",
+            hint="--max-gap 10m" if order.ticks else f"--max-gap {number:g}",
         )
-    return number * _SECONDS[unit] * keys.ticks if unit and keys.ticks else number
+    return number * _SECONDS_PER_UNIT[unit] * order.ticks if unit and order.ticks else number
 
 
 def _groups(columns: Sequence[pa.ChunkedArray]) -> Codes:
     codes = np.zeros(len(columns[0]), dtype=np.int64)
     for column in columns:
-        own = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        indices = own.unify_dictionaries().combine_chunks()
+        encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        indices = encoded.unify_dictionaries().combine_chunks()
         indices = indices.chunk(0) if isinstance(indices, pa.ChunkedArray) else indices
         values = pc.fill_null(indices.indices, -1).to_numpy(zero_copy_only=False)
         codes = codes * (len(indices.dictionary) + 1) + values + 1
@@ -123,13 +121,13 @@ def _times(
             hint="fill them or drop those rows"
             + ("" if stored else "; or leave out --time where the rows are in order"),
         )
-    column = _from_text(column)
+    column = _parse_times(column)
     kind = column.type
     if pa.types.is_date(kind):
         column = column.cast(pa.timestamp("s"))
     if pa.types.is_temporal(column.type) and hasattr(column.type, "unit"):
-        whole = pa.int32() if column.type.bit_width == 32 else pa.int64()
-        return column.cast(whole).cast(pa.int64()).to_numpy(), _TICKS[column.type.unit]
+        integer = pa.int32() if column.type.bit_width == 32 else pa.int64()
+        return column.cast(integer).cast(pa.int64()).to_numpy(), _TICKS_PER_SECOND[column.type.unit]
     if pa.types.is_integer(kind):
         return column.cast(pa.int64(), safe=False).to_numpy(), None
     if is_plain_number(kind):
@@ -142,12 +140,12 @@ def _times(
     )
 
 
-def _from_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return dates and times written as text as such; other columns as they are."""
+def _parse_times(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return text columns as dates and times; other columns as they are."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not is_text(column.type) or not len(column):
         return column
-    whole = column.combine_chunks()
-    whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
-    return pa.chunked_array([whole.cast(infer_times(whole))])
+    texts = column.combine_chunks()
+    texts = texts.chunk(0) if isinstance(texts, pa.ChunkedArray) else texts
+    return pa.chunked_array([texts.cast(infer_times(texts))])

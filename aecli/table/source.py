@@ -1,4 +1,4 @@
-"""Say what the reader of every format offers."""
+"""Open a table, of one or several files or in memory, and read its rows as Arrow batches."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ import pyarrow as pa
 
 from aecli.errors import DataError, UsageError
 from aecli.schema.options import ReadOptions
-from aecli.table.column_names import IN_MEMORY, STANDARD_INPUT, typed
+from aecli.table.arrow_types import type_name, type_noun
 from aecli.table.csv_reader import CsvFile
-from aecli.table.formats import detect_format, unreadable
+from aecli.table.formats import detect_format
 from aecli.table.jsonl_reader import JsonlFile
-from aecli.table.parquet_arrow import ArrowFile, MemoryTable, ParquetFile
-from aecli.table.paths import Found, find_files
-from aecli.table.stdin import STDIN, Spool
+from aecli.table.parquet_arrow import (
+    ArrowFile,
+    MemoryTable,
+    ParquetFile,
+    is_arrow_table,
+    open_memory_table,
+)
+from aecli.table.paths import STDIN, FoundFile, Spool, find_files
+from aecli.table.read_errors import STANDARD_INPUT, shell_name
 from aecli.table.type_inference import convert, first_misfit, infer_text, join_types
-from aecli.table.types import is_plain_number, is_text, type_name
 
 
-class Part(Protocol):
-    """Read one file, or one table in memory."""
+class TableReader(Protocol):
+    """Reader of one file, or of one table in memory."""
 
     name: str
     format: str
@@ -39,11 +44,11 @@ class Part(Protocol):
     def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the columns of `types` in that order, not always of these types."""
 
-    def size(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the bytes that columns take in memory, roughly."""
+    def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
+        """Return the approximate bytes that columns take in memory; None where unknown."""
 
-    def place(self, row: int) -> str:
-        """Say where a row, counted from 0, is."""
+    def row_location(self, row: int) -> str:
+        """Return the location of a row, counted from 0, for messages."""
 
 
 Data: TypeAlias = Any
@@ -54,18 +59,18 @@ _BATCH_CELLS = 1 << 24
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Hold a part, and the cells that its folders' names give all of its rows."""
+class Partition:
+    """Reader of some rows of a table, and the cells that its folders' names give all of them."""
 
-    part: Part
+    reader: TableReader
     constants: dict[str, pa.Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Yield a table's rows as Arrow batches, as often as wanted, in the same order each time.
+    """Table whose rows can be read repeatedly as Arrow batches, in the same order each time.
 
-    `names` are the chosen columns; `dictated` types are what cells are converted to.
+    `names` are the selected columns; cells are converted to `cast_types`.
     """
 
     name: str
@@ -73,26 +78,26 @@ class Source:
     paths: tuple[Path, ...]
     names: list[str]
     notes: list[str]
-    pieces: tuple[Piece, ...]
-    dictated: dict[str, pa.DataType] = field(default_factory=dict)
-    # What standard input was spooled into lives as long as any source that reads it.
+    partitions: tuple[Partition, ...]
+    cast_types: dict[str, pa.DataType] = field(default_factory=dict)
+    # The copy of standard input lives as long as any source that reads it.
     spool: Spool | None = None
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """Return the chosen columns with their types; text formats are read through for them.
+        """Return the columns with their types; text formats are read in full to infer them.
 
         Raises:
             DataError: the files do not agree on a column's type.
         """
-        open_names = [name for name in self.names if name not in self.dictated]
-        types = {**self.dictated, **_agreed(self.pieces, open_names)}
+        inferred = [name for name in self.names if name not in self.cast_types]
+        types = {**self.cast_types, **_common_types(self.partitions, inferred)}
         return pa.schema([(name, types[name]) for name in self.names])
 
     @property
     def n_rows(self) -> int | None:
-        """Return the number of rows where it is known without a pass over them."""
-        counts = [piece.part.n_rows for piece in self.pieces]
+        """Return the number of rows where it is known without reading them."""
+        counts = [partition.reader.n_rows for partition in self.partitions]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 
@@ -105,14 +110,15 @@ class Source:
             names: columns of this source.
             types: types that cells are converted to; for the others, what this source has.
         """
-        dictated = {**self.dictated, **(types or {})}
-        chosen = {name: dictated[name] for name in names if name in dictated}
-        return replace(self, names=list(names), dictated=chosen)
+        known = {**self.cast_types, **(types or {})}
+        cast_types = {name: known[name] for name in names if name in known}
+        return replace(self, names=list(names), cast_types=cast_types)
 
     def memory_bytes(self) -> int | None:
-        """Return the bytes that the chosen columns take in memory, roughly; None if unknown."""
+        """Return the approximate bytes that the columns take in memory; None where unknown."""
         sizes = [
-            piece.part.size(dict.fromkeys(self._own(piece), pa.null())) for piece in self.pieces
+            partition.reader.memory_bytes(dict.fromkeys(self._columns_in(partition), pa.null()))
+            for partition in self.partitions
         ]
         known = [size for size in sizes if size is not None]
         return sum(known) if len(known) == len(sizes) else None
@@ -124,47 +130,51 @@ class Source:
             DataError: a file is damaged, or a cell does not fit its column's type.
         """
         if not self.names:
-            # Batches without columns, which still have rows.
-            for batch in self.select(self.pieces[0].part.names[:1]).batches(rows):
+            # Batches without columns still have rows.
+            for batch in self.select(self.partitions[0].reader.names[:1]).batches(rows):
                 yield batch.select([])
             return
         schema = self.schema
         cells = sum(getattr(kind, "list_size", 1) for kind in schema.types)
         rows = max(1, min(rows, _BATCH_CELLS // cells))
-        for piece in self.pieces:
-            yield from self._converted(piece, schema, rows)
+        for partition in self.partitions:
+            yield from self._converted(partition, schema, rows)
 
     def in_memory(self) -> Source:
-        """Return the same rows held as one Arrow table, so that later passes do not parse."""
+        """Return the same rows as one Arrow table in memory, so that later passes do not parse."""
         table = pa.Table.from_batches(self.batches(), self.schema)
-        part = MemoryTable(table, self.name, [])
-        return replace(self, format=part.format, pieces=(Piece(part),), dictated={}, spool=None)
+        reader = MemoryTable(table, self.name, [])
+        return replace(
+            self, format=reader.format, partitions=(Partition(reader),), cast_types={}, spool=None
+        )
 
-    def _own(self, piece: Piece) -> list[str]:
-        return [name for name in self.names if name not in piece.constants]
+    def _columns_in(self, partition: Partition) -> list[str]:
+        return [name for name in self.names if name not in partition.constants]
 
-    def _converted(self, piece: Piece, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
-        own = self._own(piece) or piece.part.names[:1]
+    def _converted(
+        self, partition: Partition, schema: pa.Schema, rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        names = self._columns_in(partition) or partition.reader.names[:1]
         known = dict(zip(schema.names, schema.types, strict=True))
-        types = {name: known[name] for name in own if name in known}
-        types = types or piece.part.types(own)
-        places = {name: place for place, name in enumerate(types)}
+        types = {name: known[name] for name in names if name in known}
+        types = types or partition.reader.types(names)
+        position = {name: index for index, name in enumerate(types)}
         start = 0
-        for batch in piece.part.batches(types, rows):
+        for batch in partition.reader.batches(types, rows):
             arrays = []
             for column in schema:
-                if column.name in piece.constants:
-                    cell = piece.constants[column.name].cast(column.type)
+                if column.name in partition.constants:
+                    cell = partition.constants[column.name].cast(column.type)
                     arrays.append(pa.repeat(cell, batch.num_rows))
                 else:
-                    array = batch.column(places[column.name])
-                    arrays.append(_fitted(array, column, piece.part, start))
+                    array = batch.column(position[column.name])
+                    arrays.append(_cast_column(array, column, partition.reader, start))
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
             start += batch.num_rows
 
 
 def open_source(data: Data, options: ReadOptions | None = None) -> Source:
-    """Open a table: look at what it is and read its columns' names.
+    """Open a table: detect its format and read its columns' names.
 
     Args:
         data: paths, globs, folders or `-`, one or several; or a table in memory.
@@ -172,58 +182,38 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
 
     Raises:
         DataError: a file does not exist, is empty or damaged, or several do not agree.
-        UsageError: `data` is no table, or an option makes no sense.
+        UsageError: `data` is not a table, or an option is invalid.
     """
     notes: list[str] = []
-    if not isinstance(data, (str, os.PathLike)) and _holds_arrow(data):
-        return _from_memory(data, notes)
-    given = _given(data)
-    spool = Spool() if STDIN in given else None
-    if spool is not None and len(given) > 1:
+    if not isinstance(data, (str, os.PathLike)) and is_arrow_table(data):
+        table = open_memory_table(data, notes)
+        return Source(table.name, table.format, (), table.names, notes, (Partition(table),))
+    arguments = _path_arguments(data)
+    spool = Spool() if STDIN in arguments else None
+    if spool is not None and len(arguments) > 1:
         raise UsageError("- cannot be combined with other files", hint="cat the files into -")
-    found = [Found(spool.path)] if spool else find_files(given, notes)
-    names = [STANDARD_INPUT] if spool else [str(item.path) for item in found]
-    opened = options or ReadOptions()
-    parts = [_part(f.path, n, opened, notes) for f, n in zip(found, names, strict=True)]
-    pieces = _with_partitions(parts, found)
-    _require_same_columns(pieces)
-    columns = list(dict.fromkeys([*parts[0].names, *pieces[0].constants]))
+    files = [FoundFile(spool.path)] if spool else find_files(arguments, notes)
+    names = [STANDARD_INPUT] if spool else [str(file.path) for file in files]
+    options = options or ReadOptions()
+    readers = [_reader(f.path, n, options, notes) for f, n in zip(files, names, strict=True)]
+    partitions = _partitions(readers, files)
+    _require_same_columns(partitions)
+    columns = list(dict.fromkeys([*readers[0].names, *partitions[0].constants]))
     source = Source(
-        name=names[0] if len(names) == 1 else f"{given[0]} ({len(names):,} files)",
-        format=parts[0].format,
-        paths=() if spool else tuple(item.path for item in found),
+        name=names[0] if len(names) == 1 else f"{arguments[0]} ({len(names):,} files)",
+        format=readers[0].format,
+        paths=() if spool else tuple(file.path for file in files),
         names=columns,
         notes=notes,
-        pieces=pieces,
+        partitions=partitions,
         spool=spool,
     )
-    if not parts[0].text and len(pieces) > 1:
-        _ = source.schema  # the files say at once whether they agree
+    if not readers[0].text and len(partitions) > 1:
+        _ = source.schema  # raises at once where the files have different types
     return source
 
 
-def _holds_arrow(data: Any) -> bool:
-    return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
-
-
-def _from_memory(data: Any, notes: list[str]) -> Source:
-    try:
-        if hasattr(data, "__arrow_c_stream__"):
-            table = pa.RecordBatchReader.from_stream(data).read_all()
-        else:
-            table = pa.Table.from_batches([pa.record_batch(data)])
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        if isinstance(data, (pa.Array, pa.ChunkedArray)) or type(data).__name__ == "Series":
-            raise UsageError(
-                f"a {type(data).__module__}.{type(data).__qualname__} is one column, no table",
-                hint="a table of rows: frame[['name']], or frame.iloc[[0]] for one row",
-            ) from error
-        raise unreadable(IN_MEMORY, error) from error
-    part = MemoryTable(table, IN_MEMORY, notes)
-    return Source(part.name, part.format, (), part.names, notes, (Piece(part),))
-
-
-def _given(data: Any) -> list[str]:
+def _path_arguments(data: Any) -> list[str]:
     items = [data] if isinstance(data, (str, os.PathLike)) else data
     listed = isinstance(items, Sequence) and not isinstance(items, (bytes, bytearray))
     if not listed or not all(isinstance(item, (str, os.PathLike)) for item in items):
@@ -237,7 +227,7 @@ def _given(data: Any) -> list[str]:
     return [os.fspath(item) for item in items]
 
 
-def _part(path: Path, name: str, options: ReadOptions, notes: list[str]) -> Part:
+def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
     match detect_format(path, name, options.format):
         case "parquet":
             return ParquetFile(path, name, "parquet", notes)
@@ -249,27 +239,29 @@ def _part(path: Path, name: str, options: ReadOptions, notes: list[str]) -> Part
             return CsvFile(path, name, options, notes)
 
 
-def _with_partitions(parts: Sequence[Part], found: Sequence[Found]) -> tuple[Piece, ...]:
-    keys = dict.fromkeys(key for item in found for key in item.partition)
-    constants: list[dict[str, pa.Scalar]] = [{} for _ in parts]
+def _partitions(
+    readers: Sequence[TableReader], files: Sequence[FoundFile]
+) -> tuple[Partition, ...]:
+    keys = dict.fromkeys(key for file in files for key in file.partition_values)
+    constants: list[dict[str, pa.Scalar]] = [{} for _ in readers]
     for key in keys:
-        texts = pa.array([item.partition.get(key) for item in found], pa.string())
+        texts = pa.array([file.partition_values.get(key) for file in files], pa.string())
         cells = convert(texts, infer_text(texts, pa.null()))
-        for part, own, cell in zip(parts, constants, cells, strict=True):
-            if key not in part.names:
-                own[key] = cell
-    return tuple(Piece(part, own) for part, own in zip(parts, constants, strict=True))
+        for reader, cells_by_name, cell in zip(readers, constants, cells, strict=True):
+            if key not in reader.names:
+                cells_by_name[key] = cell
+    return tuple(Partition(*pair) for pair in zip(readers, constants, strict=True))
 
 
-def _require_same_columns(pieces: Sequence[Piece]) -> None:
-    first = pieces[0]
-    columns = {*first.part.names, *first.constants}
-    for piece in pieces[1:]:
-        others = {*piece.part.names, *piece.constants}
-        if piece.part.format != first.part.format:
+def _require_same_columns(partitions: Sequence[Partition]) -> None:
+    first = partitions[0]
+    columns = {*first.reader.names, *first.constants}
+    for partition in partitions[1:]:
+        others = {*partition.reader.names, *partition.constants}
+        if partition.reader.format != first.reader.format:
             raise DataError(
-                f"{piece.part.name} is {piece.part.format}, {first.part.name} is "
-                f"{first.part.format}; one table is of one format",
+                f"{partition.reader.name} is {partition.reader.format}, {first.reader.name} is "
+                f"{first.reader.format}; one table is of one format",
                 hint="convert them to one format",
             )
         if others != columns:
@@ -277,37 +269,37 @@ def _require_same_columns(pieces: Sequence[Piece]) -> None:
             facts = [f"it lacks: {', '.join(lacks[:8])}"] if lacks else []
             facts += [f"it alone has: {', '.join(has[:8])}"] if has else []
             raise DataError(
-                f"{piece.part.name} has other columns than {first.part.name}",
+                f"{partition.reader.name} has other columns than {first.reader.name}",
                 facts=facts,
-                hint=f"aecli inspect {typed(piece.part.name)}",
+                hint=f"aecli inspect {shell_name(partition.reader.name)}",
             )
 
 
-def _agreed(pieces: Sequence[Piece], names: Sequence[str]) -> dict[str, pa.DataType]:
+def _common_types(partitions: Sequence[Partition], names: Sequence[str]) -> dict[str, pa.DataType]:
     """Return the type of each column that holds its values in all files."""
-    agreed: dict[str, pa.DataType] = {}
-    where: dict[str, str] = {}
-    for piece in pieces:
-        part = piece.part
-        own = part.types([name for name in names if name not in piece.constants])
-        own |= {name: cell.type for name, cell in piece.constants.items() if name in names}
-        for name, kind in own.items():
-            joined = join_types(agreed.get(name, pa.null()), kind)
-            if joined is None and part.text:
+    common: dict[str, pa.DataType] = {}
+    first_file: dict[str, str] = {}
+    for partition in partitions:
+        reader = partition.reader
+        types = reader.types([name for name in names if name not in partition.constants])
+        types |= {name: cell.type for name, cell in partition.constants.items() if name in names}
+        for name, kind in types.items():
+            joined = join_types(common.get(name, pa.null()), kind)
+            if joined is None and reader.text:
                 joined = pa.string()
             if joined is None:
                 raise DataError(
                     f"the files do not agree on column {name!r}: {type_name(kind)} in "
-                    f"{part.name}, {type_name(agreed[name])} in {where[name]}",
+                    f"{reader.name}, {type_name(common[name])} in {first_file[name]}",
                     hint=f"convert {name!r} to one type",
                 )
-            agreed[name] = joined
-            where.setdefault(name, part.name)
-    return agreed
+            common[name] = joined
+            first_file.setdefault(name, reader.name)
+    return common
 
 
-def _fitted(array: pa.Array, column: pa.Field, part: Part, before: int) -> pa.Array:
-    """Return a batch's column as its type; `before` rows of the part came earlier."""
+def _cast_column(array: pa.Array, column: pa.Field, reader: TableReader, before: int) -> pa.Array:
+    """Return a batch's column as its type; `before` rows of the file came earlier."""
     try:
         return convert(array, column.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
@@ -315,20 +307,8 @@ def _fitted(array: pa.Array, column: pa.Field, part: Part, before: int) -> pa.Ar
         value = str(array[at].as_py())
         shown = repr(value if len(value) <= 40 else value[:40] + "…")
         raise DataError(
-            f"{part.name}, {part.place(before + at)}, column {column.name!r}: "
-            f"{shown} is no {_described(column.type)}",
+            f"{reader.name}, {reader.row_location(before + at)}, column {column.name!r}: "
+            f"{shown} is no {type_noun(column.type)}",
             facts=[f"the column is {type_name(column.type)}"],
             hint="correct the cell, or empty it: empty cells are missing",
         ) from error
-
-
-def _described(kind: pa.DataType) -> str:
-    if pa.types.is_integer(kind):
-        return "whole number"
-    if is_plain_number(kind):
-        return "number"
-    if pa.types.is_boolean(kind):
-        return "true or false"
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return "date or time"
-    return "text" if is_text(kind) else type_name(kind)

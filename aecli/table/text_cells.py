@@ -1,4 +1,4 @@
-"""Write cells as the text that CSV and JSON lines hold, whole columns at a time."""
+"""Convert columns to the text of CSV and JSON lines."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aecli.table.types import is_list, is_plain_number
+from aecli.table.arrow_types import is_list, is_plain_number
 
 
 def csv_cells(array: pa.Array) -> pa.Array:
-    """Return a column as Arrow writes it to CSV: ISO 8601 times, NaN missing, no dictionaries."""
+    """Return a column for Arrow's CSV writer: ISO 8601 times, NaN missing, no dictionaries."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         return csv_cells(array.dictionary_decode())

@@ -1,4 +1,4 @@
-"""Infer the types of text cells, find one type that holds several, and convert cells to a type."""
+"""Infer types of text cells, find the common type of several types, and convert cells."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aecli.table.types import is_list, is_plain_number, is_text
+from aecli.table.arrow_types import is_list, is_plain_number, is_text
 
 NULLS = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
@@ -15,14 +15,14 @@ NULLS = (
 )
 """Text cells that are missing."""
 
-UNITS = ("s", "ms", "us", "ns")
+TIME_UNITS = ("s", "ms", "us", "ns")
 _TIMES = (
     pa.date32(),
     *(pa.timestamp(unit) for unit in ("s", "us", "ns")),
     *(pa.timestamp(unit, "UTC") for unit in ("s", "us", "ns")),
 )
-_PROBE = 16
-_LONGEST_INTEGER = 18  # digits; what fits in no int64 would lose its last ones as a double
+_PROBED_CELLS = 16
+_MAX_INTEGER_DIGITS = 18  # a longer one does not fit in an int64, and loses digits as a double
 
 
 def infer_text(array: pa.Array, known: pa.DataType) -> pa.DataType:
@@ -33,15 +33,15 @@ def infer_text(array: pa.Array, known: pa.DataType) -> pa.DataType:
     if pa.types.is_string(known) or array.null_count == len(array):
         return known
     array = array.drop_null()
-    found = _narrowest(array, known)
-    if pa.types.is_string(found):
+    kind = _narrowest_type(array, known)
+    if pa.types.is_string(kind):
         array = _trimmed(array).drop_null()
-        found = _narrowest(array, known) if len(array) else pa.null()
-    return join_types(known, found) or pa.string()
+        kind = _narrowest_type(array, known) if len(array) else pa.null()
+    return join_types(known, kind) or pa.string()
 
 
 def infer_times(array: pa.Array) -> pa.DataType:
-    """Return the type of the dates or times that a text array consists of, else its own."""
+    """Return the type of dates or times if all texts are such, else the type of the array."""
     present = array.drop_null()
     if not len(present):
         return pa.null()
@@ -49,10 +49,10 @@ def infer_times(array: pa.Array) -> pa.DataType:
 
 
 def join_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
-    """Return the type that holds every value of both, None where only text could.
+    """Return the type that can hold every value of both, None if only text could.
 
-    Integers meet in a wider integer, numbers in a double, times in the finer unit; null holds
-    nothing; a dictionary is what it encodes.
+    Integers become a wider integer, numbers a double, times the finer unit; null becomes the other
+    type; a dictionary counts as the type of its values.
     """
     if first == second or pa.types.is_null(second):
         return first
@@ -75,35 +75,35 @@ def convert(array: pa.Array, target: pa.DataType) -> pa.Array:
     """Return the cells as `target`.
 
     Text is parsed (`3`, `3.0` and ` 3 ` are the integer 3); integers become the nearest double,
-    times the unit asked for; anything else that would change a value is refused.
+    times the unit of the target; anything else that would change a value raises.
 
     Raises:
         pa.ArrowInvalid, pa.ArrowNotImplementedError: a cell does not fit.
     """
-    has = array.type
-    if has == target:
+    source = array.type
+    if source == target:
         return array
     if pa.types.is_null(target):
         return pa.nulls(len(array))  # only columns without a value have this type
-    if pa.types.is_dictionary(has):
+    if pa.types.is_dictionary(source):
         return convert(array.dictionary_decode(), target)
     if pa.types.is_dictionary(target):
         return convert(array, target.value_type).dictionary_encode().cast(target)
-    if is_text(has) and not is_text(target):
+    if is_text(source) and not is_text(target):
         return _parsed(array, target)
-    if pa.types.is_boolean(target) and is_plain_number(has):
+    if pa.types.is_boolean(target) and is_plain_number(source):
         truth = array.cast(pa.float64(), safe=False)
         if not pc.all(pc.is_in(truth, pa.array([0.0, 1.0, None]))).as_py():
             raise pa.ArrowInvalid("neither 0 nor 1")
         return pc.equal(truth, 1.0)
-    if pa.types.is_fixed_size_list(target) and is_list(has):
+    if pa.types.is_fixed_size_list(target) and is_list(source):
         return _fixed_lists(array, target)
-    lossy = _is_time(has) or (pa.types.is_integer(has) and pa.types.is_floating(target))
+    lossy = _is_time(source) or (pa.types.is_integer(source) and pa.types.is_floating(target))
     return array.cast(target, safe=not lossy)
 
 
 def first_misfit(array: pa.Array, target: pa.DataType) -> int:
-    """Return the position of the first cell that `convert` refuses."""
+    """Return the position of the first cell that `convert` cannot convert."""
     start, length = 0, len(array)
     while length > 1:
         half = length // 2
@@ -122,12 +122,12 @@ def _fits(array: pa.Array, target: pa.DataType) -> bool:
     return True
 
 
-def _narrowest(array: pa.Array, known: pa.DataType) -> pa.DataType:
+def _narrowest_type(array: pa.Array, known: pa.DataType) -> pa.DataType:
     if not pa.types.is_floating(known) and _casts(array, pa.int64()):
         return pa.string() if _padded(array) else pa.int64()
     if _casts(array, pa.float64()):
         return pa.string() if _long_or_padded(array) else pa.float64()
-    # 0 and 1 are numbers wherever the blocks of a file begin.
+    # Texts 0 and 1 are numbers, whichever block of a file they are in.
     if _casts(array, pa.bool_()) and pc.min(pc.binary_length(array)).as_py() > 1:
         return pa.bool_()
     return next((kind for kind in _TIMES if _casts(array, kind)), pa.string())
@@ -142,10 +142,10 @@ def _casts(array: pa.Array, kind: pa.DataType) -> bool:
 
 
 def _cast(text: pa.Array, kind: pa.DataType) -> pa.Array:
-    # Arrow words a message for every cell that does not fit: milliseconds where most do not.
+    # Arrow formats a message for every cell that does not fit: milliseconds where most do not.
     middle = len(text) // 2
-    for start in (0, middle, len(text) - _PROBE):
-        text.slice(max(start, 0), _PROBE).cast(kind)
+    for start in (0, middle, len(text) - _PROBED_CELLS):
+        text.slice(max(start, 0), _PROBED_CELLS).cast(kind)
     return text.cast(kind)
 
 
@@ -155,14 +155,14 @@ def _padded(array: pa.Array) -> bool:
 
 
 def _long_or_padded(array: pa.Array) -> bool:
-    whole = array.filter(pc.ascii_is_decimal(array))
-    if not len(whole):
+    integers = array.filter(pc.ascii_is_decimal(array))
+    if not len(integers):
         return False
-    return _padded(whole) or pc.max(pc.binary_length(whole)).as_py() > _LONGEST_INTEGER
+    return _padded(integers) or pc.max(pc.binary_length(integers)).as_py() > _MAX_INTEGER_DIGITS
 
 
 def _trimmed(array: pa.Array) -> pa.Array:
-    """Return text without space around it; cells that then say missing are null."""
+    """Return text without surrounding space; cells that then mean missing are null."""
     array = pc.utf8_trim_whitespace(array)
     missing = pc.is_in(array, pa.array(NULLS, array.type))
     return pc.if_else(missing, pa.scalar(None, array.type), array)
@@ -172,14 +172,14 @@ def _parsed(array: pa.Array, target: pa.DataType) -> pa.Array:
     try:
         return _cast(array, target)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        refusal = error
+        first_error = error
     trimmed = _trimmed(array.cast(pa.string()))
-    for way in _WAYS:
+    for parse in _PARSERS:
         try:
-            return way(trimmed, target)
+            return parse(trimmed, target)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
             continue
-    raise refusal
+    raise first_error
 
 
 def _by_number(text: pa.Array, target: pa.DataType) -> pa.Array:
@@ -213,7 +213,7 @@ def _by_clock(text: pa.Array, target: pa.DataType) -> pa.Array:
     return instant.cast(pa.time64("ns")).cast(target, safe=False)
 
 
-_WAYS: tuple[Callable[[pa.Array, pa.DataType], pa.Array], ...] = (
+_PARSERS: tuple[Callable[[pa.Array, pa.DataType], pa.Array], ...] = (
     _cast,
     _by_number,
     _by_integer,
@@ -226,13 +226,13 @@ def _fixed_lists(array: pa.Array, target: pa.DataType) -> pa.Array:
     lengths = pc.list_value_length(array)
     if pc.any(pc.not_equal(lengths, target.list_size)).as_py():  # null where every list is
         raise pa.ArrowInvalid(f"a list whose length is not {target.list_size}")
-    # A null list takes no place in a list array and its full length in a fixed-size one.
+    # A null list has no values in a list array, and its full length of them in a fixed-size one.
     valid = array.is_valid()
-    places = pc.if_else(valid, pc.cumulative_sum(valid.cast(pa.int64())), None)
+    positions = pc.if_else(valid, pc.cumulative_sum(valid.cast(pa.int64())), None)
     values = pa.FixedSizeListArray.from_arrays(
         convert(array.flatten(), target.value_type), target.list_size
     )
-    return values.take(pc.subtract(places, 1)).cast(target)
+    return values.take(pc.subtract(positions, 1)).cast(target)
 
 
 def _decoded(kind: pa.DataType) -> pa.DataType:
@@ -250,7 +250,7 @@ def _joined_numbers(first: pa.DataType, second: pa.DataType) -> pa.DataType:
         width = max(first.bit_width, second.bit_width)
         if not signed:
             return {8: pa.uint8(), 16: pa.uint16(), 32: pa.uint32(), 64: pa.uint64()}[width]
-        # An unsigned one needs a bit more beside a signed one of its width.
+        # An unsigned one needs one more bit than a signed one of its width.
         unsigned = [k.bit_width * 2 for k in (first, second) if types.is_unsigned_integer(k)]
         width = max(width, *unsigned) if unsigned else width
         return {8: pa.int8(), 16: pa.int16(), 32: pa.int32()}.get(width, pa.int64())
@@ -265,7 +265,7 @@ def _joined_times(first: pa.DataType, second: pa.DataType) -> pa.DataType | None
     units = [kind.unit for kind in (first, second) if pa.types.is_timestamp(kind)]
     if not units:
         return pa.date64()
-    return pa.timestamp(max(units, key=UNITS.index), getattr(first, "tz", None))
+    return pa.timestamp(max(units, key=TIME_UNITS.index), getattr(first, "tz", None))
 
 
 def _joined_lists(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:

@@ -1,4 +1,4 @@
-"""Write Arrow batches to a file or to standard output, whole or not at all."""
+"""Write Arrow batches to a file, atomically, or to standard output."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 
 from aecli.atomic_files import atomic_path
 from aecli.errors import UsageError
+from aecli.table.arrow_types import is_list, type_name
 from aecli.table.formats import output_format
-from aecli.table.stdin import STDIN as STDOUT
+from aecli.table.paths import STDIN as STDOUT
 from aecli.table.text_cells import csv_cells, csv_type, json_cells
-from aecli.table.types import is_list, type_name
 
 _ROW_GROUP_BYTES = 8 << 20
 _ROW_GROUP_ROWS = 1 << 20
@@ -30,13 +30,13 @@ _BINARY = ("parquet", "arrow")
 
 
 class Sink(Protocol):
-    """Take the batches of one table, in order."""
+    """Writer of the batches of one table, in order."""
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Write one batch of the sink's schema."""
 
     def finish(self) -> None:
-        """Write what is still held, and the format's end."""
+        """Write buffered batches and the end of the file."""
 
 
 @contextmanager
@@ -47,13 +47,13 @@ def open_sink(
     inputs: Sequence[Path] = (),
     format: str | None = None,
 ) -> Iterator[Sink]:
-    """Yield a sink for `output`; the file gets its name when the block ends well, or not at all.
+    """Yield a sink for `output`; the file gets its name only when the block ends without an error.
 
     Args:
         output: a file, or `-` for standard output.
         schema: of every batch.
         inputs: files that are being read, none of which may be the output.
-        format: parquet, csv, tsv, arrow or jsonl; by the name unless given, csv for `-`.
+        format: parquet, csv, tsv, arrow or jsonl; None: by the suffix, csv for `-`.
 
     Raises:
         UsageError: the output is an input, its format is unknown or cannot hold a column.
@@ -61,12 +61,12 @@ def open_sink(
     """
     chosen, compression = output_format(output, format)
     if chosen in ("csv", "tsv"):
-        _require_flat(schema)
+        _require_flat_columns(schema)
     if output == STDOUT:
         with _standard_output(chosen) as stream, _writing(chosen, stream, schema) as sink:
             yield sink
         return
-    _require_other(output, inputs)
+    _require_not_an_input(output, inputs)
     with (
         atomic_path(Path(output)) as path,
         pa.OSFile(str(path), "wb") as file,
@@ -77,11 +77,11 @@ def open_sink(
 
 
 class ParquetSink:
-    """Write Parquet in row groups of 32 MB: zstd, checksums, floats without dictionary."""
+    """Writer of Parquet in large row groups: zstd, checksums, floats without dictionary."""
 
     def __init__(self, stream: Any, schema: pa.Schema) -> None:
         self._schema = schema
-        self._held: list[pa.RecordBatch] = []
+        self._buffered: list[pa.RecordBatch] = []
         self._bytes = self._rows = 0
         repeating = [f.name for f in schema if not (is_list(f.type) or _is_float(f.type))]
         self._writer = pq.ParquetWriter(
@@ -93,8 +93,8 @@ class ParquetSink:
         )
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Hold a batch until a row group is full."""
-        self._held.append(batch)
+        """Buffer a batch until a row group is full."""
+        self._buffered.append(batch)
         self._bytes += batch.nbytes
         self._rows += batch.num_rows
         if self._bytes >= _ROW_GROUP_BYTES or self._rows >= _ROW_GROUP_ROWS:
@@ -106,21 +106,21 @@ class ParquetSink:
         self._writer.close()
 
     def _flush(self) -> None:
-        if self._held:
-            table = pa.Table.from_batches(self._held, self._schema).unify_dictionaries()
-            self._held, self._bytes, self._rows = [], 0, 0
+        if self._buffered:
+            table = pa.Table.from_batches(self._buffered, self._schema).unify_dictionaries()
+            self._buffered, self._bytes, self._rows = [], 0, 0
             self._writer.write_table(table)
 
 
 class ArrowSink:
-    """Write an Arrow IPC file, or a stream where `random` is False; dictionaries are decoded."""
+    """Writer of an Arrow IPC file, or a stream if `seekable` is False; dictionaries are decoded."""
 
-    def __init__(self, stream: Any, schema: pa.Schema, *, random: bool) -> None:
-        # An IPC file holds one dictionary per column, and batches come each with its own.
+    def __init__(self, stream: Any, schema: pa.Schema, *, seekable: bool) -> None:
+        # An IPC file has one dictionary per column, but each batch has another.
         self._schema = pa.schema([(f.name, _decoded(f.type)) for f in schema])
-        make = pa.ipc.new_file if random else pa.ipc.new_stream
+        new_writer = pa.ipc.new_file if seekable else pa.ipc.new_stream
         options = pa.ipc.IpcWriteOptions(compression="lz4")
-        self._writer = make(stream, self._schema, options=options)
+        self._writer = new_writer(stream, self._schema, options=options)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Write a batch."""
@@ -132,7 +132,7 @@ class ArrowSink:
 
 
 class CsvSink:
-    """Write CSV with a header; fields are quoted where they need it, missing ones empty."""
+    """Writer of CSV with a header; fields are quoted where necessary, missing ones empty."""
 
     def __init__(self, stream: Any, schema: pa.Schema, delimiter: str) -> None:
         self._schema = pa.schema([(f.name, csv_type(f.type)) for f in schema])
@@ -142,15 +142,15 @@ class CsvSink:
         options = pacsv.WriteOptions(
             include_header=False, delimiter=delimiter, quoting_style="needed"
         )
-        # A blank line would be no row to most readers.
-        self._single = len(schema) == 1
+        # Most readers skip a blank line, so a missing cell of a single column is quoted.
+        self._has_single_column = len(schema) == 1
         self._stream = stream
         self._writer = pacsv.CSVWriter(stream, self._schema, write_options=options)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Write a batch."""
         arrays = [csv_cells(column) for column in batch.columns]
-        if self._single and arrays[0].null_count:
+        if self._has_single_column and arrays[0].null_count:
             text = arrays[0].cast(pa.string())
             cells = io.StringIO()
             csv.writer(cells, lineterminator="\n").writerows([value] for value in text.to_pylist())
@@ -159,12 +159,12 @@ class CsvSink:
             self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
     def finish(self) -> None:
-        """Write what is still held."""
+        """Write buffered rows."""
         self._writer.close()
 
 
 class JsonlSink:
-    """Write one JSON object a line."""
+    """Writer of one JSON object a line."""
 
     def __init__(self, stream: Any, schema: pa.Schema) -> None:
         self._stream = stream
@@ -179,24 +179,24 @@ class JsonlSink:
         self._stream.write(pc.binary_join(_as_list(lines), "")[0].as_buffer())
 
     def finish(self) -> None:
-        """Do nothing more: every line is complete."""
+        """Do nothing: every line is complete."""
 
 
 @contextmanager
 def _writing(format: str, stream: Any, schema: pa.Schema) -> Iterator[Sink]:
-    random = isinstance(stream, pa.OSFile)
-    makers: dict[str, Callable[[], Sink]] = {
+    seekable = isinstance(stream, pa.OSFile)
+    writers: dict[str, Callable[[], Sink]] = {
         "parquet": lambda: ParquetSink(stream, schema),
-        "arrow": lambda: ArrowSink(stream, schema, random=random),
+        "arrow": lambda: ArrowSink(stream, schema, seekable=seekable),
         "csv": lambda: CsvSink(stream, schema, ","),
         "tsv": lambda: CsvSink(stream, schema, "\t"),
         "jsonl": lambda: JsonlSink(stream, schema),
     }
-    sink = makers[format]()
+    sink = writers[format]()
     try:
         yield sink
     except BaseException:
-        # Arrow's writers finish when they are collected, and complain if their file is closed.
+        # Arrow's writers finish on garbage collection, and raise if their file is closed by then.
         with suppress(Exception):
             sink.finish()
         raise
@@ -222,11 +222,11 @@ def _standard_output(format: str) -> Iterator[Any]:
 
 
 class _Pipe(io.RawIOBase):
-    """Count what goes into a pipe, which cannot tell itself; leave it open."""
+    """Stream into a pipe, which counts the bytes for `tell` and leaves the pipe open."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
-        self._count = 0
+        self._written = 0
 
     def writable(self) -> bool:
         return True
@@ -234,17 +234,17 @@ class _Pipe(io.RawIOBase):
     def write(self, data: Any) -> int:
         size = memoryview(data).nbytes
         self._raw.write(data)
-        self._count += size
+        self._written += size
         return size
 
     def tell(self) -> int:
-        return self._count
+        return self._written
 
     def flush(self) -> None:
         self._raw.flush()
 
 
-def _require_flat(schema: pa.Schema) -> None:
+def _require_flat_columns(schema: pa.Schema) -> None:
     nested = [f for f in schema if pa.types.is_nested(f.type) or pa.types.is_binary(f.type)]
     if nested:
         raise UsageError(
@@ -253,7 +253,7 @@ def _require_flat(schema: pa.Schema) -> None:
         )
 
 
-def _require_other(output: str, inputs: Sequence[Path]) -> None:
+def _require_not_an_input(output: str, inputs: Sequence[Path]) -> None:
     for path in inputs:
         with suppress(OSError):
             if os.path.samefile(output, path):

@@ -13,8 +13,8 @@ from aecli.features.staging import Staged
 from aecli.metrics.columns import BaselineComparison, mean_figure, number_mse
 from aecli.metrics.latent import LatentFigures, dead_units
 from aecli.metrics.pca import PCA, fit_pca
+from aecli.model.layers import ACTIVATION_CLASSES
 from aecli.nn.autoencoder import Autoencoder
-from aecli.nn.layers import ACTIVATIONS
 from aecli.nn.losses import ReconstructionLoss
 from aecli.schema.model_spec import Baseline, Network
 from aecli.training.split import epoch_order
@@ -81,7 +81,7 @@ def dead_hidden_units(
 ) -> dict[str, int]:
     """Count hidden units that answer the same for every sample of the first block."""
     device = next(network.parameters()).device
-    kinds = tuple({type(make()) for make in ACTIVATIONS.values()} - {torch.nn.Identity})
+    kinds = tuple({*ACTIVATION_CLASSES.values()} - {torch.nn.Identity})
     cells = next(staged.blocks(block_samples(spec, staged)))
     return dead_units(network, kinds, inputs(cells.to(device)))
 

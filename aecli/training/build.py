@@ -16,9 +16,10 @@ from aecli.model.build import (
     reconstruction_loss,
     resolve_weights,
 )
+from aecli.model.layers import initialise
 from aecli.model.sizes import auto_latent, resolve_network
 from aecli.nn.autoencoder import Autoencoder
-from aecli.nn.init import initialise, start_as_pca
+from aecli.nn.init import start_as_pca
 from aecli.nn.losses import ReconstructionLoss
 from aecli.progress import Progress
 from aecli.schema.model_spec import Column, Network

@@ -20,7 +20,7 @@ from aecli.progress import Progress
 from aecli.schema.model_spec import Label
 from aecli.schema.options import ColumnOptions, TrainOptions
 from aecli.table.column_match import match_columns
-from aecli.table.column_plan import Plan, plan_columns
+from aecli.table.column_plan import ColumnPlan, plan_columns
 from aecli.table.labels import label_codes, read_labels, with_counts
 from aecli.table.paths import find_files
 from aecli.table.source import Data, Source, open_source
@@ -33,7 +33,7 @@ MEMORY_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 class PreparedTable:
     """A table ready for training: its fitted columns, and the rows of both sides."""
 
-    plan: Plan
+    plan: ColumnPlan
     layout: Layout
     train: Staged
     valid: Staged
@@ -113,7 +113,7 @@ def prepared_for_noise(prepared: PreparedTable, options: TrainOptions) -> Prepar
     return replace(prepared, plan=plan, layout=lay_out(plan.columns))
 
 
-def _with_mask_indicators(plan: Plan, options: TrainOptions) -> Plan:
+def _with_mask_indicators(plan: ColumnPlan, options: TrainOptions) -> ColumnPlan:
     """Return the plan with every column's missing cells as inputs, where training empties cells.
 
     A network that sees 0 for a masked cell cannot tell it from an average one; the figures are in
@@ -125,7 +125,7 @@ def _with_mask_indicators(plan: Plan, options: TrainOptions) -> Plan:
     return replace(plan, columns=tuple(columns))
 
 
-def _with_compressed_tails(plan: Plan, options: TrainOptions) -> Plan:
+def _with_compressed_tails(plan: ColumnPlan, options: TrainOptions) -> ColumnPlan:
     """Return the plan with the numbers of long tails as compressed inputs beside a classifier.
 
     Scaled by its spread such a number is nearly one value for most rows, which a classifier has to
@@ -137,7 +137,7 @@ def _with_compressed_tails(plan: Plan, options: TrainOptions) -> Plan:
     return replace(plan, columns=tuple(columns))
 
 
-def _with_window_counts(plan: Plan, train: Staged, options: TrainOptions) -> Plan:
+def _with_window_counts(plan: ColumnPlan, train: Staged, options: TrainOptions) -> ColumnPlan:
     """Return the plan with its label's classes counted over training windows instead of rows.
 
     Raises:
@@ -228,7 +228,7 @@ def _fold_mask(
 
 
 def _validation_file(
-    plan: Plan,
+    plan: ColumnPlan,
     reader: CellReader,
     options: TrainOptions,
     progress: Progress,

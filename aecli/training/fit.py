@@ -10,9 +10,9 @@ import torch
 
 from aecli.device import choose_device, choose_precision, keep_freed_memory, set_threads
 from aecli.progress import SILENT, Epoch, Progress
+from aecli.schema.consistency import unused_options_note
 from aecli.schema.model_spec import Network
 from aecli.schema.options import TrainOptions
-from aecli.schema.unused_options import idle_note
 from aecli.training.build import TrainingSetup, build_training
 from aecli.training.checkpoint import Checkpoint
 from aecli.training.data import PreparedTable
@@ -66,7 +66,7 @@ def fit(
         DivergedError: the loss stopped being finite before any epoch was good.
     """
     setup = build_training(prepared, options, progress)
-    notes = [note for note in (idle_note(options), *prepared.notes, *setup.notes) if note]
+    notes = [note for note in (unused_options_note(options), *prepared.notes, *setup.notes) if note]
     for note in notes:
         progress.note(note)
     precision = choose_precision(options.training.precision, device, setup.network)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from aecli.errors import ModelError, UsageError
+from aecli.schema.torch_classes import OPTIMIZERS
 
 OptimizerState = dict[str, Tensor]
 
@@ -205,18 +206,15 @@ class TorchOptimizer(Optimizer):
         self.lr = float(state["lr"])
 
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "ASGD": partial(TorchOptimizer, kind=torch.optim.ASGD),
-    "Adadelta": partial(TorchOptimizer, kind=torch.optim.Adadelta),
-    "Adafactor": partial(TorchOptimizer, kind=torch.optim.Adafactor),
-    "Adagrad": partial(TorchOptimizer, kind=torch.optim.Adagrad),
+_FUSED_ADAM: dict[str, Callable[..., Optimizer]] = {
     "Adam": partial(FusedAdam, kernel=torch._fused_adam_),
     "AdamW": partial(FusedAdam, kernel=torch._fused_adamw_, weight_decay=0.01),
-    "Adamax": partial(TorchOptimizer, kind=torch.optim.Adamax),
-    "NAdam": partial(TorchOptimizer, kind=torch.optim.NAdam),
-    "RAdam": partial(TorchOptimizer, kind=torch.optim.RAdam),
-    "RMSprop": partial(TorchOptimizer, kind=torch.optim.RMSprop),
-    "SGD": partial(TorchOptimizer, kind=torch.optim.SGD),
+}
+
+# A class is looked up in torch for the keys of the schema's closed table only.
+_OPTIMIZER_BUILDERS: dict[str, Callable[..., Optimizer]] = {
+    name: _FUSED_ADAM.get(name) or partial(TorchOptimizer, kind=getattr(torch.optim, name))
+    for name in OPTIMIZERS
 }
 
 
@@ -228,7 +226,7 @@ def make_optimizer(name: str, params: Iterable[Tensor], *, lr: float, **args: ob
         UsageError: two arguments contradict each other, as in Nesterov without momentum.
     """
     try:
-        return OPTIMIZERS[name](params, lr=lr, **args)
+        return _OPTIMIZER_BUILDERS[name](params, lr=lr, **args)
     except ValueError as error:
         raise UsageError(
             f"--optimizer {name}: {error}", hint=f"--optimizer {name} for its defaults"

@@ -14,7 +14,7 @@ from aecli.model_directory import check_target, model_directory, save
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.options import TrainOptions, option_names
-from aecli.schema.validation import parsed
+from aecli.schema.validation import validate_options
 from aecli.table.source import Data
 from aecli.training.checkpoint import Checkpoint
 from aecli.training.data import prepare
@@ -109,7 +109,7 @@ def parse_options(values: Mapping[str, Any]) -> TrainOptions:
         UsageError: a name is no option, or a value is of the wrong type or out of bounds.
     """
     try:
-        return parsed(
+        return validate_options(
             values,
             spelled=lambda name, value: f"{name}={value!r}",
         )

@@ -16,7 +16,7 @@ from aecli.atomic_files import Lock
 from aecli.errors import DivergedError, UsageError
 from aecli.model_directory import save
 from aecli.progress import Progress, Standing
-from aecli.schema.flags import as_flags, given_options, train_command
+from aecli.schema.option_docs import as_flags, explicit_options, train_command
 from aecli.schema.options import TrainOptions
 from aecli.table.source import Data
 from aecli.training.build import build_training
@@ -133,7 +133,7 @@ class Tuning:
     def _fingerprint(self, first: PreparedTable) -> dict[str, Any]:
         wanted, defaults = self._wanted, Defaults()
         self._space.texts(defaults)
-        shared = {n: v for n, v in given_options(wanted.options).items() if n not in OWN}
+        shared = {n: v for n, v in explicit_options(wanted.options).items() if n not in OWN}
         found = {
             "objective": wanted.objective,
             "folds": wanted.folds,

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from aecli.model.sizes import default_widths
-from aecli.schema.flags import given_options
 from aecli.schema.model_spec import Network
-from aecli.schema.option_docs import written
+from aecli.schema.option_docs import explicit_options, format_value
 from aecli.schema.options import TrainOptions
 
 T = TypeVar("T", str, int, float)
@@ -85,7 +84,7 @@ class Space:
     given: Mapping[str, object] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "given", given_options(self.base))
+        object.__setattr__(self, "given", explicit_options(self.base))
 
     def train_options(self, texts: Mapping[str, str]) -> TrainOptions:
         """Return the given options with those of a trial."""
@@ -137,7 +136,7 @@ class Space:
         first = default[0] * width
         hidden = [max(latent, _rounded(first / 2**place, 8)) for place in range(depth)]
         if [*hidden, latent] != default:
-            return {"encoder": written([*(min(size, 65_536) for size in hidden), latent])}
+            return {"encoder": format_value([*(min(size, 65_536) for size in hidden), latent])}
         return {} if latent == self.network.latent else {"latent": str(latent)}
 
     def _channels(self, choose: Chooser) -> Texts:
@@ -149,7 +148,7 @@ class Space:
         width = choose.number("width", 1.0, 0.5, 2.0)
         depth = choose.whole("depth", len(usual), 1, deepest)
         channels = [_rounded(usual[0] * width, 4) << place for place in range(depth)]
-        return {} if channels == usual else {"channels": written(channels)}
+        return {} if channels == usual else {"channels": format_value(channels)}
 
     def _lstm(self, choose: Chooser) -> Texts:
         found: Texts = {}
@@ -233,7 +232,7 @@ class Space:
 
 
 def _changed(name: str, value: object, usual: object) -> Texts:
-    return {} if value == usual else {name: written(value)}
+    return {} if value == usual else {name: format_value(value)}
 
 
 def _rounded(size: float, unit: int) -> int:
@@ -243,4 +242,4 @@ def _rounded(size: float, unit: int) -> int:
 
 def _short(value: float) -> str:
     """Write a number with three digits: what a command line shows is what was tried."""
-    return written(float(f"{value:.3g}"))
+    return format_value(float(f"{value:.3g}"))

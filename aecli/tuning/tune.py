@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from aecli.errors import UsageError, nearest
 from aecli.model_directory import check_target, model_directory
 from aecli.progress import SILENT, Progress
-from aecli.schema.flags import given_options
+from aecli.schema.option_docs import explicit_options
 from aecli.schema.option_types import Seconds
 from aecli.schema.options import TrainOptions
 from aecli.table.source import Data
@@ -106,7 +106,7 @@ def _require_fit(
         known = ", ".join(OBJECTIVES)
         what = f"--objective {objective}: must be one of {known}"
         raise UsageError(what, hint=f"--objective {near}")
-    if "time_limit" in given_options(options):
+    if "time_limit" in explicit_options(options):
         raise UsageError("tune has a --budget in place of a --time-limit", hint="--budget 10m")
     if options.training.valid == "none" and folds == 1:
         raise UsageError(

@@ -1,8 +1,18 @@
+import shlex
+from pathlib import Path
+
 import pytest
 
-from aecli.schema.option_docs import options, written
-from aecli.schema.options import NetworkOptions, TrainingOptions, option_names
-from aecli.schema.torch_classes import Activation, Optimizer
+from aecli.cli.main import cli
+from aecli.schema.option_docs import (
+    as_flags,
+    explicit_options,
+    format_value,
+    options,
+    train_command,
+)
+from aecli.schema.options import NetworkOptions, TrainingOptions, TrainOptions, option_names
+from aecli.schema.torch_classes import ActivationSpec, OptimizerSpec
 
 
 def test_every_field_of_the_spec_is_an_option_with_a_help_sentence():
@@ -34,9 +44,9 @@ def test_shape_range_and_default_come_from_the_annotation(name, shape, extra):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (Activation(name="LeakyReLU", args={"negative_slope": 0.123456789}),
+        (ActivationSpec(name="LeakyReLU", args={"negative_slope": 0.123456789}),
          "LeakyReLU:negative_slope=0.123456789"),
-        (Optimizer(name="Adam", args={"betas": (0.9, 0.999), "amsgrad": True}),
+        (OptimizerSpec(name="Adam", args={"betas": (0.9, 0.999), "amsgrad": True}),
          "Adam:betas=0.9/0.999,amsgrad=true"),
         ([512, 64], "512,64"),
         (1e-05, "1e-05"),
@@ -44,6 +54,30 @@ def test_shape_range_and_default_come_from_the_annotation(name, shape, extra):
     ],
 )  # fmt: skip
 def test_a_value_is_written_as_a_user_would_without_loss(value, text):
-    assert written(value) == text
-    if isinstance(value, (Activation, Optimizer)):
+    assert format_value(value) == text
+    if isinstance(value, (ActivationSpec, OptimizerSpec)):
         assert type(value).model_validate(text) == value
+
+
+GIVEN = {
+    "label": "-x", "exclude": ["a*", "it's"], "encoder": [64, 8], "decoder": [], "balance": True,
+    "variational": False, "activation": "LeakyReLU:negative_slope=0.1", "lr": 1e-5,
+    "noise": "mask:0.2", "delimiter": "\t", "valid": "0.25", "optimizer": "Adam:betas=0.8/0.9",
+}  # fmt: skip
+
+
+def test_flags_are_read_back_as_the_same_options():
+    options = TrainOptions.from_flat(GIVEN)
+    words = as_flags(explicit_options(options))
+    ctx = cli.commands["train"].make_context("train", words)
+    again = ctx.params["settings"].options
+    assert again == options
+    assert explicit_options(again).keys() == GIVEN.keys()
+
+
+def test_a_command_is_quoted_and_a_table_in_memory_has_a_name():
+    options = TrainOptions.from_flat({"label": "the label"})
+    line = train_command(["a b.csv", Path("c.csv")], options, Path("m"))
+    words = ["aecli", "train", "a b.csv", "c.csv", "--label", "the label", "-m", "m"]
+    assert shlex.split(line) == words
+    assert train_command(object(), options, Path("m")).startswith("aecli train DATA ")

@@ -4,7 +4,7 @@ import aecli
 from aecli.errors import UsageError
 from aecli.schema.option_docs import options
 from aecli.schema.options import TrainingOptions, TrainOptions
-from aecli.schema.validation import parsed
+from aecli.schema.validation import validate_options
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,6 @@ def test_what_is_suggested_is_taken(name):
         return ""
 
     with pytest.raises(UsageError):
-        parsed({name: {"no": "value"}}, spelled=spelled)
+        validate_options({name: {"no": "value"}}, spelled=spelled)
     assert list(said) == [name]
-    parsed(said | COMPANIONS.get(name, {}), spelled=spelled)
+    validate_options(said | COMPANIONS.get(name, {}), spelled=spelled)

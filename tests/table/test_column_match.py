@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aecli.errors import DataError
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut, ModelSpec
-from aecli.table.column_match import Matched, match_columns
+from aecli.table.column_match import MatchedColumns, match_columns
 from aecli.table.source import Source, open_source
 
 NUMBER = Column(name="n", kind="number", type="int64", center=[0], scale=[1], reason="")
@@ -58,7 +58,7 @@ def test_columns_are_found_by_name_in_any_order(spec: Callable[..., ModelSpec]) 
         )
         assert only_batch(source).to_pylist() == [{"n": 1, "t": "b", "b": True}]
         assert source.names == ["n", "t", "b"]
-        assert found == Matched(ignored=["extra"], kept=[], label=False)
+        assert found == MatchedColumns(ignored=["extra"], kept=[], label=False)
 
     check()
 
@@ -74,7 +74,7 @@ def test_carried_columns_come_first_and_each_once(spec: Callable[..., ModelSpec]
     table = pa.table({name: ["1"] for name in names})
     source, found = match_columns(open_source(table), model, keep=["x*", "n"], with_label=True)
     assert source.names == ["id", "x1", "x2", "n", "t", "y"]
-    assert found == Matched(ignored=[], kept=["id", "x1", "x2", "n"], label=True)
+    assert found == MatchedColumns(ignored=[], kept=["id", "x1", "x2", "n"], label=True)
 
 
 def test_a_table_without_the_label_is_fine(spec: Callable[..., ModelSpec]) -> None:

@@ -11,13 +11,13 @@ import pytest
 from aecli.errors import DataError, UsageError
 from aecli.schema.model_spec import Column
 from aecli.schema.options import ColumnOptions
-from aecli.table.column_plan import Plan, describe_columns, plan_columns
+from aecli.table.column_plan import ColumnPlan, describe_columns, plan_columns
 from aecli.table.source import open_source
 
 RNG = np.random.default_rng(0)
 
 
-def plan(table: Any, rows: Any = None, /, **options: Any) -> Plan:
+def plan(table: Any, rows: Any = None, /, **options: Any) -> ColumnPlan:
     mask = None if rows is None else np.array(rows)
     return describe_columns(open_source(pa.table(table)), ColumnOptions(**options), train_rows=mask)
 

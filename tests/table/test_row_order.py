@@ -9,12 +9,12 @@ import pytest
 
 from aecli.errors import DataError, UsageError
 from aecli.schema.options import ReadOptions
-from aecli.table.row_order import parse_gap, read_keys
+from aecli.table.row_order import parse_gap, read_row_order
 from aecli.table.source import open_source
 
 
 def keys(columns, *, group=(), time=None):
-    return read_keys(open_source(pa.table(columns), ReadOptions()), group, time)
+    return read_row_order(open_source(pa.table(columns), ReadOptions()), group, time)
 
 
 def same(codes):
@@ -65,7 +65,7 @@ def test_later_is_larger(values, ticks):
 
 def test_dates_in_a_csv_file_are_times(tmp_path):
     (tmp_path / "t.csv").write_text("t,x\n2026-01-31T12:00:00,1\n2026-01-31T12:01:30,2\n")
-    found = read_keys(open_source(str(tmp_path / "t.csv"), ReadOptions()), [], "t")
+    found = read_row_order(open_source(str(tmp_path / "t.csv"), ReadOptions()), [], "t")
     assert (np.diff(found.times) / found.ticks).tolist() == [90]
 
 

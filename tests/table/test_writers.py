@@ -167,7 +167,7 @@ def test_standard_output_gets_the_table(
 @pytest.mark.parametrize("format", ["csv", "parquet", "arrow", "jsonl"])
 def test_closed_pipe_stays_a_broken_pipe(format: str) -> None:
     code = (
-        "import sys, pyarrow as pa\nfrom aecli.table.write import open_sink\n"
+        "import sys, pyarrow as pa\nfrom aecli.table.writers import open_sink\n"
         "batch = pa.record_batch({'a': list(range(300_000))})\n"
         "try:\n"
         "    with open_sink('-', batch.schema, format=sys.argv[1]) as sink:\n"

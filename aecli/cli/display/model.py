@@ -19,8 +19,7 @@ from aecli.cli.display.columns import (
 from aecli.cli.display.train_summary import training_facts
 from aecli.cli.display.widgets import DIM, clipped, facts, figures, stacked, titled, user
 from aecli.formatting import count, figure, size, weight
-from aecli.inspection.inspect import DataInspection, ModelInspection
-from aecli.inspection.layers import Layer
+from aecli.inspection.inspect import DataInspection, Layer, ModelInspection
 from aecli.schema.model_spec import Identifier, Label, LeftOut, ModelSpec
 
 INSPECTED_COLUMNS_SHOWN = 20

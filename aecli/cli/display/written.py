@@ -10,7 +10,7 @@ from rich.text import Text
 
 from aecli.cli.display.widgets import BAD, clipped, names
 from aecli.formatting import count, duration, figure, percent, safe, size
-from aecli.schema.model_spec import FEW
+from aecli.schema.model_spec import FEWEST_CALIBRATION_ROWS
 
 if TYPE_CHECKING:
     from aecli.inference.decode import DecodeResult
@@ -38,7 +38,7 @@ def score_report(result: ScoreResult) -> RenderableType:
             Text(f"{count(result.uncovered, 'row')} in no window have no score", style=BAD)
         )
     lines.append(Text(f"{above} {threshold}"))
-    if result.calibrated_rows < FEW:
+    if result.calibrated_rows < FEWEST_CALIBRATION_ROWS:
         advice = "few to tell what is odd by; aecli calibrate takes a larger table"
         lines.append(Text(f"note: {count(result.calibrated_rows)} are {advice}", style=BAD))
     return Group(*lines)

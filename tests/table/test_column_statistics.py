@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aecli.errors import DataError
-from aecli.table.moments import Moments, quartiles
-from aecli.table.value_counts import ValueCounts
+from aecli.table.column_statistics import Moments, ValueCounts, quartiles
 
 CELLS = hnp.arrays(
     np.float64,
@@ -95,7 +94,7 @@ def test_a_null_is_missing_in_every_type(kind: pa.DataType) -> None:
 
 
 def test_counting_stops_where_nearly_every_value_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aecli.table.value_counts.HOPELESS", 100)
+    monkeypatch.setattr("aecli.table.column_statistics.MAX_MOSTLY_UNIQUE", 100)
     counts = ValueCounts("c")
     for start in range(0, 1_000, 50):
         counts.add(pa.array([None, *map(str, range(start, start + 50))]))
@@ -104,7 +103,7 @@ def test_counting_stops_where_nearly_every_value_is_new(monkeypatch: pytest.Monk
 
 
 def test_heavy_values_survive_when_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aecli.table.value_counts.MOST_DISTINCT", 10)
+    monkeypatch.setattr("aecli.table.column_statistics.MAX_DISTINCT", 10)
     counts = ValueCounts("c", keep=True)
     for start in range(0, 100, 5):
         counts.add(pa.array(["often", *map(str, range(start, start + 5))]))

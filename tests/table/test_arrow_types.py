@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aecli.errors import ModelError
-from aecli.table.types import kind_of, parse_type, type_name
+from aecli.table.arrow_types import kind_of, parse_type, type_name
 
 NUMBERS = st.sampled_from(
     [pa.int8(), pa.uint64(), pa.float16(), pa.float32(), pa.float64(), pa.decimal128(38, 9)]

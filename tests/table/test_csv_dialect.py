@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aecli.errors import DataError
 from aecli.schema.options import ReadOptions
-from aecli.table.csv_quotes import opening_line
+from aecli.table.csv_dialect import unclosed_quote_line
 from aecli.table.source import open_source
 
 
@@ -25,7 +25,7 @@ def is_open(text: str) -> bool:
 
 @given(st.text('ab,"\n', max_size=30))
 def test_an_open_quote_is_what_the_csv_module_takes_for_one(text: str) -> None:
-    assert (opening_line(lines(text), ",") is not None) == is_open(text)
+    assert (unclosed_quote_line(lines(text), ",") is not None) == is_open(text)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
-"""Spell Arrow types as text and back, and say which kind of column each type makes."""
+"""Arrow types as text and as kinds of columns, and Arrow arrays as NumPy and Python values."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from aecli.errors import ModelError
+from aecli.errors import DataError, ModelError
 from aecli.schema.model_spec import MAX_INPUTS, Kind
 
 _SIMPLE: dict[str, pa.DataType] = {
@@ -21,7 +24,7 @@ _SIMPLE: dict[str, pa.DataType] = {
         *(pa.time64("ns"), *(pa.duration(unit) for unit in ("s", "ms", "us", "ns"))),
     )
 }
-# pyarrow before 18 knows the two wide ones only.
+# pyarrow before 18 has the two wide ones only.
 _DECIMALS: dict[str, Callable[[int, int], pa.DataType]] = {
     bits: getattr(pa, f"decimal{bits}")
     for bits in ("32", "64", "128", "256")
@@ -52,18 +55,18 @@ def type_name(kind: pa.DataType) -> str:
 
 
 def parse_type(text: str) -> pa.DataType:
-    """Return the Arrow type that `type_name` spelled as `text`.
+    """Return the Arrow type that `type_name` writes as `text`.
 
     Raises:
-        ModelError: `text` is no type that a column or an identifier can have.
+        ModelError: `text` is not a type that a column or an identifier can have.
     """
     try:
-        found = _SIMPLE.get(text) or (_parsed(text) if len(text) <= _LONGEST_TYPE else None)
+        kind = _SIMPLE.get(text) or (_parsed(text) if len(text) <= _LONGEST_TYPE else None)
     except (pa.ArrowException, ValueError, TypeError, KeyError, OverflowError):
-        found = None
-    if found is None:
+        kind = None
+    if kind is None:
         raise ModelError(f"the model names a column type that aecli does not know: {text[:80]!r}")
-    return found
+    return kind
 
 
 def _parsed(text: str) -> pa.DataType | None:
@@ -82,27 +85,27 @@ def _parsed(text: str) -> pa.DataType | None:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Say whether the type is a string, large string or string view."""
+    """Return whether the type is a string, large string or string view."""
     types = pa.types
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 def is_plain_number(kind: pa.DataType) -> bool:
-    """Say whether the type is an integer, a float of any width, or a decimal."""
+    """Return whether the type is an integer, a float of any width, or a decimal."""
     types = pa.types
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Say whether the type is a list, large list or fixed-size list."""
+    """Return whether the type is a list, large list or fixed-size list."""
     types = pa.types
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
 def kind_of(kind: pa.DataType) -> Kind | None:
-    """Return the kind of column that the type makes by itself, None where it makes none.
+    """Return the kind of column that the type suggests, None for types that cannot be features.
 
-    A list of numbers is a vector as long as no two rows differ in length; only the rows tell.
+    A list of numbers is a vector only if all rows have the same length, which the type may not say.
     """
     types = pa.types
     if types.is_dictionary(kind):
@@ -119,3 +122,84 @@ def kind_of(kind: pa.DataType) -> Kind | None:
     if is_plain_number(kind) or types.is_time(kind) or types.is_duration(kind):
         return "number"
     return "vector" if is_list(kind) and is_plain_number(kind.value_type) else None
+
+
+def number_values(array: pa.Array) -> npt.NDArray[Any]:
+    """Return a number, time or boolean array as `(n_rows,)` in its own width, NaN for null.
+
+    Times become the count of their own unit; a type with nulls becomes a float.
+    """
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        array, kind = array.dictionary_decode(), kind.value_type
+    if pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        array = array.cast(pa.float64())
+    elif pa.types.is_boolean(kind):
+        array = array.cast(pa.uint8())
+    elif pa.types.is_temporal(kind):
+        array = array.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
+    return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]  # pyarrow is untyped
+
+
+def vector_values(array: pa.Array, size: int) -> npt.NDArray[np.float64] | None:
+    """Return a list array as `(n_rows, size)`, NaN for a null list or element.
+
+    Returns None where a list has another length than `size`.
+    """
+    present = array.is_valid().to_numpy(zero_copy_only=False)
+    rows = int(present.sum())
+    flat = array.flatten()
+    if len(flat) != rows * size or not _have_length(array, size):
+        return None
+    values = number_values(flat).reshape(rows, size)
+    if rows == len(array):
+        return values.astype(np.float64, copy=False)
+    filled = np.full((len(array), size), np.nan)
+    filled[present] = values
+    return filled
+
+
+def python_values(array: pa.Array, column: str) -> list[Any]:
+    """Return an array as Python values, None for null.
+
+    Raises:
+        DataError: a text of `column` is not valid UTF-8.
+    """
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    try:
+        return array.to_pylist()  # type: ignore[no-any-return]  # pyarrow is untyped
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"column {column!r} holds text that is not valid UTF-8",
+            facts=[str(error)],
+            hint=f"--exclude '{column}'",
+        ) from error
+
+
+def list_size(array: pa.Array) -> int | None:
+    """Return the length of the first list that is not null, None where there is none."""
+    if pa.types.is_fixed_size_list(array.type):
+        return int(array.type.list_size)
+    lengths = array.value_lengths().drop_null()
+    return lengths[0].as_py() if len(lengths) else None
+
+
+def _have_length(array: pa.Array, size: int) -> bool:
+    if pa.types.is_fixed_size_list(array.type):
+        return True
+    lengths = array.value_lengths().drop_null()
+    return bool((lengths.to_numpy(zero_copy_only=False) == size).all())
+
+
+def type_noun(kind: pa.DataType) -> str:
+    """Return the noun of a type's values, for messages."""
+    if pa.types.is_integer(kind):
+        return "whole number"
+    if is_plain_number(kind):
+        return "number"
+    if pa.types.is_boolean(kind):
+        return "true or false"
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return "date or time"
+    return "text" if is_text(kind) else type_name(kind)

@@ -1,0 +1,115 @@
+"""Read the header of a safetensors file: names, types and shapes, without its tensors.
+
+Format: 8 bytes little-endian length, that many bytes of JSON, then the tensors
+(https://github.com/huggingface/safetensors#format). Neither torch nor numpy is needed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import struct
+from pathlib import Path
+from typing import NamedTuple, TypeGuard
+
+from aecli.errors import ModelError
+
+EXTRA_PREFIX = "baseline."
+"""Prefix of the tensors that a weights file may hold in addition to the network's."""
+
+MAX_HEADER_BYTES = 4 << 20
+"""Largest header read; a network of 64 layers needs a hundredth of it."""
+
+MAX_DIMENSIONS = 8
+
+MODEL_IN_MEMORY = Path("the model in memory")
+"""What messages call a model that is in no directory."""
+
+
+class Dtype(NamedTuple):
+    """Element type of a tensor: torch's name of it, and its size."""
+
+    torch_name: str
+    bytes: int
+
+
+DTYPES = {
+    "F64": Dtype("float64", 8),
+    "F32": Dtype("float32", 4),
+    "F16": Dtype("float16", 2),
+    "BF16": Dtype("bfloat16", 2),
+    "I64": Dtype("int64", 8),
+    "I32": Dtype("int32", 4),
+    "U8": Dtype("uint8", 1),
+    "BOOL": Dtype("bool", 1),
+}
+"""Element types that a weights file may have, by the format's names."""
+
+
+class TensorInfo(NamedTuple):
+    """Type (a key of `DTYPES`) and shape of one tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{'×'.join(map(str, self.shape)) or 'scalar'} {DTYPES[self.dtype].torch_name}"
+
+
+def read_header(weights: Path | bytes) -> dict[str, TensorInfo]:
+    """Return the type and shape of each tensor of a weights file, or of its bytes, by name.
+
+    Raises:
+        ModelError: the file is unreadable, or its header is damaged.
+    """
+    path = weights if isinstance(weights, Path) else MODEL_IN_MEMORY
+    try:
+        with io.BytesIO(weights) if isinstance(weights, bytes) else weights.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
+            if length > min(size - 8, MAX_HEADER_BYTES):
+                raise damaged_weights(path, f"its header would end after its {size:,} bytes")
+            header = json.loads(file.read(length))
+    except OSError as error:
+        raise damaged_weights(path, error.strerror or str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise damaged_weights(path, "its header is no JSON") from error
+    if not isinstance(header, dict):
+        raise damaged_weights(path, "its header is no JSON object")
+    header.pop("__metadata__", None)
+    data_bytes = size - 8 - length
+    return {name: _tensor_info(path, name, entry, data_bytes) for name, entry in header.items()}
+
+
+def _tensor_info(path: Path, name: str, entry: object, data_bytes: int) -> TensorInfo:
+    """Return one header entry, checked against the `data_bytes` that follow the header."""
+    fields = entry if isinstance(entry, dict) else {}
+    code = str(fields.get("dtype"))
+    shape, offsets = fields.get("shape"), fields.get("data_offsets")
+    if code not in DTYPES or not _are_sizes(shape) or not _are_sizes(offsets):
+        raise damaged_weights(path, f"its header does not describe {name!r} as a tensor")
+    if (
+        len(shape) > MAX_DIMENSIONS
+        or len(offsets) != 2
+        or not offsets[0] <= offsets[1] <= data_bytes
+    ):
+        raise damaged_weights(path, f"{name!r} lies outside the file")
+    if offsets[1] - offsets[0] != math.prod(shape) * DTYPES[code].bytes:
+        raise damaged_weights(path, f"{name!r} has not the bytes of its shape")
+    return TensorInfo(code, tuple(shape))
+
+
+def _are_sizes(value: object) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and all(type(size) is int and size >= 0 for size in value)
+
+
+def damaged_weights(path: Path, reason: str) -> ModelError:
+    """Return the error of a damaged weights file."""
+    return ModelError(f"{path} is damaged: {reason}", hint=retrain_hint(path))
+
+
+def retrain_hint(path: Path) -> str:
+    """Return what to do where a weights file cannot be used."""
+    return f"aecli train DATA -m {path.parent}, or restore the directory from a copy"

@@ -1,0 +1,188 @@
+"""Statistics in one pass over batches: moments, ranges and quartiles, and counts of values."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aecli.array_types import Floats
+from aecli.schema.model_spec import Category
+from aecli.table.arrow_types import python_values
+
+# Sampled cells of all columns together: 64 MB as float64.
+MAX_SAMPLED_CELLS = 1 << 23
+MAX_SAMPLED_ROWS = 65_536
+# A column with more distinct values, most of them seen once, is not a category: counting stops.
+MAX_MOSTLY_UNIQUE = 100_000
+# Beyond this many, the rarer half is dropped; the frequent values remain.
+MAX_DISTINCT = 1_000_000
+
+
+class Moments:
+    """Count, mean, sum of squared deviations, lowest and highest value of each of `cells` cells.
+
+    Parts are merged as Chan, Golub & LeVeque (1979) do, and each part is summed around its own
+    mean, so neither the batching nor a large offset (nanoseconds since 1970) costs accuracy. Where
+    sums or squares overflow, `mean` and `std` are not finite; `low` and `high` are always right.
+    """
+
+    def __init__(self, cells: int) -> None:
+        self.count: Floats = np.zeros(cells)
+        self.mean: Floats = np.zeros(cells)
+        self._squares: Floats = np.zeros(cells)
+        self.low: Floats = np.full(cells, np.inf)
+        self.high: Floats = np.full(cells, -np.inf)
+
+    @property
+    def std(self) -> Floats:
+        """Return the population standard deviation `(cells,)`, 0 where nothing was observed."""
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(self._squares / np.maximum(self.count, 1))
+
+    def add(self, values: Floats, at: slice = slice(None)) -> None:
+        """Add `values` `(cells in at, n_rows)`, NaN where missing; they are overwritten."""
+        if not values.shape[1]:
+            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            absent = _absent(values)
+            count = np.full(len(values), float(values.shape[1]))
+            low = high = values
+            if absent is not None:
+                count -= absent.sum(axis=1)
+                low, high = np.where(absent, np.inf, values), np.where(absent, -np.inf, values)
+            np.minimum(self.low[at], low.min(axis=1), out=self.low[at])
+            np.maximum(self.high[at], high.max(axis=1), out=self.high[at])
+            self._merge(at, count, *_central(values, count, absent))
+
+    def _merge(self, at: slice, count: Floats, mean: Floats, squares: Floats) -> None:
+        total = self.count[at] + count
+        share = count / np.maximum(total, 1)
+        delta = mean - self.mean[at]
+        self._squares[at] += squares + delta**2 * (self.count[at] * share)
+        self.mean[at] += delta * share
+        self.count[at] = total
+
+
+def sample_rows(cells: int) -> int:
+    """Return how many rows of `cells` cells a sample may hold."""
+    return max(1024, min(MAX_SAMPLED_ROWS, MAX_SAMPLED_CELLS // max(1, cells)))
+
+
+def quartiles(values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the three quartiles, each `(cells,)`, of the finite `values` `(cells, n_rows)`.
+
+    Between two values they are interpolated linearly; NaN where nothing was observed.
+    """
+    ordered = np.sort(np.where(np.isfinite(values), values, np.nan), axis=1)  # NaN sorts last
+    last = np.maximum(np.isfinite(ordered).sum(axis=1) - 1, 0)
+    return (
+        _quantile(ordered, last, 0.25),
+        _quantile(ordered, last, 0.5),
+        _quantile(ordered, last, 0.75),
+    )
+
+
+def _quantile(ordered: Floats, last: npt.NDArray[np.int64], share: float) -> Floats:
+    position = last * share
+    below = np.floor(position).astype(np.int64)
+    rows = np.arange(len(ordered))
+    left, right = ordered[rows, below], ordered[rows, np.minimum(below + 1, last)]
+    part = position - below
+    between: Floats = left * (1 - part) + right * part
+    return between
+
+
+def _absent(values: Floats) -> npt.NDArray[np.bool_] | None:
+    # A row's sum is NaN where one of its values is: one pass instead of a mask.
+    if not np.isnan(values.sum(axis=1)).any():
+        return None
+    return np.isnan(values)
+
+
+def _central(
+    values: Floats, count: Floats, absent: npt.NDArray[np.bool_] | None
+) -> tuple[Floats, Floats]:
+    divisor = np.maximum(count, 1)
+    if absent is not None:
+        values[absent] = 0
+    mean = values.sum(axis=1) / divisor
+    values -= mean[:, None]
+    if absent is not None:
+        values[absent] = 0
+    drift = values.sum(axis=1) / divisor  # what rounding left out of the mean
+    squares = np.einsum("ij,ij->i", values, values) - divisor * drift**2
+    return mean + drift, np.maximum(squares, 0)
+
+
+class ValueCounts:
+    """Number of occurrences of each value of a text, integer or boolean column.
+
+    Args:
+        column: its name, for errors.
+        keep: go on counting even where nearly every value is distinct.
+    """
+
+    def __init__(self, column: str, *, keep: bool = False) -> None:
+        self.column = column
+        self.keep = keep
+        self.counts: dict[Category, int] = {}
+        self.observed = 0
+        self.missing = 0
+        self.stopped = False
+        self.pruned = False
+        self.fraction: float | None = None
+
+    @property
+    def distinct(self) -> int:
+        """Return the number of distinct values, a lower bound once `stopped` or `pruned`."""
+        return len(self.counts)
+
+    def add(self, array: pa.Array) -> None:
+        """Count one batch's values.
+
+        Raises:
+            DataError: a text is not valid UTF-8.
+        """
+        if self.stopped:
+            self.observed += len(array) - array.null_count
+            self.missing += array.null_count
+            return
+        if pa.types.is_floating(array.type):
+            array = self._as_integers(array)
+        elif pa.types.is_string_view(array.type):
+            array = array.cast(pa.large_string())  # pyarrow 26 counts a null view as ''
+        counted = pc.value_counts(array)
+        values, counts = python_values(counted.field(0), self.column), counted.field(1).to_pylist()
+        totals: dict[Any, int] = self.counts
+        for value, count in zip(values, counts, strict=True):
+            totals[value] = totals.get(value, 0) + count
+        missing = totals.pop(None, 0)
+        self.missing += missing
+        self.observed += len(array) - missing
+        if (
+            self.distinct > MAX_MOSTLY_UNIQUE
+            and self.distinct > self.observed / 2
+            and not self.keep
+        ):
+            self.stopped = True
+        elif self.distinct > MAX_DISTINCT:
+            self.counts = dict(self.most_common(MAX_DISTINCT // 2))
+            self.pruned = True
+
+    def most_common(self, limit: int) -> list[tuple[Category, int]]:
+        """Return the `limit` most frequent values with counts, equal counts in order of value."""
+        return heapq.nsmallest(limit, self.counts.items(), key=lambda item: (-item[1], item[0]))
+
+    def _as_integers(self, array: pa.Array) -> pa.Array:
+        values = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        present = ~np.isnan(values)
+        # Beyond 2**53 every float is whole, and beyond 2**63 no integer type holds it.
+        fractional = present & ~((np.rint(values) == values) & (np.abs(values) < 2.0**63))
+        if fractional.any():
+            self.fraction = float(values[fractional][0])
+        return pa.array(np.where(present & ~fractional, values, 0).astype(np.int64), mask=~present)
