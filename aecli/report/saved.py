@@ -14,7 +14,7 @@ from aecli.report.data import Findings, Search, Trial
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.option_docs import written
 from aecli.schema.options import TrainOptions, section_of
-from aecli.tuning.trial import LAST, Tried, ranking
+from aecli.tuning.trial import POST_TRAINING_OBJECTIVES, TrialRecord, ranking
 
 
 def alone(directory: Path) -> Findings:
@@ -50,9 +50,9 @@ def searched(directory: Path, spec: ModelSpec) -> Search | None:
 
 
 def _search(found: Mapping[str, Any]) -> Search:
-    tried = [Tried(**trial) for trial in found["trials"]]
+    tried = [TrialRecord(**trial) for trial in found["trials"]]
     defaults = _defaults({name for trial in tried for name in trial.options})
-    comparable = found["objective"] not in LAST
+    comparable = found["objective"] not in POST_TRAINING_OBJECTIVES
     ended = [_at_its_end(trial) if comparable else trial for trial in tried]
     return Search(
         objective=found["objective"],
@@ -66,13 +66,13 @@ def _search(found: Mapping[str, Any]) -> Search:
     )
 
 
-def _at_its_end(trial: Tried) -> Tried:
+def _at_its_end(trial: TrialRecord) -> TrialRecord:
     """Return a trial that was pruned with the value that it had by then."""
     known = trial.value is not None or not trial.curve
     return trial if known else replace(trial, value=trial.curve[-1])
 
 
-def _trial(trial: Tried, defaults: Mapping[str, str]) -> Trial:
+def _trial(trial: TrialRecord, defaults: Mapping[str, str]) -> Trial:
     assert trial.value is not None, "only trials with a value are ranked"
     return Trial(
         number=trial.number,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
@@ -16,6 +16,7 @@ from aecli.errors import UsageError, nearest
 from aecli.model_directory import check_target, model_directory, save
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.model_spec import ModelSpec, Network
+from aecli.schema.option_values import OptionValues
 from aecli.schema.options import TrainOptions, option_names
 from aecli.schema.unused_options import idle_note
 from aecli.schema.validation import parsed
@@ -50,7 +51,7 @@ def train(
     resume: bool = False,
     options: TrainOptions | None = None,
     progress: Progress = SILENT,
-    **values: Any,
+    **values: Unpack[OptionValues],
 ) -> TrainResult:
     """Train on `data` and save the model; `values` are options by name, such as `encoder=[64, 8]`.
 
