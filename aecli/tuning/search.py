@@ -66,8 +66,8 @@ class BestNetwork:
     fitted: Fitted
 
 
-class Search:
-    """Search that saves the best model; a signal ends it, and the best so far is saved."""
+class SearchRun:
+    """Run of a search that saves the best model; a signal ends it, and saves the best so far."""
 
     def __init__(self, request: SearchRequest, progress: Progress) -> None:
         self._request = request

@@ -69,7 +69,7 @@ def tune(
     _require_consistent(chosen, seconds, trials, objective, folds)
     directory = model_directory(model, tag)
     check_target(directory)
-    from aecli.tuning.search import Search, SearchRequest
+    from aecli.tuning.search import SearchRequest, SearchRun
 
     request = SearchRequest(
         data,
@@ -81,7 +81,7 @@ def tune(
         trials=trials,
         budget=TimeBudget(began, None if seconds is None else began + seconds, folds),
     )
-    return Search(request, progress).run()
+    return SearchRun(request, progress).run()
 
 
 def _seconds(budget: str | float | None) -> float | None:

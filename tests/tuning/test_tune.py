@@ -19,10 +19,10 @@ SHORT: dict[str, Any] = {"latent": 2, "epochs": 2, "device": "cpu", "threads": 1
 def blobs(rows: int = 120, seed: int = 0) -> pa.Table:
     """Rows of two classes that lie apart in four numbers."""
     rng = np.random.default_rng(seed)
-    kind = rng.integers(0, 2, rows)
-    cells = rng.normal(size=(rows, 4)) + 3 * kind[:, None]
+    blob = rng.integers(0, 2, rows)
+    cells = rng.normal(size=(rows, 4)) + 3 * blob[:, None]
     names = [f"x{index}" for index in range(4)]
-    return pa.table([*cells.T, np.where(kind, "a", "b")], [*names, "kind"])
+    return pa.table([*cells.T, np.where(blob, "a", "b")], [*names, "kind"])
 
 
 def tuned(path: Path, table: pa.Table | None = None, **settings: Any) -> TuneResult:
