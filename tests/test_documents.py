@@ -39,7 +39,7 @@ from aecli.schema.option_docs import as_flags
 from aecli.scoring.calibrate import CalibrateResult
 from aecli.scoring.score import ScoreResult
 from aecli.training.train import TrainResult
-from aecli.tuning.trial import Tried, TuneResult
+from aecli.tuning.trial import TrialRecord, TuneResult
 from tests.documents import ROOT, Reader, commands, missing_lines, runnable
 
 PAGES = [
@@ -121,7 +121,7 @@ OBJECTS = {
     "aecli.train/1": TrainResult,
     "history[]": Epoch,
     "aecli.tune/1": TuneResult,
-    "trials[]": Tried,
+    "trials[]": TrialRecord,
     "aecli.encode/1": StreamResult,
     "aecli.decode/1": DecodeResult,
     "aecli.score/1": ScoreResult,

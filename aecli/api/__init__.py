@@ -1,1 +1,1 @@
-"""Hold trained models as Python objects: what is loaded once, and scikit-learn's estimator."""
+"""Trained models as Python objects: `aecli.load`'s model, and an estimator for scikit-learn."""

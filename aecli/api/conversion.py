@@ -1,4 +1,4 @@
-"""Take pandas, Arrow and NumPy tables as Arrow, and give results back as the same kind."""
+"""Conversion between NumPy arrays, pandas DataFrames and Arrow tables."""
 
 from __future__ import annotations
 
@@ -6,44 +6,45 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from aecli.array_types import AnyArray
 from aecli.errors import DataError
 
-Place = tuple[str, int]
-"""A column's name, and how many array columns it takes: a vector's elements stand side by side."""
+ArrayColumn = tuple[str, int]
+"""Name of a column, and how many columns of an array it takes: one per element of a vector."""
 
 
 def is_pandas(data: object) -> bool:
-    """Say whether `data` is a pandas DataFrame, without importing pandas."""
+    """Return whether `data` is a pandas DataFrame, without importing pandas."""
     kind = type(data)
     return kind.__module__.partition(".")[0] == "pandas" and kind.__name__ == "DataFrame"
 
 
-def from_array(values: AnyArray, places: Sequence[Place]) -> pa.Table:
+def from_array(values: AnyArray, columns: Sequence[ArrayColumn]) -> pa.Table:
     """Return an array `(n_rows, n_columns)` as a table; NaN and None are missing cells.
 
     Raises:
-        DataError: it has another number of columns than `places` take, or cells of several kinds.
+        DataError: it has another width than `columns`, or cells of several kinds.
     """
-    width = sum(size for _, size in places)
+    width = sum(size for _, size in columns)
     if values.ndim != 2 or values.shape[1] != width:
         shape = "×".join(map(str, values.shape)) or "no"
-        first = ", ".join(name for name, _ in places[:8])
+        first = ", ".join(name for name, _ in columns[:8])
         raise DataError(
             f"the array is of shape {shape}; this model takes (rows, {width:,})",
-            facts=[f"its columns, in order: {first}{', …' if len(places) > 8 else ''}"],
+            facts=[f"its columns, in order: {first}{', …' if len(columns) > 8 else ''}"],
             hint="a DataFrame, whose columns are matched by name",
         )
-    columns: dict[str, pa.Array] = {}
+    arrays: dict[str, pa.Array] = {}
     start = 0
-    for name, size in places:
-        part = np.ascontiguousarray(values[:, start : start + size]).reshape(-1)
-        cells = _cells(part, name)
-        columns[name] = cells if size == 1 else pa.FixedSizeListArray.from_arrays(cells, size)
+    for name, size in columns:
+        flat = np.ascontiguousarray(values[:, start : start + size]).reshape(-1)
+        cells = _cells(flat, name)
+        arrays[name] = cells if size == 1 else pa.FixedSizeListArray.from_arrays(cells, size)
         start += size
-    return pa.table(columns)
+    return pa.table(arrays)
 
 
 def _cells(values: AnyArray, name: str) -> pa.Array:
@@ -59,36 +60,41 @@ def _cells(values: AnyArray, name: str) -> pa.Array:
 def to_array(table: pa.Table) -> AnyArray:
     """Return a table as one array `(n_rows, n_columns)`, vectors spread over several columns.
 
-    Its type holds every column: numbers alone are numbers, and columns of several kinds objects.
+    Its type fits every column: that of numbers alone is numeric, that of several kinds object.
     """
-    parts = [_part(column.combine_chunks()) for column in table.columns]
+    parts = [_column_array(column.combine_chunks()) for column in table.columns]
     if not parts:
         return np.empty((table.num_rows, 0))
-    kinds = {part.dtype for part in parts}
-    plain = all(kind.kind in "biuf" for kind in kinds)
-    shared = np.result_type(*kinds) if plain else next(iter(kinds)) if len(kinds) == 1 else object
-    joined = np.empty((table.num_rows, sum(part.shape[1] for part in parts)), dtype=shared)
+    array = np.empty((table.num_rows, sum(part.shape[1] for part in parts)), _common_type(parts))
     start = 0
     for part in parts:
-        joined[:, start : start + part.shape[1]] = part
+        array[:, start : start + part.shape[1]] = part
         start += part.shape[1]
-    return joined
+    return array
 
 
-def _part(column: pa.Array) -> AnyArray:
+def _common_type(arrays: Sequence[AnyArray]) -> npt.DTypeLike:
+    types = {array.dtype for array in arrays}
+    if all(dtype.kind in "biuf" for dtype in types):
+        return np.result_type(*types)
+    return types.pop() if len(types) == 1 else np.dtype(object)
+
+
+def _column_array(column: pa.Array) -> AnyArray:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if not pa.types.is_fixed_size_list(column.type):
         if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
             size = len(column[0]) if len(column) and column[0].is_valid else 0
-            return _part(column.cast(pa.list_(column.type.value_type, size)))
+            return _column_array(column.cast(pa.list_(column.type.value_type, size)))
         return np.asarray(column.to_numpy(zero_copy_only=False))[:, None]
     size = column.type.list_size
     flat = np.asarray(column.values.to_numpy(zero_copy_only=False))
-    spread = flat[column.offset * size : (column.offset + len(column)) * size].reshape(-1, size)
+    elements = flat[column.offset * size : (column.offset + len(column)) * size].reshape(-1, size)
     if column.null_count:
-        spread = np.where(column.is_valid().to_numpy(zero_copy_only=False)[:, None], spread, np.nan)
-    return spread
+        is_valid = column.is_valid().to_numpy(zero_copy_only=False)[:, None]
+        elements = np.where(is_valid, elements, np.nan)
+    return elements
 
 
 def to_pandas(table: pa.Table, index: Any) -> Any:

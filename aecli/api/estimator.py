@@ -1,14 +1,14 @@
-"""Train and use an autoencoder as scikit-learn's estimators are used."""
+"""Estimator for scikit-learn that trains and applies an autoencoder."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import ClassifierTags, Tags, check_random_state
@@ -17,9 +17,16 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
 
 from aecli.api.conversion import from_array, is_pandas, to_array, to_pandas
-from aecli.api.input_rows import coded_labels, is_table, numbered, read_samples, with_label
+from aecli.api.input_rows import append_label, encode_labels, is_array_names, is_table, read_samples
 from aecli.api.model import Model, load
-from aecli.api.parameters import DEFAULTS, OPTIONS, described, plain, signature
+from aecli.api.parameters import (
+    PARAMETER_DEFAULTS,
+    PARAMETER_OPTIONS,
+    EstimatorParameters,
+    immutable,
+    parameter_docs,
+    signature,
+)
 from aecli.api.predictions import (
     codes_of_samples,
     latents_of,
@@ -28,7 +35,7 @@ from aecli.api.predictions import (
     scores_of,
     windows_of,
 )
-from aecli.array_types import AnyArray, AnyFloats
+from aecli.array_types import AnyArray, AnyFloats, Floats
 from aecli.atomic_files import Lock
 from aecli.errors import UsageError, nearest
 from aecli.features.inverse import as_type
@@ -44,42 +51,43 @@ from aecli.training.train import parse_options, train_in_memory
 
 
 def _classifies(estimator: Autoencoder) -> bool:
-    """Say whether it was fitted on labels, or before the fit, whether it would learn them."""
+    """Return whether it was fitted on labels; before the fit, whether it would use them."""
     if hasattr(estimator, "model_"):
         return hasattr(estimator, "classes_")
     return bool(estimator.classification_weight != 0)
 
 
-def _gives_pandas(estimator: Autoencoder) -> bool:
-    """Say whether `set_output`, or scikit-learn's configuration, asks for DataFrames."""
+def _returns_pandas(estimator: Autoencoder) -> bool:
+    """Return whether `set_output` or scikit-learn's configuration requires DataFrames."""
     return bool(_get_output_config("transform", estimator)["dense"] == "pandas")
 
 
 class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn ships no types
-    """An autoencoder for scikit-learn: latents, rows given back, outliers, and classes.
+    """Autoencoder for scikit-learn: latents, reconstructions, outliers and classes.
 
-    `fit(X)` learns to restore rows; `fit(X, y)` learns to classify them as well, where None and NaN
-    in `y` are unlabelled rows. `X` is an array, or a DataFrame with columns of any kind: text,
-    dates, booleans, missing cells. Then `transform` gives latents and `inverse_transform` rows;
-    `score_samples` says how usual rows are. `predict` and `decision_function` speak of classes
-    where there were labels, else of inliers (1) and outliers (-1).
+    `fit(X)` learns to reconstruct rows; `fit(X, y)` learns to classify them as well, where None and
+    NaN in `y` are unlabelled rows. `X` is an array, or a DataFrame with columns of any kind: text,
+    dates, booleans, missing cells. Then `transform` returns latents and `inverse_transform` rows;
+    `score_samples` returns negative anomaly scores. `predict` and `decision_function` are those of
+    a classifier where there were labels, else of an outlier detector: 1 inliers, -1 outliers.
 
     Attributes:
         model_: the `aecli.Model`.
-        history_: what each epoch came to, a dict per epoch.
+        history_: the losses and metrics of each epoch, a dict per epoch.
         classes_: the classes, where `y` had labels.
         offset_: minus the score above which a row is an outlier.
-        n_features_in_: how many columns `X` had.
+        n_features_in_: the number of columns of `X`.
         feature_names_in_: their names, where they were text.
     """
 
-    def __init__(self, **parameters: Any) -> None:
-        for name, default in DEFAULTS.items():
-            setattr(self, name, parameters.pop(name, default))
-        for name in parameters:
-            near = nearest(name, list(DEFAULTS))
+    def __init__(self, **parameters: Unpack[EstimatorParameters]) -> None:
+        unknown = next((name for name in parameters if name not in PARAMETER_DEFAULTS), None)
+        if unknown is not None:
+            near = nearest(unknown, list(PARAMETER_DEFAULTS))
             hint = f"; did you mean {near!r}?" if near else ""
-            raise TypeError(f"Autoencoder has no parameter {name!r}{hint}")
+            raise TypeError(f"Autoencoder has no parameter {unknown!r}{hint}")
+        for name, value in {**PARAMETER_DEFAULTS, **parameters}.items():
+            setattr(self, name, value)
 
     __init__.__signature__ = signature()  # type: ignore[attr-defined]  # where inspect looks first
 
@@ -110,11 +118,11 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         self._fitted_on = "pandas" if is_pandas(X) else "arrow" if is_table(X) else "numpy"
         label = classes = None
         if y is not None and self.classification_weight != 0:
-            table, label, classes = with_label(table, y)
-        named = [self.columns, self.exclude, self.id, self.group, self.time]
-        every = self._fitted_on == "numpy" and not any(named)
-        columns = table.column_names[: self.n_features_in_] if every else self.columns
-        self._keep(train_in_memory(table, self._options(label, columns)))
+            table, label, classes = append_label(table, y)
+        chosen_by_name = any([self.columns, self.exclude, self.id, self.group, self.time])
+        all_columns = self._fitted_on == "numpy" and not chosen_by_name
+        columns = table.column_names[: self.n_features_in_] if all_columns else self.columns
+        self._set_fitted(train_in_memory(table, self._options(label, columns)))
         if classes is not None:
             self.classes_ = classes
         return self
@@ -127,22 +135,22 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31 - 1)
-        given = {option.name: getattr(self, name) for name, option in OPTIONS.items()}
-        given |= {"label": label, "seed": seed, "columns": columns}
-        items = given.items()
+        options = {option.name: getattr(self, name) for name, option in PARAMETER_OPTIONS.items()}
+        options |= {"label": label, "seed": seed, "columns": columns}
+        items = options.items()
         return parse_options({n: v.item() if isinstance(v, np.generic) else v for n, v in items})
 
-    def _keep(self, trained: TrainedModel) -> None:
+    def _set_fitted(self, trained: TrainedModel) -> None:
         loaded = model_of(
             trained.spec, trained.weights, directory=MODEL_IN_MEMORY, device=str(self.device)
         )
         self.model_ = Model(loaded)
         self.history_ = trained.records()
-        self.offset_ = -self._limit()
+        self.offset_ = -self._score_threshold()
 
-    def _limit(self) -> float:
+    def _score_threshold(self) -> float:
         calibration = self.model_.spec.calibration
-        assert calibration is not None, "training calibrates"
+        assert calibration is not None, "training calibrates the scores"
         return threshold_value(self.threshold, calibration.scales[self.aggregate])
 
     def _read(self, X: Any) -> Any:  # noqa: N803
@@ -156,85 +164,85 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         """
         rows = self._read(X)
         latents = latents_of(self.model_.loaded, rows)
-        framed = is_pandas(X) and _gives_pandas(self)
-        windows = windows_of(self.model_.loaded, rows) if framed else None
+        as_frame = is_pandas(X) and _returns_pandas(self)
+        windows = windows_of(self.model_.loaded, rows) if as_frame else None
         if windows is None:
             return latents
-        return to_pandas(self._named(latents), X.index.take(windows.last_rows))
+        return to_pandas(self._latent_table(latents), X.index.take(windows.last_rows))
 
-    def _named(self, latents: Any) -> pa.Table:
+    def _latent_table(self, latents: Any) -> pa.Table:
         return from_array(latents, [(name, 1) for name in self.get_feature_names_out()])
 
     def inverse_transform(self, X: Any) -> Any:  # noqa: N803
-        """Return the rows that latents `(n_samples, latent)` stand for, as the kind fitted on.
+        """Return the rows that latents `(n_samples, latent)` decode to, in the type fitted on.
 
-        An array has the columns of `fit`, NaN in those that were empty there; a table has those
-        that the model learned.
+        An array has the columns of `fit`, NaN in those that were empty there; a table has the
+        features of the model.
         """
         check_is_fitted(self)
         latents = check_array(X, dtype=np.float32)
-        rows = self.model_.decode(self._named(latents))
+        rows = self.model_.decode(self._latent_table(latents))
         if self._fitted_on == "numpy":
-            return self._in_places(rows)
+            return self._input_array(rows)
         index = X.index if is_pandas(X) else range(rows.num_rows)
         return to_pandas(rows, index) if self._fitted_on == "pandas" else rows
 
-    def _in_places(self, rows: Any) -> AnyArray:
+    def _input_array(self, rows: pa.Table) -> AnyArray:
+        """Return rows as an array with the columns of `fit`, NaN in those that were empty."""
         spec = self.model_.spec
         values = to_array(rows.select([column.name for column in spec.columns]))
         if values.shape[1] == self.n_features_in_:
             return values
-        whole = np.full((len(values), self.n_features_in_), np.nan, np.result_type(values, float))
-        whole[:, [int(column.name[1:]) for column in spec.columns]] = values
-        return whole
+        dtype = np.result_type(values, float)
+        array: AnyArray = np.full((len(values), self.n_features_in_), np.nan, dtype)
+        array[:, [int(column.name[1:]) for column in spec.columns]] = values
+        return array
 
     def predict(self, X: Any) -> AnyArray:  # noqa: N803
         """Return each row's class, where there were labels; else 1 for inliers, -1 for outliers.
 
-        With windows there is a class per window; a row that lies in none has no score and gets 1.
+        With windows there is one class per window; a row in no window is an inlier.
         """
         rows = self._read(X)
         if _classifies(self):
-            chosen: AnyArray = self.classes_[logits_of(self.model_.loaded, rows).argmax(axis=1)]
-            return chosen
-        odd = self._usual(rows) - self.offset_ < 0
-        return np.where(odd, -1, 1)
+            classes: AnyArray = self.classes_[logits_of(self.model_.loaded, rows).argmax(axis=1)]
+            return classes
+        is_outlier = self._negative_scores(rows) - self.offset_ < 0
+        return np.where(is_outlier, -1, 1)
 
     @available_if(_classifies)  # type: ignore[untyped-decorator]  # sklearn ships no types
     def predict_proba(self, X: Any) -> AnyFloats:  # noqa: N803
         """Return probabilities `(n_samples, n_classes)`, in the order of classes_."""
         rows = self._read(X)
         logits = logits_of(self.model_.loaded, rows).astype(np.float64)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares: AnyFloats = powers / powers.sum(axis=1, keepdims=True)
-        return shares
+        probabilities: AnyFloats = softmax(logits, axis=1)
+        return probabilities
 
     def decision_function(self, X: Any) -> AnyFloats:  # noqa: N803
-        """Return what `predict` decides by: logits of classes, or score_samples - offset_.
+        """Return the logits of classes, or score_samples - offset_ without labels.
 
-        Two classes have one number, the log-odds of the second.
+        For two classes it is one number per row, the log-odds of the second.
         """
         rows = self._read(X)
         if not _classifies(self):
-            return self._usual(rows) - self.offset_
+            return self._negative_scores(rows) - self.offset_
         logits = logits_of(self.model_.loaded, rows)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
-    def score_samples(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
-        """Return minus the score of `aecli score` `(n_samples,)`: the lower, the odder the row.
+    def score_samples(self, X: Any) -> Floats:  # noqa: N803
+        """Return minus the score of `aecli score` `(n_samples,)`: the lower, the more anomalous.
 
-        NaN for a row that lies in no window.
+        NaN for a row in no window.
         """
-        return self._usual(self._read(X))
+        return self._negative_scores(self._read(X))
 
-    def _usual(self, rows: Any) -> npt.NDArray[np.float64]:
+    def _negative_scores(self, rows: Any) -> Floats:
         return -scores_of(self.model_.loaded, rows, self.aggregate)
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Return the accuracy on labelled rows; without labels, minus the reconstruction loss.
 
-        With windows, each counts that has a label: its last row's, or that of most of its rows, as
-        in training.
+        With windows it is the accuracy on the windows that have a label, assigned as in training.
 
         Raises:
             ValueError: `y` is of another length than `X`, or holds no label.
@@ -243,12 +251,12 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         if y is None or not _classifies(self):
             return -reconstruction_loss(self.model_.loaded, rows)
         check_consistent_length(rows, y)
-        classes, codes = coded_labels(y)
+        classes, codes = encode_labels(y)
         codes = codes_of_samples(self.model_.loaded, rows, codes)
-        there = codes >= 0
-        if not there.any():
+        labelled = codes >= 0
+        if not labelled.any():
             raise ValueError("y labels no window: every label is missing, or lies in no window")
-        return float(accuracy_score(classes[codes[there]], self.predict(X)[there]))
+        return float(accuracy_score(classes[codes[labelled]], self.predict(X)[labelled]))
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
         """Return the latents' names, `z0`, `z1`, …."""
@@ -269,7 +277,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str], *, device: str = "auto") -> Self:
-        """Return a fitted estimator from a model directory, whoever trained it.
+        """Return a fitted estimator from a model directory, however it was trained.
 
         Its parameters are the options of the training. Arrays are taken to have the columns of
         `model_.columns`; tables are matched by name.
@@ -280,25 +288,26 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         model = load(directory, device=device)
         spec = model.spec
         options = spec.options
-        known = {
-            name: plain(getattr(getattr(options, section_of(option.name)), option.name))
-            for name, option in OPTIONS.items()
+        parameters: dict[str, Any] = {
+            name: immutable(getattr(getattr(options, section_of(option.name)), option.name))
+            for name, option in PARAMETER_OPTIONS.items()
         }
-        found = cls(**known, random_state=options.training.seed)
-        found.model_, found.history_ = model, read_history(Path(directory))
+        estimator = cls(**parameters, random_state=options.training.seed)
+        estimator.model_, estimator.history_ = model, read_history(Path(directory))
         names = model.columns
-        if numbered(names):
-            found._fitted_on = "numpy"
-            every = [*names, *(item.name for item in spec.left_out)]
-            found.n_features_in_ = 1 + max(int(name[1:]) for name in every)
+        if is_array_names(names):
+            estimator._fitted_on = "numpy"
+            all_names = [*names, *(item.name for item in spec.left_out)]
+            estimator.n_features_in_ = 1 + max(int(name[1:]) for name in all_names)
         else:
-            found._fitted_on = "pandas"
-            found.n_features_in_, found.feature_names_in_ = len(names), np.array(names, object)
+            estimator._fitted_on = "pandas"
+            estimator.n_features_in_ = len(names)
+            estimator.feature_names_in_ = np.array(names, object)
         if spec.label is not None and spec.network.classes:
             classes = as_type(pa.array(spec.label.classes), parse_type(spec.label.type))
-            found.classes_ = to_array(pa.table({"class": classes}))[:, 0]
-        found.offset_ = -found._limit()
-        return found
+            estimator.classes_ = to_array(pa.table({"class": classes}))[:, 0]
+        estimator.offset_ = -estimator._score_threshold()
+        return estimator
 
 
-Autoencoder.__doc__ = f"{Autoencoder.__doc__}\n    {described()}"
+Autoencoder.__doc__ = f"{Autoencoder.__doc__}\n    {parameter_docs()}"

@@ -1,4 +1,4 @@
-"""Load a model once and use it on tables in memory, as often as wanted."""
+"""Trained model that is loaded once and applied to tables in memory."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from aecli.api.conversion import from_array, is_pandas, to_array, to_pandas
+from aecli.array_types import Indices
 from aecli.errors import UsageError
 from aecli.inference.decode import decode_pass
 from aecli.inference.encode import encode_pass
@@ -34,7 +34,7 @@ def load(
     device: str = "auto",
     threads: int | None = None,
 ) -> Model:
-    """Load a model directory, once, for any number of tables.
+    """Load a model directory once, for any number of tables.
 
     Args:
         model: the model directory; `AECLI_MODEL` or `./aecli_model` unless given.
@@ -50,12 +50,12 @@ def load(
 
 
 class Model:
-    """Run a trained model on tables in memory.
+    """Trained model for tables in memory.
 
-    Every method takes a pandas DataFrame, an Arrow table (or anything that speaks Arrow, such as
-    polars), a NumPy array, or the path of a file. A DataFrame comes back as a DataFrame with the
-    same index, an array as an array, the others as an Arrow table. Columns are matched by name; an
-    array's are those of `columns`, in order, with a vector's elements side by side.
+    Every method takes a pandas DataFrame, an Arrow table (or another Arrow stream, such as a polars
+    DataFrame), a NumPy array, or the path of a file. For a DataFrame it returns a DataFrame with
+    the same index, for an array an array, otherwise an Arrow table. Columns are matched by name;
+    those of an array are those of `columns`, in order, with one column per element of a vector.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -69,11 +69,11 @@ class Model:
     def __reduce__(self) -> tuple[Callable[..., Model], tuple[str, bytes, str, str]]:
         device = "cpu" if self.loaded.device.type == "cpu" else "auto"
         text = self.spec.model_dump_json(by_alias=True)
-        return _restored, (text, self.weights(), str(self.loaded.directory), device)
+        return _from_bytes, (text, self.weights(), str(self.loaded.directory), device)
 
     @property
     def spec(self) -> ModelSpec:
-        """Return what `spec.json` says."""
+        """Return the content of `spec.json`."""
         return self.loaded.spec
 
     @property
@@ -99,15 +99,15 @@ class Model:
             data: the rows; the label may be absent.
             as_list: one fixed-size list column `z` instead of `z0`, `z1`, …; not for arrays.
             with_std: add the standard deviations of a variational latent.
-            keep: columns of `data` (names or globs) to carry along, beside the identifiers.
+            keep: columns of `data` (names or globs) to copy to the output, besides the identifiers.
 
         Raises:
             DataError: the table lacks columns, or one does not fit.
-            UsageError: `with_std` is asked of a latent without a spread.
+            UsageError: `with_std` with a latent that is not variational.
         """
         arrow = self._arrow(data)
         opened = encode_pass(self.loaded, arrow, as_list=as_list, with_std=with_std, keep=keep)
-        return _as_given(data, opened)
+        return _as_input_type(data, opened)
 
     def reconstruct(
         self,
@@ -117,13 +117,13 @@ class Model:
         residuals: bool = False,
         keep: Sequence[str] = (),
     ) -> Any:
-        """Return each row as the model gives it back, in the types and units of its columns.
+        """Return the reconstruction of each row, in the types and units of its columns.
 
         Args:
             data: the rows.
-            fill: change only the missing cells of `data`, whose other columns stay as they are.
+            fill: replace only the missing cells of `data`; everything else stays as it is.
             residuals: add a column `<name>_residual` for every feature that varies.
-            keep: columns of `data` (names or globs) to carry along.
+            keep: columns of `data` (names or globs) to copy to the output.
 
         Raises:
             UsageError: `fill` comes with `residuals` or `keep`.
@@ -132,11 +132,11 @@ class Model:
         arrow = self._arrow(data)
         if not fill:
             opened = reconstruct_pass(self.loaded, arrow, residuals=residuals, keep=keep)
-            return _as_given(data, opened)
+            return _as_input_type(data, opened)
         if residuals or keep:
             raise UsageError("fill=True gives the whole table back, and nothing beside it")
         opened, _ = fill_pass(self.loaded, arrow)
-        return _as_given(data, opened)
+        return _as_input_type(data, opened)
 
     def score(
         self,
@@ -149,17 +149,17 @@ class Model:
         score_unit: str = "window",
         keep: Sequence[str] = (),
     ) -> Any:
-        """Return how odd each row is and which columns make it so; of an array the scores alone.
+        """Return the anomaly score of each row and its columns; of an array the scores only.
 
         Args:
             data: the rows.
             explain: how many of the columns with the largest errors to name.
             detail: every column's value, reconstruction and error as well.
             threshold: `auto`, a percentile such as `p99`, `fpr:0.01`, or a score.
-            aggregate: how the columns' errors count in the score: `mean`, `max` or `top3`.
-            score_unit: `window` or `row`, where the model encodes windows; a row has the mean of
-                its windows.
-            keep: columns of `data` (names or globs) to carry along.
+            aggregate: how the columns' errors are combined: `mean`, `max` or `top3`.
+            score_unit: `window` or `row`, where the model encodes windows; the score of a row is
+                the mean over its windows.
+            keep: columns of `data` (names or globs) to copy to the output.
 
         Raises:
             UsageError: an argument is unknown or out of bounds, or does not fit the model.
@@ -170,38 +170,38 @@ class Model:
             self.loaded, self._arrow(data), explain=explain, detail=detail, threshold=threshold,
             aggregate=aggregate, score_unit=score_unit, keep=keep,
         )  # fmt: skip
-        return _as_given(data, opened, column="score")
+        return _as_input_type(data, opened, array_column="score")
 
     def predict(self, data: Data, *, top: int | None = None, keep: Sequence[str] = ()) -> Any:
-        """Return `prediction` and `prob_<class>` of each row; of an array the predictions alone.
+        """Return `prediction` and `prob_<class>` of each row; of an array the predictions only.
 
         Args:
             data: the rows; the label may be absent.
-            top: the likeliest classes only: `top1_class`, `top1_prob`, `top2_class`, ….
-            keep: columns of `data` (names or globs) to carry along.
+            top: only so many of the likeliest classes: `top1_class`, `top1_prob`, `top2_class`, ….
+            keep: columns of `data` (names or globs) to copy to the output.
 
         Raises:
             UsageError: the model has no classifier, or fewer than `top` classes.
             DataError: the table lacks columns, or one does not fit.
         """
         opened = predict_pass(self.loaded, self._arrow(data), top=top, keep=keep)
-        return _as_given(data, opened, column=PREDICTION)
+        return _as_input_type(data, opened, array_column=PREDICTION)
 
     def decode(self, latents: Data, *, keep: Sequence[str] = ()) -> Any:
-        """Return the rows that latents stand for: `z0`, `z1`, …, a list `z`, or an array of them.
+        """Return the rows that latents decode to: `z0`, `z1`, …, a list `z`, or an array.
 
         Args:
-            latents: latents as `encode` gives them, or edited.
-            keep: columns of `latents` (names or globs) to carry along.
+            latents: latents as `encode` returns them, or edited.
+            keep: columns of `latents` (names or globs) to copy to the output.
 
         Raises:
-            DataError: these are no latents of this model.
+            DataError: these are not latents of this model.
         """
         arrow = latents
         if isinstance(latents, np.ndarray):
             arrow = from_array(latents, [(f"z{i}", 1) for i in range(self.spec.network.latent)])
         table = decode_pass(self.loaded, arrow, keep=keep).read_all()
-        return _as_kind(latents, table, np.arange(len(table)) // self.spec.network.window)
+        return _as_type(latents, table, np.arange(len(table)) // self.spec.network.window)
 
     def _arrow(self, data: Data) -> Data:
         if not isinstance(data, np.ndarray):
@@ -209,24 +209,24 @@ class Model:
         return from_array(data, [(column.name, column.size) for column in self.spec.columns])
 
 
-def _restored(spec: str, weights: bytes, directory: str, device: str) -> Model:
-    read = ModelSpec.model_validate_json(spec)
-    return Model(model_of(read, weights, directory=Path(directory), device=device))
+def _from_bytes(spec: str, weights: bytes, directory: str, device: str) -> Model:
+    parsed = ModelSpec.model_validate_json(spec)
+    return Model(model_of(parsed, weights, directory=Path(directory), device=device))
 
 
-def _as_given(data: Data, opened: Pass, *, column: str | None = None) -> Any:
-    """Return an output as the kind that `data` is; of an array only `column`, where named."""
+def _as_input_type(data: Data, opened: Pass, *, array_column: str | None = None) -> Any:
+    """Return an output as the type of `data`; for an array only `array_column`, where given."""
     table = opened.read_all()
     windows = opened.windowed.windows if opened.windowed else None
     by_window = windows is not None and len(table) == len(windows)
     rows = windows.last_rows if windows is not None and by_window else np.arange(len(table))
-    if column is not None and isinstance(data, np.ndarray):
-        return to_array(table.select([column]))[:, 0]
-    return _as_kind(data, table, rows)
+    if array_column is not None and isinstance(data, np.ndarray):
+        return to_array(table.select([array_column]))[:, 0]
+    return _as_type(data, table, rows)
 
 
-def _as_kind(data: Data, table: pa.Table, rows: npt.NDArray[np.int64]) -> Any:
-    """Return a table as the kind that `data` is; `rows` `(n_rows,)` say of which of its rows."""
+def _as_type(data: Data, table: pa.Table, rows: Indices) -> Any:
+    """Return a table as the type of `data`, of whose `rows` `(n_rows,)` it is the result."""
     if isinstance(data, np.ndarray):
         return to_array(table)
     return to_pandas(table, data.index.take(rows)) if is_pandas(data) else table

@@ -1,22 +1,25 @@
-"""Make the estimator's parameters of the training options: names, defaults and help as they are."""
+"""Parameters of the estimator: names, types, defaults and help, made from the training options."""
 
 from __future__ import annotations
 
 from inspect import Parameter, Signature
 from typing import Any
 
+import numpy as np
+
 from aecli.schema.option_docs import format_value, options
+from aecli.schema.option_values import SharedOptionValues
 from aecli.schema.options import ReadOptions
 from aecli.schema.torch_classes import TorchClassSpec
 
-OTHERS = {"label", "seed", *ReadOptions.model_fields}
-"""Options that are no parameters: `fit` gets the label, `random_state` is the seed, and no file is
-read."""
+NO_PARAMETERS = {"label", "seed", *ReadOptions.model_fields}
+"""Options that are not parameters: `fit` takes the label, `random_state` is the seed, and no file
+is read."""
 
-RENAMED = {"class_weight": "classification_weight"}
-"""Options that scikit-learn means something else by."""
+RENAMED_OPTIONS = {"class_weight": "classification_weight"}
+"""Options whose names mean something else in scikit-learn."""
 
-OWN: dict[str, tuple[Any, str]] = {
+ESTIMATOR_ONLY: dict[str, tuple[Any, str]] = {
     "threshold": (
         "auto",
         "Score above which a row is an outlier: auto, a percentile of held-out rows such as p99, "
@@ -29,39 +32,51 @@ OWN: dict[str, tuple[Any, str]] = {
         "every fit.",
     ),
 }
-"""Parameters that are no training options: default and help."""
+"""Parameters that are not training options: default and help."""
 
-OPTIONS = {
-    RENAMED.get(name, name): option for name, option in options().items() if name not in OTHERS
+PARAMETER_OPTIONS = {
+    RENAMED_OPTIONS.get(name, name): option
+    for name, option in options().items()
+    if name not in NO_PARAMETERS
 }
 
 
-def plain(value: object) -> object:
-    """Return an option's value as a plain value that nobody can change."""
+class EstimatorParameters(SharedOptionValues, total=False):
+    """Every parameter of `aecli.Autoencoder`."""
+
+    classification_weight: float
+    threshold: float | str
+    aggregate: str
+    random_state: int | np.random.RandomState | None
+
+
+def immutable(value: object) -> object:
+    """Return an option's value as text, a number or a tuple."""
     if isinstance(value, TorchClassSpec):
         return format_value(value)
     return tuple(value) if isinstance(value, list) else value
 
 
-DEFAULTS: dict[str, Any] = {
-    **{name: plain(option.default) for name, option in OPTIONS.items()},
-    **{name: default for name, (default, _) in OWN.items()},
+PARAMETER_DEFAULTS: dict[str, Any] = {
+    **{name: immutable(option.default) for name, option in PARAMETER_OPTIONS.items()},
+    **{name: default for name, (default, _) in ESTIMATOR_ONLY.items()},
 }
 
 
 def signature() -> Signature:
     """Return the constructor's signature: every parameter by keyword."""
-    own = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
-    named = [
+    self_parameter = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
+    keywords = [
         Parameter(name, Parameter.KEYWORD_ONLY, default=default)
-        for name, default in DEFAULTS.items()
+        for name, default in PARAMETER_DEFAULTS.items()
     ]
-    return Signature([own, *named])
+    return Signature([self_parameter, *keywords])
 
 
-def described() -> str:
-    """Return the parameters with their help, as the docstring of a class lists them."""
-    helps = {name: option.help for name, option in OPTIONS.items()}
-    helps |= {name: text for name, (_, text) in OWN.items()}
-    lines = [f"    {name} (default {DEFAULTS[name]!r}): {text}" for name, text in helps.items()]
+def parameter_docs() -> str:
+    """Return the parameters with their help, as a section of a class's docstring."""
+    helps = {name: option.help for name, option in PARAMETER_OPTIONS.items()}
+    helps |= {name: text for name, (_, text) in ESTIMATOR_ONLY.items()}
+    defaults = PARAMETER_DEFAULTS
+    lines = [f"    {name} (default {defaults[name]!r}): {text}" for name, text in helps.items()]
     return "\n".join(["Parameters:", *lines])

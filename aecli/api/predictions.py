@@ -1,4 +1,4 @@
-"""Run a loaded model over a table for figures that are no columns of an output."""
+"""Latents, logits, scores and losses of a table's rows as arrays, for the estimator."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def logits_of(model: LoadedModel, data: Data) -> Float32s:
 
 
 def windows_of(model: LoadedModel, data: Data) -> Windows | None:
-    """Return the windows that a table is cut into, None where rows are encoded one by one."""
+    """Return the windows of a table, None where the model encodes single rows."""
     source, _ = match_columns(open_source(data), model.spec)
     series = read_series(source, model.spec.options.windows, model.spec.ids)
     return None if series is None else series.cut()
@@ -59,7 +59,7 @@ def reconstruction_loss(model: LoadedModel, data: Data) -> float:
 
 
 def scores_of(model: LoadedModel, data: Data, aggregate: str) -> Floats:
-    """Return the score `(n_rows,)` of each row; with windows the mean of its own, NaN in none."""
+    """Return the score `(n_rows,)` of each row; the mean of its windows, NaN where in none."""
     scorer, opened = Scorer.of(model), Pass.over(model, data)
     batches = opened.samples("scoring", carried=[])
     if opened.windowed is not None:

@@ -13,7 +13,7 @@ from aecli.reporting.data import ReportData, SearchHistory, TrainingCurves
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.option_docs import format_value
 from aecli.schema.options import TrainOptions, section_of
-from aecli.tuning.trial import LAST, Tried, ranking
+from aecli.tuning.trial import POST_TRAINING_OBJECTIVES, TrialRecord, ranking
 
 
 def collect_saved(directory: Path, spec: ModelSpec | None = None) -> ReportData:
@@ -49,8 +49,8 @@ def read_search(directory: Path, spec: ModelSpec) -> SearchHistory | None:
 
 
 def _search_history(record: Mapping[str, Any]) -> SearchHistory:
-    trials = [Tried(**trial) for trial in record["trials"]]
-    comparable = record["objective"] not in LAST
+    trials = [TrialRecord(**trial) for trial in record["trials"]]
+    comparable = record["objective"] not in POST_TRAINING_OBJECTIVES
     ended = [_with_last_value(trial) if comparable else trial for trial in trials]
     return SearchHistory(
         objective=record["objective"],
@@ -67,7 +67,7 @@ def _search_history(record: Mapping[str, Any]) -> SearchHistory:
     )
 
 
-def _with_last_value(trial: Tried) -> Tried:
+def _with_last_value(trial: TrialRecord) -> TrialRecord:
     """Return a pruned trial with the last value of its curve."""
     known = trial.value is not None or not trial.curve
     return trial if known else replace(trial, value=trial.curve[-1])

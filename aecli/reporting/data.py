@@ -13,7 +13,7 @@ from aecli.metrics.classification import Classification
 from aecli.metrics.columns import ColumnScore
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Calibration, ModelSpec
-from aecli.tuning.trial import Tried
+from aecli.tuning.trial import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class SearchHistory:
     best: int
     value: float
     default: float | None
-    trials: Sequence[Tried]
+    trials: Sequence[TrialRecord]
     default_options: Mapping[str, str]
     importance: Mapping[str, float]
     notes: Sequence[str]

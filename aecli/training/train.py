@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from aecli.atomic_files import Lock
 from aecli.errors import UsageError, nearest
 from aecli.model_directory import check_target, model_directory, save
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.model_spec import ModelSpec
+from aecli.schema.option_values import OptionValues
 from aecli.schema.options import TrainOptions, option_names
 from aecli.schema.validation import validate_options
 from aecli.table.source import Data
@@ -44,7 +45,7 @@ def train(
     resume: bool = False,
     options: TrainOptions | None = None,
     progress: Progress = SILENT,
-    **values: Any,
+    **values: Unpack[OptionValues],
 ) -> TrainResult:
     """Train on `data` and save the model; `values` are options by name, such as `encoder=[64, 8]`.
 

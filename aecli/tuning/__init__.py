@@ -1,1 +1,1 @@
-"""Search for options: which ones to try, and a study of trials in a journal; optuna lives here."""
+"""Search for options with optuna: the search space, the trials, and their study in a journal."""

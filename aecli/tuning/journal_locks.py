@@ -1,4 +1,4 @@
-"""Lock parts of a search among processes, so that what a killed one held is free at once."""
+"""Locks by which the processes of a search share a journal; those of a killed process are free."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 
 from aecli.atomic_files import NO_LOCKS, output_error
 
-_TURN, _APPEND, _FIRST = range(3)
+_STUDY_BYTE, _APPEND_BYTE, _FIRST_TRIAL_BYTE = range(3)
 
 
-class Claims:
-    """Hold locks on single bytes of `JOURNAL.lock`: one per running trial, and two to take turns.
+class JournalLocks:
+    """Locks on single bytes of `JOURNAL.lock`: the study, appending, and one per running trial.
 
-    The system lets go of them when a process ends, however it ends. Where the file system has no
-    locks, every trial counts as somebody's.
+    The operating system releases them when a process ends, however it ends. Where the file system
+    has no locks, every trial counts as running in another process.
 
     Raises:
-        OutputError: the file cannot be made.
+        OutputError: the lock file cannot be created.
     """
 
     def __init__(self, journal: Path) -> None:
@@ -32,47 +32,48 @@ class Claims:
             raise output_error(path, error) from error
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release every lock of this process."""
         os.close(self._descriptor)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait until no other process looks for, begins or gives up a trial."""
-        self._wait(_TURN)
+    def study(self) -> Iterator[None]:
+        """Wait for the study: one process at a time opens it or begins a trial."""
+        self._wait(_STUDY_BYTE)
         try:
             yield
         finally:
-            self._release(_TURN)
+            self._release(_STUDY_BYTE)
 
-    def begin_append(self) -> None:
+    def acquire_append(self) -> None:
         """Wait until no other process writes to the journal."""
-        self._wait(_APPEND)
+        self._wait(_APPEND_BYTE)
 
-    def end_append(self) -> None:
-        """Let others write to the journal."""
-        self._release(_APPEND)
+    def release_append(self) -> None:
+        """Let other processes write to the journal."""
+        self._release(_APPEND_BYTE)
 
-    def claim(self, trial: int) -> bool:
-        """Take a trial; False where its process lives, or might."""
+    def acquire_trial(self, index: int) -> bool:
+        """Lock a trial without waiting; False where its process is alive, or may be."""
         try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _FIRST + trial)
+            byte = _FIRST_TRIAL_BYTE + index
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
         except OSError:
             return False
         return True
 
-    def give_up(self, trial: int) -> None:
-        """Let go of a trial."""
-        self._release(_FIRST + trial)
+    def release_trial(self, index: int) -> None:
+        """Release a trial that ended."""
+        self._release(_FIRST_TRIAL_BYTE + index)
 
-    def _wait(self, place: int) -> None:
-        self._set(fcntl.LOCK_EX, place)
+    def _wait(self, byte: int) -> None:
+        self._lock(fcntl.LOCK_EX, byte)
 
-    def _release(self, place: int) -> None:
-        self._set(fcntl.LOCK_UN, place)
+    def _release(self, byte: int) -> None:
+        self._lock(fcntl.LOCK_UN, byte)
 
-    def _set(self, kind: int, place: int) -> None:
+    def _lock(self, operation: int, byte: int) -> None:
         try:
-            fcntl.lockf(self._descriptor, kind, 1, place)
+            fcntl.lockf(self._descriptor, operation, 1, byte)
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise

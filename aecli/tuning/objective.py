@@ -1,11 +1,10 @@
-"""Say what a search optimises, and measure it on validation rows."""
+"""Objective of a search, measured on validation rows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,37 +17,37 @@ from aecli.schema.options import TrainOptions
 from aecli.training.batches import Batches
 from aecli.training.data import PreparedTable
 from aecli.training.fit import FittedNetwork
-from aecli.tuning.trial import LAST, Objective
+from aecli.tuning.trial import POST_TRAINING_OBJECTIVES, Direction, ObjectiveName
 
-LABELLED = ("accuracy", "probe", "auroc")
-CLASSIFIED = ("accuracy", "auroc")
+LABEL_OBJECTIVES = ("accuracy", "probe", "auroc")
+CLASSIFIER_OBJECTIVES = ("accuracy", "auroc")
 
 
 @dataclass(frozen=True)
-class Aim:
-    """Measure trained networks by one figure, which no searched weight changes.
+class SearchObjective:
+    """Figure that ranks trained networks, independent of the loss weights that trials search.
 
     `val_loss` is the sum of the loss terms at `weights`, those of the given options: what `train`
-    reports with them, whatever weights a trial learns by.
+    reports with them, whatever weights a trial is trained with.
     """
 
-    name: Objective
+    name: ObjectiveName
     weights: Mapping[str, float]
 
     @property
-    def direction(self) -> Literal["minimize", "maximize"]:
+    def direction(self) -> Direction:
         """Return whether less is better."""
-        return "maximize" if self.name in LABELLED else "minimize"
+        return "maximize" if self.name in LABEL_OBJECTIVES else "minimize"
 
     @property
     def worst(self) -> float:
-        """Return what is worse than any figure."""
+        """Return a value that is worse than any figure."""
         return math.inf if self.direction == "minimize" else -math.inf
 
-    def at(self, epoch: Epoch) -> float:
-        """Return the figure that an epoch shows, for its curve; the worst without a validation.
+    def of_epoch(self, epoch: Epoch) -> float:
+        """Return the value for a trial's curve; the worst where an epoch has no validation.
 
-        Probes and AUROC are measured once a trial ends: until then less of the loss is better.
+        Probes and AUROC are measured once a trial ends: until then it is the negative loss.
         """
         if epoch.valid is None:
             return self.worst
@@ -59,38 +58,38 @@ class Aim:
         loss = sum(epoch.valid[name] * weight for name, weight in self.weights.items())
         return loss if self.name == "val_loss" else -loss
 
-    def remarks(self, options: Mapping[str, str], folds: int) -> Iterator[str]:
-        """Yield in what the figure differs from those of the model with a trial's options."""
+    def of_network(self, fitted: FittedNetwork) -> float:
+        """Return the value of a trained network on its validation rows.
+
+        Raises:
+            DataError: it is not defined on them.
+        """
+        if self.name in POST_TRAINING_OBJECTIVES:
+            value = (_probe_accuracy if self.name == "probe" else _auroc)(fitted)
+            if value is None:
+                raise _undefined(self.name, fitted.prepared)
+            return value
+        return self.of_epoch(fitted.result.best)
+
+    def notes(self, options: Mapping[str, str], folds: int) -> Iterator[str]:
+        """Yield how the value differs from the figures of a model with a trial's options."""
         if folds > 1:
             yield f"values are means of {folds} folds; the model is that of train"
         if self.name == "val_loss" and {"reconst_weight", "l1"} & options.keys():
             yield "val_loss weighs the terms as train does by itself, the model as it was told"
 
-    def measure(self, fitted: FittedNetwork) -> float:
-        """Return the figure of a trained network on its validation rows.
 
-        Raises:
-            DataError: it is not defined on them.
-        """
-        if self.name in LAST:
-            figure = (_probed if self.name == "probe" else _auroc)(fitted)
-            if figure is None:
-                raise _undefined(self.name, fitted.prepared)
-            return figure
-        return self.at(fitted.result.best)
-
-
-def require_measurable(name: Objective, options: TrainOptions, prepared: PreparedTable) -> None:
-    """Refuse an objective that validation rows cannot tell.
+def require_measurable(name: ObjectiveName, options: TrainOptions, prepared: PreparedTable) -> None:
+    """Raise if an objective cannot be measured on the validation rows.
 
     Raises:
         UsageError: it needs a label, a classifier or the reconstruction, and there is none.
         DataError: there are no validation rows, or none of them is labelled.
     """
     label = prepared.plan.label
-    if name in LABELLED and label is None:
+    if name in LABEL_OBJECTIVES and label is None:
         raise UsageError(f"--objective {name} needs a label", hint="--label COLUMN")
-    if name in CLASSIFIED and options.losses.class_weight == 0:
+    if name in CLASSIFIER_OBJECTIVES and options.losses.class_weight == 0:
         raise UsageError(
             f"--objective {name} needs the classifier that --class-weight 0 leaves out",
             hint="--objective probe, or another --class-weight",
@@ -106,7 +105,7 @@ def require_measurable(name: Objective, options: TrainOptions, prepared: Prepare
             hint="--valid 0.3, or --folds 5",
         )
     codes = prepared.valid.codes
-    if name in LABELLED and codes is not None and not bool((codes >= 0).any()):
+    if name in LABEL_OBJECTIVES and codes is not None and not bool((codes >= 0).any()):
         raise _undefined(name, prepared)
 
 
@@ -126,23 +125,23 @@ def _auroc(fitted: FittedNetwork) -> float | None:
     """Return the classifier's one-vs-rest AUROC, as `evaluate` does."""
     figures = ClassificationFigures(fitted.setup.network.classes)
     network = fitted.setup.objective.network
-    for code, codes in _validation(fitted, network.encode):
-        figures.add(network.classify(code), codes)
+    for latents, codes in _validation(fitted, network.encode):
+        figures.add(network.classify(latents), codes)
     return figures.auroc() if figures.rows else None
 
 
 @torch.no_grad()
-def _probed(fitted: FittedNetwork) -> float | None:
+def _probe_accuracy(fitted: FittedNetwork) -> float | None:
     """Return the accuracy of a linear probe of latents on half of the labelled validation rows."""
-    parts = list(_validation(fitted, fitted.setup.objective.network.encode))
-    latents, codes = (torch.cat(side).cpu() for side in zip(*parts, strict=True))
+    batches = _validation(fitted, fitted.setup.objective.network.encode)
+    latents, codes = (torch.cat(parts).cpu() for parts in zip(*batches, strict=True))
     known = codes >= 0
     views = {"latent": latents[known].float().nan_to_num().numpy()}
-    found = probe(views, codes[known].numpy(), fitted.options.training.seed)
-    if found is None:
+    result = probe(views, codes[known].numpy(), fitted.options.training.seed)
+    if result is None:
         return None
-    answers = found.answers["latent"]["linear"]
-    return found.figure(answers, found.measured >= 0)
+    answers = result.answers["latent"]["linear"]
+    return result.figure(answers, result.measured >= 0)
 
 
 def _validation(
@@ -151,8 +150,8 @@ def _validation(
     """Return the latents `(n_samples, latent)` and label codes `(n_samples,)` of each batch."""
     inputs = fitted.setup.objective.inputs
     batches = Batches(fitted.prepared.valid, fitted.device)
-    found = []
+    encoded = []
     for cells, codes in batches.in_order(fitted.setup.network.widest):
         assert codes is not None, "an objective of labels has them"
-        found.append((encode(inputs(cells)), codes))
-    return found
+        encoded.append((encode(inputs(cells)), codes))
+    return encoded

@@ -1,4 +1,4 @@
-"""Run a search: prepare the table once, try options until the end, train and save the best."""
+"""Search: prepare the table once, run trials until the end, train and save the best model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from aecli.atomic_files import Lock
 from aecli.errors import DivergedError, UsageError
 from aecli.model_directory import save
 from aecli.progress import Progress, Standing
+from aecli.schema.model_spec import ModelSpec
 from aecli.schema.option_docs import as_flags, explicit_options, train_command
 from aecli.schema.options import TrainOptions
 from aecli.table.source import Data
@@ -26,74 +27,66 @@ from aecli.training.finalize import finalize
 from aecli.training.fit import FittedNetwork, configure_process, fit
 from aecli.training.interrupt import Interrupt
 from aecli.training.schedule import default_batch_size
-from aecli.tuning.objective import Aim, require_measurable
-from aecli.tuning.search_space import Defaults, Space
-from aecli.tuning.study import FEWEST, Study
-from aecli.tuning.trial import Objective, Tried, TuneResult
-from aecli.tuning.trial_runner import Ran, Trainer
+from aecli.tuning.objective import SearchObjective, require_measurable
+from aecli.tuning.search_space import DefaultChooser, SearchSpace
+from aecli.tuning.study import MIN_TRIALS_FOR_IMPORTANCE, Study
+from aecli.tuning.time_budget import TimeBudget
+from aecli.tuning.trial import ObjectiveName, TrialRecord, TuneResult
+from aecli.tuning.trial_runner import TrialOutcome, TrialRunner, most_epochs
 
-OWN = ("device", "threads", "memory")
-"""Options that processes which share a journal may have each in its own way."""
+PROCESS_OPTIONS = ("device", "threads", "memory")
+"""Options that may differ between processes which share a journal."""
 
-SPARE = 1.25
-"""How much longer than before the best may take to train again."""
-
-WARM_UP = 0.2
+PRUNING_WARM_UP = 0.2
 """Share of a training before which it is not pruned."""
 
-PATIENCE = 600.0
+SAVE_LOCK_PATIENCE = 600.0
 """Seconds to wait while another process of the search saves its best into the same directory."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Hold what a search was asked for; `began` and `until` are times of `time.perf_counter`."""
+class SearchRequest:
+    """Arguments of one search, checked."""
 
     data: Data
     options: TrainOptions
     directory: Path
     journal: Path
-    objective: Objective
+    objective: ObjectiveName
     folds: int
     trials: int | None
-    began: float
-    until: float | None
-
-    @property
-    def left(self) -> float | None:
-        """Return the seconds left, or None without a budget."""
-        return None if self.until is None else self.until - time.perf_counter()
+    budget: TimeBudget
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Hold the best network of this process, so that it need not be trained again."""
+class BestNetwork:
+    """Best trained network of this process, which then need not be trained again."""
 
     number: int
-    ran: Ran
+    outcome: TrialOutcome
     fitted: FittedNetwork
 
 
-class Tuning:
-    """Search, and save the best; a signal ends the search and leaves the best so far."""
+class SearchRun:
+    """Run of a search that saves the best model; a signal ends it, and saves the best so far."""
 
-    def __init__(self, wanted: Wanted, progress: Progress) -> None:
-        self._wanted = wanted
+    def __init__(self, request: SearchRequest, progress: Progress) -> None:
+        self._request = request
         self._progress = progress
-        self._kept: Kept | None = None
+        self._best_network: BestNetwork | None = None
         self._error: Exception | None = None
         self._cut = False
 
     def run(self) -> TuneResult:
         """Return the result, once the model is saved."""
-        wanted = self._wanted
-        with Lock(wanted.directory, patience=2.0):
-            pass  # to know before the work that it may be saved
-        self._device = configure_process(wanted.options)
+        request = self._request
+        with Lock(request.directory, patience=2.0):
+            pass  # fails now rather than after the search where the model cannot be saved
+        self._device = configure_process(request.options)
         self._prepare()
         try:
             with Interrupt() as interrupt:
-                self._search(interrupt)
+                self._run_trials(interrupt)
             with Interrupt() as late:  # a second signal ends the training of the best
                 result = self._finish(late)
         finally:
@@ -102,174 +95,167 @@ class Tuning:
         return replace(result, signal=interrupt.signal or late.signal)
 
     def _prepare(self) -> None:
-        wanted, options = self._wanted, self._wanted.options
-        self._source = open_rereadable(wanted.data, options)
-        folds = [Fold(n, wanted.folds) for n in range(wanted.folds)] if wanted.folds > 1 else [None]
-        self._sides = [prepare(self._source, options, self._progress, fold=f) for f in folds]
-        for side in self._sides:
-            require_measurable(wanted.objective, options, side)
-        first = self._sides[0]
+        request, options = self._request, self._request.options
+        self._source = open_rereadable(request.data, options)
+        several = request.folds > 1
+        folds = [Fold(n, request.folds) for n in range(request.folds)] if several else [None]
+        self._tables = [prepare(self._source, options, self._progress, fold=f) for f in folds]
+        for table in self._tables:
+            require_measurable(request.objective, options, table)
+        first = self._tables[0]
         began = time.perf_counter()
         made = build_training(first, options, self._progress)
-        self._assembling = time.perf_counter() - began
-        self._aim = Aim(wanted.objective, made.objective.weights)
-        self._space = Space(
+        self._build_seconds = time.perf_counter() - began
+        self._objective = SearchObjective(request.objective, made.objective.weights)
+        self._space = SearchSpace(
             options,
             made.network,
             options.training.batch_size or default_batch_size(len(first.train)),
             made.objective.weights,
-            restoring=self._aim.direction == "minimize",
+            minimizes_loss=self._objective.direction == "minimize",
             cells=first.layout.cells * first.train.size,
         )
         self._study = Study(
-            wanted.journal,
+            request.journal,
             self._space,
-            direction=self._aim.direction,
+            direction=self._objective.direction,
             seed=options.training.seed,
-            warm_up=round(WARM_UP * Trainer.most_epochs(options, first)),
+            warm_up=round(PRUNING_WARM_UP * most_epochs(options, first)),
             fingerprint=self._fingerprint(first),
         )
 
     def _fingerprint(self, first: PreparedTable) -> dict[str, Any]:
-        wanted, defaults = self._wanted, Defaults()
-        self._space.texts(defaults)
-        shared = {n: v for n, v in explicit_options(wanted.options).items() if n not in OWN}
-        found = {
-            "objective": wanted.objective,
-            "folds": wanted.folds,
+        """Return what all trials of a journal share, as JSON values."""
+        request, defaults = self._request, DefaultChooser()
+        self._space.option_texts(defaults)
+        given = explicit_options(request.options)
+        shared = {name: value for name, value in given.items() if name not in PROCESS_OPTIONS}
+        fingerprint = {
+            "objective": request.objective,
+            "folds": request.folds,
             "options": shlex.join(as_flags(shared)),
             "table": _digest(first),
             "space": defaults.ranges,
         }
-        plain: dict[str, Any] = json.loads(json.dumps(found))
-        return plain
+        as_read: dict[str, Any] = json.loads(json.dumps(fingerprint))
+        return as_read
 
-    def _search(self, interrupt: Interrupt) -> None:
-        trainer = Trainer(
-            self._sides, self._aim, self._device, interrupt=interrupt, progress=self._progress
-        )
-        while interrupt.signal is None and not self._cut and self._is_time():
-            asked = self._study.ask(self._wanted.trials)
-            if asked is None:
+    def _run_trials(self, interrupt: Interrupt) -> None:
+        runner = TrialRunner(
+            self._tables, self._objective, self._device,
+            interrupt=interrupt, progress=self._progress,
+        )  # fmt: skip
+        while interrupt.signal is None and not self._cut and self._has_time():
+            trial = self._study.begin(self._request.trials)
+            if trial is None:
                 return
-            self._tell_standing(asked.number)
-            options = self._space.train_options(asked.texts)
-            ran = trainer.run(asked, options, self._allowed())
-            facts = {"epochs": ran.epochs, "seconds": round(ran.seconds, 3)}
-            self._study.tell(asked, ran.state, ran.value, **facts)
-            self._error, self._cut = ran.error or self._error, ran.state == "cut"
-            self._keep(asked.number, ran)
+            self._report_standing(trial.number)
+            options = self._space.train_options(trial.options)
+            outcome = runner.run(trial, options, self._trial_seconds())
+            self._study.end(
+                trial, outcome.state, outcome.value,
+                epochs=outcome.epochs, seconds=round(outcome.seconds, 3),
+            )  # fmt: skip
+            self._error = outcome.error or self._error
+            self._cut = outcome.state == "cut"
+            self._keep_best(trial.number, outcome)
 
-    def _keep(self, number: int, ran: Ran) -> None:
-        if ran.fitted is None or ran.value is None:
+    def _keep_best(self, number: int, outcome: TrialOutcome) -> None:
+        if outcome.fitted is None or outcome.value is None:
             return
-        kept = self._kept
-        sign = 1 if self._aim.direction == "minimize" else -1
-        rank = (ran.state != "complete", sign * ran.value)
-        if kept is None or rank < (kept.ran.state != "complete", sign * (kept.ran.value or 0.0)):
-            self._kept = Kept(number, ran, ran.fitted)
+        best = self._best_network
+        if best is None or self._rank(outcome) < self._rank(best.outcome):
+            self._best_network = BestNetwork(number, outcome, outcome.fitted)
 
-    def _allowed(self) -> float | None:
-        """Return the seconds that a trial may take, so that there is time to save the best."""
-        left, folds = self._wanted.left, self._wanted.folds
-        if left is None:
+    def _rank(self, outcome: TrialOutcome) -> tuple[bool, float]:
+        sign = 1 if self._objective.direction == "minimize" else -1
+        return outcome.state != "complete", sign * (outcome.value or 0.0)
+
+    def _trial_seconds(self) -> float | None:
+        budget = self._request.budget
+        if budget.until is None:
             return None
-        best = self._study.best()
-        held = self._kept is not None and best is not None and best.number == self._kept.number
-        again = 0.0 if best is None or held else SPARE * best.seconds
-        # What becomes the best of several folds is trained once more on the usual split.
-        most = left / (1 + SPARE / folds) if folds > 1 else left
-        before = folds * self._assembling
-        return max(min(left - again, most) - self._closing - before, 0.05)
+        best, network = self._study.best(), self._best_network
+        in_memory = best is not None and network is not None and best.number == network.number
+        build = self._build_seconds
+        return budget.trial_seconds(best, best_in_memory=in_memory, build_seconds=build)
 
-    def _is_time(self) -> bool:
-        """Return whether a trial can still come to something; the first one always begins."""
-        left, allowed = self._wanted.left, self._allowed()
-        if left is None or allowed is None:
+    def _has_time(self) -> bool:
+        seconds = self._trial_seconds()
+        if seconds is None:
             return True
-        complete = [trial.seconds for trial in self._study.tried() if trial.state == "complete"]
-        if not complete:
-            return left > 0 or self._error is None
-        return left > 0 and allowed > self._wanted.folds * sum(complete) / len(complete) / 4
+        complete = [trial for trial in self._study.trials() if trial.state == "complete"]
+        failed = self._error is not None
+        return self._request.budget.allows_trial(seconds, complete, failed=failed)
 
-    @cached_property
-    def _closing(self) -> float:
-        """Return about how long comparing and saving take: as long as reading did."""
-        return min(time.perf_counter() - self._wanted.began, 0.3 * (self._wanted.left or 0.0))
-
-    def _tell_standing(self, number: int | None) -> None:
+    def _report_standing(self, number: int | None) -> None:
         best = self._study.best()
         self._progress.trial(
             Standing(
                 trial=number,
-                trials=self._wanted.trials,
+                trials=self._request.trials,
                 best=best.value if best else None,
                 best_trial=best.number if best else None,
-                seconds_left=self._wanted.left,
+                seconds_left=self._request.budget.seconds_left,
             )
         )
 
     def _finish(self, interrupt: Interrupt) -> TuneResult:
-        self._tell_standing(None)
-        directory = self._wanted.directory
-        with Lock(directory, patience=PATIENCE):
+        """Train the best model where it is not at hand, save it, and return the result."""
+        self._report_standing(None)
+        directory = self._request.directory
+        with Lock(directory, patience=SAVE_LOCK_PATIENCE):
             best, fitted = self._best(interrupt)
             trained = finalize(fitted, self._progress)
-            found = self._found(best)
-            tuning = {"schema": "aecli.tuning/1", **found, "trials": list(map(asdict, self._tried))}
-            spec = save(directory, trained.spec, trained.weights, trained.records(), tuning)
+            result = self._result(best, trained.spec)
+            history = trained.records()
+            spec = save(directory, trained.spec, trained.weights, history, result.record())
             if spec.summary.finished:
                 Checkpoint(directory, {}).remove()
-        return TuneResult(
-            model=directory,
-            spec=spec,
-            trials=self._tried,
-            journal=self._wanted.journal,
-            seconds=time.perf_counter() - self._wanted.began,
-            **found,
-        )
+        return replace(result, spec=spec, seconds=self._request.budget.seconds_used)
 
-    def _best(self, interrupt: Interrupt) -> tuple[Tried, FittedNetwork]:
-        """Return the best trial with its network, which is trained again where it is not held."""
-        best, kept = self._study.best(), self._kept
-        if kept is None or (best is not None and best.number != kept.number):
+    def _best(self, interrupt: Interrupt) -> tuple[TrialRecord, FittedNetwork]:
+        """Return the best trial with its network, which is trained again if not in memory."""
+        best, in_memory = self._study.best(), self._best_network
+        if in_memory is None or (best is not None and best.number != in_memory.number):
             if best is None:
                 best = self._unmeasured()
-            return best, self._again(best, interrupt)
-        for note in kept.fitted.notes:
+            return best, self._train_again(best, interrupt)
+        for note in in_memory.fitted.notes:
             self._progress.note(note)
-        # Of a trial that was cut there is no checkpoint to go on from.
-        ended = replace(kept.fitted.result, finished=True)
-        best = replace(self._study.tried()[kept.number - 1], value=kept.ran.value)
-        return best, replace(kept.fitted, result=ended)
+        # A trial that was cut has no checkpoint that could be resumed.
+        finished = replace(in_memory.fitted.result, finished=True)
+        record = self._study.trials()[in_memory.number - 1]
+        best = replace(record, value=in_memory.outcome.value)
+        return best, replace(in_memory.fitted, result=finished)
 
-    def _unmeasured(self) -> Tried:
-        """Return a trial to train for what time is left, where none was long enough to measure.
+    def _unmeasured(self) -> TrialRecord:
+        """Return a trial to train for the time left, where none was long enough to measure.
 
         Raises:
             AecliError: none would come to anything.
         """
-        for trial in self._tried:
+        for trial in self._trials:
             if trial.state == "cut":
-                return replace(trial, value=self._aim.worst)
+                return replace(trial, value=self._objective.worst)
         if self._error:
             raise self._error
-        if all(trial.state != "running" for trial in self._tried):
+        if all(trial.state != "running" for trial in self._trials):
             raise DivergedError("no trial came to a finite objective", hint="--lr 1e-4")
         raise UsageError(
-            f"other processes run all of the {self._wanted.trials} trials, and none has ended",
+            f"other processes run all of the {self._request.trials} trials, and none has ended",
             hint="more --trials, or the same command later",
         )
 
-    def _again(self, best: Tried, interrupt: Interrupt) -> FittedNetwork:
+    def _train_again(self, best: TrialRecord, interrupt: Interrupt) -> FittedNetwork:
         """Train a trial's options in full, as `train` does."""
         options = self._space.train_options(best.options)
         if best.state == "cut":
-            most = max(self._wanted.left or best.seconds, 1.0)
-            training = options.training.model_copy(update={"time_limit": most})
+            seconds = max(self._request.budget.seconds_left or best.seconds, 1.0)
+            training = options.training.model_copy(update={"time_limit": seconds})
             options = options.model_copy(update={"training": training})
-        if self._wanted.folds == 1:
-            prepared = prepared_for_noise(self._sides[0], options)
+        if self._request.folds == 1:
+            prepared = prepared_for_noise(self._tables[0], options)
         else:
             prepared = prepare(self._source, options, self._progress)
         return fit(
@@ -277,42 +263,49 @@ class Tuning:
             options,
             self._device,
             interrupt=interrupt,
-            directory=self._wanted.directory,
+            directory=self._request.directory,
             progress=self._progress,
         )
 
     @cached_property
-    def _tried(self) -> list[Tried]:
-        return self._study.tried()
+    def _trials(self) -> list[TrialRecord]:
+        return self._study.trials()
 
-    def _found(self, best: Tried) -> dict[str, Any]:
-        """Return what the result and `tuning.json` both say."""
-        wanted, importance = self._wanted, self._study.importance()
-        first = [t.value for t in self._tried if t.state == "complete" and not t.options]
+    def _result(self, best: TrialRecord, spec: ModelSpec) -> TuneResult:
+        """Return the result before saving: without the time and the spec's weights file."""
+        request, importance = self._request, self._study.importance()
+        assert best.value is not None, "the best trial has a value"
+        defaults = [t.value for t in self._trials if t.state == "complete" and not t.options]
         options = self._space.train_options(best.options)
-        return {
-            "objective": wanted.objective,
-            "direction": self._aim.direction,
-            "folds": wanted.folds,
-            "best": best.number,
-            "value": best.value,
-            "default": first[0] if first else None,
-            "importance": importance,
-            "command": train_command(wanted.data, options, wanted.directory),
-            "notes": list(self._notes(best, importance)),
-        }
+        return TuneResult(
+            model=request.directory,
+            spec=spec,
+            objective=request.objective,
+            direction=self._objective.direction,
+            folds=request.folds,
+            best=best.number,
+            value=best.value,
+            default=defaults[0] if defaults else None,
+            trials=self._trials,
+            importance=importance,
+            command=train_command(request.data, options, request.directory),
+            journal=request.journal,
+            seconds=request.budget.seconds_used,
+            notes=list(self._notes(best, importance)),
+        )
 
-    def _notes(self, best: Tried, importance: Mapping[str, float]) -> Iterator[str]:
+    def _notes(self, best: TrialRecord, importance: Mapping[str, float]) -> Iterator[str]:
         if best.state in ("cut", "stopped"):
             yield "no trial was trained in full: the command trains the best of them so"
-        yield from self._aim.remarks(best.options, self._wanted.folds)
+        yield from self._objective.notes(best.options, self._request.folds)
         if not importance:
-            complete = sum(trial.state == "complete" for trial in self._tried)
-            yield f"importance takes {FEWEST} complete trials; there are {complete}"
+            complete = sum(trial.state == "complete" for trial in self._trials)
+            least = MIN_TRIALS_FOR_IMPORTANCE
+            yield f"importance takes {least} complete trials; there are {complete}"
 
 
 def _digest(prepared: PreparedTable) -> str:
-    """Return a digest of what a table's columns hold and of how its rows are divided."""
+    """Return a digest of a table's columns and of how its rows are split."""
     columns = [column.model_dump(mode="json") for column in prepared.plan.columns]
     counts = prepared.plan.label.counts if prepared.plan.label else []
     sizes = [len(prepared.train), len(prepared.valid)]

@@ -1,4 +1,4 @@
-"""Keep a study of trials in a journal file, which several processes may share."""
+"""Study of the trials of a search, in a journal file that several processes may share."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from aecli.atomic_files import output_error
 from aecli.errors import UsageError
-from aecli.tuning.journal_locks import Claims
-from aecli.tuning.search_space import Defaults, Space, T, Texts
-from aecli.tuning.trial import State, Tried
+from aecli.tuning.journal_locks import JournalLocks
+from aecli.tuning.search_space import DefaultChooser, OptionTexts, SearchSpace, T
+from aecli.tuning.trial import Direction, TrialRecord, TrialStatus
 
 try:
     import optuna
@@ -28,69 +28,69 @@ except ModuleNotFoundError as error:
     ) from error
 
 
-NAME = "aecli tune"
+STUDY_NAME = "aecli tune"
 
-FEWEST = 8
-"""Complete trials below which nothing is said of what matters."""
+MIN_TRIALS_FOR_IMPORTANCE = 8
+"""Complete trials below which no importance is computed."""
 
-STARTUP = 4
+TRIALS_BEFORE_PRUNING = 4
 """Complete trials before any is pruned."""
 
 optuna.logging.disable_default_handler()
 
 
-class _KernelLock(JournalFileOpenLock):
-    """Lock the journal in a way that a killed process does not leave behind."""
+class _AppendLock(JournalFileOpenLock):
+    """Lock on appending to the journal that a killed process does not leave behind."""
 
-    def __init__(self, claims: Claims) -> None:
-        self._claims = claims
+    def __init__(self, locks: JournalLocks) -> None:
+        self._locks = locks
 
     def acquire(self) -> bool:
-        self._claims.begin_append()
+        self._locks.acquire_append()
         return True
 
     def release(self) -> None:
-        self._claims.end_append()
+        self._locks.release_append()
 
 
-class Asked:
-    """Hold a trial that runs: what it tries, and how it goes."""
+class RunningTrial:
+    """Trial that this process runs: its options, and the study to report to."""
 
-    def __init__(self, trial: optuna.Trial, texts: Texts) -> None:
+    def __init__(self, trial: optuna.Trial, options: OptionTexts) -> None:
         self.number = trial.number + 1
-        self.texts = texts
+        self.options = options
         self.trial = trial
 
     def report(self, step: int, value: float) -> bool:
-        """Record the objective so far; return whether others did better by this step."""
+        """Record the objective so far; return whether the trial should be pruned."""
         self.trial.report(value, step)
         return self.trial.should_prune()
 
 
 class Study:
-    """Ask what to try next, and remember how it went.
+    """Study of a search's trials in its journal.
 
-    A trial's values depend on the seed, its number and the trials before it alone, so that a search
+    A trial's values depend only on the seed, its number and the trials before it, so that a search
     that was stopped goes on as it would have.
 
     Args:
-        journal: the file; made where it does not exist.
+        journal: the file; created where it does not exist.
         direction: of the objective.
         seed: of the sampler.
         warm_up: steps of a trial before it may be pruned.
         fingerprint: what all trials of a journal share; by name.
 
     Raises:
-        UsageError: the journal belongs to another search, or is none.
+        UsageError: the file is the journal of another search, or not a journal.
         OutputError: it cannot be written.
     """
 
     def __init__(
         self,
         journal: Path,
-        space: Space,
+        space: SearchSpace,
         *,
-        direction: Literal["minimize", "maximize"],
+        direction: Direction,
         seed: int,
         warm_up: int,
         fingerprint: Mapping[str, Any],
@@ -99,35 +99,43 @@ class Study:
         self._space = space
         self._seed = seed
         self._sign = 1 if direction == "minimize" else -1
-        self._claims = Claims(journal)
-        with self._claims.turn():
-            self._study = _opened(journal, self._claims, direction, warm_up)
+        self._locks = JournalLocks(journal)
+        with self._locks.study():
+            self._study = _open_study(journal, self._locks, direction, warm_up)
             self._require_same(fingerprint)
-            self._give_up_orphans()
-            self._begin_with_defaults()
+            self._fail_orphans()
+            self._enqueue_defaults()
 
     def close(self) -> None:
-        """Let other processes have what this one held."""
-        self._claims.close()
+        """Release the journal and the running trials of this process."""
+        self._locks.close()
 
-    def ask(self, most: int | None) -> Asked | None:
-        """Begin the next trial; None where `most` are done or running."""
-        with self._claims.turn():
-            known = self._trials()
-            taken = sum(_counts(trial) for trial in known)
-            if most is not None and taken >= most:
+    def begin(self, most_trials: int | None) -> RunningTrial | None:
+        """Begin the next trial; None where `most_trials` have ended or are running."""
+        with self._locks.study():
+            earlier = self._optuna_trials()
+            counted = sum(_counts(trial) for trial in earlier)
+            if most_trials is not None and counted >= most_trials:
                 return None
-            self._study.sampler = TPESampler(seed=_mixed(self._seed, len(known)))
+            self._study.sampler = TPESampler(seed=_trial_seed(self._seed, len(earlier)))
             trial = self._study.ask()
-            self._claims.claim(trial.number)
-        texts = self._space.texts(_Suggested(trial))
-        trial.set_user_attr("options", texts)
-        return Asked(trial, texts)
+            self._locks.acquire_trial(trial.number)
+        options = self._space.option_texts(_TrialChooser(trial))
+        trial.set_user_attr("options", options)
+        return RunningTrial(trial, options)
 
-    def tell(self, asked: Asked, state: State, value: float | None, **facts: float) -> None:
-        """Record how a trial ended; `facts` are its `epochs` and `seconds`."""
-        trial = asked.trial
-        trial.set_user_attr("facts", {**facts, "state": state})
+    def end(
+        self,
+        running: RunningTrial,
+        state: TrialStatus,
+        value: float | None,
+        *,
+        epochs: int,
+        seconds: float,
+    ) -> None:
+        """Record how a trial ended."""
+        trial = running.trial
+        trial.set_user_attr("facts", {"epochs": epochs, "seconds": seconds, "state": state})
         if state == "complete":
             self._study.tell(trial, value)
         else:
@@ -135,48 +143,45 @@ class Study:
                 trial.set_user_attr("value", value)
             pruned = state in ("pruned", "cut")
             self._study.tell(trial, state=TrialState.PRUNED if pruned else TrialState.FAIL)
-        self._claims.give_up(trial.number)
+        self._locks.release_trial(trial.number)
 
-    def tried(self) -> list[Tried]:
+    def trials(self) -> list[TrialRecord]:
         """Return every trial that ran or runs, in order."""
-        return [_tried(trial) for trial in self._trials() if trial.state != TrialState.WAITING]
+        begun = [trial for trial in self._optuna_trials() if trial.state != TrialState.WAITING]
+        return [_record(trial) for trial in begun]
 
-    def best(self) -> Tried | None:
+    def best(self) -> TrialRecord | None:
         """Return the best complete trial, else the best that was cut; the first of equal ones."""
-        found = [trial for trial in self.tried() if trial.value is not None]
-        complete = [trial for trial in found if trial.state == "complete"]
-        ranked = complete or [trial for trial in found if trial.state == "cut"]
-        return min(ranked, key=self.rank, default=None)
-
-    def rank(self, trial: Tried) -> float:
-        """Return what sorts trials with a value, best first."""
-        return self._sign * (trial.value or 0.0)
+        measured = [trial for trial in self.trials() if trial.value is not None]
+        complete = [trial for trial in measured if trial.state == "complete"]
+        candidates = complete or [trial for trial in measured if trial.state == "cut"]
+        return min(candidates, key=lambda t: self._sign * (t.value or 0.0), default=None)
 
     def importance(self) -> dict[str, float]:
-        """Return each parameter's share in what makes a trial good; nothing with few trials.
+        """Return each parameter's share of the objective's variance; empty with few trials.
 
         By PED-ANOVA (Watanabe et al. 2023), which compares where good trials lie with all.
         """
         complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if len(complete) < FEWEST:
+        if len(complete) < MIN_TRIALS_FOR_IMPORTANCE:
             return {}
-        always = Defaults()  # amounts of noise are chosen in some trials alone
-        self._space.texts(always)
-        found = get_param_importances(self._study, params=list(always.values))
-        return {name: float(share) for name, share in found.items()}
+        always_chosen = DefaultChooser()  # unlike the amount of noise, which some trials lack
+        self._space.option_texts(always_chosen)
+        shares = get_param_importances(self._study, params=list(always_chosen.values))
+        return {name: float(share) for name, share in shares.items()}
 
-    def _trials(self) -> list[FrozenTrial]:
+    def _optuna_trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
 
     def _require_same(self, fingerprint: Mapping[str, Any]) -> None:
-        known = self._study.user_attrs.get("search")
-        if known is None:
+        stored = self._study.user_attrs.get("search")
+        if stored is None:
             self._study.set_user_attr("search", dict(fingerprint))
             return
         differing = [
-            f"{name}: was {_clip(known.get(name))}, is {_clip(value)}"
+            f"{name}: was {_clip(stored.get(name))}, is {_clip(value)}"
             for name, value in fingerprint.items()
-            if known.get(name) != value
+            if stored.get(name) != value
         ]
         if differing:
             raise UsageError(
@@ -185,94 +190,99 @@ class Study:
                 hint=f"--journal with another name, or remove {self._journal}",
             )
 
-    def _give_up_orphans(self) -> None:
+    def _fail_orphans(self) -> None:
         """Mark the trials whose process was killed as failed."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if self._claims.claim(trial.number):
+            if self._locks.acquire_trial(trial.number):
                 self._study.tell(trial.number, state=TrialState.FAIL)
-                self._claims.give_up(trial.number)
+                self._locks.release_trial(trial.number)
 
-    def _begin_with_defaults(self) -> None:
-        if any(trial.user_attrs.get("defaults") and _counts(trial) for trial in self._trials()):
+    def _enqueue_defaults(self) -> None:
+        trials = self._optuna_trials()
+        if any(trial.user_attrs.get("defaults") and _counts(trial) for trial in trials):
             return
-        defaults = Defaults()
-        self._space.texts(defaults)
+        defaults = DefaultChooser()
+        self._space.option_texts(defaults)
         self._study.enqueue_trial(defaults.values, user_attrs={"defaults": True})
 
 
-class _Suggested:
-    """Choose values as a trial's sampler suggests them."""
+class _TrialChooser:
+    """Chooser of the values that a trial's sampler suggests."""
 
     def __init__(self, trial: optuna.Trial) -> None:
         self._trial = trial
 
-    def pick(self, name: str, default: T, values: Sequence[T]) -> T:
+    def category(self, name: str, default: T, values: Sequence[T]) -> T:
         return values[values.index(self._trial.suggest_categorical(name, list(values)))]
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
         return self._trial.suggest_float(name, low, high, log=True)
 
-    def whole(self, name: str, default: int, low: int, high: int) -> int:
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
         return self._trial.suggest_int(name, low, high)
 
 
-def _opened(
-    journal: Path, claims: Claims, direction: Literal["minimize", "maximize"], warm_up: int
+def _open_study(
+    journal: Path, locks: JournalLocks, direction: Direction, warm_up: int
 ) -> optuna.Study:
     try:
-        _require_journal(journal)
-        storage = JournalStorage(JournalFileBackend(str(journal), _KernelLock(claims)))
+        _repair(journal)
+        storage = JournalStorage(JournalFileBackend(str(journal), _AppendLock(locks)))
         return optuna.create_study(
-            study_name=NAME,
+            study_name=STUDY_NAME,
             storage=storage,
             load_if_exists=True,
             direction=direction,
-            pruner=MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=warm_up),
+            pruner=MedianPruner(n_startup_trials=TRIALS_BEFORE_PRUNING, n_warmup_steps=warm_up),
         )
     except OSError as error:
         raise output_error(journal, error) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise _no_journal(journal) from error
+        raise _not_a_journal(journal) from error
 
 
-def _require_journal(journal: Path) -> None:
-    """Refuse another file; cut half a line of a killed process, or others would write on in it."""
+def _repair(journal: Path) -> None:
+    """Cut an incomplete last line, which a killed process left and others would append to.
+
+    Raises:
+        UsageError: the file is not a journal.
+    """
     if not journal.exists():
         return
     with open(journal, "r+b") as file:
         content = file.read()
         if content and not content.startswith(b'{"op_code"'):
-            raise _no_journal(journal)
+            raise _not_a_journal(journal)
         if not content.endswith(b"\n"):
             os.ftruncate(file.fileno(), content.rfind(b"\n") + 1)
 
 
-def _no_journal(journal: Path) -> UsageError:
+def _not_a_journal(journal: Path) -> UsageError:
     return UsageError(f"{journal} is no journal of a search", hint="--journal with another name")
 
 
-def _mixed(seed: int, number: int) -> int:
-    """Return a seed of numpy's legacy generator, another one for each trial."""
+def _trial_seed(seed: int, number: int) -> int:
+    """Return a seed of numpy's legacy generator, a different one for each trial."""
     return (seed * 1_000_003 + number) % 2**32
 
 
-def _state(trial: FrozenTrial) -> State:
-    known: State | None = trial.user_attrs.get("facts", {}).get("state")
+def _state(trial: FrozenTrial) -> TrialStatus:
+    recorded: TrialStatus | None = trial.user_attrs.get("facts", {}).get("state")
     if trial.state in (TrialState.RUNNING, TrialState.WAITING):
         return "running"
-    return known or "stopped"
+    return recorded or "stopped"
 
 
 def _counts(trial: FrozenTrial) -> bool:
-    """Return whether a trial is one of those that were asked for: it ran to an end, or runs."""
+    """Return whether a trial counts toward the number of trials: it ended by itself, or runs."""
     return trial.state != TrialState.WAITING and _state(trial) != "stopped"
 
 
-def _tried(trial: FrozenTrial) -> Tried:
+def _record(trial: FrozenTrial) -> TrialRecord:
     facts = trial.user_attrs.get("facts", {})
     curve = [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)]
     value = trial.value if trial.state == TrialState.COMPLETE else trial.user_attrs.get("value")
-    return Tried(
+    return TrialRecord(
         number=trial.number + 1,
         state=_state(trial),
         value=value,

@@ -1,35 +1,39 @@
-"""Say what a search may optimise, and hold what became of a trial."""
+"""Results of a search: names of objectives, records of trials, and the result of `tune`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from aecli.schema.model_spec import ModelSpec
 
-Objective = Literal["val_loss", "reconstruction", "accuracy", "probe", "auroc"]
+ObjectiveName = Literal["val_loss", "reconstruction", "accuracy", "probe", "auroc"]
 
-OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+OBJECTIVES: tuple[ObjectiveName, ...] = get_args(ObjectiveName)
 
-LAST = ("probe", "auroc")
-"""Objectives that only a trained network has: curves of their trials are of the loss, negative."""
+POST_TRAINING_OBJECTIVES = ("probe", "auroc")
+"""Objectives that are measured after training only; the curves of their trials are of the negative
+loss."""
 
-State = Literal["complete", "pruned", "cut", "failed", "stopped", "running"]
-"""Cut: the time was up. Failed: no finite loss, or too large. Stopped: by a signal or a kill."""
+Direction = Literal["minimize", "maximize"]
+
+TrialStatus = Literal["complete", "pruned", "cut", "failed", "stopped", "running"]
+"""Cut: the budget ran out. Failed: no finite loss, or out of memory. Stopped: by a signal or a
+kill."""
 
 
 @dataclass(frozen=True)
-class Tried:
-    """Hold a trial, counted from 1; the first takes the defaults.
+class TrialRecord:
+    """Record of a trial, counted from 1; the first takes the defaults.
 
     `options` are those that differ from the defaults, as on a command line; `curve` is the
-    objective after each epoch, at the weights that were best by then; `seconds` those of training.
+    objective after each epoch, at the best weights so far; `seconds` is the training time.
     """
 
     number: int
-    state: State
+    state: TrialStatus
     value: float | None
     options: Mapping[str, str]
     epochs: int
@@ -37,20 +41,20 @@ class Tried:
     curve: Sequence[float]
 
 
-def ranking(trials: Sequence[Tried], direction: str) -> list[Tried]:
-    """Return the trials that have a value, best first; those not trained in full stand last."""
+def ranking(trials: Sequence[TrialRecord], direction: str) -> list[TrialRecord]:
+    """Return the trials that have a value, best first; those not trained in full come last."""
     sign = -1 if direction == "maximize" else 1
-    found = [trial for trial in trials if trial.value is not None]
-    return sorted(found, key=lambda t: (t.state != "complete", sign * (t.value or 0.0)))
+    measured = [trial for trial in trials if trial.value is not None]
+    return sorted(measured, key=lambda t: (t.state != "complete", sign * (t.value or 0.0)))
 
 
 @dataclass(frozen=True)
 class TuneResult:
-    """Hold what `tune` found: the saved model, and every trial of its journal.
+    """Result of one search: the saved model, and every trial of its journal.
 
-    `value` is the objective's of the `best` trial, `default` that of the first one, which takes the
+    `value` is the objective of the `best` trial, `default` that of the first one, which takes the
     defaults; `command` trains the same model again. `importance` is the share of each parameter of
-    the search in what made trials good, nothing with few trials. `signal` ended the search early.
+    the search in the objective, empty with few trials. `signal` ended the search early.
     """
 
     model: Path
@@ -61,10 +65,26 @@ class TuneResult:
     best: int
     value: float
     default: float | None
-    trials: Sequence[Tried]
+    trials: Sequence[TrialRecord]
     importance: Mapping[str, float]
     command: str
     journal: Path
     seconds: float
     notes: Sequence[str]
     signal: int | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Return the content of the model's `tuning.json`."""
+        return {
+            "schema": "aecli.tuning/1",
+            "objective": self.objective,
+            "direction": self.direction,
+            "folds": self.folds,
+            "best": self.best,
+            "value": self.value,
+            "default": self.default,
+            "importance": self.importance,
+            "command": self.command,
+            "notes": self.notes,
+            "trials": [asdict(trial) for trial in self.trials],
+        }

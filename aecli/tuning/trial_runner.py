@@ -1,4 +1,4 @@
-"""Train what a search tries, fold by fold, and measure it."""
+"""Training and measuring of one trial, fold by fold."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from aecli.training.data import PreparedTable, prepared_for_noise
 from aecli.training.fit import FittedNetwork, fit
 from aecli.training.interrupt import Interrupt
 from aecli.training.schedule import default_epochs
-from aecli.tuning.objective import Aim
-from aecli.tuning.study import Asked
-from aecli.tuning.trial import State
+from aecli.tuning.objective import SearchObjective
+from aecli.tuning.study import RunningTrial
+from aecli.tuning.trial import TrialStatus
 
 PRUNED = "pruned"
 
 
 @dataclass(frozen=True)
-class Ran:
-    """Hold how a trial went; `fitted` is the network where a single split was trained on.
+class TrialOutcome:
+    """Outcome of one trial; `fitted` is its network where there is one split and no folds.
 
-    `seconds` are those of the longest fold's training. `error` is why it failed.
+    `seconds` is the training time of the longest fold. `error` is why it failed.
     """
 
-    state: State
+    state: TrialStatus
     value: float | None
     epochs: int
     seconds: float
@@ -38,105 +38,114 @@ class Ran:
     error: Exception | None = None
 
 
-class Trainer:
-    """Train the options of trials on tables that are prepared once, one per fold."""
+class TrialRunner:
+    """Runner of trials on tables that are prepared once, one per fold."""
 
     def __init__(
         self,
-        sides: Sequence[PreparedTable],
-        aim: Aim,
+        tables: Sequence[PreparedTable],
+        objective: SearchObjective,
         device: torch.device,
         *,
         interrupt: Interrupt,
         progress: Progress,
     ) -> None:
-        self._sides = sides
-        self._aim = aim
+        self._tables = tables
+        self._objective = objective
         self._device = device
         self._interrupt = interrupt
-        self._heard = _Epochs(progress)
+        self._progress = _EpochProgress(progress)
 
-    def run(self, asked: Asked, options: TrainOptions, seconds: float | None) -> Ran:
-        """Train on every fold, for `seconds` at most; the value is the mean of the folds'."""
+    def run(
+        self, trial: RunningTrial, options: TrainOptions, seconds: float | None
+    ) -> TrialOutcome:
+        """Train on every fold, for at most `seconds`; the value is the mean over the folds."""
         until = None if seconds is None else time.perf_counter() + seconds
         values: list[float] = []
         longest, epochs = 0.0, 0
-        for fold, side in enumerate(self._sides):
-            watch = _Watch(asked, self._aim, fold * self.most_epochs(options, side), values)
+        for fold, table in enumerate(self._tables):
+            first_step = fold * most_epochs(options, table)
+            watch = _PruningWatch(trial, self._objective, first_step, values)
             try:
-                fitted = self._fit(side, options, until, watch)
+                fitted = self._fit(table, options, until, watch)
             except (DivergedError, OutputError, MemoryError, torch.OutOfMemoryError) as error:
-                return Ran("failed", None, epochs, longest, error=error)
+                return TrialOutcome("failed", None, epochs, longest, error=error)
             longest, epochs = (
                 max(longest, fitted.result.seconds),
                 epochs + len(fitted.result.history),
             )
-            kept = fitted if len(self._sides) == 1 else None
+            network = fitted if len(self._tables) == 1 else None
             if watch.pruned:
-                return Ran("pruned", None, epochs, longest)
-            values.append(self._aim.measure(fitted))
+                return TrialOutcome("pruned", None, epochs, longest)
+            values.append(self._objective.of_network(fitted))
             if not fitted.result.finished:
-                state: State = "cut" if self._interrupt.signal is None else "stopped"
-                return Ran(state, _mean(values), epochs, longest, kept)
+                state: TrialStatus = "cut" if self._interrupt.signal is None else "stopped"
+                return TrialOutcome(state, _mean(values), epochs, longest, network)
         if not math.isfinite(_mean(values)):
-            return Ran("failed", None, epochs, longest)
-        return Ran("complete", _mean(values), epochs, longest, kept)
+            return TrialOutcome("failed", None, epochs, longest)
+        return TrialOutcome("complete", _mean(values), epochs, longest, network)
 
     def _fit(
-        self, side: PreparedTable, options: TrainOptions, until: float | None, watch: _Watch
+        self, table: PreparedTable, options: TrainOptions, until: float | None, watch: _PruningWatch
     ) -> FittedNetwork:
         left = None if until is None else max(until - time.perf_counter(), 1e-3)
         training = options.training.model_copy(update={"time_limit": left})
-        found = fit(
-            prepared_for_noise(side, options),
+        fitted = fit(
+            prepared_for_noise(table, options),
             options.model_copy(update={"training": training}),
             self._device,
             interrupt=self._interrupt,
             on_epoch=watch,
-            progress=self._heard,
+            progress=self._progress,
         )
-        # Nothing can go on from here: there is no checkpoint.
-        return replace(found, options=options)
-
-    @staticmethod
-    def most_epochs(options: TrainOptions, side: PreparedTable) -> int:
-        """Return how many epochs a training has unless something stops it."""
-        return options.training.epochs or default_epochs(side.train, classifies=options.classifies)
+        # Without the time limit: there is no checkpoint that could be resumed.
+        return replace(fitted, options=options)
 
 
-class _Watch:
-    """Report a fold's epochs to the study, and stop it where that gives the trial up."""
+def most_epochs(options: TrainOptions, table: PreparedTable) -> int:
+    """Return the number of epochs of a training that nothing stops early."""
+    return options.training.epochs or default_epochs(table.train, classifies=options.classifies)
 
-    def __init__(self, asked: Asked, aim: Aim, first: int, values: Sequence[float]) -> None:
-        self._asked = asked
-        self._aim = aim
-        self._first = first
+
+class _PruningWatch:
+    """Callback that reports a fold's epochs to the study, and stops a fold that is pruned."""
+
+    def __init__(
+        self,
+        trial: RunningTrial,
+        objective: SearchObjective,
+        first_step: int,
+        values: Sequence[float],
+    ) -> None:
+        self._trial = trial
+        self._objective = objective
+        self._first_step = first_step
         self._values = list(values)
-        self._now = 0.0
+        self._best = 0.0
         self.pruned = False
 
     def __call__(self, epoch: Epoch) -> str | None:
         if epoch.best or epoch.number == 1:
-            self._now = self._aim.at(epoch)
-        so_far = _mean([*self._values, self._now])
-        self.pruned = self._asked.report(self._first + epoch.number, so_far)
+            self._best = self._objective.of_epoch(epoch)
+        mean = _mean([*self._values, self._best])
+        self.pruned = self._trial.report(self._first_step + epoch.number, mean)
         return PRUNED if self.pruned else None
 
 
-class _Epochs(Progress):
-    """Pass on how a trial's training goes, and not the notes and stages before it."""
+class _EpochProgress(Progress):
+    """Progress of a trial's training, without the notes and stages before it."""
 
-    def __init__(self, heard: Progress) -> None:
-        self._heard = heard
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
 
     def training(self, network: str, epochs: int, rows_per_epoch: int) -> None:
-        self._heard.training(network, epochs, rows_per_epoch)
+        self._progress.training(network, epochs, rows_per_epoch)
 
     def rows(self, count: int) -> None:
-        self._heard.rows(count)
+        self._progress.rows(count)
 
     def epoch(self, epoch: Epoch) -> None:
-        self._heard.epoch(epoch)
+        self._progress.epoch(epoch)
 
 
 def _mean(values: Sequence[float]) -> float:

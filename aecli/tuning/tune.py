@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Unpack, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,10 +14,12 @@ from aecli.model_directory import check_target, model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.option_docs import explicit_options
 from aecli.schema.option_types import Seconds
+from aecli.schema.option_values import OptionValues
 from aecli.schema.options import TrainOptions
 from aecli.table.source import Data
 from aecli.training.train import parse_options
-from aecli.tuning.trial import OBJECTIVES, Objective, TuneResult
+from aecli.tuning.time_budget import TimeBudget
+from aecli.tuning.trial import OBJECTIVES, ObjectiveName, TuneResult
 
 
 def tune(
@@ -32,24 +34,24 @@ def tune(
     tag: str | None = None,
     options: TrainOptions | None = None,
     progress: Progress = SILENT,
-    **values: Any,
+    **values: Unpack[OptionValues],
 ) -> TuneResult:
-    """Try options on `data`, and save the best model; `values` are options that stay as given.
+    """Search for options that train a better model of `data`, and save the best model.
 
-    The first trial takes the defaults, so that the best is never worse. A search that was stopped
-    or killed goes on from its journal.
+    `values` are options by name, which every trial takes. The first trial takes the defaults, so
+    that the best is never worse. A search that was stopped or killed goes on from its journal.
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory (Arrow, pandas, polars).
-        budget: how long all of it may take, in seconds or as in `10m`.
-        trials: how many trials the journal is to have.
+        budget: time limit of the search, in seconds or as in `10m`.
+        trials: the number of trials that the journal is to have.
         objective: `val_loss`, `reconstruction`, or, with a label, `accuracy`, `probe` or `auroc`.
         folds: of a cross-validation; 1 measures on the validation rows of `train`.
         journal: the file of all trials, which processes may share; `MODEL.journal` unless given.
         model: the model directory; `AECLI_MODEL` or `./aecli_model` unless given.
         tag: short for the directory `runs/TAG`.
         options: every option at once, instead of `values`.
-        progress: hears what happens.
+        progress: called as the search proceeds.
 
     Raises:
         UsageError: an option is unknown or out of bounds, optuna is not installed, or the journal
@@ -64,23 +66,22 @@ def tune(
         raise UsageError(f"tune takes options or {next(iter(values))}=…, not both")
     chosen = options or parse_options(values)
     seconds = _seconds(budget)
-    _require_fit(chosen, seconds, trials, objective, folds)
+    _require_consistent(chosen, seconds, trials, objective, folds)
     directory = model_directory(model, tag)
     check_target(directory)
-    from aecli.tuning.search import Tuning, Wanted
+    from aecli.tuning.search import SearchRequest, SearchRun
 
-    wanted = Wanted(
+    request = SearchRequest(
         data,
         chosen,
         directory,
         journal=Path(journal) if journal is not None else Path(f"{directory}.journal"),
-        objective=cast(Objective, objective),
+        objective=cast(ObjectiveName, objective),
         folds=folds,
         trials=trials,
-        until=None if seconds is None else began + seconds,
-        began=began,
+        budget=TimeBudget(began, None if seconds is None else began + seconds, folds),
     )
-    return Tuning(wanted, progress).run()
+    return SearchRun(request, progress).run()
 
 
 def _seconds(budget: str | float | None) -> float | None:
@@ -89,11 +90,11 @@ def _seconds(budget: str | float | None) -> float | None:
     try:
         return TypeAdapter[float](Seconds).validate_python(budget)
     except ValidationError:
-        what = f"--budget {budget}: must be a duration above 0 such as 90s, 10m or 2h"
-        raise UsageError(what, hint="--budget 10m") from None
+        problem = f"--budget {budget}: must be a duration above 0 such as 90s, 10m or 2h"
+        raise UsageError(problem, hint="--budget 10m") from None
 
 
-def _require_fit(
+def _require_consistent(
     options: TrainOptions, seconds: float | None, trials: int | None, objective: str, folds: int
 ) -> None:
     if seconds is None and trials is None:
@@ -104,8 +105,8 @@ def _require_fit(
     if objective not in OBJECTIVES:
         near = nearest(objective, OBJECTIVES) or "val_loss"
         known = ", ".join(OBJECTIVES)
-        what = f"--objective {objective}: must be one of {known}"
-        raise UsageError(what, hint=f"--objective {near}")
+        problem = f"--objective {objective}: must be one of {known}"
+        raise UsageError(problem, hint=f"--objective {near}")
     if "time_limit" in explicit_options(options):
         raise UsageError("tune has a --budget in place of a --time-limit", hint="--budget 10m")
     if options.training.valid == "none" and folds == 1:

@@ -70,9 +70,9 @@ def test_every_check_of_scikit_learn_passes(parameters: dict[str, Any]):
         capture_output=True, text=True, env={"PYTHONPATH": str(ROOT), "SCIPY_ARRAY_API": "1",
         "OMP_NUM_THREADS": "1"}, check=False,
     )  # fmt: skip
-    found = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
-    assert len(found) > 40, done.stderr
-    assert [line for line in found if line[1] != "passed"] == []
+    checks = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
+    assert len(checks) > 40, done.stderr
+    assert [line for line in checks if line[1] != "passed"] == []
 
 
 def test_parameters_are_the_options_with_their_defaults():
@@ -113,9 +113,9 @@ def test_frames_of_any_kind_of_column_with_few_labels(fitted: aecli.Autoencoder)
 
 def test_an_arrow_table_comes_back_as_one():
     rows = pa.Table.from_pandas(penguins()[0], preserve_index=False)
-    found = aecli.Autoencoder(**SMALL).fit(rows)
-    assert found.feature_names_in_.tolist() == rows.column_names
-    assert found.inverse_transform(found.transform(rows)).schema.names == rows.column_names
+    estimator = aecli.Autoencoder(**SMALL).fit(rows)
+    assert estimator.feature_names_in_.tolist() == rows.column_names
+    assert estimator.inverse_transform(estimator.transform(rows)).schema.names == rows.column_names
 
 
 def test_a_pickle_has_everything(fitted: aecli.Autoencoder):
@@ -148,16 +148,16 @@ def test_latents_are_named_for_frames():
 
 def test_without_labels_it_tells_outliers_by_its_threshold():
     values, _ = blobs()
-    odd = np.vstack([values, values[:1] + 40])
-    found = aecli.Autoencoder(**SMALL).fit(values)
-    assert is_outlier_detector(found)
-    assert not hasattr(found, "predict_proba")
-    assert found.predict(odd)[-1] == -1
-    assert found.score_samples(odd).argmin() == len(values)
-    table = found.model_.score(odd)
-    np.testing.assert_array_equal(found.predict(odd) == -1, table > -found.offset_)
-    lenient = clone(found).set_params(threshold=1e6).fit(values)
-    assert (lenient.predict(odd) == 1).all()
+    with_outlier = np.vstack([values, values[:1] + 40])
+    estimator = aecli.Autoencoder(**SMALL).fit(values)
+    assert is_outlier_detector(estimator)
+    assert not hasattr(estimator, "predict_proba")
+    assert estimator.predict(with_outlier)[-1] == -1
+    assert estimator.score_samples(with_outlier).argmin() == len(values)
+    table = estimator.model_.score(with_outlier)
+    np.testing.assert_array_equal(estimator.predict(with_outlier) == -1, table > -estimator.offset_)
+    lenient = clone(estimator).set_params(threshold=1e6).fit(values)
+    assert (lenient.predict(with_outlier) == 1).all()
 
 
 def test_labels_make_it_a_classifier_unless_they_weigh_nothing():
@@ -199,8 +199,8 @@ def test_the_same_seed_trains_the_same_and_none_another():
 def test_an_empty_column_comes_back_empty():
     values, _ = blobs()
     values[:, 1] = np.nan
-    found = aecli.Autoencoder(**SMALL).fit(values)
-    restored = found.inverse_transform(found.transform(values))
+    estimator = aecli.Autoencoder(**SMALL).fit(values)
+    restored = estimator.inverse_transform(estimator.transform(values))
     assert restored.shape == values.shape
     assert np.isnan(restored[:, 1]).all()
     assert np.isfinite(np.delete(restored, 1, axis=1)).all()
@@ -208,10 +208,10 @@ def test_an_empty_column_comes_back_empty():
 
 def test_windows_score_every_row():
     values = np.sin(np.arange(80) / 5)[:, None] + np.zeros((1, 2))
-    found = aecli.Autoencoder(window=8, latent=2, epochs=4).fit(values)
-    assert found.transform(values).shape == (73, 2)
-    assert found.score_samples(values).shape == (80,)
-    assert set(found.predict(values)) <= {-1, 1}
+    estimator = aecli.Autoencoder(window=8, latent=2, epochs=4).fit(values)
+    assert estimator.transform(values).shape == (73, 2)
+    assert estimator.score_samples(values).shape == (80,)
+    assert set(estimator.predict(values)) <= {-1, 1}
 
 
 def two_series(rows: int = 75) -> tuple[pd.DataFrame, np.ndarray]:
@@ -223,36 +223,38 @@ def two_series(rows: int = 75) -> tuple[pd.DataFrame, np.ndarray]:
 
 def test_a_row_in_no_window_is_no_outlier():
     rows, _ = two_series()
-    found = aecli.Autoencoder(window=8, group="who", latent=2, epochs=1, threshold=0.0).fit(rows)
-    assert np.isnan(found.score_samples(rows)[-3:]).all()
-    assert found.predict(rows).tolist() == [-1] * 72 + [1] * 3
+    estimator = aecli.Autoencoder(window=8, group="who", latent=2, epochs=1, threshold=0.0).fit(
+        rows
+    )
+    assert np.isnan(estimator.score_samples(rows)[-3:]).all()
+    assert estimator.predict(rows).tolist() == [-1] * 72 + [1] * 3
 
 
-@pytest.mark.parametrize("how", ["last", "majority"])
-def test_windows_are_scored_by_their_own_labels(how: str):
+@pytest.mark.parametrize("window_label", ["last", "majority"])
+def test_windows_are_scored_by_their_own_labels(window_label: str):
     rows, labels = two_series()
     labels[10:20] = None
-    found = aecli.Autoencoder(
-        window=8, stride=4, group="who", window_label=how, latent=2, epochs=4
+    estimator = aecli.Autoencoder(
+        window=8, stride=4, group="who", window_label=window_label, latent=2, epochs=4
     ).fit(rows, labels)
     cut = [labels[end - 8 : end] for end in range(8, 73, 4)]
-    if how == "last":
-        wanted = [window[-1] for window in cut]
+    if window_label == "last":
+        expected = [window[-1] for window in cut]
     else:
         counted = [{name: (window == name).sum() for name in ("down", "up")} for window in cut]
-        wanted = [max(c, key=c.get) if any(c.values()) else None for c in counted]
-    hits = [w == p for w, p in zip(wanted, found.predict(rows), strict=True) if w is not None]
-    assert found.score(rows, labels) == pytest.approx(np.mean(hits))
+        expected = [max(c, key=c.get) if any(c.values()) else None for c in counted]
+    hits = [w == p for w, p in zip(expected, estimator.predict(rows), strict=True) if w is not None]
+    assert estimator.score(rows, labels) == pytest.approx(np.mean(hits))
 
 
 def test_frames_of_windows_have_the_index_of_their_last_rows():
     rows, _ = two_series()
     made = aecli.Autoencoder(window=8, stride=8, group="who", latent=2, epochs=1)
-    found = made.set_output(transform="pandas").fit_transform(rows)
-    assert found.index.tolist() == [f"row {i}" for i in range(7, 72, 8)]
-    assert found.columns.tolist() == ["z0", "z1"]
+    latents = made.set_output(transform="pandas").fit_transform(rows)
+    assert latents.index.tolist() == [f"row {i}" for i in range(7, 72, 8)]
+    assert latents.columns.tolist() == ["z0", "z1"]
     again = made.set_output(transform="default").transform(rows)
-    np.testing.assert_array_equal(found.to_numpy(), again)
+    np.testing.assert_array_equal(latents.to_numpy(), again)
 
 
 def test_a_y_without_any_label_is_named(fitted: aecli.Autoencoder):
@@ -268,9 +270,9 @@ def test_loaded_classes_are_of_the_labels_own_type(tmp_path: Path):
     for label in (codes, codes.cast(pa.float64()), codes.dictionary_encode()):
         rows = table.append_column("y", label)
         aecli.train(rows, model=tmp_path / "m", label="y", latent=1, epochs=1)
-        found = aecli.Autoencoder.load(tmp_path / "m")
-        assert found.classes_.dtype == aecli.load(tmp_path / "m").predict(values[:, :2]).dtype
-        assert found.classes_.tolist() == [0, 1]
+        estimator = aecli.Autoencoder.load(tmp_path / "m")
+        assert estimator.classes_.dtype == aecli.load(tmp_path / "m").predict(values[:, :2]).dtype
+        assert estimator.classes_.tolist() == [0, 1]
 
 
 def test_fitting_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

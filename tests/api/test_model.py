@@ -1,4 +1,4 @@
-"""What a loaded model promises: what the commands write, in memory, as the kind that was given."""
+"""Methods of a loaded model: the output of the commands, in memory, in the type of the input."""
 
 from __future__ import annotations
 
@@ -55,37 +55,37 @@ def of_numbers(tmp_path_factory: pytest.TempPathFactory) -> aecli.Model:
     return aecli.load(path)
 
 
-@pytest.mark.parametrize("verb", ["encode", "reconstruct", "score", "predict"])
+@pytest.mark.parametrize("method", ["encode", "reconstruct", "score", "predict"])
 def test_each_method_gives_what_the_command_writes(
-    verb: str, model: aecli.Model, folder: Path, tmp_path: Path
+    method: str, model: aecli.Model, folder: Path, tmp_path: Path
 ):
     table = pa.Table.from_pandas(frame(50, seed=1))
-    getattr(aecli, verb)(table, str(tmp_path / "out.parquet"), model=folder)
-    assert getattr(model, verb)(table).equals(pq.read_table(tmp_path / "out.parquet"))
+    getattr(aecli, method)(table, str(tmp_path / "out.parquet"), model=folder)
+    assert getattr(model, method)(table).equals(pq.read_table(tmp_path / "out.parquet"))
 
 
-@pytest.mark.parametrize("verb", ["encode", "reconstruct", "score", "predict"])
-def test_a_frame_comes_back_as_a_frame_with_its_index(verb: str, model: aecli.Model):
+@pytest.mark.parametrize("method", ["encode", "reconstruct", "score", "predict"])
+def test_a_frame_comes_back_as_a_frame_with_its_index(method: str, model: aecli.Model):
     rows = frame(20, seed=1).iloc[::-2]
-    found = getattr(model, verb)(rows, keep=["y"])
-    assert isinstance(found, pd.DataFrame)
-    assert found.index.equals(rows.index)
-    assert found["y"].tolist() == rows["y"].tolist()
+    result = getattr(model, method)(rows, keep=["y"])
+    assert isinstance(result, pd.DataFrame)
+    assert result.index.equals(rows.index)
+    assert result["y"].tolist() == rows["y"].tolist()
 
 
 def test_columns_come_back_in_their_own_kinds(model: aecli.Model):
     rows = frame(20)
-    found = model.reconstruct(rows)
-    assert found.dtypes.to_dict() == rows.drop(columns="y").dtypes.to_dict()
-    assert set(found["colour"]) <= {"red", "blue"}
+    result = model.reconstruct(rows)
+    assert result.dtypes.to_dict() == rows.drop(columns="y").dtypes.to_dict()
+    assert set(result["colour"]) <= {"red", "blue"}
 
 
 def test_fill_changes_only_missing_cells(model: aecli.Model):
     rows = frame(20)
     rows.loc["row 3", ["a", "colour"]] = None
-    found = model.reconstruct(rows, fill=True)
-    assert found.drop(index="row 3").equals(frame(20).drop(index="row 3"))
-    assert found.loc["row 3"].notna().all()
+    result = model.reconstruct(rows, fill=True)
+    assert result.drop(index="row 3").equals(frame(20).drop(index="row 3"))
+    assert result.loc["row 3"].notna().all()
     with pytest.raises(UsageError, match="nothing beside it"):
         model.reconstruct(rows, fill=True, residuals=True)
 
@@ -118,9 +118,9 @@ def test_mixed_arrays_and_their_predictions(model: aecli.Model):
     assert model.reconstruct(values).dtype == object
 
 
-@pytest.mark.parametrize("kind", [pa.Table.from_pandas, lambda rows: rows])
-def test_no_rows_give_no_rows(model: aecli.Model, kind: Any):
-    assert len(model.encode(kind(frame(3).iloc[:0]))) == 0
+@pytest.mark.parametrize("convert", [pa.Table.from_pandas, lambda rows: rows])
+def test_no_rows_give_no_rows(model: aecli.Model, convert: Any):
+    assert len(model.encode(convert(frame(3).iloc[:0]))) == 0
 
 
 def test_windows_keep_the_index_of_their_last_rows(tmp_path: Path):

@@ -2,7 +2,7 @@ import shlex
 from pathlib import Path
 
 from aecli.cli.display.tuning import tuning_report
-from aecli.tuning.trial import Tried, TuneResult
+from aecli.tuning.trial import TrialRecord, TuneResult
 from tests.cli.results import drawn, spec
 
 COMMAND = shlex.join(
@@ -12,11 +12,11 @@ COMMAND = shlex.join(
 )  # fmt: skip
 
 
-def trial(number: int, value: float | None, state: str = "complete", **options: str) -> Tried:
-    return Tried(number, state, value, options, 40, 1.5, [])  # type: ignore[arg-type]
+def trial(number: int, value: float | None, state: str = "complete", **options: str) -> TrialRecord:
+    return TrialRecord(number, state, value, options, 40, 1.5, [])  # type: ignore[arg-type]
 
 
-def result(trials: list[Tried], best: int, **known: object) -> TuneResult:
+def result(trials: list[TrialRecord], best: int, **known: object) -> TuneResult:
     settings = {
         "model": Path("runs/best"), "spec": spec(), "objective": "val_loss", "folds": 1,
         "direction": "minimize", "best": best, "value": 0.1, "default": 0.5, "trials": trials,

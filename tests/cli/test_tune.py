@@ -103,8 +103,8 @@ def test_without_optuna_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    for name in ("tuning.study", "tuning.trial_runner", "tuning.search"):
-        monkeypatch.delitem(sys.modules, f"aecli.{name}", raising=False)
+    for name in ("study", "trial_runner", "search"):
+        monkeypatch.delitem(sys.modules, f"aecli.tuning.{name}", raising=False)
     assert main(["tune", "data.csv", "--trials", "1"]) == 2
     out, err = capsys.readouterr()
     assert out == ""

@@ -18,11 +18,11 @@ SHORT: dict[str, Any] = {"latent": 2, "epochs": 2, "device": "cpu", "threads": 1
 
 def blobs(rows: int = 120, seed: int = 0) -> pa.Table:
     """Rows of two classes that lie apart in four numbers."""
-    dice = np.random.default_rng(seed)
-    kind = dice.integers(0, 2, rows)
-    cells = dice.normal(size=(rows, 4)) + 3 * kind[:, None]
-    names = [f"x{place}" for place in range(4)]
-    return pa.table([*cells.T, np.where(kind, "a", "b")], [*names, "kind"])
+    rng = np.random.default_rng(seed)
+    blob = rng.integers(0, 2, rows)
+    cells = rng.normal(size=(rows, 4)) + 3 * blob[:, None]
+    names = [f"x{index}" for index in range(4)]
+    return pa.table([*cells.T, np.where(blob, "a", "b")], [*names, "kind"])
 
 
 def tuned(path: Path, table: pa.Table | None = None, **settings: Any) -> TuneResult:
@@ -32,16 +32,16 @@ def tuned(path: Path, table: pa.Table | None = None, **settings: Any) -> TuneRes
 
 @pytest.mark.parametrize("objective", ["reconstruction", "accuracy", "probe", "auroc"])
 def test_each_objective_is_that_of_the_saved_model(objective: str, tmp_path: Path):
-    found = tuned(tmp_path, blobs(300), objective=objective, trials=2, valid="0.3")
-    values = [t.value for t in found.trials if t.value is not None]
-    assert found.value == (min if objective == "reconstruction" else max)(values)
-    summary = found.spec.summary
+    result = tuned(tmp_path, blobs(300), objective=objective, trials=2, valid="0.3")
+    values = [t.value for t in result.trials if t.value is not None]
+    assert result.value == (min if objective == "reconstruction" else max)(values)
+    summary = result.spec.summary
     if objective == "reconstruction":
-        assert found.value == summary.valid["reconstruction"]
+        assert result.value == summary.valid["reconstruction"]
     if objective == "accuracy":
-        assert found.value == summary.metrics["accuracy"]
+        assert result.value == summary.metrics["accuracy"]
     if objective in ("auroc", "probe"):
-        assert 0.8 < found.value <= 1
+        assert 0.8 < result.value <= 1
 
 
 def test_the_same_seed_searches_the_same(tmp_path: Path):
@@ -54,40 +54,40 @@ def test_the_same_seed_searches_the_same(tmp_path: Path):
 
 
 def test_folds_measure_every_row_and_train_the_best_on_the_usual_split(tmp_path: Path):
-    found = tuned(tmp_path, folds=3, trials=2)
-    assert [t.epochs for t in found.trials] == [6, 6]
-    assert found.spec.summary.valid_rows == 12
-    assert "values are means of 3 folds" in found.notes[0]
+    result = tuned(tmp_path, folds=3, trials=2)
+    assert [t.epochs for t in result.trials] == [6, 6]
+    assert result.spec.summary.valid_rows == 12
+    assert "values are means of 3 folds" in result.notes[0]
 
 
-def test_folds_of_windows_are_stretches(tmp_path: Path):
+def test_folds_of_windows_are_contiguous(tmp_path: Path):
     table = blobs().drop_columns(["kind"])
-    found = tuned(tmp_path, table, label=None, window=6, folds=2, trials=1)
-    assert found.trials[0].state == "complete"
+    result = tuned(tmp_path, table, label=None, window=6, folds=2, trials=1)
+    assert result.trials[0].state == "complete"
     with pytest.raises(DataError, match="too few for 40 folds"):
         tuned(tmp_path / "many", table, label=None, window=6, folds=40, trials=1)
 
 
 def test_no_time_at_all_still_leaves_a_model(tmp_path: Path):
-    found = tuned(tmp_path, budget=0.001, epochs=1000)
-    assert [t.state for t in found.trials] == ["cut"]
-    assert found.trials[0].options == {}
-    assert "no trial was trained in full" in found.notes[0]
+    result = tuned(tmp_path, budget=0.001, epochs=1000)
+    assert [t.state for t in result.trials] == ["cut"]
+    assert result.trials[0].options == {}
+    assert "no trial was trained in full" in result.notes[0]
     assert read_spec(tmp_path / "m").summary.finished
-    assert "--time-limit" not in found.command
+    assert "--time-limit" not in result.command
 
 
 def test_no_time_for_any_fold_leaves_a_model_too(tmp_path: Path):
-    found = tuned(tmp_path, budget=0.001, folds=3, epochs=1000)
-    assert [t.state for t in found.trials] == ["cut"]
+    result = tuned(tmp_path, budget=0.001, folds=3, epochs=1000)
+    assert [t.state for t in result.trials] == ["cut"]
     assert read_spec(tmp_path / "m").summary.epochs >= 1
 
 
 def test_a_search_of_enough_trials_trains_its_best_again(tmp_path: Path):
-    found = tuned(tmp_path, trials=3)
+    result = tuned(tmp_path, trials=3)
     again = tuned(tmp_path, trials=2)
-    assert (again.value, len(again.trials)) == (found.value, 3)
-    assert again.spec.weights.sha256 == found.spec.weights.sha256
+    assert (again.value, len(again.trials)) == (result.value, 3)
+    assert again.spec.weights.sha256 == result.spec.weights.sha256
 
 
 def test_a_search_that_diverges_everywhere_leaves_nothing(tmp_path: Path):
@@ -98,11 +98,11 @@ def test_a_search_that_diverges_everywhere_leaves_nothing(tmp_path: Path):
 
 
 def test_the_model_keeps_its_trials_until_another_replaces_it(tmp_path: Path):
-    found = tuned(tmp_path, trials=9)
-    saved = read_tuning(tmp_path / "m", found.spec)
+    result = tuned(tmp_path, trials=9)
+    saved = read_tuning(tmp_path / "m", result.spec)
     assert saved is not None
-    assert saved["trials"] == json.loads(json.dumps([vars(t) for t in found.trials]))
-    assert saved["command"] == found.command
+    assert saved["trials"] == json.loads(json.dumps([vars(t) for t in result.trials]))
+    assert saved["command"] == result.command
     aecli.train(blobs(), label="kind", model=tmp_path / "m", **SHORT)
     assert not (tmp_path / "m" / "tuning.json").exists()
 
@@ -177,7 +177,7 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path):
 
 
 def test_half_a_line_of_a_killed_process_is_cut(tmp_path: Path):
-    found = tuned(tmp_path, trials=1)
-    with found.journal.open("ab") as file:
+    result = tuned(tmp_path, trials=1)
+    with result.journal.open("ab") as file:
         file.write(b'{"op_code":6,"wor')
     assert [t.number for t in tuned(tmp_path, trials=2).trials] == [1, 2]

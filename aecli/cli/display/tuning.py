@@ -12,7 +12,7 @@ from rich.text import Text
 from aecli.cli.display.train_summary import network_line, training_facts
 from aecli.cli.display.widgets import DIM, GOOD, facts, figures, stacked, titled, user
 from aecli.formatting import count, duration, figure, percent, safe
-from aecli.tuning.trial import Tried, TuneResult, ranking
+from aecli.tuning.trial import TrialRecord, TuneResult, ranking
 
 TRIALS_SHOWN = 5
 COMMAND_WIDTH = 76
@@ -52,7 +52,7 @@ def _heading(result: TuneResult) -> str:
     return f"{', '.join(counts)}, in {duration(result.seconds)}"
 
 
-def _trials(result: TuneResult, shown: Sequence[Tried]) -> Table:
+def _trials(result: TuneResult, shown: Sequence[TrialRecord]) -> Table:
     table = figures("trial", result.objective, "epochs", "time", "options")
     table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
     for trial in shown:

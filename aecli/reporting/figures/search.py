@@ -20,7 +20,7 @@ from aecli.reporting.style import (
     plain_ticks,
     short_name,
 )
-from aecli.tuning.trial import Tried
+from aecli.tuning.trial import TrialRecord
 
 TRIALS_DRAWN = 400
 """Trials in a picture: the best."""
@@ -39,7 +39,7 @@ PARAMETER_NAMES = {"hidden": "width", "layers": "depth"}
 
 AXIS_LABELS = {"width": "width of the first layer", "depth": "layers", "noise": "kind of noise"}
 
-ValuedTrials = list[tuple[float | str, Tried]]
+ValuedTrials = list[tuple[float | str, TrialRecord]]
 """Trials, each with its value of one parameter."""
 
 
@@ -185,12 +185,12 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _value(trial: Tried) -> float:
+def _value(trial: TrialRecord) -> float:
     assert trial.value is not None, "ranked trials have a value"
     return trial.value
 
 
-def _complete(trial: Tried) -> bool:
+def _complete(trial: TrialRecord) -> bool:
     return trial.state == "complete"
 
 
@@ -204,7 +204,7 @@ def _best_so_far(search: SearchHistory) -> list[tuple[int, float]]:
     return steps
 
 
-def _points(axes: Axes, points: Sequence[tuple[float, Tried]], search: SearchHistory) -> None:
+def _points(axes: Axes, points: Sequence[tuple[float, TrialRecord]], search: SearchHistory) -> None:
     for complete, marker, colour, label in (
         (False, "x", SERIES[9], "cut short"),
         (True, "o", PRIMARY, "trials"),

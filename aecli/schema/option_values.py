@@ -1,0 +1,93 @@
+"""Types of the options by name, for the keywords of the Python API.
+
+Editors and type checkers read these; values are checked by the fields of `schema.options`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+SizeValues = int | str | Sequence[int]
+"""Layer sizes: `16`, `"512,64"` or `[512, 64]`."""
+
+NameValues = str | Sequence[str]
+"""Column names or globs: `"age,income"` or `["age", "income"]`."""
+
+
+class SharedOptionValues(TypedDict, total=False):
+    """Options that functions and the scikit-learn estimator take under the same name."""
+
+    columns: NameValues
+    exclude: NameValues
+    categorical: NameValues
+    id: NameValues
+    scale: str
+    max_categories: int
+    nonfinite: str
+
+    arch: str | None
+    encoder: SizeValues | None
+    decoder: SizeValues | None
+    classifier: SizeValues | None
+    latent: int | str | None
+    activation: str
+    latent_activation: str | None
+    norm: str
+    dropout: float
+    variational: bool
+    topk: int | None
+    shape: str | None
+    channels: SizeValues
+    hidden: int
+    layers: int
+    heads: int
+    feedforward: int
+    depth: int
+    output: str
+    init: str
+
+    window: int | None
+    stride: int
+    group: NameValues
+    time: str | None
+    max_gap: float | str | None
+    window_label: str
+
+    reconst_weight: float | None
+    l1: float
+    l2: float
+    kl: float
+    rho: float
+    beta: float
+    reduction: str
+    number_loss: str
+    trimmed_loss: bool
+    balance: bool
+
+    valid: float | str
+    epochs: int | None
+    batch_size: int | None
+    optimizer: str
+    lr: float
+    schedule: str
+    patience: int
+    clip: float
+    noise: str
+    log_gradients: bool
+    time_limit: float | str | None
+    device: str
+    threads: int | None
+    precision: str
+    memory: str
+
+
+class OptionValues(SharedOptionValues, total=False):
+    """Every option of a training, as `train` and `tune` take them by keyword."""
+
+    format: str
+    encoding: str
+    delimiter: str | None
+    label: str | None
+    class_weight: float
+    seed: int
