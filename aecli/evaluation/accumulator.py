@@ -14,7 +14,7 @@ from aecli.metrics.classification import Classification, ClassificationFigures
 from aecli.metrics.columns import BaselineComparison, number_mse
 from aecli.metrics.latent import LatentFigures
 from aecli.metrics.pca import PCA
-from aecli.nn.autoencoder import Code
+from aecli.nn.autoencoder import EncoderOutput
 from aecli.schema.model_spec import Label
 
 
@@ -27,7 +27,7 @@ class DecodedSamples:
     """
 
     cells: Tensor
-    code: Code
+    code: EncoderOutput
     outputs: Tensor
     logits: Tensor | None
     codes: Tensor | None
@@ -40,7 +40,7 @@ class DecodedSamples:
             for part in (self.cells, self.outputs)
         )
         spread = self.code.log_variance
-        code = Code(self.code.latent[samples], None if spread is None else spread[samples])
+        code = EncoderOutput(self.code.latent[samples], None if spread is None else spread[samples])
         logits = None if self.logits is None else self.logits[samples]
         return DecodedSamples(
             cells, code, outputs, logits, None if self.codes is None else self.codes[samples]

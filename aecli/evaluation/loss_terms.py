@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from aecli.features.layout import lay_out
 from aecli.model.build import reconstruction_loss
-from aecli.nn.autoencoder import Autoencoder, Code
+from aecli.nn.autoencoder import AutoencoderNetwork, EncoderOutput
 from aecli.nn.losses import bernoulli_kl, kl_normal
 from aecli.schema.model_spec import ModelSpec
 from aecli.training.data import class_weights
@@ -28,7 +28,7 @@ class LossShare:
 class TermFigures:
     """Accumulator of the loss terms that the model was trained on."""
 
-    def __init__(self, network: Autoencoder, spec: ModelSpec) -> None:
+    def __init__(self, network: AutoencoderNetwork, spec: ModelSpec) -> None:
         layout = lay_out(spec.columns)
         device = next(network.parameters()).device
         self._weights = spec.loss_weights
@@ -49,7 +49,7 @@ class TermFigures:
     def add(
         self,
         cells: Tensor,
-        code: Code,
+        code: EncoderOutput,
         outputs: Tensor,
         logits: Tensor | None,
         codes: Tensor | None,

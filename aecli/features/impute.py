@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from aecli.array_types import AnyFloats, Indices, Mask
 from aecli.errors import DataError
-from aecli.features.inverse import Restorer
+from aecli.features.inverse import InverseColumns
 from aecli.features.layout import NUMERIC
 from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
@@ -63,7 +63,7 @@ class Filler:
         present = [column for column in columns if column.name in schema.names]
         own = {column.name: _flat(schema.field(column.name).type) for column in present}
         direct = {c.name: own[c.name] for c in present if _restores_as(c, own[c.name])}
-        self._restorer = Restorer(columns, bounded=True, named=True, types=direct)
+        self._restorer = InverseColumns(columns, bounded=True, named=True, types=direct)
         self._columns = {column.name: column for column in present}
         self._own = own
         self._infinite = infinite_is_missing

@@ -18,7 +18,7 @@ DAY = 86_400_000
 """Milliseconds, the unit of a date64, which is a whole day all the same."""
 
 
-class Restorer:
+class InverseColumns:
     """Inverse of the features: outputs `(n_rows, n_outputs)` to one Arrow array per column.
 
     With `bounded`, numbers are cut to the lowest and highest of the training rows. With `named`,

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aecli.array_types import AnyFloats, Floats
-from aecli.features.inverse import DAY, Restorer
+from aecli.features.inverse import DAY, InverseColumns
 from aecli.features.layout import Layout
 from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
@@ -30,7 +30,7 @@ def residual_fields(where: Layout) -> list[pa.Field]:
 
 
 def residual_arrays(
-    restorer: Restorer, batch: pa.RecordBatch, cells: Cells, outputs: AnyFloats
+    restorer: InverseColumns, batch: pa.RecordBatch, cells: Cells, outputs: AnyFloats
 ) -> list[pa.Array]:
     """Return the residual of each column that varies, null where the cell is missing.
 

@@ -14,7 +14,7 @@ from aecli.array_types import AnyFloats, Indices, Mask
 from aecli.features.reader import Cells, Tally
 from aecli.inference.loaded_model import LoadedModel
 from aecli.inference.windows import WindowedTable
-from aecli.nn.autoencoder import Code
+from aecli.nn.autoencoder import EncoderOutput
 from aecli.progress import Progress
 from aecli.table.source import Source
 
@@ -38,7 +38,7 @@ class EncodedBatch:
 
     batch: pa.RecordBatch
     cells: Cells
-    code: Code
+    code: EncoderOutput
     rows: Indices | None = None
 
     @property

@@ -15,7 +15,7 @@ import torch
 
 from aecli.array_types import Float32s
 from aecli.errors import DataError
-from aecli.features.inverse import Restorer
+from aecli.features.inverse import InverseColumns
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
 from aecli.inference.run import Pass
 from aecli.model_directory import model_directory
@@ -114,7 +114,7 @@ def decode_pass(
     carried = _carried(model, table, keep, latents.names)
     source = table.select([*latents.names, *carried])
     opened = Pass(model, source, carried=carried, batch_size=batch_size, progress=progress)
-    features = list(Restorer(model.spec.columns).schema)
+    features = list(InverseColumns(model.spec.columns).schema)
     others = [*(source.schema.field(name) for name in carried), *features]
     batches = _decoded(opened, latents.names)
     return opened.output([*window_fields(model, others), *features], batches)
@@ -132,7 +132,7 @@ def _decoded(opened: Pass, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield the rows, or windows of rows, that the latents in the columns `names` stand for."""
     model, source, window = opened.model, opened.source, opened.model.spec.network.window
     assert source is not None, "latents come from a table"
-    restorer, before = Restorer(model.spec.columns), 0
+    restorer, before = InverseColumns(model.spec.columns), 0
     opened.progress.stage("decoding", source.n_rows)
     for batch in source.batches(opened.batch_size or max(1, model.batch_rows // window)):
         size = model.spec.network.latent

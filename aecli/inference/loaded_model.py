@@ -15,7 +15,7 @@ from aecli.features.reader import CellReader
 from aecli.model.build import build
 from aecli.model.weights import load_into
 from aecli.model_directory import read_spec, weights_path
-from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.model_spec import ModelSpec
 
 BATCH_CELLS = 1 << 21
@@ -31,7 +31,7 @@ class LoadedModel:
 
     directory: Path
     spec: ModelSpec
-    network: Autoencoder
+    network: AutoencoderNetwork
     inputs: Inputs
     reader: CellReader
     device: torch.device

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aecli.errors import UsageError
-from aecli.features.inverse import Restorer
+from aecli.features.inverse import InverseColumns
 from aecli.features.residuals import residual_arrays, residual_fields
 from aecli.inference.batches import decoded_rows
 from aecli.inference.fill import fill_pass
@@ -101,7 +101,7 @@ def reconstruct_pass(
     opened = Pass.over(model, data, keep=keep, batch_size=batch_size, read=read, progress=progress)
     encoded = opened.encoded()
     require_decoder(model)
-    restorer = Restorer(model.spec.columns)
+    restorer = InverseColumns(model.spec.columns)
     fields = [*restorer.schema, *(residual_fields(model.reader.layout) if residuals else [])]
 
     def batches() -> Iterator[pa.RecordBatch]:

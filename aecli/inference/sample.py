@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from aecli.errors import UsageError, nearest
-from aecli.features.inverse import Restorer
+from aecli.features.inverse import InverseColumns
 from aecli.inference.decode import window_fields, window_numbers
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
 from aecli.inference.predict import require_label
@@ -99,7 +99,7 @@ def sample_pass(
     require_decoder(model)
     code = None if of_class is None else _class_code(model, of_class)
     label = model.spec.label if model.spec.network.classes else None
-    fields = list(Restorer(model.spec.columns).schema)
+    fields = list(InverseColumns(model.spec.columns).schema)
     if label is not None:
         fields.append(pa.field(label.name, parse_type(label.type)))
     opened = Pass(model, progress=progress)
@@ -181,7 +181,7 @@ def _rows(
     uniform = torch.rand(logits[:, :dense].shape, generator=generator)
     logits[:, :dense] += torch.logit(uniform, 1e-6)
     logits[:, dense:] += _gumbel(logits[:, dense:], generator)
-    arrays = Restorer(model.spec.columns, bounded=True).restore(outputs.numpy())
+    arrays = InverseColumns(model.spec.columns, bounded=True).restore(outputs.numpy())
     if label is not None:
         classes = pa.array(label.classes).take(pa.array(codes.numpy().repeat(window)))
         arrays.append(classes.cast(parse_type(label.type)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.autoencoder import AutoencoderNetwork
 
 ACTIVE_SHARE = 1e-4
 """A unit is active if its variance is above this share of the most active unit's."""
@@ -148,7 +148,7 @@ def _bin_of(sizes: Tensor) -> Tensor:
 
 @torch.no_grad()
 def dead_units(
-    network: Autoencoder, activations: tuple[type[nn.Module], ...], inputs: Tensor
+    network: AutoencoderNetwork, activations: tuple[type[nn.Module], ...], inputs: Tensor
 ) -> dict[str, int]:
     """Count, per hidden layer, the units whose output is the same for every row of `inputs`.
 

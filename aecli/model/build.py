@@ -11,7 +11,7 @@ from torch import nn
 from aecli.errors import ModelError
 from aecli.features.layout import Layout, lay_out
 from aecli.model.layers import activation_builder, norm_builder
-from aecli.nn.autoencoder import Autoencoder, Clipped, LinearPath, UnitTanh
+from aecli.nn.autoencoder import AutoencoderNetwork, Clipped, LinearPath, UnitTanh
 from aecli.nn.convolution import Conv1dDecoder, Conv1dEncoder, Conv2dDecoder, Conv2dEncoder
 from aecli.nn.layers import TopK
 from aecli.nn.losses import ReconstructionLoss
@@ -35,7 +35,7 @@ DECODER_VARIANCE = 0.1
 _CHANGED = "aecli train DATA, since this spec.json has been changed"
 
 
-def build(network: Network, *, columns: Sequence[Column]) -> Autoencoder:
+def build(network: Network, *, columns: Sequence[Column]) -> AutoencoderNetwork:
     """Build the autoencoder that `network` describes, with torch's initial weights.
 
     Draws come from torch's global generator; under `torch.device("meta")` nothing is allocated, and
@@ -64,7 +64,7 @@ def parameter_count(network: Network, *, columns: Sequence[Column]) -> int:
         return sum(parameter.numel() for parameter in parameters)
 
 
-def _assemble(network: Network, where: Layout, columns: Sequence[Column]) -> Autoencoder:
+def _assemble(network: Network, where: Layout, columns: Sequence[Column]) -> AutoencoderNetwork:
     encoder, decoder = _pair(network, columns)
     output = _OUTPUTS[network.output]
     path = LinearPath(
@@ -72,7 +72,7 @@ def _assemble(network: Network, where: Layout, columns: Sequence[Column]) -> Aut
         latent=network.latent,
         outputs=network.window * network.outputs,
     )
-    return Autoencoder(
+    return AutoencoderNetwork(
         encoder=encoder,
         decoder=decoder,
         head=_mlp(network, [network.latent, *network.classifier, network.classes])

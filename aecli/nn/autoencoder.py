@@ -11,7 +11,7 @@ LOG_VARIANCE_BOUND = 20.0
 """Largest size of a latent's log-variance: what lies beyond is a variance of 0 or overflows."""
 
 
-class Code(NamedTuple):
+class EncoderOutput(NamedTuple):
     """Latent of each sample, and for a variational encoder its variance.
 
     Both are `(n_samples, n_latent)`; `log_variance` is None where the latent is certain.
@@ -67,7 +67,7 @@ class LinearPath(nn.Module):
         self.decode = nn.Linear(latent, outputs)
 
 
-class Autoencoder(nn.Module):
+class AutoencoderNetwork(nn.Module):
     """Encoder, decoder and optional classification head of samples.
 
     A sample is a row, or `window` rows in order: rows go in as `(n_samples * window, n_inputs)`,
@@ -104,7 +104,7 @@ class Autoencoder(nn.Module):
         self.window = window
         self.variational = variational
 
-    def distribution(self, x: Tensor) -> Code:
+    def distribution(self, x: Tensor) -> EncoderOutput:
         """Return the code of inputs `(n_samples * window, n_inputs)`."""
         flat = x.reshape(len(x) // self.window, -1) if self.window > 1 else x
         raw: Tensor = self.encoder(flat).float()
@@ -114,7 +114,7 @@ class Autoencoder(nn.Module):
             log_variance = free.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)
         if self.path is not None:
             raw = raw + self.path.encode(flat).float()
-        return Code(raw if self.code is None else self.code(raw), log_variance)
+        return EncoderOutput(raw if self.code is None else self.code(raw), log_variance)
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the latents `(n_samples, n_latent)` of inputs `(n_samples * window, n_inputs)`."""

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.autoencoder import AutoencoderNetwork
 
 
 def xavier_uniform(weight: Tensor, gain: float) -> None:
@@ -68,7 +68,7 @@ def draw_weights(module: nn.Module, draw: Callable[[Tensor, float], None], *, ga
 
 
 def start_as_pca(
-    network: Autoencoder, mean: Tensor, components: Tensor, *, inputs: int, outputs: int
+    network: AutoencoderNetwork, mean: Tensor, components: Tensor, *, inputs: int, outputs: int
 ) -> None:
     """Initialise the network's linear path as PCA, and the nonlinear one as zero.
 
@@ -116,7 +116,7 @@ def activation_gain(activation: nn.Module) -> float:
 
 
 @torch.no_grad()
-def rotate_latent(network: Autoencoder, rotation: Tensor) -> None:
+def rotate_latent(network: AutoencoderNetwork, rotation: Tensor) -> None:
     """Make each latent z `rotation @ z`, and leave outputs and logits as they are to rounding.
 
     `rotation` is orthogonal, `(latent, latent)`. Encoders name what writes the latent in `last`;

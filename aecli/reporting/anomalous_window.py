@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from aecli.array_types import AnyFloats, Indices
-from aecli.features.inverse import Restorer
+from aecli.features.inverse import InverseColumns
 from aecli.inference.loaded_model import LoadedModel
 from aecli.inference.windows import WindowedTable
 from aecli.reporting.data import SignalColumn, SignalExcerpt
@@ -27,7 +27,7 @@ def signal_excerpt(
     A row's reconstruction and score are the means over the windows that it lies in. None where no
     column is a number.
     """
-    restorer = Restorer(model.spec.columns)
+    restorer = InverseColumns(model.spec.columns)
     if not any(column.size == 1 for column in restorer.layout.numeric):
         return None
     rows, starts = _excerpt_windows(table, last_row)
@@ -81,7 +81,9 @@ def _decoded_windows(
     return outputs, np.zeros(len(latent))
 
 
-def _worst_columns(restorer: Restorer, cells: AnyFloats, outputs: AnyFloats) -> list[SignalColumn]:
+def _worst_columns(
+    restorer: InverseColumns, cells: AnyFloats, outputs: AnyFloats
+) -> list[SignalColumn]:
     """Return the number columns with the largest mean squared errors, in scaled units."""
     numbers = [column for column in restorer.layout.numeric if column.size == 1]
     errors = []

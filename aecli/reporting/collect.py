@@ -29,9 +29,9 @@ from aecli.reporting.data import (
     ScoreDistribution,
 )
 from aecli.reporting.examples import (
+    ImageShape,
     RankedRows,
     SampledRows,
-    Shape,
     anomalous_rows,
     example_images,
     example_rows,
@@ -195,7 +195,7 @@ def _with_rows(
     data: ReportData,
     collector: SampleCollector,
     sample: SampledRows,
-    shape: Shape | None,
+    shape: ImageShape | None,
     table: WindowedTable | None,
 ) -> ReportData:
     """Return the data with its examples: rows, images, or the most anomalous window."""

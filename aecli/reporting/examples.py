@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from aecli.array_types import AnyFloats, Codes, Indices
 from aecli.errors import UsageError
-from aecli.features.inverse import Restorer
+from aecli.features.inverse import InverseColumns
 from aecli.features.layout import NUMERIC
 from aecli.formatting import count
 from aecli.reporting.data import AnomalousRow, ExampleImages, ExampleRow, RowCell
@@ -26,7 +26,7 @@ CELLS_SHOWN = 8
 
 LONGEST_CELL_TEXT = 40
 
-Shape = tuple[int, int, int]
+ImageShape = tuple[int, int, int]
 """Height, width and channels of an image."""
 
 
@@ -115,7 +115,7 @@ def anomalous_rows(
 
     Rows have the values and reconstructions of these columns; windows have their names only.
     """
-    restorer = Restorer(spec.columns)
+    restorer = InverseColumns(spec.columns)
     of_rows = spec.network.window == 1
     arrays = restorer.restore(samples.outputs[:, 0]) if of_rows else []
     restored = dict(zip(restorer.schema.names, arrays, strict=False))
@@ -155,7 +155,7 @@ def _row_cell(
 
 def example_rows(columns: Sequence[Column], examples: Sequence[RankedRows]) -> list[ExampleRow]:
     """Return the first row of each rank, with its reconstruction."""
-    restorer = Restorer(columns)
+    restorer = InverseColumns(columns)
     names = [column.name for column in restorer.layout.columns]
     shown = []
     for rank, rows in examples:
@@ -169,7 +169,7 @@ def example_rows(columns: Sequence[Column], examples: Sequence[RankedRows]) -> l
     return shown
 
 
-def image_shape(spec: ModelSpec, text: str | None) -> Shape | None:
+def image_shape(spec: ModelSpec, text: str | None) -> ImageShape | None:
     """Return height, width and channels of rows that are images, None where they are not.
 
     Raises:
@@ -198,7 +198,7 @@ def image_shape(spec: ModelSpec, text: str | None) -> Shape | None:
     return height, width, channels
 
 
-def in_units(restorer: Restorer, column: Column, matrix: AnyFloats) -> AnyFloats:
+def in_units(restorer: InverseColumns, column: Column, matrix: AnyFloats) -> AnyFloats:
     """Return a number column in its own unit `(n_rows, size)`, from cells or from outputs."""
     if column.constant:
         return np.tile(np.array(column.low), (len(matrix), 1))
@@ -207,12 +207,12 @@ def in_units(restorer: Restorer, column: Column, matrix: AnyFloats) -> AnyFloats
     return units
 
 
-def as_images(columns: Sequence[Column], matrix: AnyFloats, shape: Shape) -> AnyFloats:
+def as_images(columns: Sequence[Column], matrix: AnyFloats, shape: ImageShape) -> AnyFloats:
     """Return rows of cells or outputs `(n_rows, …)` as images from 0 to 1.
 
     They are `(n_rows, height, width)`, or with three channels `(n_rows, height, width, 3)`.
     """
-    restorer = Restorer(columns)
+    restorer = InverseColumns(columns)
     numbers = [column for column in columns if column.kind in NUMERIC]
     pixels = np.concatenate([in_units(restorer, column, matrix) for column in numbers], 1)
     low = min(min(column.low) for column in numbers)
@@ -223,7 +223,7 @@ def as_images(columns: Sequence[Column], matrix: AnyFloats, shape: Shape) -> Any
 
 
 def example_images(
-    columns: Sequence[Column], examples: Sequence[RankedRows], shape: Shape
+    columns: Sequence[Column], examples: Sequence[RankedRows], shape: ImageShape
 ) -> ExampleImages | None:
     """Return the best, median and worst rows as images, with their reconstructions."""
     if not examples:

@@ -10,10 +10,10 @@ import torch
 from scipy.special import expit, softmax
 
 from aecli.array_types import AnyFloats
-from aecli.features.inverse import Restorer
+from aecli.features.inverse import InverseColumns
 from aecli.inference.loaded_model import LoadedModel
 from aecli.reporting.data import UnitTraversal
-from aecli.reporting.examples import SampledRows, Shape, as_images, in_units
+from aecli.reporting.examples import ImageShape, SampledRows, as_images, in_units
 from aecli.schema.model_spec import Column
 
 TRAVERSED_UNITS = 8
@@ -39,7 +39,7 @@ def latent_traversals(
     deviations: AnyFloats,
     dead: Collection[int],
     sample: SampledRows,
-    shape: Shape | None,
+    shape: ImageShape | None,
 ) -> list[UnitTraversal]:
     """Return the units that vary most, decoded from -2 to +2 of their `deviations`."""
     columns, window = model.spec.columns, model.spec.network.window
@@ -73,14 +73,14 @@ def _decode(
     return _Decoded(unit, steps, outputs.reshape(len(steps), -1, outputs.shape[1]))
 
 
-def _as_images(columns: Sequence[Column], decoded: _Decoded, shape: Shape) -> UnitTraversal:
+def _as_images(columns: Sequence[Column], decoded: _Decoded, shape: ImageShape) -> UnitTraversal:
     images = as_images(columns, decoded.outputs[:, 0], shape)
     return UnitTraversal(decoded.unit, decoded.steps, images=images)
 
 
 def _as_signal(columns: Sequence[Column], decoded: _Decoded) -> UnitTraversal | None:
     """Return the column that the unit changes most, measured in scaled units."""
-    restorer = Restorer(columns)
+    restorer = InverseColumns(columns)
     numbers = [column for column in restorer.layout.numeric if column.size == 1]
     if not numbers:
         return None
@@ -104,7 +104,7 @@ def _spread(model: LoadedModel, sample: SampledRows) -> AnyFloats:
 
 def _as_changes(columns: Sequence[Column], decoded: _Decoded, spread: AnyFloats) -> UnitTraversal:
     """Return the columns that change most from the first step to the last."""
-    restorer = Restorer(columns)
+    restorer = InverseColumns(columns)
     changes: list[tuple[str, float]] = []
     cell = 0
     for column in restorer.layout.columns:

@@ -13,7 +13,7 @@ from torch import Tensor
 from aecli.array_types import Floats
 from aecli.features.network_inputs import Inputs
 from aecli.features.staging import Staged
-from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.model_spec import (
     AGGREGATES,
     FEWEST_CALIBRATION_ROWS,
@@ -45,7 +45,7 @@ TINY = 1e-4
 
 
 def fit_scores(
-    network: Autoencoder,
+    network: AutoencoderNetwork,
     inputs: Inputs,
     columns: tuple[Column, ...],
     train: Staged,
@@ -230,7 +230,7 @@ def _runs(cells: Tensor, scorer: Scorer) -> list[tuple[Tensor, Tensor, Tensor]]:
     return [(block, *scorer.run(block)) for block in cells.split(step)]
 
 
-def _spread_out(staged: Staged, width: int, network: Autoencoder) -> Tensor:
+def _spread_out(staged: Staged, width: int, network: AutoencoderNetwork) -> Tensor:
     """Return the cells of samples from all over the table, as many as the fit may hold."""
     most = min(65_536, max(1_024, FITTED_VALUES // max(1, width * staged.size)))
     chosen = staged.thinned(most)

@@ -13,7 +13,7 @@ import torch
 
 from aecli.array_types import AnyFloats, Floats, Mask
 from aecli.errors import UsageError
-from aecli.features.inverse import Restorer
+from aecli.features.inverse import InverseColumns
 from aecli.inference.batches import SampleBatch
 from aecli.inference.windows import WindowedTable
 from aecli.schema.model_spec import LEVELS, Column, ScoreScale
@@ -57,7 +57,7 @@ class ScoreColumns:
     ) -> None:
         self.threshold = threshold
         self.outliers = 0
-        self._restorer = Restorer(columns)
+        self._restorer = InverseColumns(columns)
         self._names = [column.name for column in self._restorer.layout.columns]
         self._scale = scale
         self._explain = min(explain, len(self._names))

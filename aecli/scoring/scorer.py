@@ -13,7 +13,7 @@ from aecli.errors import ModelError
 from aecli.features.network_inputs import Inputs
 from aecli.features.reader import Cells
 from aecli.inference.loaded_model import LoadedModel
-from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.model_spec import AGGREGATES, Column
 from aecli.scoring.deviations import HUGE, Deviations, Reference
 
@@ -118,7 +118,11 @@ class Scorer:
     """
 
     def __init__(
-        self, network: Autoencoder, inputs: Inputs, columns: Sequence[Column], fitted: ScoringFit
+        self,
+        network: AutoencoderNetwork,
+        inputs: Inputs,
+        columns: Sequence[Column],
+        fitted: ScoringFit,
     ) -> None:
         self.fitted = fitted
         self.deviations = Deviations(columns)

@@ -14,7 +14,7 @@ from aecli.metrics.columns import BaselineComparison, mean_figure, number_mse
 from aecli.metrics.latent import LatentFigures, dead_units
 from aecli.metrics.pca import PCA, fit_pca
 from aecli.model.layers import ACTIVATION_CLASSES
-from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.nn.losses import ReconstructionLoss
 from aecli.schema.model_spec import Baseline, Network
 from aecli.training.split import epoch_order
@@ -51,7 +51,12 @@ def block_samples(spec: Network, staged: Staged) -> int:
 
 @torch.no_grad()
 def compare(
-    network: Autoencoder, inputs: Inputs, layout: Layout, pca: PCA, staged: Staged, spec: Network
+    network: AutoencoderNetwork,
+    inputs: Inputs,
+    layout: Layout,
+    pca: PCA,
+    staged: Staged,
+    spec: Network,
 ) -> tuple[list[Baseline], int, LatentFigures]:
     """Return the comparison on staged rows, the number of rows, and how their latents lie."""
     device = next(network.parameters()).device
@@ -77,7 +82,7 @@ def compare(
 
 
 def dead_hidden_units(
-    network: Autoencoder, inputs: Inputs, staged: Staged, spec: Network
+    network: AutoencoderNetwork, inputs: Inputs, staged: Staged, spec: Network
 ) -> dict[str, int]:
     """Count hidden units that answer the same for every sample of the first block."""
     device = next(network.parameters()).device
@@ -87,7 +92,9 @@ def dead_hidden_units(
 
 
 @torch.no_grad()
-def latent_axes(network: Autoencoder, inputs: Inputs, staged: Staged, spec: Network) -> Tensor:
+def latent_axes(
+    network: AutoencoderNetwork, inputs: Inputs, staged: Staged, spec: Network
+) -> Tensor:
     """Return the rotation `(latent, latent)` that makes the units uncorrelated, widest first."""
     device = next(network.parameters()).device
     figures = LatentFigures(spec.latent)

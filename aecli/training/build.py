@@ -18,7 +18,7 @@ from aecli.model.build import (
 )
 from aecli.model.layers import initialise
 from aecli.model.sizes import auto_latent, resolve_network
-from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.nn.init import start_as_pca
 from aecli.nn.losses import ReconstructionLoss
 from aecli.progress import Progress
@@ -129,7 +129,7 @@ def _losses(
 
 def _seeded_network(
     network: Network, columns: tuple[Column, ...], options: TrainOptions, pca: PCA
-) -> Autoencoder:
+) -> AutoencoderNetwork:
     with torch.random.fork_rng():
         torch.manual_seed(options.training.seed)
         module = build(network, columns=columns)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from aecli.features.network_inputs import Inputs
-from aecli.nn.autoencoder import Autoencoder, Code
+from aecli.nn.autoencoder import AutoencoderNetwork, EncoderOutput
 from aecli.nn.losses import (
     ReconstructionLoss,
     classification_loss,
@@ -54,7 +54,7 @@ class Objective:
 
     def __init__(
         self,
-        network: Autoencoder,
+        network: AutoencoderNetwork,
         inputs: Inputs,
         reconstruction: ReconstructionLoss,
         weights: Mapping[str, float],
@@ -122,7 +122,7 @@ class Objective:
         trimmed: Tensor = self.reconstruction(outputs, cells)
         return trimmed
 
-    def _penalty(self, name: str, code: Code) -> Tensor:
+    def _penalty(self, name: str, code: EncoderOutput) -> Tensor:
         if name == "l1":
             return l1_penalty(code.latent)
         if name == "l2":

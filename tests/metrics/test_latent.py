@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from aecli.metrics.latent import LatentFigures, dead_units
-from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.autoencoder import AutoencoderNetwork
 
 
 def test_effective_rank_counts_equal_directions():
@@ -64,7 +64,7 @@ def test_hidden_units_that_never_fire_are_counted_by_layer():
     encoder = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 3), nn.ReLU())
     with torch.no_grad():
         encoder[2].bias[0], encoder[2].bias[1:] = 10.0, -1e6
-    network = Autoencoder(
+    network = AutoencoderNetwork(
         encoder=encoder, decoder=nn.Linear(3, 2), head=None, output=None, numbers=2
     )
     found = dead_units(network, (nn.ReLU, nn.Tanh), torch.randn(20, 2))
@@ -72,7 +72,7 @@ def test_hidden_units_that_never_fire_are_counted_by_layer():
 
 
 def test_the_classifier_has_hidden_units_and_the_output_has_not():
-    network = Autoencoder(
+    network = AutoencoderNetwork(
         encoder=nn.Linear(2, 2),
         decoder=nn.Linear(2, 2),
         head=nn.Sequential(nn.Linear(2, 3), nn.ReLU()),

@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from aecli.nn.autoencoder import Autoencoder, Clipped, UnitTanh
+from aecli.nn.autoencoder import AutoencoderNetwork, Clipped, UnitTanh
 
 
 def small(*, numbers=3, output=None, head=None):
-    return Autoencoder(
+    return AutoencoderNetwork(
         encoder=nn.Linear(5, 2), decoder=nn.Linear(2, 5), head=head, output=output, numbers=numbers
     )
 

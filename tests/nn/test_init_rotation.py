@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from aecli.nn.autoencoder import Autoencoder, LinearPath
+from aecli.nn.autoencoder import AutoencoderNetwork, LinearPath
 from aecli.nn.convolution import Conv1dDecoder, Conv1dEncoder
 from aecli.nn.init import rotate_latent
 from aecli.nn.mlp import MLP
@@ -31,12 +31,12 @@ PAIRS = {
 }
 
 
-def autoencoder(name: str, **changes: object) -> Autoencoder:
+def autoencoder(name: str, **changes: object) -> AutoencoderNetwork:
     encoder, decoder = PAIRS[name]()
     path = LinearPath(inputs=LENGTH * WIDTH, latent=LATENT, outputs=LENGTH * WIDTH)
     head = MLP(sizes=[LATENT, 4, 2], activation=nn.SiLU)
     parts = {"encoder": encoder, "decoder": decoder, "head": head, "path": path, "output": None}
-    return Autoencoder(**parts, numbers=WIDTH, window=LENGTH, **changes).eval()
+    return AutoencoderNetwork(**parts, numbers=WIDTH, window=LENGTH, **changes).eval()
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -9,7 +9,7 @@ import aecli
 from aecli.features.layout import lay_out
 from aecli.model.build import DECODER_VARIANCE, build, resolve_weights
 from aecli.model.sizes import resolve_network
-from aecli.nn.autoencoder import LOG_VARIANCE_BOUND, Autoencoder, Code, LinearPath
+from aecli.nn.autoencoder import LOG_VARIANCE_BOUND, AutoencoderNetwork, EncoderOutput, LinearPath
 from aecli.nn.mlp import MLP
 from aecli.schema.options import LossOptions, TrainOptions
 from tests.columns import number
@@ -23,7 +23,7 @@ def network(**values):
     return resolve_network(options, columns=COLUMNS, layout=lay_out(COLUMNS), classes=0)
 
 
-def built(**values) -> Autoencoder:
+def built(**values) -> AutoencoderNetwork:
     torch.manual_seed(0)
     return build(network(**values), columns=COLUMNS)
 
@@ -31,14 +31,14 @@ def built(**values) -> Autoencoder:
 def test_a_sample_has_the_mean_and_the_variance_of_its_code():
     torch.manual_seed(0)
     mean, variance = torch.tensor([[-1.0, 3.0]]), torch.tensor([[0.25, 4.0]])
-    drawn = Code(mean.repeat(20_000, 1), variance.log().repeat(20_000, 1)).sample()
+    drawn = EncoderOutput(mean.repeat(20_000, 1), variance.log().repeat(20_000, 1)).sample()
     assert drawn.mean(0).tolist() == pytest.approx([-1, 3], abs=0.05)
     assert drawn.var(0).tolist() == pytest.approx([0.25, 4], rel=0.05)
 
 
 def test_a_certain_code_is_its_own_sample():
     z = torch.randn(3, 2)
-    assert torch.equal(Code(z, None).sample(), z)
+    assert torch.equal(EncoderOutput(z, None).sample(), z)
 
 
 def test_a_sample_passes_gradients_to_mean_and_variance():
@@ -47,7 +47,7 @@ def test_a_sample_passes_gradients_to_mean_and_variance():
         torch.zeros(5, 2, requires_grad=True),
         torch.zeros(5, 2, requires_grad=True),
     )
-    Code(mean, log_variance).sample().sum().backward()
+    EncoderOutput(mean, log_variance).sample().sum().backward()
     assert mean.grad is not None
     assert log_variance.grad is not None
     assert bool((mean.grad == 1).all())
@@ -91,7 +91,7 @@ def test_a_linear_path_is_added_to_encoder_and_decoder():
     path = LinearPath(inputs=6, latent=2, outputs=6)
     encoder, decoder = (MLP(sizes=s, activation=nn.SiLU) for s in ([6, 8, 2], [2, 8, 6]))
     parts = {"encoder": encoder, "decoder": decoder, "head": None, "output": None, "numbers": 6}
-    beside, alone = Autoencoder(**parts, path=path), Autoencoder(**parts)
+    beside, alone = AutoencoderNetwork(**parts, path=path), AutoencoderNetwork(**parts)
     x, z = torch.randn(4, 6), torch.randn(4, 2)
     assert torch.allclose(beside.encode(x), alone.encode(x) + path.encode(x), atol=1e-6)
     assert torch.allclose(beside.decode(z), alone.decode(z) + path.decode(z), atol=1e-6)

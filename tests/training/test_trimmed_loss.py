@@ -6,7 +6,7 @@ import torch
 
 from aecli.features.layout import lay_out
 from aecli.features.network_inputs import Inputs
-from aecli.nn.autoencoder import Autoencoder
+from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.nn.losses import ReconstructionLoss
 from aecli.schema.model_spec import Column
 from aecli.training.objective import Objective
@@ -19,7 +19,7 @@ def loss_of(cells: torch.Tensor, *, trimmed_loss: bool, training: bool, window: 
     encoder, decoder = torch.nn.Linear(window, 1), torch.nn.Linear(1, window)
     torch.nn.init.zeros_(decoder.weight)
     torch.nn.init.zeros_(decoder.bias)
-    network = Autoencoder(
+    network = AutoencoderNetwork(
         encoder=encoder, decoder=decoder, head=None, output=None, numbers=1, window=window
     )
     network.train(training)

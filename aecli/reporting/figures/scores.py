@@ -21,7 +21,7 @@ from aecli.reporting.style import (
     short_name,
 )
 
-SCORE_BINS = 48
+HISTOGRAM_BARS = 48
 TABLE_FIELDS = ((0.06, "right", INK), (0.14, "right", ALARM), (0.17, "left", INK))
 """Position of each field of a table row as a share of its width, alignment and colour."""
 
@@ -109,7 +109,7 @@ def _reasons_text(reasons: Sequence[RowCell]) -> str:
 
 def _wider_bins(scores: ScoreDistribution) -> tuple[AnyFloats, Integers]:
     """Return edges and counts with neighbouring bins joined, few enough to be seen."""
-    step = -(-len(scores.counts) // SCORE_BINS)
+    step = -(-len(scores.counts) // HISTOGRAM_BARS)
     fill = -len(scores.counts) % step
     counts = np.append(scores.counts, np.zeros(fill, dtype=np.int64)).reshape(-1, step).sum(1)
     ratio = scores.edges[1] / scores.edges[0]
