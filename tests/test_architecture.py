@@ -37,6 +37,7 @@ MOST_FRAMES = {"encode": 7, "train": 10}
 MEANINGLESS = {"utils", "util", "common", "base", "manager", "helper", "helpers", "misc", "core"}
 
 ONE_MEANING = {
+    "--anomaly": "the column that marks anomalies",
     "--batch-size": "samples that go through the network together",
     "--seed": "of all that is random",
     "--shape": "height, width and channels of rows that are images",
