@@ -22,11 +22,11 @@ from aecli.schema.options import TrainOptions
 from aecli.table.source import Data
 from aecli.training.build import build_training
 from aecli.training.checkpoint import Checkpoint
-from aecli.training.data import Fold, PreparedTable, open_rereadable, prepare, prepared_for_noise
+from aecli.training.data import PreparedTable, open_rereadable, prepare, prepared_for_noise
 from aecli.training.finalize import finalize
 from aecli.training.fit import FittedNetwork, configure_process, fit
 from aecli.training.interrupt import Interrupt
-from aecli.training.schedule import default_batch_size
+from aecli.training.optimizers import default_batch_size
 from aecli.tuning.objective import SearchObjective, require_measurable
 from aecli.tuning.search_space import DefaultChooser, SearchSpace
 from aecli.tuning.study import MIN_TRIALS_FOR_IMPORTANCE, Study
@@ -98,7 +98,7 @@ class SearchRun:
         request, options = self._request, self._request.options
         self._source = open_rereadable(request.data, options)
         several = request.folds > 1
-        folds = [Fold(n, request.folds) for n in range(request.folds)] if several else [None]
+        folds = [(n, request.folds) for n in range(request.folds)] if several else [None]
         self._tables = [prepare(self._source, options, self._progress, fold=f) for f in folds]
         for table in self._tables:
             require_measurable(request.objective, options, table)

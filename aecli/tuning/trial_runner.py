@@ -15,7 +15,7 @@ from aecli.schema.options import TrainOptions
 from aecli.training.data import PreparedTable, prepared_for_noise
 from aecli.training.fit import FittedNetwork, fit
 from aecli.training.interrupt import Interrupt
-from aecli.training.schedule import default_epochs
+from aecli.training.optimizers import default_epochs
 from aecli.tuning.objective import SearchObjective
 from aecli.tuning.study import RunningTrial
 from aecli.tuning.trial import TrialStatus
