@@ -15,10 +15,9 @@ from aecli.array_types import Indices
 from aecli.errors import UsageError
 from aecli.inference.decode import decode_pass
 from aecli.inference.encode import encode_pass
-from aecli.inference.fill import fill_pass
 from aecli.inference.loaded_model import LoadedModel, load_model, model_of
 from aecli.inference.predict import PREDICTION, predict_pass
-from aecli.inference.reconstruct import reconstruct_pass
+from aecli.inference.reconstruct import fill_pass, reconstruct_pass
 from aecli.inference.run import Pass
 from aecli.model.weights import to_bytes
 from aecli.model_directory import model_directory

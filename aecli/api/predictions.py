@@ -63,6 +63,6 @@ def scores_of(model: LoadedModel, data: Data, aggregate: str) -> Floats:
     scorer, opened = Scorer.of(model), Pass.over(model, data)
     batches = opened.samples("scoring", carried=[])
     if opened.windowed is not None:
-        return scores_of_rows(scorer, opened.windowed, batches, aggregate).scores
-    parts = [scorer.score(samples.cells).scores[aggregate].numpy() for samples in batches]
+        return scores_of_rows(scorer, opened.windowed, batches, aggregate)[0]
+    parts = [scorer.score(cells).scores[aggregate].numpy() for _, cells, _ in batches]
     return np.concatenate([*parts, np.empty(0)])

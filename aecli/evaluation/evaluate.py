@@ -21,10 +21,9 @@ from aecli.evaluation.compare import compare_results
 from aecli.evaluation.gates import check_conditions, judge
 from aecli.evaluation.groups import Groups, read_groups
 from aecli.evaluation.results import EvaluateResult, Group
-from aecli.inference.batches import EncodedBatch
+from aecli.inference.batches import EncodedBatch, labels_of_windows
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
-from aecli.inference.windows import labels_of_windows
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.options import ReadOptions

@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from aecli.array_types import AnyFloats, Indices, Mask
+from aecli.array_types import AnyFloats, Codes, Indices, Mask
 from aecli.features.reader import Cells, Tally
+from aecli.features.series import read_series, window_codes
+from aecli.features.staging import Staged, stage
+from aecli.features.windows import Windows
 from aecli.inference.loaded_model import LoadedModel
-from aecli.inference.windows import WindowedTable
 from aecli.nn.autoencoder import EncoderOutput
-from aecli.progress import Progress
+from aecli.progress import SILENT, Progress
+from aecli.schema.model_spec import Label
+from aecli.table.labels import label_codes, unknown_labels
 from aecli.table.source import Source
+
+STAGING_MEMORY = 1 << 30
+"""Bytes of staged rows held in memory; more go to disk, where windows are read in order."""
 
 
 @dataclass(frozen=True)
-class SampleBatch:
-    """Samples before they are encoded: the columns as read, and cells `(n_rows, n_cells)`.
+class WindowedTable:
+    """A table whose rows are staged and cut into a model's windows."""
 
-    With windows `batch` has the last row of each, `cells` all their rows, and `rows` the number of
-    each of these in the table.
-    """
+    source: Source
+    staged: Staged
+    windows: Windows
+    notes: list[str]
 
-    batch: pa.RecordBatch
-    cells: Cells
-    rows: Indices | None = None
+    @property
+    def uncovered(self) -> int:
+        """Return how many rows lie in no window."""
+        return int((self.windows.coverage() == 0).sum())
+
+
+SampleBatch = tuple[pa.RecordBatch, Cells, Indices | None]
+"""Samples before they are encoded: the columns as read, and cells `(n_rows, n_cells)`.
+
+With windows the columns have the last row of each, the cells all their rows, and the indices are
+the number of each of these in the table."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +86,40 @@ def row_batches(
         cells = model.reader.read(batch, table=source.name, before=before)
         before += batch.num_rows
         tally.add(cells)
-        yield SampleBatch(batch, cells)
+        yield batch, cells, None
+
+
+def open_windows(
+    model: LoadedModel, source: Source, *, tally: Tally, progress: Progress = SILENT
+) -> WindowedTable:
+    """Stage the rows of a matched table and cut them as the model's training table was.
+
+    Raises:
+        DataError: the columns that order rows are missing, or no series is as long as a window.
+    """
+    series = read_series(source, model.spec.options.windows, model.spec.ids)
+    assert series is not None, "only models of windows come here"
+    windows = series.cut()
+    features = source.select([column.name for column in model.reader.layout.columns])
+    rows = np.ones(series.keys.rows, dtype=np.bool_)
+    staged, _ = stage(
+        features, model.reader, rows=rows, codes=None, memory=STAGING_MEMORY, progress=progress
+    )
+    for block in staged.cells.split(1 << 16):
+        tally.add(block.numpy())
+    return WindowedTable(source, replace(staged, windows=windows), windows, series.notes(windows))
+
+
+def labels_of_windows(table: WindowedTable, label: Label, rule: str) -> tuple[Codes, int]:
+    """Return the label code `(n_windows,)` of each window, -1 where it has none.
+
+    And how many rows hold a value that is not a class of the label. `rule` is `--window-label`.
+    """
+    parts, unknown = [np.empty(0, dtype=np.int64)], 0
+    for batch in table.source.select([label.name]).batches():
+        parts.append(label_codes(batch.column(0), label))
+        unknown += unknown_labels(batch.column(0), parts[-1])
+    return window_codes(np.concatenate(parts), table.windows, rule), unknown
 
 
 def window_batches(
@@ -88,19 +137,19 @@ def window_batches(
         cells = table.staged.cells.index_select(0, torch.from_numpy(rows)).numpy()
         last = columns.take(pa.array(windows.last_rows[chosen])).combine_chunks()
         batch = last.to_batches()[0] if carried else _without_columns(len(chosen))
-        yield SampleBatch(batch, cells, rows)
+        yield batch, cells, rows
 
 
 def encoded_batches(
     model: LoadedModel, batches: Iterator[SampleBatch], progress: Progress
 ) -> Iterator[EncodedBatch]:
     """Yield the same batches with their latents."""
-    for samples in batches:
+    for batch, cells, rows in batches:
         with torch.no_grad():
-            cells = torch.from_numpy(samples.cells).to(model.device)
-            code = model.network.distribution(model.inputs(cells))
-        yield EncodedBatch(samples.batch, samples.cells, code, samples.rows)
-        progress.rows(samples.batch.num_rows)
+            on_device = torch.from_numpy(cells).to(model.device)
+            code = model.network.distribution(model.inputs(on_device))
+        yield EncodedBatch(batch, cells, code, rows)
+        progress.rows(batch.num_rows)
 
 
 def decoded_rows(

@@ -11,17 +11,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aecli.array_types import AnyArray
 from aecli.errors import UsageError
+from aecli.features.impute import FillCounts, Filler
 from aecli.features.inverse import InverseColumns
 from aecli.features.residuals import residual_arrays, residual_fields
-from aecli.inference.batches import decoded_rows
-from aecli.inference.fill import fill_pass
+from aecli.inference.batches import DecodedRows, decoded_rows
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
 from aecli.inference.run import Pass, StreamResult
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
+from aecli.schema.model_spec import Column
 from aecli.schema.options import ReadOptions
-from aecli.table.source import Data
+from aecli.table.arrow_types import is_text, parse_type
+from aecli.table.column_match import TEXT_FORMATS
+from aecli.table.source import Data, Source, open_source
+from aecli.table.type_inference import join_types
 
 NOT_TRAINED_TO_FILL = (
     "training emptied no cells, so the fills are poor: aecli train --noise mask:0.2"
@@ -116,3 +121,77 @@ def reconstruct_pass(
             yield opened.joined(rows.batch, arrays)
 
     return opened.output(fields, batches())
+
+
+def fill_pass(
+    model: LoadedModel,
+    data: Data,
+    *,
+    batch_size: int | None = None,
+    read: ReadOptions | None = None,
+    progress: Progress = SILENT,
+) -> tuple[Pass, FillCounts]:
+    """Open a pass that fills a table, and return it with the counts of what it fills.
+
+    Raises:
+        UsageError: the decoder was not trained.
+        DataError: the table cannot be read or lacks columns, or a column cannot be filled.
+    """
+    source = data if isinstance(data, Source) else open_source(data, read or ReadOptions())
+    opened = Pass.over(model, source, carry=False, batch_size=batch_size, progress=progress)
+    encoded = opened.encoded()
+    require_decoder(model)
+    whole, counts = whole_table(model, source), FillCounts()
+    infinite_is_missing = model.spec.options.columns.nonfinite == "missing"
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        filler = Filler(
+            model.spec.columns, opened.schema, counts, infinite_is_missing=infinite_is_missing
+        )
+        rows = decoded_rows(model, encoded, opened.windowed)
+        for batch, decoded in _with_decoded(whole.batches(model.batch_rows), rows):
+            yield filler.fill(batch, *decoded)
+
+    return opened.output(list(whole.schema), batches()), counts
+
+
+def _with_decoded(
+    batches: Iterator[pa.RecordBatch], rows: Iterator[DecodedRows]
+) -> Iterator[tuple[pa.RecordBatch, tuple[AnyArray, ...]]]:
+    """Yield each batch with the cells, outputs and coverage of its rows, however these come."""
+    parts = ((part.cells, part.outputs, part.covered) for part in rows if len(part.cells))
+    rest: tuple[AnyArray, ...] | None = None
+    for batch in batches:
+        taken, missing = [], batch.num_rows
+        while missing:
+            part = rest or next(parts)
+            taken.append(tuple(array[:missing] for array in part))
+            rest = tuple(array[missing:] for array in part) if len(part[0]) > missing else None
+            missing -= len(taken[-1][0])
+        if taken:
+            yield batch, tuple(np.concatenate(arrays) for arrays in zip(*taken, strict=True))
+
+
+def whole_table(model: LoadedModel, source: Source) -> Source:
+    """Return a source with every column in its own type, and one that holds a feature's values.
+
+    The types of text formats are those of this table's cells; a column of whole numbers that the
+    training table had fractions in is a double, and one without any cell is what it was there.
+    """
+    schema = source.schema
+    types = dict(zip(schema.names, schema.types, strict=True))
+    for column in model.spec.columns:
+        if column.name in types:
+            types[column.name] = _own_type(column, types[column.name], source.format)
+    return source.select(source.names, types)
+
+
+def _own_type(column: Column, present: pa.DataType, format: str) -> pa.DataType:
+    stored = parse_type(column.type)
+    if pa.types.is_null(present):
+        return stored
+    if format not in TEXT_FORMATS:
+        return present
+    if pa.types.is_dictionary(stored):
+        stored = stored.value_type
+    return join_types(present, stored) or (stored if is_text(stored) else present)

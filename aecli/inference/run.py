@@ -15,12 +15,13 @@ from aecli.features.reader import Tally
 from aecli.inference.batches import (
     EncodedBatch,
     SampleBatch,
+    WindowedTable,
     encoded_batches,
+    open_windows,
     row_batches,
     window_batches,
 )
 from aecli.inference.loaded_model import LoadedModel
-from aecli.inference.windows import WindowedTable, open_windows
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.options import ReadOptions

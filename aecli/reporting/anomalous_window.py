@@ -7,8 +7,8 @@ import torch
 
 from aecli.array_types import AnyFloats, Indices
 from aecli.features.inverse import InverseColumns
+from aecli.inference.batches import WindowedTable
 from aecli.inference.loaded_model import LoadedModel
-from aecli.inference.windows import WindowedTable
 from aecli.reporting.data import SignalColumn, SignalExcerpt
 from aecli.reporting.examples import in_units
 from aecli.scoring.scorer import SCORING_BLOCK, Scorer

@@ -13,9 +13,8 @@ import torch
 from aecli.array_types import Codes, Floats
 from aecli.evaluation.anomaly_and_probe import EvaluationColumns
 from aecli.evaluation.evaluate import Evaluation
-from aecli.inference.batches import EncodedBatch
+from aecli.inference.batches import EncodedBatch, WindowedTable
 from aecli.inference.loaded_model import LoadedModel, load_model
-from aecli.inference.windows import WindowedTable
 from aecli.metrics.histogram import Histogram, Reliability
 from aecli.reporting.anomalous_window import signal_excerpt
 from aecli.reporting.collect_saved import collect_saved

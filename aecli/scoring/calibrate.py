@@ -16,9 +16,9 @@ from aecli.atomic_files import Lock
 from aecli.errors import DataError, UsageError
 from aecli.features.reader import Cells
 from aecli.features.series import window_codes
+from aecli.inference.batches import WindowedTable
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
-from aecli.inference.windows import WindowedTable
 from aecli.model_directory import model_directory, replace_spec
 from aecli.progress import SILENT, Progress
 from aecli.row_sample import RowSample, position_keys
@@ -160,15 +160,15 @@ def _samples(opened: Pass, anomaly: str | None) -> Iterator[tuple[Cells, Codes]]
         if anomaly:
             marks = marks_of_windows(opened.model, opened.windowed, anomaly)
     start = 0
-    for batch in samples:
+    for batch, cells, _ in samples:
         if marks is not None:
-            end = start + batch.batch.num_rows
-            yield batch.cells, marks[start:end]
+            end = start + batch.num_rows
+            yield cells, marks[start:end]
             start = end
         elif anomaly:
-            yield batch.cells, anomaly_codes(batch.batch.column(anomaly), anomaly)
+            yield cells, anomaly_codes(batch.column(anomaly), anomaly)
         else:
-            yield batch.cells, _unknown(len(batch.cells))
+            yield cells, _unknown(len(cells))
 
 
 def marks_of_windows(model: LoadedModel, table: WindowedTable, anomaly: str) -> Codes:

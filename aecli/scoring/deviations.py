@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,6 +16,43 @@ from aecli.schema.options import LossOptions
 
 HUGE = 1e12
 """Largest output looked at: what an exploding network gives must stay finite when squared."""
+
+
+PREFIX = "baseline.score_"
+"""Prefix of the tensors that scoring needs, in the weights file."""
+
+
+@dataclass(frozen=True)
+class ScoringFit:
+    """What scoring needs beside the network, fitted on training and validation rows.
+
+    `median` and `spread` `(n_numbers,)` say where numbers usually lie, and so does `leaving`:
+    2 · log(p(median) / p(other)) of a number with two values, whose `spread` is their distance, and
+    0 of any other. `rarity` has, for every boolean and category column, 2 · log(p(mode) / p(value))
+    per value, and for a value that training did not have at its end.
+
+    `scale` `(n_columns,)` is each column's held-out median error. Joint vectors (the residuals of a
+    sample's rows, then its latent) have `centre` `(n_joint,)` and are made uncorrelated and of unit
+    variance by `whiten`: `(n_joint, n_joint)`, or with more than `WIDEST_JOINT` of them
+    `(n_residuals,)` divisors, and `whiten_latent` for the latent. `medians` are those of the parts,
+    on held-out samples: reconstruction by each of `AGGREGATES`, joint, and place.
+    """
+
+    median: Tensor
+    spread: Tensor
+    leaving: Tensor
+    rarity: Sequence[Tensor]
+    scale: Tensor
+    centre: Tensor
+    whiten: Tensor
+    whiten_latent: Tensor
+    medians: Tensor
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what goes into the weights file."""
+        rarity = torch.cat([*self.rarity, torch.zeros(0).double()])
+        found = vars(self) | {"rarity": rarity}
+        return {PREFIX + name: tensor.double() for name, tensor in found.items()}
 
 
 class Deviations:
@@ -54,20 +92,20 @@ class Deviations:
             parts.append(torch.stack([_uncertainty(codes, block) for codes, block in pairs], 1))
         return torch.cat(parts, 1).nan_to_num(0.0).double()
 
-    def distances(self, cells: Tensor, reference: Reference) -> Tensor:
+    def distances(self, cells: Tensor, fitted: ScoringFit) -> Tensor:
         """Return `(n_rows, n_cells)` squared distances from the usual value, in robust units.
 
         ((x - median) / spread)² for a number, 2 · log(p(mode) / p(value)) for the rest, which is
         the same for a normal distribution: twice the logarithm of how much rarer the value is. A
         number of two values adds that to the square, which is then 1.
         """
-        apart = cells[:, : self.layout.numbers].double() - reference.median
-        leaving = torch.where(apart == 0, 0.0, reference.leaving)
-        parts = [(apart / reference.spread).square() + leaving]
+        apart = cells[:, : self.layout.numbers].double() - fitted.median
+        leaving = torch.where(apart == 0, 0.0, fitted.leaving)
+        parts = [(apart / fitted.spread).square() + leaving]
         parts += [
             _rarity_of(codes, table)
             for codes, table in zip(
-                cells[:, self.layout.numbers :].unbind(1), reference.rarity, strict=True
+                cells[:, self.layout.numbers :].unbind(1), fitted.rarity, strict=True
             )
         ]
         return torch.cat(parts, 1)
@@ -89,24 +127,6 @@ class Deviations:
             for part in (values.nan_to_num(0.0), observed)
         )
         return sums / counts  # 0 / 0 is the NaN that is wanted
-
-
-class Reference:
-    """Usual values of training cells: medians and spreads, and how rare each value is.
-
-    `median` and `spread` are `(n_numbers,)`, and so is `leaving`: 2 · log(p(median) / p(other))
-    of a number with two values, whose `spread` is their distance, and 0 of any other. `rarity` has,
-    for every boolean and category column, 2 · log(p(mode) / p(value)) per value, and for a value
-    that training did not have at its end.
-    """
-
-    def __init__(
-        self, median: Tensor, spread: Tensor, leaving: Tensor, rarity: Sequence[Tensor]
-    ) -> None:
-        self.median = median.double()
-        self.spread = spread.double()
-        self.leaving = leaving.double()
-        self.rarity = [table.double() for table in rarity]
 
 
 def _uncertainty(codes: Tensor, logits: Tensor) -> Tensor:

@@ -22,8 +22,8 @@ from aecli.schema.model_spec import (
     Column,
     ScoreScale,
 )
-from aecli.scoring.deviations import Deviations, Reference
-from aecli.scoring.scorer import SCORING_BLOCK, Scorer, ScoringFit, joint_vectors
+from aecli.scoring.deviations import Deviations, ScoringFit
+from aecli.scoring.scorer import SCORING_BLOCK, Scorer, joint_vectors
 
 WIDEST_JOINT = 1_024
 """Most residuals and latents of a sample whose full covariance is kept: 8 MB beside the weights."""
@@ -58,19 +58,17 @@ def fit_scores(
     network.eval()
     deviations = Deviations(columns)
     cells = _spread_out(train, deviations.layout.cells, network)
-    reference, sizes = usual(cells, deviations)
-    blank = ScoringFit(reference, *(torch.ones(1).double() for _ in range(5)))
-    scorer = Scorer(network, inputs, columns, blank)
+    fitted, sizes = usual(cells, deviations)
+    scorer = Scorer(network, inputs, columns, fitted)
     centre, whiten, whiten_latent = _joint(cells, scorer, sizes)
     held_out = _spread_out(valid, deviations.layout.cells, network) if len(valid) else cells
     scale = _column_scales(held_out, scorer, sizes, columns)
-    fitted = ScoringFit(
-        reference, scale, centre, whiten, whiten_latent, torch.ones(len(AGGREGATES) + 2)
-    )
-    scorer.fitted = fitted
+    scorer.fitted = fitted = replace(
+        fitted, scale=scale, centre=centre, whiten=whiten, whiten_latent=whiten_latent,
+        medians=torch.ones(len(AGGREGATES) + 2),
+    )  # fmt: skip
     parts = torch.cat([scorer.parts(*run)[0] for run in _runs(held_out, scorer)])
-    fitted = replace(fitted, medians=_typical(parts))
-    scorer.fitted = fitted
+    scorer.fitted = fitted = replace(fitted, medians=_typical(parts))
     scores = {name: values.numpy() for name, values in scorer.combined(parts).items()}
     where = "validation" if len(valid) else "training"
     return fitted, calibrated(scores, source=f"{where} {'rows' if train.size == 1 else 'windows'}")
@@ -120,8 +118,11 @@ def quantiles(values: Floats) -> list[float]:
     return [float(value) for value in np.quantile(values, np.array(LEVELS) / 100)]
 
 
-def usual(cells: Tensor, deviations: Deviations) -> tuple[Reference, Tensor]:
-    """Return where cells lie, and each cell's standard deviation `(n_cells,)`, 1 for codes."""
+def usual(cells: Tensor, deviations: Deviations) -> tuple[ScoringFit, Tensor]:
+    """Return a fit of where cells lie, and their standard deviations `(n_cells,)`, 1 for codes.
+
+    What needs the network is not fitted yet, and 1.
+    """
     numbers = cells[:, : deviations.layout.numbers].double()
     median = numbers.nanmedian(0).values.nan_to_num(0.0)
     apart = numbers - median
@@ -136,7 +137,9 @@ def usual(cells: Tensor, deviations: Deviations) -> tuple[Reference, Tensor]:
     codes = cells[:, deviations.layout.numbers :].unbind(1)
     rarity = [_rarity(column, size) for column, size in zip(codes, values, strict=True)]
     rest = torch.ones(deviations.layout.cells - deviations.layout.numbers).double()
-    return Reference(median, spread, leaving, rarity), torch.cat([sizes, rest])
+    unfitted = (torch.ones(1).double() for _ in range(5))
+    fitted = ScoringFit(median, spread, leaving.double(), rarity, *unfitted)
+    return fitted, torch.cat([sizes, rest])
 
 
 def _as_booleans(apart: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:

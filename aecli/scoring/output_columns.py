@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,29 +13,9 @@ import torch
 from aecli.array_types import AnyFloats, Floats, Mask
 from aecli.errors import UsageError
 from aecli.features.inverse import InverseColumns
-from aecli.inference.batches import SampleBatch
-from aecli.inference.windows import WindowedTable
+from aecli.inference.batches import SampleBatch, WindowedTable
 from aecli.schema.model_spec import LEVELS, Column, ScoreScale
-from aecli.scoring.scorer import ScoredSamples, Scorer
-
-
-@dataclass(frozen=True)
-class ScoreParts:
-    """Scores `(n_samples,)`, `NaN` where there is none, with each column's part in them.
-
-    `errors` and `reasons` are `(n_samples, n_columns)`, as in `ScoredSamples`; `outputs` are those
-    of the network `(n_rows, n_outputs)`, None where samples are windows.
-    """
-
-    scores: Floats
-    errors: Floats
-    reasons: Floats
-    outputs: AnyFloats | None = None
-
-    def rows(self, part: slice) -> ScoreParts:
-        """Return some of the samples."""
-        outputs = None if self.outputs is None else self.outputs[part]
-        return ScoreParts(self.scores[part], self.errors[part], self.reasons[part], outputs)
+from aecli.scoring.scorer import Scorer
 
 
 class ScoreColumns:
@@ -86,19 +65,24 @@ class ScoreColumns:
             )
         return fields
 
-    def arrays(self, parts: ScoreParts) -> list[pa.Array]:
-        """Return the arrays of scored samples, and count the outliers among them."""
-        scores = parts.scores
+    def arrays(
+        self, scores: Floats, errors: Floats, reasons: Floats, outputs: AnyFloats
+    ) -> list[pa.Array]:
+        """Return the arrays of scored samples, and count the outliers among them.
+
+        `scores` are `(n_samples,)`, `NaN` where there is none; `errors` and `reasons` are
+        `(n_samples, n_columns)`, as in `ScoredSamples`. `outputs` are those of the network
+        `(n_rows, n_outputs)`; with `detail` every sample is a row.
+        """
         unknown = np.isnan(scores)
         outlier = scores > self.threshold
         self.outliers += int(outlier.sum())
         percentile = share_below(scores, self._scale.quantiles)
         arrays = [_float32(scores), _float32(np.where(unknown, np.nan, percentile))]
         arrays.append(pa.array(outlier, mask=unknown))
-        arrays += self._reasons(parts.reasons)
+        arrays += self._reasons(reasons)
         if self._detail:
-            assert parts.outputs is not None, "windows give details by row"
-            arrays += self._details(parts.errors, parts.outputs, unknown)
+            arrays += self._details(errors, outputs, unknown)
         return arrays
 
     def _reasons(self, reasons: Floats) -> list[pa.Array]:
@@ -138,10 +122,10 @@ def share_below(scores: npt.NDArray[np.floating[Any]], quantiles: Sequence[float
 
 def scores_of_rows(
     scorer: Scorer, table: WindowedTable, batches: Iterator[SampleBatch], aggregate: str
-) -> ScoreParts:
-    """Return the scores of the rows of windows: means over the windows that a row lies in.
+) -> tuple[Floats, Floats, Floats, AnyFloats]:
+    """Return the scores, errors, reasons and outputs of rows: means over a row's windows.
 
-    They are `NaN` where a row lies in none.
+    They are `NaN` where a row lies in none, and its outputs 0.
     """
     counts = torch.from_numpy(table.windows.coverage()).double()
     layout = scorer.deviations.layout
@@ -149,9 +133,9 @@ def scores_of_rows(
     sums = torch.zeros(2, len(counts), len(layout.columns)).double()
     observed = torch.zeros_like(sums[0])
     outputs = torch.zeros(len(counts), layout.outputs)
-    for samples in batches:
-        assert samples.rows is not None, "windows know their rows"
-        scored, rows = scorer.score(samples.cells), torch.from_numpy(samples.rows)
+    for _, cells, indices in batches:
+        assert indices is not None, "windows know their rows"
+        scored, rows = scorer.score(cells), torch.from_numpy(indices)
         scores.index_add_(0, rows, scored.scores[aggregate].repeat_interleave(scorer.window))
         of_rows = torch.stack([scored.row_errors, scored.row_reasons])
         sums.index_add_(1, rows, of_rows.nan_to_num(0.0))
@@ -159,17 +143,7 @@ def scores_of_rows(
         outputs.index_add_(0, rows, scored.outputs)
     outputs /= counts.clamp(min=1)[:, None]
     errors, reasons = (sums / observed).numpy()
-    return ScoreParts((scores / counts).numpy(), errors, reasons, outputs.numpy())
-
-
-def scores_of_samples(scored: ScoredSamples, aggregate: str, *, outputs: bool) -> ScoreParts:
-    """Return the scores of samples by one aggregate; `outputs` only where samples are rows."""
-    return ScoreParts(
-        scored.scores[aggregate].numpy(),
-        scored.errors.numpy(),
-        scored.reasons.numpy(),
-        scored.outputs.numpy() if outputs else None,
-    )
+    return (scores / counts).numpy(), errors, reasons, outputs.numpy()
 
 
 def _float32(values: Floats) -> pa.Array:

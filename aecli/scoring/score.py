@@ -17,7 +17,7 @@ from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import AGGREGATES, Calibration, ModelSpec
 from aecli.schema.options import ReadOptions
-from aecli.scoring.output_columns import ScoreColumns, scores_of_rows, scores_of_samples
+from aecli.scoring.output_columns import ScoreColumns, scores_of_rows
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import check_threshold, threshold_value
 from aecli.table.source import Data
@@ -145,11 +145,11 @@ def _sample_scores(
     columns: ScoreColumns,
     aggregate: str,
 ) -> Iterator[pa.RecordBatch]:
-    for batch in samples:
-        scored = scorer.score(batch.cells)
-        parts = scores_of_samples(scored, aggregate, outputs=scorer.window == 1)
-        yield opened.joined(batch.batch, columns.arrays(parts))
-        opened.progress.rows(batch.batch.num_rows)
+    for batch, cells, _ in samples:
+        scored = scorer.score(cells)
+        parts = (scored.scores[aggregate], scored.errors, scored.reasons, scored.outputs)
+        yield opened.joined(batch, columns.arrays(*(part.numpy() for part in parts)))
+        opened.progress.rows(batch.num_rows)
 
 
 def _row_scores(
@@ -161,18 +161,19 @@ def _row_scores(
 ) -> Iterator[pa.RecordBatch]:
     assert opened.windowed is not None, "only windows have rows of their own"
     counted = _counted(samples, opened.progress)
-    parts = scores_of_rows(scorer, opened.windowed, counted, aggregate)
+    scores, errors, reasons, outputs = scores_of_rows(scorer, opened.windowed, counted, aggregate)
     start = 0
     for batch in opened.windowed.source.batches():
         rows = slice(start, start + batch.num_rows)
         start += batch.num_rows
-        yield opened.joined(batch, columns.arrays(parts.rows(rows)))
+        arrays = columns.arrays(scores[rows], errors[rows], reasons[rows], outputs[rows])
+        yield opened.joined(batch, arrays)
 
 
 def _counted(samples: Iterator[SampleBatch], progress: Progress) -> Iterator[SampleBatch]:
-    for batch in samples:
-        yield batch
-        progress.rows(batch.batch.num_rows)
+    for batch, cells, rows in samples:
+        yield batch, cells, rows
+        progress.rows(batch.num_rows)
 
 
 def _calibration(spec: ModelSpec) -> Calibration:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -15,53 +15,13 @@ from aecli.features.reader import Cells
 from aecli.inference.loaded_model import LoadedModel
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.model_spec import AGGREGATES, Column
-from aecli.scoring.deviations import HUGE, Deviations, Reference
+from aecli.scoring.deviations import HUGE, PREFIX, Deviations, ScoringFit
 
 SCORING_BLOCK = 1_024
 """Rows of every pass through the network, filled up where there are fewer: matrix products of one
 shape, so that a row's score does not depend on the rows that it comes with."""
 
-PREFIX = "baseline.score_"
-"""Prefix of the tensors that scoring needs, in the weights file."""
-
-STORED = (
-    "median", "spread", "leaving", "rarity", "scale", "centre", "whiten", "whiten_latent", "medians"
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ScoringFit:
-    """What scoring needs beside the network, fitted on training and validation rows.
-
-    `scale` `(n_columns,)` is each column's held-out median error. Joint vectors (the residuals of a
-    sample's rows, then its latent) have `centre` `(n_joint,)` and are made uncorrelated and of unit
-    variance by `whiten`: `(n_joint, n_joint)`, or with more than `WIDEST` of them `(n_residuals,)`
-    divisors, and `whiten_latent` for the latent. `medians` are those of the parts, on held-out
-    samples: reconstruction by each of `AGGREGATES`, joint, and place.
-    """
-
-    reference: Reference
-    scale: Tensor
-    centre: Tensor
-    whiten: Tensor
-    whiten_latent: Tensor
-    medians: Tensor
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return what goes into the weights file."""
-        rarity = torch.cat([*self.reference.rarity, torch.zeros(0).double()])
-        found = {
-            "median": self.reference.median,
-            "spread": self.reference.spread,
-            "leaving": self.reference.leaving,
-            "rarity": rarity,
-            "scale": self.scale,
-            "centre": self.centre,
-            "whiten": self.whiten,
-            "whiten_latent": self.whiten_latent,
-            "medians": self.medians,
-        }
-        return {PREFIX + name: tensor.double() for name, tensor in found.items()}
+STORED = tuple(field.name for field in fields(ScoringFit))
 
 
 def stored_fit(model: LoadedModel) -> ScoringFit:
@@ -84,9 +44,7 @@ def stored_fit(model: LoadedModel) -> ScoringFit:
             hint=f"train it again: aecli train DATA -m {model.directory}",
         )
     rarity = list(held.pop("rarity").split(sizes))
-    median, spread, leaving = (held.pop(name) for name in ("median", "spread", "leaving"))
-    reference = Reference(median, spread, leaving, rarity)
-    return ScoringFit(reference=reference, **held)
+    return ScoringFit(rarity=rarity, **held)
 
 
 @dataclass(frozen=True)
@@ -170,7 +128,7 @@ class Scorer:
         cell_errors = deviations.errors(cells, outputs)
         of_samples = deviations.per_column(cell_errors, window) / fitted.scale
         of_rows = of_samples if window == 1 else deviations.per_column(cell_errors) / fitted.scale
-        apart = deviations.distances(cells, fitted.reference)
+        apart = deviations.distances(cells, fitted)
         place = deviations.per_column(apart, window)
         far = place if window == 1 else deviations.per_column(apart)
         joint = joint_vectors(deviations.residuals(cells, outputs), latent)

@@ -26,7 +26,7 @@ from aecli.schema.model_spec import Column, Network
 from aecli.schema.options import TrainOptions
 from aecli.training.baselines import fit_baseline, trivial_losses
 from aecli.training.data import PreparedTable, class_weights
-from aecli.training.objective import Noise, Objective, Sparsity
+from aecli.training.objective import Noise, Objective
 
 MOST_COMPONENTS = 1_024
 """Most components that `--latent auto` looks at."""
@@ -68,7 +68,8 @@ def build_training(
         weights,
         class_weights(label) if balance and label is not None else None,
         noise,
-        Sparsity(options.losses.rho, network.latent_floor),
+        rho=options.losses.rho,
+        latent_floor=network.latent_floor,
         trimmed_loss=options.losses.trimmed_loss,
     )
     return TrainingSetup(columns, network, objective, pca, notes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,19 +39,17 @@ class PreparedTable:
     notes: list[str]
 
 
-class Fold(NamedTuple):
-    """One of `folds` parts of a table, counted from 0, which is held out in its turn."""
-
-    number: int
-    folds: int
-
-
 def prepare(
-    data: Data | Source, options: TrainOptions, progress: Progress, *, fold: Fold | None = None
+    data: Data | Source,
+    options: TrainOptions,
+    progress: Progress,
+    *,
+    fold: tuple[int, int] | None = None,
 ) -> PreparedTable:
     """Read, split, fit the columns on the training rows only, and stage both sides.
 
-    With a `fold` it is what is held out, in place of the share that the options name.
+    With a `fold`, its number from 0 and how many there are, it is what is held out, in place of the
+    share that the options name.
 
     Raises:
         DataError: the table has no row, no usable column or no usable label, or cannot be read.
@@ -71,7 +68,7 @@ def prepare(
     if fold is None:
         mask, notes = _split(rows, codes, options, series)
     else:
-        mask, notes = _fold_mask(fold, rows, codes, options, series), []
+        mask, notes = _fold_mask(*fold, rows, codes, options, series), []
     progress.stage("fitting columns", rows)
     if label is not None and codes is not None:
         label = with_counts(label, codes, mask)
@@ -207,7 +204,12 @@ def _split(
 
 
 def _fold_mask(
-    fold: Fold, rows: int, codes: Codes | None, options: TrainOptions, series: Series | None
+    fold: int,
+    folds: int,
+    rows: int,
+    codes: Codes | None,
+    options: TrainOptions,
+    series: Series | None,
 ) -> npt.NDArray[np.bool_]:
     """Return a mask `(rows,)`, True for the rows outside a fold.
 
@@ -216,13 +218,13 @@ def _fold_mask(
     """
     seed = options.training.seed
     if series is None:
-        mask = rows_outside(fold.number, fold.folds, rows, seed, codes)
+        mask = rows_outside(fold, folds, rows, seed, codes)
     else:
-        mask = ~series.held_out_fold(fold.number, fold.folds, seed)
+        mask = ~series.held_out_fold(fold, folds, seed)
     if mask.all() or not mask.any():
         what = f"{rows:,} rows" if series is None else "the windows of this table"
         raise DataError(
-            f"{what} are too few for {fold.folds} folds", hint="fewer --folds, or a longer table"
+            f"{what} are too few for {folds} folds", hint="fewer --folds, or a longer table"
         )
     return mask
 

@@ -1,4 +1,4 @@
-"""Compute the loss terms of one batch: each by its name, and their weighted sum."""
+"""Compute the loss terms of a batch: each by its name, their weighted sum, and their means."""
 
 from __future__ import annotations
 
@@ -29,13 +29,6 @@ class LossTerms(NamedTuple):
     logits: Tensor | None
 
 
-class Sparsity(NamedTuple):
-    """Mean activation that the KL term aims at, and where the latent's range begins."""
-
-    rho: float = 0.05
-    low: float = 0.0
-
-
 TRIMMED = 0.1
 """Share of a batch's samples that a trimmed loss leaves out of the reconstruction loss."""
 
@@ -46,7 +39,8 @@ class Objective:
     In training `noise` corrupts what the network sees, never what it is compared with, and a
     variational latent is drawn from its distribution. `warmth` is the share of its weight that the
     variational term has in training: it rises from 0 to 1, or the latent would collapse before the
-    decoder has learned to use it (Bowman et al. 2016, §3.1).
+    decoder has learned to use it (Bowman et al. 2016, §3.1). `rho` is the mean activation that the
+    KL term aims at, and `latent_floor` where the latent's range begins.
 
     With `trimmed_loss` the worst tenth of each training batch is ignored (Rousseeuw 1984), so that
     the network does not learn to reconstruct anomalies.
@@ -60,8 +54,9 @@ class Objective:
         weights: Mapping[str, float],
         class_weights: Tensor | None = None,
         noise: Noise | None = None,
-        sparsity: Sparsity | None = None,
         *,
+        rho: float = 0.05,
+        latent_floor: float = 0.0,
         trimmed_loss: bool = False,
     ) -> None:
         self.network = network
@@ -70,7 +65,8 @@ class Objective:
         self.class_weights = class_weights
         self.weights = dict(weights)
         self.noise = noise
-        self.sparsity = sparsity or Sparsity()
+        self.rho = rho
+        self.latent_floor = latent_floor
         self.trimmed_loss = trimmed_loss
         self.warmth = 1.0
 
@@ -128,7 +124,7 @@ class Objective:
         if name == "l2":
             return l2_penalty(code.latent)
         if name == "kl":
-            return kl_sparsity(code.latent, self.sparsity.rho, low=self.sparsity.low)
+            return kl_sparsity(code.latent, self.rho, low=self.latent_floor)
         assert code.log_variance is not None, "only a variational latent has this term"
         return kl_normal(code.latent, code.log_variance)
 
@@ -164,3 +160,70 @@ class Noise:
             return cells.masked_fill(hit, torch.nan)
         others = torch.randint(len(cells), cells.shape, device=cells.device)
         return torch.where(hit, cells.gather(0, others), cells)
+
+
+class EpochMeans:
+    """Means of loss terms and gradient norms, accumulated without waiting for the device.
+
+    Classification is averaged over labelled rows, the other terms over rows, gradients over steps.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self._weights = objective.weights
+        self._values: list[list[Tensor]] = []
+        self._rows: list[int] = []
+        self._labelled: list[Tensor] = []
+        self._right: list[Tensor] = []
+        self._layers = {
+            name.removesuffix(".weight"): parameter
+            for name, parameter in objective.network.named_parameters()
+            if parameter.dim() > 1
+        }
+        self._norms: list[Tensor] = []
+
+    def add(self, terms: LossTerms, rows: int, codes: Tensor | None) -> None:
+        """Take one batch in."""
+        self._values.append(terms.values)
+        self._rows.append(rows)
+        if codes is not None and terms.logits is not None:
+            self._labelled.append((codes >= 0).sum())
+
+    def add_hits(self, terms: LossTerms, codes: Tensor | None) -> None:
+        """Count the labelled rows of one batch that the head got right."""
+        if codes is not None and terms.logits is not None:
+            self._right.append((terms.logits.argmax(1) == codes).sum())
+
+    def add_gradients(self) -> None:
+        """Take in the gradients of one step, before they are clipped."""
+        norms = [
+            p.new_zeros(()) if p.grad is None else p.grad.norm() for p in self._layers.values()
+        ]
+        self._norms.append(torch.stack(norms).detach())
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each term, and their weighted sum as `total`."""
+        if not self._rows:
+            return {}
+        values = torch.stack([torch.stack(step) for step in self._values]).double().cpu()
+        rows = torch.tensor(self._rows, dtype=torch.float64)
+        result: dict[str, float] = {}
+        for index, name in enumerate(self._weights):
+            share = rows
+            if name == "classification":
+                share = torch.stack(self._labelled).double().cpu()
+            result[name] = float((values[:, index] * share).sum() / share.sum().clamp(min=1))
+        result["total"] = sum(result[name] * weight for name, weight in self._weights.items())
+        return result
+
+    def accuracy(self) -> float | None:
+        """Return the share of labelled rows that were right, where hits were counted."""
+        if not self._right:
+            return None
+        labelled = int(torch.stack(self._labelled).sum())
+        return int(torch.stack(self._right).sum()) / labelled if labelled else None
+
+    def gradients(self) -> dict[str, float]:
+        """Return the mean norm of each layer's gradient, where gradients were added."""
+        if not self._norms:
+            return {}
+        return dict(zip(self._layers, torch.stack(self._norms).mean(0).tolist(), strict=True))

@@ -18,10 +18,8 @@ from aecli.schema.options import TrainingOptions
 from aecli.training.batches import Batches
 from aecli.training.checkpoint import Checkpoint, TrainingState, copied, same_random_numbers
 from aecli.training.interrupt import Interrupt
-from aecli.training.loss_means import GradientNorms, LossMeans
-from aecli.training.objective import Objective
-from aecli.training.optimizers import make_optimizer
-from aecli.training.schedule import Schedule, default_batch_size, default_epochs
+from aecli.training.objective import EpochMeans, Objective
+from aecli.training.optimizers import Schedule, default_batch_size, default_epochs, make_optimizer
 from aecli.training.split import epoch_order
 
 CHECK_SECONDS = 0.1
@@ -66,7 +64,6 @@ class Trainer:
         self.epochs = options.epochs or default_epochs(train, classifies=classifies)
         self._batch_size = options.batch_size or default_batch_size(len(train))
         steps = math.ceil(len(train) / self._batch_size) * self.epochs
-        self._gradients = GradientNorms(objective.network) if options.log_gradients else None
         self._kl_warm_up_steps = steps * KL_WARM_UP
         self._schedule = Schedule(
             options.schedule, highest=options.lr, steps=steps, patience=options.patience
@@ -169,7 +166,7 @@ class Trainer:
             learning_rate=self._optimizer.lr,
             best=improved,
             metrics=metrics,
-            gradients=self._gradients.means() if self._gradients is not None else {},
+            gradients=means.gradients(),
         )
         completed = self._stop is None
         self._remember(record, loss if improved else None, completed)
@@ -177,11 +174,11 @@ class Trainer:
         if completed:
             self._judge(record)
 
-    def _steps(self) -> LossMeans:
+    def _steps(self) -> EpochMeans:
         options, objective = self._options, self._objective
         network = objective.network.train()
         order = epoch_order(len(self._train), options.seed, self._state.epoch)
-        means = LossMeans(objective)
+        means = EpochMeans(objective)
         step = self._state.step
         looked, seen = time.perf_counter(), 0
         for cells, codes in self._train.shuffled(order, self._batch_size):
@@ -191,8 +188,8 @@ class Trainer:
             with arithmetic(self._precision, self._device):
                 terms = objective(cells, codes)
             terms.total.backward()
-            if self._gradients is not None:
-                self._gradients.add()
+            if options.log_gradients:
+                means.add_gradients()
             if options.clip:
                 torch.nn.utils.clip_grad_norm_(self._parameters, options.clip)
             self._optimizer.step()
@@ -224,7 +221,7 @@ class Trainer:
         """Return the validation's losses and metrics; None where it had to stop on its way."""
         if self._valid is None:
             return None, {}
-        means = LossMeans(self._objective)
+        means = EpochMeans(self._objective)
         looked = time.perf_counter()
         for cells, codes in self._valid.in_order(self._widest):
             if time.perf_counter() - looked > CHECK_SECONDS:

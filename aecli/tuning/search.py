@@ -22,17 +22,16 @@ from aecli.schema.options import TrainOptions
 from aecli.table.source import Data
 from aecli.training.build import build_training
 from aecli.training.checkpoint import Checkpoint
-from aecli.training.data import Fold, PreparedTable, open_rereadable, prepare, prepared_for_noise
+from aecli.training.data import PreparedTable, open_rereadable, prepare, prepared_for_noise
 from aecli.training.finalize import finalize
 from aecli.training.fit import FittedNetwork, configure_process, fit
 from aecli.training.interrupt import Interrupt
-from aecli.training.schedule import default_batch_size
+from aecli.training.optimizers import default_batch_size
 from aecli.tuning.objective import SearchObjective, require_measurable
-from aecli.tuning.search_space import DefaultChooser, SearchSpace
+from aecli.tuning.search_space import Chooser, SearchSpace
 from aecli.tuning.study import MIN_TRIALS_FOR_IMPORTANCE, Study
-from aecli.tuning.time_budget import TimeBudget
 from aecli.tuning.trial import ObjectiveName, TrialRecord, TuneResult
-from aecli.tuning.trial_runner import TrialOutcome, TrialRunner, most_epochs
+from aecli.tuning.trial_runner import TimeBudget, TrialOutcome, TrialRunner, most_epochs
 
 PROCESS_OPTIONS = ("device", "threads", "memory")
 """Options that may differ between processes which share a journal."""
@@ -44,45 +43,34 @@ SAVE_LOCK_PATIENCE = 600.0
 """Seconds to wait while another process of the search saves its best into the same directory."""
 
 
-@dataclass(frozen=True)
-class SearchRequest:
-    """Arguments of one search, checked."""
+@dataclass
+class SearchRun:
+    """Run of a search that saves the best model; a signal ends it, and saves the best so far.
+
+    Its arguments have been checked.
+    """
 
     data: Data
     options: TrainOptions
     directory: Path
     journal: Path
-    objective: ObjectiveName
+    objective_name: ObjectiveName
     folds: int
-    trials: int | None
+    most_trials: int | None
     budget: TimeBudget
+    progress: Progress
 
-
-@dataclass(frozen=True)
-class BestNetwork:
-    """Best trained network of this process, which then need not be trained again."""
-
-    number: int
-    outcome: TrialOutcome
-    fitted: FittedNetwork
-
-
-class SearchRun:
-    """Run of a search that saves the best model; a signal ends it, and saves the best so far."""
-
-    def __init__(self, request: SearchRequest, progress: Progress) -> None:
-        self._request = request
-        self._progress = progress
-        self._best_network: BestNetwork | None = None
+    def __post_init__(self) -> None:
+        # The best trained network of this process, which then need not be trained again.
+        self._in_memory: TrialOutcome | None = None
         self._error: Exception | None = None
         self._cut = False
 
     def run(self) -> TuneResult:
         """Return the result, once the model is saved."""
-        request = self._request
-        with Lock(request.directory, patience=2.0):
+        with Lock(self.directory, patience=2.0):
             pass  # fails now rather than after the search where the model cannot be saved
-        self._device = configure_process(request.options)
+        self._device = configure_process(self.options)
         self._prepare()
         try:
             with Interrupt() as interrupt:
@@ -91,22 +79,22 @@ class SearchRun:
                 result = self._finish(late)
         finally:
             self._study.close()
-        self._progress.finish()
+        self.progress.finish()
         return replace(result, signal=interrupt.signal or late.signal)
 
     def _prepare(self) -> None:
-        request, options = self._request, self._request.options
-        self._source = open_rereadable(request.data, options)
-        several = request.folds > 1
-        folds = [Fold(n, request.folds) for n in range(request.folds)] if several else [None]
-        self._tables = [prepare(self._source, options, self._progress, fold=f) for f in folds]
+        options = self.options
+        self._source = open_rereadable(self.data, options)
+        several = self.folds > 1
+        folds = [(n, self.folds) for n in range(self.folds)] if several else [None]
+        self._tables = [prepare(self._source, options, self.progress, fold=f) for f in folds]
         for table in self._tables:
-            require_measurable(request.objective, options, table)
+            require_measurable(self.objective_name, options, table)
         first = self._tables[0]
         began = time.perf_counter()
-        made = build_training(first, options, self._progress)
+        made = build_training(first, options, self.progress)
         self._build_seconds = time.perf_counter() - began
-        self._objective = SearchObjective(request.objective, made.objective.weights)
+        self._objective = SearchObjective(self.objective_name, made.objective.weights)
         self._space = SearchSpace(
             options,
             made.network,
@@ -116,7 +104,7 @@ class SearchRun:
             cells=first.layout.cells * first.train.size,
         )
         self._study = Study(
-            request.journal,
+            self.journal,
             self._space,
             direction=self._objective.direction,
             seed=options.training.seed,
@@ -126,13 +114,13 @@ class SearchRun:
 
     def _fingerprint(self, first: PreparedTable) -> dict[str, Any]:
         """Return what all trials of a journal share, as JSON values."""
-        request, defaults = self._request, DefaultChooser()
+        defaults = Chooser()
         self._space.option_texts(defaults)
-        given = explicit_options(request.options)
+        given = explicit_options(self.options)
         shared = {name: value for name, value in given.items() if name not in PROCESS_OPTIONS}
         fingerprint = {
-            "objective": request.objective,
-            "folds": request.folds,
+            "objective": self.objective_name,
+            "folds": self.folds,
             "options": shlex.join(as_flags(shared)),
             "table": _digest(first),
             "space": defaults.ranges,
@@ -142,43 +130,41 @@ class SearchRun:
 
     def _run_trials(self, interrupt: Interrupt) -> None:
         runner = TrialRunner(
-            self._tables, self._objective, self._device,
-            interrupt=interrupt, progress=self._progress,
+            self._tables, self._objective, self._study, self._device,
+            interrupt=interrupt, progress=self.progress,
         )  # fmt: skip
         while interrupt.signal is None and not self._cut and self._has_time():
-            trial = self._study.begin(self._request.trials)
+            trial = self._study.begin(self.most_trials)
             if trial is None:
                 return
             self._report_standing(trial.number)
             options = self._space.train_options(trial.options)
-            outcome = runner.run(trial, options, self._trial_seconds())
+            outcome = runner.run(trial.number, options, self._trial_seconds())
             self._study.end(
-                trial, outcome.state, outcome.value,
+                outcome.state, outcome.value,
                 epochs=outcome.epochs, seconds=round(outcome.seconds, 3),
             )  # fmt: skip
             self._error = outcome.error or self._error
             self._cut = outcome.state == "cut"
-            self._keep_best(trial.number, outcome)
+            self._keep_best(outcome)
 
-    def _keep_best(self, number: int, outcome: TrialOutcome) -> None:
+    def _keep_best(self, outcome: TrialOutcome) -> None:
         if outcome.fitted is None or outcome.value is None:
             return
-        best = self._best_network
-        if best is None or self._rank(outcome) < self._rank(best.outcome):
-            self._best_network = BestNetwork(number, outcome, outcome.fitted)
+        if self._in_memory is None or self._rank(outcome) < self._rank(self._in_memory):
+            self._in_memory = outcome
 
     def _rank(self, outcome: TrialOutcome) -> tuple[bool, float]:
         sign = 1 if self._objective.direction == "minimize" else -1
         return outcome.state != "complete", sign * (outcome.value or 0.0)
 
     def _trial_seconds(self) -> float | None:
-        budget = self._request.budget
-        if budget.until is None:
+        if self.budget.until is None:
             return None
-        best, network = self._study.best(), self._best_network
+        best, network = self._study.best(), self._in_memory
         in_memory = best is not None and network is not None and best.number == network.number
         build = self._build_seconds
-        return budget.trial_seconds(best, best_in_memory=in_memory, build_seconds=build)
+        return self.budget.trial_seconds(best, best_in_memory=in_memory, build_seconds=build)
 
     def _has_time(self) -> bool:
         seconds = self._trial_seconds()
@@ -186,48 +172,50 @@ class SearchRun:
             return True
         complete = [trial for trial in self._study.trials() if trial.state == "complete"]
         failed = self._error is not None
-        return self._request.budget.allows_trial(seconds, complete, failed=failed)
+        return self.budget.allows_trial(seconds, complete, failed=failed)
 
     def _report_standing(self, number: int | None) -> None:
         best = self._study.best()
-        self._progress.trial(
+        self.progress.trial(
             Standing(
                 trial=number,
-                trials=self._request.trials,
+                trials=self.most_trials,
                 best=best.value if best else None,
                 best_trial=best.number if best else None,
-                seconds_left=self._request.budget.seconds_left,
+                seconds_left=self.budget.seconds_left,
             )
         )
 
     def _finish(self, interrupt: Interrupt) -> TuneResult:
         """Train the best model where it is not at hand, save it, and return the result."""
         self._report_standing(None)
-        directory = self._request.directory
+        directory = self.directory
         with Lock(directory, patience=SAVE_LOCK_PATIENCE):
             best, fitted = self._best(interrupt)
-            trained = finalize(fitted, self._progress)
+            trained = finalize(fitted, self.progress)
             result = self._result(best, trained.spec)
             history = trained.records()
             spec = save(directory, trained.spec, trained.weights, history, result.record())
             if spec.summary.finished:
                 Checkpoint(directory, {}).remove()
-        return replace(result, spec=spec, seconds=self._request.budget.seconds_used)
+        return replace(result, spec=spec, seconds=self.budget.seconds_used)
 
     def _best(self, interrupt: Interrupt) -> tuple[TrialRecord, FittedNetwork]:
         """Return the best trial with its network, which is trained again if not in memory."""
-        best, in_memory = self._study.best(), self._best_network
+        best, in_memory = self._study.best(), self._in_memory
         if in_memory is None or (best is not None and best.number != in_memory.number):
             if best is None:
                 best = self._unmeasured()
             return best, self._train_again(best, interrupt)
-        for note in in_memory.fitted.notes:
-            self._progress.note(note)
+        fitted = in_memory.fitted
+        assert fitted is not None, "only a trial with its network is kept"
+        for note in fitted.notes:
+            self.progress.note(note)
         # A trial that was cut has no checkpoint that could be resumed.
-        finished = replace(in_memory.fitted.result, finished=True)
+        finished = replace(fitted.result, finished=True)
         record = self._study.trials()[in_memory.number - 1]
-        best = replace(record, value=in_memory.outcome.value)
-        return best, replace(in_memory.fitted, result=finished)
+        best = replace(record, value=in_memory.value)
+        return best, replace(fitted, result=finished)
 
     def _unmeasured(self) -> TrialRecord:
         """Return a trial to train for the time left, where none was long enough to measure.
@@ -243,7 +231,7 @@ class SearchRun:
         if all(trial.state != "running" for trial in self._trials):
             raise DivergedError("no trial came to a finite objective", hint="--lr 1e-4")
         raise UsageError(
-            f"other processes run all of the {self._request.trials} trials, and none has ended",
+            f"other processes run all of the {self.most_trials} trials, and none has ended",
             hint="more --trials, or the same command later",
         )
 
@@ -251,20 +239,20 @@ class SearchRun:
         """Train a trial's options in full, as `train` does."""
         options = self._space.train_options(best.options)
         if best.state == "cut":
-            seconds = max(self._request.budget.seconds_left or best.seconds, 1.0)
+            seconds = max(self.budget.seconds_left or best.seconds, 1.0)
             training = options.training.model_copy(update={"time_limit": seconds})
             options = options.model_copy(update={"training": training})
-        if self._request.folds == 1:
+        if self.folds == 1:
             prepared = prepared_for_noise(self._tables[0], options)
         else:
-            prepared = prepare(self._source, options, self._progress)
+            prepared = prepare(self._source, options, self.progress)
         return fit(
             prepared,
             options,
             self._device,
             interrupt=interrupt,
-            directory=self._request.directory,
-            progress=self._progress,
+            directory=self.directory,
+            progress=self.progress,
         )
 
     @cached_property
@@ -273,31 +261,31 @@ class SearchRun:
 
     def _result(self, best: TrialRecord, spec: ModelSpec) -> TuneResult:
         """Return the result before saving: without the time and the spec's weights file."""
-        request, importance = self._request, self._study.importance()
+        importance = self._study.importance()
         assert best.value is not None, "the best trial has a value"
         defaults = [t.value for t in self._trials if t.state == "complete" and not t.options]
         options = self._space.train_options(best.options)
         return TuneResult(
-            model=request.directory,
+            model=self.directory,
             spec=spec,
-            objective=request.objective,
+            objective=self.objective_name,
             direction=self._objective.direction,
-            folds=request.folds,
+            folds=self.folds,
             best=best.number,
             value=best.value,
             default=defaults[0] if defaults else None,
             trials=self._trials,
             importance=importance,
-            command=train_command(request.data, options, request.directory),
-            journal=request.journal,
-            seconds=request.budget.seconds_used,
+            command=train_command(self.data, options, self.directory),
+            journal=self.journal,
+            seconds=self.budget.seconds_used,
             notes=list(self._notes(best, importance)),
         )
 
     def _notes(self, best: TrialRecord, importance: Mapping[str, float]) -> Iterator[str]:
         if best.state in ("cut", "stopped"):
             yield "no trial was trained in full: the command trains the best of them so"
-        yield from self._objective.notes(best.options, self._request.folds)
+        yield from self._objective.notes(best.options, self.folds)
         if not importance:
             complete = sum(trial.state == "complete" for trial in self._trials)
             least = MIN_TRIALS_FOR_IMPORTANCE

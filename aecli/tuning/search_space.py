@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from aecli.model.sizes import default_widths
 from aecli.schema.model_spec import Network
@@ -33,37 +33,27 @@ WIDEST_SEARCHED_LAYER = 1_024
 """First layers are searched up to this, or to twice the default: trials must stay short."""
 
 
-class Chooser(Protocol):
-    """Chooser of values of named parameters; `default` is the value that `train` takes."""
+class Chooser:
+    """Chooser of values of named parameters: of the defaults, which are those of `train`.
 
-    def category(self, name: str, default: T, values: Sequence[T]) -> T:
-        """Choose one of some values."""
-
-    def number(self, name: str, default: float, low: float, high: float) -> float:
-        """Choose a number, log-uniformly within the bounds."""
-
-    def integer(self, name: str, default: int, low: int, high: int) -> int:
-        """Choose a whole number."""
-
-
-class DefaultChooser:
-    """Chooser of every default; `values` are the defaults, `ranges` their alternatives."""
+    `values` are the defaults that were chosen, `ranges` their alternatives.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.ranges: dict[str, list[Any]] = {}
 
     def category(self, name: str, default: T, values: Sequence[T]) -> T:
-        """Choose the default."""
+        """Choose one of some values."""
         self.values[name], self.ranges[name] = default, list(values)
         return default
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
-        """Choose the default."""
+        """Choose a number, log-uniformly within the bounds."""
         return self.category(name, default, [low, high])
 
     def integer(self, name: str, default: int, low: int, high: int) -> int:
-        """Choose the default."""
+        """Choose a whole number within the bounds."""
         return self.category(name, default, [low, high])
 
 

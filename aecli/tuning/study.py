@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aecli.atomic_files import output_error
+from aecli.atomic_files import NO_LOCKS, output_error
 from aecli.errors import UsageError
-from aecli.tuning.journal_locks import JournalLocks
-from aecli.tuning.search_space import DefaultChooser, OptionTexts, SearchSpace, T
+from aecli.tuning.search_space import Chooser, SearchSpace, T
 from aecli.tuning.trial import Direction, TrialRecord, TrialStatus
 
 try:
@@ -28,6 +29,8 @@ except ModuleNotFoundError as error:
     ) from error
 
 
+_STUDY_BYTE, _APPEND_BYTE, _FIRST_TRIAL_BYTE = range(3)
+
 STUDY_NAME = "aecli tune"
 
 MIN_TRIALS_FOR_IMPORTANCE = 8
@@ -39,39 +42,79 @@ TRIALS_BEFORE_PRUNING = 4
 optuna.logging.disable_default_handler()
 
 
-class _AppendLock(JournalFileOpenLock):
-    """Lock on appending to the journal that a killed process does not leave behind."""
+class JournalLocks(JournalFileOpenLock):
+    """Locks on single bytes of `JOURNAL.lock`: the study, appending, and one per running trial.
 
-    def __init__(self, locks: JournalLocks) -> None:
-        self._locks = locks
+    The operating system releases them when a process ends, however it ends. Where the file system
+    has no locks, every trial counts as running in another process. `acquire` and `release`, which
+    optuna calls, are those of appending.
+
+    Raises:
+        OutputError: the lock file cannot be created.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        path = journal.with_name(f"{journal.name}.lock")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise output_error(path, error) from error
+
+    def close(self) -> None:
+        """Release every lock of this process."""
+        os.close(self._descriptor)
+
+    @contextmanager
+    def study(self) -> Iterator[None]:
+        """Wait for the study: one process at a time opens it or begins a trial."""
+        self._wait(_STUDY_BYTE)
+        try:
+            yield
+        finally:
+            self._release(_STUDY_BYTE)
 
     def acquire(self) -> bool:
-        self._locks.acquire_append()
+        """Wait until no other process writes to the journal."""
+        self._wait(_APPEND_BYTE)
         return True
 
     def release(self) -> None:
-        self._locks.release_append()
+        """Let other processes write to the journal."""
+        self._release(_APPEND_BYTE)
 
+    def acquire_trial(self, index: int) -> bool:
+        """Lock a trial without waiting; False where its process is alive, or may be."""
+        try:
+            byte = _FIRST_TRIAL_BYTE + index
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+        except OSError:
+            return False
+        return True
 
-class RunningTrial:
-    """Trial that this process runs: its options, and the study to report to."""
+    def release_trial(self, index: int) -> None:
+        """Release a trial that ended."""
+        self._release(_FIRST_TRIAL_BYTE + index)
 
-    def __init__(self, trial: optuna.Trial, options: OptionTexts) -> None:
-        self.number = trial.number + 1
-        self.options = options
-        self.trial = trial
+    def _wait(self, byte: int) -> None:
+        self._lock(fcntl.LOCK_EX, byte)
 
-    def report(self, step: int, value: float) -> bool:
-        """Record the objective so far; return whether the trial should be pruned."""
-        self.trial.report(value, step)
-        return self.trial.should_prune()
+    def _release(self, byte: int) -> None:
+        self._lock(fcntl.LOCK_UN, byte)
+
+    def _lock(self, operation: int, byte: int) -> None:
+        try:
+            fcntl.lockf(self._descriptor, operation, 1, byte)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
 
 
 class Study:
     """Study of a search's trials in its journal.
 
     A trial's values depend only on the seed, its number and the trials before it, so that a search
-    that was stopped goes on as it would have.
+    that was stopped goes on as it would have. A process runs one trial at a time.
 
     Args:
         journal: the file; created where it does not exist.
@@ -100,6 +143,7 @@ class Study:
         self._seed = seed
         self._sign = 1 if direction == "minimize" else -1
         self._locks = JournalLocks(journal)
+        self._running: optuna.Trial | None = None
         with self._locks.study():
             self._study = _open_study(journal, self._locks, direction, warm_up)
             self._require_same(fingerprint)
@@ -110,7 +154,7 @@ class Study:
         """Release the journal and the running trials of this process."""
         self._locks.close()
 
-    def begin(self, most_trials: int | None) -> RunningTrial | None:
+    def begin(self, most_trials: int | None) -> TrialRecord | None:
         """Begin the next trial; None where `most_trials` have ended or are running."""
         with self._locks.study():
             earlier = self._optuna_trials()
@@ -118,23 +162,22 @@ class Study:
             if most_trials is not None and counted >= most_trials:
                 return None
             self._study.sampler = TPESampler(seed=_trial_seed(self._seed, len(earlier)))
-            trial = self._study.ask()
+            self._running = trial = self._study.ask()
             self._locks.acquire_trial(trial.number)
         options = self._space.option_texts(_TrialChooser(trial))
         trial.set_user_attr("options", options)
-        return RunningTrial(trial, options)
+        return TrialRecord(trial.number + 1, "running", None, options, 0, 0.0, [])
 
-    def end(
-        self,
-        running: RunningTrial,
-        state: TrialStatus,
-        value: float | None,
-        *,
-        epochs: int,
-        seconds: float,
-    ) -> None:
-        """Record how a trial ended."""
-        trial = running.trial
+    def report(self, step: int, value: float) -> bool:
+        """Record the running trial's objective so far; return whether it should be pruned."""
+        assert self._running is not None, "a trial was begun"
+        self._running.report(value, step)
+        return self._running.should_prune()
+
+    def end(self, state: TrialStatus, value: float | None, *, epochs: int, seconds: float) -> None:
+        """Record how the running trial ended."""
+        assert self._running is not None, "a trial was begun"
+        trial = self._running
         trial.set_user_attr("facts", {"epochs": epochs, "seconds": seconds, "state": state})
         if state == "complete":
             self._study.tell(trial, value)
@@ -165,7 +208,7 @@ class Study:
         complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(complete) < MIN_TRIALS_FOR_IMPORTANCE:
             return {}
-        always_chosen = DefaultChooser()  # unlike the amount of noise, which some trials lack
+        always_chosen = Chooser()  # unlike the amount of noise, which some trials lack
         self._space.option_texts(always_chosen)
         shares = get_param_importances(self._study, params=list(always_chosen.values))
         return {name: float(share) for name, share in shares.items()}
@@ -201,15 +244,16 @@ class Study:
         trials = self._optuna_trials()
         if any(trial.user_attrs.get("defaults") and _counts(trial) for trial in trials):
             return
-        defaults = DefaultChooser()
+        defaults = Chooser()
         self._space.option_texts(defaults)
         self._study.enqueue_trial(defaults.values, user_attrs={"defaults": True})
 
 
-class _TrialChooser:
+class _TrialChooser(Chooser):
     """Chooser of the values that a trial's sampler suggests."""
 
     def __init__(self, trial: optuna.Trial) -> None:
+        super().__init__()
         self._trial = trial
 
     def category(self, name: str, default: T, values: Sequence[T]) -> T:
@@ -227,7 +271,7 @@ def _open_study(
 ) -> optuna.Study:
     try:
         _repair(journal)
-        storage = JournalStorage(JournalFileBackend(str(journal), _AppendLock(locks)))
+        storage = JournalStorage(JournalFileBackend(str(journal), locks))
         return optuna.create_study(
             study_name=STUDY_NAME,
             storage=storage,

@@ -18,7 +18,6 @@ from aecli.schema.option_values import OptionValues
 from aecli.schema.options import TrainOptions
 from aecli.table.source import Data
 from aecli.training.train import parse_options
-from aecli.tuning.time_budget import TimeBudget
 from aecli.tuning.trial import OBJECTIVES, ObjectiveName, TuneResult
 
 
@@ -69,19 +68,20 @@ def tune(
     _require_consistent(chosen, seconds, trials, objective, folds)
     directory = model_directory(model, tag)
     check_target(directory)
-    from aecli.tuning.search import SearchRequest, SearchRun
+    from aecli.tuning.search import SearchRun
+    from aecli.tuning.trial_runner import TimeBudget
 
-    request = SearchRequest(
+    return SearchRun(
         data,
         chosen,
         directory,
         journal=Path(journal) if journal is not None else Path(f"{directory}.journal"),
-        objective=cast(ObjectiveName, objective),
+        objective_name=cast(ObjectiveName, objective),
         folds=folds,
-        trials=trials,
+        most_trials=trials,
         budget=TimeBudget(began, None if seconds is None else began + seconds, folds),
-    )
-    return SearchRun(request, progress).run()
+        progress=progress,
+    ).run()
 
 
 def _seconds(budget: str | float | None) -> float | None:

@@ -8,7 +8,7 @@ from aecli.features.layout import lay_out
 from aecli.model.sizes import resolve_network
 from aecli.schema.model_spec import Column
 from aecli.schema.options import TrainOptions
-from aecli.tuning.search_space import DefaultChooser, SearchSpace
+from aecli.tuning.search_space import Chooser, SearchSpace
 
 COLUMNS = [
     Column(name=f"x{i}", kind="number", type="double", center=[0.0], scale=[1.0], reason="numbers")
@@ -17,7 +17,7 @@ COLUMNS = [
 WEIGHTS = {"reconstruction": 2.0, "classification": 1.0}
 
 
-class LastChooser:
+class LastChooser(Chooser):
     """Chooser of the last of the values and the upper end of every range."""
 
     def category(self, name: str, default: Any, values: Any) -> Any:
@@ -52,7 +52,7 @@ def space(*, minimizes_loss: bool = True, weights: Any = WEIGHTS, **given: Any) 
 )
 def test_the_defaults_of_every_architecture_change_nothing(given: dict[str, Any]):
     search_space = space(**given)
-    assert search_space.option_texts(DefaultChooser()) == {}
+    assert search_space.option_texts(Chooser()) == {}
     last = search_space.train_options(search_space.option_texts(LastChooser()))
     assert resolve_network(last, columns=COLUMNS, layout=lay_out(COLUMNS), classes=3).architecture
     assert last.network.shape == search_space.base.network.shape

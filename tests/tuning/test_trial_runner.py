@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from aecli.tuning.time_budget import TimeBudget
 from aecli.tuning.trial import TrialRecord
+from aecli.tuning.trial_runner import TimeBudget
 
 
 def budget(seconds: float | None, *, folds: int = 1) -> TimeBudget:
