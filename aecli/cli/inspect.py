@@ -36,7 +36,7 @@ def inspect(
       aecli inspect --history
       aecli inspect data.csv --label y
     """
-    from aecli.cli.display.model import inspection_report
+    from aecli.cli.display.inspection import inspection_report
     from aecli.inspection.inspect import inspect as run
 
     if target is not None and settings.model_on_command_line:

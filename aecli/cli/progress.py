@@ -13,7 +13,7 @@ from rich.progress import Progress as TaskTable
 from rich.table import Column
 from rich.text import Text
 
-from aecli.cli.display.loss_table import EpochTable
+from aecli.cli.display.history import EpochTable
 from aecli.cli.display.widgets import CONSOLE_WIDTH, DIM, stderr
 from aecli.formatting import count, duration, figure, percent, safe
 from aecli.progress import SILENT, Epoch, Progress

@@ -75,7 +75,7 @@ def train(
     if settings.data == []:
         raise UsageError("train needs a table: no DATA was given", hint="aecli train data.parquet")
     model = settings.model
-    from aecli.cli.display.train_summary import training_report
+    from aecli.cli.display.model import training_report
     from aecli.cli.progress import show_progress
     from aecli.reporting.report import check_folder
     from aecli.training.train import train as run
