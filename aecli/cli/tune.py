@@ -74,10 +74,10 @@ def tune(
     """
     model = settings.model
     from aecli.cli.display.tuning import tuning_report
-    from aecli.cli.search_progress import show_search_progress
+    from aecli.cli.progress import show_progress
     from aecli.tuning.tune import tune as run
 
-    with show_search_progress(quiet=quiet) as progress:
+    with show_progress(quiet=quiet, search=True) as progress:
         result = run(
             settings.data, budget=budget, trials=trials, objective=objective, folds=folds,
             journal=journal, model=model, options=settings.options, progress=progress,
