@@ -6,14 +6,16 @@ from functools import partial
 
 import click
 
-from aecli.cli.option_decorators import SectionCommand, names_of, spec_options
 from aecli.cli.option_sources import Settings
-from aecli.cli.output import show
-from aecli.cli.shared_options import (
+from aecli.cli.options import (
+    SectionCommand,
     display_options,
     model_options,
+    names_of,
     option,
+    spec_options,
 )
+from aecli.cli.output import show
 from aecli.errors import UsageError
 from aecli.schema.options import ColumnOptions, ReadOptions
 

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import click
 
 from aecli.cli.config_file import format_config
-from aecli.cli.option_decorators import SectionCommand, spec_options
 from aecli.cli.option_sources import Settings
-from aecli.cli.output import show
-from aecli.cli.shared_options import (
+from aecli.cli.options import (
+    SectionCommand,
     config_option,
     data_argument,
     display_options,
     model_options,
     option,
+    spec_options,
 )
+from aecli.cli.output import show
 from aecli.errors import UsageError
 from aecli.schema.options import option_names
 

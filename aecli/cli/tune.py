@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import click
 
-from aecli.cli.option_decorators import SectionCommand, spec_options
 from aecli.cli.option_sources import Settings
-from aecli.cli.output import show
-from aecli.cli.shared_options import (
+from aecli.cli.options import (
+    SectionCommand,
     config_option,
     data_argument,
     display_options,
     model_options,
     option,
+    spec_options,
 )
+from aecli.cli.output import show
 from aecli.schema.options import option_names
 from aecli.tuning.trial import OBJECTIVES
 

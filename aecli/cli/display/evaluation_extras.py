@@ -220,7 +220,7 @@ def confusion_table(result: Classification) -> FittedBlock:
 def _matrix(result: Classification) -> Table:
     """Return rows of true classes by columns of predicted ones, with each class's recall."""
     classes = [clipped(name, 12) for name in result.classes]
-    table = figures("true \ predicted", *classes, "recall")
+    table = figures("true \\ predicted", *classes, "recall")
     for row, (name, counts) in enumerate(zip(classes, result.confusion, strict=True)):
         cells = [_cell(number, column == row) for column, number in enumerate(counts)]
         table.add_row(name, *cells, percent(_share(counts, row)))
