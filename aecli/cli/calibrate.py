@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from aecli.cli.option_decorators import SectionCommand
 from aecli.cli.option_sources import Settings
-from aecli.cli.output import show
-from aecli.cli.shared_options import (
+from aecli.cli.options import (
+    SectionCommand,
     data_argument,
     display_options,
     model_options,
     option,
     pass_options,
 )
+from aecli.cli.output import show
 
 
 @click.command(cls=SectionCommand)

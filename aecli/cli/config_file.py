@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from aecli.cli.option_sources import OptionValue, Settings
-from aecli.cli.seed_config import SEED_SECTIONS, SeedConfig, example, is_section
+from aecli.cli.seed_config import SEED_SECTIONS, example, is_section, merge_flat, section_values
 from aecli.errors import UsageError, nearest
 from aecli.formatting import safe
 from aecli.progress import SILENT, Progress
@@ -37,12 +37,12 @@ def read_config(path: Path, *, progress: Progress = SILENT) -> dict[str, OptionV
     values = _flat_values({key: content[key] for key in content if key not in sections}, file)
     if not sections:
         return values
-    seed_config = SeedConfig(sections, file)
-    for value in seed_config.values.values():
+    in_sections, unused_keys = section_values(sections, file)
+    for value in in_sections.values():
         _check_type(value)
-    if seed_config.unused_keys:
-        progress.note(f"{file}: without effect here: {', '.join(seed_config.unused_keys)}")
-    return seed_config.merged_with(values)
+    if unused_keys:
+        progress.note(f"{file}: without effect here: {', '.join(unused_keys)}")
+    return merge_flat(in_sections, values)
 
 
 def _flat_values(content: Mapping[Any, Any], file: str) -> dict[str, OptionValue]:

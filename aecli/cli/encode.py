@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
-from aecli.cli.option_decorators import SectionCommand
 from aecli.cli.option_sources import Settings
-from aecli.cli.output import check_stdout, show_on_stderr
-from aecli.cli.shared_options import (
+from aecli.cli.options import (
+    SectionCommand,
     data_argument,
     display_options,
     keep_option,
@@ -17,6 +16,7 @@ from aecli.cli.shared_options import (
     pass_options,
     split_names,
 )
+from aecli.cli.output import check_stdout, show_on_stderr
 
 
 @click.command(cls=SectionCommand)

@@ -6,16 +6,16 @@ from functools import partial
 
 import click
 
-from aecli.cli.option_decorators import SectionCommand
 from aecli.cli.option_sources import Settings
-from aecli.cli.output import show
-from aecli.cli.shared_options import (
+from aecli.cli.options import (
+    SectionCommand,
     data_argument,
     display_options,
     model_options,
     option,
     pass_options,
 )
+from aecli.cli.output import show
 from aecli.errors import GateError
 
 

@@ -6,14 +6,16 @@ from functools import partial
 
 import click
 
-from aecli.cli.option_decorators import SectionCommand, names_of, spec_options
 from aecli.cli.option_sources import Settings
-from aecli.cli.output import show
-from aecli.cli.shared_options import (
+from aecli.cli.options import (
+    SectionCommand,
     display_options,
     model_options,
+    names_of,
     option,
+    spec_options,
 )
+from aecli.cli.output import show
 from aecli.errors import UsageError
 from aecli.schema.options import ColumnOptions, ReadOptions
 
@@ -36,7 +38,7 @@ def inspect(
       aecli inspect --history
       aecli inspect data.csv --label y
     """
-    from aecli.cli.display.model import inspection_report
+    from aecli.cli.display.inspection import inspection_report
     from aecli.inspection.inspect import inspect as run
 
     if target is not None and settings.model_on_command_line:

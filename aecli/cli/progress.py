@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
-from rich.progress import Progress as TaskTable
-from rich.table import Column
+from rich.progress import Progress as RichProgress
+from rich.progress import Task
+from rich.progress_bar import ProgressBar
+from rich.table import Column, Table
 from rich.text import Text
 
-from aecli.cli.display.loss_table import EpochTable
+from aecli.cli.display.history import EpochTable
 from aecli.cli.display.widgets import CONSOLE_WIDTH, DIM, stderr
 from aecli.formatting import count, duration, figure, percent, safe
-from aecli.progress import SILENT, Epoch, Progress
+from aecli.progress import SILENT, Epoch, Progress, Standing
 
 DRAW_SECONDS = 0.1
 LINE_SECONDS = 30.0
@@ -27,22 +28,17 @@ LATEST_EPOCHS_SHOWN = 10
 Clock = Callable[[], float]
 
 
-def show_progress(*, quiet: bool) -> AbstractContextManager[Progress]:
-    """Give a progress that suits stderr."""
-    return open_progress(quiet=quiet, live=LiveProgress, plain=PlainProgress)
-
-
 @contextmanager
-def open_progress(
-    *, quiet: bool, live: Callable[[Console], Progress], plain: Callable[[Console], Progress]
-) -> Iterator[Progress]:
-    """Give a `live` progress for a terminal, a `plain` one elsewhere, and finish it at the end."""
+def show_progress(*, quiet: bool, search: bool = False) -> Iterator[Progress]:
+    """Give a progress that suits stderr, and finish it at the end."""
     if quiet:
         yield SILENT
         return
     console = stderr()
     # FORCE_COLOR makes rich take a log file for a terminal; a bar does not belong there.
-    progress = (live if console.file.isatty() and console.is_interactive else plain)(console)
+    live = console.file.isatty() and console.is_interactive
+    plain = PlainSearchProgress if search else PlainProgress
+    progress = LiveProgress(console) if live else plain(console)
     try:
         yield progress
     finally:
@@ -71,29 +67,28 @@ def _speed(task: Task) -> list[str]:
     return parts
 
 
-class RowBarColumn(BarColumn):
-    """Bar of the rows done, as wide as the console has room; empty where the total is unknown."""
+def _task_line(task: Task, width: int) -> Table:
+    """Return the stage, a bar as wide as there is room, and in words what is done and left."""
+    line = Table.grid(Column(no_wrap=True), Column(), Column(no_wrap=True), padding=(0, 1))
+    bar: RenderableType = Text("")
+    if task.total:
+        bar_width = max(10, min(width, CONSOLE_WIDTH) - 60)
+        bar = ProgressBar(total=task.total, completed=task.completed, width=bar_width)
+    speed = "".join(f"  {part}" for part in _speed(task))
+    line.add_row(
+        Text(task.description, style="bold"), bar, Text.assemble(_rows_done(task), (speed, DIM))
+    )
+    return line
 
-    def __init__(self, console: Console) -> None:
-        super().__init__()
-        self.console = console
 
-    def render(self, task: Task) -> RenderableType:  # type: ignore[override]  # a bar or nothing
-        """Return the bar."""
-        self.bar_width = max(10, min(self.console.width, CONSOLE_WIDTH) - 60)
-        return super().render(task) if task.total else Text("")
-
-
-class RowTextColumn(ProgressColumn):
-    """Rows done, rows per second and time left in words."""
-
-    def __init__(self) -> None:
-        super().__init__(table_column=Column(no_wrap=True))
-
-    def render(self, task: Task) -> Text:
-        """Return the words in one line."""
-        speed = "".join(f"  {part}" for part in _speed(task))
-        return Text.assemble(_rows_done(task), (speed, DIM))
+def _search_state(standing: Standing, *details: str) -> list[str]:
+    """Return the state of a search: `trial 7 of 50`, `epoch 3/40`, `best 0.0123 (trial 4)`."""
+    of_trials = f" of {standing.trials}" if standing.trials else ""
+    parts = [f"trial {standing.trial}{of_trials}" if standing.trial else "the best"]
+    parts += [text for text in details if text]
+    if standing.best is not None:
+        parts.append(f"best {figure(standing.best)} (trial {standing.best_trial})")
+    return parts
 
 
 class RowCountProgress(Progress):
@@ -105,15 +100,9 @@ class RowCountProgress(Progress):
         self._clock = clock
         self._epochs = 0
         self._rows_per_epoch = 0
-        # Never started: `Live` draws it, and only when told to.
-        self._tasks = TaskTable(
-            TextColumn("{task.description}", style="bold", markup=False),
-            RowBarColumn(console),
-            RowTextColumn(),
-            console=console,
-            auto_refresh=False,
-            speed_estimate_period=SPEED_SECONDS,
-            get_time=clock,
+        # Never started: it only measures speed.
+        self._tasks = RichProgress(
+            console=console, auto_refresh=False, speed_estimate_period=SPEED_SECONDS, get_time=clock
         )
         self._start("", None)
 
@@ -165,12 +154,14 @@ class RowCountProgress(Progress):
 
 
 class LiveProgress(RowCountProgress):
-    """The last epochs and a bar on a terminal, drawn ten times a second at most."""
+    """The last epochs and a bar, or a search in one line, drawn ten times a second at most."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         super().__init__(console, clock)
         self._live: Live | None = None
         self._drawn_at = -DRAW_SECONDS
+        self._standing: Standing | None = None
+        self._trial_began = 0.0
 
     def stage(self, name: str, total_rows: int | None = None) -> None:
         """Start following a pass over rows, and draw it."""
@@ -191,6 +182,13 @@ class LiveProgress(RowCountProgress):
         """Add an epoch, and draw if the last drawing is old enough."""
         super().epoch(epoch)
         self._draw()
+
+    def trial(self, standing: Standing) -> None:
+        """Start following a trial."""
+        self._standing, self._trial_began = standing, self._clock()
+        self._start("", None)
+        self.history.clear()
+        self._draw(at_once=True)
 
     def finish(self) -> None:
         """Clear the screen of the drawing."""
@@ -213,10 +211,22 @@ class LiveProgress(RowCountProgress):
         self._live.update(self._picture(), refresh=True)
 
     def _picture(self) -> RenderableType:
+        if self._standing is not None:
+            return self._search_line(self._standing)
+        line = _task_line(self._task, self.console.width)
         if not self.history:
-            return self._tasks
+            return line
         limit = max(min(LATEST_EPOCHS_SHOWN, self.console.height - 5), 1)
-        return Group(EpochTable(self.history, limit=limit, latest=True), Text(""), self._tasks)
+        return Group(EpochTable(self.history, limit=limit, latest=True), Text(""), line)
+
+    def _search_line(self, standing: Standing) -> Text:
+        parts = _search_state(standing, self._task.description)
+        if standing.seconds_left is not None:
+            left = max(standing.seconds_left - (self._clock() - self._trial_began), 0.0)
+            parts.append(f"{duration(round(left))} left")
+        line = Text("  ".join(parts), style=DIM, overflow="ellipsis", no_wrap=True)
+        line.stylize("not dim bold", 0, len(parts[0]))
+        return line
 
 
 class PlainProgress(RowCountProgress):
@@ -256,3 +266,37 @@ class PlainProgress(RowCountProgress):
     def _print(self, parts: Sequence[str]) -> None:
         self._printed_at = self._clock()
         self.console.print(Text("  ".join(parts)), soft_wrap=True)
+
+
+class PlainSearchProgress(PlainProgress):
+    """A line for each better trial, and one every half minute."""
+
+    _standing: Standing | None = None
+
+    def trial(self, standing: Standing) -> None:
+        """Print the state if a trial was better, or if the last line is old enough."""
+        before = self._standing
+        self._standing = standing
+        self.history.clear()
+        better = before is not None and before.best_trial != standing.best_trial
+        if better or self._clock() - self._printed_at >= LINE_SECONDS:
+            self._print_state(standing)
+
+    def rows(self, count: int) -> None:
+        """Print the state if the last line is old enough."""
+        if self._standing is not None and self._clock() - self._printed_at >= LINE_SECONDS:
+            self._print_state(self._standing)
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Add an epoch."""
+        self.history.append(epoch)
+        self._name_epoch()
+
+    def finish(self) -> None:
+        """Print nothing: the result says it all."""
+
+    def _print_state(self, standing: Standing) -> None:
+        left = standing.seconds_left
+        parts = _search_state(standing, *([self._task.description] if self.history else []))
+        parts += [f"{duration(max(left, 0.0))} left"] if left is not None else []
+        self._print(parts)

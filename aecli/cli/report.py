@@ -7,10 +7,16 @@ from pathlib import Path
 
 import click
 
-from aecli.cli.option_decorators import F, SectionCommand
 from aecli.cli.option_sources import Settings
+from aecli.cli.options import (
+    F,
+    SectionCommand,
+    display_options,
+    model_options,
+    option,
+    pass_options,
+)
 from aecli.cli.output import show
-from aecli.cli.shared_options import display_options, model_options, option, pass_options
 from aecli.errors import UsageError
 
 

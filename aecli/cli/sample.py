@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from aecli.cli.option_decorators import SectionCommand
 from aecli.cli.option_sources import Settings
-from aecli.cli.output import check_stdout, show_on_stderr
-from aecli.cli.shared_options import (
+from aecli.cli.options import (
+    SectionCommand,
     device_options,
     display_options,
     model_options,
     option,
     output_options,
 )
+from aecli.cli.output import check_stdout, show_on_stderr
 
 
 @click.command(cls=SectionCommand)

@@ -48,76 +48,91 @@ _MOST_ROWS = 1_048_576
 _KEYS_HINT = "aecli train --print-config (a flat key for each option)"
 
 
-class SeedConfig:
-    """Values that the sections of a config file set, and the keys that have no effect here."""
+def section_values(
+    sections: Mapping[str, object], file: str
+) -> tuple[dict[str, OptionValue], list[str]]:
+    """Return the values that the sections of a file set, and the keys that have no effect here.
 
-    def __init__(self, sections: Mapping[str, object], file: str) -> None:
-        self.file = file
-        self.values: dict[str, OptionValue] = {}
-        self.unused_keys: list[str] = []
-        leaves: dict[str, Any] = {}
-        for path, value in _leaves(sections, "", file):
-            if path in leaves:
-                what = f"{file}: {path} is there twice, with _ and with -"
-                raise UsageError(what, hint=f"{path} alone")
-            leaves[path] = value
-        for path, value in leaves.items():
-            if path in KEYS and path.rpartition(".")[0] not in _UNUSED_ARGUMENTS:
-                self._set(path, value)
-        for section in _UNUSED_ARGUMENTS:
-            self._set_class(section, leaves)
-        if ENCODE in leaves:
-            self._check_encode(leaves[ENCODE])
-        self.values["reduction"] = OptionValue(
-            "reduction", "sum", "config", file, "model.loss, in sums"
-        )
-
-    def merged_with(self, flat: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-        """Return all values of the file, those of its flat keys included.
-
-        Raises:
-            UsageError: a flat key and a key in a section mean the same and have different values.
-        """
-        for name, value in self.values.items():
-            other = flat.get(name, value)
-            if name != "reduction" and format_value(other.value) != format_value(value.value):
-                raise UsageError(
-                    f"{self.file}: {name} is {format_value(other.value)} and {value.key} is "
-                    f"{format_value(value.value)}; both mean --{name.replace('_', '-')}",
-                    hint=f"{value.key} alone",
-                )
-        return self.values | dict(flat)
-
-    def _set(self, path: str, value: object, key: str = "") -> None:
-        name = KEYS[path][0]
-        self.values[name] = OptionValue(name, value, "config", self.file, key or path)
-
-    def _set_class(self, section: str, leaves: Mapping[str, Any]) -> None:
-        """Set a class name with its constructor arguments as one option, `lr` as its own."""
-        path = f"{section}.name"
-        name, args = leaves.get(path), dict(leaves.get(f"{section}.init_args") or {})
-        if section == "model.optimizer" and args.get("lr") is not None:
-            self._set(f"{section}.init_args.lr", args["lr"])
-        args.pop("lr", None)
+    Raises:
+        UsageError: a key is unknown, there twice, or of the wrong type.
+    """
+    leaves: dict[str, Any] = {}
+    for path, value in _leaves(sections, "", file):
         if path in leaves:
-            name = _NORMS.get(name, name) if section == "model.norm_layer" else name
-            if not isinstance(name, str):
-                raise _wrong_value(path, name, "a class name", self.file)
-        unused = set(args) if name == "none" else _UNUSED_ARGUMENTS[section]
-        self.unused_keys += [f"{section}.init_args.{key}" for key in args if key in unused]
-        used = {key: value for key, value in args.items() if key not in unused}
-        shown = [_argument(f"{section}.init_args.{k}", v, self.file) for k, v in used.items()]
-        if name is not None:
-            self._set(path, f"{name}:{','.join(shown)}" if shown else name, key=section)
-        elif shown:
-            what = f"{self.file}: {section}.init_args is there without {path}"
-            raise UsageError(what, hint=_example_line(path, self.file))
+            what = f"{file}: {path} is there twice, with _ and with -"
+            raise UsageError(what, hint=f"{path} alone")
+        leaves[path] = value
+    values = [
+        _value(path, value, file)
+        for path, value in leaves.items()
+        if path in KEYS and path.rpartition(".")[0] not in _UNUSED_ARGUMENTS
+    ]
+    unused_keys: list[str] = []
+    for section in _UNUSED_ARGUMENTS:
+        class_values, unused = _class_values(section, leaves, file)
+        values += class_values
+        unused_keys += unused
+    if ENCODE in leaves:
+        unused_keys.append(_encode_rows(leaves[ENCODE], file))
+    values.append(OptionValue("reduction", "sum", "config", file, "model.loss, in sums"))
+    return {value.name: value for value in values}, unused_keys
 
-    def _check_encode(self, rows: object) -> None:
-        is_integer = isinstance(rows, int) and not isinstance(rows, bool)
-        if not is_integer or not 1 <= rows <= _MOST_ROWS:  # type: ignore[operator]  # it is an int
-            raise _wrong_value(ENCODE, rows, f"a whole number, 1 to {_MOST_ROWS}", self.file)
-        self.unused_keys.append(f"{ENCODE} (aecli encode --batch-size {rows})")
+
+def merge_flat(
+    in_sections: Mapping[str, OptionValue], flat: Mapping[str, OptionValue]
+) -> dict[str, OptionValue]:
+    """Return the values of a file's sections and of its flat keys.
+
+    Raises:
+        UsageError: a flat key and a key in a section mean the same and have different values.
+    """
+    for name, value in in_sections.items():
+        other = flat.get(name, value)
+        if name != "reduction" and format_value(other.value) != format_value(value.value):
+            raise UsageError(
+                f"{value.file}: {name} is {format_value(other.value)} and {value.key} is "
+                f"{format_value(value.value)}; both mean --{name.replace('_', '-')}",
+                hint=f"{value.key} alone",
+            )
+    return {**in_sections, **flat}
+
+
+def _value(path: str, value: object, file: str, key: str = "") -> OptionValue:
+    return OptionValue(KEYS[path][0], value, "config", file, key or path)
+
+
+def _class_values(
+    section: str, leaves: Mapping[str, Any], file: str
+) -> tuple[list[OptionValue], list[str]]:
+    """Return a class with its constructor arguments as one option, `lr` as its own; unused keys."""
+    path, args_path = f"{section}.name", f"{section}.init_args"
+    name, args = leaves.get(path), dict(leaves.get(args_path) or {})
+    values: list[OptionValue] = []
+    if section == "model.optimizer" and args.get("lr") is not None:
+        values.append(_value(f"{args_path}.lr", args["lr"], file))
+    args.pop("lr", None)
+    if path in leaves:
+        name = _NORMS.get(name, name) if section == "model.norm_layer" else name
+        if not isinstance(name, str):
+            raise _wrong_value(path, name, "a class name", file)
+    unused = set(args) if name == "none" else _UNUSED_ARGUMENTS[section]
+    used = {key: value for key, value in args.items() if key not in unused}
+    shown = [_argument(f"{args_path}.{key}", value, file) for key, value in used.items()]
+    if name is not None:
+        text = f"{name}:{','.join(shown)}" if shown else name
+        values.append(_value(path, text, file, key=section))
+    elif shown:
+        what = f"{file}: {args_path} is there without {path}"
+        raise UsageError(what, hint=_example_line(path, file))
+    return values, [f"{args_path}.{key}" for key in args if key in unused]
+
+
+def _encode_rows(rows: object, file: str) -> str:
+    """Return the key of rows per pass with the flag to use in its place."""
+    is_integer = isinstance(rows, int) and not isinstance(rows, bool)
+    if not is_integer or not 1 <= rows <= _MOST_ROWS:  # type: ignore[operator]  # it is an int
+        raise _wrong_value(ENCODE, rows, f"a whole number, 1 to {_MOST_ROWS}", file)
+    return f"{ENCODE} (aecli encode --batch-size {rows})"
 
 
 def is_section(key: str, value: object) -> bool:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import click
 
 from aecli.cli.config_file import format_config
-from aecli.cli.option_decorators import SectionCommand, spec_options
 from aecli.cli.option_sources import Settings
-from aecli.cli.output import show
-from aecli.cli.shared_options import (
+from aecli.cli.options import (
+    SectionCommand,
     config_option,
     data_argument,
     display_options,
     model_options,
     option,
+    spec_options,
 )
+from aecli.cli.output import show
 from aecli.errors import UsageError
 from aecli.schema.options import option_names
 
@@ -75,7 +76,7 @@ def train(
     if settings.data == []:
         raise UsageError("train needs a table: no DATA was given", hint="aecli train data.parquet")
     model = settings.model
-    from aecli.cli.display.train_summary import training_report
+    from aecli.cli.display.model import training_report
     from aecli.cli.progress import show_progress
     from aecli.reporting.report import check_folder
     from aecli.training.train import train as run

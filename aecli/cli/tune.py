@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import click
 
-from aecli.cli.option_decorators import SectionCommand, spec_options
 from aecli.cli.option_sources import Settings
-from aecli.cli.output import show
-from aecli.cli.shared_options import (
+from aecli.cli.options import (
+    SectionCommand,
     config_option,
     data_argument,
     display_options,
     model_options,
     option,
+    spec_options,
 )
+from aecli.cli.output import show
 from aecli.schema.options import option_names
 from aecli.tuning.trial import OBJECTIVES
 
@@ -74,10 +75,10 @@ def tune(
     """
     model = settings.model
     from aecli.cli.display.tuning import tuning_report
-    from aecli.cli.search_progress import show_search_progress
+    from aecli.cli.progress import show_progress
     from aecli.tuning.tune import tune as run
 
-    with show_search_progress(quiet=quiet) as progress:
+    with show_progress(quiet=quiet, search=True) as progress:
         result = run(
             settings.data, budget=budget, trials=trials, objective=objective, folds=folds,
             journal=journal, model=model, options=settings.options, progress=progress,

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from aecli.cli.display.columns import column_groups, scaling
 from aecli.cli.display.evaluation import evaluation_report
-from aecli.cli.display.loss_table import EpochTable
-from aecli.cli.display.model import inspection_report
-from aecli.cli.display.train_summary import training_facts, training_report
+from aecli.cli.display.history import EpochTable
+from aecli.cli.display.inspection import inspection_report
+from aecli.cli.display.model import column_groups, scaling, training_facts, training_report
 from aecli.cli.display.written import stream_report
 from aecli.evaluation.results import Gate
 from aecli.inference.run import StreamResult

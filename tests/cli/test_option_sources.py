@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aecli.cli.main import cli, main
-from aecli.cli.option_decorators import SectionCommand, spec_options
 from aecli.cli.option_sources import OptionValue, Settings, merge, merge_model
+from aecli.cli.options import SectionCommand, spec_options
 from aecli.errors import UsageError
 from aecli.schema.options import TrainingOptions, TrainOptions, option_names
 

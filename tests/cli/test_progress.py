@@ -4,8 +4,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from aecli.cli.progress import LiveProgress, PlainProgress, show_progress
-from aecli.cli.search_progress import LiveSearchProgress, PlainSearchProgress
+from aecli.cli.progress import LiveProgress, PlainProgress, PlainSearchProgress, show_progress
 from aecli.progress import SILENT, Standing
 from tests.cli.results import epochs
 
@@ -203,13 +202,11 @@ def test_a_search_prints_a_line_for_each_better_trial_and_one_per_half_minute(cl
     ]
 
 
-def test_a_live_search_shows_trial_epoch_best_and_time_left_in_one_line(clock, screen):
-    console = Console(file=screen, width=80, height=24, force_terminal=True, _environ={})
-    search = LiveSearchProgress(console, clock)
-    search.trial(standing(7, 0.0123, 4))
-    search.training("4-2-4", 10, 100)
+def test_a_live_search_shows_trial_epoch_best_and_time_left_in_one_line(live, clock, screen):
+    live.trial(standing(7, 0.0123, 4))
+    live.training("4-2-4", 10, 100)
     clock.now = 60.0
-    search.epoch(epochs(1)[0])
+    live.epoch(epochs(1)[0])
     assert "epoch 2/10  best 0.01230 (trial 4)  3 min left" in screen.getvalue()
     assert "trial 7 of 50" in screen.getvalue()
-    search.finish()
+    live.finish()

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from aecli.cli.display.evaluation_extras import (
-    ConfusionTable,
     anomaly_block,
     compared_block,
+    confusion_table,
     group_blocks,
     note_lines,
     probe_block,
@@ -131,7 +131,7 @@ def _classification(result: Classification) -> RenderableType:
     return stacked(
         [
             titled(_title("classification", count(result.rows, "labelled row")), table),
-            titled("confusion", ConfusionTable(result)),
+            titled("confusion", confusion_table(result)),
         ]
     )
 

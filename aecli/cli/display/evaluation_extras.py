@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, RenderableType
 from rich.console import Group as Lines
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.widgets import BAD, DIM, clipped, figures, stacked, titled, user
+from aecli.cli.display.widgets import BAD, DIM, FittedBlock, clipped, figures, stacked, titled, user
 from aecli.formatting import count, figure, percent, safe
 
 if TYPE_CHECKING:
@@ -206,45 +206,44 @@ MOST_MATRIX_CLASSES = 12
 CLASS_PAIRS_SHOWN = 10
 
 
-class ConfusionTable:
-    """Rows of true classes by columns of predicted ones, with each class's recall."""
+def confusion_table(result: Classification) -> FittedBlock:
+    """Draw the confusion matrix where it fits, else the pairs of classes most often confused."""
 
-    def __init__(self, result: Classification) -> None:
-        self.result = result
+    def draw(console: Console, width: int) -> Table:
+        matrix = _matrix(result) if len(result.classes) <= MOST_MATRIX_CLASSES else None
+        fits = matrix is not None and console.measure(matrix).maximum <= width
+        return matrix if matrix is not None and fits else _pairs(result)
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        matrix = self.matrix() if len(self.result.classes) <= MOST_MATRIX_CLASSES else None
-        if matrix and console.measure(matrix).maximum <= options.max_width:
-            yield matrix
-        else:
-            yield self.pairs()
+    return FittedBlock(draw)
 
-    def matrix(self) -> Table:
-        """Return the whole matrix."""
-        classes = [clipped(name, 12) for name in self.result.classes]
-        table = figures("true \\ predicted", *classes, "recall")
-        for row, (name, counts) in enumerate(zip(classes, self.result.confusion, strict=True)):
-            cells = [_cell(number, column == row) for column, number in enumerate(counts)]
-            table.add_row(name, *cells, percent(_share(counts, row)))
-        return table
 
-    def pairs(self) -> Table:
-        """Return the pairs of classes with most wrong rows."""
-        wrong = sorted(
-            (
-                (number, row, column)
-                for row, counts in enumerate(self.result.confusion)
-                for column, number in enumerate(counts)
-                if number and row != column
-            ),
-            reverse=True,
-        )
-        table = figures("true", "predicted", "rows", "of the true class", left=2)
-        for number, row, column in wrong[:CLASS_PAIRS_SHOWN]:
-            names = (clipped(self.result.classes[index], 28) for index in (row, column))
-            share = _share(self.result.confusion[row], column)
-            table.add_row(*names, count(number), percent(share))
-        return table
+def _matrix(result: Classification) -> Table:
+    """Return rows of true classes by columns of predicted ones, with each class's recall."""
+    classes = [clipped(name, 12) for name in result.classes]
+    table = figures("true \\ predicted", *classes, "recall")
+    for row, (name, counts) in enumerate(zip(classes, result.confusion, strict=True)):
+        cells = [_cell(number, column == row) for column, number in enumerate(counts)]
+        table.add_row(name, *cells, percent(_share(counts, row)))
+    return table
+
+
+def _pairs(result: Classification) -> Table:
+    """Return the pairs of classes with most wrong rows."""
+    wrong = sorted(
+        (
+            (number, row, column)
+            for row, counts in enumerate(result.confusion)
+            for column, number in enumerate(counts)
+            if number and row != column
+        ),
+        reverse=True,
+    )
+    table = figures("true", "predicted", "rows", "of the true class", left=2)
+    for number, row, column in wrong[:CLASS_PAIRS_SHOWN]:
+        names = (clipped(result.classes[index], 28) for index in (row, column))
+        share = _share(result.confusion[row], column)
+        table.add_row(*names, count(number), percent(share))
+    return table
 
 
 def _cell(number: int, right: bool) -> Text:

@@ -1,116 +1,302 @@
-"""Draw the result of `inspect`: a model directory, or the column plan of a table."""
+"""Draw a trained model: its columns, its network, its losses and what to do next."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.box import ROUNDED
+from rich.console import RenderableType
+from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.charts import LossCurves
-from aecli.cli.display.columns import (
-    column_groups,
-    column_table,
-    ids_line,
-    label_line,
-    left_out_lines,
+from aecli.cli.display.history import EpochTable
+from aecli.cli.display.widgets import (
+    BAD,
+    CONSOLE_WIDTH,
+    GOOD,
+    FittedBlock,
+    clipped,
+    facts,
+    figures,
+    name_list,
+    names,
+    stacked,
+    user,
 )
-from aecli.cli.display.train_summary import training_facts
-from aecli.cli.display.widgets import DIM, clipped, facts, figures, stacked, titled, user
-from aecli.formatting import count, figure, size, weight
-from aecli.inspection.inspect import DataInspection, Layer, ModelInspection
-from aecli.schema.model_spec import Identifier, Label, LeftOut, ModelSpec
+from aecli.formatting import count, duration, figure, percent, safe, weight
+from aecli.schema.model_spec import Column, Identifier, Label, LeftOut, ModelSpec, Network, Summary
 
-INSPECTED_COLUMNS_SHOWN = 20
+if TYPE_CHECKING:
+    from aecli.training.train import TrainResult
 
 
-def inspection_report(
-    result: ModelInspection | DataInspection, *, all_columns: bool = False
-) -> RenderableType:
-    """Return a model's or a table's description; every column if `all_columns`."""
-    if isinstance(result, ModelInspection):
-        if result.history is not None:
-            return Group(user(result.model, "bold"), LossCurves(result.history))
-        return _model(result, all_columns)
-    return _data(result, all_columns)
+_PLURALS = {"category": "categories"}
+SUMMARY_EPOCHS_SHOWN = 16
+LAYERS_SHOWN = 3
+BASELINE_MEASURES = {
+    "mse": "squared error, scaled",
+    "r2": "R² of number columns",
+    "accuracy": "accuracy of categories",
+}
+OWN_ACTIVATIONS = ("lstm", "transformer")
 
 
-def _model(result: ModelInspection, all_columns: bool) -> RenderableType:
-    spec = result.spec
-    columns: RenderableType = (
-        column_table(spec.columns) if all_columns else column_groups(spec.columns)
+def training_report(result: TrainResult) -> RenderableType:
+    """Return the table of losses and the panel that describes the model."""
+    table = EpochTable(result.history, limit=SUMMARY_EPOCHS_SHOWN) if result.history else None
+    body = facts(_model_facts(result.model, result.spec))
+    panel = FittedBlock(
+        lambda console, width: _framed(body, width) if console.is_terminal else body
     )
-    note = "" if all_columns else "--columns lists each one with its reason"
-    roles = list(_roles(spec.label, spec.ids, spec.left_out))
-    return stacked(
-        [
-            Group(user(result.model, "bold"), Text(_origin(result), style=DIM)),
-            titled("columns", columns, note),
-            titled("other columns", facts(roles)) if roles else None,
-            titled("network", _network(result.layers, result.parameters)),
-            titled("losses", _losses(spec)),
-            titled("training", facts(training_facts(spec))),
-        ]
-    )
+    return stacked([table, panel])
 
 
-def _data(result: DataInspection, all_columns: bool) -> RenderableType:
-    shown = result.columns if all_columns else result.columns[:INSPECTED_COLUMNS_SHOWN]
-    hidden = len(result.columns) - len(shown)
-    note = f"… and {count(hidden)} more (--columns lists all)" if hidden else ""
-    roles = list(_roles(result.label, result.ids, result.left_out))
-    about = f"{result.format}, {count(result.rows, 'row')}, {count(len(result.columns), 'feature')}"
-    return stacked(
-        [
-            Group(user(result.data, "bold"), Text(about, style=DIM)),
-            *(Text(clipped(note, 400)) for note in result.notes),
-            titled("summary", column_groups(result.columns)) if hidden else None,
-            titled("columns", column_table(shown), note) if shown else None,
-            titled("other columns", facts(roles)) if roles else None,
-        ]
+def _framed(body: Table, width: int) -> Panel:
+    return Panel(
+        body,
+        box=ROUNDED,
+        border_style="dim",
+        title=Text("trained", style="bold"),
+        title_align="left",
+        width=min(width, CONSOLE_WIDTH),
+        padding=(0, 1),
     )
 
 
-def _origin(result: ModelInspection) -> str:
-    spec = result.spec
-    created = spec.created.replace("T", " ").removesuffix("+00:00")
-    by = f"aecli {spec.versions.get('aecli', '?')}, torch {spec.versions.get('torch', '?')}"
-    return f"trained {created} UTC with {by}; {size(result.bytes)}"
+def _model_facts(model: Path, spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
+    yield "columns", column_groups(spec.columns)
+    if spec.label:
+        yield "label", label_line(spec.label)
+    if spec.ids:
+        yield "identifiers", ids_line(spec.ids)
+    if spec.left_out:
+        yield "left out", left_out_lines(spec.left_out)
+    yield "network", network_line(spec.network, spec.weights.parameters)
+    if len(spec.loss_weights) > 1:
+        yield "loss", Text(loss_sum(spec.loss_weights))
+    yield from training_facts(spec)
+    yield "saved in", Text(safe(model), style="bold")
+    yield "next", Text(next_command(model, spec), style="bold")
 
 
-def _roles(
-    label: Label | None, ids: Sequence[Identifier], left_out: Sequence[LeftOut]
-) -> Iterator[tuple[str, RenderableType]]:
-    if label:
-        yield "label", label_line(label)
-    if ids:
-        yield "identifiers", ids_line(ids)
-    if left_out:
-        yield "left out", left_out_lines(left_out, most=20)
+def column_groups(columns: Sequence[Column]) -> Table:
+    """Return one line per kind and scaling: `784 numbers, scaled to 0..1   px0, px1 … px783`."""
+    groups: dict[tuple[str, str], list[Column]] = {}
+    for column in columns:
+        groups.setdefault((column.kind, scaling(column)), []).append(column)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for (kind, scale), members in groups.items():
+        what = count(len(members), kind, _PLURALS.get(kind, ""))
+        listed = name_list([_with_size(column) for column in members])
+        grid.add_row(f"{what}, {scale}" if scale else what, listed)
+    return grid
 
 
-def _network(layers: Sequence[Layer], parameters: int) -> Table:
-    table = figures("part", "layer", "inputs", "outputs", "parameters", left=2)
-    part = ""
-    for layer in layers:
+def scaling(column: Column) -> str:
+    """Describe how a column's numbers are scaled, from the figures themselves."""
+    if column.constant:
+        return "constant"
+    if not column.scale or not column.low:
+        return ""
+    cells = list(zip(column.low, column.high, column.center, column.scale, strict=False))
+    if all(center == 0 and scale == 1 for _, _, center, scale in cells):
+        return "as they are"
+    lowest = min((low - center) / scale for low, _, center, scale in cells)
+    highest = max((high - center) / scale for _, high, center, scale in cells)
+    if lowest >= -1e-9 and highest <= 1 + 1e-9:
+        return "scaled to 0..1"
+    means = zip(column.mean, column.center, column.scale, strict=False)
+    standard = all(abs(mean - center) <= 1e-6 * scale for mean, center, scale in means)
+    return "standardised" if standard else "scaled by quartiles"
+
+
+def column_table(columns: Iterable[Column]) -> Table:
+    """Return one line per column: its kind and the reason for it."""
+    table = figures("column", "became", "type", "missing", "why", left=3)
+    table.columns[3].justify = "right"
+    table.columns[4].justify = "left"
+    table.columns[4].no_wrap = False
+    for column in columns:
+        missing = count(column.missing) if column.missing else "–"
         table.add_row(
-            "" if layer.part == part else layer.part,
-            layer.name,
-            count(layer.inputs),
-            count(layer.outputs),
-            count(layer.parameters),
+            clipped(column.name, 24),
+            column.kind,
+            clipped(column.type, 18),
+            missing,
+            user(column.reason, "dim"),
         )
-        part = layer.part
-    table.add_row("total", "", "", "", count(parameters), style="bold")
     return table
 
 
-def _losses(spec: ModelSpec) -> Table:
-    weights, summary = spec.loss_weights, spec.summary
-    table = figures("term", "weight", "train", "validation")
-    for term in summary.train or summary.valid:
-        sides = (figure(summary.train.get(term)), figure(summary.valid.get(term)))
-        factor = weight(weights[term]) if term in weights else ""
-        table.add_row(term, factor, *sides, style="bold" if term == "total" else "")
+def left_out_lines(left_out: Sequence[LeftOut], most: int = 6) -> Text:
+    """Name the columns that are not features, one reason a line."""
+    reasons: dict[str, list[str]] = {}
+    for item in left_out:
+        reasons.setdefault(item.reason, []).append(item.name)
+    shown = list(reasons.items())
+    lines = [f"{names(members, 36)}: {clipped(reason, 200)}" for reason, members in shown[:most]]
+    rest = sum(len(members) for _, members in shown[most:])
+    return Text("\n".join([*lines, f"… and {count(rest)} more"] if rest else lines))
+
+
+def label_line(label: Label) -> Text:
+    """Describe the label: `income: 2 classes (<=50K 76 %, >50K 24 %)`."""
+    total = sum(label.counts) or 1
+    pairs = zip(label.classes, label.counts, strict=False)
+    shares = [f"{clipped(name, 16)} {percent(number / total, 0)}" for name, number in pairs]
+    listed = ", ".join(shares[:5]) + (", …" if len(shares) > 5 else "")
+    return Text(f"{clipped(label.name, 24)}: {len(label.classes)} classes ({listed})")
+
+
+def ids_line(ids: Sequence[Identifier]) -> Text:
+    """Name the identifier columns."""
+    return Text(f"{names([item.name for item in ids])}: carried into every output")
+
+
+def _with_size(column: Column) -> str:
+    if column.kind == "category" and column.categories:
+        return f"{clipped(column.name, 20)} ({len(column.categories)})"
+    return f"{clipped(column.name, 20)} ({column.size})" if column.kind == "vector" else column.name
+
+
+def _latent_in_use(summary: Summary, spec: ModelSpec) -> str:
+    parts = [f"{summary.latent_active} of {count(spec.network.latent, 'unit')} active"]
+    penalties = [name for name in ("l1", "l2", "kl") if name in spec.loss_weights]
+    parts += [f"{n} {percent(summary.shares[n])} of the loss" for n in penalties if summary.shares]
+    if (penalties or spec.network.topk is not None) and summary.latent_near_zero is not None:
+        parts.append(f"{percent(summary.latent_near_zero)} of values near zero")
+    if "kl" in spec.loss_weights and summary.latent_mean is not None:
+        mean = figure(summary.latent_mean, 3)
+        parts.append(f"mean activation {mean} for rho {spec.options.losses.rho:g}")
+    return "; ".join(parts)
+
+
+def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
+    """Yield facts of a training: rows, what stopped it, best epoch, comparison, dead units."""
+    summary = spec.summary
+    valid = count(summary.valid_rows) if summary.valid_rows else "none"
+    batches = f"in batches of {count(summary.batch_size)}"
+    samples = "rows" if spec.network.window == 1 else "windows"
+    yield samples, Text(f"{count(summary.train_rows)} to train {batches}, {valid} to validate")
+    yield "stopped", Text(f"{safe(summary.stopped)}, after {duration(summary.seconds)}")
+    side, losses = ("validation", summary.valid) if summary.valid else ("training", summary.train)
+    measures = [_terms(losses), *(f"{k} {percent(v)}" for k, v in summary.metrics.items())]
+    best = f"{summary.best_epoch} of {summary.epochs}"
+    if not summary.best_epoch:
+        best = f"none of {summary.epochs}, so the start at PCA"
+    yield "best epoch", Text(f"{best}: {side} {', '.join(measures)}")
+    if summary.baselines:
+        yield "compared", baseline_table(summary, spec.network)
+    if summary.latent_active is not None:
+        yield "latent", Text(_latent_in_use(summary, spec))
+    if spec.network.architecture not in OWN_ACTIVATIONS:
+        yield "dead units", dead_units_line(summary.dead_units)
+    if summary.health:
+        yield "health", Text("\n".join(map(safe, summary.health)), style=BAD)
+
+
+def network_line(network: Network, parameters: int) -> Text:
+    """Draw the network in one line: `784 → 512 → [64] → 512 → 784 · ReLU · 1,142,352 …`."""
+    *hidden, latent = network.encoder
+    rows = "" if network.window == 1 else f"{network.window} × "
+    layers = [*hidden, f"[{latent}]", *network.decoder]
+    if network.architecture not in ("mlp", "vanilla"):
+        layers = [_body(network), f"[{latent}]", _body(network)]
+    widths = [f"{rows}{network.inputs}", *layers, f"{rows}{network.outputs}"]
+    parts = [" → ".join(map(str, widths))]
+    parts += _latent_kind(network)
+    parts += [str(network.activation)] if network.architecture not in OWN_ACTIVATIONS else []
+    if network.norm.name != "none":
+        parts.append(f"{network.norm} norm")
+    if network.dropout:
+        parts.append(f"dropout {network.dropout:g}")
+    size = count(parameters, "parameter")
+    if not network.classes:
+        return Text(" · ".join([*parts, size]))
+    head = " → ".join(map(str, [latent, *network.classifier, network.classes]))
+    return Text(f"{' · '.join(parts)}\nclassifier {head} · {size}")
+
+
+def _body(network: Network) -> str:
+    """Describe the layers of an architecture other than an MLP, as in `conv2d 16,32`."""
+    match network.architecture:
+        case "conv1d" | "conv2d":
+            return f"{network.architecture} {','.join(map(str, network.channels))}"
+        case "lstm":
+            return f"lstm {network.hidden}" + f" × {network.layers}" * (network.layers > 1)
+    return f"transformer {network.hidden} × {network.depth}"
+
+
+def _latent_kind(network: Network) -> list[str]:
+    kinds = ["variational"] if network.variational else []
+    if network.latent_activation.name != "Identity":
+        kinds.append(f"{network.latent_activation} latent")
+    if network.topk is not None:
+        kinds.append(f"top {network.topk}")
+    return kinds + (["linear path"] if network.linear_path else [])
+
+
+def loss_sum(weights: Mapping[str, float]) -> str:
+    """Return what is minimised: `13.01 · reconstruction + classification + 0.0001 · l1`."""
+    terms = (
+        name if factor == 1 else f"{weight(factor)} · {name}" for name, factor in weights.items()
+    )
+    return " + ".join(terms)
+
+
+def baseline_table(summary: Summary, network: Network) -> Table:
+    """Compare this model's reconstruction with PCA of the same latent size and the column means."""
+    components = min(network.latent, network.inputs * network.window, summary.train_rows)
+    named = {"PCA": f"PCA with {components:,}"}
+    rows = f"{count(summary.compared_rows, 'row')}" if summary.compared_rows else ""
+    table = figures(rows, *(named.get(b.name, b.name) for b in summary.baselines))
+    for name, title in BASELINE_MEASURES.items():
+        values = [getattr(baseline, name) for baseline in summary.baselines]
+        if any(value is not None for value in values):
+            this, *others = (
+                percent(v) if name == "accuracy" else figure(v, 4 if name == "mse" else 3)
+                for v in values
+            )
+            table.add_row(title, Text(this, style=_comparison_style(name, values)), *others)
     return table
+
+
+def _comparison_style(measure: str, values: Sequence[float | None]) -> str:
+    """Return the style of this model's figure: better or worse than PCA's."""
+    this, pca = (values[0], values[1]) if len(values) > 1 else (None, None)
+    if this is None or pca is None or this == pca:
+        return ""
+    return GOOD if (this < pca) == (measure == "mse") else BAD
+
+
+def dead_units_line(dead: Mapping[str, int]) -> Text:
+    """Name the layers with units that never fire, and the advice."""
+    counts = sorted(((n, layer) for layer, n in dead.items() if n), reverse=True)
+    if not counts:
+        return Text("none")
+    listed = ", ".join(f"{n} in {clipped(layer, 24)}" for n, layer in counts[:LAYERS_SHOWN])
+    rest = sum(n for n, _ in counts[LAYERS_SHOWN:])
+    more = f", {rest} elsewhere" if rest else ""
+    return Text(f"{listed}{more}; --activation LeakyReLU keeps units alive", style=BAD)
+
+
+def next_command(model: Path, spec: ModelSpec) -> str:
+    """Return a command to run next."""
+    if not spec.summary.finished:
+        return "the same command with --resume goes on from here"
+    where = "" if str(model) == "aecli_model" else f" -m {shlex.quote(safe(model))}"
+    if spec.label is not None:
+        return f"aecli evaluate test.parquet{where}"
+    return f"aecli encode data.parquet{where} -o latents.parquet"
+
+
+def _terms(losses: Mapping[str, float]) -> str:
+    parts = [f"{name} {figure(value)}" for name, value in losses.items() if name != "total"]
+    total = f"loss {figure(losses['total'])}" if "total" in losses else ""
+    return total if len(parts) == 1 and total else ", ".join(filter(None, [total, *parts]))

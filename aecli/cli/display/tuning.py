@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.train_summary import network_line, training_facts
+from aecli.cli.display.model import network_line, training_facts
 from aecli.cli.display.widgets import DIM, GOOD, facts, figures, stacked, titled, user
 from aecli.formatting import count, duration, figure, percent, safe
 from aecli.tuning.trial import TrialRecord, TuneResult, ranking

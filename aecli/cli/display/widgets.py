@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -47,18 +47,38 @@ def names(items: Sequence[str], width: int = 52) -> str:
     return f"{', '.join(first)} … {shown[-1]}"
 
 
-class NameList:
-    """List of names as long as there is room; see `names`."""
+class FittedBlock:
+    """Block that `draw` makes for the console and the width at which it is printed.
 
-    def __init__(self, items: Sequence[str]) -> None:
-        self.items = items
+    As a cell of a table it asks for `least` to `most` cells, or for all the room there is.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[Console, int], RenderableType],
+        *,
+        least: int = 0,
+        most: int | None = None,
+    ) -> None:
+        self._draw = draw
+        self._least, self._most = least, most
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(names(self.items, options.max_width), style=DIM)
+        yield self._draw(console, options.max_width)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        full = sum(cell_len(clipped(item, LONGEST_LISTED_NAME)) + 2 for item in self.items) - 2
-        return Measurement(min(full, LONGEST_LISTED_NAME), min(full, options.max_width))
+        room = options.max_width
+        return Measurement(self._least, room if self._most is None else min(self._most, room))
+
+
+def name_list(items: Sequence[str]) -> FittedBlock:
+    """List names as long as there is room; see `names`."""
+    full = sum(cell_len(clipped(item, LONGEST_LISTED_NAME)) + 2 for item in items) - 2
+    return FittedBlock(
+        lambda _, width: Text(names(items, width), style=DIM),
+        least=min(full, LONGEST_LISTED_NAME),
+        most=full,
+    )
 
 
 def facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
