@@ -190,7 +190,7 @@ def test_the_worst_columns_come_first_and_the_rest_is_counted():
     columns = [score(f"px{i}", 1 - i / 1000) for i in range(774)] + [score("dead", None)]
     short = drawn(evaluation_report(evaluation(columns)))
     assert short.index("px773") < short.index("px772")
-    assert "… and 765 more (--columns lists all)" in short
+    assert "… and 765 more (--all-columns lists all)" in short
     everything = drawn(evaluation_report(evaluation(columns), all_columns=True))
     assert all(f"px{i} " in everything for i in range(774))
     assert rows_of(everything.split("dead")[1])[0][:3] == ["number", "R²", "–"]
@@ -234,7 +234,7 @@ def test_an_inspected_table_says_what_each_column_becomes_and_why():
     result = DataInspection("a.csv", "csv", 9, columns, [], [], None, ["renamed a to a_2"])
     text = drawn(inspection_report(result))
     assert ["n0", "number", "double", "–", "decimal numbers"] in rows_of(text)
-    assert "… and 30 more (--columns lists all)" in text
+    assert "… and 30 more (--all-columns lists all)" in text
     assert "renamed a to a_2" in text
     assert "n49 " in drawn(inspection_report(result, all_columns=True))
 

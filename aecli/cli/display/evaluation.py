@@ -91,7 +91,7 @@ def _columns(columns: Sequence[ColumnScore], all_columns: bool) -> RenderableTyp
             _score(column.metric, column.pca),
         )
     hidden = len(columns) - len(shown)
-    note = f"… and {count(hidden)} more (--columns lists all)" if hidden else ""
+    note = f"… and {count(hidden)} more (--all-columns lists all)" if hidden else ""
     order = "worst first" if len(columns) > 1 else ""
     return titled(_title("columns", order), table, note)
 

@@ -179,7 +179,7 @@ def compared_block(compared: Compared, this: str, *, all_columns: bool) -> Rende
         most = sorted(compared.columns, key=lambda c: -abs(c.difference))
         shown = most if all_columns else most[:DIFFERENT_COLUMNS_SHOWN]
         hidden = len(most) - len(shown)
-        note = f"… and {count(hidden)} more (--columns lists all)" if hidden else ""
+        note = f"… and {count(hidden)} more (--all-columns lists all)" if hidden else ""
         heading = "columns, R² or accuracy" + (
             ", largest difference first" if len(most) > 1 else ""
         )

@@ -41,7 +41,7 @@ def _model(result: ModelInspection, all_columns: bool) -> RenderableType:
     columns: RenderableType = (
         column_table(spec.columns) if all_columns else column_groups(spec.columns)
     )
-    note = "" if all_columns else "--columns lists each one with its reason"
+    note = "" if all_columns else "--all-columns lists each one with its reason"
     roles = list(_roles(spec.label, spec.ids, spec.left_out))
     return stacked(
         [
@@ -58,7 +58,7 @@ def _model(result: ModelInspection, all_columns: bool) -> RenderableType:
 def _data(result: DataInspection, all_columns: bool) -> RenderableType:
     shown = result.columns if all_columns else result.columns[:INSPECTED_COLUMNS_SHOWN]
     hidden = len(result.columns) - len(shown)
-    note = f"… and {count(hidden)} more (--columns lists all)" if hidden else ""
+    note = f"… and {count(hidden)} more (--all-columns lists all)" if hidden else ""
     roles = list(_roles(result.label, result.ids, result.left_out))
     about = f"{result.format}, {count(result.rows, 'row')}, {count(len(result.columns), 'feature')}"
     return stacked(
