@@ -23,14 +23,11 @@ from aecli.reporting.data import (
     CollectOptions,
     LatentDistribution,
     LatentMap,
-    ReliabilityBin,
-    ReliabilityCurve,
     ReportData,
-    ScoreDistribution,
+    ReportRow,
 )
 from aecli.reporting.examples import (
     ImageShape,
-    RankedRows,
     SampledRows,
     anomalous_rows,
     example_images,
@@ -119,35 +116,23 @@ class SampleCollector:
         right = predicted.numpy()[known] == codes[known]
         self.reliability.add(confidence.numpy()[known], right)
 
-    def examples(self, sample: SampledRows) -> list[RankedRows]:
-        """Return the best rows, those in the middle of the sample, and the worst."""
+    def examples(self, sample: SampledRows) -> dict[str, SampledRows]:
+        """Return by rank the best rows, those in the middle of the sample, and the worst."""
         best, worst = lowest_keys(self.best), lowest_keys(self.worst)
         if best is None or worst is None:
-            return []
+            return {}
         errors = sample.mean_errors
         order = np.argsort(errors)[: int((~np.isnan(errors)).sum())]
         start = max(0, (len(order) - EXAMPLES_PER_RANK) // 2)
         median = sample.take(order[start : start + EXAMPLES_PER_RANK])
-        return [RankedRows("best", best), RankedRows("median", median), RankedRows("worst", worst)]
+        return {"best": best, "median": median, "worst": worst}
 
-    def reliability_curve(self) -> ReliabilityCurve:
-        """Return accuracy by confidence over all samples with a label."""
-        bins = [ReliabilityBin(*values) for values in self.reliability.bins()]
-        return ReliabilityCurve(bins, self.reliability.error())
-
-    def score_distribution(self, identifiers: Sequence[str]) -> ScoreDistribution | None:
-        """Return the scores of all samples; None without calibration, or where all are NaN."""
+    def anomalous_rows(self, identifiers: Sequence[str]) -> list[ReportRow]:
+        """Return the samples with the highest scores; none without calibration."""
         spec, anomalous = self.model.spec, lowest_keys(self.anomalous)
         if spec.calibration is None or anomalous is None:
-            return None
-        edges, counts = self.histogram.shown()
-        return ScoreDistribution(
-            calibration=spec.calibration,
-            edges=edges,
-            counts=counts,
-            outliers=self.outliers,
-            anomalous=anomalous_rows(spec, anomalous, identifiers[0] if identifiers else None),
-        )
+            return []
+        return anomalous_rows(spec, anomalous, identifiers[0] if identifiers else None)
 
 
 def collect(directory: Path, source: Source, options: CollectOptions) -> ReportData:
@@ -174,7 +159,7 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
     sample = lowest_keys(collector.sample)
     assert sample is not None, "a table without rows has been refused"
     latent = _latent_distribution(covariance, result.latent.dead, sample)
-    table = evaluation.opened.windowed
+    table, anomalous = evaluation.opened.windowed, collector.anomalous_rows(identifiers)
     data = replace(
         collect_saved(directory, model.spec),
         data=source.name,
@@ -183,8 +168,10 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
         evaluation=result,
         latent=latent,
         maps=_maps(latent, sample, evaluation.label, model.spec, umap=options.umap),
-        reliability=collector.reliability_curve() if result.classification else None,
-        scores=collector.score_distribution(identifiers),
+        reliability=collector.reliability if result.classification else None,
+        scores=collector.histogram if anomalous else None,
+        outliers=collector.outliers,
+        anomalous=anomalous,
         traversals=latent_traversals(model, latent.deviations, result.latent.dead, sample, shape),
         notes=[*evaluation.source.notes, *(table.notes if table else [])],
     )
