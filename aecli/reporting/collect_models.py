@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aecli.errors import UsageError
@@ -28,28 +28,23 @@ LOWER_IS_BETTER = ("total", "reconstruction", "number_mse", "classification", "l
 
 
 @dataclass(frozen=True)
-class FigureRow:
-    """One figure of several models."""
-
-    name: str
-    values: Sequence[float]
-
-    @property
-    def best(self) -> float | None:
-        """Return the best value; None where more is neither better nor worse."""
-        if self.name in HIGHER_IS_BETTER:
-            return max(self.values)
-        return min(self.values) if self.name in LOWER_IS_BETTER else None
-
-
-@dataclass(frozen=True)
 class ModelComparison:
-    """Several models that read the same columns; `figures` mean the same in all of them."""
+    """Several models that read the same columns.
+
+    `figures` are those that mean the same in all of them: the value in each model, by name.
+    """
 
     names: Sequence[str]
     models: Sequence[ReportData]
-    figures: Sequence[FigureRow] = ()
+    figures: Mapping[str, Sequence[float]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+
+
+def best_value(values: Sequence[float], name: str) -> float | None:
+    """Return the best value of a figure; None where more is neither better nor worse."""
+    if name in HIGHER_IS_BETTER:
+        return max(values)
+    return min(values) if name in LOWER_IS_BETTER else None
 
 
 def collect_models(
@@ -78,19 +73,19 @@ def collect_models(
 
 def _common_figures(
     results: Sequence[EvaluateResult], specs: Sequence[ModelSpec]
-) -> tuple[list[FigureRow], list[str]]:
+) -> tuple[dict[str, list[float]], list[str]]:
     """Return the figures that mean the same in all models, and notes on the others."""
     pairs = [
         compare_results(results[0], result, specs[0], spec)
         for result, spec in zip(results[1:], specs[1:], strict=True)
     ]
     others = [{figure.name: figure.other for figure in pair.figures} for pair in pairs]
-    rows = [
-        FigureRow(figure.name, [figure.value, *(values[figure.name] for values in others)])
+    common = {
+        figure.name: [figure.value, *(values[figure.name] for values in others)]
         for figure in pairs[0].figures
         if all(figure.name in values for values in others)
-    ]
-    return rows, list(dict.fromkeys(note for pair in pairs for note in pair.notes))
+    }
+    return common, list(dict.fromkeys(note for pair in pairs for note in pair.notes))
 
 
 def _short_names(directories: Sequence[Path]) -> list[str]:

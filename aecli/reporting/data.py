@@ -126,16 +126,15 @@ class SignalExcerpt:
 class UnitTraversal:
     """One latent unit decoded at `steps` standard deviations, the others at their means.
 
-    One of three: `images` `(n_steps, height, width[, 3])`, `signal` `(n_steps, window)` of the
-    column `signal_column`, or `changes`: by how much each of the columns that change most does,
-    from the first step to the last, in its own standard deviations or in probability.
+    One of three: `images` `(n_steps, height, width[, 3])`, `signal`: a column and its values
+    `(n_steps, window)`, or `changes`: by how much each of the columns that change most does, from
+    the first step to the last, in its own standard deviations or in probability.
     """
 
     unit: int
     steps: Sequence[float]
     images: AnyFloats | None = None
-    signal: AnyFloats | None = None
-    signal_column: str = ""
+    signal: tuple[str, AnyFloats] | None = None
     changes: Sequence[tuple[str, float]] = ()
 
 

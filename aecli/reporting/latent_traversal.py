@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,15 +24,6 @@ SIGNAL_STEPS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 IMAGE_STEPS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
 
 
-@dataclass(frozen=True)
-class _Decoded:
-    """One unit's decoded steps: `outputs` `(n_steps, window, n_outputs)`."""
-
-    unit: int
-    steps: Sequence[float]
-    outputs: AnyFloats
-
-
 def latent_traversals(
     model: LoadedModel,
     deviations: AnyFloats,
@@ -45,13 +35,18 @@ def latent_traversals(
     columns, window = model.spec.columns, model.spec.network.window
     steps = IMAGE_STEPS if shape else SIGNAL_STEPS if window > 1 else CHANGE_STEPS
     units = [unit for unit in np.argsort(-deviations) if unit not in dead][:TRAVERSED_UNITS]
-    decoded = [_decode(model, deviations, sample, int(unit), steps) for unit in sorted(units)]
+    decoded = {int(u): _decode(model, deviations, sample, u, steps) for u in sorted(units)}
     if shape:
-        return [_as_images(columns, one, shape) for one in decoded]
+        images = {u: as_images(columns, outputs[:, 0], shape) for u, outputs in decoded.items()}
+        return [UnitTraversal(u, steps, images=shown) for u, shown in images.items()]
     if window > 1:
-        return [one for one in (_as_signal(columns, one) for one in decoded) if one]
+        signals = {u: _signal(columns, outputs) for u, outputs in decoded.items()}
+        return [UnitTraversal(u, steps, signal=one) for u, one in signals.items() if one]
     spread = _spread(model, sample)
-    return [_as_changes(columns, one, spread) for one in decoded]
+    return [
+        UnitTraversal(u, steps, changes=_changes(columns, outputs[:, 0], spread))
+        for u, outputs in decoded.items()
+    ]
 
 
 @torch.no_grad()
@@ -61,7 +56,8 @@ def _decode(
     sample: SampledRows,
     unit: int,
     steps: Sequence[float],
-) -> _Decoded:
+) -> AnyFloats:
+    """Return the outputs `(n_steps, window, n_outputs)` at one unit's steps."""
     values = sample.latent.astype(np.float64)
     latents = np.tile(values.mean(0), (len(steps), 1))
     latents[:, unit] += np.array(steps) * deviations[unit]
@@ -70,26 +66,19 @@ def _decode(
         latents = latents.clip(values.min(0), values.max(0))
     tensor = torch.from_numpy(latents).float().to(model.device)
     outputs = model.network.decode(tensor).float().cpu().numpy()
-    return _Decoded(unit, steps, outputs.reshape(len(steps), -1, outputs.shape[1]))
+    return outputs.reshape(len(steps), -1, outputs.shape[1])
 
 
-def _as_images(columns: Sequence[Column], decoded: _Decoded, shape: ImageShape) -> UnitTraversal:
-    images = as_images(columns, decoded.outputs[:, 0], shape)
-    return UnitTraversal(decoded.unit, decoded.steps, images=images)
-
-
-def _as_signal(columns: Sequence[Column], decoded: _Decoded) -> UnitTraversal | None:
-    """Return the column that the unit changes most, measured in scaled units."""
+def _signal(columns: Sequence[Column], outputs: AnyFloats) -> tuple[str, AnyFloats] | None:
+    """Return the column that the unit changes most, measured in scaled units, at each step."""
     restorer = InverseColumns(columns)
     numbers = [column for column in restorer.layout.numeric if column.size == 1]
     if not numbers:
         return None
-    outputs = decoded.outputs
     ends = outputs[[0, -1]].reshape(-1, outputs.shape[-1])
     changes = [float(np.abs(np.diff(restorer.part(c, ends), axis=0)).max()) for c in numbers]
     column = numbers[int(np.argmax(changes))]
-    signal = np.stack([in_units(restorer, column, step)[:, 0] for step in outputs])
-    return UnitTraversal(decoded.unit, decoded.steps, signal=signal, signal_column=column.name)
+    return column.name, np.stack([in_units(restorer, column, step)[:, 0] for step in outputs])
 
 
 def _spread(model: LoadedModel, sample: SampledRows) -> AnyFloats:
@@ -102,15 +91,15 @@ def _spread(model: LoadedModel, sample: SampledRows) -> AnyFloats:
     return np.where(spread > 1e-9, spread, 1.0)
 
 
-def _as_changes(columns: Sequence[Column], decoded: _Decoded, spread: AnyFloats) -> UnitTraversal:
+def _changes(
+    columns: Sequence[Column], outputs: AnyFloats, spread: AnyFloats
+) -> list[tuple[str, float]]:
     """Return the columns that change most from the first step to the last."""
     restorer = InverseColumns(columns)
     changes: list[tuple[str, float]] = []
     cell = 0
     for column in restorer.layout.columns:
-        low, high = (
-            restorer.part(column, decoded.outputs[end])[0].astype(np.float64) for end in (0, -1)
-        )
+        low, high = restorer.part(column, outputs[[0, -1]]).astype(np.float64)
         if column.kind == "boolean":
             changes.append((column.name, float(expit(high[0]) - expit(low[0]))))
         elif column.kind == "category":
@@ -123,4 +112,4 @@ def _as_changes(columns: Sequence[Column], decoded: _Decoded, spread: AnyFloats)
             cell += column.size
             changes.append((column.name, float(change[int(np.abs(change).argmax())])))
     changes.sort(key=lambda change: -abs(change[1]))
-    return UnitTraversal(decoded.unit, decoded.steps, changes=changes[:CHANGES_SHOWN])
+    return changes[:CHANGES_SHOWN]

@@ -29,7 +29,7 @@ def traversal_panels(data: ReportData) -> list[Panel]:
     units = data.traversals
     if units and units[0].images is not None:
         return [_images(units)]
-    return [_changes(one) if one.signal is None else _signal(one, one.signal) for one in units]
+    return [_changes(one) if one.signal is None else _signal(one, *one.signal) for one in units]
 
 
 def _images(units: Sequence[UnitTraversal]) -> Panel:
@@ -58,7 +58,7 @@ def _images(units: Sequence[UnitTraversal]) -> Panel:
     return Panel(caption, alt, one_axes(draw), size, wide=True)
 
 
-def _signal(one: UnitTraversal, signal: AnyFloats) -> Panel:
+def _signal(one: UnitTraversal, column: str, signal: AnyFloats) -> Panel:
     largest = max(map(abs, one.steps))
 
     def draw(axes: Axes) -> None:
@@ -66,12 +66,12 @@ def _signal(one: UnitTraversal, signal: AnyFloats) -> Panel:
             colour = INK if value == 0 else PRIMARY if value > 0 else ALARM
             alpha = 1.0 if value == 0 else abs(value) / largest
             axes.plot(curve, color=colour, alpha=alpha, label=_sigma(value), linewidth=1.3)
-        axes.set_title(f"z{one.unit} in {short_name(one.signal_column, 20)}")
+        axes.set_title(f"z{one.unit} in {short_name(column, 20)}")
         axes.set_xlabel("row of the window")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
-    what = f"unit z{one.unit}, in the column that it moves most, {safe(one.signal_column)}"
+    what = f"unit z{one.unit}, in the column that it moves most, {safe(column)}"
     alt = f"Curves of a decoded window at {len(signal)} values of {what}"
     return Panel(f"What {what} does: a window decoded at each value.", alt, one_axes(draw))
 
