@@ -36,8 +36,7 @@ from aecli.reporting.examples import (
     lowest_keys,
     with_any_column,
 )
-from aecli.reporting.latent_map import pca_map, umap_map
-from aecli.reporting.latent_traversal import latent_traversals
+from aecli.reporting.latent import latent_traversals, pca_map, umap_map
 from aecli.row_sample import RowSample, seeded_keys
 from aecli.schema.model_spec import Label, ModelSpec
 from aecli.scoring.scorer import Scorer
