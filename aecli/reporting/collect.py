@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from aecli.array_types import Codes, Floats
-from aecli.evaluation.anomaly_and_probe import EvaluationColumns
 from aecli.evaluation.evaluate import Evaluation
 from aecli.inference.batches import EncodedBatch
 from aecli.inference.loaded_model import LoadedModel, load_model
@@ -144,10 +143,7 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
     """
     model = load_model(directory, device=options.device, threads=options.threads)
     shape = image_shape(model.spec, options.shape)
-    evaluation = Evaluation(
-        model, source, EvaluationColumns(), batch_size=options.batch_size,
-        progress=options.progress,
-    )  # fmt: skip
+    evaluation = Evaluation(model, source, batch_size=options.batch_size, progress=options.progress)
     collector = SampleCollector(model)
     start, identifiers = time.perf_counter(), evaluation.opened.carried[:1]
     for batch, codes in evaluation.samples(identifiers):
