@@ -202,6 +202,19 @@ class ReportData:
         return self.spec.label.name if self.spec.label else ""
 
 
+@dataclass(frozen=True)
+class ModelComparison:
+    """Several models that read the same columns.
+
+    `figures` are those that mean the same in all of them: the value in each model, by name.
+    """
+
+    names: Sequence[str]
+    models: Sequence[ReportData]
+    figures: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
 def column_error(value: float | None) -> float | None:
     """Return the error of a column's R² or accuracy: 0 is perfect."""
     return None if value is None else 1 - value

@@ -11,8 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from aecli.formatting import count, duration, figure, percent, safe, weight
-from aecli.reporting.collect_models import ModelComparison, best_value
-from aecli.reporting.data import ReportData, column_error
+from aecli.reporting.data import ModelComparison, ReportData, column_error
 from aecli.reporting.figures import PANELS
 from aecli.reporting.figures.comparison import (
     column_panels,
@@ -36,6 +35,11 @@ PAGE_SECTIONS = (
 )
 MOST_COLUMNS_LISTED = 300
 MOST_TRIALS_LISTED = 10
+
+HIGHER_IS_BETTER = (
+    "accuracy", "balanced_accuracy", "macro_f1", "auroc", "column_r2", "column_accuracy"
+)  # fmt: skip
+LOWER_IS_BETTER = ("total", "reconstruction", "number_mse", "classification", "log_loss")
 
 
 def model_page(data: ReportData) -> str:
@@ -95,7 +99,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "safe_text": safe, "figure": figure, "percent": percent, "count": count, "listed": _listed,
         "duration": duration, "column_error": column_error, "options_text": _options_text,
-        "best_value": best_value,
+        "best_value": _best_value,
     }  # fmt: skip
     return environment
 
@@ -156,6 +160,13 @@ def _layer_sizes(data: ReportData) -> str:
     *hidden, latent = network.encoder
     sizes = [network.inputs, *hidden, f"[{latent}]", *network.decoder, network.outputs]
     return " → ".join(map(str, sizes))
+
+
+def _best_value(values: Sequence[float], name: str) -> float | None:
+    """Return the best value of a figure; None where more is neither better nor worse."""
+    if name in HIGHER_IS_BETTER:
+        return max(values)
+    return min(values) if name in LOWER_IS_BETTER else None
 
 
 def _listed(values: Sequence[object], most: int = 12) -> str:

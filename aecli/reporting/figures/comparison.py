@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from aecli.formatting import count, figure, percent, safe
-from aecli.reporting.collect_models import ModelComparison
-from aecli.reporting.data import column_error
+from aecli.reporting.data import ModelComparison, column_error
 from aecli.reporting.figures import PANELS
 from aecli.reporting.figures.columns import COLUMNS_DRAWN, LARGEST_ERROR_DRAWN, dots
 from aecli.reporting.figures.losses import Curve, as_drawn, loss_curves, scale_losses
