@@ -19,7 +19,7 @@ from aecli.evaluation.accumulator import Decoded, SampleFigures, samples_where
 from aecli.evaluation.anomaly_and_probe import Detector, Prober
 from aecli.evaluation.compare import compare_results
 from aecli.evaluation.gates import check_conditions, judge
-from aecli.evaluation.groups import Groups, read_groups
+from aecli.evaluation.groups import group_codes, read_groups
 from aecli.evaluation.results import EvaluateResult, Group
 from aecli.inference.batches import EncodedBatch
 from aecli.inference.loaded_model import LoadedModel, load_model
@@ -66,7 +66,8 @@ class Evaluation:
         self.label = model.spec.label if has_label else None
         self.detector = Detector(model, anomaly) if anomaly else None
         self.prober = Prober(model, probe) if probe else None
-        self.groups: Groups | None = None
+        self.groups: dict[str | None, int] = {}
+        self.rarer: list[int] = []
         self.figures = self._accumulator()
         self.figures_by_group: dict[int, SampleFigures] = {}
         self.unknown_labels = 0
@@ -97,7 +98,7 @@ class Evaluation:
             DataError: it has no rows, or a column of the evaluation is of another kind.
         """
         if self.by:
-            self.groups = read_groups(self.source, self.by)
+            self.groups, self.rarer = read_groups(self.source, self.by)
         own = [self.prober.column] if self.prober else []
         own += [self.by] if self.by else []
         encoded = self.opened.encoded(carried=list(dict.fromkeys([*carried, *own])))
@@ -166,9 +167,9 @@ class Evaluation:
             self.prober.add(cells, samples.latent, column, groups)
 
     def _add_groups(self, samples: EncodedBatch, decoded: Decoded) -> Codes:
-        if self.groups is None:
+        if not self.by:
             return np.zeros(len(samples.latent), dtype=np.int64)
-        groups = self.groups.codes(samples.batch.column(self.groups.column))
+        groups = group_codes(samples.batch.column(self.by), self.by, list(self.groups))
         for group in np.unique(groups).tolist():
             inside: Tensor = torch.from_numpy(groups == group).to(self.model.device)
             figures = self.figures_by_group.setdefault(group, self._accumulator())
@@ -198,20 +199,16 @@ class Evaluation:
         )
 
     def _group_results(self) -> Iterator[Group]:
-        if self.groups is None:
-            return
+        groups = [(value, rows, 0) for value, rows in self.groups.items()]
+        groups.append((None, sum(self.rarer), len(self.rarer)))
         for index in sorted(self.figures_by_group):
-            single = index < len(self.groups.values)
+            value, rows, pooled = groups[index]
             measured = self.figures_by_group[index].measured(
-                self.groups.rows[index],
+                rows,
                 anomaly=self.detector.result(index) if self.detector else None,
                 probe=self.prober.result(index) if self.prober else None,
             )
-            yield Group(
-                **vars(measured),
-                value=self.groups.values[index] if single else None,
-                pooled=0 if single else self.groups.pooled,
-            )
+            yield Group(**vars(measured), value=value, pooled=pooled)
 
     def _notes(self) -> Iterator[str]:
         """Yield what could not be measured; fits the probes."""
@@ -219,13 +216,11 @@ class Evaluation:
             yield from self.detector.notes()
         if self.prober is not None:
             yield from self.prober.notes()
-        if self.groups is None:
-            return
-        if self.groups.pooled:
-            yield f"{self.groups.pooled:,} rarer values of {self.groups.column} are one group"
-        absent = len(self.groups.values) + bool(self.groups.pooled) - len(self.figures_by_group)
+        if self.rarer:
+            yield f"{len(self.rarer):,} rarer values of {self.by} are one group"
+        absent = len(self.groups) + bool(self.rarer) - len(self.figures_by_group)
         if absent:
-            yield f"{absent:,} groups of {self.groups.column} have no window"
+            yield f"{absent:,} groups of {self.by} have no window"
 
 
 def _check_columns(columns: Mapping[str, str], source: Source, spec: ModelSpec) -> None:
