@@ -13,7 +13,6 @@ import pytest
 
 from aecli.cli.main import cli
 from aecli.evaluation.gates import GATE_FIGURES
-from aecli.evaluation.loss_terms import LossShare
 from aecli.evaluation.results import (
     Compared,
     Detection,
@@ -21,6 +20,7 @@ from aecli.evaluation.results import (
     EvaluateResult,
     Gate,
     Group,
+    LossShare,
     Probe,
     ProbeView,
 )

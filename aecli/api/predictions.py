@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from aecli.array_types import Codes, Float32s, Floats
-from aecli.evaluation.loss_terms import TermFigures
+from aecli.evaluation.accumulator import TermFigures
 from aecli.features.series import read_series, window_codes
 from aecli.features.windows import Windows
 from aecli.inference.loaded_model import LoadedModel
@@ -54,7 +54,7 @@ def reconstruction_loss(model: LoadedModel, data: Data) -> float:
         with torch.no_grad():
             outputs = model.network.decode(samples.latent).float()
         cells = torch.from_numpy(samples.cells).to(model.device)
-        terms.add(cells, samples.code, outputs, None, None)
+        terms.add((cells, samples.code, outputs, None, None))
     return terms.reconstruction()
 
 

@@ -1,50 +1,112 @@
-"""Accumulate every figure of one model over a stream of samples, in constant memory."""
+"""Accumulate every figure of one model over a stream of samples, in constant memory.
+
+Figures are exact over all samples: none is a mean of batch means.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from aecli.evaluation.loss_terms import TermFigures
-from aecli.evaluation.results import Detection, Measured, Probe
+from aecli.evaluation.results import Detection, LossShare, Measured, Probe
+from aecli.features.layout import lay_out
 from aecli.inference.loaded_model import LoadedModel
 from aecli.metrics.classification import Classification, ClassificationFigures
 from aecli.metrics.columns import BaselineComparison, number_mse
 from aecli.metrics.latent import LatentFigures
 from aecli.metrics.pca import PCA
-from aecli.nn.autoencoder import EncoderOutput
-from aecli.schema.model_spec import Label
+from aecli.model.build import reconstruction_loss
+from aecli.nn.autoencoder import AutoencoderNetwork, EncoderOutput
+from aecli.nn.losses import bernoulli_kl, kl_normal
+from aecli.schema.model_spec import Label, ModelSpec
+from aecli.training.data import class_weights
+
+Decoded = tuple[Tensor, EncoderOutput, Tensor, Tensor | None, Tensor | None]
+"""Cells, the encoder's output, the decoder's, logits and label codes of some samples.
+
+Cells and the decoder's output have a row per row of a window; logits and codes are None without a
+classifier or a label.
+"""
 
 
-@dataclass(frozen=True)
-class DecodedSamples:
-    """Samples with all that a model computes from them.
+class TermFigures:
+    """Accumulator of the loss terms that the model was trained on."""
 
-    `cells` and `outputs` have a row per row of a window; `logits` and `codes` are None without a
-    classifier or a label.
-    """
+    def __init__(self, network: AutoencoderNetwork, spec: ModelSpec) -> None:
+        layout = lay_out(spec.columns)
+        device = next(network.parameters()).device
+        self._weights = spec.loss_weights
+        self._loss = reconstruction_loss(layout, spec.options.losses).to(device)
+        self._column_of = torch.tensor(layout.column_of)
+        self._column_weights = self._loss.weights.double().cpu()
+        self._errors = torch.zeros(layout.cells, dtype=torch.float64)
+        self._observed = torch.zeros(layout.cells, dtype=torch.float64)
+        self._sums = {"classification": 0.0, "l1": 0.0, "l2": 0.0, "kl_normal": 0.0}
+        self._sparsity = spec.sparsity
+        self._class_weights: Tensor | None = None
+        if spec.label is not None and spec.options.losses.balance:
+            self._class_weights = class_weights(spec.label).to(device)
+        self._activation = torch.zeros(spec.network.latent, dtype=torch.float64)
+        self._labelled = 0
+        self._latents = 0
 
-    cells: Tensor
-    code: EncoderOutput
-    outputs: Tensor
-    logits: Tensor | None
-    codes: Tensor | None
+    def add(self, samples: Decoded) -> None:
+        """Take one batch in."""
+        cells, code, outputs, logits, codes = samples
+        errors = self._loss.cell_errors(outputs, cells)
+        self._errors += errors.nan_to_num(0.0).double().sum(0).cpu()
+        self._observed += (~errors.isnan()).sum(0).cpu()
+        latent = code.latent
+        self._activation += latent.double().sum(0).cpu()
+        if code.log_variance is not None:
+            self._sums["kl_normal"] += (
+                float(kl_normal(code.latent, code.log_variance)) * latent.numel()
+            )
+        self._sums["l1"] += float(latent.double().abs().sum())
+        self._sums["l2"] += float(latent.double().square().sum())
+        self._latents += latent.numel()
+        if logits is not None and codes is not None:
+            loss = F.cross_entropy(
+                logits, codes, weight=self._class_weights, ignore_index=-1, reduction="sum"
+            )
+            self._sums["classification"] += float(loss)
+            self._labelled += int((codes >= 0).sum())
 
-    def where(self, samples: Tensor) -> DecodedSamples:
-        """Return the samples where the mask `(n_samples,)` is True."""
-        count = len(samples)
-        cells, outputs = (
-            part.view(count, -1, part.shape[1])[samples].reshape(-1, part.shape[1])
-            for part in (self.cells, self.outputs)
+    def shares(self) -> dict[str, LossShare]:
+        """Return each term with its share; classification only layout rows were labelled."""
+        means = {
+            "reconstruction": self.reconstruction(),
+            "l1": self._sums["l1"] / max(1, self._latents),
+            "l2": self._sums["l2"] / max(1, self._latents),
+            "kl": self._kl(),
+            "kl_normal": self._sums["kl_normal"] / max(1, self._latents),
+        }
+        if self._labelled:
+            means["classification"] = self._sums["classification"] / self._labelled
+        weighted = {name: means[name] * w for name, w in self._weights.items() if name in means}
+        total = sum(weighted.values())
+        return {
+            name: LossShare(means[name], self._weights[name], value / total if total else 0.0)
+            for name, value in weighted.items()
+        }
+
+    def _kl(self) -> float:
+        rho, low = self._sparsity
+        samples = max(1, self._latents // len(self._activation))
+        mean = self._activation / samples
+        return float(bernoulli_kl((mean - low) / (1 - low), rho).mean())
+
+    def reconstruction(self) -> float:
+        """Return the mean reconstruction loss, whatever its weight."""
+        columns = len(self._column_weights)
+        sums = torch.zeros(columns, dtype=torch.float64).index_add_(
+            0, self._column_of, self._errors
         )
-        spread = self.code.log_variance
-        code = EncoderOutput(self.code.latent[samples], None if spread is None else spread[samples])
-        logits = None if self.logits is None else self.logits[samples]
-        return DecodedSamples(
-            cells, code, outputs, logits, None if self.codes is None else self.codes[samples]
-        )
+        counts = torch.zeros(columns, dtype=torch.float64)
+        counts.index_add_(0, self._column_of, self._observed)
+        means = sums / counts.clamp(min=1) * self._column_weights
+        return float(means.sum() / counts.count_nonzero().clamp(min=1))
 
 
 class SampleFigures:
@@ -59,14 +121,14 @@ class SampleFigures:
         self._label = label
         self._spec = model.spec
 
-    def add(self, samples: DecodedSamples) -> None:
+    def add(self, samples: Decoded) -> None:
         """Add one batch."""
-        logits, codes = samples.logits, samples.codes
+        cells, code, outputs, logits, codes = samples
         if self.classification is not None and logits is not None and codes is not None:
             self.classification.add(logits, codes)
-        self.terms.add(samples.cells, samples.code, samples.outputs, logits, codes)
-        self.comparison.add(samples.cells, samples.outputs)
-        self.latent.add(samples.code.latent)
+        self.terms.add(samples)
+        self.comparison.add(cells, outputs)
+        self.latent.add(code.latent)
 
     def measured(self, rows: int, *, anomaly: Detection | None, probe: Probe | None) -> Measured:
         """Return all figures of the samples, which come from `rows` rows."""
@@ -91,6 +153,19 @@ class SampleFigures:
             return None
         classes = [str(value) for value in self._label.classes]
         return self.classification.result(classes, self._label.counts)
+
+
+def samples_where(samples: Decoded, mask: Tensor) -> Decoded:
+    """Return the samples where the mask `(n_samples,)` is True."""
+    cells, (latent, log_variance), outputs, logits, codes = samples
+    cells, outputs = (
+        part.view(len(mask), -1, part.shape[1])[mask].reshape(-1, part.shape[1])
+        for part in (cells, outputs)
+    )
+    log_variance, logits, codes = (
+        None if part is None else part[mask] for part in (log_variance, logits, codes)
+    )
+    return cells, EncoderOutput(latent[mask], log_variance), outputs, logits, codes
 
 
 def stored_pca(model: LoadedModel) -> PCA | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -23,13 +22,9 @@ from aecli.inference.loaded_model import LoadedModel
 from aecli.metrics.detection import DETECTION_FIGURES, Interval, detection_figures
 from aecli.metrics.probe import LEAST, ProbeAnswers, as_target, probe
 from aecli.row_sample import RowSample, seeded_keys
-from aecli.schema.model_spec import ModelSpec
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import best_threshold
 from aecli.table.arrow_types import is_plain_number, number_values, python_values, type_name
-from aecli.table.column_match import require_reference_column
-from aecli.table.column_names import require_column
-from aecli.table.source import Source
 
 SCORES = 1 << 20
 """Samples whose scores are held at most, drawn from all."""
@@ -45,44 +40,11 @@ MOST_PROBED_CLASSES = 100
 PROBE_VIEWS: tuple[str, ...] = ("raw", "pca", "latent")
 
 
-@dataclass(frozen=True)
-class EvaluationColumns:
-    """Columns that mark anomalies, that a probe predicts, and that make groups."""
-
-    anomaly: str | None = None
-    probe: str | None = None
-    by: str | None = None
-
-    @property
-    def options(self) -> dict[str, str]:
-        """Return the column of each option that was given."""
-        named = {"--anomaly": self.anomaly, "--probe": self.probe, "--by": self.by}
-        return {option: name for option, name in named.items() if name is not None}
-
-    @property
-    def names(self) -> list[str]:
-        """Return the columns that were named."""
-        return list(self.options.values())
-
-    def check(self, source: Source, spec: ModelSpec) -> None:
-        """Refuse what cannot be measured honestly, before any row is read.
-
-        Raises:
-            DataError: the table lacks one of the columns.
-            UsageError: the model reads the column that is to be told from its answers.
-        """
-        for option, name in self.options.items():
-            if option == "--by":
-                require_column(source.name, source.names, name, option)
-            else:
-                require_reference_column(source, spec, name, option)
-
-
 class Detector:
     """Measurement of how well scores tell the samples that `column` marks."""
 
     def __init__(self, model: LoadedModel, column: str) -> None:
-        self._column = column
+        self.column = column
         self._scorer = Scorer.of(model)
         assert model.spec.calibration is not None, "the scorer has looked"
         self._threshold = model.spec.calibration.scales["mean"].threshold
@@ -111,7 +73,7 @@ class Detector:
         found, seen = self.result(), self._sample.seen
         if found.auroc is None:
             what = "no anomaly" if not found.anomalies else "no ordinary row"
-            yield f"{self._column} marks {what}: scores cannot be measured"
+            yield f"{self.column} marks {what}: scores cannot be measured"
         if seen > SCORES:
             yield f"scores are measured on {SCORES:,} of {seen:,} samples, drawn at random"
 
@@ -129,7 +91,7 @@ class Detector:
             best = best_threshold(scores, marks)
             intervals |= detection_figures(scores, marks == 1, self._threshold)
         return Detection(
-            column=self._column,
+            column=self.column,
             rows=len(marks),
             anomalies=anomalies,
             best_threshold=best,
@@ -142,7 +104,7 @@ class Prober:
     """Comparison of how well `column` is predicted from raw columns, PCA and latents."""
 
     def __init__(self, model: LoadedModel, column: str) -> None:
-        self._column = column
+        self.column = column
         label = model.spec.label
         self._classes = label is not None and label.name == column
         self._inputs = Inputs(model.reader.layout, compressed=False).to(model.device)
@@ -165,7 +127,7 @@ class Prober:
         def take(chosen: Indices) -> dict[str, npt.NDArray[Any]]:
             places = known[chosen]
             found = self._views(cells, latent, torch.from_numpy(places).to(cells.device))
-            target = _values(values.take(pa.array(places)), self._column)
+            target = _values(values.take(pa.array(places)), self.column)
             return found | {"target": target, "group": groups[places]}
 
         self._sample.add(self._keys(len(known)), take)
@@ -186,7 +148,7 @@ class Prober:
         self._fit()
         if self._probed is None:
             yield (
-                f"{self._column} cannot be probed: that takes {LEAST} samples with a known value, "
+                f"{self.column} cannot be probed: that takes {LEAST} samples with a known value, "
                 "and two values at least"
             )
 
@@ -197,7 +159,7 @@ class Prober:
         target = as_target(held["target"], classes=self._classes)
         if target.dtype == np.int64 and target.max() >= MOST_PROBED_CLASSES:
             raise DataError(
-                f"--probe {self._column}: {int(target.max()) + 1:,} values are too many classes",
+                f"--probe {self.column}: {int(target.max()) + 1:,} values are too many classes",
                 facts=[f"a probe tells {MOST_PROBED_CLASSES} classes at most"],
                 hint="a column of classes, or of numbers",
             )
@@ -219,7 +181,7 @@ class Prober:
             for name, size in self._sizes.items()
         }
         return Probe(
-            column=self._column,
+            column=self.column,
             metric=probed.metric,
             fitted=probed.fitted,
             measured=int(rows.sum()),

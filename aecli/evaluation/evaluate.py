@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 
 from aecli.array_types import Codes
 from aecli.errors import DataError, UsageError
-from aecli.evaluation.accumulator import DecodedSamples, SampleFigures
-from aecli.evaluation.anomaly_and_probe import Detector, EvaluationColumns, Prober
+from aecli.evaluation.accumulator import Decoded, SampleFigures, samples_where
+from aecli.evaluation.anomaly_and_probe import Detector, Prober
 from aecli.evaluation.compare import compare_results
 from aecli.evaluation.gates import check_conditions, judge
-from aecli.evaluation.groups import Groups, read_groups
+from aecli.evaluation.groups import group_codes, read_groups
 from aecli.evaluation.results import EvaluateResult, Group
 from aecli.inference.batches import EncodedBatch, labels_of_windows
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
+from aecli.schema.model_spec import ModelSpec
 from aecli.schema.options import ReadOptions
 from aecli.scoring.calibrate import anomaly_codes, marks_of_windows
+from aecli.table.column_match import require_reference_column
+from aecli.table.column_names import require_column
 from aecli.table.labels import label_codes, unknown_labels
 from aecli.table.source import Data, Source, open_source
 
@@ -42,23 +45,28 @@ class Evaluation:
         self,
         model: LoadedModel,
         source: Source,
-        columns: EvaluationColumns,
         *,
+        anomaly: str | None = None,
+        probe: str | None = None,
+        by: str | None = None,
         batch_size: int | None = None,
         progress: Progress = SILENT,
     ) -> None:
-        columns.check(source, model.spec)
+        named = {"--anomaly": anomaly, "--probe": probe, "--by": by}
+        columns = {option: name for option, name in named.items() if name is not None}
+        _check_columns(columns, source, model.spec)
         self.model = model
-        self.columns = columns
         self.opened = Pass.over(
-            model, source, keep=columns.names, with_label=True, batch_size=batch_size,
+            model, source, keep=list(columns.values()), with_label=True, batch_size=batch_size,
             progress=progress,
         )  # fmt: skip
+        self.by = by
         has_label = self.opened.has_label and model.spec.network.classes
         self.label = model.spec.label if has_label else None
-        self.detector = Detector(model, columns.anomaly) if columns.anomaly else None
-        self.prober = Prober(model, columns.probe) if columns.probe else None
-        self.groups: Groups | None = None
+        self.detector = Detector(model, anomaly) if anomaly else None
+        self.prober = Prober(model, probe) if probe else None
+        self.groups: dict[str | None, int] = {}
+        self.rarer: list[int] = []
         self.figures = self._accumulator()
         self.figures_by_group: dict[int, SampleFigures] = {}
         self.unknown_labels = 0
@@ -88,9 +96,10 @@ class Evaluation:
         Raises:
             DataError: it has no rows, or a column of the evaluation is of another kind.
         """
-        if self.columns.by:
-            self.groups = read_groups(self.source, self.columns.by)
-        own = [name for name in (self.columns.probe, self.columns.by) if name is not None]
+        if self.by:
+            self.groups, self.rarer = read_groups(self.source, self.by)
+        own = [self.prober.column] if self.prober else []
+        own += [self.by] if self.by else []
         encoded = self.opened.encoded(carried=list(dict.fromkeys([*carried, *own])))
         windowed = self.opened.windowed is not None
         labelled = self._windows(encoded) if windowed else self._rows(encoded)
@@ -112,9 +121,9 @@ class Evaluation:
                 array = samples.batch.column(self.label.name)
                 codes = label_codes(array, self.label)
                 self.unknown_labels += unknown_labels(array, codes)
-            if self.columns.anomaly:
-                column = samples.batch.column(self.columns.anomaly)
-                marks = anomaly_codes(column, self.columns.anomaly)
+            if self.detector is not None:
+                column = self.detector.column
+                marks = anomaly_codes(samples.batch.column(column), column)
             yield samples, codes, marks
 
     def _windows(self, encoded: Iterator[EncodedBatch]) -> Iterator[Labelled]:
@@ -126,8 +135,8 @@ class Evaluation:
         if self.label is not None:
             rule = self.model.spec.options.windows.window_label
             codes, self.unknown_labels = labels_of_windows(table, self.label, rule)
-        if self.columns.anomaly:
-            marks = marks_of_windows(self.model, table, self.columns.anomaly)
+        if self.detector is not None:
+            marks = marks_of_windows(self.model, table, self.detector.column)
         start = 0
         for samples in encoded:
             part = slice(start, start + len(samples.latent))
@@ -147,23 +156,23 @@ class Evaluation:
         if codes is not None:
             logits = network.classify(samples.latent).float()
             labels = torch.from_numpy(np.ascontiguousarray(codes)).to(logits.device)
-        decoded = DecodedSamples(cells, samples.code, outputs, logits, labels)
+        decoded = (cells, samples.code, outputs, logits, labels)
         self.figures.add(decoded)
-        groups = self._add_groups(samples.batch, decoded)
+        groups = self._add_groups(samples, decoded)
         if self.detector is not None and marks is not None:
             self.detector.add(torch.from_numpy(samples.cells), marks, groups)
-        if self.prober is not None and self.columns.probe:
-            column = samples.batch.column(self.columns.probe)
+        if self.prober is not None:
+            column = samples.batch.column(self.prober.column)
             self.prober.add(cells, samples.latent, column, groups)
 
-    def _add_groups(self, batch: pa.RecordBatch, decoded: DecodedSamples) -> Codes:
-        if self.groups is None:
-            return np.zeros(len(decoded.code.latent), dtype=np.int64)
-        groups = self.groups.codes(batch.column(self.groups.column))
+    def _add_groups(self, samples: EncodedBatch, decoded: Decoded) -> Codes:
+        if not self.by:
+            return np.zeros(len(samples.latent), dtype=np.int64)
+        groups = group_codes(samples.batch.column(self.by), self.by, list(self.groups))
         for group in np.unique(groups).tolist():
-            inside: Tensor = torch.from_numpy(groups == group).to(decoded.cells.device)
+            inside: Tensor = torch.from_numpy(groups == group).to(self.model.device)
             figures = self.figures_by_group.setdefault(group, self._accumulator())
-            figures.add(decoded.where(inside))
+            figures.add(samples_where(decoded, inside))
         return groups
 
     def result(self, seconds: float) -> EvaluateResult:
@@ -183,26 +192,22 @@ class Evaluation:
             unseen=unseen,
             gates=[],
             seconds=seconds,
-            by=self.columns.by,
+            by=self.by,
             groups=list(self._group_results()),
             notes=notes,
         )
 
     def _group_results(self) -> Iterator[Group]:
-        if self.groups is None:
-            return
+        groups = [(value, rows, 0) for value, rows in self.groups.items()]
+        groups.append((None, sum(self.rarer), len(self.rarer)))
         for index in sorted(self.figures_by_group):
-            single = index < len(self.groups.values)
+            value, rows, pooled = groups[index]
             measured = self.figures_by_group[index].measured(
-                self.groups.rows[index],
+                rows,
                 anomaly=self.detector.result(index) if self.detector else None,
                 probe=self.prober.result(index) if self.prober else None,
             )
-            yield Group(
-                **vars(measured),
-                value=self.groups.values[index] if single else None,
-                pooled=0 if single else self.groups.pooled,
-            )
+            yield Group(**vars(measured), value=value, pooled=pooled)
 
     def _notes(self) -> Iterator[str]:
         """Yield what could not be measured; fits the probes."""
@@ -210,13 +215,27 @@ class Evaluation:
             yield from self.detector.notes()
         if self.prober is not None:
             yield from self.prober.notes()
-        if self.groups is None:
-            return
-        if self.groups.pooled:
-            yield f"{self.groups.pooled:,} rarer values of {self.groups.column} are one group"
-        absent = len(self.groups.values) + bool(self.groups.pooled) - len(self.figures_by_group)
+        if self.rarer:
+            yield f"{len(self.rarer):,} rarer values of {self.by} are one group"
+        absent = len(self.groups) + bool(self.rarer) - len(self.figures_by_group)
         if absent:
-            yield f"{absent:,} groups of {self.groups.column} have no window"
+            yield f"{absent:,} groups of {self.by} have no window"
+
+
+def _check_columns(columns: Mapping[str, str], source: Source, spec: ModelSpec) -> None:
+    """Refuse what cannot be measured honestly, before any row is read.
+
+    `columns` are those of the options that were given.
+
+    Raises:
+        DataError: the table lacks one of the columns.
+        UsageError: the model reads the column that is to be told from its answers.
+    """
+    for option, name in columns.items():
+        if option == "--by":
+            require_column(source.name, source.names, name, option)
+        else:
+            require_reference_column(source, spec, name, option)
 
 
 def evaluate(
@@ -253,8 +272,8 @@ def evaluate(
         ModelError: a model is missing, damaged or too new, or cannot score.
     """
     began = time.perf_counter()
-    columns = EvaluationColumns(anomaly, probe, by)
-    check_conditions(fail_if, columns.options)
+    given = {"--anomaly": anomaly, "--probe": probe}
+    check_conditions(fail_if, [option for option, name in given.items() if name is not None])
     if by is not None and compare is not None:
         raise UsageError(
             "--by and --compare would make a table of two models per group",
@@ -263,10 +282,12 @@ def evaluate(
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
     other = None if compare is None else load_model(Path(compare), device=device, threads=threads)
     source = open_source(data, read or ReadOptions())
-    evaluation = Evaluation(loaded, source, columns, batch_size=batch_size, progress=progress)
-    second = None
-    if other is not None:
-        second = _second(other, source, columns, batch_size=batch_size, progress=progress)
+    evaluation_of = partial(
+        Evaluation, source=source, anomaly=anomaly, probe=probe, by=by, batch_size=batch_size,
+        progress=progress,
+    )  # fmt: skip
+    evaluation = evaluation_of(loaded)
+    second = None if other is None else _second(other, evaluation_of)
     evaluation.run()
     result = evaluation.result(time.perf_counter() - began)
     if second is not None:
@@ -277,16 +298,9 @@ def evaluate(
     return result.with_gates(judge(fail_if, result.figures()))
 
 
-def _second(
-    model: LoadedModel,
-    source: Source,
-    columns: EvaluationColumns,
-    *,
-    batch_size: int | None,
-    progress: Progress,
-) -> Evaluation:
+def _second(model: LoadedModel, evaluation_of: Callable[[LoadedModel], Evaluation]) -> Evaluation:
     try:
-        return Evaluation(model, source, columns, batch_size=batch_size, progress=progress)
+        return evaluation_of(model)
     except (DataError, UsageError) as error:
         facts = [f"--compare {model.directory}", *error.facts]
         raise type(error)(error.what, facts=facts, hint=error.hint) from error

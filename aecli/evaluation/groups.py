@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,29 +20,10 @@ MOST_GROUPS = 20
 MOST_VALUES = 1_000
 
 
-@dataclass(frozen=True)
-class Groups:
-    """Values of a column that make groups, most frequent first, and their rows.
+def read_groups(source: Source, column: str) -> tuple[dict[str | None, int], list[int]]:
+    """Count the rows of each value of a column, the most frequent first; None is an empty cell.
 
-    None is the group of empty cells. The last of `rows` are those of `pooled` rarer values.
-    """
-
-    column: str
-    values: list[str | None]
-    rows: list[int]
-    pooled: int
-
-    def codes(self, array: pa.Array) -> npt.NDArray[np.int64]:
-        """Return the group `(n_rows,)` of each row; the number of values is that of rarer ones."""
-        known = pa.array(self.values, pa.string())
-        places = pc.index_in(_as_text(array, self.column), value_set=known)
-        filled = pc.fill_null(places.cast(pa.int64()), len(self.values))
-        found: npt.NDArray[np.int64] = filled.to_numpy(zero_copy_only=False)
-        return found
-
-
-def read_groups(source: Source, column: str) -> Groups:
-    """Count the values of a column.
+    The second part has the counts of rarer values, which are one group.
 
     Raises:
         DataError: it holds more than 1,000 values, or none that can be told apart as text.
@@ -61,8 +42,17 @@ def read_groups(source: Source, column: str) -> Groups:
     own, rare = ranked[:MOST_GROUPS], ranked[MOST_GROUPS:]
     if len(rare) == 1:
         own, rare = ranked, []
-    rows = [counts[value] for value in own]
-    return Groups(column, own, [*rows, sum(counts[value] for value in rare)], len(rare))
+    return {value: counts[value] for value in own}, [counts[value] for value in rare]
+
+
+def group_codes(
+    array: pa.Array, column: str, values: Sequence[str | None]
+) -> npt.NDArray[np.int64]:
+    """Return the group `(n_rows,)` of each row; the number of values is that of rarer ones."""
+    places = pc.index_in(_as_text(array, column), value_set=pa.array(values, pa.string()))
+    filled = pc.fill_null(places.cast(pa.int64()), len(values))
+    found: npt.NDArray[np.int64] = filled.to_numpy(zero_copy_only=False)
+    return found
 
 
 def _as_text(array: pa.Array, column: str) -> pa.Array:

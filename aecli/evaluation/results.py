@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aecli.evaluation.loss_terms import LossShare
 from aecli.metrics.classification import Classification
 from aecli.metrics.columns import ColumnScore
 from aecli.metrics.detection import Interval
@@ -56,6 +55,15 @@ class Probe:
     measured: int
     baseline: float | None
     views: Mapping[str, ProbeView]
+
+
+@dataclass(frozen=True)
+class LossShare:
+    """One loss term: its mean over the rows, its weight, and its share of the total."""
+
+    value: float
+    weight: float
+    share: float
 
 
 @dataclass(frozen=True, kw_only=True)

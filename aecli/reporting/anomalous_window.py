@@ -9,7 +9,7 @@ from aecli.array_types import AnyFloats, Indices
 from aecli.features.inverse import InverseColumns
 from aecli.inference.batches import WindowedTable
 from aecli.inference.loaded_model import LoadedModel
-from aecli.reporting.data import SignalColumn, SignalExcerpt
+from aecli.reporting.data import SignalExcerpt
 from aecli.reporting.examples import in_units
 from aecli.scoring.scorer import SCORING_BLOCK, Scorer
 
@@ -43,12 +43,10 @@ def signal_excerpt(
         np.add.at(counts, positions, 1)
     with np.errstate(invalid="ignore"):  # NaN, a gap in the curve, for a row in no window
         outputs, scores = outputs / counts[:, None], scores / counts
-    calibration = model.spec.calibration
     return SignalExcerpt(
         rows=rows + 1,
         columns=_worst_columns(restorer, cells.numpy(), outputs),
         scores=scores if scorer is not None else None,
-        threshold=calibration.scales["mean"].threshold if calibration else None,
     )
 
 
@@ -83,8 +81,8 @@ def _decoded_windows(
 
 def _worst_columns(
     restorer: InverseColumns, cells: AnyFloats, outputs: AnyFloats
-) -> list[SignalColumn]:
-    """Return the number columns with the largest mean squared errors, in scaled units."""
+) -> dict[str, tuple[AnyFloats, AnyFloats]]:
+    """Return values and reconstructions of the number columns with the largest scaled errors."""
     numbers = [column for column in restorer.layout.numeric if column.size == 1]
     errors = []
     for column in numbers:
@@ -92,11 +90,10 @@ def _worst_columns(
         known = differences[~np.isnan(differences)]
         errors.append(float((known**2).mean()) if len(known) else 0.0)
     order = np.argsort(-np.array(errors), kind="stable")[:EXCERPT_COLUMNS]
-    return [
-        SignalColumn(
-            numbers[i].name,
+    return {
+        numbers[i].name: (
             in_units(restorer, numbers[i], cells)[:, 0],
             in_units(restorer, numbers[i], outputs)[:, 0],
         )
         for i in order
-    ]
+    }

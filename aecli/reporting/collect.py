@@ -1,7 +1,8 @@
-"""Collect what a report shows of a model and a table, in one pass, in bounded memory."""
+"""Collect what a report shows of models and a table, in one pass of each, in bounded memory."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,25 +12,26 @@ import numpy as np
 import torch
 
 from aecli.array_types import Codes, Floats
-from aecli.evaluation.anomaly_and_probe import EvaluationColumns
+from aecli.errors import UsageError
+from aecli.evaluation.compare import compare_results
 from aecli.evaluation.evaluate import Evaluation
+from aecli.evaluation.results import EvaluateResult
 from aecli.inference.batches import EncodedBatch, WindowedTable
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.metrics.histogram import Histogram, Reliability
+from aecli.model_directory import read_spec
 from aecli.reporting.anomalous_window import signal_excerpt
 from aecli.reporting.collect_saved import collect_saved
 from aecli.reporting.data import (
     CollectOptions,
     LatentDistribution,
     LatentMap,
-    ReliabilityBin,
-    ReliabilityCurve,
+    ModelComparison,
     ReportData,
-    ScoreDistribution,
+    ReportRow,
 )
 from aecli.reporting.examples import (
     ImageShape,
-    RankedRows,
     SampledRows,
     anomalous_rows,
     example_images,
@@ -38,11 +40,11 @@ from aecli.reporting.examples import (
     lowest_keys,
     with_any_column,
 )
-from aecli.reporting.latent_map import pca_map, umap_map
-from aecli.reporting.latent_traversal import latent_traversals
+from aecli.reporting.latent import latent_traversals, pca_map, umap_map
 from aecli.row_sample import RowSample, seeded_keys
 from aecli.schema.model_spec import Label, ModelSpec
 from aecli.scoring.scorer import Scorer
+from aecli.table.read_errors import shell_name
 from aecli.table.source import Source
 
 MOST_REPORT_SAMPLES = 2_000
@@ -53,6 +55,9 @@ MOST_REPORT_CELLS = 1 << 22
 
 ANOMALOUS_ROWS = 10
 EXAMPLES_PER_RANK = 4
+
+MOST_MODELS_ON_PAGE = 8
+"""More colours cannot be told apart."""
 
 
 class SampleCollector:
@@ -118,35 +123,23 @@ class SampleCollector:
         right = predicted.numpy()[known] == codes[known]
         self.reliability.add(confidence.numpy()[known], right)
 
-    def examples(self, sample: SampledRows) -> list[RankedRows]:
-        """Return the best rows, those in the middle of the sample, and the worst."""
+    def examples(self, sample: SampledRows) -> dict[str, SampledRows]:
+        """Return by rank the best rows, those in the middle of the sample, and the worst."""
         best, worst = lowest_keys(self.best), lowest_keys(self.worst)
         if best is None or worst is None:
-            return []
+            return {}
         errors = sample.mean_errors
         order = np.argsort(errors)[: int((~np.isnan(errors)).sum())]
         start = max(0, (len(order) - EXAMPLES_PER_RANK) // 2)
         median = sample.take(order[start : start + EXAMPLES_PER_RANK])
-        return [RankedRows("best", best), RankedRows("median", median), RankedRows("worst", worst)]
+        return {"best": best, "median": median, "worst": worst}
 
-    def reliability_curve(self) -> ReliabilityCurve:
-        """Return accuracy by confidence over all samples with a label."""
-        bins = [ReliabilityBin(*values) for values in self.reliability.bins()]
-        return ReliabilityCurve(bins, self.reliability.error())
-
-    def score_distribution(self, identifiers: Sequence[str]) -> ScoreDistribution | None:
-        """Return the scores of all samples; None without calibration, or where all are NaN."""
+    def anomalous_rows(self, identifiers: Sequence[str]) -> list[ReportRow]:
+        """Return the samples with the highest scores; none without calibration."""
         spec, anomalous = self.model.spec, lowest_keys(self.anomalous)
         if spec.calibration is None or anomalous is None:
-            return None
-        edges, counts = self.histogram.shown()
-        return ScoreDistribution(
-            calibration=spec.calibration,
-            edges=edges,
-            counts=counts,
-            outliers=self.outliers,
-            anomalous=anomalous_rows(spec, anomalous, identifiers[0] if identifiers else None),
-        )
+            return []
+        return anomalous_rows(spec, anomalous, identifiers[0] if identifiers else None)
 
 
 def collect(directory: Path, source: Source, options: CollectOptions) -> ReportData:
@@ -159,10 +152,7 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
     """
     model = load_model(directory, device=options.device, threads=options.threads)
     shape = image_shape(model.spec, options.shape)
-    evaluation = Evaluation(
-        model, source, EvaluationColumns(), batch_size=options.batch_size,
-        progress=options.progress,
-    )  # fmt: skip
+    evaluation = Evaluation(model, source, batch_size=options.batch_size, progress=options.progress)
     collector = SampleCollector(model)
     start, identifiers = time.perf_counter(), evaluation.opened.carried[:1]
     for batch, codes in evaluation.samples(identifiers):
@@ -173,7 +163,7 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
     sample = lowest_keys(collector.sample)
     assert sample is not None, "a table without rows has been refused"
     latent = _latent_distribution(covariance, result.latent.dead, sample)
-    table = evaluation.opened.windowed
+    table, anomalous = evaluation.opened.windowed, collector.anomalous_rows(identifiers)
     data = replace(
         collect_saved(directory, model.spec),
         data=source.name,
@@ -182,8 +172,10 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
         evaluation=result,
         latent=latent,
         maps=_maps(latent, sample, evaluation.label, model.spec, umap=options.umap),
-        reliability=collector.reliability_curve() if result.classification else None,
-        scores=collector.score_distribution(identifiers),
+        reliability=collector.reliability if result.classification else None,
+        scores=collector.histogram if anomalous else None,
+        outliers=collector.outliers,
+        anomalous=anomalous,
         traversals=latent_traversals(model, latent.deviations, result.latent.dead, sample, shape),
         notes=[*evaluation.source.notes, *(table.notes if table else [])],
     )
@@ -233,3 +225,73 @@ def _latent_distribution(
     correlation[units, :] = correlation[:, units] = np.nan
     values = sample.latent.astype(np.float64)
     return LatentDistribution(deviations, correlation.clip(-1, 1), values)
+
+
+def collect_models(
+    directories: Sequence[Path], source: Source | None, options: CollectOptions
+) -> ModelComparison:
+    """Return models that read the same columns, measured on the same rows where there are any.
+
+    Raises:
+        UsageError: they do not read the same columns, or there are too many.
+        DataError: the table has no rows, cannot be read or lacks columns.
+        ModelError: a model is missing, damaged or too new.
+    """
+    names = _short_names(directories)
+    specs = [read_spec(path) for path in directories]
+    _check_columns(directories, specs)
+    if source is None:
+        models = [collect_saved(path, spec) for path, spec in zip(directories, specs, strict=True)]
+        return ModelComparison(names, models)
+    models = [collect(path, source, options) for path in directories]
+    results = [model.evaluation for model in models if model.evaluation is not None]
+    figures, notes = _common_figures(results, specs)
+    return ModelComparison(names, models, figures, notes)
+
+
+def _common_figures(
+    results: Sequence[EvaluateResult], specs: Sequence[ModelSpec]
+) -> tuple[dict[str, list[float]], list[str]]:
+    """Return the figures that mean the same in all models, and notes on the others."""
+    pairs = [
+        compare_results(results[0], result, specs[0], spec)
+        for result, spec in zip(results[1:], specs[1:], strict=True)
+    ]
+    others = [{figure.name: figure.other for figure in pair.figures} for pair in pairs]
+    common = {
+        figure.name: [figure.value, *(values[figure.name] for values in others)]
+        for figure in pairs[0].figures
+        if all(figure.name in values for values in others)
+    }
+    return common, list(dict.fromkeys(note for pair in pairs for note in pair.notes))
+
+
+def _short_names(directories: Sequence[Path]) -> list[str]:
+    """Return what tells the directories apart: a picture has no room for long paths."""
+    paths = [os.path.abspath(path) for path in directories]
+    parent = os.path.commonpath(paths)
+    if parent in paths:
+        return [str(path) for path in directories]
+    return [os.path.relpath(path, parent) for path in paths]
+
+
+def _check_columns(directories: Sequence[Path], specs: Sequence[ModelSpec]) -> None:
+    names = [str(path) for path in directories]
+    if len(names) > MOST_MODELS_ON_PAGE:
+        raise UsageError(
+            f"{len(names):,} models are too many for one page",
+            facts=[f"at most {MOST_MODELS_ON_PAGE} can be told apart"],
+            hint="aecli report --side-by-side with fewer models",
+        )
+    first = {c.name: c.kind for c in specs[0].columns if not c.constant}
+    for name, spec in zip(names[1:], specs[1:], strict=True):
+        kinds = {c.name: c.kind for c in spec.columns if not c.constant}
+        if kinds == first:
+            continue
+        different = [name for name in {**first, **kinds} if first.get(name) != kinds.get(name)]
+        more = f", … ({len(different):,} in all)" if len(different) > 6 else ""
+        raise UsageError(
+            f"{names[0]} and {name} do not read the same columns",
+            facts=[f"they differ in {', '.join(different[:6])}{more}"],
+            hint=f"aecli evaluate DATA -m {shell_name(names[0])} --compare {shell_name(name)}",
+        )

@@ -9,7 +9,8 @@ from typing import Any
 
 from aecli.errors import ModelError
 from aecli.model_directory import TUNING_FILE, read_history, read_spec, read_tuning
-from aecli.reporting.data import ReportData, SearchHistory, TrainingCurves
+from aecli.progress import Epoch
+from aecli.reporting.data import ReportData, SearchHistory
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.option_docs import format_value
 from aecli.schema.options import TrainOptions, section_of
@@ -26,8 +27,22 @@ def collect_saved(directory: Path, spec: ModelSpec | None = None) -> ReportData:
     return ReportData(
         model=directory,
         spec=spec,
-        training=TrainingCurves.of(read_history(directory)),
+        history=[_epoch(record) for record in read_history(directory)],
         search=read_search(directory, spec),
+    )
+
+
+def _epoch(record: Mapping[str, Any]) -> Epoch:
+    """Return an epoch from its record in `history.jsonl`."""
+    return Epoch(
+        number=record["epoch"],
+        train=record["train"],
+        valid=record.get("valid"),
+        seconds=record["seconds"],
+        learning_rate=record["learning_rate"],
+        best=bool(record.get("best")),
+        metrics=record.get("metrics") or {},
+        gradients=record.get("gradients") or {},
     )
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from aecli.array_types import AnyFloats, Floats, Integers
 from aecli.evaluation.results import EvaluateResult
 from aecli.metrics.classification import Classification
 from aecli.metrics.columns import ColumnScore
-from aecli.progress import SILENT, Progress
-from aecli.schema.model_spec import Calibration, ModelSpec
+from aecli.metrics.histogram import Histogram, Reliability
+from aecli.progress import SILENT, Epoch, Progress
+from aecli.schema.model_spec import ModelSpec
 from aecli.tuning.trial import TrialRecord
 
 
@@ -31,55 +31,6 @@ class CollectOptions:
     device: str = "auto"
     threads: int | None = None
     progress: Progress = SILENT
-
-
-Curve = Sequence[float | None]
-"""A value for each epoch."""
-
-TERM_ORDER = ("total", "reconstruction", "classification", "l1", "l2")
-
-
-@dataclass(frozen=True)
-class TrainingCurves:
-    """Losses of every epoch: `terms` has a training and a validation curve for each term.
-
-    A validation curve is empty where no rows were held out; `gradients` are norms by layer.
-    """
-
-    epochs: Sequence[int]
-    best: int | None
-    terms: Mapping[str, tuple[Curve, Curve]]
-    gradients: Mapping[str, Curve]
-
-    @classmethod
-    def of(cls, history: Sequence[Mapping[str, Any]]) -> TrainingCurves:
-        """Return the curves of the records of `history.jsonl`."""
-        best = [record["epoch"] for record in history if record.get("best")]
-        names = dict.fromkeys(name for record in history for name in record["train"])
-        terms = {
-            name: (_curve(history, "train", name), _curve(history, "valid", name))
-            for name in sorted(names, key=lambda name: (_term_position(name), name))
-        }
-        curves = list(terms.values())
-        if len(curves) == 2 and curves[0] == curves[1]:
-            del terms["total"]  # the sum of one term with weight 1
-        layers = dict.fromkeys(name for record in history for name in record.get("gradients") or {})
-        return cls(
-            epochs=[record["epoch"] for record in history],
-            best=best[-1] if best else None,
-            terms=terms,
-            gradients={name: _curve(history, "gradients", name) for name in layers},
-        )
-
-
-def _term_position(name: str) -> int:
-    return TERM_ORDER.index(name) if name in TERM_ORDER else len(TERM_ORDER)
-
-
-def _curve(history: Sequence[Mapping[str, Any]], part: str, name: str) -> Curve:
-    if not any(record.get(part) for record in history):
-        return []
-    return [(record.get(part) or {}).get(name) for record in history]
 
 
 @dataclass(frozen=True)
@@ -136,23 +87,6 @@ class LatentMap:
 
 
 @dataclass(frozen=True)
-class ReliabilityBin:
-    """Predictions of about one confidence: its mean, and the share that is right."""
-
-    confidence: float
-    accuracy: float
-    count: int
-
-
-@dataclass(frozen=True)
-class ReliabilityCurve:
-    """Calibration of the classifier: accuracy by confidence, and the expected error."""
-
-    bins: Sequence[ReliabilityBin]
-    error: float
-
-
-@dataclass(frozen=True)
 class RowCell:
     """One column of a row: its error as a multiple of the usual one, and both values as text."""
 
@@ -163,86 +97,44 @@ class RowCell:
 
 
 @dataclass(frozen=True)
-class AnomalousRow:
-    """One of the rows with the highest scores, or a window by its last row; `row` is from 1.
+class ReportRow:
+    """One row, or a window by its last row, with the columns whose errors are largest.
 
-    `reasons` are the columns with the largest errors, `name` the first identifier.
+    `number` is from 1. `error` is the mean over its columns, or the score where the row is shown
+    for its score; 1 is ordinary. `identifier` is the first of these, as text.
     """
 
-    row: int
-    name: str
-    score: float
-    reasons: Sequence[RowCell]
-
-
-@dataclass(frozen=True)
-class ScoreDistribution:
-    """Scores of all samples: `counts` between `edges`, those above the threshold, the highest."""
-
-    calibration: Calibration
-    edges: AnyFloats
-    counts: Integers
-    outliers: int
-    anomalous: Sequence[AnomalousRow]
-
-    @property
-    def threshold(self) -> float:
-        """Return the score above which a sample is an outlier."""
-        return self.calibration.scales["mean"].threshold
-
-
-@dataclass(frozen=True)
-class ExampleRow:
-    """One row and its reconstruction: `rank` is best, median or worst of all rows."""
-
-    rank: str
-    row: int
+    number: int
     error: float
     cells: Sequence[RowCell]
-
-
-@dataclass(frozen=True)
-class ExampleImages:
-    """Rows as images `(n_rows, height, width[, 3])` from 0 to 1, and their reconstructions."""
-
-    ranks: Sequence[str]
-    inputs: AnyFloats
-    outputs: AnyFloats
-
-
-@dataclass(frozen=True)
-class SignalColumn:
-    """One column of consecutive rows in its own unit, and its reconstruction."""
-
-    name: str
-    values: AnyFloats
-    reconstruction: AnyFloats
+    identifier: str = ""
 
 
 @dataclass(frozen=True)
 class SignalExcerpt:
-    """Rows around the most anomalous window; `scores` are None without calibration."""
+    """Rows around the most anomalous window; `scores` are None without calibration.
+
+    `columns` have the values and reconstructions `(n_rows,)` in a column's own unit, by its name.
+    """
 
     rows: Integers
-    columns: Sequence[SignalColumn]
+    columns: Mapping[str, tuple[AnyFloats, AnyFloats]]
     scores: AnyFloats | None
-    threshold: float | None
 
 
 @dataclass(frozen=True)
 class UnitTraversal:
     """One latent unit decoded at `steps` standard deviations, the others at their means.
 
-    One of three: `images` `(n_steps, height, width[, 3])`, `signal` `(n_steps, window)` of the
-    column `signal_column`, or `changes`: by how much each of the columns that change most does,
-    from the first step to the last, in its own standard deviations or in probability.
+    One of three: `images` `(n_steps, height, width[, 3])`, `signal`: a column and its values
+    `(n_steps, window)`, or `changes`: by how much each of the columns that change most does, from
+    the first step to the last, in its own standard deviations or in probability.
     """
 
     unit: int
     steps: Sequence[float]
     images: AnyFloats | None = None
-    signal: AnyFloats | None = None
-    signal_column: str = ""
+    signal: tuple[str, AnyFloats] | None = None
     changes: Sequence[tuple[str, float]] = ()
 
 
@@ -251,12 +143,15 @@ class ReportData:
     """Everything that a report shows of a model; what is None or empty is not known.
 
     With a table, `samples` counts the rows or windows that were encoded, `evaluation` has their
-    figures, and `seen` marks rows of the training.
+    figures, and `seen` marks rows of the training. `scores` are those of all samples, of which
+    `outliers` lie above the threshold and `anomalous` are the highest. `examples`, or `images` from
+    0 to 1 and their reconstructions `(n_rows, height, width[, 3])`, are by rank: best, median and
+    worst of all rows.
     """
 
     model: Path
     spec: ModelSpec
-    training: TrainingCurves
+    history: Sequence[Epoch] = ()
     search: SearchHistory | None = None
     data: str | None = None
     samples: int = 0
@@ -264,10 +159,12 @@ class ReportData:
     evaluation: EvaluateResult | None = None
     latent: LatentDistribution | None = None
     maps: Sequence[LatentMap] = ()
-    reliability: ReliabilityCurve | None = None
-    scores: ScoreDistribution | None = None
-    examples: Sequence[ExampleRow] = ()
-    images: ExampleImages | None = None
+    reliability: Reliability | None = None
+    scores: Histogram | None = None
+    outliers: int = 0
+    anomalous: Sequence[ReportRow] = ()
+    examples: Mapping[str, ReportRow] = field(default_factory=dict)
+    images: Mapping[str, tuple[AnyFloats, AnyFloats]] = field(default_factory=dict)
     signal: SignalExcerpt | None = None
     traversals: Sequence[UnitTraversal] = ()
     notes: Sequence[str] = ()
@@ -294,9 +191,28 @@ class ReportData:
         return self.evaluation.classification if self.evaluation else None
 
     @property
+    def threshold(self) -> float | None:
+        """Return the score above which a sample is an outlier; None without calibration."""
+        calibration = self.spec.calibration
+        return calibration.scales["mean"].threshold if calibration else None
+
+    @property
     def label(self) -> str:
         """Return the name of the label column."""
         return self.spec.label.name if self.spec.label else ""
+
+
+@dataclass(frozen=True)
+class ModelComparison:
+    """Several models that read the same columns.
+
+    `figures` are those that mean the same in all of them: the value in each model, by name.
+    """
+
+    names: Sequence[str]
+    models: Sequence[ReportData]
+    figures: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 def column_error(value: float | None) -> float | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ from aecli.errors import UsageError
 from aecli.features.inverse import InverseColumns
 from aecli.features.layout import NUMERIC
 from aecli.formatting import count
-from aecli.reporting.data import AnomalousRow, ExampleImages, ExampleRow, RowCell
+from aecli.reporting.data import ReportRow, RowCell
 from aecli.row_sample import RowSample
 from aecli.schema.model_spec import Column, ModelSpec
 from aecli.table.arrow_types import is_list
@@ -80,13 +80,6 @@ def lowest_keys(sample: RowSample) -> SampledRows | None:
     return SampledRows(**columns) if columns else None
 
 
-class RankedRows(NamedTuple):
-    """Samples of one rank: best, median or worst."""
-
-    rank: str
-    rows: SampledRows
-
-
 def with_any_column(batch: pa.RecordBatch, rows: Indices) -> pa.RecordBatch:
     """Return the batch, or where it has no column one of row numbers: rows can be taken of it."""
     return batch if batch.num_columns else pa.record_batch([pa.array(rows)], names=[""])
@@ -110,7 +103,7 @@ def cell_text(array: pa.Array, position: int) -> str:
 
 def anomalous_rows(
     spec: ModelSpec, samples: SampledRows, identifier: str | None
-) -> list[AnomalousRow]:
+) -> list[ReportRow]:
     """Return samples with the columns that explain their scores.
 
     Rows have the values and reconstructions of these columns; windows have their names only.
@@ -126,13 +119,13 @@ def anomalous_rows(
         large = [i for i in order if sizes[i] >= 1] or [i for i in order[:1] if sizes[i] >= 0]
         column = samples.batch.column(identifier) if identifier is not None else None
         rows.append(
-            AnomalousRow(
-                row=int(samples.row[position]) + 1,
-                name="" if column is None else cell_text(column, position),
-                score=float(samples.scores[position]),
-                reasons=[
+            ReportRow(
+                number=int(samples.row[position]) + 1,
+                error=float(samples.scores[position]),
+                cells=[
                     _row_cell(names[i], float(sizes[i]), samples, restored, position) for i in large
                 ],
+                identifier="" if column is None else cell_text(column, position),
             )
         )
     return rows
@@ -153,19 +146,21 @@ def _row_cell(
     return RowCell(name, error, value, cell_text(restored[name], position))
 
 
-def example_rows(columns: Sequence[Column], examples: Sequence[RankedRows]) -> list[ExampleRow]:
+def example_rows(
+    columns: Sequence[Column], examples: Mapping[str, SampledRows]
+) -> dict[str, ReportRow]:
     """Return the first row of each rank, with its reconstruction."""
     restorer = InverseColumns(columns)
     names = [column.name for column in restorer.layout.columns]
-    shown = []
-    for rank, rows in examples:
+    shown = {}
+    for rank, rows in examples.items():
         first = rows.take(np.zeros(1, dtype=np.int64))
         arrays = restorer.restore(first.outputs[:, 0])
         restored = dict(zip(restorer.schema.names, arrays, strict=True))
         sizes, order = _largest_first(first.errors[0], CELLS_SHOWN)
         cells = [_row_cell(names[i], float(sizes[i]), first, restored, 0) for i in order]
         error = float(first.mean_errors[0])
-        shown.append(ExampleRow(rank, int(first.row[0]) + 1, error, cells))
+        shown[rank] = ReportRow(int(first.row[0]) + 1, error, cells)
     return shown
 
 
@@ -223,14 +218,13 @@ def as_images(columns: Sequence[Column], matrix: AnyFloats, shape: ImageShape) -
 
 
 def example_images(
-    columns: Sequence[Column], examples: Sequence[RankedRows], shape: ImageShape
-) -> ExampleImages | None:
+    columns: Sequence[Column], examples: Mapping[str, SampledRows], shape: ImageShape
+) -> dict[str, tuple[AnyFloats, AnyFloats]]:
     """Return the best, median and worst rows as images, with their reconstructions."""
-    if not examples:
-        return None
-    inputs, outputs = (
-        np.concatenate([as_images(columns, matrix[:, 0], shape) for matrix in matrices])
-        for matrices in zip(*((rows.cells, rows.outputs) for _, rows in examples), strict=True)
-    )
-    ranks = [rank for rank, rows in examples for _ in range(len(rows))]
-    return ExampleImages(ranks, np.nan_to_num(inputs), outputs)
+    return {
+        rank: (
+            np.nan_to_num(as_images(columns, rows.cells[:, 0], shape)),
+            as_images(columns, rows.outputs[:, 0], shape),
+        )
+        for rank, rows in examples.items()
+    }

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from aecli.formatting import count, duration, figure, percent, safe, weight
-from aecli.reporting.collect_models import ModelComparison
-from aecli.reporting.data import ReportData, column_error
+from aecli.reporting.data import ModelComparison, ReportData, column_error
 from aecli.reporting.figures import PANELS
 from aecli.reporting.figures.comparison import (
     column_panels,
@@ -37,24 +36,10 @@ PAGE_SECTIONS = (
 MOST_COLUMNS_LISTED = 300
 MOST_TRIALS_LISTED = 10
 
-
-@dataclass(frozen=True)
-class NumberedFigure:
-    """One picture of a page with its number and caption."""
-
-    number: int
-    svg: Markup
-    caption: str
-    wide: bool
-
-
-@dataclass(frozen=True)
-class ReportSection:
-    """One section of a page; `key` is its anchor."""
-
-    title: str
-    key: str
-    figures: Sequence[NumberedFigure]
+HIGHER_IS_BETTER = (
+    "accuracy", "balanced_accuracy", "macro_f1", "auroc", "column_r2", "column_accuracy"
+)  # fmt: skip
+LOWER_IS_BETTER = ("total", "reconstruction", "number_mse", "classification", "log_loss")
 
 
 def model_page(data: ReportData) -> str:
@@ -65,7 +50,7 @@ def model_page(data: ReportData) -> str:
         report=data,
         spec=data.spec,
         summary=summary(data),
-        sections=_sections(_model_sections(data)),
+        sections=_with_figures(_model_sections(data)),
         network=_layer_sizes(data),
         loss=_loss_text(data),
         trials=data.search.trials[:MOST_TRIALS_LISTED] if data.search else [],
@@ -89,15 +74,21 @@ def comparison_page(comparison: ModelComparison) -> str:
         names=comparison.names,
         models=comparison.models,
         facts=list(_facts(comparison.models)),
-        figures=comparison.figures,
+        measured=comparison.figures,
         notes=comparison.notes,
-        sections=_sections(panels),
+        sections=_with_figures(panels),
         errors=errors[:MOST_COLUMNS_LISTED],
         hidden=max(0, len(errors) - MOST_COLUMNS_LISTED),
     )
 
 
 def _rendered(template: str, **values: object) -> str:
+    colours = list(enumerate(SERIES))
+    return _environment().get_template(template).render(series=colours, **values)
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -108,8 +99,9 @@ def _rendered(template: str, **values: object) -> str:
     environment.filters |= {
         "safe_text": safe, "figure": figure, "percent": percent, "count": count, "listed": _listed,
         "duration": duration, "column_error": column_error, "options_text": _options_text,
+        "best_value": _best_value,
     }  # fmt: skip
-    return environment.get_template(template).render(series=list(enumerate(SERIES)), **values)
+    return environment
 
 
 def _facts(models: Sequence[ReportData]) -> Iterator[tuple[str, list[str]]]:
@@ -146,21 +138,21 @@ def _model_sections(data: ReportData) -> Iterator[tuple[str, str, Sequence[Panel
         yield title, kinds[0], panels
 
 
-def _sections(
+def _with_figures(
     titled_panels: Iterable[tuple[str, str, Sequence[Panel]]],
-) -> list[ReportSection]:
-    """Return sections with their figures numbered through the page."""
+) -> list[tuple[str, str, list[Markup]]]:
+    """Return sections with their panels as figures, which are numbered through the page."""
     numbers = itertools.count(1)
     return [
-        ReportSection(title, key, [_numbered_figure(panel, next(numbers)) for panel in panels])
+        (title, key, [_figure(panel, next(numbers)) for panel in panels])
         for title, key, panels in titled_panels
     ]
 
 
-def _numbered_figure(panel: Panel, number: int) -> NumberedFigure:
+def _figure(panel: Panel, number: int) -> Markup:
     # matplotlib writes well-formed XML in which every text is escaped.
     svg = Markup(inline_svg(panel, f"f{number}"))
-    return NumberedFigure(number, svg, panel.caption, panel.wide)
+    return Markup(_rendered("figure.html.j2", number=number, panel=panel, svg=svg))
 
 
 def _layer_sizes(data: ReportData) -> str:
@@ -168,6 +160,13 @@ def _layer_sizes(data: ReportData) -> str:
     *hidden, latent = network.encoder
     sizes = [network.inputs, *hidden, f"[{latent}]", *network.decoder, network.outputs]
     return " → ".join(map(str, sizes))
+
+
+def _best_value(values: Sequence[float], name: str) -> float | None:
+    """Return the best value of a figure; None where more is neither better nor worse."""
+    if name in HIGHER_IS_BETTER:
+        return max(values)
+    return min(values) if name in LOWER_IS_BETTER else None
 
 
 def _listed(values: Sequence[object], most: int = 12) -> str:

@@ -225,7 +225,7 @@ def _page(
 ) -> tuple[ReportData, str]:
     """Return the data of the first model, and the HTML of the page."""
     if others:
-        from aecli.reporting.collect_models import collect_models
+        from aecli.reporting.collect import collect_models
 
         comparison = collect_models([directory, *others], source, options)
         from aecli.reporting.html import comparison_page

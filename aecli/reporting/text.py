@@ -130,7 +130,7 @@ def _share(explained: float) -> str:
 
 
 def _other_figures(data: ReportData) -> Iterator[str]:
-    classification, scores = data.classification, data.scores
+    classification = data.classification
     if classification is not None:
         yield (
             f"The label comes out right for {percent(classification.accuracy)} of "
@@ -145,9 +145,9 @@ def _other_figures(data: ReportData) -> Iterator[str]:
             yield f"Of {count(latent.size, 'latent unit')} {dead} hardly ever change."
         elif latent.size > 1:
             yield f"All latent units are in use; they carry what {rank} independent ones would."
-    if scores is not None:
-        share = percent(scores.outliers / data.samples)
+    if data.scores is not None:
+        share = percent(data.outliers / data.samples)
         yield (
-            f"{count(scores.outliers, data.unit)} ({share}) "
-            f"{'scores' if scores.outliers == 1 else 'score'} above the threshold."
+            f"{count(data.outliers, data.unit)} ({share}) "
+            f"{'scores' if data.outliers == 1 else 'score'} above the threshold."
         )

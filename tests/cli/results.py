@@ -10,13 +10,13 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from aecli.evaluation.loss_terms import LossShare
 from aecli.evaluation.results import (
     Compared,
     Detection,
     Difference,
     EvaluateResult,
     Group,
+    LossShare,
     Measured,
     Probe,
     ProbeView,

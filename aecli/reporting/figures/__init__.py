@@ -11,13 +11,13 @@ from aecli.reporting.figures.latent import (
     activation_panels,
     correlation_panels,
     map_panels,
+    traversal_panels,
     unit_panels,
 )
 from aecli.reporting.figures.losses import gradient_panels, loss_panels
 from aecli.reporting.figures.rows import row_panels
 from aecli.reporting.figures.scores import anomalous_panels, score_panels
 from aecli.reporting.figures.search import importance_panels, option_panels, search_panels
-from aecli.reporting.figures.traversal import traversal_panels
 from aecli.reporting.style import Panel
 
 PANELS: dict[str, Callable[[ReportData], list[Panel]]] = {

@@ -78,27 +78,25 @@ def _confusion_texts(classification: Classification, label: str, shown: int) -> 
 def calibration_panels(data: ReportData) -> list[Panel]:
     """Return the accuracy of predictions by their confidence."""
     curve = data.reliability
-    if curve is None or not curve.bins:
+    if curve is None or not curve.bins():
         return []
+    bins = curve.bins()
 
     def draw(axes: Axes) -> None:
-        low = max(0.0, min(bin.confidence for bin in curve.bins) - 0.05)
+        low = max(0.0, min(confidence for confidence, _, _ in bins) - 0.05)
         axes.plot([low, 1], [low, 1], color=MUTED, linestyle=(0, (3, 3)), linewidth=1)
-        axes.plot(
-            [bin.confidence for bin in curve.bins], [bin.accuracy for bin in curve.bins],
-            color=PRIMARY, linewidth=1.2,
-        )  # fmt: skip
-        largest = max(bin.count for bin in curve.bins)
-        for bin in curve.bins:
-            size = 3 + 9 * (bin.count / largest) ** 0.5
-            axes.plot([bin.confidence], [bin.accuracy], "o", color=PRIMARY, markersize=size)
+        confidences, accuracies, counts = zip(*bins, strict=True)
+        axes.plot(confidences, accuracies, color=PRIMARY, linewidth=1.2)
+        for confidence, accuracy, samples in bins:
+            size = 3 + 9 * (samples / max(counts)) ** 0.5
+            axes.plot([confidence], [accuracy], "o", color=PRIMARY, markersize=size)
         axes.set_title("confidence and accuracy")
         axes.set_xlabel("probability of the answer")
         axes.set_ylabel("share right")
         axes.set_xlim(low, 1.02)
         axes.set_ylim(-0.02, 1.03)
 
-    error = percent(curve.error)
+    error = percent(curve.error())
     alt = f"Curve of accuracy over confidence; they differ by {error} on average"
     caption = f"Calibration: confidence and accuracy differ by {error} on average. On the dashed "
     caption += "line they agree; larger dots stand for more answers."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -9,11 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from aecli.formatting import count, figure, percent, safe
-from aecli.reporting.collect_models import ModelComparison
-from aecli.reporting.data import Curve, column_error
+from aecli.reporting.data import ModelComparison, column_error
 from aecli.reporting.figures import PANELS
 from aecli.reporting.figures.columns import COLUMNS_DRAWN, LARGEST_ERROR_DRAWN, dots
-from aecli.reporting.figures.losses import as_drawn, scale_losses
+from aecli.reporting.figures.losses import Curve, as_drawn, loss_curves, scale_losses
 from aecli.reporting.style import (
     LONGEST_PANEL_NAME,
     MUTED,
@@ -36,17 +36,22 @@ def name_end(name: str) -> str:
 
 def loss_panels(comparison: ModelComparison) -> list[Panel]:
     """Return one panel per loss term: every model's validation loss, or training loss."""
-    terms = dict.fromkeys(name for one in comparison.models for name in one.training.terms)
-    return [_losses(comparison, term) for term in terms]
+    by_model = [loss_curves(one.history) for one in comparison.models]
+    return [
+        _losses(comparison, term, [curves.get(term) for curves in by_model])
+        for term in dict.fromkeys(itertools.chain(*by_model))
+    ]
 
 
-def _losses(comparison: ModelComparison, term: str) -> Panel:
+def _losses(
+    comparison: ModelComparison, term: str, by_model: Sequence[tuple[Curve, Curve] | None]
+) -> Panel:
     curves: list[tuple[int, Sequence[int], Curve]] = []
     validated = []
-    for position, one in enumerate(comparison.models):
-        if term in one.training.terms:
-            train, valid = one.training.terms[term]
-            curves.append((position, one.training.epochs, valid or train))
+    for position, (one, sides) in enumerate(zip(comparison.models, by_model, strict=True)):
+        if sides is not None:
+            train, valid = sides
+            curves.append((position, [epoch.number for epoch in one.history], valid or train))
             validated.append(bool(valid))
 
     def draw(axes: Axes) -> None:
@@ -111,17 +116,16 @@ def error_table(comparison: ModelComparison) -> list[tuple[str, list[float | Non
 
 def score_panels(comparison: ModelComparison) -> list[Panel]:
     """Return the distribution of every model's scores; none unless all can score."""
-    known = [one.scores for one in comparison.models if one.scores is not None]
-    scores = [one for one in known if one.counts.sum()]
-    if len(scores) < len(comparison.models):
+    scores = [one.scores.shown() for one in comparison.models if one.scores is not None]
+    thresholds = [one.threshold for one in comparison.models if one.threshold is not None]
+    if sum(bool(counts.sum()) for _, counts in scores) < len(comparison.models):
         return []
 
     def draw(axes: Axes) -> None:
-        for position, one in enumerate(scores):
-            shares = one.counts.cumsum() / one.counts.sum()
-            label = name_end(comparison.names[position])
-            axes.plot(one.edges[1:], shares, color=SERIES[position], label=label)
-            axes.axvline(one.threshold, color=SERIES[position], linestyle=(0, (3, 3)), linewidth=1)
+        for position, (edges, counts) in enumerate(scores):
+            colour, label = SERIES[position], name_end(comparison.names[position])
+            axes.plot(edges[1:], counts.cumsum() / counts.sum(), color=colour, label=label)
+            axes.axvline(thresholds[position], color=colour, linestyle=(0, (3, 3)), linewidth=1)
         axes.axhline(1, color=MUTED, linewidth=0.6)
         axes.set_xscale("log")
         plain_ticks(axes, y=False)
@@ -130,7 +134,7 @@ def score_panels(comparison: ModelComparison) -> list[Panel]:
         axes.set_title("scores")
         axes.legend(loc="lower right")
 
-    limits = ", ".join(figure(one.threshold, 3) for one in scores)
+    limits = ", ".join(figure(one, 3) for one in thresholds)
     caption = "Share of samples with a score below each value; dashed are the thresholds."
     return [Panel(caption, f"Curves of cumulative scores; thresholds {limits}", one_axes(draw))]
 

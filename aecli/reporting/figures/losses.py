@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping, Sequence
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from aecli.formatting import count, figure
-from aecli.reporting.data import Curve, ReportData, TrainingCurves
+from aecli.progress import Epoch
+from aecli.reporting.data import ReportData
 from aecli.reporting.style import (
     MUTED,
     PRIMARY,
@@ -23,32 +27,58 @@ LOG_SCALE_RATIO = 20.0
 
 LAYERS_DRAWN = 9
 
+TERM_ORDER = ("total", "reconstruction", "classification", "l1", "l2")
+
+Curve = Sequence[float | None]
+"""A value for each epoch."""
+
 
 def loss_panels(data: ReportData) -> list[Panel]:
     """Return one panel per loss term; none where there is no history."""
-    training = data.training
-    return [_loss(training, name) for name in training.terms] if training.epochs else []
+    curves = loss_curves(data.history)
+    return [_loss(data.history, name, *sides) for name, sides in curves.items()]
 
 
-def _loss(training: TrainingCurves, name: str) -> Panel:
-    train, valid = training.terms[name]
-    position = training.epochs.index(training.best) if training.best in training.epochs else None
+def loss_curves(history: Sequence[Epoch]) -> dict[str, tuple[Curve, Curve]]:
+    """Return the training and validation curve of each loss term.
+
+    A validation curve is empty where no rows were held out.
+    """
+    names = dict.fromkeys(name for epoch in history for name in epoch.train)
+    train, valid = [epoch.train for epoch in history], [epoch.valid for epoch in history]
+    terms = {
+        name: (_curve(train, name), _curve(valid, name))
+        for name in sorted(names, key=lambda name: (_term_position(name), name))
+    }
+    curves = list(terms.values())
+    if len(curves) == 2 and curves[0] == curves[1]:
+        del terms["total"]  # the sum of one term with weight 1
+    return terms
+
+
+def _term_position(name: str) -> int:
+    return TERM_ORDER.index(name) if name in TERM_ORDER else len(TERM_ORDER)
+
+
+def _curve(figures: Sequence[Mapping[str, float] | None], name: str) -> Curve:
+    return [(known or {}).get(name) for known in figures] if any(figures) else []
+
+
+def _loss(history: Sequence[Epoch], name: str, train: Curve, valid: Curve) -> Panel:
+    epochs = [epoch.number for epoch in history]
+    best = max((place for place, epoch in enumerate(history) if epoch.best), default=None)
 
     def draw(axes: Axes) -> None:
-        marker = "o" if len(training.epochs) == 1 else ""
-        axes.plot(training.epochs, as_drawn(train), color=PRIMARY, label="training", marker=marker)
+        marker = "o" if len(epochs) == 1 else ""
+        axes.plot(epochs, as_drawn(train), color=PRIMARY, label="training", marker=marker)
         if valid:
-            axes.plot(
-                training.epochs, as_drawn(valid), color=SECONDARY, label="validation", marker=marker
-            )
+            axes.plot(epochs, as_drawn(valid), color=SECONDARY, label="validation", marker=marker)
         side = valid or train
-        if position is not None and side[position] is not None:
-            axes.axvline(
-                training.epochs[position], color=MUTED, linewidth=0.9, linestyle=(0, (3, 3))
-            )
+        if best is not None and side[best] is not None:
+            axes.axvline(epochs[best], color=MUTED, linewidth=0.9, linestyle=(0, (3, 3)))
             axes.plot(
-                [training.epochs[position]], as_drawn(side)[position], "o",
-                color=SECONDARY if valid else PRIMARY, label=f"best, epoch {training.best}",
+                [epochs[best]], as_drawn(side)[best], "o",
+                color=SECONDARY if valid else PRIMARY, label=f"best, epoch {epochs[best]}",
             )  # fmt: skip
         scale_losses(axes, [*train, *valid])
         axes.set_title(short_name(name))
@@ -59,18 +89,17 @@ def _loss(training: TrainingCurves, name: str) -> Panel:
 
     what = f"Loss, {name}" if name != "total" else "Loss, all terms together"
     caption = what + (": training and validation." if valid else ": training rows only.")
-    return Panel(caption, _description(training, name, train, valid, position), one_axes(draw))
+    alt = _description(name, train, valid)
+    if best is not None:
+        alt += f"; best epoch {epochs[best]} with {figure((valid or train)[best])}"
+    return Panel(caption, alt, one_axes(draw))
 
 
-def _description(
-    training: TrainingCurves, name: str, train: Curve, valid: Curve, position: int | None
-) -> str:
-    parts = [f"Curve of the {name} loss over {count(len(training.epochs), 'epoch')}"]
+def _description(name: str, train: Curve, valid: Curve) -> str:
+    parts = [f"Curve of the {name} loss over {count(len(train), 'epoch')}"]
     parts.append(f"training from {figure(train[0])} to {figure(train[-1])}")
     if valid:
         parts.append(f"validation from {figure(valid[0])} to {figure(valid[-1])}")
-    if position is not None:
-        parts.append(f"best epoch {training.best} with {figure((valid or train)[position])}")
     return "; ".join(parts)
 
 
@@ -89,17 +118,19 @@ def scale_losses(axes: Axes, values: list[float | None]) -> None:
 
 def gradient_panels(data: ReportData) -> list[Panel]:
     """Return the gradient norms of the layers over the epochs; none where they were not logged."""
-    training = data.training
-    if not training.gradients:
+    epochs = [epoch.number for epoch in data.history]
+    norms = [epoch.gradients for epoch in data.history]
+    layers = {name: _curve(norms, name) for name in dict.fromkeys(itertools.chain(*norms))}
+    if not layers:
         return []
 
     def draw(axes: Axes) -> None:
-        step = max(1, -(-len(training.gradients) // LAYERS_DRAWN))
-        chosen = list(training.gradients.items())[::step]
+        step = max(1, -(-len(layers) // LAYERS_DRAWN))
+        chosen = list(layers.items())[::step]
         for colour, (name, line) in zip(SERIES, chosen, strict=False):
-            shown = axes.plot(training.epochs, as_drawn(line), color=colour, label=short_name(name))
-            shown[0].set_marker("o" if len(training.epochs) == 1 else "")
-        values = [value for line in training.gradients.values() for value in line if value]
+            shown = axes.plot(epochs, as_drawn(line), color=colour, label=short_name(name))
+            shown[0].set_marker("o" if len(epochs) == 1 else "")
+        values = [value for line in layers.values() for value in line if value]
         if values:
             axes.set_yscale("log")
             plain_ticks(axes)
@@ -108,7 +139,7 @@ def gradient_panels(data: ReportData) -> list[Panel]:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
-    alt = f"Curves of the gradient norms of {count(len(training.gradients), 'layer')} over "
-    alt += f"{count(len(training.epochs), 'epoch')}, on a logarithmic axis"
+    alt = f"Curves of the gradient norms of {count(len(layers), 'layer')} over "
+    alt += f"{count(len(epochs), 'epoch')}, on a logarithmic axis"
     caption = "Gradient norms. A layer far below the others hardly learns."
     return [Panel(caption, alt, one_axes(draw))]

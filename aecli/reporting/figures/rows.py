@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from aecli.array_types import AnyFloats, Integers
 from aecli.formatting import count, figure, safe
-from aecli.reporting.data import ExampleImages, ExampleRow, ReportData, SignalExcerpt
+from aecli.reporting.data import ReportData, ReportRow, SignalExcerpt
 from aecli.reporting.style import (
     ALARM,
     BOTH_WAYS,
@@ -35,19 +35,19 @@ GREYS: dict[str, Any] = {"cmap": "gray", "vmin": 0.0, "vmax": 1.0}
 
 def row_panels(data: ReportData) -> list[Panel]:
     """Return best, median and worst rows: as values, images or signals."""
-    if data.images is not None:
+    if data.images:
         return [image_panel(data.images)]
     if data.signal is not None:
-        return [signal_panel(data.signal)]
-    return [_row_table(row) for row in data.examples]
+        return [signal_panel(data.signal, data.threshold)]
+    return [_row_table(rank, row) for rank, row in data.examples.items()]
 
 
-def _row_table(row: ExampleRow) -> Panel:
+def _row_table(rank: str, row: ReportRow) -> Panel:
     """Return a row as a table of its values and reconstructions."""
 
     def draw(axes: Axes) -> None:
         axes.set_axis_off()
-        axes.set_title(f"{row.rank} row, number {count(row.row)}")
+        axes.set_title(f"{rank} row, number {count(row.number)}")
         rows = [("column", "value", "reconstruction")]
         rows += [
             (short_name(c.column, 20), short_name(c.value, 16), short_name(c.reconstruction, 16))
@@ -59,23 +59,25 @@ def _row_table(row: ExampleRow) -> Panel:
                 colour = MUTED if position == 0 else PRIMARY if x > 0.7 else INK
                 axes.text(x, height, text, va="top", transform=axes.transAxes, color=colour)
 
-    alt = f"Table of the {row.rank} row's values and reconstructions, error {figure(row.error, 3)}"
-    caption = f"The {row.rank} row: its error is {figure(row.error, 3)}, and an ordinary one's 1."
+    alt = f"Table of the {rank} row's values and reconstructions, error {figure(row.error, 3)}"
+    caption = f"The {rank} row: its error is {figure(row.error, 3)}, and an ordinary one's 1."
     return Panel(caption, alt, one_axes(draw), (PANEL_WIDTH, 0.6 + 0.21 * (len(row.cells) + 1)))
 
 
-def image_panel(images: ExampleImages) -> Panel:
+def image_panel(images: Mapping[str, tuple[AnyFloats, AnyFloats]]) -> Panel:
     """Return images, their reconstructions and the differences, in three rows."""
-    shown = len(images.inputs)
-    height, width = images.inputs.shape[1:3]
-    differences = images.outputs - images.inputs
+    inputs, outputs = (np.concatenate(side) for side in zip(*images.values(), strict=True))
+    ranks = [rank for rank, (ranked, _) in images.items() for _ in ranked]
+    shown = len(inputs)
+    height, width = inputs.shape[1:3]
+    differences = outputs - inputs
     if differences.ndim == 4:
         differences = differences.mean(-1)
     aspect = height / width
 
     def draw(axes: Axes) -> None:
         step = 1 + IMAGE_GAP
-        parts = (("input", images.inputs), ("output", images.outputs), ("difference", differences))
+        parts = (("input", inputs), ("output", outputs), ("difference", differences))
         limit = float(np.abs(differences).max()) or 1.0
         for row, (name, pictures) in enumerate(parts):
             both_ways = {"cmap": BOTH_WAYS, "vmin": -limit, "vmax": limit}
@@ -83,7 +85,7 @@ def image_panel(images: ExampleImages) -> Panel:
             for position, picture in enumerate(pictures):
                 show_image(axes, picture, (position * step, row * step * aspect), colours)
             axes.text(-0.1, (row * step + 0.5) * aspect, name, ha="right", va="center", fontsize=8)
-        _headings(axes, images.ranks, step, aspect)
+        _headings(axes, ranks, step, aspect)
         axes.set_xlim(-1.2, shown * step)
         axes.set_ylim(3 * step * aspect, -0.55)
         axes.set_aspect("equal")
@@ -115,7 +117,7 @@ def _headings(axes: Axes, names: Sequence[str], step: float, aspect: float) -> N
         axes.text(middle, -0.15, name, ha="center", va="bottom", fontsize=8, weight="bold")
 
 
-def signal_panel(signal: SignalExcerpt) -> Panel:
+def signal_panel(signal: SignalExcerpt, threshold: float | None) -> Panel:
     """Return consecutive rows with their reconstruction, and the score below."""
     plots = len(signal.columns) + (signal.scores is not None)
 
@@ -124,21 +126,21 @@ def signal_panel(signal: SignalExcerpt) -> Panel:
         rows = np.arange(len(signal.rows))
         consecutive = bool((np.diff(signal.rows) == 1).all())
         rows = signal.rows if consecutive else rows
-        for axes, column in zip(grid, signal.columns, strict=False):
-            axes.plot(rows, column.values, color=PRIMARY, linewidth=1.2, label="table")
-            axes.plot(rows, column.reconstruction, color=SECONDARY, linewidth=1.2, label="model")
-            axes.set_title(short_name(column.name))
+        for axes, (name, (values, outputs)) in zip(grid, signal.columns.items(), strict=False):
+            axes.plot(rows, values, color=PRIMARY, linewidth=1.2, label="table")
+            axes.plot(rows, outputs, color=SECONDARY, linewidth=1.2, label="model")
+            axes.set_title(short_name(name))
             axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
         grid[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
         if signal.scores is not None:
-            _draw_scores(grid[-1], rows, signal.scores, signal.threshold)
+            _draw_scores(grid[-1], rows, signal.scores, threshold)
         grid[-1].set_xlabel(
             "row of the table" if consecutive else "row, in the order of the series"
         )
         grid[-1].margins(x=0.01)
 
     first, last = count(int(signal.rows[0])), count(int(signal.rows[-1]))
-    what = ", ".join(safe(column.name) for column in signal.columns)
+    what = ", ".join(map(safe, signal.columns))
     alt = f"Curves of {what} and their reconstructions around the oddest window"
     caption = f"Rows {first} to {last}, around the oddest window: the table, the model's "
     caption += "reconstruction, and the score of each row."

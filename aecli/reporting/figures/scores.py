@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from aecli.array_types import AnyFloats, Integers
 from aecli.formatting import count, figure, percent
-from aecli.reporting.data import ReportData, RowCell, ScoreDistribution
+from aecli.reporting.data import ReportData, RowCell
 from aecli.reporting.style import (
     ALARM,
     INK,
@@ -31,24 +31,25 @@ LOWEST_COUNT = 0.6
 
 def score_panels(data: ReportData) -> list[Panel]:
     """Return the distribution of scores; none where the model has no calibration."""
-    scores = data.scores
-    if scores is None or not scores.counts.sum():
+    scores, calibration = data.scores, data.spec.calibration
+    if scores is None or calibration is None or not scores.counts.sum():
         return []
+    threshold = calibration.scales["mean"].threshold
 
     def draw(axes: Axes) -> None:
-        edges, counts = _wider_bins(scores)
+        edges, counts = _wider_bins(*scores.shown())
         centres = np.sqrt(edges[1:] * edges[:-1])
         for above, colour, label in (
             (False, PRIMARY, "below the threshold"),
             (True, ALARM, "above"),
         ):
-            chosen = (centres > scores.threshold) == above
+            chosen = (centres > threshold) == above
             if counts[chosen].any():
                 axes.bar(
                     edges[:-1][chosen], counts[chosen], np.diff(edges)[chosen], align="edge",
                     color=colour, label=label,
                 )  # fmt: skip
-        axes.axvline(scores.threshold, color=ALARM, linestyle=(0, (3, 3)), linewidth=1.2)
+        axes.axvline(threshold, color=ALARM, linestyle=(0, (3, 3)), linewidth=1.2)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_ylim(LOWEST_COUNT, 2 * float(counts.max()))
@@ -58,22 +59,22 @@ def score_panels(data: ReportData) -> list[Panel]:
         axes.grid(axis="x", visible=False)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
-    share = percent(scores.outliers / data.samples)
-    outliers = f"{count(scores.outliers)} of {count(data.samples)} ({share})"
-    limit = figure(scores.threshold, 3)
+    share = percent(data.outliers / data.samples)
+    outliers = f"{count(data.outliers)} of {count(data.samples)} ({share})"
+    limit = figure(threshold, 3)
     alt = f"Histogram of scores on logarithmic axes; {outliers} lie above the threshold of {limit}"
     caption = f"Scores: {outliers} lie above the threshold of {limit}, which comes from "
-    caption += f"{scores.calibration.source}."
+    caption += f"{calibration.source}."
     return [Panel(caption, alt, one_axes(draw))]
 
 
 def anomalous_panels(data: ReportData) -> list[Panel]:
     """Return the most anomalous rows as a table, each with the columns that explain its score."""
-    if data.scores is None or not data.scores.anomalous:
+    if not data.anomalous:
         return []
     rows = [
-        (count(row.row), figure(row.score, 3), _reasons_text(row.reasons))
-        for row in data.scores.anomalous
+        (count(row.number), figure(row.error, 3), _reasons_text(row.cells))
+        for row in data.anomalous
     ]
 
     def draw(axes: Axes) -> None:
@@ -107,10 +108,10 @@ def _reasons_text(reasons: Sequence[RowCell]) -> str:
     return "; ".join(texts)
 
 
-def _wider_bins(scores: ScoreDistribution) -> tuple[AnyFloats, Integers]:
+def _wider_bins(edges: AnyFloats, counts: Integers) -> tuple[AnyFloats, Integers]:
     """Return edges and counts with neighbouring bins joined, few enough to be seen."""
-    step = -(-len(scores.counts) // HISTOGRAM_BARS)
-    fill = -len(scores.counts) % step
-    counts = np.append(scores.counts, np.zeros(fill, dtype=np.int64)).reshape(-1, step).sum(1)
-    ratio = scores.edges[1] / scores.edges[0]
-    return scores.edges[0] * ratio ** (step * np.arange(len(counts) + 1)), counts
+    step = -(-len(counts) // HISTOGRAM_BARS)
+    fill = -len(counts) % step
+    joined = np.append(counts, np.zeros(fill, dtype=np.int64)).reshape(-1, step).sum(1)
+    ratio = edges[1] / edges[0]
+    return edges[0] * ratio ** (step * np.arange(len(joined) + 1)), joined

@@ -1,4 +1,4 @@
-"""The second map of the latent: drawn only where umap can be imported."""
+"""The maps of the latent: the second is drawn only where umap can be imported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import aecli
-from aecli.reporting.latent_map import FEWEST_UMAP_SAMPLES, umap_layout
+from aecli.reporting.latent import FEWEST_UMAP_SAMPLES, umap_layout
 
 STAND_IN = """
 class UMAP:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from aecli.evaluation.loss_terms import TermFigures
+from aecli.evaluation.accumulator import TermFigures
 from aecli.features.layout import lay_out
 from aecli.features.network_inputs import Inputs
 from aecli.model.build import build
@@ -22,7 +22,7 @@ def test_terms_are_means_over_rows_whatever_the_batches(model_spec: ModelSpec):
             with torch.no_grad():
                 code = network.distribution(Inputs(where)(rows))
                 outputs, logits = network.decode(code.latent), network.classify(code.latent)
-            terms.add(rows, code, outputs, logits, labels)
+            terms.add((rows, code, outputs, logits, labels))
         found.append(terms.shares())
     assert set(found[0]) == {"reconstruction", "classification", "l1"}
     assert found[0]["l1"].weight == 0.5
