@@ -15,7 +15,7 @@ from aecli.cli.config_file import PATH_KEYS, read_config
 from aecli.cli.option_sources import OptionValue, Settings, merge, merge_model, validate
 from aecli.schema import option_docs
 from aecli.schema.option_docs import Option
-from aecli.schema.options import Section
+from aecli.schema.option_types import StrictModel
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -154,6 +154,6 @@ def spec_options(*names: str, titles: Mapping[str, str] | None = None) -> Callab
     return decorate
 
 
-def names_of(*sections: type[Section]) -> list[str]:
+def names_of(*sections: type[StrictModel]) -> list[str]:
     """Return the flat option names of some sections, in order."""
     return [name for section in sections for name in section.model_fields]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, model_validator
 
 from aecli.errors import nearest
+from aecli.schema.option_types import StrictModel
 
 Value = float | int | bool | str | tuple[float, float]
 
@@ -106,10 +108,8 @@ INITIALISERS = (
 )
 
 
-class TorchClassSpec(BaseModel):
+class TorchClassSpec(StrictModel):
     """Name of a closed table and its constructor arguments: `LeakyReLU:negative_slope=0.1`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     args: dict[str, Value] = {}
@@ -127,36 +127,10 @@ class TorchClassSpec(BaseModel):
         return f"{self.name}:{args}" if args else self.name
 
 
-AnySpec = TypeVar("AnySpec", bound=TorchClassSpec)
-
-
-class ActivationSpec(TorchClassSpec):
-    """Activation of `ACTIVATIONS`."""
-
-    @model_validator(mode="after")
-    def _require_known(self) -> ActivationSpec:
-        return _checked(self, ACTIVATIONS, "activation")
-
-
-class OptimizerSpec(TorchClassSpec):
-    """Optimizer of `OPTIMIZERS`."""
-
-    @model_validator(mode="after")
-    def _require_known(self) -> OptimizerSpec:
-        return _checked(self, OPTIMIZERS, "optimizer")
-
-
-class NormSpec(TorchClassSpec):
-    """Norm layer of `NORMS`."""
-
-    @model_validator(mode="after")
-    def _require_known(self) -> NormSpec:
-        return _checked(self, NORMS, "norm")
-
-
-def _checked(
-    spec: AnySpec, table: Mapping[str, Mapping[str, Argument]], table_name: str
-) -> AnySpec:
+def _canonical(
+    table: Mapping[str, Mapping[str, Argument]], table_name: str, spec: TorchClassSpec
+) -> TorchClassSpec:
+    """Return a spec in the spelling of its table, with its arguments checked."""
     folded = {name.casefold(): name for name in table}
     name = folded.get(spec.name.casefold())
     if name is None:
@@ -165,10 +139,16 @@ def _checked(
         raise ValueError(f"unknown {table_name} {spec.name!r}; {advice}")
     arguments = table[name]
     args = {key: _checked_value(name, key, value, arguments) for key, value in spec.args.items()}
-    # Frozen for users; the canonical spelling is set once, here.
-    object.__setattr__(spec, "name", name)
-    object.__setattr__(spec, "args", args)
-    return spec
+    return spec.model_copy(update={"name": name, "args": args})
+
+
+ActivationSpec = Annotated[
+    TorchClassSpec, AfterValidator(partial(_canonical, ACTIVATIONS, "activation"))
+]
+OptimizerSpec = Annotated[
+    TorchClassSpec, AfterValidator(partial(_canonical, OPTIMIZERS, "optimizer"))
+]
+NormSpec = Annotated[TorchClassSpec, AfterValidator(partial(_canonical, NORMS, "norm"))]
 
 
 def _checked_value(name: str, key: str, value: Value, arguments: Mapping[str, Argument]) -> Value:
