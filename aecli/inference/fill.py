@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from aecli.array_types import AnyArray
-from aecli.features.impute import FillCounts, Filler
+from aecli.features.impute import Filler
 from aecli.inference.batches import DecodedRows, decoded_rows
 from aecli.inference.loaded_model import LoadedModel, require_decoder
 from aecli.inference.run import Pass
@@ -28,8 +28,8 @@ def fill_pass(
     batch_size: int | None = None,
     read: ReadOptions | None = None,
     progress: Progress = SILENT,
-) -> tuple[Pass, FillCounts]:
-    """Open a pass that fills a table, and return it with the counts of what it fills.
+) -> tuple[Pass, Filler]:
+    """Open a pass that fills a table, and return it with the filler, which counts what it fills.
 
     Raises:
         UsageError: the decoder was not trained.
@@ -39,19 +39,17 @@ def fill_pass(
     opened = Pass.over(model, source, carry=False, batch_size=batch_size, progress=progress)
     encoded = opened.encoded()
     require_decoder(model)
-    whole, counts = whole_table(model, source), FillCounts()
+    whole = whole_table(model, source)
     infinite_is_missing = model.spec.options.columns.nonfinite == "missing"
+    filler = Filler(model.spec.columns, whole.schema, infinite_is_missing=infinite_is_missing)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        filler = Filler(
-            model.spec.columns, opened.schema, counts, infinite_is_missing=infinite_is_missing
-        )
         rows = _RowQueue(decoded_rows(model, encoded, opened.windowed))
         for batch in whole.batches(model.batch_rows):
             if batch.num_rows:
                 yield filler.fill(batch, *rows.take(batch.num_rows))
 
-    return opened.output(list(whole.schema), batches()), counts
+    return opened.output(list(whole.schema), batches()), filler
 
 
 def whole_table(model: LoadedModel, source: Source) -> Source:

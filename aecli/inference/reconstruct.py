@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aecli.errors import UsageError
-from aecli.features.inverse import InverseColumns
-from aecli.features.residuals import residual_arrays, residual_fields
+from aecli.features.inverse import InverseColumns, residual_arrays, residual_fields
 from aecli.inference.batches import decoded_rows
 from aecli.inference.fill import fill_pass
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
@@ -72,9 +71,9 @@ def reconstruct(
             progress=progress,
         )  # fmt: skip
         return opened.write(output, to, began=began)
-    opened, counts = fill_pass(loaded, data, batch_size=batch_size, read=read, progress=progress)
+    opened, filler = fill_pass(loaded, data, batch_size=batch_size, read=read, progress=progress)
     result = opened.write(output, to, began=began)
-    filled, unfilled = counts.by_column()
+    filled, unfilled = dict(+filler.filled), dict(+filler.unfilled)
     unprepared = bool(filled) and not loaded.spec.options.training.noise.startswith("mask")
     notes = [*result.notes, *([NOT_TRAINED_TO_FILL] if unprepared else [])]
     return replace(result, filled=filled, unfilled=unfilled, notes=notes)

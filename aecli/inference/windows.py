@@ -8,9 +8,8 @@ import numpy as np
 
 from aecli.array_types import Codes
 from aecli.features.reader import Tally
-from aecli.features.series import read_series, window_codes
 from aecli.features.staging import Staged, stage
-from aecli.features.windows import Windows
+from aecli.features.windows import Windows, read_series, window_codes
 from aecli.inference.loaded_model import LoadedModel
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Label

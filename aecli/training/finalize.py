@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from aecli.features.network_inputs import Inputs
+from aecli.features.layout import Inputs
 from aecli.model.weights import to_bytes
 from aecli.nn.init import rotate_latent
 from aecli.progress import SILENT, Epoch, Progress
