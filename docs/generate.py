@@ -75,7 +75,7 @@ def _row(option: Option) -> str:
     variable = f"AECLI_{option.name.upper()}"
     default = f"`{option.default_text}`" if option.default_text else "–"
     flag = f"`{option.flag} {option.metavar}`" if option.metavar else f"`{option.flag}`"
-    takes = ", ".join(option.choices) or option.bounds.text() or "–"
+    takes = ", ".join(option.choices) or option.range_text() or "–"
     cells = (flag, f"`{option.name}`", f"`{variable}`", default, takes, option.help)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 

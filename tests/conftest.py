@@ -16,7 +16,7 @@ import pytest
 
 from aecli.schema.model_spec import Column, Label, ModelSpec, Network, Summary, WeightsFile
 from aecli.schema.options import TrainOptions
-from aecli.schema.torch_classes import ActivationSpec, NormSpec
+from aecli.schema.torch_classes import TorchClassSpec
 
 
 @pytest.fixture
@@ -55,9 +55,9 @@ def model_spec() -> ModelSpec:
             encoder=[3, 2],
             decoder=[3],
             classifier=[],
-            activation=ActivationSpec(name="LeakyReLU", args={"negative_slope": 0.1}),
-            latent_activation=ActivationSpec(name="Identity"),
-            norm=NormSpec(name="none"),
+            activation=TorchClassSpec(name="LeakyReLU", args={"negative_slope": 0.1}),
+            latent_activation=TorchClassSpec(name="Identity"),
+            norm=TorchClassSpec(name="none"),
             dropout=0.0,
             output="linear",
         ),

@@ -7,8 +7,7 @@ import torch
 
 from aecli.array_types import Codes, Float32s, Floats
 from aecli.evaluation.accumulator import TermFigures
-from aecli.features.series import read_series, window_codes
-from aecli.features.windows import Windows
+from aecli.features.windows import Windows, read_series, window_codes
 from aecli.inference.loaded_model import LoadedModel
 from aecli.inference.run import Pass
 from aecli.scoring.output_columns import scores_of_rows

@@ -15,7 +15,8 @@ from aecli.cli.config_file import PATH_KEYS, read_config
 from aecli.cli.option_sources import OptionValue, Settings, merge, merge_model, validate
 from aecli.schema import option_docs
 from aecli.schema.option_docs import Option
-from aecli.schema.options import ReadOptions, Section
+from aecli.schema.option_types import StrictModel
+from aecli.schema.options import ReadOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 TABLE_FORMATS = ("parquet", "csv", "tsv", "arrow", "jsonl")
@@ -143,7 +144,7 @@ def _tab(ctx: click.Context, param: click.Parameter, value: object) -> object:
     return "\t" if value == "\\t" else value
 
 
-def names_of(*sections: type[Section]) -> list[str]:
+def names_of(*sections: type[StrictModel]) -> list[str]:
     """Return the flat option names of some sections, in order."""
     return [name for section in sections for name in section.model_fields]
 

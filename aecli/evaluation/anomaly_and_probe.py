@@ -17,7 +17,7 @@ from aecli.array_types import Codes, Indices
 from aecli.errors import DataError
 from aecli.evaluation.accumulator import stored_pca
 from aecli.evaluation.results import Detection, Probe, ProbeView
-from aecli.features.network_inputs import Inputs
+from aecli.features.layout import Inputs
 from aecli.inference.loaded_model import LoadedModel
 from aecli.metrics.detection import DETECTION_FIGURES, Interval, detection_figures
 from aecli.metrics.probe import LEAST, ProbeAnswers, as_target, probe

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -27,38 +27,19 @@ from aecli.table.arrow_types import (
 from aecli.table.type_inference import convert
 
 
-@dataclass
-class FillCounts:
-    """Counts of the missing cells that were filled, and of those that were not, by column."""
-
-    filled: dict[str, int] = field(default_factory=dict)
-    unfilled: dict[str, int] = field(default_factory=dict)
-
-    def add(self, column: str, filled: int, unfilled: int) -> None:
-        """Count the missing cells of one batch."""
-        self.filled[column] = self.filled.get(column, 0) + filled
-        self.unfilled[column] = self.unfilled.get(column, 0) + unfilled
-
-    def by_column(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Return both counts for the columns where they are not 0."""
-        filled = {name: count for name, count in self.filled.items() if count}
-        return filled, {name: count for name, count in self.unfilled.items() if count}
-
-
 class Filler:
     """Imputation of the features of a table's batches, in the table's own types.
 
     Numbers lie within the range of the training rows, and a category is one of the training rows
     with a slot of its own.
+
+    Attributes:
+        filled: counts the missing cells that were filled, by column.
+        unfilled: counts those that were not.
     """
 
     def __init__(
-        self,
-        columns: Sequence[Column],
-        schema: pa.Schema,
-        counts: FillCounts,
-        *,
-        infinite_is_missing: bool = False,
+        self, columns: Sequence[Column], schema: pa.Schema, *, infinite_is_missing: bool = False
     ) -> None:
         present = [column for column in columns if column.name in schema.names]
         own = {column.name: _flat(schema.field(column.name).type) for column in present}
@@ -73,7 +54,8 @@ class Filler:
         self._places = {
             name: slice(*place) for name, *place in zip(names, starts, ends, strict=True)
         }
-        self._counts = counts
+        self.filled: Counter[str] = Counter()
+        self.unfilled: Counter[str] = Counter()
 
     def fill(
         self, batch: pa.RecordBatch, cells: Cells, outputs: AnyFloats, covered: Mask
@@ -104,7 +86,8 @@ class Filler:
         missing = self._holes(column, array) if place is None else np.isnan(cells[:, place])
         holes = missing & covered[:, None]
         rows = np.flatnonzero(holes.any(axis=1))
-        self._counts.add(column.name, int(holes.sum()), int(missing.sum() - holes.sum()))
+        self.filled[column.name] += int(holes.sum())
+        self.unfilled[column.name] += int(missing.sum() - holes.sum())
         if not len(rows):
             return array
         answers = self._as_own(column, self._restorer.column(column, outputs[rows]))

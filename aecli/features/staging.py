@@ -15,7 +15,7 @@ from torch import Tensor
 from aecli.array_types import Mask
 from aecli.errors import OutputError
 from aecli.features.reader import CellReader, Cells
-from aecli.features.windows import Windows
+from aecli.features.windows import Windows, window_codes
 from aecli.progress import SILENT, Progress
 from aecli.table.source import Source
 
@@ -65,6 +65,15 @@ class Staged:
             return
         for chosen in torch.arange(len(self)).split(samples):
             yield self.cells.index_select(0, self.rows(chosen).to(self.cells.device))
+
+
+def as_windows(staged: Staged, windows: Windows, rows: Mask, rule: str) -> Staged:
+    """Return staged rows, those where `rows` is True, as samples of the windows among them."""
+    own = windows.within(rows)
+    codes = staged.codes
+    if codes is not None:
+        codes = torch.from_numpy(window_codes(codes.numpy(), own, rule))
+    return replace(staged, codes=codes, windows=own)
 
 
 def stage(

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from aecli.array_types import AnyFloats, Codes, Indices, Mask
 from aecli.features.reader import Cells, Tally
-from aecli.features.series import read_series, window_codes
 from aecli.features.staging import Staged, stage
-from aecli.features.windows import Windows
+from aecli.features.windows import Windows, read_series, window_codes
 from aecli.inference.loaded_model import LoadedModel
 from aecli.nn.autoencoder import EncoderOutput
 from aecli.progress import SILENT, Progress

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from aecli.device import choose_device, set_threads
 from aecli.errors import UsageError
-from aecli.features.network_inputs import Inputs
+from aecli.features.layout import Inputs
 from aecli.features.reader import CellReader
 from aecli.model.build import build
 from aecli.model.weights import load_into

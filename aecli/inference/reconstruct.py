@@ -13,9 +13,8 @@ import pyarrow.compute as pc
 
 from aecli.array_types import AnyArray
 from aecli.errors import UsageError
-from aecli.features.impute import FillCounts, Filler
-from aecli.features.inverse import InverseColumns
-from aecli.features.residuals import residual_arrays, residual_fields
+from aecli.features.impute import Filler
+from aecli.features.inverse import InverseColumns, residual_arrays, residual_fields
 from aecli.inference.batches import DecodedRows, decoded_rows
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
 from aecli.inference.run import Pass, StreamResult
@@ -77,9 +76,9 @@ def reconstruct(
             progress=progress,
         )  # fmt: skip
         return opened.write(output, to, began=began)
-    opened, counts = fill_pass(loaded, data, batch_size=batch_size, read=read, progress=progress)
+    opened, filler = fill_pass(loaded, data, batch_size=batch_size, read=read, progress=progress)
     result = opened.write(output, to, began=began)
-    filled, unfilled = counts.by_column()
+    filled, unfilled = dict(+filler.filled), dict(+filler.unfilled)
     unprepared = bool(filled) and not loaded.spec.options.training.noise.startswith("mask")
     notes = [*result.notes, *([NOT_TRAINED_TO_FILL] if unprepared else [])]
     return replace(result, filled=filled, unfilled=unfilled, notes=notes)
@@ -130,8 +129,8 @@ def fill_pass(
     batch_size: int | None = None,
     read: ReadOptions | None = None,
     progress: Progress = SILENT,
-) -> tuple[Pass, FillCounts]:
-    """Open a pass that fills a table, and return it with the counts of what it fills.
+) -> tuple[Pass, Filler]:
+    """Open a pass that fills a table, and return it with the filler, which counts what it fills.
 
     Raises:
         UsageError: the decoder was not trained.
@@ -141,18 +140,16 @@ def fill_pass(
     opened = Pass.over(model, source, carry=False, batch_size=batch_size, progress=progress)
     encoded = opened.encoded()
     require_decoder(model)
-    whole, counts = whole_table(model, source), FillCounts()
+    whole = whole_table(model, source)
     infinite_is_missing = model.spec.options.columns.nonfinite == "missing"
+    filler = Filler(model.spec.columns, whole.schema, infinite_is_missing=infinite_is_missing)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        filler = Filler(
-            model.spec.columns, opened.schema, counts, infinite_is_missing=infinite_is_missing
-        )
         rows = decoded_rows(model, encoded, opened.windowed)
         for batch, decoded in _with_decoded(whole.batches(model.batch_rows), rows):
             yield filler.fill(batch, *decoded)
 
-    return opened.output(list(whole.schema), batches()), counts
+    return opened.output(list(whole.schema), batches()), filler
 
 
 def _with_decoded(

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aecli.features.layout import Layout
-from aecli.features.network_inputs import Inputs
+from aecli.features.layout import Inputs, Layout
 from aecli.metrics.pca import PCA
 
 

@@ -6,27 +6,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from aecli.errors import ModelError
 from aecli.features.layout import Layout, lay_out
 from aecli.model.layers import activation_builder, norm_builder
-from aecli.nn.autoencoder import AutoencoderNetwork, Clipped, LinearPath, UnitTanh
-from aecli.nn.convolution import Conv1dDecoder, Conv1dEncoder, Conv2dDecoder, Conv2dEncoder
-from aecli.nn.layers import TopK
+from aecli.nn.autoencoder import AutoencoderNetwork, LinearPath, clipped, unit_tanh
+from aecli.nn.convolution import ConvDecoder, ConvEncoder
+from aecli.nn.layers import MLP, TopK
 from aecli.nn.losses import ReconstructionLoss
-from aecli.nn.mlp import MLP
-from aecli.nn.recurrent import LSTMDecoder, LSTMEncoder
-from aecli.nn.transformer import TransformerDecoder, TransformerEncoder
+from aecli.nn.sequence import LSTMDecoder, LSTMEncoder, TransformerDecoder, TransformerEncoder
 from aecli.schema.model_spec import Column, Network
 from aecli.schema.options import LossOptions
 
-_OUTPUTS: dict[str, Callable[[], nn.Module] | None] = {
+_OUTPUTS: dict[str, Callable[[Tensor], Tensor] | None] = {
     "linear": None,
-    "clipped": Clipped,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "unit_tanh": UnitTanh,
+    "clipped": clipped,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "unit_tanh": unit_tanh,
 }
 
 DECODER_VARIANCE = 0.1
@@ -66,7 +64,6 @@ def parameter_count(network: Network, *, columns: Sequence[Column]) -> int:
 
 def _assemble(network: Network, where: Layout, columns: Sequence[Column]) -> AutoencoderNetwork:
     encoder, decoder = _pair(network, columns)
-    output = _OUTPUTS[network.output]
     path = LinearPath(
         inputs=network.window * network.inputs,
         latent=network.latent,
@@ -78,7 +75,7 @@ def _assemble(network: Network, where: Layout, columns: Sequence[Column]) -> Aut
         head=_mlp(network, [network.latent, *network.classifier, network.classes])
         if network.classes
         else None,
-        output=None if output is None else output(),
+        output=_OUTPUTS[network.output],
         numbers=where.numbers,
         window=network.window,
         code=_code(network),
@@ -96,26 +93,22 @@ def _pair(network: Network, columns: Sequence[Column]) -> tuple[nn.Module, nn.Mo
             _mlp(network, [inputs, *network.encoder[:-1], code]),
             _mlp(network, [network.latent, *network.decoder, outputs]),
         )
-    if network.architecture == "conv2d":
+    if network.architecture in ("conv1d", "conv2d"):
         return _convolutions(network, columns, code)
     shared: dict[str, Any] = {"length": network.window, "dropout": network.dropout}
-    encoder, decoder = _WINDOWED[network.architecture]
-    shared |= {name: getattr(network, name) for name in _SIZES[network.architecture]}
-    if network.architecture == "conv1d":
-        shared["activation"] = activation_builder(network.activation)
+    encoder, decoder = _SEQUENCE_PAIRS[network.architecture]
+    shared |= {name: getattr(network, name) for name in _SEQUENCE_SIZES[network.architecture]}
     return (
         encoder(inputs=network.inputs, latent=code, **shared),
         decoder(outputs=network.outputs, latent=network.latent, **shared),
     )
 
 
-_WINDOWED: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
-    "conv1d": (Conv1dEncoder, Conv1dDecoder),
+_SEQUENCE_PAIRS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
     "lstm": (LSTMEncoder, LSTMDecoder),
     "transformer": (TransformerEncoder, TransformerDecoder),
 }
-_SIZES = {
-    "conv1d": ("channels",),
+_SEQUENCE_SIZES = {
     "lstm": ("hidden", "layers"),
     "transformer": ("hidden", "heads", "feedforward", "depth"),
 }
@@ -124,19 +117,20 @@ _SIZES = {
 def _convolutions(
     network: Network, columns: Sequence[Column], code: int
 ) -> tuple[nn.Module, nn.Module]:
-    height, width, channels_in = network.shape
+    shape_in: tuple[int, ...] = (network.window, network.inputs)
+    shape_out: tuple[int, ...] = (network.window, network.outputs)
     shared: dict[str, Any] = {
-        "height": height,
-        "width": width,
-        "channels_in": channels_in,
-        "positions": pixel_positions(columns),
         "channels": network.channels,
         "activation": activation_builder(network.activation),
         "dropout": network.dropout,
     }
+    if network.architecture == "conv2d":
+        height, width, channels = network.shape
+        shape_in = shape_out = (height, width, channels)
+        shared["positions"] = pixel_positions(columns)
     return (
-        Conv2dEncoder(latent=code, **shared),
-        Conv2dDecoder(latent=network.latent, **shared),
+        ConvEncoder(shape=shape_in, latent=code, **shared),
+        ConvDecoder(shape=shape_out, latent=network.latent, **shared),
     )
 
 

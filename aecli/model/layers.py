@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from aecli.nn import init
 from aecli.nn.layers import BatchNorm, instance_norm, layer_norm
-from aecli.schema.torch_classes import ACTIVATIONS, INITIALISERS, ActivationSpec, NormSpec
+from aecli.schema.torch_classes import ACTIVATIONS, INITIALISERS, TorchClassSpec
 
 ACTIVATION_CLASSES: dict[str, type[nn.Module]] = {name: getattr(nn, name) for name in ACTIVATIONS}
 
@@ -46,12 +46,12 @@ def build_activation(name: str, **args: Any) -> nn.Module:
     return ACTIVATION_CLASSES[name](**args)
 
 
-def activation_builder(spec: ActivationSpec) -> Callable[[], nn.Module]:
+def activation_builder(spec: TorchClassSpec) -> Callable[[], nn.Module]:
     """Return a function that builds a new activation at each call."""
     return partial(build_activation, spec.name, **spec.args)
 
 
-def norm_builder(spec: NormSpec) -> Callable[[int], nn.Module] | None:
+def norm_builder(spec: TorchClassSpec) -> Callable[[int], nn.Module] | None:
     """Return a function that builds the norm layer of a width; None where there is no norm."""
     args: dict[str, Any] = dict(spec.args)
     return None if spec.name == "none" else partial(_NORM_BUILDERS[spec.name], **args)

@@ -11,7 +11,7 @@ from aecli.features.layout import NUMERIC, Layout
 from aecli.model.layers import activation_builder
 from aecli.schema.model_spec import Column, Network
 from aecli.schema.options import NetworkOptions, TrainOptions
-from aecli.schema.torch_classes import ActivationSpec
+from aecli.schema.torch_classes import TorchClassSpec
 
 DEFAULT_CLASSIFIER: tuple[int, ...] = ()
 """Hidden sizes of the head unless given: none, so that the latent itself separates the classes."""
@@ -87,13 +87,13 @@ def resolve_network(
     return network
 
 
-def _latent_activation(options: TrainOptions) -> ActivationSpec:
+def _latent_activation(options: TrainOptions) -> TorchClassSpec:
     """Return the latent's activation: a sigmoid where KL needs bounds and none was chosen."""
-    fitting = ActivationSpec(name="Sigmoid" if options.losses.kl > 0 else "Identity")
+    fitting = TorchClassSpec(name="Sigmoid" if options.losses.kl > 0 else "Identity")
     return options.network.latent_activation or fitting
 
 
-def _starts_as_pca(options: NetworkOptions, on_latent: ActivationSpec, classes: int) -> bool:
+def _starts_as_pca(options: NetworkOptions, on_latent: TorchClassSpec, classes: int) -> bool:
     """Return whether the network has a linear path, which starts as PCA.
 
     By itself it has one where latent and output are linear, except beside a classifier, which
@@ -105,7 +105,7 @@ def _starts_as_pca(options: NetworkOptions, on_latent: ActivationSpec, classes: 
     return options.init == "pca" or by_itself
 
 
-def _refuse_contradictions(named_by: dict[str, ActivationSpec]) -> None:
+def _refuse_contradictions(named_by: dict[str, TorchClassSpec]) -> None:
     for flag, named in named_by.items():
         try:
             activation_builder(named)()

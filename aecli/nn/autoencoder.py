@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -33,25 +34,19 @@ class EncoderOutput(NamedTuple):
         return self.latent + torch.randn_like(self.latent) * (self.log_variance / 2).exp()
 
 
-class Clipped(nn.Module):
-    """Output that clips numbers to 0..1 and passes the gradient through unchanged.
+def clipped(x: Tensor) -> Tensor:
+    """Clip numbers `(n_rows, n_numbers)` to 0..1, and pass their gradient through unchanged.
 
     With squared errors that is the matching loss of the cut (Auer et al. 1996), convex in the uncut
     numbers: one beyond the bound that it should reach is free, any other is drawn back.
     """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the numbers `(n_rows, n_numbers)`."""
-        cut = x.clamp(0, 1)
-        return cut.detach() + (x - x.detach()) if x.requires_grad else cut
+    cut = x.clamp(0, 1)
+    return cut.detach() + (x - x.detach()) if x.requires_grad else cut
 
 
-class UnitTanh(nn.Module):
-    """Tanh moved from -1..1 to 0..1, so that it saturates at both ends of the numbers."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the numbers `(n_rows, n_numbers)`."""
-        return (x.tanh() + 1) / 2
+def unit_tanh(x: Tensor) -> Tensor:
+    """Return tanh moved from -1..1 to 0..1, so that it saturates at both ends of the numbers."""
+    return (x.tanh() + 1) / 2
 
 
 class LinearPath(nn.Module):
@@ -76,7 +71,7 @@ class AutoencoderNetwork(nn.Module):
     A variational encoder gives two numbers per latent, its mean and its log-variance.
 
     The decoder's first `numbers` outputs of a row are scaled numbers, and only they go through
-    `output` (sigmoid, tanh, `UnitTanh` or `Clipped`; None is linear); the rest are logits of
+    `output` (sigmoid, tanh, `unit_tanh` or `clipped`; None is linear); the rest are logits of
     booleans and categories.
     """
 
@@ -86,7 +81,7 @@ class AutoencoderNetwork(nn.Module):
         encoder: nn.Module,
         decoder: nn.Module,
         head: nn.Module | None,
-        output: nn.Module | None,
+        output: Callable[[Tensor], Tensor] | None,
         numbers: int,
         window: int = 1,
         code: nn.Module | None = None,
@@ -136,8 +131,7 @@ class AutoencoderNetwork(nn.Module):
         if self.output is None or self.numbers == 0:
             return raw
         if self.numbers == raw.shape[1]:
-            whole: Tensor = self.output(raw)
-            return whole
+            return self.output(raw)
         numbers, logits = raw.tensor_split([self.numbers], dim=1)
         return torch.cat([self.output(numbers), logits], dim=1)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import prod
-from typing import NotRequired, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -14,31 +13,34 @@ _CONVOLUTIONS: tuple[type[nn.Conv1d], type[nn.Conv2d]] = (nn.Conv1d, nn.Conv2d)
 _DROPOUTS: tuple[type[nn.Module], type[nn.Module]] = (nn.Dropout1d, nn.Dropout2d)
 
 
-class Levels(TypedDict):
-    """Arguments of all encoders and decoders here; dropout is 0 by default."""
+class ConvEncoder(nn.Module):
+    """Encoder of windows or images: convolution → activation → [dropout] each, then Linear.
 
-    channels: Sequence[int]
-    latent: int
-    activation: Callable[[], nn.Module]
-    dropout: NotRequired[float]
+    `shape` is (length, inputs) of a window, whose convolutions go over time, or (height, width,
+    channels) of an image. Each size in `channels` halves the sides, rounded up. Maps rows of the
+    flattened shape, channel last, to `(n_rows, latent)`. With `positions` input i is cell
+    `positions[i]` of the shape, and cells that no input fills are 0.
 
+    Raises:
+        ValueError: `channels` is empty, or `positions` repeat or leave the shape.
+    """
 
-class _GridEncoder(nn.Module):
-    """Encoder that halves a grid of one or two sides with each size in `channels`, channel last."""
+    positions: Tensor | None
 
     def __init__(
         self,
         *,
-        sides: tuple[int, ...],
-        channels_in: int,
+        shape: tuple[int, ...],
         channels: Sequence[int],
         latent: int,
         activation: Callable[[], nn.Module],
         dropout: float = 0.0,
+        positions: Sequence[int] | None = None,
     ) -> None:
+        *sides, channels_in = shape
         smallest = _halvings(sides, channels)[-1]
         super().__init__()
-        self._shape = (*sides, channels_in)
+        self._shape = shape
         convolution, drop = _CONVOLUTIONS[len(sides) - 1], _DROPOUTS[len(sides) - 1]
         self.layers = nn.Sequential()
         for size_in, size in pairwise([channels_in, *channels]):
@@ -47,27 +49,39 @@ class _GridEncoder(nn.Module):
             if dropout > 0:
                 self.layers.append(drop(dropout))
         self.last = nn.Linear(channels[-1] * prod(smallest), latent)
+        self.register_buffer("positions", _indices(positions, prod(shape)), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the latents of grids."""
+        """Return the latents of windows or images."""
+        if self.positions is not None:
+            x = x.new_zeros(len(x), prod(self._shape)).index_copy(1, self.positions, x)
         grid = x.reshape(len(x), *self._shape).movedim(-1, 1)
         latent: Tensor = self.last(self.layers(grid).flatten(1))
         return latent
 
 
-class _GridDecoder(nn.Module):
-    """Decoder that undoes the halvings of a `_GridEncoder`, level by level."""
+class ConvDecoder(nn.Module):
+    """Mirror of `ConvEncoder`, which undoes its halvings; the last convolution is bare.
+
+    Maps `(n_rows, latent)` to rows of the flattened `shape`, or of its `positions` alone.
+
+    Raises:
+        ValueError: `channels` is empty, or `positions` repeat or leave the shape.
+    """
+
+    positions: Tensor | None
 
     def __init__(
         self,
         *,
-        sides: tuple[int, ...],
-        channels_in: int,
+        shape: tuple[int, ...],
         channels: Sequence[int],
         latent: int,
         activation: Callable[[], nn.Module],
         dropout: float = 0.0,
+        positions: Sequence[int] | None = None,
     ) -> None:
+        *sides, channels_out = shape
         *larger, smallest = _halvings(sides, channels)
         super().__init__()
         convolution, drop = _CONVOLUTIONS[len(sides) - 1], _DROPOUTS[len(sides) - 1]
@@ -81,8 +95,9 @@ class _GridDecoder(nn.Module):
             self.layers.append(activation())
             if dropout > 0:
                 self.layers.append(drop(dropout))
-        self.layers.append(nn.Upsample(sides))
-        self.last = convolution(channels[0], channels_in, kernel_size=3, padding=1)
+        self.layers.append(nn.Upsample(larger[0]))
+        self.last = convolution(channels[0], channels_out, kernel_size=3, padding=1)
+        self.register_buffer("positions", _indices(positions, prod(shape)), persistent=False)
 
     @property
     def reads(self) -> list[Tensor]:
@@ -90,110 +105,26 @@ class _GridDecoder(nn.Module):
         return [self.first.weight]
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return the grids of latents."""
+        """Return the windows or images of latents."""
         grid: Tensor = self.last(self.layers(self.first(z)))
-        return grid.movedim(1, -1).flatten(1)
+        cells = grid.movedim(1, -1).flatten(1)
+        return cells if self.positions is None else cells.index_select(1, self.positions)
 
 
-class Conv1dEncoder(_GridEncoder):
-    """Convolutions over time that encode windows: Conv1d → activation → [dropout], then Linear.
-
-    Each size in `channels` halves the length, rounded up. Maps `(n_rows, length * inputs)`, steps
-    in order, to `(n_rows, latent)`.
-
-    Raises:
-        ValueError: `channels` is empty.
-    """
-
-    def __init__(self, *, length: int, inputs: int, **levels: Unpack[Levels]) -> None:
-        super().__init__(sides=(length,), channels_in=inputs, **levels)
-
-
-class Conv1dDecoder(_GridDecoder):
-    """Mirror of `Conv1dEncoder`, which decodes windows; the last convolution is bare.
-
-    Maps `(n_rows, latent)` to `(n_rows, length * outputs)`, steps in order.
-
-    Raises:
-        ValueError: `channels` is empty.
-    """
-
-    def __init__(self, *, length: int, outputs: int, **levels: Unpack[Levels]) -> None:
-        super().__init__(sides=(length,), channels_in=outputs, **levels)
-
-
-class Conv2dEncoder(_GridEncoder):
-    """Convolutions that encode images: Conv2d → activation → [dropout] each, then Linear.
-
-    Input i is cell `positions[i]` of the flattened height × width × channels_in grid; cells that no
-    input fills are 0. Each size in `channels` halves the sides, rounded up. Maps
-    `(n_rows, len(positions))` to `(n_rows, latent)`.
-
-    Raises:
-        ValueError: `channels` is empty, or `positions` repeat or leave the grid.
-    """
-
-    positions: Tensor
-
-    def __init__(
-        self,
-        *,
-        height: int,
-        width: int,
-        channels_in: int,
-        positions: Sequence[int],
-        **levels: Unpack[Levels],
-    ) -> None:
-        super().__init__(sides=(height, width), channels_in=channels_in, **levels)
-        self._cells = height * width * channels_in
-        self.register_buffer("positions", _places(positions, self._cells), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the latents of images, each a row of its varying cells."""
-        return super().forward(x.new_zeros(len(x), self._cells).index_copy(1, self.positions, x))
-
-
-class Conv2dDecoder(_GridDecoder):
-    """Mirror of `Conv2dEncoder`, which decodes images; the last convolution is bare.
-
-    Maps `(n_rows, latent)` to `(n_rows, len(positions))`.
-
-    Raises:
-        ValueError: `channels` is empty, or `positions` repeat or leave the grid.
-    """
-
-    positions: Tensor
-
-    def __init__(
-        self,
-        *,
-        height: int,
-        width: int,
-        channels_in: int,
-        positions: Sequence[int],
-        **levels: Unpack[Levels],
-    ) -> None:
-        super().__init__(sides=(height, width), channels_in=channels_in, **levels)
-        places = _places(positions, height * width * channels_in)
-        self.register_buffer("positions", places, persistent=False)
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Return the varying cells of the images of latents."""
-        return super().forward(z).index_select(1, self.positions)
-
-
-def _halvings(sides: tuple[int, ...], channels: Sequence[int]) -> list[tuple[int, ...]]:
+def _halvings(sides: Sequence[int], channels: Sequence[int]) -> list[tuple[int, ...]]:
     """Return the sides before the first convolution and after each."""
     if not channels:
         raise ValueError("channels must name at least one size")
-    levels = [sides]
+    levels = [tuple(sides)]
     for _ in channels:
         levels.append(tuple((side + 1) // 2 for side in levels[-1]))
     return levels
 
 
-def _places(positions: Sequence[int], cells: int) -> Tensor:
+def _indices(positions: Sequence[int] | None, cells: int) -> Tensor | None:
     """Return positions as a tensor, a real one even where a module is built on `meta`."""
+    if positions is None:
+        return None
     if len(set(positions)) < len(positions):
         raise ValueError("positions must differ from each other")
     if not all(0 <= position < cells for position in positions):

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aecli.schema.options import Section, TrainOptions
+    from aecli.schema.option_types import StrictModel
+    from aecli.schema.options import TrainOptions
 
 BOUNDED_ACTIVATIONS = ("Sigmoid", "Tanh", "Softsign")
 """Activations whose mean can stand for a probability, moved to 0..1 where it begins at -1.
@@ -25,7 +26,7 @@ _ARCHITECTURES_WITH_OPTION = {
     "norm": ("mlp", "vanilla"),
 }
 
-_UnusedOption = tuple["Section", str, str]
+_UnusedOption = tuple["StrictModel", str, str]
 """A section, the name of one of its options, and why the option has no effect."""
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from aecli.schema.option_types import StrictModel
 from aecli.schema.options import TrainOptions
 from aecli.schema.torch_classes import ARCHITECTURES, ActivationSpec, NormSpec
 
@@ -20,18 +21,11 @@ Category = str | int | bool
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
 
-
-class StoredObject(BaseModel):
-    """Object of `spec.json`; unknown fields are errors, so that a damaged file is noticed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 LONG_TAIL = 8.0
 """Scaled units that bound a number without a long tail: a normal one in 50 million rows."""
 
 
-class Column(StoredObject):
+class Column(StrictModel):
     """Feature column as fitted on the training rows.
 
     `center` and `scale` have one entry per cell: 1 for number and time, `size` for vector, none for
@@ -84,7 +78,7 @@ class Column(StoredObject):
         return furthest > LONG_TAIL * self.scale[0]
 
 
-class LeftOut(StoredObject):
+class LeftOut(StrictModel):
     """Column of the training table that is not a feature, and why."""
 
     name: str
@@ -92,14 +86,14 @@ class LeftOut(StoredObject):
     reason: str
 
 
-class Identifier(StoredObject):
+class Identifier(StrictModel):
     """Identifier column: never a feature, copied into every output."""
 
     name: str
     type: str
 
 
-class Label(StoredObject):
+class Label(StrictModel):
     """Label: its classes in the order of the logits, with their numbers of training samples."""
 
     name: str
@@ -108,7 +102,7 @@ class Label(StoredObject):
     counts: list[int]
 
 
-class Network(StoredObject):
+class Network(StrictModel):
     """Network with every size filled in: all that `model.build` needs."""
 
     architecture: Literal[ARCHITECTURES] = "mlp"  # type: ignore[valid-type]  # one list of names
@@ -177,7 +171,7 @@ class Network(StoredObject):
         return max(1, numbers // self.widest)
 
 
-class WeightsFile(StoredObject):
+class WeightsFile(StrictModel):
     """Weights file of the saved model: its name, hash and size."""
 
     file: Annotated[str, Field(pattern=r"^weights-[0-9a-f]{12}\.safetensors$")]
@@ -186,7 +180,7 @@ class WeightsFile(StoredObject):
     parameters: Annotated[int, Field(ge=0)]
 
 
-class Baseline(StoredObject):
+class Baseline(StrictModel):
     """Reconstruction quality of one predictor on the compared rows; None where undefined.
 
     `r2` is the mean over number columns, `accuracy` over boolean and category columns, `mse` the
@@ -214,14 +208,14 @@ FEWEST_CALIBRATION_ROWS = 100
 """Minimum number of samples for a threshold by quartiles; with fewer there is a note."""
 
 
-class ScoreScale(StoredObject):
+class ScoreScale(StrictModel):
     """Quantiles of scores at `LEVELS`, and the score above which a row is an outlier."""
 
     quantiles: Annotated[list[Finite], Field(min_length=len(LEVELS), max_length=len(LEVELS))]
     threshold: Finite
 
 
-class Calibration(StoredObject):
+class Calibration(StrictModel):
     """Scores of rows that the weights were not fitted on, by aggregate."""
 
     source: str = Field(description="The rows: `validation rows`, or a table that was chosen.")
@@ -236,7 +230,7 @@ class Calibration(StoredObject):
         return self
 
 
-class Summary(StoredObject):
+class Summary(StrictModel):
     """Outcome of a training."""
 
     epochs: int
@@ -271,7 +265,7 @@ class Summary(StoredObject):
     notes: list[str] = []
 
 
-class ModelSpec(StoredObject):
+class ModelSpec(StrictModel):
     """Contents of `spec.json` of a model directory: the commit point of a save."""
 
     schema_: Literal["aecli.model/1"] = Field(SCHEMA, alias="schema")
@@ -290,7 +284,7 @@ class ModelSpec(StoredObject):
         None, description="None in models of an aecli that did not score."
     )
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     @property
     def sparsity(self) -> tuple[float, float]:

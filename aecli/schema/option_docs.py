@@ -43,37 +43,11 @@ _DISTANT_BOUND = 1e9
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """Range of a number; a bound that is not `closed` is itself outside."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    low_closed: bool = True
-    high_closed: bool = True
-
-    def text(self, *, short: bool = False) -> str:
-        """Return the range in words, or nothing; `short` leaves out distant bounds."""
-        low = _shortest(self.low) if math.isfinite(self.low) else ""
-        hidden = not math.isfinite(self.high) or (short and self.high >= _DISTANT_BOUND)
-        high = "" if hidden else _shortest(self.high)
-        if low and high and self.low_closed and self.high_closed:
-            return f"{low} to {high}"
-        low = low and f"{'at least' if self.low_closed else 'above'} {low}"
-        high = high and f"{'at most' if self.high_closed else 'below'} {high}"
-        return ", ".join(filter(None, (low, high)))
-
-    def nearest(self, value: float) -> float | None:
-        """Return the closed bound that `value` is beyond, or None."""
-        if value < self.low and self.low_closed:
-            return self.low
-        return self.high if value > self.high and self.high_closed else None
-
-
-@dataclass(frozen=True)
 class Option:
     """Field of an option section, as an option of the command line.
 
-    `words` are accepted in place of a number.
+    A number lies from `low` to `high`, each itself outside unless it is `closed`; `words` are
+    accepted in its place.
     """
 
     name: str
@@ -82,7 +56,10 @@ class Option:
     default: object
     help: str
     choices: tuple[str, ...] = ()
-    bounds: Bounds = Bounds()
+    low: float = -math.inf
+    high: float = math.inf
+    low_closed: bool = True
+    high_closed: bool = True
     words: tuple[str, ...] = ()
 
     @property
@@ -104,9 +81,26 @@ class Option:
     @property
     def extra(self) -> str:
         """Return what `--help` says in brackets: choices or range, and the default."""
-        facts = [", ".join(self.choices) or self.bounds.text(short=True)]
+        facts = [", ".join(self.choices) or self.range_text(short=True)]
         facts.append(f"default: {self.default_text}" if self.default_text else "")
         return "; ".join(filter(None, facts))
+
+    def range_text(self, *, short: bool = False) -> str:
+        """Return the range of a number in words, or nothing; `short` leaves out distant bounds."""
+        low = _shortest(self.low) if math.isfinite(self.low) else ""
+        hidden = not math.isfinite(self.high) or (short and self.high >= _DISTANT_BOUND)
+        high = "" if hidden else _shortest(self.high)
+        if low and high and self.low_closed and self.high_closed:
+            return f"{low} to {high}"
+        low = low and f"{'at least' if self.low_closed else 'above'} {low}"
+        high = high and f"{'at most' if self.high_closed else 'below'} {high}"
+        return ", ".join(filter(None, (low, high)))
+
+    def nearest_bound(self, value: float) -> float | None:
+        """Return the closed bound that `value` is beyond, or None."""
+        if value < self.low and self.low_closed:
+            return self.low
+        return self.high if value > self.high and self.high_closed else None
 
 
 def format_value(value: object) -> str:
@@ -149,8 +143,8 @@ def _option(name: str, section: str, field: FieldInfo) -> Option:
         default=field.get_default(),
         help=field.description or "",
         choices=choices,
-        bounds=_bounds(metadata) if shape in ("integer", "number", "sizes", "time") else Bounds(),
         words=_words(field.annotation) if shape == "integer" else (),
+        **(_bounds(metadata) if shape in ("integer", "number", "sizes", "time") else {}),
     )
 
 
@@ -194,7 +188,8 @@ def _metadata(annotation: Any) -> Iterator[Any]:
             yield from note.metadata if isinstance(note, FieldInfo) else (note,)
 
 
-def _bounds(metadata: list[Any]) -> Bounds:
+def _bounds(metadata: list[Any]) -> dict[str, Any]:
+    """Return the bounds of a number as arguments of `Option`."""
     limits: dict[str, Any] = {}
     for note in metadata:
         match note:
@@ -206,7 +201,7 @@ def _bounds(metadata: list[Any]) -> Bounds:
                 limits |= {"high": note.le}
             case Lt():
                 limits |= {"high": note.lt, "high_closed": False}
-    return Bounds(**limits)
+    return limits
 
 
 def _shortest(value: float) -> str:

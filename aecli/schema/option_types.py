@@ -1,11 +1,17 @@
-"""Types of option values and their parsing: names, sizes, durations, noise, shapes."""
+"""Types of options and stored fields, and their parsing: names, sizes, durations, noise, shapes."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class StrictModel(BaseModel):
+    """Frozen fields of a config file or of `spec.json`; unknown ones are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _split_names(value: Any) -> Any:

@@ -9,26 +9,32 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from aecli.schema.consistency import require_consistent
-from aecli.schema.option_types import Gap, Names, Noise, Seconds, Shape, Share, Size, Sizes, Weight
+from aecli.schema.option_types import (
+    Gap,
+    Names,
+    Noise,
+    Seconds,
+    Shape,
+    Share,
+    Size,
+    Sizes,
+    StrictModel,
+    Weight,
+)
 from aecli.schema.torch_classes import (
     ARCHITECTURES,
     INITIALISERS,
     ActivationSpec,
     NormSpec,
     OptimizerSpec,
+    TorchClassSpec,
 )
 
 
-class Section(BaseModel):
-    """Group of options; unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-class ReadOptions(Section):
+class ReadOptions(StrictModel):
     """Reading tables"""
 
     format: Literal["auto", "parquet", "csv", "arrow", "jsonl"] = Field(
@@ -40,7 +46,7 @@ class ReadOptions(Section):
     )
 
 
-class ColumnOptions(Section):
+class ColumnOptions(StrictModel):
     """Columns"""
 
     label: str | None = Field(
@@ -67,7 +73,7 @@ class ColumnOptions(Section):
     )
 
 
-class NetworkOptions(Section):
+class NetworkOptions(StrictModel):
     """Network"""
 
     arch: Literal[ARCHITECTURES] | None = Field(  # type: ignore[valid-type]  # one list of names
@@ -92,14 +98,14 @@ class NetworkOptions(Section):
         "a quarter of the inputs, from 2 to 64.",
     )
     activation: ActivationSpec = Field(
-        ActivationSpec(name="SiLU"),
+        TorchClassSpec(name="SiLU"),
         description="Activation of hidden layers, as in LeakyReLU:negative_slope=0.1.",
     )
     latent_activation: ActivationSpec | None = Field(
         None, description="Activation of the latent; unless given linear, and Sigmoid with --kl."
     )
     norm: NormSpec = Field(
-        NormSpec(name="none"), description="Norm layer: none, batch, instance or layer."
+        TorchClassSpec(name="none"), description="Norm layer: none, batch, instance or layer."
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Dropout probability in hidden layers."
@@ -143,7 +149,7 @@ class NetworkOptions(Section):
         return value
 
 
-class WindowOptions(Section):
+class WindowOptions(StrictModel):
     """Windows"""
 
     window: Annotated[int, Field(ge=2, le=65_536)] | None = Field(
@@ -162,7 +168,7 @@ class WindowOptions(Section):
     )
 
 
-class LossOptions(Section):
+class LossOptions(StrictModel):
     """Losses"""
 
     reconst_weight: Weight | None = Field(
@@ -198,7 +204,7 @@ class LossOptions(Section):
     balance: bool = Field(False, description="Weigh classes so that rare ones count as much.")
 
 
-class TrainingOptions(Section):
+class TrainingOptions(StrictModel):
     """Training"""
 
     valid: Share = Field(
@@ -214,7 +220,7 @@ class TrainingOptions(Section):
         description="Rows per training step; unless given from 16 to 1024, by the number of rows.",
     )
     optimizer: OptimizerSpec = Field(
-        OptimizerSpec(name="AdamW"), description="Optimizer, as in SGD:momentum=0.9."
+        TorchClassSpec(name="AdamW"), description="Optimizer, as in SGD:momentum=0.9."
     )
     lr: Annotated[float, Field(gt=0, le=10)] = Field(
         4e-3, description="Learning rate at its highest."
@@ -262,7 +268,7 @@ class TrainingOptions(Section):
         return value
 
 
-OPTION_SECTIONS: dict[str, type[Section]] = {
+OPTION_SECTIONS: dict[str, type[StrictModel]] = {
     "read": ReadOptions,
     "columns": ColumnOptions,
     "network": NetworkOptions,
@@ -272,7 +278,7 @@ OPTION_SECTIONS: dict[str, type[Section]] = {
 }
 
 
-class TrainOptions(Section):
+class TrainOptions(StrictModel):
     """All options of one training, in sections."""
 
     read: ReadOptions = ReadOptions()

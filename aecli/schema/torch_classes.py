@@ -6,37 +6,66 @@ A name in a config or a model directory is a key here or an error. `model.layers
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, model_validator
 
 from aecli.errors import nearest
+from aecli.schema.option_types import StrictModel
 
 Value = float | int | bool | str | tuple[float, float]
 
-
-class Argument(NamedTuple):
-    """Constructor argument: its type and its closed bounds, or its choices."""
-
-    type: type
-    low: float = -math.inf
-    high: float = math.inf
-    choices: tuple[str, ...] = ()
+ArgumentCheck = Callable[[str, Value], Value]
+"""Returns the value of a constructor argument, or raises ValueError with the argument's name."""
 
 
-_SLOPE = Argument(float, 0.0, 1.0)
-_POSITIVE = Argument(float, 1e-12, 1e6)
-_ANY = Argument(float, -1e6, 1e6)
-_FLAG = Argument(bool)
-_DECAY = Argument(float, 0.0, 1.0)
-_PAIR = Argument(tuple, 0.0, 0.9999999)
+def _choice(*choices: str) -> ArgumentCheck:
+    def check(argument: str, value: Value) -> Value:
+        if value not in choices:
+            raise ValueError(f"{argument}={value} is none of {', '.join(choices)}")
+        return value
 
-ACTIVATIONS: dict[str, dict[str, Argument]] = {
+    return check
+
+
+def _flag(argument: str, value: Value) -> Value:
+    if not isinstance(value, bool):
+        raise ValueError(f"{argument}={value} must be true or false")
+    return value
+
+
+def _number(low: float, high: float) -> ArgumentCheck:
+    def check(argument: str, value: Value) -> Value:
+        if isinstance(value, (str, bool, tuple)) or not low <= value <= high:
+            bounds = f"from {low:g} to {high:g}"
+            raise ValueError(f"{argument}={_format_value(value)} must be a number {bounds}")
+        return float(value)
+
+    return check
+
+
+def _pair(low: float, high: float) -> ArgumentCheck:
+    def check(argument: str, value: Value) -> Value:
+        if not isinstance(value, tuple) or not all(low <= number <= high for number in value):
+            bounds = f"from {low:g} to {high:g}, as in 0.9/0.999"
+            raise ValueError(f"{argument}={_format_value(value)} must be two numbers {bounds}")
+        return value
+
+    return check
+
+
+_SLOPE = _number(0.0, 1.0)
+_POSITIVE = _number(1e-12, 1e6)
+_ANY = _number(-1e6, 1e6)
+_DECAY = _number(0.0, 1.0)
+_BETAS = _pair(0.0, 0.9999999)
+
+ACTIVATIONS: dict[str, dict[str, ArgumentCheck]] = {
     "CELU": {"alpha": _POSITIVE},
     "ELU": {"alpha": _POSITIVE},
-    "GELU": {"approximate": Argument(str, choices=("none", "tanh"))},
+    "GELU": {"approximate": _choice("none", "tanh")},
     "Hardshrink": {"lambd": _POSITIVE},
     "Hardsigmoid": {},
     "Hardswish": {},
@@ -59,36 +88,36 @@ ACTIVATIONS: dict[str, dict[str, Argument]] = {
     "Tanhshrink": {},
 }
 
-OPTIMIZERS: dict[str, dict[str, Argument]] = {
+OPTIMIZERS: dict[str, dict[str, ArgumentCheck]] = {
     "ASGD": {"lambd": _DECAY, "alpha": _DECAY, "t0": _POSITIVE, "weight_decay": _DECAY},
     "Adadelta": {"rho": _DECAY, "eps": _POSITIVE, "weight_decay": _DECAY},
     "Adafactor": {"d": _POSITIVE, "weight_decay": _DECAY},
     "Adagrad": {"lr_decay": _DECAY, "weight_decay": _DECAY, "eps": _POSITIVE},
-    "Adam": {"betas": _PAIR, "eps": _POSITIVE, "weight_decay": _DECAY, "amsgrad": _FLAG},
-    "AdamW": {"betas": _PAIR, "eps": _POSITIVE, "weight_decay": _DECAY, "amsgrad": _FLAG},
-    "Adamax": {"betas": _PAIR, "eps": _POSITIVE, "weight_decay": _DECAY},
-    "NAdam": {"betas": _PAIR, "eps": _POSITIVE, "weight_decay": _DECAY, "momentum_decay": _DECAY},
-    "RAdam": {"betas": _PAIR, "eps": _POSITIVE, "weight_decay": _DECAY},
+    "Adam": {"betas": _BETAS, "eps": _POSITIVE, "weight_decay": _DECAY, "amsgrad": _flag},
+    "AdamW": {"betas": _BETAS, "eps": _POSITIVE, "weight_decay": _DECAY, "amsgrad": _flag},
+    "Adamax": {"betas": _BETAS, "eps": _POSITIVE, "weight_decay": _DECAY},
+    "NAdam": {"betas": _BETAS, "eps": _POSITIVE, "weight_decay": _DECAY, "momentum_decay": _DECAY},
+    "RAdam": {"betas": _BETAS, "eps": _POSITIVE, "weight_decay": _DECAY},
     "RMSprop": {
         "alpha": _DECAY,
         "eps": _POSITIVE,
         "weight_decay": _DECAY,
         "momentum": _DECAY,
-        "centered": _FLAG,
+        "centered": _flag,
     },
     "SGD": {
         "momentum": _DECAY,
         "dampening": _DECAY,
         "weight_decay": _DECAY,
-        "nesterov": _FLAG,
+        "nesterov": _flag,
     },
 }
 
-NORMS: dict[str, dict[str, Argument]] = {
+NORMS: dict[str, dict[str, ArgumentCheck]] = {
     "none": {},
-    "batch": {"eps": _POSITIVE, "momentum": _DECAY, "affine": _FLAG},
-    "instance": {"eps": _POSITIVE, "affine": _FLAG},
-    "layer": {"eps": _POSITIVE, "elementwise_affine": _FLAG},
+    "batch": {"eps": _POSITIVE, "momentum": _DECAY, "affine": _flag},
+    "instance": {"eps": _POSITIVE, "affine": _flag},
+    "layer": {"eps": _POSITIVE, "elementwise_affine": _flag},
 }
 
 ARCHITECTURES = ("mlp", "conv2d", "vanilla", "conv1d", "lstm", "transformer")
@@ -106,10 +135,8 @@ INITIALISERS = (
 )
 
 
-class TorchClassSpec(BaseModel):
+class TorchClassSpec(StrictModel):
     """Name of a closed table and its constructor arguments: `LeakyReLU:negative_slope=0.1`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     args: dict[str, Value] = {}
@@ -127,36 +154,10 @@ class TorchClassSpec(BaseModel):
         return f"{self.name}:{args}" if args else self.name
 
 
-AnySpec = TypeVar("AnySpec", bound=TorchClassSpec)
-
-
-class ActivationSpec(TorchClassSpec):
-    """Activation of `ACTIVATIONS`."""
-
-    @model_validator(mode="after")
-    def _require_known(self) -> ActivationSpec:
-        return _checked(self, ACTIVATIONS, "activation")
-
-
-class OptimizerSpec(TorchClassSpec):
-    """Optimizer of `OPTIMIZERS`."""
-
-    @model_validator(mode="after")
-    def _require_known(self) -> OptimizerSpec:
-        return _checked(self, OPTIMIZERS, "optimizer")
-
-
-class NormSpec(TorchClassSpec):
-    """Norm layer of `NORMS`."""
-
-    @model_validator(mode="after")
-    def _require_known(self) -> NormSpec:
-        return _checked(self, NORMS, "norm")
-
-
-def _checked(
-    spec: AnySpec, table: Mapping[str, Mapping[str, Argument]], table_name: str
-) -> AnySpec:
+def _canonical(
+    table: Mapping[str, Mapping[str, ArgumentCheck]], table_name: str, spec: TorchClassSpec
+) -> TorchClassSpec:
+    """Return a spec in the spelling of its table, with its arguments checked."""
     folded = {name.casefold(): name for name in table}
     name = folded.get(spec.name.casefold())
     if name is None:
@@ -165,40 +166,25 @@ def _checked(
         raise ValueError(f"unknown {table_name} {spec.name!r}; {advice}")
     arguments = table[name]
     args = {key: _checked_value(name, key, value, arguments) for key, value in spec.args.items()}
-    # Frozen for users; the canonical spelling is set once, here.
-    object.__setattr__(spec, "name", name)
-    object.__setattr__(spec, "args", args)
-    return spec
+    return spec.model_copy(update={"name": name, "args": args})
 
 
-def _checked_value(name: str, key: str, value: Value, arguments: Mapping[str, Argument]) -> Value:
+ActivationSpec = Annotated[
+    TorchClassSpec, AfterValidator(partial(_canonical, ACTIVATIONS, "activation"))
+]
+OptimizerSpec = Annotated[
+    TorchClassSpec, AfterValidator(partial(_canonical, OPTIMIZERS, "optimizer"))
+]
+NormSpec = Annotated[TorchClassSpec, AfterValidator(partial(_canonical, NORMS, "norm"))]
+
+
+def _checked_value(
+    name: str, key: str, value: Value, arguments: Mapping[str, ArgumentCheck]
+) -> Value:
     if key not in arguments:
         known = ", ".join(arguments) if arguments else "no arguments"
         raise ValueError(f"{name} has no argument {key!r}; it takes {known}")
-    argument = arguments[key]
-    if argument.choices and value not in argument.choices:
-        raise ValueError(f"{name}:{key}={value} is none of {', '.join(argument.choices)}")
-    if argument.choices:
-        return value
-    if argument.type is bool:
-        if not isinstance(value, bool):
-            raise ValueError(f"{name}:{key}={value} must be true or false")
-        return value
-    numbers = value if isinstance(value, (tuple, list)) else (value,)
-    if (argument.type is tuple) != isinstance(value, (tuple, list)):
-        raise ValueError(f"{name}:{key}={_format_value(value)} must be {_expected(argument)}")
-    for number in numbers:
-        if isinstance(number, (str, bool)) or not argument.low <= number <= argument.high:
-            raise ValueError(f"{name}:{key}={_format_value(value)} must be {_expected(argument)}")
-    first, *rest = (float(number) for number in numbers)
-    return (first, rest[0]) if rest else first
-
-
-def _expected(argument: Argument) -> str:
-    bounds = f"from {argument.low:g} to {argument.high:g}"
-    return (
-        f"two numbers {bounds}, as in 0.9/0.999" if argument.type is tuple else f"a number {bounds}"
-    )
+    return arguments[key](f"{name}:{key}", value)
 
 
 def _parse_arguments(text: str) -> dict[str, Value]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from aecli.errors import UsageError, nearest
 from aecli.schema.option_docs import Option, format_value, options
@@ -15,18 +15,18 @@ from aecli.schema.torch_classes import (
     ACTIVATIONS,
     NORMS,
     OPTIMIZERS,
-    ActivationSpec,
-    NormSpec,
     OptimizerSpec,
+    TorchClassSpec,
 )
 
 OptionFormatter = Callable[[str, object], str]
 """Writes an option with a value as it would stand at its source: `--lr 20` or `lr=20`."""
 
-_TABLES: dict[type, Mapping[str, object]] = {
-    ActivationSpec: ACTIVATIONS,
-    NormSpec: NORMS,
-    OptimizerSpec: OPTIMIZERS,
+_TABLES: dict[str, Mapping[str, object]] = {
+    "activation": ACTIVATIONS,
+    "latent_activation": ACTIVATIONS,
+    "norm": NORMS,
+    "optimizer": OPTIMIZERS,
 }
 
 _EXAMPLES: dict[str, object] = {
@@ -91,7 +91,7 @@ def _problem(option: Option, detail: Any) -> str:
 
 def expected_value(option: Option, error_type: str = "") -> str:
     """Return what a value of an option must be, as in `a whole number, 1 to 1024`."""
-    bounds = option.bounds.text()
+    bounds = option.range_text()
     match option.shape:
         case "integer" | "number":
             noun = "a whole number" if option.shape == "integer" else "a number"
@@ -124,7 +124,7 @@ def _suggestion(option: Option, value: object) -> object:
     if option.name == "optimizer" and (optimizer := _with_momentum(value)):
         return optimizer
     if option.shape == "named":
-        known = list(_TABLES.get(type(option.default), ACTIVATIONS))
+        known = list(_TABLES[option.name])
         return nearest(str(value).partition(":")[0], known) or format_value(
             option.default or "Tanh"
         )
@@ -140,7 +140,7 @@ def _suggestion(option: Option, value: object) -> object:
 def _nearest_valid(option: Option, value: object) -> float | str | None:
     """Return the bound that a number is beyond, or the word that a text resembles."""
     try:
-        return option.bounds.nearest(float(str(value)))
+        return option.nearest_bound(float(str(value)))
     except ValueError:
         return nearest(str(value), option.words)
 
@@ -155,13 +155,13 @@ def _sizes(value: object) -> list[int] | None:
 def _with_momentum(value: object) -> str | None:
     """Return an optimizer with `nesterov` and a momentum; None for one without `nesterov`."""
     try:
-        optimizer = OptimizerSpec.model_validate(value)
+        optimizer = TypeAdapter[TorchClassSpec](OptimizerSpec).validate_python(value)
     except ValidationError:
         return None
     args = {key: arg for key, arg in optimizer.args.items() if key not in ("momentum", "dampening")}
     if not args.get("nesterov"):
         return None
-    return str(OptimizerSpec(name=optimizer.name, args={"momentum": 0.9, **args}))
+    return str(TorchClassSpec(name=optimizer.name, args={"momentum": 0.9, **args}))
 
 
 def _respelled(message: str, values: Mapping[str, Any], spelled: OptionFormatter) -> str:

@@ -15,7 +15,7 @@ from aecli.array_types import Codes, Floats, Indices
 from aecli.atomic_files import Lock
 from aecli.errors import DataError, UsageError
 from aecli.features.reader import Cells
-from aecli.features.series import window_codes
+from aecli.features.windows import window_codes
 from aecli.inference.batches import WindowedTable
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass

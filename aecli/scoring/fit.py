@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from aecli.array_types import Floats
-from aecli.features.network_inputs import Inputs
+from aecli.features.layout import Inputs
 from aecli.features.staging import Staged
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.model_spec import (

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from aecli.errors import ModelError
-from aecli.features.network_inputs import Inputs
+from aecli.features.layout import Inputs
 from aecli.features.reader import Cells
 from aecli.inference.loaded_model import LoadedModel
 from aecli.nn.autoencoder import AutoencoderNetwork

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from aecli.features.layout import Layout
-from aecli.features.network_inputs import Inputs
+from aecli.features.layout import Inputs, Layout
 from aecli.features.staging import Staged
 from aecli.metrics.columns import BaselineComparison, mean_figure, number_mse
 from aecli.metrics.latent import LatentFigures, dead_units

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from aecli.device import require_memory
-from aecli.features.network_inputs import Inputs
+from aecli.features.layout import Inputs
 from aecli.metrics.pca import PCA
 from aecli.model.build import (
     build,

@@ -13,8 +13,8 @@ from aecli.array_types import Codes
 from aecli.errors import DataError, UsageError
 from aecli.features.layout import Layout, lay_out
 from aecli.features.reader import CellReader
-from aecli.features.series import Series, as_windows, read_series
-from aecli.features.staging import Staged, stage
+from aecli.features.staging import Staged, as_windows, stage
+from aecli.features.windows import Series, read_series
 from aecli.progress import Progress
 from aecli.schema.model_spec import Label
 from aecli.schema.options import ColumnOptions, TrainOptions

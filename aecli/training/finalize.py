@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aecli.features.network_inputs import Inputs
+from aecli.features.layout import Inputs
 from aecli.features.staging import Staged
 from aecli.model.weights import to_bytes
 from aecli.nn.init import rotate_latent

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from aecli.features.network_inputs import Inputs
+from aecli.features.layout import Inputs
 from aecli.nn.autoencoder import AutoencoderNetwork, EncoderOutput
 from aecli.nn.losses import (
     ReconstructionLoss,

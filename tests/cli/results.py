@@ -39,7 +39,7 @@ from aecli.schema.model_spec import (
     WeightsFile,
 )
 from aecli.schema.options import TrainOptions
-from aecli.schema.torch_classes import ActivationSpec, NormSpec
+from aecli.schema.torch_classes import TorchClassSpec
 from aecli.training.train import TrainResult
 
 
@@ -85,8 +85,8 @@ def epochs(count: int, terms: Sequence[str] = ("reconstruction",), best: int = 1
 def spec(columns: Sequence[Column] = PEOPLE, **known: Any) -> ModelSpec:
     network = Network(
         inputs=784, outputs=784, classes=10, encoder=[512, 256, 64], decoder=[256, 512],
-        classifier=[], activation=ActivationSpec(name="ReLU"), norm=NormSpec(name="none"),
-        dropout=0.0, latent_activation=ActivationSpec(name="Identity"), output="sigmoid",
+        classifier=[], activation=TorchClassSpec(name="ReLU"), norm=TorchClassSpec(name="none"),
+        dropout=0.0, latent_activation=TorchClassSpec(name="Identity"), output="sigmoid",
     )  # fmt: skip
     summary = Summary(
         epochs=35, best_epoch=25, stopped="early stopping: epoch 25 stayed best for 10 epochs",

@@ -7,7 +7,7 @@ from torch import nn
 
 from aecli.model.layers import build_activation, initialise
 from aecli.nn.init import activation_gain
-from aecli.nn.mlp import MLP
+from aecli.nn.layers import MLP
 from aecli.schema.torch_classes import ACTIVATIONS, INITIALISERS
 
 WIDTHS = [400, 300, 200]

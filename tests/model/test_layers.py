@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from aecli.model.layers import ACTIVATION_CLASSES, build_activation, norm_builder
-from aecli.schema.torch_classes import ACTIVATIONS, NORMS, NormSpec
+from aecli.schema.torch_classes import ACTIVATIONS, NORMS, TorchClassSpec
 
 VALUES = {
     "alpha": 0.5,
@@ -74,7 +74,9 @@ NORM_VALUES = {"eps": 1e-3, "momentum": 0.5, "affine": True, "elementwise_affine
 @pytest.mark.parametrize("name", [name for name in NORMS if name != "none"])
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_every_norm_takes_its_arguments_and_trains_on_any_number_of_rows(name, count):
-    build = norm_builder(NormSpec(name=name, args={key: NORM_VALUES[key] for key in NORMS[name]}))
+    build = norm_builder(
+        TorchClassSpec(name=name, args={key: NORM_VALUES[key] for key in NORMS[name]})
+    )
     x = torch.randn(count, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
     (build(4)(x) * torch.arange(4.0)).sum().backward()
     assert x.grad is not None
@@ -82,4 +84,4 @@ def test_every_norm_takes_its_arguments_and_trains_on_any_number_of_rows(name, c
 
 
 def test_no_norm_builds_no_layer():
-    assert norm_builder(NormSpec(name="none")) is None
+    assert norm_builder(TorchClassSpec(name="none")) is None

@@ -7,8 +7,7 @@ from torch import nn
 
 from aecli.errors import ModelError
 from aecli.model.weights import load_into, to_bytes
-from aecli.nn.layers import BatchNorm
-from aecli.nn.mlp import MLP
+from aecli.nn.layers import MLP, BatchNorm
 
 
 def network(*, width=4, seed=0):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from aecli.nn.autoencoder import AutoencoderNetwork, Clipped, UnitTanh
+from aecli.nn.autoencoder import AutoencoderNetwork, clipped, unit_tanh
 
 
 def small(*, numbers=3, output=None, head=None):
@@ -19,7 +19,7 @@ def test_each_row_has_a_latent_a_reconstruction_and_logits():
     assert model.classify(latent).shape == (6, 4)
 
 
-@pytest.mark.parametrize("output", [nn.Sigmoid(), nn.Tanh(), UnitTanh()])
+@pytest.mark.parametrize("output", [torch.sigmoid, torch.tanh, unit_tanh])
 def test_the_output_bounds_numbers_and_leaves_logits_raw(output):
     model, z = small(numbers=3, output=output), 20 * torch.randn(50, 2)
     raw = model.decoder(z)
@@ -29,13 +29,13 @@ def test_the_output_bounds_numbers_and_leaves_logits_raw(output):
 
 
 def test_a_tanh_of_numbers_in_0_1_saturates_at_both_of_their_ends():
-    ends = UnitTanh()(torch.tensor([-20.0, 0.0, 20.0]))
+    ends = unit_tanh(torch.tensor([-20.0, 0.0, 20.0]))
     assert ends.tolist() == [0.0, 0.5, 1.0]
 
 
 @pytest.mark.parametrize("learning", [True, False])
 def test_a_clipped_output_lies_in_0_1(learning):
-    model, z = small(numbers=5, output=Clipped()), 20 * torch.randn(50, 2)
+    model, z = small(numbers=5, output=clipped), 20 * torch.randn(50, 2)
     with torch.set_grad_enabled(learning):
         assert torch.equal(model.decode(z), model.decoder(z).clamp(0, 1))
 
@@ -43,13 +43,13 @@ def test_a_clipped_output_lies_in_0_1(learning):
 def test_what_lies_beyond_the_cut_is_drawn_back_unless_it_should_be_at_that_bound():
     raw = torch.tensor([-3.0, -3.0, 0.5, 7.0, 7.0], requires_grad=True)
     wanted = torch.tensor([0.0, 0.5, 0.5, 0.5, 1.0])
-    (0.5 * (Clipped()(raw) - wanted).square()).sum().backward()
+    (0.5 * (clipped(raw) - wanted).square()).sum().backward()
     assert raw.grad.tolist() == [0.0, -0.5, 0.0, 0.5, 0.0]
 
 
 @pytest.mark.parametrize(("numbers", "bounded"), [(0, False), (5, True)])
 def test_the_output_covers_all_or_nothing(numbers, bounded):
-    model, z = small(numbers=numbers, output=nn.Sigmoid()), 20 * torch.randn(50, 2)
+    model, z = small(numbers=numbers, output=torch.sigmoid), 20 * torch.randn(50, 2)
     wanted = model.decoder(z).sigmoid() if bounded else model.decoder(z)
     assert torch.equal(model.decode(z), wanted)
 

@@ -2,24 +2,21 @@ import pytest
 import torch
 from torch import nn
 
-from aecli.nn.convolution import Conv1dDecoder, Conv1dEncoder, Conv2dDecoder, Conv2dEncoder
+from aecli.nn.convolution import ConvDecoder, ConvEncoder
 
 SIZES = [(4, 4, 1), (5, 7, 3), (28, 28, 1), (9, 4, 2)]
 
 
 def pair_2d(height, width, depth, *, positions=None, channels=(4, 6), latent=3, dropout=0.0):
-    cells = range(height * width * depth) if positions is None else positions
-    shared = {"channels_in": depth, "positions": cells, "channels": channels, "activation": nn.GELU}
-    shared |= {"height": height, "width": width, "latent": latent, "dropout": dropout}
-    return nn.Sequential(Conv2dEncoder(**shared), Conv2dDecoder(**shared))
+    shared = {"shape": (height, width, depth), "positions": positions, "channels": channels}
+    shared |= {"activation": nn.GELU, "latent": latent, "dropout": dropout}
+    return nn.Sequential(ConvEncoder(**shared), ConvDecoder(**shared))
 
 
 def pair_1d(length, width, *, channels=(4, 6), latent=3, dropout=0.0):
-    shared = {"length": length, "channels": channels, "latent": latent, "activation": nn.GELU}
-    return nn.Sequential(
-        Conv1dEncoder(inputs=width, dropout=dropout, **shared),
-        Conv1dDecoder(outputs=width, dropout=dropout, **shared),
-    )
+    shared = {"shape": (length, width), "channels": channels, "latent": latent}
+    shared |= {"activation": nn.GELU, "dropout": dropout}
+    return nn.Sequential(ConvEncoder(**shared), ConvDecoder(**shared))
 
 
 def squares():

@@ -3,15 +3,14 @@ import torch
 from torch import nn
 
 from aecli.nn.autoencoder import AutoencoderNetwork, LinearPath
-from aecli.nn.convolution import Conv1dDecoder, Conv1dEncoder
+from aecli.nn.convolution import ConvDecoder, ConvEncoder
 from aecli.nn.init import rotate_latent
-from aecli.nn.mlp import MLP
-from aecli.nn.recurrent import LSTMDecoder, LSTMEncoder
-from aecli.nn.transformer import TransformerDecoder, TransformerEncoder
+from aecli.nn.layers import MLP
+from aecli.nn.sequence import LSTMDecoder, LSTMEncoder, TransformerDecoder, TransformerEncoder
 
 LENGTH, WIDTH, LATENT = 5, 2, 3
 SHARED = {"length": LENGTH, "latent": LATENT}
-LEVELS = SHARED | {"channels": [4, 8], "activation": nn.SiLU}
+LEVELS = {"shape": (LENGTH, WIDTH), "latent": LATENT, "channels": [4, 8], "activation": nn.SiLU}
 LSTM = SHARED | {"hidden": 6, "layers": 2}
 TRANSFORMER = SHARED | {"hidden": 6, "heads": 2, "feedforward": 8, "depth": 1}
 PAIRS = {
@@ -19,10 +18,7 @@ PAIRS = {
         MLP(sizes=[LENGTH * WIDTH, 7, LATENT], activation=nn.SiLU),
         MLP(sizes=[LATENT, 7, LENGTH * WIDTH], activation=nn.SiLU),
     ),
-    "conv1d": lambda: (
-        Conv1dEncoder(inputs=WIDTH, **LEVELS),
-        Conv1dDecoder(outputs=WIDTH, **LEVELS),
-    ),
+    "conv1d": lambda: (ConvEncoder(**LEVELS), ConvDecoder(**LEVELS)),
     "lstm": lambda: (LSTMEncoder(inputs=WIDTH, **LSTM), LSTMDecoder(outputs=WIDTH, **LSTM)),
     "transformer": lambda: (
         TransformerEncoder(inputs=WIDTH, **TRANSFORMER),

@@ -10,7 +10,7 @@ from aecli.features.layout import lay_out
 from aecli.model.build import DECODER_VARIANCE, build, resolve_weights
 from aecli.model.sizes import resolve_network
 from aecli.nn.autoencoder import LOG_VARIANCE_BOUND, AutoencoderNetwork, EncoderOutput, LinearPath
-from aecli.nn.mlp import MLP
+from aecli.nn.layers import MLP
 from aecli.schema.options import LossOptions, TrainOptions
 from tests.columns import number
 

@@ -4,12 +4,17 @@ import pytest
 import torch
 from torch import nn
 
-from aecli.nn.convolution import Conv1dDecoder, Conv1dEncoder
-from aecli.nn.recurrent import LSTMDecoder, LSTMEncoder
-from aecli.nn.transformer import TransformerDecoder, TransformerEncoder, sinusoids
+from aecli.nn.convolution import ConvDecoder, ConvEncoder
+from aecli.nn.sequence import (
+    LSTMDecoder,
+    LSTMEncoder,
+    TransformerDecoder,
+    TransformerEncoder,
+    sinusoids,
+)
 
 PAIRS = {
-    "conv1d": (Conv1dEncoder, Conv1dDecoder, {"channels": [8, 16], "activation": nn.SiLU}),
+    "conv1d": (ConvEncoder, ConvDecoder, {"channels": [8, 16], "activation": nn.SiLU}),
     "lstm": (LSTMEncoder, LSTMDecoder, {"hidden": 16, "layers": 2}),
     "transformer": (
         TransformerEncoder,
@@ -22,7 +27,12 @@ every_pair = pytest.mark.parametrize("name", PAIRS)
 
 def pair(name, length, width, **changes):
     encoder, decoder, sizes = PAIRS[name]
-    shared = {"length": length, "latent": 3} | sizes | changes
+    shared = {"latent": 3} | sizes | changes
+    if name == "conv1d":
+        return nn.Sequential(
+            *(part(shape=(length, width), **shared) for part in (encoder, decoder))
+        )
+    shared["length"] = length
     return nn.Sequential(encoder(inputs=width, **shared), decoder(outputs=width, **shared))
 
 

@@ -12,7 +12,7 @@ from aecli.schema.option_docs import (
     train_command,
 )
 from aecli.schema.options import NetworkOptions, TrainingOptions, TrainOptions, option_names
-from aecli.schema.torch_classes import ActivationSpec, OptimizerSpec
+from aecli.schema.torch_classes import TorchClassSpec
 
 
 def test_every_field_of_the_spec_is_an_option_with_a_help_sentence():
@@ -44,9 +44,9 @@ def test_shape_range_and_default_come_from_the_annotation(name, shape, extra):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (ActivationSpec(name="LeakyReLU", args={"negative_slope": 0.123456789}),
+        (TorchClassSpec(name="LeakyReLU", args={"negative_slope": 0.123456789}),
          "LeakyReLU:negative_slope=0.123456789"),
-        (OptimizerSpec(name="Adam", args={"betas": (0.9, 0.999), "amsgrad": True}),
+        (TorchClassSpec(name="Adam", args={"betas": (0.9, 0.999), "amsgrad": True}),
          "Adam:betas=0.9/0.999,amsgrad=true"),
         ([512, 64], "512,64"),
         (1e-05, "1e-05"),
@@ -55,8 +55,8 @@ def test_shape_range_and_default_come_from_the_annotation(name, shape, extra):
 )  # fmt: skip
 def test_a_value_is_written_as_a_user_would_without_loss(value, text):
     assert format_value(value) == text
-    if isinstance(value, (ActivationSpec, OptimizerSpec)):
-        assert type(value).model_validate(text) == value
+    if isinstance(value, TorchClassSpec):
+        assert TorchClassSpec.model_validate(text) == value
 
 
 GIVEN = {

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 import aecli
-from aecli.features.layout import lay_out
-from aecli.features.network_inputs import Inputs
+from aecli.features.layout import Inputs, lay_out
 from aecli.model.build import build, reconstruction_loss
 from aecli.model.sizes import resolve_network
 from aecli.schema.options import LossOptions, TrainOptions

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from aecli.errors import DivergedError, ModelError, UsageError
-from aecli.features.layout import lay_out
-from aecli.features.network_inputs import Inputs
+from aecli.features.layout import Inputs, lay_out
 from aecli.features.staging import Staged
 from aecli.model.build import build, reconstruction_loss, resolve_weights
 from aecli.model.sizes import resolve_network

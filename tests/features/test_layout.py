@@ -1,7 +1,6 @@
 import torch
 
-from aecli.features.layout import lay_out
-from aecli.features.network_inputs import Inputs
+from aecli.features.layout import Inputs, lay_out
 from tests.columns import boolean, category, number
 
 NAN = float("nan")

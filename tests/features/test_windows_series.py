@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from aecli.errors import DataError
-from aecli.features.series import as_windows, read_series, window_codes
-from aecli.features.staging import Staged
-from aecli.features.windows import cut_windows
+from aecli.features.staging import Staged, as_windows
+from aecli.features.windows import cut_windows, read_series, window_codes
 from aecli.schema.options import ReadOptions, WindowOptions
 from aecli.table.source import open_source
 

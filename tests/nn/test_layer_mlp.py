@@ -2,8 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from aecli.nn.layers import BatchNorm
-from aecli.nn.mlp import MLP
+from aecli.nn.layers import MLP, BatchNorm
 
 
 def names(network):
