@@ -18,7 +18,16 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from aecli.api.conversion import from_array, is_pandas, to_array, to_pandas
 from aecli.api.input_rows import append_label, encode_labels, is_array_names, is_table, read_samples
-from aecli.api.model import Model, load
+from aecli.api.model import (
+    Model,
+    codes_of_samples,
+    latents_of,
+    load,
+    logits_of,
+    reconstruction_loss,
+    scores_of,
+    windows_of,
+)
 from aecli.api.parameters import (
     PARAMETER_DEFAULTS,
     PARAMETER_OPTIONS,
@@ -26,14 +35,6 @@ from aecli.api.parameters import (
     immutable,
     parameter_docs,
     signature,
-)
-from aecli.api.predictions import (
-    codes_of_samples,
-    latents_of,
-    logits_of,
-    reconstruction_loss,
-    scores_of,
-    windows_of,
 )
 from aecli.array_types import AnyArray, AnyFloats, Floats
 from aecli.atomic_files import Lock

@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from aecli.api.conversion import from_array, is_pandas, to_array, to_pandas
-from aecli.array_types import Indices
+from aecli.array_types import Codes, Float32s, Floats, Indices
 from aecli.errors import UsageError
+from aecli.evaluation.loss_terms import TermFigures
+from aecli.features.series import read_series, window_codes
+from aecli.features.windows import Windows
 from aecli.inference.decode import decode_pass
 from aecli.inference.encode import encode_pass
 from aecli.inference.fill import fill_pass
@@ -23,8 +27,11 @@ from aecli.inference.run import Pass
 from aecli.model.weights import to_bytes
 from aecli.model_directory import model_directory
 from aecli.schema.model_spec import ModelSpec
+from aecli.scoring.output_columns import scores_of_rows
 from aecli.scoring.score import score_pass
-from aecli.table.source import Data
+from aecli.scoring.scorer import Scorer
+from aecli.table.column_match import match_columns
+from aecli.table.source import Data, open_source
 
 
 def load(
@@ -230,3 +237,54 @@ def _as_type(data: Data, table: pa.Table, rows: Indices) -> Any:
     if isinstance(data, np.ndarray):
         return to_array(table)
     return to_pandas(table, data.index.take(rows)) if is_pandas(data) else table
+
+
+def latents_of(model: LoadedModel, data: Data) -> Float32s:
+    """Return the latents `(n_samples, latent)` of rows, or of windows of them."""
+    parts = [samples.latent.cpu().numpy() for samples in Pass.over(model, data).encoded(carried=[])]
+    return np.concatenate([*parts, np.empty((0, model.spec.network.latent), np.float32)])
+
+
+def logits_of(model: LoadedModel, data: Data) -> Float32s:
+    """Return the classifier's logits `(n_samples, n_classes)` of rows, or of windows of them."""
+    parts = [np.empty((0, model.spec.network.classes), np.float32)]
+    with torch.no_grad():
+        for samples in Pass.over(model, data).encoded(carried=[]):
+            parts.append(model.network.classify(samples.latent).float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def windows_of(model: LoadedModel, data: Data) -> Windows | None:
+    """Return the windows of a table, None where the model encodes single rows."""
+    source, _ = match_columns(open_source(data), model.spec)
+    series = read_series(source, model.spec.options.windows, model.spec.ids)
+    return None if series is None else series.cut()
+
+
+def codes_of_samples(model: LoadedModel, data: Data, codes: Codes) -> Codes:
+    """Return the label codes of rows `(n_rows,)`, or of the windows of them, as in training."""
+    windows = windows_of(model, data)
+    if windows is None:
+        return codes
+    return window_codes(codes, windows, model.spec.options.windows.window_label)
+
+
+def reconstruction_loss(model: LoadedModel, data: Data) -> float:
+    """Return the mean reconstruction loss of rows, as training and `aecli evaluate` give it."""
+    terms = TermFigures(model.network, model.spec)
+    for samples in Pass.over(model, data).encoded(carried=[]):
+        with torch.no_grad():
+            outputs = model.network.decode(samples.latent).float()
+        cells = torch.from_numpy(samples.cells).to(model.device)
+        terms.add(cells, samples.code, outputs, None, None)
+    return terms.reconstruction()
+
+
+def scores_of(model: LoadedModel, data: Data, aggregate: str) -> Floats:
+    """Return the score `(n_rows,)` of each row; the mean of its windows, NaN where in none."""
+    scorer, opened = Scorer.of(model), Pass.over(model, data)
+    batches = opened.samples("scoring", carried=[])
+    if opened.windowed is not None:
+        return scores_of_rows(scorer, opened.windowed, batches, aggregate).scores
+    parts = [scorer.score(samples.cells).scores[aggregate].numpy() for samples in batches]
+    return np.concatenate([*parts, np.empty(0)])

@@ -16,7 +16,8 @@ from aecli.evaluation.evaluate import Evaluation
 from aecli.inference.batches import EncodedBatch
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.windows import WindowedTable
-from aecli.metrics.histogram import Histogram, Reliability
+from aecli.metrics.classification import Reliability
+from aecli.metrics.detection import Histogram
 from aecli.reporting.anomalous_window import signal_excerpt
 from aecli.reporting.collect_saved import collect_saved
 from aecli.reporting.data import (

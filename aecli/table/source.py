@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -19,6 +19,7 @@ from aecli.table.formats import detect_format
 from aecli.table.jsonl_reader import JsonlFile
 from aecli.table.parquet_arrow import (
     ArrowFile,
+    BinaryFile,
     MemoryTable,
     ParquetFile,
     is_arrow_table,
@@ -28,28 +29,8 @@ from aecli.table.paths import STDIN, FoundFile, Spool, find_files
 from aecli.table.read_errors import STANDARD_INPUT, shell_name
 from aecli.table.type_inference import convert, first_misfit, infer_text, join_types
 
-
-class TableReader(Protocol):
-    """Reader of one file, or of one table in memory."""
-
-    name: str
-    format: str
-    text: bool
-    names: list[str]
-    n_rows: int | None
-
-    def types(self, names: Sequence[str]) -> dict[str, pa.DataType]:
-        """Return the types of columns."""
-
-    def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the columns of `types` in that order, not always of these types."""
-
-    def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the approximate bytes that columns take in memory; None where unknown."""
-
-    def row_location(self, row: int) -> str:
-        """Return the location of a row, counted from 0, for messages."""
-
+TableReader: TypeAlias = BinaryFile | CsvFile | JsonlFile
+"""Reader of a file, or of a table in memory; its batches may have other types than asked for."""
 
 Data: TypeAlias = Any
 """A path, glob, folder or `-`; a sequence of these; or a table with `__arrow_c_stream__`."""
@@ -192,17 +173,17 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     spool = Spool() if STDIN in arguments else None
     if spool is not None and len(arguments) > 1:
         raise UsageError("- cannot be combined with other files", hint="cat the files into -")
-    files = [FoundFile(spool.path)] if spool else find_files(arguments, notes)
-    names = [STANDARD_INPUT] if spool else [str(file.path) for file in files]
+    files = [(spool.path, {})] if spool else find_files(arguments, notes)
+    names = [STANDARD_INPUT] if spool else [str(path) for path, _ in files]
     options = options or ReadOptions()
-    readers = [_reader(f.path, n, options, notes) for f, n in zip(files, names, strict=True)]
+    readers = [_reader(p, n, options, notes) for (p, _), n in zip(files, names, strict=True)]
     partitions = _partitions(readers, files)
     _require_same_columns(partitions)
     columns = list(dict.fromkeys([*readers[0].names, *partitions[0].constants]))
     source = Source(
         name=names[0] if len(names) == 1 else f"{arguments[0]} ({len(names):,} files)",
         format=readers[0].format,
-        paths=() if spool else tuple(file.path for file in files),
+        paths=() if spool else tuple(path for path, _ in files),
         names=columns,
         notes=notes,
         partitions=partitions,
@@ -242,10 +223,10 @@ def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> Ta
 def _partitions(
     readers: Sequence[TableReader], files: Sequence[FoundFile]
 ) -> tuple[Partition, ...]:
-    keys = dict.fromkeys(key for file in files for key in file.partition_values)
+    keys = dict.fromkeys(key for _, values in files for key in values)
     constants: list[dict[str, pa.Scalar]] = [{} for _ in readers]
     for key in keys:
-        texts = pa.array([file.partition_values.get(key) for file in files], pa.string())
+        texts = pa.array([values.get(key) for _, values in files], pa.string())
         cells = convert(texts, infer_text(texts, pa.null()))
         for reader, cells_by_name, cell in zip(readers, constants, cells, strict=True):
             if key not in reader.names:
