@@ -10,11 +10,11 @@ from pathlib import Path
 from aecli.errors import UsageError
 from aecli.evaluation.compare import compare_results
 from aecli.evaluation.results import EvaluateResult
+from aecli.formatting import shell_name
 from aecli.model_directory import read_spec
 from aecli.reporting.collect_saved import collect_saved
 from aecli.reporting.data import CollectOptions, ReportData
 from aecli.schema.model_spec import ModelSpec
-from aecli.table.read_errors import shell_name
 from aecli.table.source import Source
 
 MOST_MODELS_ON_PAGE = 8

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from aecli.errors import DataError, UsageError, nearest
+from aecli.formatting import shell_name
 from aecli.schema.model_spec import Column, ModelSpec
 from aecli.table.arrow_types import (
     is_list,
@@ -20,7 +21,6 @@ from aecli.table.arrow_types import (
 )
 from aecli.table.column_names import match_patterns, require_column
 from aecli.table.column_plan import ColumnPlan
-from aecli.table.read_errors import shell_name
 from aecli.table.source import Source
 
 TEXT_FORMATS = ("csv", "jsonl")

@@ -12,21 +12,21 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from aecli.errors import DataError, UsageError
+from aecli.formatting import STANDARD_INPUT, shell_name
 from aecli.schema.options import ReadOptions
 from aecli.table.arrow_types import type_name, type_noun
 from aecli.table.csv_reader import CsvFile
 from aecli.table.formats import detect_format
 from aecli.table.jsonl_reader import JsonlFile
 from aecli.table.parquet_arrow import (
-    ArrowFile,
     BinaryFile,
-    MemoryTable,
-    ParquetFile,
     is_arrow_table,
+    memory_reader,
+    open_arrow,
     open_memory_table,
+    open_parquet,
 )
 from aecli.table.paths import STDIN, FoundFile, Spool, find_files
-from aecli.table.read_errors import STANDARD_INPUT, shell_name
 from aecli.table.type_inference import convert, first_misfit, infer_text, join_types
 
 TableReader: TypeAlias = BinaryFile | CsvFile | JsonlFile
@@ -124,7 +124,7 @@ class Source:
     def in_memory(self) -> Source:
         """Return the same rows as one Arrow table in memory, so that later passes do not parse."""
         table = pa.Table.from_batches(self.batches(), self.schema)
-        reader = MemoryTable(table, self.name, [])
+        reader = memory_reader(table, self.name, [])
         return replace(
             self, format=reader.format, partitions=(Partition(reader),), cast_types={}, spool=None
         )
@@ -211,9 +211,9 @@ def _path_arguments(data: Any) -> list[str]:
 def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
     match detect_format(path, name, options.format):
         case "parquet":
-            return ParquetFile(path, name, "parquet", notes)
+            return open_parquet(path, name, notes)
         case "arrow":
-            return ArrowFile(path, name, "arrow", notes)
+            return open_arrow(path, name, notes)
         case "jsonl":
             return JsonlFile(path, name, options, notes)
         case "csv":
