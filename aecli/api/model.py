@@ -1,4 +1,4 @@
-"""Trained model that is loaded once and applied to tables in memory."""
+"""Trained model that is loaded once and applied to tables in memory, and its results as arrays."""
 
 from __future__ import annotations
 
