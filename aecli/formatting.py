@@ -1,15 +1,21 @@
-"""Make text and numbers fit for people: nothing here trusts a column name."""
+"""Make text, numbers and shell commands fit for people: nothing here trusts a column name."""
 
 from __future__ import annotations
 
 import math
+import re
+import shlex
 import unicodedata
+from pathlib import PurePath
 
 # Cc controls, Cf invisible formats (bidirectional overrides among them), Cs lone surrogates,
 # Zl and Zp line separators, Co and Cn what has no agreed shape.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
 # A zero-width joiner and the emoji selectors only join what stands beside them.
 _HARMLESS = frozenset("\u200c\u200d\ufe0e\ufe0f")
+
+STANDARD_INPUT = "standard input"
+TABLE_IN_MEMORY = "the table"
 
 
 def safe(text: object) -> str:
@@ -86,6 +92,27 @@ def size(number: int) -> str:
             break
         amount /= 1000
     return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def shell_name(name: str) -> str:
+    """Return how to write the table that messages call `name` in a shell command."""
+    if name in (STANDARD_INPUT, TABLE_IN_MEMORY):
+        return "-" if name == STANDARD_INPUT else "DATA"
+    return shlex.quote(re.sub(r" \([\d,]+ files\)$", "", name))
+
+
+def show_line_command(name: str, line: int) -> str:
+    """Return the command that shows a line of the text file that messages call `name`."""
+    file = shell_name(name)
+    unpack = {".gz": "zcat", ".zst": "zstdcat"}.get(PurePath(name).suffix.lower())
+    return f"{unpack} {file} | sed -n {line}p" if unpack else f"sed -n {line}p {file}"
+
+
+def check_file_command(name: str) -> str:
+    """Return the command that shows whether a file, or the input of a pipe, is complete."""
+    if name == STANDARD_INPUT:
+        return "the command before the pipe by itself"
+    return f"ls -l {shell_name(name)}"
 
 
 def _shows(char: str) -> bool:

@@ -27,24 +27,18 @@ MODEL_IN_MEMORY = Path("the model in memory")
 """What messages call a model that is in no directory."""
 
 
-class Dtype(NamedTuple):
-    """Element type of a tensor: torch's name of it, and its size."""
-
-    torch_name: str
-    bytes: int
-
-
-DTYPES = {
-    "F64": Dtype("float64", 8),
-    "F32": Dtype("float32", 4),
-    "F16": Dtype("float16", 2),
-    "BF16": Dtype("bfloat16", 2),
-    "I64": Dtype("int64", 8),
-    "I32": Dtype("int32", 4),
-    "U8": Dtype("uint8", 1),
-    "BOOL": Dtype("bool", 1),
+DTYPES: dict[str, tuple[str, int]] = {
+    "F64": ("float64", 8),
+    "F32": ("float32", 4),
+    "F16": ("float16", 2),
+    "BF16": ("bfloat16", 2),
+    "I64": ("int64", 8),
+    "I32": ("int32", 4),
+    "U8": ("uint8", 1),
+    "BOOL": ("bool", 1),
 }
-"""Element types that a weights file may have, by the format's names."""
+"""Element types that a weights file may have: torch's name and the bytes of one, by the format's
+name."""
 
 
 class TensorInfo(NamedTuple):
@@ -54,7 +48,8 @@ class TensorInfo(NamedTuple):
     shape: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"{'×'.join(map(str, self.shape)) or 'scalar'} {DTYPES[self.dtype].torch_name}"
+        torch_name, _ = DTYPES[self.dtype]
+        return f"{'×'.join(map(str, self.shape)) or 'scalar'} {torch_name}"
 
 
 def read_header(weights: Path | bytes) -> dict[str, TensorInfo]:
@@ -96,7 +91,8 @@ def _tensor_info(path: Path, name: str, entry: object, data_bytes: int) -> Tenso
         or not offsets[0] <= offsets[1] <= data_bytes
     ):
         raise damaged_weights(path, f"{name!r} lies outside the file")
-    if offsets[1] - offsets[0] != math.prod(shape) * DTYPES[code].bytes:
+    _, element_bytes = DTYPES[code]
+    if offsets[1] - offsets[0] != math.prod(shape) * element_bytes:
         raise damaged_weights(path, f"{name!r} has not the bytes of its shape")
     return TensorInfo(code, tuple(shape))
 

@@ -24,8 +24,9 @@ def test_the_header_has_types_and_shapes_without_the_tensors(tmp_path):
 
 @pytest.mark.parametrize("code", DTYPES)
 def test_sizes_of_types_are_those_of_torch(code):
-    dtype = getattr(torch, DTYPES[code].torch_name)
-    assert dtype.itemsize == DTYPES[code].bytes
+    torch_name, element_bytes = DTYPES[code]
+    dtype = getattr(torch, torch_name)
+    assert dtype.itemsize == element_bytes
     assert read_header(save({"x": torch.zeros(2, dtype=dtype)}))["x"].dtype == code
 
 

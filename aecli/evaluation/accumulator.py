@@ -13,7 +13,7 @@ from aecli.evaluation.results import Detection, LossShare, Measured, Probe
 from aecli.features.layout import lay_out
 from aecli.inference.loaded_model import LoadedModel
 from aecli.metrics.classification import Classification, ClassificationFigures
-from aecli.metrics.columns import BaselineComparison, number_mse
+from aecli.metrics.columns import ColumnFigures
 from aecli.metrics.latent import LatentFigures
 from aecli.metrics.pca import PCA
 from aecli.model.build import reconstruction_loss
@@ -74,7 +74,7 @@ class TermFigures:
             self._labelled += int((codes >= 0).sum())
 
     def shares(self) -> dict[str, LossShare]:
-        """Return each term with its share; classification only layout rows were labelled."""
+        """Return each term with its share; classification only where rows were labelled."""
         means = {
             "reconstruction": self.reconstruction(),
             "l1": self._sums["l1"] / max(1, self._latents),
@@ -115,7 +115,7 @@ class SampleFigures:
     def __init__(self, model: LoadedModel, label: Label | None) -> None:
         network = model.spec.network
         self.terms = TermFigures(model.network, model.spec)
-        self.comparison = BaselineComparison(model.reader.layout, stored_pca(model))
+        self.columns = ColumnFigures(model.reader.layout, stored_pca(model))
         self.latent = LatentFigures(network.latent, variational=network.variational)
         self.classification = ClassificationFigures(network.classes) if label else None
         self._label = label
@@ -127,21 +127,21 @@ class SampleFigures:
         if self.classification is not None and logits is not None and codes is not None:
             self.classification.add(logits, codes)
         self.terms.add(samples)
-        self.comparison.add(cells, outputs)
+        self.columns.add(cells, outputs)
         self.latent.add(code.latent)
 
     def measured(self, rows: int, *, anomaly: Detection | None, probe: Probe | None) -> Measured:
         """Return all figures of the samples, which come from `rows` rows."""
-        columns, losses, spec = self.comparison.columns(), self.terms.shares(), self._spec
+        losses, spec = self.terms.shares(), self._spec
         rho = spec.options.losses.rho if "kl" in spec.loss_weights else None
         return Measured(
             rows=rows,
             losses=losses,
             total=sum(term.value * term.weight for term in losses.values()),
-            number_mse=number_mse(columns, "model"),
-            number_mse_baseline=number_mse(columns, "baseline"),
-            number_mse_pca=number_mse(columns, "pca"),
-            columns=[figure.score() for figure in columns],
+            number_mse=self.columns.number_mse("model"),
+            number_mse_baseline=self.columns.number_mse("baseline"),
+            number_mse_pca=self.columns.number_mse("pca"),
+            columns=self.columns.scores(),
             classification=self._classification(),
             latent=self.latent.health(low=spec.network.latent_floor, rho=rho),
             anomaly=anomaly,

@@ -16,6 +16,7 @@ import torch
 from aecli.array_types import Float32s
 from aecli.errors import DataError
 from aecli.features.inverse import InverseColumns
+from aecli.formatting import shell_name
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
 from aecli.inference.run import Pass
 from aecli.model_directory import model_directory
@@ -30,7 +31,6 @@ from aecli.table.arrow_types import (
     vector_values,
 )
 from aecli.table.column_names import match_patterns
-from aecli.table.read_errors import shell_name
 from aecli.table.source import Data, Source, open_source
 
 WINDOW_COLUMN = "window"

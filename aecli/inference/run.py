@@ -27,7 +27,7 @@ from aecli.schema.model_spec import ModelSpec
 from aecli.schema.options import ReadOptions
 from aecli.table.column_match import match_columns
 from aecli.table.source import Data, Source, open_source
-from aecli.table.writers import open_sink
+from aecli.table.writers import open_writer
 
 
 @dataclass(frozen=True)
@@ -197,9 +197,9 @@ class Pass:
             OutputError: the output cannot be written.
         """
         rows, inputs = 0, self.source.paths if self.source else []
-        with open_sink(output, self.schema, inputs=inputs, format=to) as sink:
+        with open_writer(output, self.schema, inputs=inputs, format=to) as write:
             for batch in self.batches:
-                sink.write(batch)
+                write(batch)
                 rows += batch.num_rows
         self.progress.finish()
         return StreamResult(

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Figures of a model's quality, accumulated over batches: columns, classes, latents, scores."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from aecli.features.layout import Inputs, Layout
 from aecli.metrics.pca import PCA
+
+Predictor = Literal["model", "baseline", "pca"]
+"""What reconstructs a row: the network, the training means and modes, or PCA of the same size."""
 
 
 @dataclass(frozen=True)
@@ -32,39 +37,19 @@ class ColumnScore:
     observed: int
 
 
-@dataclass(frozen=True)
-class ColumnFigure:
-    """One column's figure for each predictor: R² for numbers, accuracy for the rest."""
-
-    name: str
-    kind: str
-    metric: str
-    values: Mapping[str, float | None]
-    mse: Mapping[str, float | None]
-    observed: int
-
-    def score(self) -> ColumnScore:
-        """Return the model's figure beside those of the trivial answer and of PCA."""
-        return ColumnScore(
-            name=self.name,
-            kind=self.kind,
-            metric=self.metric,
-            value=self.values["model"],
-            baseline=self.values["baseline"],
-            pca=self.values.get("pca"),
-            mse=self.mse["model"],
-            observed=self.observed,
-        )
-
-
 class ColumnFigures:
-    """Accumulator of R² and accuracy of several predictors over the same cells.
+    """Accumulator of R² and accuracy of a network, of PCA and of the trivial answer, cell by cell.
 
     R² is taken about these rows' own mean, so that the training mean (`baseline`) scores 0 or less.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, pca: PCA | None = None) -> None:
+        self.rows = 0
         self._layout = layout
+        self._inputs = Inputs(layout, compressed=False)
+        if pca is not None:
+            self._inputs.to(pca.mean.device)
+        self._pca = pca
         self._numbers = layout.numbers
         self._means = _scaled_means(layout)
         self._modes = _mode_codes(layout)
@@ -72,30 +57,33 @@ class ColumnFigures:
         self._count = torch.zeros(cells, dtype=torch.float64)
         self._sum = torch.zeros(self._numbers, dtype=torch.float64)
         self._squares = torch.zeros(self._numbers, dtype=torch.float64)
-        self._errors: dict[str, Tensor] = {}
+        self._wrong_modes = torch.zeros(cells - self._numbers, dtype=torch.float64)
+        predictors: list[Predictor] = ["model"] if pca is None else ["model", "pca"]
+        self._errors = {name: torch.zeros(cells, dtype=torch.float64) for name in predictors}
 
-    def add(self, cells: Tensor, predictions: Mapping[str, tuple[Tensor, float]]) -> None:
-        """Take in cells `(n_rows, n_cells)` and each predictor's `(outputs, threshold)`.
-
-        Outputs are `(n_rows, n_outputs)`; a boolean is answered True above the threshold (0 for
-        logits, 0.5 for PCA).
-        """
+    def add(self, cells: Tensor, outputs: Tensor) -> None:
+        """Take in cells `(n_rows, n_cells)` and the network's outputs `(n_rows, n_outputs)`."""
+        self.rows += len(cells)
         observed = ~cells.isnan()
         self._count += observed.sum(0).cpu()
         numbers = cells[:, : self._numbers].nan_to_num(0.0).double()
         self._sum += numbers.sum(0).cpu()
         self._squares += numbers.square().sum(0).cpu()
-        for name, (outputs, threshold) in predictions.items():
-            errors = self._cell_errors(cells, observed, outputs, threshold)
-            self._errors[name] = self._errors.get(name, 0.0) + errors.double().sum(0).cpu()
-        modes = torch.where(observed, cells != self._modes.to(cells), False)[:, self._numbers :]
-        wrong = self._errors.get("baseline", torch.zeros(len(self._count), dtype=torch.float64))
-        wrong[self._numbers :] += modes.sum(0).cpu()
-        self._errors["baseline"] = wrong
+        self._add_errors("model", cells, outputs, threshold=0.0)
+        if self._pca is not None:
+            self._add_errors("pca", cells, self._pca_outputs(self._pca, cells), threshold=0.5)
+        wrong = torch.where(observed, cells != self._modes.to(cells), False)
+        self._wrong_modes += wrong[:, self._numbers :].sum(0).cpu()
 
-    def _cell_errors(
-        self, cells: Tensor, observed: Tensor, outputs: Tensor, threshold: float
-    ) -> Tensor:
+    def _pca_outputs(self, pca: PCA, cells: Tensor) -> Tensor:
+        """Return PCA's outputs; it sees windows as flat vectors, as wide as its components."""
+        inputs: Tensor = self._inputs(cells)
+        return pca.reconstruct(inputs.reshape(-1, pca.components.shape[1])).reshape(inputs.shape)
+
+    def _add_errors(
+        self, predictor: Predictor, cells: Tensor, outputs: Tensor, *, threshold: float
+    ) -> None:
+        """Add a predictor's errors; a boolean is answered True above the threshold."""
         layout, numbers = self._layout, self._numbers
         errors = cells.new_zeros(cells.shape)
         difference = outputs[:, :numbers] - cells[:, :numbers]
@@ -107,51 +95,71 @@ class ColumnFigures:
         blocks = outputs[:, dense : layout.outputs].split(list(layout.cardinalities), dim=1)
         for position, block in enumerate(blocks, start=dense):
             errors[:, position] = (block.argmax(1) != cells[:, position]).float()
-        return torch.where(observed, errors, 0.0)
+        errors = torch.where(cells.isnan(), 0.0, errors)
+        self._errors[predictor] += errors.double().sum(0).cpu()
 
-    def figures(self) -> list[ColumnFigure]:
-        """Return one figure per varying column, in the order of the cells."""
-        numbers = self._numbers
-        means = self._means
-        self._errors["baseline"][:numbers] = (
-            self._squares - 2 * means * self._sum + means**2 * self._count[:numbers]
-        )
-        spread = self._squares - self._sum**2 / self._count[:numbers].clamp(min=1)
-        result = []
-        start = 0
-        for column, width in zip(self._layout.columns, self._layout.widths, strict=True):
-            cells = slice(start, start + width)
-            start += width
+    def scores(self) -> list[ColumnScore]:
+        """Return one score per varying column, in the order of the cells."""
+        spread = self._squares - self._sum**2 / self._count[: self._numbers].clamp(min=1)
+        errors = {**self._errors, "baseline": self._baseline_errors()}
+        scores = []
+        for column, cells in zip(self._layout.columns, self._column_slices(), strict=True):
             count = float(self._count[cells].sum())
-            sums = {name: float(errors[cells].sum()) for name, errors in self._errors.items()}
-            numeric = cells.start < numbers
+            numeric = cells.start < self._numbers
             base = float(spread[cells].sum()) if numeric else count
             # Rounding leaves a little spread in a column that is constant on these rows.
             defined = count > 0 and base > 1e-9 * count
-            result.append(
-                ColumnFigure(
+            sums = {name: float(values[cells].sum()) for name, values in errors.items()}
+            figures = {name: 1 - value / base if defined else None for name, value in sums.items()}
+            scores.append(
+                ColumnScore(
                     name=column.name,
                     kind=column.kind,
                     metric="r2" if numeric else "accuracy",
-                    values={k: 1 - v / base if defined else None for k, v in sums.items()},
-                    mse={k: v / count if numeric and count else None for k, v in sums.items()},
+                    value=figures["model"],
+                    baseline=figures["baseline"],
+                    pca=figures.get("pca"),
+                    mse=sums["model"] / count if numeric and count else None,
                     observed=int(count),
                 )
             )
-        return result
+        return scores
+
+    def number_mse(self, predictor: Predictor) -> float | None:
+        """Return a predictor's mean squared error over number columns, in scaled units.
+
+        None where no number was observed, or there is no such predictor.
+        """
+        errors = {**self._errors, "baseline": self._baseline_errors()}.get(predictor)
+        numeric = [cells for cells in self._column_slices() if cells.start < self._numbers]
+        counts = [float(self._count[cells].sum()) for cells in numeric]
+        if errors is None or not any(counts):
+            return None
+        known = [
+            float(errors[cells].sum()) / count
+            for cells, count in zip(numeric, counts, strict=True)
+            if count
+        ]
+        return sum(known) / len(known)
+
+    def _baseline_errors(self) -> Tensor:
+        means, count = self._means, self._count[: self._numbers]
+        numbers = self._squares - 2 * means * self._sum + means**2 * count
+        return torch.cat([numbers, self._wrong_modes])
+
+    def _column_slices(self) -> list[slice]:
+        stops = list(accumulate(self._layout.widths))
+        return [slice(*pair) for pair in pairwise([0, *stops])]
 
 
-def mean_figure(figures: list[ColumnFigure], metric: str, predictor: str) -> float | None:
+def mean_figure(scores: Sequence[ColumnScore], metric: str, predictor: Predictor) -> float | None:
     """Return a predictor's mean figure over the columns of one metric, None where there is none."""
-    values = [f.values.get(predictor) for f in figures if f.metric == metric]
+    values = [
+        {"model": score.value, "baseline": score.baseline, "pca": score.pca}[predictor]
+        for score in scores
+        if score.metric == metric
+    ]
     known = [value for value in values if value is not None and math.isfinite(value)]
-    return sum(known) / len(known) if known else None
-
-
-def number_mse(figures: list[ColumnFigure], predictor: str) -> float | None:
-    """Return a predictor's mean squared error over number columns, in scaled units."""
-    values = [f.mse.get(predictor) for f in figures if f.metric == "r2"]
-    known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 
 
@@ -170,32 +178,3 @@ def _mode_codes(layout: Layout) -> Tensor:
     # Categories are stored by frequency: the mode is the first.
     codes += [0.0] * len(layout.category)
     return torch.tensor(codes)
-
-
-class BaselineComparison:
-    """Column figures of a network's outputs and of PCA's, over the same cells."""
-
-    def __init__(self, layout: Layout, pca: PCA | None) -> None:
-        self._inputs = Inputs(layout, compressed=False)
-        if pca is not None:
-            self._inputs.to(pca.mean.device)
-        self._pca = pca
-        self._figures = ColumnFigures(layout)
-        self.rows = 0
-
-    def add(self, cells: Tensor, outputs: Tensor) -> None:
-        """Take in cells `(n_rows, n_cells)` and the network's outputs `(n_rows, n_outputs)`."""
-        predictions = {"model": (outputs, 0.0)}
-        if self._pca is not None:
-            predictions["pca"] = (self._pca_outputs(self._pca, cells), 0.5)
-        self._figures.add(cells, predictions)
-        self.rows += len(cells)
-
-    def _pca_outputs(self, pca: PCA, cells: Tensor) -> Tensor:
-        """Return PCA's outputs; it sees windows as flat vectors, as wide as its components."""
-        inputs: Tensor = self._inputs(cells)
-        return pca.reconstruct(inputs.reshape(-1, pca.components.shape[1])).reshape(inputs.shape)
-
-    def columns(self) -> list[ColumnFigure]:
-        """Return the figures of every varying column."""
-        return self._figures.figures()

@@ -22,7 +22,7 @@ from aecli.safetensors_header import (
     retrain_hint,
 )
 
-_FORMAT_NAMES = {getattr(torch, dtype.torch_name): code for code, dtype in DTYPES.items()}
+_FORMAT_NAMES = {getattr(torch, torch_name): code for code, (torch_name, _) in DTYPES.items()}
 
 
 def to_bytes(module: nn.Module, extra: Mapping[str, Tensor] | None = None) -> bytes:

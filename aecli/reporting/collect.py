@@ -16,9 +16,11 @@ from aecli.errors import UsageError
 from aecli.evaluation.compare import compare_results
 from aecli.evaluation.evaluate import Evaluation
 from aecli.evaluation.results import EvaluateResult
+from aecli.formatting import shell_name
 from aecli.inference.batches import EncodedBatch, WindowedTable
 from aecli.inference.loaded_model import LoadedModel, load_model
-from aecli.metrics.histogram import Histogram, Reliability
+from aecli.metrics.classification import Reliability
+from aecli.metrics.detection import Histogram
 from aecli.model_directory import read_spec
 from aecli.reporting.anomalous_window import signal_excerpt
 from aecli.reporting.collect_saved import collect_saved
@@ -44,7 +46,6 @@ from aecli.reporting.latent import latent_traversals, pca_map, umap_map
 from aecli.row_sample import RowSample, seeded_keys
 from aecli.schema.model_spec import Label, ModelSpec
 from aecli.scoring.scorer import Scorer
-from aecli.table.read_errors import shell_name
 from aecli.table.source import Source
 
 MOST_REPORT_SAMPLES = 2_000

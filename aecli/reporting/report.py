@@ -10,12 +10,12 @@ from pathlib import Path
 
 from aecli.atomic_files import atomic_path
 from aecli.errors import OutputError, UsageError, nearest
+from aecli.formatting import shell_name
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.reporting.collect_saved import collect_saved
 from aecli.reporting.data import CollectOptions, ReportData
 from aecli.schema.options import ReadOptions
-from aecli.table.read_errors import shell_name
 from aecli.table.source import Data, Source, open_source
 
 

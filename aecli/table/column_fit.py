@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from aecli.array_types import Floats
 from aecli.errors import DataError
 from aecli.schema.model_spec import Column
 from aecli.schema.options import ColumnOptions
 from aecli.table.arrow_types import is_list, type_name
 from aecli.table.column_scan import Candidate, ColumnScan
-from aecli.table.identifiers import identifier_reason
-from aecli.table.scaling import MAX_BYTE, NumericCells, scale_cells
+from aecli.table.column_statistics import ValueCounts
+from aecli.table.scaling import MAX_BYTE, NumericCells, Scaling, scale_cells
+
+# With fewer rows, values may all be distinct by chance.
+MIN_ROWS_NEARLY_DISTINCT = 50
+MIN_ROWS_ALL_DISTINCT = 10
+NEARLY_DISTINCT_SHARE = 0.95
 
 _SCALING_WORDS = {
     "standard": "standardised",
@@ -41,7 +46,7 @@ def left_out_reason(candidate: Candidate, scan: ColumnScan, max_categories: int)
         return f"row number: counts the rows from {first}"
     if counts is None or counts.distinct == 1:
         return None
-    return identifier_reason(counts, max_categories if candidate.kind == "category" else None)
+    return _identifier_reason(counts, max_categories if candidate.kind == "category" else None)
 
 
 def fit_columns(
@@ -52,7 +57,7 @@ def fit_columns(
     Raises:
         DataError: a `--categorical` column holds numbers that are not integers.
     """
-    numeric = _NumericColumns(
+    numeric = _fit_numeric_columns(
         [c for c in candidates if c.kind in ("number", "time", "vector")], scan, options
     )
     columns = []
@@ -62,7 +67,7 @@ def fit_columns(
         elif candidate.kind == "boolean":
             columns.append(_boolean(candidate, scan))
         else:
-            columns.append(numeric.column(candidate))
+            columns.append(numeric[candidate.name])
     return columns
 
 
@@ -73,6 +78,26 @@ def _vector_reason(candidate: Candidate, scan: ColumnScan) -> str | None:
     if vectors.ragged:
         return f"lists of different lengths: {type_name(candidate.type)}"
     return None if vectors.moments.count.any() else "empty: no value in any training row"
+
+
+def _identifier_reason(counts: ValueCounts, max_categories: int | None) -> str | None:
+    """Return why counted values are not a category, or None if they may be one.
+
+    Args:
+        counts: the values of the training rows.
+        max_categories: more distinct values than these are free text; None for integers.
+    """
+    distinct, observed = counts.distinct, counts.observed
+    nearly_distinct = (
+        observed >= MIN_ROWS_NEARLY_DISTINCT and distinct >= NEARLY_DISTINCT_SHARE * observed
+    )
+    all_distinct = observed >= MIN_ROWS_ALL_DISTINCT and distinct == observed
+    free_text = max_categories is not None and distinct > max_categories and 2 * distinct > observed
+    if not (counts.stopped or nearly_distinct or all_distinct or free_text):
+        return None
+    noun = "identifier by its name" if max_categories is None else "free text or identifier"
+    shown = f"more than {distinct - 1:,}" if counts.stopped else f"{distinct:,}"
+    return f"{noun}: {shown} distinct values in {observed:,} rows"
 
 
 def _category(candidate: Candidate, scan: ColumnScan, max_categories: int) -> Column:
@@ -125,85 +150,95 @@ def _boolean(candidate: Candidate, scan: ColumnScan) -> Column:
     )
 
 
-class _NumericColumns:
-    """Statistics and scaling of the cells of all number, time and vector columns together."""
-
-    def __init__(
-        self, candidates: Sequence[Candidate], scan: ColumnScan, options: ColumnOptions
-    ) -> None:
-        self._scan = scan
-        self._slices: dict[str, slice] = {}
-        sizes = [scan.size(candidate) for candidate in candidates]
-        stops = np.cumsum(sizes, dtype=np.int64).tolist()
-        for candidate, size, stop in zip(candidates, sizes, stops, strict=True):
-            self._slices[candidate.name] = slice(stop - size, stop)
-        types = [_element(candidate.type) for candidate in candidates]
-        byte, integer, temporal = (
-            np.repeat(np.array([test(kind) for kind in types], dtype=bool), sizes)
-            for test in (pa.types.is_uint8, pa.types.is_integer, pa.types.is_temporal)
-        )
-        names = list(self._slices)
-        self._cells = NumericCells(
-            mean=self._moment(names, "mean"),
-            std=self._moment(names, "std"),
-            low=self._moment(names, "low"),
-            high=self._moment(names, "high"),
-            byte=byte,
-            integer=integer,
-            temporal=temporal,
-            quartiles=scan.quartiles(names) if options.scale == "robust" and names else None,
-        )
-        self._scaling = scale_cells(self._cells, options.scale)
-        self._varying = self._cells.varying
-        observed = np.isfinite(self._cells.low)  # elements of a vector may all be missing
-        self._low = np.where(observed, self._cells.low, 0)
-        self._high = np.where(observed, self._cells.high, 0)
-        mean, middle = self._cells.mean, self._low / 2 + self._high / 2
-        self._mean = np.where(np.isfinite(mean), np.clip(mean, self._low, self._high), middle)
-
-    def column(self, candidate: Candidate) -> Column:
-        """Return the fitted column of one candidate."""
-        at = self._slices[candidate.name]
-        observed = self._scan.observed(candidate)
-        varying = self._varying[at]
-        constant = not varying.any()
-        return Column(
+def _fit_numeric_columns(
+    candidates: Sequence[Candidate], scan: ColumnScan, options: ColumnOptions
+) -> dict[str, Column]:
+    """Return the number, time and vector columns by name, which are scaled together."""
+    sizes = [scan.size(candidate) for candidate in candidates]
+    cells = _numeric_cells(candidates, sizes, scan, robust=options.scale == "robust")
+    scaling = scale_cells(cells, options.scale)
+    low, high, mean = _finite_moments(cells)
+    varying = cells.varying
+    columns = {}
+    stops = np.cumsum(sizes, dtype=np.int64).tolist()
+    for candidate, size, stop in zip(candidates, sizes, stops, strict=True):
+        at = slice(stop - size, stop)
+        complete = scan.observed(candidate)
+        constant = not varying[at].any()
+        first = int(varying[at].argmax())
+        columns[candidate.name] = Column(
             name=candidate.name,
             kind=candidate.kind,
             type=_stored_type(candidate.type),
-            size=at.stop - at.start,
-            center=self._scaling.center[at].tolist(),
-            scale=self._scaling.scale[at].tolist(),
-            has_missing=observed < self._scan.rows,
+            size=size,
+            center=scaling.center[at].tolist(),
+            scale=scaling.scale[at].tolist(),
+            has_missing=complete < scan.rows,
             constant=constant,
-            observed=observed,
-            missing=self._scan.rows - observed,
+            observed=complete,
+            missing=scan.rows - complete,
             distinct=1 if constant else None,
-            low=self._low[at].tolist(),
-            high=self._high[at].tolist(),
-            mean=self._mean[at].tolist(),
-            reason="constant" if constant else self._reason(candidate, at, int(varying.argmax())),
+            low=low[at].tolist(),
+            high=high[at].tolist(),
+            mean=mean[at].tolist(),
+            reason="constant"
+            if constant
+            else _scaling_reason(candidate, cells, scaling, at, first),
         )
+    return columns
 
-    def _reason(self, candidate: Candidate, at: slice, first: int) -> str:
-        method = str(self._scaling.method[at][first])
-        subject = _subject(candidate, bool(self._cells.byte[at][0]), at.stop - at.start)
-        if method != "shared":
-            return f"{subject}: {_SCALING_WORDS[method]}"
-        others = self._scaling.shared - int((self._scaling.method[at] == "shared").sum())
-        if candidate.kind == "number" and self._scaling.top != MAX_BYTE:
-            subject = "small whole number"
-        return f"{subject}: scaled 0..1" + (f" with the other {others:,}" if others else "")
 
-    def _moment(self, names: Sequence[str], field: str) -> npt.NDArray[np.float64]:
-        scalars: npt.NDArray[np.float64] = getattr(self._scan.moments, field)
-        parts = [
-            getattr(self._scan.vectors[name].moments, field)
-            if name in self._scan.vectors
-            else scalars[self._scan.position[name], None]
-            for name in names
-        ]
-        return np.concatenate(parts) if parts else np.empty(0)
+def _numeric_cells(
+    candidates: Sequence[Candidate], sizes: Sequence[int], scan: ColumnScan, *, robust: bool
+) -> NumericCells:
+    names = [candidate.name for candidate in candidates]
+    types = [_element(candidate.type) for candidate in candidates]
+    byte, integer, temporal = (
+        np.repeat(np.array([test(kind) for kind in types], dtype=bool), sizes)
+        for test in (pa.types.is_uint8, pa.types.is_integer, pa.types.is_temporal)
+    )
+    return NumericCells(
+        mean=_moment(names, scan, "mean"),
+        std=_moment(names, scan, "std"),
+        low=_moment(names, scan, "low"),
+        high=_moment(names, scan, "high"),
+        byte=byte,
+        integer=integer,
+        temporal=temporal,
+        quartiles=scan.quartiles(names) if robust and names else None,
+    )
+
+
+def _finite_moments(cells: NumericCells) -> tuple[Floats, Floats, Floats]:
+    """Return the lowest and highest value and the mean of each cell, all of them finite."""
+    observed = np.isfinite(cells.low)  # elements of a vector may all be missing
+    low, high = np.where(observed, cells.low, 0), np.where(observed, cells.high, 0)
+    middle = low / 2 + high / 2
+    return low, high, np.where(np.isfinite(cells.mean), np.clip(cells.mean, low, high), middle)
+
+
+def _moment(names: Sequence[str], scan: ColumnScan, field: str) -> Floats:
+    scalars: Floats = getattr(scan.moments, field)
+    parts = [
+        getattr(scan.vectors[name].moments, field)
+        if name in scan.vectors
+        else scalars[scan.position[name], None]
+        for name in names
+    ]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _scaling_reason(
+    candidate: Candidate, cells: NumericCells, scaling: Scaling, at: slice, first: int
+) -> str:
+    method = str(scaling.method[at][first])
+    subject = _subject(candidate, bool(cells.byte[at][0]), at.stop - at.start)
+    if method != "shared":
+        return f"{subject}: {_SCALING_WORDS[method]}"
+    others = scaling.shared - int((scaling.method[at] == "shared").sum())
+    if candidate.kind == "number" and scaling.top != MAX_BYTE:
+        subject = "small whole number"
+    return f"{subject}: scaled 0..1" + (f" with the other {others:,}" if others else "")
 
 
 def _element(kind: pa.DataType) -> pa.DataType:

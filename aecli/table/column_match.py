@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 import pyarrow as pa
 
 from aecli.errors import DataError, UsageError, nearest
-from aecli.schema.model_spec import Column, Identifier, Label, LeftOut
+from aecli.formatting import shell_name
+from aecli.schema.model_spec import Column, ModelSpec
 from aecli.table.arrow_types import (
     is_list,
     is_plain_number,
@@ -19,30 +20,13 @@ from aecli.table.arrow_types import (
     type_name,
 )
 from aecli.table.column_names import match_patterns, require_column
-from aecli.table.read_errors import shell_name
+from aecli.table.column_plan import ColumnPlan
 from aecli.table.source import Source
 
 TEXT_FORMATS = ("csv", "jsonl")
 
-
-class FittedColumns(Protocol):
-    """Fitted columns of a training table: a `ModelSpec`, or a `ColumnPlan` not yet saved."""
-
-    @property
-    def columns(self) -> Sequence[Column]:
-        """Return the fitted features."""
-
-    @property
-    def ids(self) -> Sequence[Identifier]:
-        """Return the identifiers."""
-
-    @property
-    def left_out(self) -> Sequence[LeftOut]:
-        """Return the columns that are not features."""
-
-    @property
-    def label(self) -> Label | None:
-        """Return the label, if there is one."""
+FittedColumns: TypeAlias = ModelSpec | ColumnPlan
+"""Fitted columns of a training table: those of a model, or a plan that is not saved yet."""
 
 
 @dataclass(frozen=True)

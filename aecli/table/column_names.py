@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from aecli.errors import DataError, UsageError, nearest
+from aecli.formatting import shell_name
 from aecli.schema.options import ColumnOptions
-from aecli.table.read_errors import shell_name
 
 _INDEX = re.compile(r"__index_level_\d+__")
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from aecli.array_types import Mask
 from aecli.errors import DataError
+from aecli.formatting import shell_name
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut
 from aecli.schema.options import ColumnOptions
@@ -17,7 +18,6 @@ from aecli.table.column_fit import fit_columns, left_out_reason
 from aecli.table.column_names import ColumnSelection, select_columns
 from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.labels import read_labels, with_counts
-from aecli.table.read_errors import shell_name
 from aecli.table.source import Source
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,7 @@ from aecli.progress import SILENT, Progress
 from aecli.row_sample import RowSample, position_keys
 from aecli.schema.model_spec import Kind
 from aecli.table.arrow_types import list_size, number_values, vector_values
-from aecli.table.column_statistics import Moments, ValueCounts, quartiles, sample_rows
-from aecli.table.identifiers import RowNumbers, named_like_identifier
+from aecli.table.column_statistics import Moments, RowNumbers, ValueCounts, quartiles, sample_rows
 from aecli.table.source import Source
 
 # Float64 values of a tile that stays in the processor's cache through the passes over it.
@@ -23,6 +23,8 @@ TILE_VALUES = (2 << 20) // 8
 # Values of a batch: at most 128 MB.
 MAX_BATCH_VALUES = 1 << 24
 MAX_BATCH_ROWS = 65_536
+
+_ID_WORDS = {"id", "uid", "uuid", "guid", "rowid"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Candidate:
         """Return whether its values are counted: categories, integers named like identifiers."""
         if self.kind == "category":
             return True
-        return self.may_be_row_number and named_like_identifier(self.name)
+        return self.may_be_row_number and _named_like_identifier(self.name)
 
     @property
     def may_be_row_number(self) -> bool:
@@ -237,3 +239,9 @@ class ColumnScan:
             values = vector_values(array, self.vectors[name].size or 0)
             if values is not None:
                 yield values.T
+
+
+def _named_like_identifier(name: str) -> bool:
+    """Return whether the first or last word is `id` or alike: `UID`, `order_id`, `PassengerId`."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
+    return bool(words) and bool({words[0].lower(), words[-1].lower()} & _ID_WORDS)

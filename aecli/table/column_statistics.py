@@ -1,8 +1,9 @@
-"""Statistics in one pass over batches: moments, ranges and quartiles, and counts of values."""
+"""Statistics in one pass over batches: moments, quartiles, counts of values, row numbers."""
 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ MAX_SAMPLED_ROWS = 65_536
 MAX_MOSTLY_UNIQUE = 100_000
 # Beyond this many, the rarer half is dropped; the frequent values remain.
 MAX_DISTINCT = 1_000_000
+# Fewer rows may count upwards by chance.
+MIN_NUMBERED_ROWS = 100
 
 
 class Moments:
@@ -186,3 +189,34 @@ class ValueCounts:
         if fractional.any():
             self.fraction = float(values[fractional][0])
         return pa.array(np.where(present & ~fractional, values, 0).astype(np.int64), mask=~present)
+
+
+class RowNumbers:
+    """Integer columns of a stream that may number the rows from 0 or 1."""
+
+    def __init__(self, columns: Iterable[int]) -> None:
+        self._last: dict[int, int | None] = dict.fromkeys(columns)
+        self._rows: dict[int, int] = dict.fromkeys(self._last, 0)
+
+    def add(self, column: int, values: npt.NDArray[Any]) -> None:
+        """Check the next values of a column, NaN for null."""
+        if column not in self._last or not len(values):
+            return
+        last = self._last[column]
+        is_integer = values.dtype.kind in "iu"  # a float had nulls
+        first, final = (int(values[0]), int(values[-1])) if is_integer else (0, 0)
+        starts = first in (0, 1) if last is None else first == last + 1
+        steps = is_integer and starts and final - first == len(values) - 1
+        if steps and (np.diff(values) == 1).all():
+            self._last[column] = final
+            self._rows[column] += len(values)
+        else:
+            del self._last[column]
+
+    def starts(self) -> dict[int, int]:
+        """Return the first number of each column that numbers the rows."""
+        return {
+            column: last - self._rows[column] + 1
+            for column, last in self._last.items()
+            if last is not None and self._rows[column] >= MIN_NUMBERED_ROWS
+        }

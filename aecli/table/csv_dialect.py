@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from aecli.errors import DataError
-from aecli.table.read_errors import show_line_command
+from aecli.formatting import show_line_command
 
 _DELIMITERS = ",\t;|"
 _SNIFFED_ROWS = 200

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from aecli.errors import DataError
+from aecli.formatting import show_line_command
 from aecli.schema.options import ReadOptions
 from aecli.table.column_names import unique_names
 from aecli.table.csv_dialect import (
@@ -23,8 +24,7 @@ from aecli.table.csv_dialect import (
     unclosed_quote_line,
 )
 from aecli.table.encoding import binary_error, bom_encoding, codec_name, encoding_error, open_text
-from aecli.table.formats import is_compressed
-from aecli.table.read_errors import reading, show_line_command, unreadable
+from aecli.table.formats import is_compressed, reading, unreadable
 from aecli.table.type_inference import NULLS, infer_text
 
 _HEAD_BYTES = 1 << 20

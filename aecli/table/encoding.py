@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from aecli.errors import DataError, UsageError
+from aecli.formatting import shell_name
 from aecli.table.formats import open_bytes
-from aecli.table.read_errors import shell_name
 
 _TEXT_CHUNK = 1 << 20
 _MARKS = {

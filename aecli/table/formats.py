@@ -1,16 +1,18 @@
-"""Detect a file's format and compression by its name and its first bytes."""
+"""Open files, detect their format and compression, and name those that cannot be read."""
 
 from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from aecli.errors import DataError, UsageError, nearest
-from aecli.table.read_errors import reading, shell_name
+from aecli.formatting import STANDARD_INPUT, check_file_command, shell_name
 
 Format = Literal["parquet", "csv", "arrow", "jsonl"]
 
@@ -69,6 +71,30 @@ def open_bytes(path: Path) -> Any:
     compression = _compression(stream.read(4))
     stream.seek(0)
     return pa.CompressedInputStream(stream, compression) if compression else stream
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn errors of reading the table `name` into a DataError with its name."""
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, EOFError) as error:
+        raise unreadable(name, error) from error
+    except OSError as error:
+        if error.errno is not None and error.strerror:
+            message = f"cannot read {name}: {error.strerror}"
+            raise DataError(message, hint=check_file_command(name)) from error
+        raise unreadable(name, error) from error
+
+
+def unreadable(name: str, error: BaseException) -> DataError:
+    """Return the error of a damaged file, with the first line of the reader's message."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return DataError(
+        f"cannot read {name}: it is damaged or incomplete",
+        facts=[reason],
+        hint=check_file_command(name) + ("" if name == STANDARD_INPUT else ", and copy it again"),
+    )
 
 
 def is_compressed(path: Path) -> bool:

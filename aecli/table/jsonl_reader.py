@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.json as pajson
 
 from aecli.errors import DataError
+from aecli.formatting import show_line_command
 from aecli.schema.options import ReadOptions
 from aecli.table.arrow_types import is_list, is_text
 from aecli.table.encoding import bom_encoding, codec_name, encoding_error, open_text
-from aecli.table.read_errors import reading, show_line_command, unreadable
+from aecli.table.formats import reading, unreadable
 from aecli.table.type_inference import infer_times, join_types
 
 _JSON_BLOCK_BYTES = 4 << 20

@@ -4,31 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aecli.errors import DataError, UsageError
+from aecli.formatting import TABLE_IN_MEMORY, check_file_command
 from aecli.table.column_names import is_pandas_index, unique_names
-from aecli.table.read_errors import TABLE_IN_MEMORY, check_file_command, reading, unreadable
+from aecli.table.formats import reading, unreadable
 
 _MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES = 1 << 18, 16 << 20
 _MEMORY_BATCH_ROWS = 1 << 20
 
 
+ColumnReader: TypeAlias = Callable[[Sequence[int], int], Iterator[list[pa.Array]]]
+"""Function that yields the columns at some positions, in batches of about so many rows."""
+
+
 class BinaryFile:
-    """Reader of one file that contains its schema; subclasses read the batches."""
+    """Reader of one file, or of one table in memory, that contains its schema.
+
+    Args:
+        name: what messages call it.
+        format: of the file.
+        schema: of all of its columns.
+        n_rows: the number of its rows, None where it is unknown.
+        read_columns: reads columns by their positions in `schema`.
+        column_bytes: returns the bytes that such a column takes in memory, where that is known.
+        notes: receives what a person should know.
+    """
 
     text = False
 
-    def __init__(self, path: Path, name: str, format: str, notes: list[str]) -> None:
-        self.path = path
+    def __init__(
+        self,
+        name: str,
+        format: str,
+        schema: pa.Schema,
+        n_rows: int | None,
+        read_columns: ColumnReader,
+        notes: list[str],
+        *,
+        column_bytes: Callable[[int], int] | None = None,
+    ) -> None:
         self.name = name
         self.format = format
-        self.n_rows: int | None = None
-        with reading(name):
-            schema = self._open()
+        self.n_rows = n_rows
+        self._read_columns = read_columns
+        self._column_bytes = column_bytes
         unique = unique_names(schema.names, name, notes)
         self._fields: dict[str, tuple[int, pa.DataType]] = {
             new: (index, _readable(schema.field(index).type))
@@ -49,7 +73,7 @@ class BinaryFile:
         read_types = [self._fields[name][1] for name in types]
         schema = pa.schema(list(zip(types, read_types, strict=True)))
         with reading(self.name):
-            for columns in self._columns(indices, rows):
+            for columns in self._read_columns(indices, rows):
                 cast = [
                     c if c.type == t else c.cast(t)
                     for c, t in zip(columns, read_types, strict=True)
@@ -60,6 +84,8 @@ class BinaryFile:
 
     def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
         """Return the approximate bytes that the columns take in memory; None where unknown."""
+        if self._column_bytes is not None:
+            return sum(self._column_bytes(self._fields[name][0]) for name in types)
         if self.n_rows is None:
             return None
         return self.n_rows * sum(_bytes_per_cell(self._fields[name][1]) for name in types)
@@ -68,28 +94,18 @@ class BinaryFile:
         """Return the location of a row, counted from 0, for messages."""
         return f"row {row + 1:,}"
 
-    def _open(self) -> pa.Schema:
-        raise NotImplementedError
 
-    def _columns(self, indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
-        raise NotImplementedError
+def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
+    """Open a Parquet file, which is read in constant memory.
 
+    Raises:
+        DataError: it is damaged, or no Parquet file.
+    """
 
-class ParquetFile(BinaryFile):
-    """Reader of a Parquet file in constant memory."""
-
-    def _open(self) -> pa.Schema:
-        try:
-            with pq.ParquetFile(self.path) as file:
-                self.n_rows = file.metadata.num_rows
-                return file.schema_arrow
-        except pa.ArrowInvalid as error:
-            raise self._damaged_error() from error
-
-    def _columns(self, indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
+    def read(indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
         buffer = max(1 << 16, min(_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, len(indices))))
         with pq.ParquetFile(
-            self.path, pre_buffer=False, buffer_size=buffer, page_checksum_verification=True
+            path, pre_buffer=False, buffer_size=buffer, page_checksum_verification=True
         ) as file:
             names = file.schema_arrow.names
             # A name is also the prefix of nested ones: `a` would bring `a.b` along.
@@ -101,71 +117,85 @@ class ParquetFile(BinaryFile):
                 else:
                     yield [batch.column(name) for name in selected]
 
-    def _damaged_error(self) -> DataError:
-        with open(self.path, "rb") as file:
-            head = file.read(4)
-        if head == b"PAR1":
-            reason, fact = "is incomplete or damaged: its footer cannot be read", "copy it again"
-        else:
-            reason, fact = "is no Parquet file", f"it begins with {head!r}, not b'PAR1'"
-        hint = check_file_command(self.name) if head == b"PAR1" else "--format csv, if it is text"
-        return DataError(f"{self.name} {reason}", facts=[fact], hint=hint)
+    with reading(name):
+        try:
+            with pq.ParquetFile(path) as file:
+                n_rows, schema = file.metadata.num_rows, file.schema_arrow
+        except pa.ArrowInvalid as error:
+            raise _damaged_parquet_error(path, name) from error
+    return BinaryFile(name, "parquet", schema, n_rows, read, notes)
 
 
-class ArrowFile(BinaryFile):
-    """Reader of an Arrow IPC file (Feather) or stream."""
+def _damaged_parquet_error(path: Path, name: str) -> DataError:
+    with open(path, "rb") as file:
+        head = file.read(4)
+    if head == b"PAR1":
+        reason, fact = "is incomplete or damaged: its footer cannot be read", "copy it again"
+    else:
+        reason, fact = "is no Parquet file", f"it begins with {head!r}, not b'PAR1'"
+    hint = check_file_command(name) if head == b"PAR1" else "--format csv, if it is text"
+    return DataError(f"{name} {reason}", facts=[fact], hint=hint)
 
-    def _open(self) -> pa.Schema:
-        with open(self.path, "rb") as file:
-            self._random = file.read(6) == b"ARROW1"
-        if not self._random:
-            with pa.OSFile(str(self.path)) as file, pa.ipc.open_stream(file) as reader:
-                return reader.schema
-        import pyarrow.dataset as ds  # only it counts rows without reading them
-        from pyarrow.fs import LocalFileSystem
 
-        fragment = ds.IpcFileFormat().make_fragment(str(self.path), LocalFileSystem())
-        self.n_rows = int(fragment.count_rows())
-        return fragment.physical_schema
+def open_arrow(path: Path, name: str, notes: list[str]) -> BinaryFile:
+    """Open an Arrow IPC file (Feather) or stream.
 
-    def _columns(self, indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
+    Raises:
+        DataError: it is damaged.
+    """
+
+    def read(indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
         chosen = sorted(set(indices))
         options = pa.ipc.IpcReadOptions(included_fields=chosen, use_threads=True)
         positions = [chosen.index(index) for index in indices]
-        opener: Callable[..., Any] = pa.ipc.open_file if self._random else pa.ipc.open_stream
-        with pa.OSFile(str(self.path)) as file, opener(file, options=options) as reader:
+        opener: Callable[..., Any] = pa.ipc.open_stream if is_stream else pa.ipc.open_file
+        with pa.OSFile(str(path)) as file, opener(file, options=options) as reader:
             batches = (
-                (reader.get_batch(number) for number in range(reader.num_record_batches))
-                if self._random
-                else reader
+                reader
+                if is_stream
+                else (reader.get_batch(number) for number in range(reader.num_record_batches))
             )
             for batch in batches:
                 yield [batch.column(position) for position in positions]
 
+    with reading(name):
+        with open(path, "rb") as file:
+            is_stream = file.read(6) != b"ARROW1"
+        schema, n_rows = _stream_schema(path) if is_stream else _arrow_file_schema(path)
+    return BinaryFile(name, "arrow", schema, n_rows, read, notes)
 
-class MemoryTable(BinaryFile):
-    """Reader of an Arrow table in memory."""
 
-    def __init__(self, table: pa.Table, name: str, notes: list[str]) -> None:
-        self.table = table
-        super().__init__(Path(), name, "arrow", notes)
+def _stream_schema(path: Path) -> tuple[pa.Schema, None]:
+    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
+        return reader.schema, None
 
-    def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the bytes that the columns take in memory."""
-        indices = [self._fields[name][0] for name in types]
-        return int(self.table.select(indices).nbytes)
 
-    def _open(self) -> pa.Schema:
-        self.n_rows = self.table.num_rows
-        return self.table.schema
+def _arrow_file_schema(path: Path) -> tuple[pa.Schema, int]:
+    """Return the schema and the number of rows."""
+    import pyarrow.dataset as ds  # only it counts rows without reading them
+    from pyarrow.fs import LocalFileSystem
 
-    def _columns(self, indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
+    fragment = ds.IpcFileFormat().make_fragment(str(path), LocalFileSystem())
+    n_rows = int(fragment.count_rows())
+    return fragment.physical_schema, n_rows
+
+
+def memory_reader(table: pa.Table, name: str, notes: list[str]) -> BinaryFile:
+    """Return the reader of a table in memory."""
+
+    def read(indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
         # The reader needs unique names even where the table's columns share one.
-        table = pa.table(
-            [self.table.column(i) for i in indices], [str(i) for i in range(len(indices))]
-        )
-        for batch in table.to_batches(max_chunksize=min(rows, _MEMORY_BATCH_ROWS)):
+        names = [str(position) for position in range(len(indices))]
+        columns = pa.table([table.column(index) for index in indices], names)
+        for batch in columns.to_batches(max_chunksize=min(rows, _MEMORY_BATCH_ROWS)):
             yield batch.columns
+
+    def column_bytes(index: int) -> int:
+        return int(table.column(index).nbytes)
+
+    return BinaryFile(
+        name, "arrow", table.schema, table.num_rows, read, notes, column_bytes=column_bytes
+    )
 
 
 def is_arrow_table(data: Any) -> bool:
@@ -173,7 +203,7 @@ def is_arrow_table(data: Any) -> bool:
     return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
 
 
-def open_memory_table(data: Any, notes: list[str]) -> MemoryTable:
+def open_memory_table(data: Any, notes: list[str]) -> BinaryFile:
     """Open a table in memory.
 
     Raises:
@@ -192,7 +222,7 @@ def open_memory_table(data: Any, notes: list[str]) -> MemoryTable:
                 hint="a table of rows: frame[['name']], or frame.iloc[[0]] for one row",
             ) from error
         raise unreadable(TABLE_IN_MEMORY, error) from error
-    return MemoryTable(table, TABLE_IN_MEMORY, notes)
+    return memory_reader(table, TABLE_IN_MEMORY, notes)
 
 
 def _readable(kind: pa.DataType) -> pa.DataType:

@@ -9,9 +9,9 @@ import shutil
 import sys
 import tempfile
 import weakref
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import unquote
 
 from aecli.errors import DataError, OutputError, UsageError, nearest
@@ -23,12 +23,8 @@ _DESCRIPTORS = Path("/proc/self/fd")
 _COPY_CHUNK = 1 << 20
 
 
-@dataclass(frozen=True)
-class FoundFile:
-    """File of a table, and the cells that folders called `key=value` give its rows."""
-
-    path: Path
-    partition_values: dict[str, str | None] = field(default_factory=dict)
+FoundFile: TypeAlias = tuple[Path, Mapping[str, str | None]]
+"""Path of a file of a table, and the cells that folders called `key=value` give its rows."""
 
 
 def find_files(paths: Sequence[str], notes: list[str]) -> list[FoundFile]:
@@ -56,11 +52,11 @@ def _expand(text: str, notes: list[str]) -> list[FoundFile]:
     if os.path.isdir(path):
         return _files_in_folder(path, notes)
     if os.path.exists(path):
-        return [FoundFile(path)]
+        return [(path, {})]
     if not glob.has_magic(text):
         raise _missing_path_error(path, text)
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
-    files = [FoundFile(match) for match in matches if match.is_file()]
+    files: list[FoundFile] = [(match, {}) for match in matches if match.is_file()]
     if not files:
         files = [file for match in matches for file in _files_in_folder(match, notes)]
     if not files:
@@ -116,7 +112,7 @@ def _files_in_folder(folder: Path, notes: list[str]) -> list[FoundFile]:
         )
     if len(tables) < len(files):
         notes.append(f"{len(files) - len(tables):,} files of {folder} are no tables: left out")
-    return [FoundFile(path, _partition_values(path.relative_to(folder))) for path in tables]
+    return [(path, _partition_values(path.relative_to(folder))) for path in tables]
 
 
 def _visible_files(folder: Path) -> list[Path]:

@@ -7,49 +7,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from aecli.errors import DataError, UsageError
+from aecli.formatting import STANDARD_INPUT, shell_name
 from aecli.schema.options import ReadOptions
 from aecli.table.arrow_types import type_name, type_noun
 from aecli.table.csv_reader import CsvFile
 from aecli.table.formats import detect_format
 from aecli.table.jsonl_reader import JsonlFile
 from aecli.table.parquet_arrow import (
-    ArrowFile,
-    MemoryTable,
-    ParquetFile,
+    BinaryFile,
     is_arrow_table,
+    memory_reader,
+    open_arrow,
     open_memory_table,
+    open_parquet,
 )
 from aecli.table.paths import STDIN, FoundFile, Spool, find_files
-from aecli.table.read_errors import STANDARD_INPUT, shell_name
 from aecli.table.type_inference import convert, first_misfit, infer_text, join_types
 
-
-class TableReader(Protocol):
-    """Reader of one file, or of one table in memory."""
-
-    name: str
-    format: str
-    text: bool
-    names: list[str]
-    n_rows: int | None
-
-    def types(self, names: Sequence[str]) -> dict[str, pa.DataType]:
-        """Return the types of columns."""
-
-    def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the columns of `types` in that order, not always of these types."""
-
-    def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the approximate bytes that columns take in memory; None where unknown."""
-
-    def row_location(self, row: int) -> str:
-        """Return the location of a row, counted from 0, for messages."""
-
+TableReader: TypeAlias = BinaryFile | CsvFile | JsonlFile
+"""Reader of a file, or of a table in memory; its batches may have other types than asked for."""
 
 Data: TypeAlias = Any
 """A path, glob, folder or `-`; a sequence of these; or a table with `__arrow_c_stream__`."""
@@ -143,7 +124,7 @@ class Source:
     def in_memory(self) -> Source:
         """Return the same rows as one Arrow table in memory, so that later passes do not parse."""
         table = pa.Table.from_batches(self.batches(), self.schema)
-        reader = MemoryTable(table, self.name, [])
+        reader = memory_reader(table, self.name, [])
         return replace(
             self, format=reader.format, partitions=(Partition(reader),), cast_types={}, spool=None
         )
@@ -192,17 +173,17 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     spool = Spool() if STDIN in arguments else None
     if spool is not None and len(arguments) > 1:
         raise UsageError("- cannot be combined with other files", hint="cat the files into -")
-    files = [FoundFile(spool.path)] if spool else find_files(arguments, notes)
-    names = [STANDARD_INPUT] if spool else [str(file.path) for file in files]
+    files = [(spool.path, {})] if spool else find_files(arguments, notes)
+    names = [STANDARD_INPUT] if spool else [str(path) for path, _ in files]
     options = options or ReadOptions()
-    readers = [_reader(f.path, n, options, notes) for f, n in zip(files, names, strict=True)]
+    readers = [_reader(p, n, options, notes) for (p, _), n in zip(files, names, strict=True)]
     partitions = _partitions(readers, files)
     _require_same_columns(partitions)
     columns = list(dict.fromkeys([*readers[0].names, *partitions[0].constants]))
     source = Source(
         name=names[0] if len(names) == 1 else f"{arguments[0]} ({len(names):,} files)",
         format=readers[0].format,
-        paths=() if spool else tuple(file.path for file in files),
+        paths=() if spool else tuple(path for path, _ in files),
         names=columns,
         notes=notes,
         partitions=partitions,
@@ -230,9 +211,9 @@ def _path_arguments(data: Any) -> list[str]:
 def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
     match detect_format(path, name, options.format):
         case "parquet":
-            return ParquetFile(path, name, "parquet", notes)
+            return open_parquet(path, name, notes)
         case "arrow":
-            return ArrowFile(path, name, "arrow", notes)
+            return open_arrow(path, name, notes)
         case "jsonl":
             return JsonlFile(path, name, options, notes)
         case "csv":
@@ -242,10 +223,10 @@ def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> Ta
 def _partitions(
     readers: Sequence[TableReader], files: Sequence[FoundFile]
 ) -> tuple[Partition, ...]:
-    keys = dict.fromkeys(key for file in files for key in file.partition_values)
+    keys = dict.fromkeys(key for _, values in files for key in values)
     constants: list[dict[str, pa.Scalar]] = [{} for _ in readers]
     for key in keys:
-        texts = pa.array([file.partition_values.get(key) for file in files], pa.string())
+        texts = pa.array([values.get(key) for _, values in files], pa.string())
         cells = convert(texts, infer_text(texts, pa.null()))
         for reader, cells_by_name, cell in zip(readers, constants, cells, strict=True):
             if key not in reader.names:

@@ -8,9 +8,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,35 +19,29 @@ import pyarrow.parquet as pq
 
 from aecli.atomic_files import atomic_path
 from aecli.errors import UsageError
-from aecli.table.arrow_types import is_list, type_name
+from aecli.table.arrow_types import is_list, is_plain_number, type_name
 from aecli.table.formats import output_format
 from aecli.table.paths import STDIN as STDOUT
-from aecli.table.text_cells import csv_cells, csv_type, json_cells
 
 _ROW_GROUP_BYTES = 8 << 20
 _ROW_GROUP_ROWS = 1 << 20
 _BINARY = ("parquet", "arrow")
 
-
-class Sink(Protocol):
-    """Writer of the batches of one table, in order."""
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Write one batch of the sink's schema."""
-
-    def finish(self) -> None:
-        """Write buffered batches and the end of the file."""
+Write: TypeAlias = Callable[[pa.RecordBatch], None]
+"""Function that writes the next batch of a table."""
 
 
 @contextmanager
-def open_sink(
+def open_writer(
     output: str,
     schema: pa.Schema,
     *,
     inputs: Sequence[Path] = (),
     format: str | None = None,
-) -> Iterator[Sink]:
-    """Yield a sink for `output`; the file gets its name only when the block ends without an error.
+) -> Iterator[Write]:
+    """Yield a function that writes batches to `output`.
+
+    The file gets its name only when the block ends without an error.
 
     Args:
         output: a file, or `-` for standard output.
@@ -63,144 +57,128 @@ def open_sink(
     if chosen in ("csv", "tsv"):
         _require_flat_columns(schema)
     if output == STDOUT:
-        with _standard_output(chosen) as stream, _writing(chosen, stream, schema) as sink:
-            yield sink
+        with _standard_output(chosen) as stream, _writer(chosen, stream, schema) as write:
+            yield write
         return
     _require_not_an_input(output, inputs)
     with (
         atomic_path(Path(output)) as path,
         pa.OSFile(str(path), "wb") as file,
         _compressed(file, compression) as stream,
-        _writing(chosen, stream, schema) as sink,
+        _writer(chosen, stream, schema) as write,
     ):
-        yield sink
+        yield write
 
 
-class ParquetSink:
-    """Writer of Parquet in large row groups: zstd, checksums, floats without dictionary."""
-
-    def __init__(self, stream: Any, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._buffered: list[pa.RecordBatch] = []
-        self._bytes = self._rows = 0
-        repeating = [f.name for f in schema if not (is_list(f.type) or _is_float(f.type))]
-        self._writer = pq.ParquetWriter(
-            stream,
-            schema,
-            compression="zstd",
-            use_dictionary=repeating or False,
-            write_page_checksum=True,
-        )
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Buffer a batch until a row group is full."""
-        self._buffered.append(batch)
-        self._bytes += batch.nbytes
-        self._rows += batch.num_rows
-        if self._bytes >= _ROW_GROUP_BYTES or self._rows >= _ROW_GROUP_ROWS:
-            self._flush()
-
-    def finish(self) -> None:
-        """Write the last row group and the footer."""
-        self._flush()
-        self._writer.close()
-
-    def _flush(self) -> None:
-        if self._buffered:
-            table = pa.Table.from_batches(self._buffered, self._schema).unify_dictionaries()
-            self._buffered, self._bytes, self._rows = [], 0, 0
-            self._writer.write_table(table)
-
-
-class ArrowSink:
-    """Writer of an Arrow IPC file, or a stream if `seekable` is False; dictionaries are decoded."""
-
-    def __init__(self, stream: Any, schema: pa.Schema, *, seekable: bool) -> None:
-        # An IPC file has one dictionary per column, but each batch has another.
-        self._schema = pa.schema([(f.name, _decoded(f.type)) for f in schema])
-        new_writer = pa.ipc.new_file if seekable else pa.ipc.new_stream
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
-        self._writer = new_writer(stream, self._schema, options=options)
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Write a batch."""
-        self._writer.write_batch(batch.cast(self._schema))
-
-    def finish(self) -> None:
-        """Write the footer."""
-        self._writer.close()
-
-
-class CsvSink:
-    """Writer of CSV with a header; fields are quoted where necessary, missing ones empty."""
-
-    def __init__(self, stream: Any, schema: pa.Schema, delimiter: str) -> None:
-        self._schema = pa.schema([(f.name, csv_type(f.type)) for f in schema])
-        header = io.StringIO()
-        csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(schema.names)
-        stream.write(header.getvalue().encode())
-        options = pacsv.WriteOptions(
-            include_header=False, delimiter=delimiter, quoting_style="needed"
-        )
-        # Most readers skip a blank line, so a missing cell of a single column is quoted.
-        self._has_single_column = len(schema) == 1
-        self._stream = stream
-        self._writer = pacsv.CSVWriter(stream, self._schema, write_options=options)
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Write a batch."""
-        arrays = [csv_cells(column) for column in batch.columns]
-        if self._has_single_column and arrays[0].null_count:
-            text = arrays[0].cast(pa.string())
-            cells = io.StringIO()
-            csv.writer(cells, lineterminator="\n").writerows([value] for value in text.to_pylist())
-            self._stream.write(cells.getvalue().encode())
-        else:
-            self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-
-    def finish(self) -> None:
-        """Write buffered rows."""
-        self._writer.close()
-
-
-class JsonlSink:
-    """Writer of one JSON object a line."""
-
-    def __init__(self, stream: Any, schema: pa.Schema) -> None:
-        self._stream = stream
-        self._keys = [json.dumps(name, ensure_ascii=False) + ": " for name in schema.names]
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Write a batch."""
-        parts: list[Any] = []
-        for position, (key, column) in enumerate(zip(self._keys, batch.columns, strict=True)):
-            parts += [("{" if position == 0 else ", ") + key, json_cells(column)]
-        lines = pc.binary_join_element_wise(*parts, "}\n", "")
-        self._stream.write(pc.binary_join(_as_list(lines), "")[0].as_buffer())
-
-    def finish(self) -> None:
-        """Do nothing: every line is complete."""
+def _writer(format: str, stream: Any, schema: pa.Schema) -> AbstractContextManager[Write]:
+    match format:
+        case "parquet":
+            return _parquet_writer(stream, schema)
+        case "arrow":
+            return _arrow_writer(stream, schema)
+        case "jsonl":
+            return _jsonl_writer(stream, schema)
+    return _csv_writer(stream, schema, "\t" if format == "tsv" else ",")
 
 
 @contextmanager
-def _writing(format: str, stream: Any, schema: pa.Schema) -> Iterator[Sink]:
-    seekable = isinstance(stream, pa.OSFile)
-    writers: dict[str, Callable[[], Sink]] = {
-        "parquet": lambda: ParquetSink(stream, schema),
-        "arrow": lambda: ArrowSink(stream, schema, seekable=seekable),
-        "csv": lambda: CsvSink(stream, schema, ","),
-        "tsv": lambda: CsvSink(stream, schema, "\t"),
-        "jsonl": lambda: JsonlSink(stream, schema),
-    }
-    sink = writers[format]()
+def _finishing(finish: Callable[[], None]) -> Iterator[None]:
     try:
-        yield sink
+        yield
     except BaseException:
         # Arrow's writers finish on garbage collection, and raise if their file is closed by then.
         with suppress(Exception):
-            sink.finish()
+            finish()
         raise
-    sink.finish()
+    finish()
+
+
+@contextmanager
+def _parquet_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
+    """Write large row groups: zstd, checksums, floats without dictionary."""
+    repeating = [f.name for f in schema if not (is_list(f.type) or pa.types.is_floating(f.type))]
+    writer = pq.ParquetWriter(
+        stream,
+        schema,
+        compression="zstd",
+        use_dictionary=repeating or False,
+        write_page_checksum=True,
+    )
+    buffered: list[pa.RecordBatch] = []
+    buffered_bytes = buffered_rows = 0
+
+    def flush() -> None:
+        nonlocal buffered, buffered_bytes, buffered_rows
+        if buffered:
+            table = pa.Table.from_batches(buffered, schema).unify_dictionaries()
+            buffered, buffered_bytes, buffered_rows = [], 0, 0
+            writer.write_table(table)
+
+    def write(batch: pa.RecordBatch) -> None:
+        nonlocal buffered_bytes, buffered_rows
+        buffered.append(batch)
+        buffered_bytes += batch.nbytes
+        buffered_rows += batch.num_rows
+        if buffered_bytes >= _ROW_GROUP_BYTES or buffered_rows >= _ROW_GROUP_ROWS:
+            flush()
+
+    def finish() -> None:
+        flush()
+        writer.close()
+
+    with _finishing(finish):
+        yield write
+
+
+@contextmanager
+def _arrow_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
+    """Write an Arrow IPC file, or a stream where nothing can seek; dictionaries are decoded."""
+    # An IPC file has one dictionary per column, but each batch has another.
+    decoded = pa.schema([(f.name, _decoded(f.type)) for f in schema])
+    new_writer = pa.ipc.new_file if isinstance(stream, pa.OSFile) else pa.ipc.new_stream
+    writer = new_writer(stream, decoded, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+    with _finishing(writer.close):
+        yield lambda batch: writer.write_batch(batch.cast(decoded))
+
+
+@contextmanager
+def _csv_writer(stream: Any, schema: pa.Schema, delimiter: str) -> Iterator[Write]:
+    """Write a header and rows; fields are quoted where necessary, missing ones empty."""
+    written = pa.schema([(f.name, _csv_type(f.type)) for f in schema])
+    header = io.StringIO()
+    csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(schema.names)
+    stream.write(header.getvalue().encode())
+    options = pacsv.WriteOptions(include_header=False, delimiter=delimiter, quoting_style="needed")
+    writer = pacsv.CSVWriter(stream, written, write_options=options)
+
+    def write(batch: pa.RecordBatch) -> None:
+        arrays = [_csv_cells(column) for column in batch.columns]
+        # Most readers skip a blank line, so a missing cell of a single column is quoted.
+        if len(arrays) == 1 and arrays[0].null_count:
+            text = arrays[0].cast(pa.string())
+            cells = io.StringIO()
+            csv.writer(cells, lineterminator="\n").writerows([value] for value in text.to_pylist())
+            stream.write(cells.getvalue().encode())
+        else:
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=written))
+
+    with _finishing(writer.close):
+        yield write
+
+
+@contextmanager
+def _jsonl_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
+    """Write one JSON object a line."""
+    keys = [json.dumps(name, ensure_ascii=False) + ": " for name in schema.names]
+
+    def write(batch: pa.RecordBatch) -> None:
+        parts: list[Any] = []
+        for position, (key, column) in enumerate(zip(keys, batch.columns, strict=True)):
+            parts += [("{" if position == 0 else ", ") + key, _json_cells(column)]
+        lines = pc.binary_join_element_wise(*parts, "}\n", "")
+        stream.write(pc.binary_join(_as_list(lines), "")[0].as_buffer())
+
+    yield write
 
 
 @contextmanager
@@ -267,9 +245,61 @@ def _as_list(lines: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
 
 
-def _is_float(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(kind))
-
-
 def _decoded(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _csv_cells(array: pa.Array) -> pa.Array:
+    """Return a column for Arrow's CSV writer: ISO 8601 times, NaN missing, no dictionaries."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _csv_cells(array.dictionary_decode())
+    if pa.types.is_float16(kind):
+        return _csv_cells(array.cast(pa.float32()))
+    if pa.types.is_floating(kind):
+        return pc.if_else(pc.is_nan(array), pa.scalar(None, kind), array)
+    if pa.types.is_duration(kind):
+        return array.cast(pa.int64())
+    return _iso_times(array) if pa.types.is_temporal(kind) else array
+
+
+def _csv_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of `_csv_cells` of a column."""
+    return _csv_cells(pa.nulls(0, kind)).type
+
+
+def _json_cells(array: pa.Array) -> pa.Array:
+    """Return a column as JSON texts: NaN and infinite numbers are null, times ISO 8601."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _json_cells(array.dictionary_decode())
+    if is_list(kind):
+        return _json_lists(array)
+    if pa.types.is_float16(kind):
+        return _json_cells(array.cast(pa.float32()))
+    if pa.types.is_floating(kind):
+        array = pc.if_else(pc.is_finite(array), array, pa.scalar(None, kind))
+    if pa.types.is_duration(kind):
+        array = array.cast(pa.int64())
+    elif pa.types.is_temporal(kind):
+        quoted = pc.binary_join_element_wise('"', _iso_times(array), '"', "")
+        return quoted.fill_null("null")
+    if is_plain_number(array.type) or pa.types.is_boolean(kind):
+        return array.cast(pa.string()).fill_null("null")
+    values = array.to_pylist()
+    return pa.array([json.dumps(v, ensure_ascii=False, default=str) for v in values], pa.string())
+
+
+def _iso_times(array: pa.Array) -> pa.Array:
+    """Return dates and times as ISO 8601 text, with a Z where they have a zone."""
+    text = array.cast(pa.string())
+    return pc.replace_substring(text, " ", "T", max_replacements=1)
+
+
+def _json_lists(array: pa.Array) -> pa.Array:
+    lengths = pc.list_value_length(array).fill_null(0).cast(pa.int32())
+    ends = pc.cumulative_sum(lengths)
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+    lists = pa.ListArray.from_arrays(offsets, _json_cells(array.flatten()))
+    text = pc.binary_join_element_wise("[", pc.binary_join(lists, ", "), "]", "")
+    return pc.if_else(array.is_valid(), text, "null")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from aecli.features.layout import Inputs, Layout
 from aecli.features.staging import Staged
-from aecli.metrics.columns import BaselineComparison, mean_figure, number_mse
+from aecli.metrics.columns import ColumnFigures, Predictor, mean_figure
 from aecli.metrics.latent import LatentFigures, dead_units
 from aecli.metrics.pca import PCA, fit_pca
 from aecli.model.layers import ACTIVATION_CLASSES
@@ -28,7 +29,11 @@ MOST_BLOCK_SAMPLES = 8_192
 BLOCK_NUMBERS = 1 << 24
 """Numbers of the widest layer in one block: 64 MB."""
 
-NAMES = {"model": "this model", "pca": "PCA", "baseline": "column means"}
+NAMES: dict[Predictor, Literal["this model", "PCA", "column means"]] = {
+    "model": "this model",
+    "pca": "PCA",
+    "baseline": "column means",
+}
 
 
 def fit_baseline(train: Staged, layout: Layout, components: int, seed: int) -> PCA:
@@ -59,25 +64,25 @@ def compare(
 ) -> tuple[list[Baseline], int, LatentFigures]:
     """Return the comparison on staged rows, the number of rows, and how their latents lie."""
     device = next(network.parameters()).device
-    comparison = BaselineComparison(layout, pca.to(device))
+    column_figures = ColumnFigures(layout, pca.to(device))
     latent_figures = LatentFigures(spec.latent, variational=spec.variational)
     chosen = staged.thinned(COMPARED_ROWS // staged.size)
     for block in chosen.blocks(block_samples(spec, staged)):
         cells = block.to(device)
         latent = network.encode(inputs(cells))
-        comparison.add(cells, network.decode(latent))
+        column_figures.add(cells, network.decode(latent))
         latent_figures.add(latent)
-    figures = comparison.columns()
+    scores = column_figures.scores()
     rows = [
         Baseline(
             name=title,
-            r2=mean_figure(figures, "r2", key),
-            accuracy=mean_figure(figures, "accuracy", key),
-            mse=number_mse(figures, key),
+            r2=mean_figure(scores, "r2", key),
+            accuracy=mean_figure(scores, "accuracy", key),
+            mse=column_figures.number_mse(key),
         )
         for key, title in NAMES.items()
     ]
-    return rows, comparison.rows, latent_figures
+    return rows, column_figures.rows, latent_figures
 
 
 def dead_hidden_units(

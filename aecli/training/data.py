@@ -260,7 +260,7 @@ def _validation_file(
 def _shared_files(source: Source, valid: str) -> list[str]:
     """Say that the validation rows are rows of the training table, where that is so."""
     trained = {path.resolve() for path in source.paths}
-    shared = [found.path for found in find_files([valid], []) if found.path.resolve() in trained]
+    shared = [path for path, _ in find_files([valid], []) if path.resolve() in trained]
     if not shared:
         return []
     return [f"--valid names {shared[0]}, which is trained on: its loss says nothing of new rows"]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from aecli.errors import OutputError, UsageError
 from aecli.table.source import open_source
-from aecli.table.writers import open_sink
+from aecli.table.writers import open_writer
 
 NOON = dt.datetime(2024, 1, 31, 12, 0, 0, 500_000)
 TABLE = pa.table(
@@ -33,9 +33,9 @@ TABLE = pa.table(
 
 
 def write(table: pa.Table, output: Path | str, **options: Any) -> None:
-    with open_sink(str(output), table.schema, **options) as sink:
+    with open_writer(str(output), table.schema, **options) as write_batch:
         for batch in table.to_batches():
-            sink.write(batch)
+            write_batch(batch)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -77,9 +77,9 @@ def test_json_lines_hold_null_and_lists(tmp_path: Path) -> None:
 
 def test_parquet_has_large_groups_checksums_and_no_float_dictionaries(tmp_path: Path) -> None:
     table = pa.table({"z": pa.array([0.5] * 5_000, pa.float32()), "k": ["x"] * 5_000})
-    with open_sink(str(tmp_path / "o.parquet"), table.schema) as sink:
+    with open_writer(str(tmp_path / "o.parquet"), table.schema) as write_batch:
         for batch in table.to_batches(max_chunksize=100):
-            sink.write(batch)
+            write_batch(batch)
     metadata = pq.ParquetFile(tmp_path / "o.parquet").metadata
     assert metadata.num_row_groups == 1
     z, k = (metadata.row_group(0).column(i) for i in (0, 1))
@@ -109,8 +109,8 @@ def test_failure_leaves_the_old_file_and_nothing_else(
     (tmp_path / name).write_text("old")
 
     def fail() -> None:
-        with open_sink(str(tmp_path / name), TABLE.schema) as sink:
-            sink.write(TABLE.to_batches()[0])
+        with open_writer(str(tmp_path / name), TABLE.schema) as write_batch:
+            write_batch(TABLE.to_batches()[0])
             raise error
 
     with pytest.raises(error):
@@ -167,11 +167,11 @@ def test_standard_output_gets_the_table(
 @pytest.mark.parametrize("format", ["csv", "parquet", "arrow", "jsonl"])
 def test_closed_pipe_stays_a_broken_pipe(format: str) -> None:
     code = (
-        "import sys, pyarrow as pa\nfrom aecli.table.writers import open_sink\n"
+        "import sys, pyarrow as pa\nfrom aecli.table.writers import open_writer\n"
         "batch = pa.record_batch({'a': list(range(300_000))})\n"
         "try:\n"
-        "    with open_sink('-', batch.schema, format=sys.argv[1]) as sink:\n"
-        "        for _ in range(20): sink.write(batch)\n"
+        "    with open_writer('-', batch.schema, format=sys.argv[1]) as write_batch:\n"
+        "        for _ in range(20): write_batch(batch)\n"
         "except BrokenPipeError:\n"
         "    import os; os._exit(141)\n"
     )
