@@ -1,4 +1,4 @@
-"""Define what a running verb tells its caller, so that verbs never print."""
+"""Progress of a running command, as its caller sees it: epochs, trials, stages and messages."""
 
 from __future__ import annotations
 

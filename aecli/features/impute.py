@@ -43,13 +43,13 @@ class Filler:
     ) -> None:
         present = [column for column in columns if column.name in schema.names]
         own = {column.name: _flat(schema.field(column.name).type) for column in present}
-        direct = {c.name: own[c.name] for c in present if _restores_as(c, own[c.name])}
-        self._restorer = InverseColumns(columns, bounded=True, named=True, types=direct)
+        direct = {c.name: own[c.name] for c in present if _converts_to(c, own[c.name])}
+        self._inverse = InverseColumns(columns, bounded=True, named=True, types=direct)
         self._columns = {column.name: column for column in present}
         self._own = own
         self._infinite = infinite_is_missing
-        ends = np.cumsum(self._restorer.layout.widths, dtype=np.int64).tolist()
-        names = [column.name for column in self._restorer.layout.columns]
+        ends = np.cumsum(self._inverse.layout.widths, dtype=np.int64).tolist()
+        names = [column.name for column in self._inverse.layout.columns]
         starts = [0, *ends][: len(ends)]
         self._places = {
             name: slice(*place) for name, *place in zip(names, starts, ends, strict=True)
@@ -90,7 +90,7 @@ class Filler:
         self.unfilled[column.name] += int(missing.sum() - holes.sum())
         if not len(rows):
             return array
-        answers = self._as_own(column, self._restorer.column(column, outputs[rows]))
+        answers = self._as_own(column, self._inverse.column(column, outputs[rows]))
         if column.kind == "vector":
             return _with_elements(array, rows, holes[rows], answers)
         if pa.types.is_dictionary(array.type):
@@ -123,7 +123,7 @@ def _flat(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _restores_as(column: Column, own: pa.DataType) -> bool:
+def _converts_to(column: Column, own: pa.DataType) -> bool:
     """Say whether answers can be made in the table's type; whole numbers must be rounded first."""
     stored = parse_type(column.type)
     if is_list(own) and is_list(stored):

@@ -51,10 +51,10 @@ class InverseColumns:
 
     @property
     def schema(self) -> pa.Schema:
-        """Return the schema of restored rows, in the order of the training table."""
+        """Return the schema of reconstructed rows, in the order of the training table."""
         return pa.schema([(column.name, self.types[column.name]) for column in self.columns])
 
-    def restore(self, outputs: AnyFloats) -> list[pa.Array]:
+    def arrays(self, outputs: AnyFloats) -> list[pa.Array]:
         """Return one array of `n_rows` per column; integers rounded, categories the likeliest."""
         return [self.column(column, outputs) for column in self.columns]
 
@@ -155,7 +155,7 @@ def residual_fields(where: Layout) -> list[pa.Field]:
 
 
 def residual_arrays(
-    restorer: InverseColumns, batch: pa.RecordBatch, cells: Cells, outputs: AnyFloats
+    inverse: InverseColumns, batch: pa.RecordBatch, cells: Cells, outputs: AnyFloats
 ) -> list[pa.Array]:
     """Return the residual of each column that varies, null where the cell is missing.
 
@@ -163,19 +163,19 @@ def residual_arrays(
     in seconds). Of a boolean or category: 1 − the probability of the actual value.
 
     Args:
-        restorer: of the training table's types.
+        inverse: of the training table's types.
         batch: `n_rows` rows with every column that varies, as the model reads them.
         cells: the same rows `(n_rows, n_cells)`.
         outputs: the decoder's outputs `(n_rows, n_outputs)`.
     """
-    where = restorer.layout
-    codes = cells[:, where.numbers :]
+    layout = inverse.layout
+    codes = cells[:, layout.numbers :]
     arrays = []
-    for column in where.numeric:
-        found = restorer.column(column, outputs)
+    for column in layout.numeric:
+        found = inverse.column(column, outputs)
         arrays.append(_difference(column, batch.column(column.name), found))
-    for position, column in enumerate(where.boolean + where.category):
-        part = restorer.part(column, outputs).astype(np.float64)
+    for position, column in enumerate(layout.boolean + layout.category):
+        part = inverse.part(column, outputs).astype(np.float64)
         surprise = _of_boolean if column.kind == "boolean" else _of_category
         arrays.append(_nullable(surprise(codes[:, position], part)))
     return arrays
@@ -186,7 +186,7 @@ def _difference(column: Column, actual: pa.Array, answer: pa.Array) -> pa.Array:
         values = vector_values(actual, column.size)
         answers = vector_values(answer, column.size)
         assert values is not None, "its length was checked when it was read"
-        assert answers is not None, "the restorer gives every vector its length"
+        assert answers is not None, "the inverse gives every vector its length"
         return pa.FixedSizeListArray.from_arrays(
             _nullable((values - answers).reshape(-1)), column.size
         )

@@ -132,7 +132,7 @@ def _decoded(opened: Pass, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield the rows, or windows of rows, that the latents in the columns `names` stand for."""
     model, source, window = opened.model, opened.source, opened.model.spec.network.window
     assert source is not None, "latents come from a table"
-    restorer, before = InverseColumns(model.spec.columns), 0
+    inverse, before = InverseColumns(model.spec.columns), 0
     opened.progress.stage("decoding", source.n_rows)
     for batch in source.batches(opened.batch_size or max(1, model.batch_rows // window)):
         size = model.spec.network.latent
@@ -150,7 +150,7 @@ def _decoded(opened: Pass, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         if window > 1 and opened.carried:
             rows = rows.take(pa.array(np.arange(batch.num_rows).repeat(window)))
         numbers = window_numbers(model, before, batch.num_rows)
-        yield opened.joined(rows, numbers + restorer.restore(outputs.numpy()))
+        yield opened.joined(rows, numbers + inverse.arrays(outputs.numpy()))
         before += batch.num_rows
         opened.progress.rows(batch.num_rows)
 

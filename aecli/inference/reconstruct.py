@@ -105,14 +105,14 @@ def reconstruct_pass(
     opened = Pass.over(model, data, keep=keep, batch_size=batch_size, read=read, progress=progress)
     encoded = opened.encoded()
     require_decoder(model)
-    restorer = InverseColumns(model.spec.columns)
-    fields = [*restorer.schema, *(residual_fields(model.reader.layout) if residuals else [])]
+    inverse = InverseColumns(model.spec.columns)
+    fields = [*inverse.schema, *(residual_fields(model.reader.layout) if residuals else [])]
 
     def batches() -> Iterator[pa.RecordBatch]:
         for rows in decoded_rows(model, encoded, opened.windowed):
-            arrays = restorer.restore(rows.outputs)
+            arrays = inverse.arrays(rows.outputs)
             if residuals:
-                arrays += residual_arrays(restorer, rows.batch, rows.cells, rows.outputs)
+                arrays += residual_arrays(inverse, rows.batch, rows.cells, rows.outputs)
             if not rows.covered.all():  # a row in no window is null
                 covered = pa.array(rows.covered)
                 places = pc.if_else(covered, pa.array(np.arange(len(covered))), None)

@@ -181,7 +181,7 @@ def _rows(
     uniform = torch.rand(logits[:, :dense].shape, generator=generator)
     logits[:, :dense] += torch.logit(uniform, 1e-6)
     logits[:, dense:] += _gumbel(logits[:, dense:], generator)
-    arrays = InverseColumns(model.spec.columns, bounded=True).restore(outputs.numpy())
+    arrays = InverseColumns(model.spec.columns, bounded=True).arrays(outputs.numpy())
     if label is not None:
         classes = pa.array(label.classes).take(pa.array(codes.numpy().repeat(window)))
         arrays.append(classes.cast(parse_type(label.type)))

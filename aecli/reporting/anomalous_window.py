@@ -27,12 +27,12 @@ def signal_excerpt(
     A row's reconstruction and score are the means over the windows that it lies in. None where no
     column is a number.
     """
-    restorer = InverseColumns(model.spec.columns)
-    if not any(column.size == 1 for column in restorer.layout.numeric):
+    inverse = InverseColumns(model.spec.columns)
+    if not any(column.size == 1 for column in inverse.layout.numeric):
         return None
     rows, starts = _excerpt_windows(table, last_row)
     cells = table.staged.cells.index_select(0, torch.from_numpy(rows))
-    outputs = np.zeros((len(rows), restorer.layout.outputs))
+    outputs = np.zeros((len(rows), inverse.layout.outputs))
     scores, counts = np.zeros(len(rows)), np.zeros(len(rows))
     size = table.windows.size
     for group in np.array_split(starts, max(1, len(starts) * size // SCORING_BLOCK)):
@@ -45,7 +45,7 @@ def signal_excerpt(
         outputs, scores = outputs / counts[:, None], scores / counts
     return SignalExcerpt(
         rows=rows + 1,
-        columns=_worst_columns(restorer, cells.numpy(), outputs),
+        columns=_worst_columns(inverse, cells.numpy(), outputs),
         scores=scores if scorer is not None else None,
     )
 
@@ -80,20 +80,20 @@ def _decoded_windows(
 
 
 def _worst_columns(
-    restorer: InverseColumns, cells: AnyFloats, outputs: AnyFloats
+    inverse: InverseColumns, cells: AnyFloats, outputs: AnyFloats
 ) -> dict[str, tuple[AnyFloats, AnyFloats]]:
     """Return values and reconstructions of the number columns with the largest scaled errors."""
-    numbers = [column for column in restorer.layout.numeric if column.size == 1]
+    numbers = [column for column in inverse.layout.numeric if column.size == 1]
     errors = []
     for column in numbers:
-        differences = restorer.part(column, cells) - restorer.part(column, outputs)
+        differences = inverse.part(column, cells) - inverse.part(column, outputs)
         known = differences[~np.isnan(differences)]
         errors.append(float((known**2).mean()) if len(known) else 0.0)
     order = np.argsort(-np.array(errors), kind="stable")[:EXCERPT_COLUMNS]
     return {
         numbers[i].name: (
-            in_units(restorer, numbers[i], cells)[:, 0],
-            in_units(restorer, numbers[i], outputs)[:, 0],
+            in_units(inverse, numbers[i], cells)[:, 0],
+            in_units(inverse, numbers[i], outputs)[:, 0],
         )
         for i in order
     }

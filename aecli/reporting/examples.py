@@ -108,11 +108,11 @@ def anomalous_rows(
 
     Rows have the values and reconstructions of these columns; windows have their names only.
     """
-    restorer = InverseColumns(spec.columns)
+    inverse = InverseColumns(spec.columns)
     of_rows = spec.network.window == 1
-    arrays = restorer.restore(samples.outputs[:, 0]) if of_rows else []
-    restored = dict(zip(restorer.schema.names, arrays, strict=False))
-    names = [column.name for column in restorer.layout.columns]
+    arrays = inverse.arrays(samples.outputs[:, 0]) if of_rows else []
+    reconstructed = dict(zip(inverse.schema.names, arrays, strict=False))
+    names = [column.name for column in inverse.layout.columns]
     rows = []
     for position in range(len(samples)):
         sizes, order = _largest_first(samples.reasons[position], REASONS_SHOWN)
@@ -123,7 +123,8 @@ def anomalous_rows(
                 number=int(samples.row[position]) + 1,
                 error=float(samples.scores[position]),
                 cells=[
-                    _row_cell(names[i], float(sizes[i]), samples, restored, position) for i in large
+                    _row_cell(names[i], float(sizes[i]), samples, reconstructed, position)
+                    for i in large
                 ],
                 identifier="" if column is None else cell_text(column, position),
             )
@@ -138,27 +139,27 @@ def _largest_first(values: AnyFloats, most: int) -> tuple[AnyFloats, Indices]:
 
 
 def _row_cell(
-    name: str, error: float, samples: SampledRows, restored: dict[str, pa.Array], position: int
+    name: str, error: float, samples: SampledRows, reconstructed: dict[str, pa.Array], position: int
 ) -> RowCell:
-    if name not in restored:
+    if name not in reconstructed:
         return RowCell(name, error)
     value = cell_text(samples.batch.column(name), position)
-    return RowCell(name, error, value, cell_text(restored[name], position))
+    return RowCell(name, error, value, cell_text(reconstructed[name], position))
 
 
 def example_rows(
     columns: Sequence[Column], examples: Mapping[str, SampledRows]
 ) -> dict[str, ReportRow]:
     """Return the first row of each rank, with its reconstruction."""
-    restorer = InverseColumns(columns)
-    names = [column.name for column in restorer.layout.columns]
+    inverse = InverseColumns(columns)
+    names = [column.name for column in inverse.layout.columns]
     shown = {}
     for rank, rows in examples.items():
         first = rows.take(np.zeros(1, dtype=np.int64))
-        arrays = restorer.restore(first.outputs[:, 0])
-        restored = dict(zip(restorer.schema.names, arrays, strict=True))
+        arrays = inverse.arrays(first.outputs[:, 0])
+        reconstructed = dict(zip(inverse.schema.names, arrays, strict=True))
         sizes, order = _largest_first(first.errors[0], CELLS_SHOWN)
-        cells = [_row_cell(names[i], float(sizes[i]), first, restored, 0) for i in order]
+        cells = [_row_cell(names[i], float(sizes[i]), first, reconstructed, 0) for i in order]
         error = float(first.mean_errors[0])
         shown[rank] = ReportRow(int(first.row[0]) + 1, error, cells)
     return shown
@@ -193,11 +194,11 @@ def image_shape(spec: ModelSpec, text: str | None) -> ImageShape | None:
     return height, width, channels
 
 
-def in_units(restorer: InverseColumns, column: Column, matrix: AnyFloats) -> AnyFloats:
+def in_units(inverse: InverseColumns, column: Column, matrix: AnyFloats) -> AnyFloats:
     """Return a number column in its own unit `(n_rows, size)`, from cells or from outputs."""
     if column.constant:
         return np.tile(np.array(column.low), (len(matrix), 1))
-    part = np.asarray(restorer.part(column, matrix), dtype=np.float64)
+    part = np.asarray(inverse.part(column, matrix), dtype=np.float64)
     units: AnyFloats = part * np.array(column.scale) + np.array(column.center)
     return units
 
@@ -207,9 +208,9 @@ def as_images(columns: Sequence[Column], matrix: AnyFloats, shape: ImageShape) -
 
     They are `(n_rows, height, width)`, or with three channels `(n_rows, height, width, 3)`.
     """
-    restorer = InverseColumns(columns)
+    inverse = InverseColumns(columns)
     numbers = [column for column in columns if column.kind in NUMERIC]
-    pixels = np.concatenate([in_units(restorer, column, matrix) for column in numbers], 1)
+    pixels = np.concatenate([in_units(inverse, column, matrix) for column in numbers], 1)
     low = min(min(column.low) for column in numbers)
     high = max(max(column.high) for column in numbers)
     scaled = ((pixels - low) / ((high - low) or 1.0)).clip(0, 1)

@@ -142,14 +142,14 @@ def _decode(
 
 def _signal(columns: Sequence[Column], outputs: AnyFloats) -> tuple[str, AnyFloats] | None:
     """Return the column that the unit changes most, measured in scaled units, at each step."""
-    restorer = InverseColumns(columns)
-    numbers = [column for column in restorer.layout.numeric if column.size == 1]
+    inverse = InverseColumns(columns)
+    numbers = [column for column in inverse.layout.numeric if column.size == 1]
     if not numbers:
         return None
     ends = outputs[[0, -1]].reshape(-1, outputs.shape[-1])
-    changes = [float(np.abs(np.diff(restorer.part(c, ends), axis=0)).max()) for c in numbers]
+    changes = [float(np.abs(np.diff(inverse.part(c, ends), axis=0)).max()) for c in numbers]
     column = numbers[int(np.argmax(changes))]
-    return column.name, np.stack([in_units(restorer, column, step)[:, 0] for step in outputs])
+    return column.name, np.stack([in_units(inverse, column, step)[:, 0] for step in outputs])
 
 
 def _spread(model: LoadedModel, sample: SampledRows) -> AnyFloats:
@@ -166,11 +166,11 @@ def _changes(
     columns: Sequence[Column], outputs: AnyFloats, spread: AnyFloats
 ) -> list[tuple[str, float]]:
     """Return the columns that change most from the first step to the last."""
-    restorer = InverseColumns(columns)
+    inverse = InverseColumns(columns)
     changes: list[tuple[str, float]] = []
     cell = 0
-    for column in restorer.layout.columns:
-        low, high = restorer.part(column, outputs[[0, -1]]).astype(np.float64)
+    for column in inverse.layout.columns:
+        low, high = inverse.part(column, outputs[[0, -1]]).astype(np.float64)
         if column.kind == "boolean":
             changes.append((column.name, float(expit(high[0]) - expit(low[0]))))
         elif column.kind == "category":

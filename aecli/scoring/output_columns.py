@@ -36,8 +36,8 @@ class ScoreColumns:
     ) -> None:
         self.threshold = threshold
         self.outliers = 0
-        self._restorer = InverseColumns(columns)
-        self._names = [column.name for column in self._restorer.layout.columns]
+        self._inverse = InverseColumns(columns)
+        self._names = [column.name for column in self._inverse.layout.columns]
         self._scale = scale
         self._explain = min(explain, len(self._names))
         self._detail = detail
@@ -54,7 +54,7 @@ class ScoreColumns:
             fields.append(pa.field(f"top{rank}_column", pa.string()))
             fields.append(pa.field(f"top{rank}_error", pa.float32()))
         for name in self._names if self._detail else []:
-            fields.append(pa.field(f"{name}_reconstruction", self._restorer.types[name]))
+            fields.append(pa.field(f"{name}_reconstruction", self._inverse.types[name]))
             fields.append(pa.field(f"{name}_error", pa.float32()))
         names = [field.name for field in fields]
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -100,12 +100,12 @@ class ScoreColumns:
         return found
 
     def _details(self, errors: Floats, outputs: AnyFloats, unknown: Mask) -> list[pa.Array]:
-        names = self._restorer.schema.names
-        restored = dict(zip(names, self._restorer.restore(outputs), strict=True))
+        names = self._inverse.schema.names
+        reconstructed = dict(zip(names, self._inverse.arrays(outputs), strict=True))
         rows = pa.array(np.arange(len(unknown)), mask=unknown)
         found: list[pa.Array] = []
         for index, name in enumerate(self._names):
-            array = restored[name]
+            array = reconstructed[name]
             found += [array.take(rows) if unknown.any() else array, _float32(errors[:, index])]
         return found
 

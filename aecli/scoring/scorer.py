@@ -1,4 +1,4 @@
-"""Score samples: how badly they are restored, how unlikely that is, and how far out they lie."""
+"""Score samples: how large and how unlikely their errors are, and how far out they lie."""
 
 from __future__ import annotations
 

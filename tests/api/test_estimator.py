@@ -200,10 +200,10 @@ def test_an_empty_column_comes_back_empty():
     values, _ = blobs()
     values[:, 1] = np.nan
     estimator = aecli.Autoencoder(**SMALL).fit(values)
-    restored = estimator.inverse_transform(estimator.transform(values))
-    assert restored.shape == values.shape
-    assert np.isnan(restored[:, 1]).all()
-    assert np.isfinite(np.delete(restored, 1, axis=1)).all()
+    reconstructed = estimator.inverse_transform(estimator.transform(values))
+    assert reconstructed.shape == values.shape
+    assert np.isnan(reconstructed[:, 1]).all()
+    assert np.isfinite(np.delete(reconstructed, 1, axis=1)).all()
 
 
 def test_windows_score_every_row():

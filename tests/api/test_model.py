@@ -100,9 +100,9 @@ def test_an_array_goes_in_and_comes_out_by_position(of_numbers: aecli.Model):
     latents = of_numbers.encode(values)
     assert (latents.shape, latents.dtype) == ((7, 3), np.float32)
     assert of_numbers.columns == ["p", "v", "q"]
-    restored = of_numbers.reconstruct(values)
-    assert restored.shape == (7, 4)
-    np.testing.assert_allclose(of_numbers.decode(latents), restored)
+    reconstructed = of_numbers.reconstruct(values)
+    assert reconstructed.shape == (7, 4)
+    np.testing.assert_allclose(of_numbers.decode(latents), reconstructed)
     assert of_numbers.score(values).shape == (7,)
 
 

@@ -11,7 +11,7 @@ from tests.columns import boolean, category, number, vector
 
 
 def reconstructed(column: Column, *outputs: list[float]) -> pa.Array:
-    return InverseColumns([column]).restore(np.array(outputs, dtype=np.float32))[0]
+    return InverseColumns([column]).arrays(np.array(outputs, dtype=np.float32))[0]
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_constant_columns_come_back_as_their_value():
         category("c", "only", constant=True),
         number("x"),
     ]
-    arrays = InverseColumns(columns).restore(np.zeros((2, 1), dtype=np.float32))
+    arrays = InverseColumns(columns).arrays(np.zeros((2, 1), dtype=np.float32))
     assert [array.to_pylist() for array in arrays] == [[7, 7], ["only", "only"], [0.0, 0.0]]
 
 
 def test_columns_come_back_in_the_order_of_the_table():
     columns = [category("c", "x", "y"), number("n"), boolean("b")]
     inverse = InverseColumns(columns)
-    arrays = inverse.restore(np.array([[5, 1, 0, 1]], dtype=np.float32))
+    arrays = inverse.arrays(np.array([[5, 1, 0, 1]], dtype=np.float32))
     assert inverse.schema.names == ["c", "n", "b"]
     assert [array[0].as_py() for array in arrays] == ["y", 5.0, True]

@@ -11,8 +11,8 @@ def rows(count: int, width: int) -> torch.Tensor:
     return torch.randn(count, width, generator=generator) * scales + 100
 
 
-def error(inputs: torch.Tensor, restored: torch.Tensor) -> float:
-    return float((inputs.double() - restored).square().mean())
+def error(inputs: torch.Tensor, reconstructed: torch.Tensor) -> float:
+    return float((inputs.double() - reconstructed).square().mean())
 
 
 @pytest.mark.parametrize(("count", "width"), [(300, 20), (50, 3000)], ids=["covariance", "sample"])

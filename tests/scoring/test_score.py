@@ -116,9 +116,9 @@ def test_details_show_value_reconstruction_and_error(model: Path, tmp_path: Path
     rows = table(30, seed=5)
     found = scored(rows, model, tmp_path, detail=True)
     aecli.reconstruct(rows, str(tmp_path / "r.parquet"), model=model)
-    restored = pq.read_table(tmp_path / "r.parquet")
-    assert found["colour_reconstruction"].to_pylist() == restored["colour"].to_pylist()
-    np.testing.assert_allclose(found["b_reconstruction"], restored["b"], rtol=1e-4, atol=1e-4)
+    reconstructed = pq.read_table(tmp_path / "r.parquet")
+    assert found["colour_reconstruction"].to_pylist() == reconstructed["colour"].to_pylist()
+    np.testing.assert_allclose(found["b_reconstruction"], reconstructed["b"], rtol=1e-4, atol=1e-4)
     assert found["b"].to_pylist() == rows["b"].to_pylist()
     assert all(found[f"{found['top1_column'][i]}_error"][i].as_py() > 0 for i in range(30))
     assert "constant_error" not in found.column_names
