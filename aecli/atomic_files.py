@@ -40,7 +40,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         if _is_stream(target):
             yield target
             return
-        with _temporary_beside(Path(os.path.realpath(target))) as temporary:
+        with _temporary_path(Path(os.path.realpath(target))) as temporary:
             yield temporary
     except BrokenPipeError:
         raise
@@ -52,7 +52,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _temporary_beside(target: Path) -> Iterator[Path]:
+def _temporary_path(target: Path) -> Iterator[Path]:
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     clean_temporaries(target.parent)
@@ -137,12 +137,12 @@ class Lock:
         self.directory = directory
         self._patience = patience
         self._path = directory / LOCK
-        self._made: list[Path] = []
+        self._created: list[Path] = []
         self._descriptor = -1
 
     def __enter__(self) -> Lock:
         try:
-            self._made = _make(self.directory)
+            self._created = _make(self.directory)
             self._descriptor = self._acquire()
         except OSError as error:
             self._unmake()
@@ -168,7 +168,7 @@ class Lock:
                 owner = os.read(descriptor, 300).decode(errors="replace").split()
                 os.close(descriptor)
                 if time.monotonic() >= until:
-                    raise self._held(owner)
+                    raise self._locked_error(owner)
                 time.sleep(0.1)
                 continue
             if _is_at(self._path, descriptor):
@@ -177,7 +177,7 @@ class Lock:
                 return descriptor
             os.close(descriptor)
 
-    def _held(self, owner: list[str]) -> LockedError:
+    def _locked_error(self, owner: list[str]) -> LockedError:
         pid, host = (*owner, "", "")[:2]
         where = "" if host in ("", os.uname().nodename) else f" on {host}"
         return LockedError(
@@ -188,7 +188,7 @@ class Lock:
 
     def _unmake(self) -> None:
         with suppress(OSError):
-            for directory in self._made:
+            for directory in self._created:
                 directory.rmdir()
 
 

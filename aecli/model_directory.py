@@ -142,10 +142,10 @@ def _no_model_error(directory: Path) -> ModelError:
     models = [name for name in names if (directory / name / SPEC_FILE).is_file()]
     if models:
         return ModelError(
-            f"{directory} is no model directory, but holds some: {_listed(models)}",
+            f"{directory} is no model directory, but holds some: {_name_list(models)}",
             hint=f"-m {shlex.quote(str(directory / models[0]))}",
         )
-    fact = f"it has: {_listed(names)}" if names else "it is empty"
+    fact = f"it has: {_name_list(names)}" if names else "it is empty"
     if names and all(_is_our_file(name) for name in names):
         fact = "a training that wrote to it has not saved a model"
     message = f"{directory} is no model directory: it has no {SPEC_FILE}"
@@ -158,7 +158,7 @@ def _file_error(path: Path) -> ModelError:
     return ModelError(f"{path} is a file; a model is a directory", hint=hint)
 
 
-def _listed(names: Sequence[str], limit: int = 5) -> str:
+def _name_list(names: Sequence[str], limit: int = 5) -> str:
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
@@ -211,7 +211,7 @@ def check_target(directory: Path) -> None:
     if foreign:
         raise UsageError(
             f"{directory} holds other files and no model; nothing is written there",
-            facts=(f"it has: {_listed(foreign)}",),
+            facts=(f"it has: {_name_list(foreign)}",),
             hint=f"-m {shlex.quote(str(directory / DEFAULT_DIRECTORY))}",
         )
 

@@ -43,23 +43,23 @@ class RowSample:
         self.seen = 0
         self._border: Any = None
         self._parts: list[dict[str, Any]] = []
-        self._held = 0
+        self._size = 0
 
-    def add(self, keys: AnyArray, take: Callable[[Indices], Columns]) -> None:
+    def add(self, keys: AnyArray, columns_at: Callable[[Indices], Columns]) -> None:
         """Add the next rows by their keys `(n_rows,)`; a row whose key is NaN is left out.
 
-        `take` returns the columns of the rows at some places; it is called for those that may be
-        in the sample.
+        `columns_at` returns the columns of the rows at some positions; it is called for those that
+        may be in the sample.
         """
-        wanted = ~np.isnan(keys) if self._border is None else keys < self._border
-        places = np.flatnonzero(wanted)
-        numbers = places + self.seen
+        candidates = ~np.isnan(keys) if self._border is None else keys < self._border
+        positions = np.flatnonzero(candidates)
+        numbers = positions + self.seen
         self.seen += len(keys)
-        if not len(places):
+        if not len(positions):
             return
-        self._parts.append({**take(places), "key": keys[places], "number": numbers})
-        self._held += len(places)
-        if self._held > 2 * self.limit:
+        self._parts.append({**columns_at(positions), "key": keys[positions], "number": numbers})
+        self._size += len(positions)
+        if self._size > 2 * self.limit:
             self._shrink()
 
     def columns(self, *, by_key: bool = False) -> dict[str, Any]:
@@ -70,21 +70,21 @@ class RowSample:
         if not self._parts:
             return {}
         self._shrink()
-        held = self._parts[0]
-        found = {name: values for name, values in held.items() if name != "key"}
+        sample = self._parts[0]
+        columns = {name: values for name, values in sample.items() if name != "key"}
         if not by_key:
-            return found
-        order = np.argsort(held["key"], kind="stable")
-        return {name: _taken(values, order) for name, values in found.items()}
+            return columns
+        order = np.argsort(sample["key"], kind="stable")
+        return {name: _rows_at(values, order) for name, values in columns.items()}
 
     def _shrink(self) -> None:
         """Join the parts into one, in the order of the stream, and drop what is over the limit."""
-        held = {name: _joined([part[name] for part in self._parts]) for name in self._parts[0]}
-        if len(held["key"]) > self.limit:
-            kept = np.sort(np.argsort(held["key"], kind="stable")[: self.limit])
-            held = {name: _taken(values, kept) for name, values in held.items()}
-            self._border = held["key"].max() if self.limit else -np.inf
-        self._parts, self._held = [held], len(held["key"])
+        sample = {name: _joined([part[name] for part in self._parts]) for name in self._parts[0]}
+        if len(sample["key"]) > self.limit:
+            lowest = np.sort(np.argsort(sample["key"], kind="stable")[: self.limit])
+            sample = {name: _rows_at(values, lowest) for name, values in sample.items()}
+            self._border = sample["key"].max() if self.limit else -np.inf
+        self._parts, self._size = [sample], len(sample["key"])
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -93,5 +93,7 @@ def _joined(parts: list[Any]) -> Any:
     return np.concatenate(parts)
 
 
-def _taken(values: Any, places: Indices) -> Any:
-    return values.take(pa.array(places)) if isinstance(values, pa.RecordBatch) else values[places]
+def _rows_at(values: Any, positions: Indices) -> Any:
+    if isinstance(values, pa.RecordBatch):
+        return values.take(pa.array(positions))
+    return values[positions]

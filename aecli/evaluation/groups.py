@@ -51,8 +51,8 @@ def group_codes(
     """Return the group `(n_rows,)` of each row; the number of values is that of rarer ones."""
     places = pc.index_in(_as_text(array, column), value_set=pa.array(values, pa.string()))
     filled = pc.fill_null(places.cast(pa.int64()), len(values))
-    found: npt.NDArray[np.int64] = filled.to_numpy(zero_copy_only=False)
-    return found
+    codes: npt.NDArray[np.int64] = filled.to_numpy(zero_copy_only=False)
+    return codes
 
 
 def _as_text(array: pa.Array, column: str) -> pa.Array:

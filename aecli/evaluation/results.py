@@ -87,26 +87,26 @@ class Measured:
 
     def figures(self) -> dict[str, float]:
         """Return every figure that `--fail-if` may name; those undefined here are absent."""
-        found: dict[str, float | None] = {
+        figures: dict[str, float | None] = {
             "total": self.total,
             "active_share": self.latent.active_share,
             "effective_rank": self.latent.effective_rank,
             "number_mse": self.number_mse,
         }
-        found |= {name: share.value for name, share in self.losses.items()}
+        figures |= {name: share.value for name, share in self.losses.items()}
         for metric in ("r2", "accuracy"):
             values = [c.value for c in self.columns if c.metric == metric and c.value is not None]
-            found[f"column_{metric}"] = sum(values) / len(values) if values else None
+            figures[f"column_{metric}"] = sum(values) / len(values) if values else None
         if self.classification:
             for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"):
-                found[name] = getattr(self.classification, name)
+                figures[name] = getattr(self.classification, name)
         if self.anomaly:
             for name in ("auroc", "average_precision", "best_f1", "f1"):
                 interval: Interval | None = getattr(self.anomaly, name)
-                found[f"anomaly_{name}"] = interval.value if interval else None
+                figures[f"anomaly_{name}"] = interval.value if interval else None
         for name, view in self.probe.views.items() if self.probe else ():
-            found |= {f"probe_{name}": view.linear, f"knn_{name}": view.knn}
-        return {name: value for name, value in found.items() if value is not None}
+            figures |= {f"probe_{name}": view.linear, f"knn_{name}": view.knn}
+        return {name: value for name, value in figures.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

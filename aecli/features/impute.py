@@ -42,18 +42,17 @@ class Filler:
         self, columns: Sequence[Column], schema: pa.Schema, *, infinite_is_missing: bool = False
     ) -> None:
         present = [column for column in columns if column.name in schema.names]
-        own = {column.name: _flat(schema.field(column.name).type) for column in present}
-        direct = {c.name: own[c.name] for c in present if _converts_to(c, own[c.name])}
+        types = {column.name: _flat(schema.field(column.name).type) for column in present}
+        direct = {c.name: types[c.name] for c in present if _converts_to(c, types[c.name])}
         self._inverse = InverseColumns(columns, bounded=True, named=True, types=direct)
         self._columns = {column.name: column for column in present}
-        self._own = own
+        self._types = types
         self._infinite = infinite_is_missing
         ends = np.cumsum(self._inverse.layout.widths, dtype=np.int64).tolist()
         names = [column.name for column in self._inverse.layout.columns]
         starts = [0, *ends][: len(ends)]
-        self._places = {
-            name: slice(*place) for name, *place in zip(names, starts, ends, strict=True)
-        }
+        bounds = zip(names, starts, ends, strict=True)
+        self._slices = {name: slice(start, end) for name, start, end in bounds}
         self.filled: Counter[str] = Counter()
         self.unfilled: Counter[str] = Counter()
 
@@ -82,15 +81,15 @@ class Filler:
     def _filled(
         self, column: Column, array: pa.Array, cells: Cells, outputs: AnyFloats, covered: Mask
     ) -> pa.Array:
-        place = self._places.get(column.name)
-        missing = self._holes(column, array) if place is None else np.isnan(cells[:, place])
+        part = self._slices.get(column.name)
+        missing = self._holes(column, array) if part is None else np.isnan(cells[:, part])
         holes = missing & covered[:, None]
         rows = np.flatnonzero(holes.any(axis=1))
         self.filled[column.name] += int(holes.sum())
         self.unfilled[column.name] += int(missing.sum() - holes.sum())
         if not len(rows):
             return array
-        answers = self._as_own(column, self._inverse.column(column, outputs[rows]))
+        answers = self._as_table_type(column, self._inverse.column(column, outputs[rows]))
         if column.kind == "vector":
             return _with_elements(array, rows, holes[rows], answers)
         if pa.types.is_dictionary(array.type):
@@ -109,28 +108,28 @@ class Filler:
         missing: npt.NDArray[np.bool_] = holes[:, None]
         return missing
 
-    def _as_own(self, column: Column, answers: pa.Array) -> pa.Array:
-        own = self._own[column.name]
+    def _as_table_type(self, column: Column, answers: pa.Array) -> pa.Array:
+        type = self._types[column.name]
         if pa.types.is_dictionary(answers.type):
             answers = answers.dictionary_decode()
         try:
-            return convert(answers, own)
+            return convert(answers, type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise _unfit(column, own) from error
+            raise _unfit(column, type) from error
 
 
 def _flat(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _converts_to(column: Column, own: pa.DataType) -> bool:
+def _converts_to(column: Column, type: pa.DataType) -> bool:
     """Say whether answers can be made in the table's type; whole numbers must be rounded first."""
     stored = parse_type(column.type)
-    if is_list(own) and is_list(stored):
-        stored, own = stored.value_type, own.value_type
-    if column.kind not in NUMERIC or not (is_plain_number(stored) and is_plain_number(own)):
+    if is_list(type) and is_list(stored):
+        stored, type = stored.value_type, type.value_type
+    if column.kind not in NUMERIC or not (is_plain_number(stored) and is_plain_number(type)):
         return False
-    return bool(pa.types.is_floating(stored) or not pa.types.is_floating(own))
+    return bool(pa.types.is_floating(stored) or not pa.types.is_floating(type))
 
 
 def _replaced(array: pa.Array, rows: Indices, answers: pa.Array) -> pa.Array:
@@ -170,9 +169,9 @@ def _with_elements(array: pa.Array, rows: Indices, holes: Mask, answers: pa.Arra
     return lists if lists.type == array.type else lists.cast(array.type)
 
 
-def _unfit(column: Column, own: pa.DataType) -> DataError:
+def _unfit(column: Column, type: pa.DataType) -> DataError:
     return DataError(
-        f"column {column.name!r} is {type_name(own)} here and {column.type} in the model: its "
+        f"column {column.name!r} is {type_name(type)} here and {column.type} in the model: its "
         "missing cells cannot be filled",
         hint=f"convert {column.name!r} to {column.type}",
     )

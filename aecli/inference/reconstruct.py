@@ -140,7 +140,7 @@ def fill_pass(
     opened = Pass.over(model, source, carry=False, batch_size=batch_size, progress=progress)
     encoded = opened.encoded()
     require_decoder(model)
-    whole = whole_table(model, source)
+    whole = with_all_columns(model, source)
     infinite_is_missing = model.spec.options.columns.nonfinite == "missing"
     filler = Filler(model.spec.columns, whole.schema, infinite_is_missing=infinite_is_missing)
 
@@ -169,7 +169,7 @@ def _with_decoded(
             yield batch, tuple(np.concatenate(arrays) for arrays in zip(*taken, strict=True))
 
 
-def whole_table(model: LoadedModel, source: Source) -> Source:
+def with_all_columns(model: LoadedModel, source: Source) -> Source:
     """Return a source with every column in its own type, and one that holds a feature's values.
 
     The types of text formats are those of this table's cells; a column of whole numbers that the
@@ -179,11 +179,11 @@ def whole_table(model: LoadedModel, source: Source) -> Source:
     types = dict(zip(schema.names, schema.types, strict=True))
     for column in model.spec.columns:
         if column.name in types:
-            types[column.name] = _own_type(column, types[column.name], source.format)
+            types[column.name] = _filled_type(column, types[column.name], source.format)
     return source.select(source.names, types)
 
 
-def _own_type(column: Column, present: pa.DataType, format: str) -> pa.DataType:
+def _filled_type(column: Column, present: pa.DataType, format: str) -> pa.DataType:
     stored = parse_type(column.type)
     if pa.types.is_null(present):
         return stored

@@ -221,7 +221,7 @@ class Pass:
 
 
 def output_schema(
-    carried: Sequence[pa.Field], made: Sequence[pa.Field], spec: ModelSpec
+    carried: Sequence[pa.Field], new: Sequence[pa.Field], spec: ModelSpec
 ) -> pa.Schema:
     """Return the schema of an output: columns that are carried, then those that a model makes.
 
@@ -229,16 +229,16 @@ def output_schema(
         UsageError: a carried column has the name of one that the model makes, or two of these
             have one name.
     """
-    twice = [name for name, count in Counter(field.name for field in made).items() if count > 1]
+    twice = [name for name, count in Counter(field.name for field in new).items() if count > 1]
     if twice:
         raise UsageError(
             f"two output columns would be called {twice[0]!r}",
             hint="rename one of the columns that it comes from, and train again",
         )
-    clash = {field.name for field in carried} & {field.name for field in made}
+    clash = {field.name for field in carried} & {field.name for field in new}
     if clash:
         raise _name_clash(min(clash), spec)
-    return pa.schema([*carried, *made])
+    return pa.schema([*carried, *new])
 
 
 def _name_clash(name: str, spec: ModelSpec) -> UsageError:

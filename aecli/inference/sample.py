@@ -126,16 +126,16 @@ def _require_variational(model: LoadedModel) -> None:
         )
 
 
-def _class_code(model: LoadedModel, wanted: str) -> int:
+def _class_code(model: LoadedModel, name: str) -> int:
     label = require_label(model)
     names = [str(value) for value in label.classes]
-    if wanted in names and label.counts[names.index(wanted)]:
-        return names.index(wanted)
+    if name in names and label.counts[names.index(name)]:
+        return names.index(name)
     names = [name for name, rows in zip(names, label.counts, strict=True) if rows]
-    near = nearest(wanted, names)
+    near = nearest(name, names)
     listed = ", ".join(names[:8]) + (f", … ({len(names)} in all)" if len(names) > 8 else "")
     raise UsageError(
-        f"the label {label.name!r} has no class {wanted!r}",
+        f"the label {label.name!r} has no class {name!r}",
         facts=[f"its classes: {listed}"],
         hint=f"--class {near or names[0]}",
     )

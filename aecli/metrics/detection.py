@@ -84,22 +84,22 @@ def _bins(scores: Floats, marks: Mask, threshold: float) -> Integers:
     positive, negative = (part[0].cumsum() for part in _counts(ranks, marks))
     filled = positive / positive[-1] + negative / negative[-1]
     coarse = np.floor(filled[ranks] * (SCORE_BINS / 2 - 1)).astype(np.int64)
-    found: Integers = np.unique(2 * coarse + (scores <= threshold), return_inverse=True)[1]
-    return found.reshape(-1)
+    classes: Integers = np.unique(2 * coarse + (scores <= threshold), return_inverse=True)[1]
+    return classes.reshape(-1)
 
 
 def _bootstrap(
     positive: Integers, negative: Integers, above: int, rng: np.random.Generator
 ) -> Floats:
     """Return the figures `(n_figures, n_replicates)` of samples drawn with replacement."""
-    found = []
+    parts = []
     for _ in range(REPLICATES // REPLICATES_AT_ONCE):
         hits, false = (
             rng.multinomial(int(side.sum()), side / side.sum(), size=REPLICATES_AT_ONCE)
             for side in (positive, negative)
         )
-        found.append(_figures(hits, false, above=above))
-    return np.concatenate(found, axis=1)
+        parts.append(_figures(hits, false, above=above))
+    return np.concatenate(parts, axis=1)
 
 
 def _figures(positive: Integers, negative: Integers, above: int) -> Floats:

@@ -109,8 +109,8 @@ class ReconstructionLoss(nn.Module):
     def row_errors(self, output: Tensor, cells: Tensor) -> Tensor:
         """Return each row's weighted loss over its cells `(n_rows,)`, without a gradient."""
         errors = self.cell_errors(output.detach(), cells).nan_to_num(0.0)
-        found: Tensor = errors @ self._cell_weights
-        return found
+        loss: Tensor = errors @ self._cell_weights
+        return loss
 
     def _observed(self, cells: Tensor) -> Tensor:
         observed = ~cells.isnan()

@@ -97,7 +97,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "safe_text": safe, "figure": figure, "percent": percent, "count": count, "listed": _listed,
+        "safe_text": safe, "figure": figure, "percent": percent, "count": count, "listed": _shown,
         "duration": duration, "column_error": column_error, "options_text": _options_text,
         "best_value": _best_value,
     }  # fmt: skip
@@ -169,7 +169,7 @@ def _best_value(values: Sequence[float], name: str) -> float | None:
     return min(values) if name in LOWER_IS_BETTER else None
 
 
-def _listed(values: Sequence[object], most: int = 12) -> str:
+def _shown(values: Sequence[object], most: int = 12) -> str:
     shown = ", ".join(safe(value) for value in values[:most])
     return shown + (f", … ({len(values):,} in all)" if len(values) > most else "")
 

@@ -125,14 +125,14 @@ def usual(cells: Tensor, deviations: Deviations) -> tuple[ScoringFit, Tensor]:
     """
     numbers = cells[:, : deviations.layout.numbers].double()
     median = numbers.nanmedian(0).values.nan_to_num(0.0)
-    apart = numbers - median
-    deviation = apart.abs().nanmedian(0).values.nan_to_num(0.0)
+    centered = numbers - median
+    deviation = centered.abs().nanmedian(0).values.nan_to_num(0.0)
     mean = numbers.nanmean(0)
     sizes = (numbers - mean).square().nanmean(0).sqrt().nan_to_num(0.0)
     sizes = torch.where(sizes > 0, sizes, 1.0)
     floor = torch.where(deviation == 0, MOSTLY_ONE_SPREAD, LEAST_SPREAD)
     spread = torch.maximum(1.4826 * deviation, floor * sizes)
-    spread, leaving = _as_booleans(apart, spread)
+    spread, leaving = _as_booleans(centered, spread)
     values = [2] * deviations.layout.booleans + list(deviations.layout.cardinalities)
     codes = cells[:, deviations.layout.numbers :].unbind(1)
     rarity = [_rarity(column, size) for column, size in zip(codes, values, strict=True)]
@@ -142,16 +142,16 @@ def usual(cells: Tensor, deviations: Deviations) -> tuple[ScoringFit, Tensor]:
     return fitted, torch.cat([sizes, rest])
 
 
-def _as_booleans(apart: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+def _as_booleans(centered: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
     """Return spreads, and what leaving the median costs a number of only two values.
 
     Such a number is a boolean in other words, and how far its values lie apart means nothing.
     """
-    other = torch.where(apart == 0, torch.nan, apart)
+    other = torch.where(centered == 0, torch.nan, centered)
     high = other.nan_to_num(-torch.inf).amax(0)
     low = other.nan_to_num(torch.inf).amin(0)
     two = high == low
-    stayed, left = (apart == 0).sum(0), (apart.abs() > 0).sum(0)
+    stayed, left = (centered == 0).sum(0), (centered.abs() > 0).sum(0)
     odds = 2 * ((stayed + 1) / (left + 1)).log().clamp(min=0)
     return torch.where(two, high.abs(), spread), torch.where(two, odds, 0.0)
 

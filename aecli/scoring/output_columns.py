@@ -92,32 +92,32 @@ class ScoreColumns:
         order = np.argsort(-known, axis=1, kind="stable")[:, : self._explain]
         largest = np.take_along_axis(known, order, axis=1)
         names = pa.array(self._names, pa.string())
-        found: list[pa.Array] = []
+        arrays: list[pa.Array] = []
         for rank in range(self._explain):
             nothing = largest[:, rank] < 0
-            found.append(names.take(pa.array(order[:, rank], mask=nothing)))
-            found.append(_float32(np.where(nothing, np.nan, largest[:, rank])))
-        return found
+            arrays.append(names.take(pa.array(order[:, rank], mask=nothing)))
+            arrays.append(_float32(np.where(nothing, np.nan, largest[:, rank])))
+        return arrays
 
     def _details(self, errors: Floats, outputs: AnyFloats, unknown: Mask) -> list[pa.Array]:
         names = self._inverse.schema.names
         reconstructed = dict(zip(names, self._inverse.arrays(outputs), strict=True))
         rows = pa.array(np.arange(len(unknown)), mask=unknown)
-        found: list[pa.Array] = []
+        arrays: list[pa.Array] = []
         for index, name in enumerate(self._names):
             array = reconstructed[name]
-            found += [array.take(rows) if unknown.any() else array, _float32(errors[:, index])]
-        return found
+            arrays += [array.take(rows) if unknown.any() else array, _float32(errors[:, index])]
+        return arrays
 
 
 def share_below(scores: npt.NDArray[np.floating[Any]], quantiles: Sequence[float]) -> Floats:
     """Return the percentage of calibrated scores that are lower, ties not among them."""
     known, levels = np.asarray(quantiles), np.asarray(LEVELS, dtype=float)
     first = np.searchsorted(known, scores).clip(max=len(known) - 1)
-    found: Floats = np.where(
+    shares: Floats = np.where(
         known[first] == scores, levels[first], np.interp(scores, known, levels)
     )
-    return found
+    return shares
 
 
 def scores_of_rows(

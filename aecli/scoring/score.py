@@ -185,8 +185,8 @@ def _varying(spec: ModelSpec) -> list[str]:
     return [column.name for column in spec.columns if not column.constant]
 
 
-def _check_details(spec: ModelSpec, made: Sequence[str]) -> None:
-    twice = next((name for name in _varying(spec) if name in made), None)
+def _check_details(spec: ModelSpec, names: Sequence[str]) -> None:
+    twice = next((name for name in _varying(spec) if name in names), None)
     if twice is not None:
         raise UsageError(
             f"--detail would write two columns called {twice!r}",

@@ -163,11 +163,11 @@ class Scorer:
         parts, of_rows, reasons = self.parts(filled, latent, outputs)
         scores = {n: values[: rows // window] for n, values in self.combined(parts).items()}
         found = torch.stack([of_rows, reasons])[:, :rows]
-        whole = found.view(2, -1, window, found.shape[2]).nanmean(2) if window > 1 else found
+        by_sample = found.view(2, -1, window, found.shape[2]).nanmean(2) if window > 1 else found
         return ScoredSamples(
             scores=scores,
-            errors=whole[0],
-            reasons=whole[1],
+            errors=by_sample[0],
+            reasons=by_sample[1],
             row_errors=found[0],
             row_reasons=found[1],
             outputs=outputs[:rows],
@@ -185,14 +185,15 @@ def joint_vectors(residuals: Tensor, latent: Tensor) -> Tensor:
 
 def whitened(joint: Tensor, fitted: ScoringFit) -> Tensor:
     """Return squared Mahalanobis distances over their size `(n_samples,)`."""
+    distances: Tensor
     centred = joint - fitted.centre
     if fitted.whiten.dim() == 2:
-        whole: Tensor = torch.square(centred @ fitted.whiten).mean(1)
-        return whole
+        distances = torch.square(centred @ fitted.whiten).mean(1)
+        return distances
     residuals, latent = centred.split([len(fitted.whiten), len(fitted.whiten_latent)], 1)
     squares = (residuals * fitted.whiten).square().sum(1)
     squares = squares + torch.square(latent @ fitted.whiten_latent).sum(1)
-    distances: Tensor = squares / joint.shape[1]
+    distances = squares / joint.shape[1]
     return distances
 
 

@@ -108,10 +108,10 @@ def _require_features(source: Source, features: Sequence[str]) -> None:
     near = [(name, other) for name in missing[:20] if (other := nearest(name, others))]
     facts = [f"{name!r}: did you mean {other!r}?" for name, other in near[:3]]
     if others:
-        facts.append(f"it has also: {_listed(others)}")
+        facts.append(f"it has also: {_name_list(others)}")
     raise DataError(
         f"{source.name} lacks {len(missing):,} of the {len(features):,} columns this model was "
-        f"trained on: {_listed(missing)}",
+        f"trained on: {_name_list(missing)}",
         facts=facts,
         hint=f"rename {near[0][1]!r} to {near[0][0]!r}"
         if near
@@ -119,7 +119,7 @@ def _require_features(source: Source, features: Sequence[str]) -> None:
     )
 
 
-def _listed(names: Sequence[str], limit: int = 8) -> str:
+def _name_list(names: Sequence[str], limit: int = 8) -> str:
     more = f", … ({len(names):,} in all)" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
 

@@ -36,13 +36,13 @@ class Interrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._restore()
+        self._reset_handlers()
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
-        self._restore()
+        self._reset_handlers()
 
-    def _restore(self) -> None:
+    def _reset_handlers(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave us
         self._before.clear()

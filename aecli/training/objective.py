@@ -106,8 +106,8 @@ class Objective:
 
     def _reconstruction(self, outputs: Tensor, cells: Tensor) -> Tensor:
         if not (self.trimmed_loss and self.network.training):
-            whole: Tensor = self.reconstruction(outputs, cells)
-            return whole
+            loss: Tensor = self.reconstruction(outputs, cells)
+            return loss
         samples = len(cells) // self.network.window
         errors = self.reconstruction.row_errors(outputs, cells).view(samples, -1).mean(1)
         kept = errors.topk(samples - int(TRIMMED * samples), largest=False, sorted=False).indices
