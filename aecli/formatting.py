@@ -6,6 +6,7 @@ import math
 import re
 import shlex
 import unicodedata
+from collections.abc import Sequence
 from pathlib import PurePath
 
 # Cc controls, Cf invisible formats (bidirectional overrides among them), Cs lone surrogates,
@@ -92,6 +93,12 @@ def size(number: int) -> str:
             break
         amount /= 1000
     return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def name_list(names: Sequence[str], limit: int = 8) -> str:
+    """Return the first names, and how many there are in all where these are more."""
+    more = f", … ({len(names):,} in all)" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def shell_name(name: str) -> str:

@@ -39,28 +39,28 @@ class Progress:
     """Receiver of a running command's progress; every method does nothing by default."""
 
     def note(self, message: str) -> None:
-        """Hear one plain sentence that a person should read once."""
+        """Called with a message for the user."""
 
     def stage(self, name: str, total_rows: int | None = None) -> None:
-        """Hear that a pass over rows begins, and how many rows it will see where known."""
+        """Called as a pass over rows begins, with the number of its rows where that is known."""
 
     def rows(self, count: int) -> None:
-        """Hear that `count` more rows of the current stage are done."""
+        """Called when `count` more rows of the current stage are done."""
 
-    def training(self, network: str, epochs: int, rows_per_epoch: int) -> None:
-        """Hear that training begins."""
+    def training(self, epochs: int, rows_per_epoch: int) -> None:
+        """Called as a training begins."""
 
     def resumed(self, history: Sequence[Epoch]) -> None:
-        """Hear which epochs an earlier run has done, right after `training`."""
+        """Called with the epochs of an earlier run, right after `training`."""
 
     def epoch(self, epoch: Epoch) -> None:
-        """Hear that an epoch ended."""
+        """Called at the end of an epoch."""
 
     def trial(self, standing: Standing) -> None:
-        """Hear that a trial of a search begins, or that its best model is trained and saved."""
+        """Called as a trial of a search begins, or as its best model is trained and saved."""
 
     def finish(self) -> None:
-        """Hear that nothing more will be told."""
+        """Called once, after everything else."""
 
 
 SILENT = Progress()

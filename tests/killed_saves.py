@@ -1,8 +1,8 @@
 """Save models over and over in a process that is killed at any moment, and read what it leaves.
 
-Run by test_bundle: `killed_saves.py SPEC DIRECTORY ROUNDS`. One process forks the savers, so that a
-round costs milliseconds and not a start of Python. Prints how many models it read, and how many
-different ones.
+Run by test_model_directory: `killed_saves.py SPEC DIRECTORY ROUNDS`. One process forks the
+savers, so that a round costs milliseconds and not a start of Python. Prints how many models it
+read, and how many different ones.
 """
 
 from __future__ import annotations

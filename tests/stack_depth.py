@@ -18,10 +18,12 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
+import aecli
 from aecli.cli.main import main
 
 TABLE = str(Path(__file__).parent.parent / "sample_data" / "penguins.csv")
 COMMANDS = ("encode", "train")
+PACKAGE = Path(aecli.__file__).parent
 
 
 def frames_of(command: str, folder: Path) -> list[str]:
@@ -52,17 +54,14 @@ def _aecli_frames(frame: FrameType | None) -> list[str]:
     frames = []
     while frame is not None:
         path = Path(frame.f_code.co_filename)
-        if "aecli" in path.parts and "site-packages" not in path.parts:
-            room = "/".join(path.parts[path.parts.index("aecli") + 1 :])
-            if not room.startswith("tests"):
-                frames.append(f"{room}:{frame.f_code.co_qualname}")
+        if path.is_relative_to(PACKAGE):
+            frames.append(f"{path.relative_to(PACKAGE)}:{frame.f_code.co_qualname}")
         frame = frame.f_back
     return frames[::-1]
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or COMMANDS
     with tempfile.TemporaryDirectory() as scratch:
-        for name in wanted:
+        for name in sys.argv[1:] or COMMANDS:
             shown = frames_of(name, Path(scratch))
             print(f"{name}: {len(shown)} frames", *shown, sep="\n  ")

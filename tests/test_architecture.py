@@ -152,7 +152,6 @@ def classes() -> list[str]:
 
 
 def test_no_two_classes_share_a_name() -> None:
-    # The estimator is called as scikit-learn's are, and the network is another thing.
     twice = [name for name, count in Counter(classes()).items() if count > 1]
     assert twice == []
     assert len(classes()) <= MOST_CLASSES

@@ -76,7 +76,7 @@ def append_label(table: pa.Table, y: Any) -> tuple[pa.Table, str, AnyArray]:
         ValueError: `y` is of another length, holds no label, or numbers that are not classes.
     """
     check_consistent_length(table, y)
-    labels, known = read_labels(y)
+    labels, known = convert_labels(y)
     if not len(known):
         raise ValueError("y holds no label: every value is missing; leave y out for no classifier")
     if known.dtype.kind == "f" and np.isinf(known).any():
@@ -93,7 +93,7 @@ def append_label(table: pa.Table, y: Any) -> tuple[pa.Table, str, AnyArray]:
     return table.append_column(name, labels), name, np.unique(known)
 
 
-def read_labels(y: Any) -> tuple[pa.Array, AnyArray]:
+def convert_labels(y: Any) -> tuple[pa.Array, AnyArray]:
     """Return `y` with nulls in unlabelled rows, and the labels `(n_labelled,)` of the others."""
     labels = pa.array(column_or_1d(y, warn=True), from_pandas=True)
     return labels, np.asarray(labels.drop_null().to_numpy(zero_copy_only=False))
@@ -105,7 +105,7 @@ def encode_labels(y: Any) -> tuple[AnyArray, Codes]:
     Raises:
         ValueError: `y` holds no label.
     """
-    labels, known = read_labels(y)
+    labels, known = convert_labels(y)
     if not len(known):
         raise ValueError(
             "y holds no label: every value is missing; leave y out for the reconstruction loss"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from aecli.array_types import Codes, Float32s, Floats
-from aecli.evaluation.accumulator import TermFigures
+from aecli.evaluation.accumulator import DecodedSamples, TermFigures
 from aecli.features.windows import Windows, read_series, window_codes
 from aecli.inference.loaded_model import LoadedModel
 from aecli.inference.run import Pass
@@ -53,7 +53,7 @@ def reconstruction_loss(model: LoadedModel, data: Data) -> float:
         with torch.no_grad():
             outputs = model.network.decode(samples.latent).float()
         cells = torch.from_numpy(samples.cells).to(model.device)
-        terms.add((cells, samples.code, outputs, None, None))
+        terms.add(DecodedSamples(cells, samples.code, outputs))
     return terms.reconstruction()
 
 
@@ -63,5 +63,5 @@ def scores_of(model: LoadedModel, data: Data, aggregate: str) -> Floats:
     batches = opened.samples("scoring", carried=[])
     if opened.windowed is not None:
         return scores_of_rows(scorer, opened.windowed, batches, aggregate)[0]
-    parts = [scorer.score(cells).scores[aggregate].numpy() for _, cells, _ in batches]
+    parts = [scorer.score(samples.cells).scores[aggregate].numpy() for samples in batches]
     return np.concatenate([*parts, np.empty(0)])

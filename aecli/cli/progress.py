@@ -124,7 +124,7 @@ class RowCountProgress(Progress):
         """Start following a pass over rows."""
         self._start(name, total_rows)
 
-    def training(self, network: str, epochs: int, rows_per_epoch: int) -> None:
+    def training(self, epochs: int, rows_per_epoch: int) -> None:
         """Start following epochs."""
         self._epochs, self._rows_per_epoch = epochs, rows_per_epoch
         self._start("", epochs * rows_per_epoch, training=True)
@@ -168,9 +168,9 @@ class LiveProgress(RowCountProgress):
         super().stage(name, total_rows)
         self._draw(at_once=True)
 
-    def training(self, network: str, epochs: int, rows_per_epoch: int) -> None:
+    def training(self, epochs: int, rows_per_epoch: int) -> None:
         """Start following epochs, and draw them."""
-        super().training(network, epochs, rows_per_epoch)
+        super().training(epochs, rows_per_epoch)
         self._draw(at_once=True)
 
     def rows(self, count: int) -> None:

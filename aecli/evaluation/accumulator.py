@@ -5,6 +5,8 @@ Figures are exact over all samples: none is a mean of batch means.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,18 +18,38 @@ from aecli.metrics.classification import Classification, ClassificationFigures
 from aecli.metrics.columns import ColumnFigures
 from aecli.metrics.latent import LatentFigures
 from aecli.metrics.pca import PCA
-from aecli.model.build import reconstruction_loss
+from aecli.model.build import build_reconstruction_loss
 from aecli.nn.autoencoder import AutoencoderNetwork, EncoderOutput
 from aecli.nn.losses import bernoulli_kl, kl_normal
 from aecli.schema.model_spec import Label, ModelSpec
 from aecli.training.data import class_weights
 
-Decoded = tuple[Tensor, EncoderOutput, Tensor, Tensor | None, Tensor | None]
-"""Cells, the encoder's output, the decoder's, logits and label codes of some samples.
 
-Cells and the decoder's output have a row per row of a window; logits and codes are None without a
-classifier or a label.
-"""
+class DecodedSamples(NamedTuple):
+    """Samples with all that a model computes from them.
+
+    `cells` and `outputs` have a row per row of a window; `logits` and `codes` are None without a
+    classifier or a label.
+    """
+
+    cells: Tensor
+    code: EncoderOutput
+    outputs: Tensor
+    logits: Tensor | None = None
+    codes: Tensor | None = None
+
+    def where(self, mask: Tensor) -> DecodedSamples:
+        """Return the samples where the mask `(n_samples,)` is True."""
+        cells, outputs = (
+            part.view(len(mask), -1, part.shape[1])[mask].reshape(-1, part.shape[1])
+            for part in (self.cells, self.outputs)
+        )
+        log_variance, logits, codes = (
+            None if part is None else part[mask]
+            for part in (self.code.log_variance, self.logits, self.codes)
+        )
+        code = EncoderOutput(self.code.latent[mask], log_variance)
+        return DecodedSamples(cells, code, outputs, logits, codes)
 
 
 class TermFigures:
@@ -37,7 +59,7 @@ class TermFigures:
         layout = lay_out(spec.columns)
         device = next(network.parameters()).device
         self._weights = spec.loss_weights
-        self._loss = reconstruction_loss(layout, spec.options.losses).to(device)
+        self._loss = build_reconstruction_loss(layout, spec.options.losses).to(device)
         self._column_of = torch.tensor(layout.column_of)
         self._column_weights = self._loss.weights.double().cpu()
         self._errors = torch.zeros(layout.cells, dtype=torch.float64)
@@ -51,7 +73,7 @@ class TermFigures:
         self._labelled = 0
         self._latents = 0
 
-    def add(self, samples: Decoded) -> None:
+    def add(self, samples: DecodedSamples) -> None:
         """Take one batch in."""
         cells, code, outputs, logits, codes = samples
         errors = self._loss.cell_errors(outputs, cells)
@@ -121,7 +143,7 @@ class SampleFigures:
         self._label = label
         self._spec = model.spec
 
-    def add(self, samples: Decoded) -> None:
+    def add(self, samples: DecodedSamples) -> None:
         """Add one batch."""
         cells, code, outputs, logits, codes = samples
         if self.classification is not None and logits is not None and codes is not None:
@@ -153,19 +175,6 @@ class SampleFigures:
             return None
         classes = [str(value) for value in self._label.classes]
         return self.classification.result(classes, self._label.counts)
-
-
-def samples_where(samples: Decoded, mask: Tensor) -> Decoded:
-    """Return the samples where the mask `(n_samples,)` is True."""
-    cells, (latent, log_variance), outputs, logits, codes = samples
-    cells, outputs = (
-        part.view(len(mask), -1, part.shape[1])[mask].reshape(-1, part.shape[1])
-        for part in (cells, outputs)
-    )
-    log_variance, logits, codes = (
-        None if part is None else part[mask] for part in (log_variance, logits, codes)
-    )
-    return cells, EncoderOutput(latent[mask], log_variance), outputs, logits, codes
 
 
 def stored_pca(model: LoadedModel) -> PCA | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from aecli.evaluation.results import Compared, Difference, EvaluateResult
+from aecli.formatting import name_list
 from aecli.schema.model_spec import Column, ModelSpec
 
 CLASSIFICATION = (
@@ -114,5 +115,4 @@ def _notes(
         known = {column.name for column in two.columns}
         lone = [column.name for column in one.columns if column.name not in known]
         if lone:
-            more = f", … ({len(lone):,} in all)" if len(lone) > 8 else ""
-            yield f"columns only of {one.model}: {', '.join(lone[:8])}{more}"
+            yield f"columns only of {one.model}: {name_list(lone)}"

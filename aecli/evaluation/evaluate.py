@@ -15,7 +15,7 @@ from torch import Tensor
 
 from aecli.array_types import Codes
 from aecli.errors import DataError, UsageError
-from aecli.evaluation.accumulator import Decoded, SampleFigures, samples_where
+from aecli.evaluation.accumulator import DecodedSamples, SampleFigures
 from aecli.evaluation.anomaly_and_probe import Detector, Prober
 from aecli.evaluation.compare import compare_results
 from aecli.evaluation.gates import check_conditions, judge
@@ -156,7 +156,7 @@ class Evaluation:
         if codes is not None:
             logits = network.classify(samples.latent).float()
             labels = torch.from_numpy(np.ascontiguousarray(codes)).to(logits.device)
-        decoded = (cells, samples.code, outputs, logits, labels)
+        decoded = DecodedSamples(cells, samples.code, outputs, logits, labels)
         self.figures.add(decoded)
         groups = self._add_groups(samples, decoded)
         if self.detector is not None and marks is not None:
@@ -165,14 +165,14 @@ class Evaluation:
             column = samples.batch.column(self.prober.column)
             self.prober.add(cells, samples.latent, column, groups)
 
-    def _add_groups(self, samples: EncodedBatch, decoded: Decoded) -> Codes:
+    def _add_groups(self, samples: EncodedBatch, decoded: DecodedSamples) -> Codes:
         if not self.by:
             return np.zeros(len(samples.latent), dtype=np.int64)
         groups = group_codes(samples.batch.column(self.by), self.by, list(self.groups))
         for group in np.unique(groups).tolist():
             inside: Tensor = torch.from_numpy(groups == group).to(self.model.device)
             figures = self.figures_by_group.setdefault(group, self._accumulator())
-            figures.add(samples_where(decoded, inside))
+            figures.add(decoded.where(inside))
         return groups
 
     def result(self, seconds: float) -> EvaluateResult:

@@ -17,6 +17,7 @@ from aecli.features.layout import NUMERIC
 from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
 from aecli.table.arrow_types import (
+    decoded_type,
     is_list,
     is_plain_number,
     number_values,
@@ -42,7 +43,7 @@ class Filler:
         self, columns: Sequence[Column], schema: pa.Schema, *, infinite_is_missing: bool = False
     ) -> None:
         present = [column for column in columns if column.name in schema.names]
-        types = {column.name: _flat(schema.field(column.name).type) for column in present}
+        types = {column.name: decoded_type(schema.field(column.name).type) for column in present}
         direct = {c.name: types[c.name] for c in present if _converts_to(c, types[c.name])}
         self._inverse = InverseColumns(columns, bounded=True, named=True, types=direct)
         self._columns = {column.name: column for column in present}
@@ -116,10 +117,6 @@ class Filler:
             return convert(answers, type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise _unfit(column, type) from error
-
-
-def _flat(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _converts_to(column: Column, type: pa.DataType) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -40,11 +41,16 @@ class WindowedTable:
         return int((self.windows.coverage() == 0).sum())
 
 
-SampleBatch = tuple[pa.RecordBatch, Cells, Indices | None]
-"""Samples before they are encoded: the columns as read, and cells `(n_rows, n_cells)`.
+class SampleBatch(NamedTuple):
+    """Samples before they are encoded: the columns as read, and cells `(n_rows, n_cells)`.
 
-With windows the columns have the last row of each, the cells all their rows, and the indices are
-the number of each of these in the table."""
+    With windows the columns have the last row of each, the cells all their rows, and `rows` is the
+    number of each of these in the table.
+    """
+
+    batch: pa.RecordBatch
+    cells: Cells
+    rows: Indices | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ def row_batches(
         cells = model.reader.read(batch, table=source.name, before=before)
         before += batch.num_rows
         tally.add(cells)
-        yield batch, cells, None
+        yield SampleBatch(batch, cells)
 
 
 def open_windows(
@@ -136,7 +142,7 @@ def window_batches(
         cells = table.staged.cells.index_select(0, torch.from_numpy(rows)).numpy()
         last = columns.take(pa.array(windows.last_rows[chosen])).combine_chunks()
         batch = last.to_batches()[0] if carried else _without_columns(len(chosen))
-        yield batch, cells, rows
+        yield SampleBatch(batch, cells, rows)
 
 
 def encoded_batches(

@@ -16,7 +16,7 @@ import torch
 from aecli.array_types import Float32s
 from aecli.errors import DataError
 from aecli.features.inverse import InverseColumns
-from aecli.formatting import shell_name
+from aecli.formatting import name_list, shell_name
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
 from aecli.inference.run import Pass
 from aecli.model_directory import model_directory
@@ -195,8 +195,8 @@ def _other_columns(
 ) -> DataError:
     lacks = [name for name in expected if name not in present]
     more = [name for name in present if name not in expected]
-    facts = [f"it lacks: {_first_names(lacks)}"] if lacks else []
-    facts += [f"it has also: {_first_names(more)}"] if more else []
+    facts = [f"it lacks: {name_list(lacks)}"] if lacks else []
+    facts += [f"it has also: {name_list(more)}"] if more else []
     size = len(expected)
     which = f"z0 … z{size - 1}" if size > 1 else "z0"
     return DataError(
@@ -205,10 +205,6 @@ def _other_columns(
         facts=facts,
         hint=f"aecli encode DATA -m {shell_name(str(model.directory))} -o latents.parquet",
     )
-
-
-def _first_names(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f", … ({len(names):,} in all)" if len(names) > 8 else "")
 
 
 def _require_numbers(name: str, kind: pa.DataType, size: int) -> None:

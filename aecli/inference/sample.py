@@ -14,6 +14,7 @@ from torch import Tensor
 
 from aecli.errors import UsageError, nearest
 from aecli.features.inverse import InverseColumns
+from aecli.formatting import name_list
 from aecli.inference.decode import window_fields, window_numbers
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
 from aecli.inference.predict import require_label
@@ -133,10 +134,9 @@ def _class_code(model: LoadedModel, name: str) -> int:
         return names.index(name)
     names = [name for name, rows in zip(names, label.counts, strict=True) if rows]
     near = nearest(name, names)
-    listed = ", ".join(names[:8]) + (f", … ({len(names)} in all)" if len(names) > 8 else "")
     raise UsageError(
         f"the label {label.name!r} has no class {name!r}",
-        facts=[f"its classes: {listed}"],
+        facts=[f"its classes: {name_list(names)}"],
         hint=f"--class {near or names[0]}",
     )
 

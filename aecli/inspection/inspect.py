@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aecli.errors import DataError, UsageError
+from aecli.formatting import TABLE_IN_MEMORY
 from aecli.model_directory import model_directory, read_history, read_spec, weights_path
 from aecli.progress import SILENT, Progress
 from aecli.safetensors_header import TensorInfo, read_header
@@ -85,7 +86,8 @@ def inspect(
     if isinstance(target, (str, os.PathLike)) and (Path(target) / "spec.json").exists():
         return inspect_model(Path(target), history=history)
     if history:
-        raise UsageError(f"{target} is a table; only a model has a history", hint="aecli inspect")
+        name = target if isinstance(target, (str, os.PathLike)) else TABLE_IN_MEMORY
+        raise UsageError(f"{name} is a table; only a model has a history", hint="aecli inspect")
     return inspect_data(target, read or ReadOptions(), columns or ColumnOptions(), progress)
 
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-from aecli.array_types import AnyFloats
 
 RANGE = 40.0
 """Log-odds beyond ±40 count as 40: a probability nearer to 0 or 1 than float32 can say."""
@@ -122,29 +118,3 @@ class ClassificationFigures:
             baseline_accuracy=float(self.confusion[most_frequent].sum()) / self.rows,
             confusion=self.confusion.tolist(),
         )
-
-
-class Reliability:
-    """Counts, by confidence, of how often the likeliest class was right."""
-
-    BINS = 10
-
-    def __init__(self) -> None:
-        self._sums = np.zeros((3, self.BINS))
-
-    def add(self, confidence: AnyFloats, right: npt.NDArray[np.bool_]) -> None:
-        """Take in the probability of the answer and whether it was right, both `(n_samples,)`."""
-        bins = np.minimum((confidence * self.BINS).astype(np.int64), self.BINS - 1)
-        for sums, weights in zip(
-            self._sums, (None, confidence, right.astype(np.float64)), strict=True
-        ):
-            sums += np.bincount(bins, weights, minlength=self.BINS)
-
-    def bins(self) -> list[tuple[float, float, int]]:
-        """Return the mean confidence, the accuracy and the count of each bin that has samples."""
-        return [(c / n, r / n, int(n)) for n, c, r in self._sums.T.tolist() if n]
-
-    def error(self) -> float:
-        """Return the expected calibration error (Naeini, Cooper, Hauskrecht 2015)."""
-        count, confidence, right = self._sums
-        return float(np.abs(confidence - right).sum() / max(1.0, count.sum()))

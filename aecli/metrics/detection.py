@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from aecli.array_types import AnyFloats, Floats, Integers, Mask
+from aecli.array_types import Floats, Integers, Mask
 
 REPLICATES = 1_000
 
@@ -116,29 +115,3 @@ def _figures(positive: Integers, negative: Integers, above: int) -> Floats:
     f1 = 2 * hits / (hits + false + anomalies)
     at_threshold = f1[:, above - 1] if above else np.zeros(len(f1))
     return np.stack([auroc, average, f1.max(1), at_threshold])
-
-
-class Histogram:
-    """Counts of positive values in bins of one fiftieth of a power of ten."""
-
-    LOWEST, HIGHEST, PER_DECADE = -6, 13, 50
-
-    def __init__(self) -> None:
-        self.counts = np.zeros((self.HIGHEST - self.LOWEST) * self.PER_DECADE, dtype=np.int64)
-
-    def add(self, values: AnyFloats) -> None:
-        """Take values `(n_values,)` in; NaN is left out."""
-        known = values[~np.isnan(values)].clip(10.0**self.LOWEST, None)
-        bins = ((np.log10(known) - self.LOWEST) * self.PER_DECADE).astype(np.int64)
-        self.counts += np.bincount(
-            np.minimum(bins, len(self.counts) - 1), minlength=len(self.counts)
-        )
-
-    def shown(self) -> tuple[AnyFloats, npt.NDArray[np.int64]]:
-        """Return the edges and counts of the bins from the first that has values to the last."""
-        used = np.flatnonzero(self.counts)
-        if not len(used):
-            return np.array([1.0, 10.0]), np.zeros(1, dtype=np.int64)
-        first, last = int(used[0]), int(used[-1]) + 1
-        edges = 10.0 ** (np.arange(first, last + 1) / self.PER_DECADE + self.LOWEST)
-        return edges, self.counts[first:last]

@@ -22,11 +22,11 @@ NEAR_ZERO = 1e-3
 """A latent is near zero below this share of its unit's root mean square over all rows; all of a
 unit's are where that itself is below this share of the whole latent's."""
 
-BINS_PER_OCTAVE, LOWEST, HIGHEST = 4, -64, 64
+BINS_PER_OCTAVE, LOWEST_OCTAVE, HIGHEST_OCTAVE = 4, -64, 64
 """Sizes of latents are counted in bins of 19 %, from 2^-64 (what is below is 0) to 2^64."""
 
-PART_NAMES = {"head": "classifier", "code": "latent"}
-"""How people call a part of the network, where that is not its name in the code."""
+MODULE_NAMES = {"head": "classifier", "code": "latent"}
+"""Names that users read for a module of the network, where they are not those in the code."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class LatentFigures:
         self._sum = torch.zeros(size, dtype=torch.float64)
         self._products = torch.zeros(size, size, dtype=torch.float64)
         self._absolute = 0.0
-        self._bins = (HIGHEST - LOWEST) * BINS_PER_OCTAVE + 1
+        self._bins = (HIGHEST_OCTAVE - LOWEST_OCTAVE) * BINS_PER_OCTAVE + 1
         self._sizes = torch.zeros(size * self._bins, dtype=torch.int64)
 
     def add(self, latent: Tensor) -> None:
@@ -142,7 +142,7 @@ class LatentFigures:
 
 def _bin_of(sizes: Tensor) -> Tensor:
     """Return the bin of each size of at least 0; bin 0 is zero itself."""
-    octaves = sizes.clamp(2.0**LOWEST, 2.0**HIGHEST).log2() - LOWEST
+    octaves = sizes.clamp(2.0**LOWEST_OCTAVE, 2.0**HIGHEST_OCTAVE).log2() - LOWEST_OCTAVE
     return (octaves * BINS_PER_OCTAVE).floor().long()
 
 
@@ -171,7 +171,7 @@ def dead_units(
         part = path.partition(".")[0]
         if isinstance(module, activations) and part != "output":
             seen[part] += 1
-            layers.append((f"{PART_NAMES.get(part, part)} layer {seen[part]}", module))
+            layers.append((f"{MODULE_NAMES.get(part, part)} layer {seen[part]}", module))
     handles = [m.register_forward_hook(watch(n)) for n, m in layers]  # type: ignore[arg-type]  # a hook
     try:
         network(inputs)

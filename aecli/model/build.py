@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from aecli.errors import ModelError
 from aecli.features.layout import Layout, lay_out
 from aecli.model.layers import activation_builder, norm_builder
-from aecli.nn.autoencoder import AutoencoderNetwork, LinearPath, clipped, unit_tanh
+from aecli.nn.autoencoder import AutoencoderNetwork, LinearPath, clip_to_unit, unit_tanh
 from aecli.nn.convolution import ConvDecoder, ConvEncoder
 from aecli.nn.layers import MLP, TopK
 from aecli.nn.losses import ReconstructionLoss
@@ -21,7 +21,7 @@ from aecli.schema.options import LossOptions
 
 _OUTPUTS: dict[str, Callable[[Tensor], Tensor] | None] = {
     "linear": None,
-    "clipped": clipped,
+    "clipped": clip_to_unit,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "unit_tanh": unit_tanh,
@@ -164,7 +164,7 @@ def _mlp(network: Network, sizes: Sequence[int]) -> MLP:
     )
 
 
-def reconstruction_loss(
+def build_reconstruction_loss(
     layout: Layout, options: LossOptions, *, complete: bool = False
 ) -> ReconstructionLoss:
     """Build the loss of a layout's columns, weighted by their `trivial_loss`.

@@ -34,7 +34,7 @@ class EncoderOutput(NamedTuple):
         return self.latent + torch.randn_like(self.latent) * (self.log_variance / 2).exp()
 
 
-def clipped(x: Tensor) -> Tensor:
+def clip_to_unit(x: Tensor) -> Tensor:
     """Clip numbers `(n_rows, n_numbers)` to 0..1, and pass their gradient through unchanged.
 
     With squared errors that is the matching loss of the cut (Auer et al. 1996), convex in the uncut
@@ -71,7 +71,7 @@ class AutoencoderNetwork(nn.Module):
     A variational encoder gives two numbers per latent, its mean and its log-variance.
 
     The decoder's first `numbers` outputs of a row are scaled numbers, and only they go through
-    `output` (sigmoid, tanh, `unit_tanh` or `clipped`; None is linear); the rest are logits of
+    `output` (sigmoid, tanh, `unit_tanh` or `clip_to_unit`; None is linear); the rest are logits of
     booleans and categories.
     """
 

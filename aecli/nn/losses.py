@@ -28,8 +28,7 @@ class ReconstructionLoss(nn.Module):
 
     `column_of[cell]` is the cell's column, so that a vector's cells make one column. `weights`, one
     per column, multiply the columns' losses; with 1 / trivial loss every kind of column counts
-    alike. `complete` promises that every cell is observed, which saves looking; it may be changed
-    between batches.
+    alike. `complete` promises that every cell is observed, which saves looking.
 
     Raises:
         ValueError: the sizes of the arguments disagree, or a weight is negative or not finite.

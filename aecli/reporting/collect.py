@@ -16,11 +16,10 @@ from aecli.errors import UsageError
 from aecli.evaluation.compare import compare_results
 from aecli.evaluation.evaluate import Evaluation
 from aecli.evaluation.results import EvaluateResult
-from aecli.formatting import shell_name
+from aecli.formatting import name_list, shell_name
 from aecli.inference.batches import EncodedBatch, WindowedTable
 from aecli.inference.loaded_model import LoadedModel, load_model
-from aecli.metrics.classification import Reliability
-from aecli.metrics.detection import Histogram
+from aecli.metrics.histogram import Histogram, Reliability
 from aecli.model_directory import read_spec
 from aecli.reporting.anomalous_window import signal_excerpt
 from aecli.reporting.collect_saved import collect_saved
@@ -38,8 +37,8 @@ from aecli.reporting.examples import (
     anomalous_rows,
     example_images,
     example_rows,
-    image_shape,
     lowest_keys,
+    shape_of_rows,
     with_any_column,
 )
 from aecli.reporting.latent import latent_traversals, pca_map, umap_map
@@ -152,7 +151,7 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
         ModelError: the model is missing, damaged or too new.
     """
     model = load_model(directory, device=options.device, threads=options.threads)
-    shape = image_shape(model.spec, options.shape)
+    shape = shape_of_rows(model.spec, options.shape)
     evaluation = Evaluation(model, source, batch_size=options.batch_size, progress=options.progress)
     collector = SampleCollector(model)
     start, identifiers = time.perf_counter(), evaluation.opened.carried[:1]
@@ -290,9 +289,8 @@ def _check_columns(directories: Sequence[Path], specs: Sequence[ModelSpec]) -> N
         if kinds == first:
             continue
         different = [name for name in {**first, **kinds} if first.get(name) != kinds.get(name)]
-        more = f", … ({len(different):,} in all)" if len(different) > 6 else ""
         raise UsageError(
             f"{names[0]} and {name} do not read the same columns",
-            facts=[f"they differ in {', '.join(different[:6])}{more}"],
+            facts=[f"they differ in {name_list(different, 6)}"],
             hint=f"aecli evaluate DATA -m {shell_name(names[0])} --compare {shell_name(name)}",
         )

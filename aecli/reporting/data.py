@@ -8,9 +8,9 @@ from pathlib import Path
 
 from aecli.array_types import AnyFloats, Floats, Integers
 from aecli.evaluation.results import EvaluateResult
-from aecli.metrics.classification import Classification, Reliability
+from aecli.metrics.classification import Classification
 from aecli.metrics.columns import ColumnScore
-from aecli.metrics.detection import Histogram
+from aecli.metrics.histogram import Histogram, Reliability
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.model_spec import ModelSpec
 from aecli.tuning.trial import TrialRecord

@@ -35,7 +35,7 @@ class SampledRows:
     """Some rows or windows: columns as read, and the model's answer for each.
 
     With windows `row` (counted from 0) and `batch` are of the last row. `cells` and `outputs` are
-    `(n_samples, window, …)`, `errors` and `reasons` `(n_samples, n_columns)` as in `Scored`,
+    `(n_samples, window, …)`, `errors` and `reasons` `(n_samples, n_columns)` as in `ScoredSamples`,
     `codes` the label's, -1 where unknown.
     """
 
@@ -165,7 +165,7 @@ def example_rows(
     return shown
 
 
-def image_shape(spec: ModelSpec, text: str | None) -> ImageShape | None:
+def shape_of_rows(spec: ModelSpec, text: str | None) -> ImageShape | None:
     """Return height, width and channels of rows that are images, None where they are not.
 
     Raises:

@@ -10,15 +10,15 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from aecli.formatting import count, duration, figure, percent, safe, weight
+from aecli.formatting import count, duration, figure, name_list, percent, safe, weight
 from aecli.reporting.data import ModelComparison, ReportData, column_error
 from aecli.reporting.figures import PANELS
 from aecli.reporting.figures.comparison import (
-    column_panels,
+    column_comparison_panels,
     error_table,
-    loss_panels,
+    loss_comparison_panels,
     model_panels,
-    score_panels,
+    score_comparison_panels,
 )
 from aecli.reporting.style import SERIES, Panel, inline_svg
 from aecli.reporting.text import summary, training_figures
@@ -63,9 +63,9 @@ def comparison_page(comparison: ModelComparison) -> str:
     """Return several models side by side as HTML of the same kind."""
     errors = error_table(comparison)
     panels = [
-        ("Training", "loss", loss_panels(comparison)),
-        ("Columns", "columns", column_panels(comparison)),
-        ("Scores", "scores", score_panels(comparison)),
+        ("Training", "loss", loss_comparison_panels(comparison)),
+        ("Columns", "columns", column_comparison_panels(comparison)),
+        ("Scores", "scores", score_comparison_panels(comparison)),
         ("Each model", "each", list(model_panels(comparison))),
     ]
     return _rendered(
@@ -170,8 +170,7 @@ def _best_value(values: Sequence[float], name: str) -> float | None:
 
 
 def _shown(values: Sequence[object], most: int = 12) -> str:
-    shown = ", ".join(safe(value) for value in values[:most])
-    return shown + (f", … ({len(values):,} in all)" if len(values) > most else "")
+    return name_list([safe(value) for value in values], most)
 
 
 def _options_text(options: Mapping[str, str]) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from aecli.features.layout import NUMERIC
 from aecli.formatting import count, duration, figure, percent, safe
 from aecli.reporting.data import ReportData
-
-NUMBER_KINDS = ("number", "time", "vector")
 
 
 def summary(data: ReportData) -> list[str]:
@@ -108,7 +107,7 @@ def _numbers(data: ReportData) -> Iterator[str]:
 
 
 def _categories(data: ReportData) -> Iterator[str]:
-    columns = [c for c in data.columns if c.kind not in NUMBER_KINDS and c.value is not None]
+    columns = [c for c in data.columns if c.kind not in NUMERIC and c.value is not None]
     if not columns:
         return
     model = _mean_accuracy([column.value for column in columns])

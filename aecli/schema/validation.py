@@ -118,7 +118,7 @@ def expected_value(option: Option, error_type: str = "") -> str:
 def _suggestion(option: Option, value: object) -> object:
     """Return a valid value close to the invalid one."""
     if option.shape == "choice":
-        return nearest(str(value), option.choices) or option.default
+        return nearest(str(value), option.choices) or option.default or option.choices[0]
     if option.shape == "sizes" and (sizes := _sizes(value)):
         return sizes
     if option.name == "optimizer" and (optimizer := _with_momentum(value)):

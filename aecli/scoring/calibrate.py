@@ -25,12 +25,10 @@ from aecli.row_sample import RowSample, position_keys
 from aecli.schema.model_spec import (
     AGGREGATES,
     Calibration,
-    ScoreScale,
 )
 from aecli.schema.options import ReadOptions
-from aecli.scoring.fit import calibrated, quantiles
 from aecli.scoring.scorer import Scorer
-from aecli.scoring.threshold import best_threshold
+from aecli.scoring.threshold import fit_marked_thresholds
 from aecli.table.column_match import require_reference_column
 from aecli.table.source import Data, open_source
 
@@ -105,7 +103,7 @@ def calibrate(
     before = loaded.spec.calibration
     assert before is not None, "the scorer has looked"
     what = "rows" if loaded.spec.network.window == 1 else "windows"
-    found = _calibration(scores, codes, fpr, f"{what} of {source.name}", anomaly)
+    found = fit_marked_thresholds(scores, codes, fpr, f"{what} of {source.name}", anomaly)
     with Lock(directory):
         replace_spec(directory, loaded.spec, loaded.spec.model_copy(update={"calibration": found}))
     return CalibrateResult(
@@ -212,27 +210,6 @@ def _no_mark(anomaly: str, fact: str) -> DataError:
 
 def _unknown(count: int) -> Codes:
     return np.full(count, -1, dtype=np.int64)
-
-
-def _calibration(
-    scores: Scores, codes: Codes | None, fpr: float | None, rows: str, anomaly: str | None
-) -> Calibration:
-    normal = scores if codes is None else {n: values[codes == 0] for n, values in scores.items()}
-    found = calibrated(normal, source=rows)
-    if fpr is None and codes is None:
-        return found
-    if fpr is not None:
-        rule = f"{fpr:.6g} of the ordinary rows lie above it"
-        limits = {name: float(np.quantile(values, 1 - fpr)) for name, values in normal.items()}
-    else:
-        assert codes is not None, "either is given here"
-        rule = f"the best F1 for {anomaly}"
-        limits = {name: best_threshold(values, codes) for name, values in scores.items()}
-    scales = {
-        name: ScoreScale(quantiles=quantiles(values), threshold=limits[name])
-        for name, values in normal.items()
-    }
-    return found.model_copy(update={"rule": rule, "scales": scales})
 
 
 def _figures(scores: Scores, codes: Codes | None, found: Calibration) -> dict[str, float | None]:

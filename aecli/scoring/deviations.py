@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from aecli.features.layout import lay_out
-from aecli.model.build import reconstruction_loss
+from aecli.model.build import build_reconstruction_loss
 from aecli.schema.model_spec import Column
 from aecli.schema.options import LossOptions
 
@@ -64,7 +64,7 @@ class Deviations:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.layout = lay_out(columns)
-        self._loss = reconstruction_loss(self.layout, LossOptions())
+        self._loss = build_reconstruction_loss(self.layout, LossOptions())
         self._dense = self.layout.numbers + self.layout.booleans
         self._unseen = torch.tensor(
             [math.log(column.observed + 1) for column in self.layout.category]

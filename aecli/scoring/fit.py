@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from aecli.array_types import Floats
 from aecli.features.layout import Inputs
 from aecli.features.staging import Staged
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.model_spec import (
     AGGREGATES,
-    FEWEST_CALIBRATION_ROWS,
-    LEVELS,
     Calibration,
     Column,
-    ScoreScale,
 )
 from aecli.scoring.deviations import Deviations, ScoringFit
 from aecli.scoring.scorer import SCORING_BLOCK, Scorer, joint_vectors
+from aecli.scoring.threshold import fit_thresholds
 
 WIDEST_JOINT = 1_024
 """Most residuals and latents of a sample whose full covariance is kept: 8 MB beside the weights."""
@@ -57,12 +51,12 @@ def fit_scores(
     """
     network.eval()
     deviations = Deviations(columns)
-    cells = _spread_out(train, deviations.layout.cells, network)
+    cells = _spread_out(train, deviations.layout.cells)
     fitted, sizes = usual(cells, deviations)
     scorer = Scorer(network, inputs, columns, fitted)
     centre, whiten, whiten_latent = _joint(cells, scorer, sizes)
-    held_out = _spread_out(valid, deviations.layout.cells, network) if len(valid) else cells
-    scale = _column_scales(held_out, scorer, sizes, columns)
+    held_out = _spread_out(valid, deviations.layout.cells) if len(valid) else cells
+    scale = _column_scales(held_out, scorer, sizes)
     scorer.fitted = fitted = replace(
         fitted, scale=scale, centre=centre, whiten=whiten, whiten_latent=whiten_latent,
         medians=torch.ones(len(AGGREGATES) + 2),
@@ -71,34 +65,9 @@ def fit_scores(
     scorer.fitted = fitted = replace(fitted, medians=_typical(parts))
     scores = {name: values.numpy() for name, values in scorer.combined(parts).items()}
     where = "validation" if len(valid) else "training"
-    return fitted, calibrated(scores, source=f"{where} {'rows' if train.size == 1 else 'windows'}")
-
-
-def calibrated(scores: Mapping[str, Floats], *, source: str) -> Calibration:
-    """Return the quantiles of scores `(n_samples,)` and thresholds that need no label.
-
-    The threshold is the 99th percentile, or Tukey's fence of the logarithms (third quartile plus
-    1.5 times the distance of the quartiles; Tukey 1977) where that is lower: anomalies among the
-    rows raise the percentile, and hardly the fence. The quartiles of fewer than
-    `FEWEST_CALIBRATION_ROWS` samples make no fence: there the percentile, close to their highest
-    score, stands alone.
-    """
-    found = {}
-    for name, values in scores.items():
-        low, high = np.quantile(np.log(np.maximum(values, 1e-12)), [0.25, 0.75])
-        percentile = float(np.quantile(values, 0.99))
-        fence = math.exp(min(high + 1.5 * (high - low), 700.0))
-        found[name] = ScoreScale(
-            quantiles=quantiles(values),
-            threshold=percentile
-            if len(values) < FEWEST_CALIBRATION_ROWS
-            else min(percentile, fence),
-        )
-    rows = len(next(iter(scores.values())))
-    rule = "the 99th percentile, or Tukey's fence of the logarithms where it is lower"
-    if rows < FEWEST_CALIBRATION_ROWS:
-        rule = "the 99th percentile"
-    return Calibration(source=source, rows=rows, rule=rule, scales=found)
+    return fitted, fit_thresholds(
+        scores, source=f"{where} {'rows' if train.size == 1 else 'windows'}"
+    )
 
 
 def _typical(parts: Tensor) -> Tensor:
@@ -111,11 +80,6 @@ def _typical(parts: Tensor) -> Tensor:
     middle, upper = parts.double().nanquantile(shares, dim=0).nan_to_num(1.0)
     medians = torch.maximum(middle, TYPICAL * upper)
     return torch.where(medians > 0, medians, 1.0)
-
-
-def quantiles(values: Floats) -> list[float]:
-    """Return the quantiles of scores at `LEVELS`."""
-    return [float(value) for value in np.quantile(values, np.array(LEVELS) / 100)]
 
 
 def usual(cells: Tensor, deviations: Deviations) -> tuple[ScoringFit, Tensor]:
@@ -210,9 +174,7 @@ def _whitening(vectors: Tensor) -> Tensor:
     return inverse.T
 
 
-def _column_scales(
-    cells: Tensor, scorer: Scorer, sizes: Tensor, columns: tuple[Column, ...]
-) -> Tensor:
+def _column_scales(cells: Tensor, scorer: Scorer, sizes: Tensor) -> Tensor:
     deviations = scorer.deviations
     errors = torch.cat(
         [
@@ -233,7 +195,7 @@ def _runs(cells: Tensor, scorer: Scorer) -> list[tuple[Tensor, Tensor, Tensor]]:
     return [(block, *scorer.run(block)) for block in cells.split(step)]
 
 
-def _spread_out(staged: Staged, width: int, network: AutoencoderNetwork) -> Tensor:
+def _spread_out(staged: Staged, width: int) -> Tensor:
     """Return the cells of samples from all over the table, as many as the fit may hold."""
     most = min(65_536, max(1_024, FITTED_VALUES // max(1, width * staged.size)))
     chosen = staged.thinned(most)

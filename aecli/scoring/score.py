@@ -170,10 +170,10 @@ def _row_scores(
         yield opened.joined(batch, arrays)
 
 
-def _counted(samples: Iterator[SampleBatch], progress: Progress) -> Iterator[SampleBatch]:
-    for batch, cells, rows in samples:
-        yield batch, cells, rows
-        progress.rows(batch.num_rows)
+def _counted(batches: Iterator[SampleBatch], progress: Progress) -> Iterator[SampleBatch]:
+    for samples in batches:
+        yield samples
+        progress.rows(samples.batch.num_rows)
 
 
 def _calibration(spec: ModelSpec) -> Calibration:

@@ -84,6 +84,11 @@ def _parsed(text: str) -> pa.DataType | None:
     return None
 
 
+def decoded_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a dictionary's values, else the type itself."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Return whether the type is a string, large string or string view."""
     types = pa.types

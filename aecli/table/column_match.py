@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from aecli.errors import DataError, UsageError, nearest
-from aecli.formatting import shell_name
+from aecli.formatting import name_list, shell_name
 from aecli.schema.model_spec import Column, ModelSpec
 from aecli.table.arrow_types import (
     is_list,
@@ -108,20 +108,15 @@ def _require_features(source: Source, features: Sequence[str]) -> None:
     near = [(name, other) for name in missing[:20] if (other := nearest(name, others))]
     facts = [f"{name!r}: did you mean {other!r}?" for name, other in near[:3]]
     if others:
-        facts.append(f"it has also: {_name_list(others)}")
+        facts.append(f"it has also: {name_list(others)}")
     raise DataError(
         f"{source.name} lacks {len(missing):,} of the {len(features):,} columns this model was "
-        f"trained on: {_name_list(missing)}",
+        f"trained on: {name_list(missing)}",
         facts=facts,
         hint=f"rename {near[0][1]!r} to {near[0][0]!r}"
         if near
         else f"aecli inspect {shell_name(source.name)}",
     )
-
-
-def _name_list(names: Sequence[str], limit: int = 8) -> str:
-    more = f", … ({len(names):,} in all)" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
 
 
 def _copied_types(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from aecli.errors import DataError, UsageError, nearest
-from aecli.formatting import shell_name
+from aecli.formatting import name_list, shell_name
 from aecli.schema.options import ColumnOptions
 
 _INDEX = re.compile(r"__index_level_\d+__")
@@ -30,9 +30,8 @@ def unique_names(names: Sequence[str], file: str, notes: list[str]) -> list[str]
         result.append(new)
     changed = [(a, b) for a, b in zip(names, result, strict=True) if a != b]
     if changed:
-        shown = ", ".join(f"{old!r} → {new!r}" for old, new in changed[:5])
-        more = f", … ({len(changed):,} in all)" if len(changed) > 5 else ""
-        notes.append(f"{file}: columns renamed, as each needs a name of its own: {shown}{more}")
+        shown = name_list([f"{old!r} → {new!r}" for old, new in changed], 5)
+        notes.append(f"{file}: columns renamed, as each needs a name of its own: {shown}")
     return result
 
 
@@ -128,10 +127,9 @@ def require_column(table: str, names: Sequence[str], name: str, option: str) -> 
     if name in names:
         return
     near = nearest(name, names)
-    shown = ", ".join(names[:8]) + (f", … ({len(names):,} in all)" if len(names) > 8 else "")
     raise DataError(
         f"{table} has no column {name!r}" + (f"; did you mean {near!r}?" if near else ""),
-        facts=[f"{option} {name}", f"its columns: {shown}"],
+        facts=[f"{option} {name}", f"its columns: {name_list(names)}"],
         hint=f"{option} {_quoted(near)}" if near else f"aecli inspect {shell_name(table)}",
     )
 

@@ -31,7 +31,7 @@ class JsonlFile:
     format = "jsonl"
     text = True
 
-    def __init__(self, path: Path, name: str, options: ReadOptions, notes: list[str]) -> None:
+    def __init__(self, path: Path, name: str, options: ReadOptions) -> None:
         self.path = path
         self.name = name
         self.n_rows: int | None = 0

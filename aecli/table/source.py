@@ -215,7 +215,7 @@ def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> Ta
         case "arrow":
             return open_arrow(path, name, notes)
         case "jsonl":
-            return JsonlFile(path, name, options, notes)
+            return JsonlFile(path, name, options)
         case "csv":
             return CsvFile(path, name, options, notes)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aecli.table.arrow_types import is_list, is_plain_number, is_text
+from aecli.table.arrow_types import decoded_type, is_list, is_plain_number, is_text
 
 NULLS = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
@@ -59,7 +59,7 @@ def join_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     if pa.types.is_null(first):
         return second
     if pa.types.is_dictionary(first) or pa.types.is_dictionary(second):
-        return join_types(_decoded(first), _decoded(second))
+        return join_types(decoded_type(first), decoded_type(second))
     if is_text(first) and is_text(second):
         return pa.large_string()
     if is_plain_number(first) and is_plain_number(second):
@@ -233,10 +233,6 @@ def _fixed_lists(array: pa.Array, target: pa.DataType) -> pa.Array:
         convert(array.flatten(), target.value_type), target.list_size
     )
     return values.take(pc.subtract(positions, 1)).cast(target)
-
-
-def _decoded(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _is_time(kind: pa.DataType) -> bool:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from aecli.atomic_files import atomic_path
 from aecli.errors import UsageError
-from aecli.table.arrow_types import is_list, is_plain_number, type_name
+from aecli.table.arrow_types import decoded_type, is_list, is_plain_number, type_name
 from aecli.table.formats import output_format
 from aecli.table.paths import STDIN as STDOUT
 
@@ -134,7 +134,7 @@ def _parquet_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
 def _arrow_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
     """Write an Arrow IPC file, or a stream where nothing can seek; dictionaries are decoded."""
     # An IPC file has one dictionary per column, but each batch has another.
-    decoded = pa.schema([(f.name, _decoded(f.type)) for f in schema])
+    decoded = pa.schema([(f.name, decoded_type(f.type)) for f in schema])
     new_writer = pa.ipc.new_file if isinstance(stream, pa.OSFile) else pa.ipc.new_stream
     writer = new_writer(stream, decoded, options=pa.ipc.IpcWriteOptions(compression="lz4"))
     with _finishing(writer.close):
@@ -243,10 +243,6 @@ def _require_not_an_input(output: str, inputs: Sequence[Path]) -> None:
 
 def _as_list(lines: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
-
-
-def _decoded(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _csv_cells(array: pa.Array) -> pa.Array:

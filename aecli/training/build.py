@@ -11,9 +11,9 @@ from aecli.features.layout import Inputs
 from aecli.metrics.pca import PCA
 from aecli.model.build import (
     build,
+    build_reconstruction_loss,
     column_weights,
     parameter_count,
-    reconstruction_loss,
     resolve_weights,
 )
 from aecli.model.layers import initialise
@@ -26,7 +26,8 @@ from aecli.schema.model_spec import Column, Network
 from aecli.schema.options import TrainOptions
 from aecli.training.baselines import fit_baseline, trivial_losses
 from aecli.training.data import PreparedTable, class_weights
-from aecli.training.objective import Noise, Objective
+from aecli.training.noise import Noise
+from aecli.training.objective import Objective
 
 MOST_COMPONENTS = 1_024
 """Most components that `--latent auto` looks at."""
@@ -115,7 +116,7 @@ def _losses(
     """Return the columns with their trivial losses, the loss they weigh, and each term's weight."""
     layout = prepared.layout
     complete = prepared.train.complete and prepared.valid.complete
-    loss = reconstruction_loss(layout, options.losses, complete=complete)
+    loss = build_reconstruction_loss(layout, options.losses, complete=complete)
     trivial = trivial_losses(loss, layout, prepared.train.cells)
     loss.set_weights(column_weights(layout, trivial))
     mean = float((loss.weights.double() * torch.tensor(trivial)).mean())

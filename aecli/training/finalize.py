@@ -9,31 +9,23 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from aecli.features.layout import Inputs
-from aecli.features.staging import Staged
 from aecli.model.weights import to_bytes
 from aecli.nn.init import rotate_latent
 from aecli.progress import SILENT, Epoch, Progress
-from aecli.schema.model_spec import Calibration, ModelSpec, Network, Summary, WeightsFile
+from aecli.schema.model_spec import Calibration, ModelSpec, Summary, WeightsFile
 from aecli.scoring.fit import fit_scores
-from aecli.training.baselines import block_samples, compare, dead_hidden_units, latent_axes
+from aecli.training.baselines import compare, dead_hidden_units, latent_axes
 from aecli.training.diagnostics import diagnose, loss_shares
 from aecli.training.fit import FittedNetwork
-from aecli.training.objective import Objective
+from aecli.training.sampling_prior import class_latents, decoder_noise
 
 SPARSE = {"l1", "kl"}
 """Losses of single latent units, which a rotation would change."""
 
 UNSAVED = WeightsFile(file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0, parameters=0)
-
-CLASS_ROWS = 1 << 14
-"""Rows of a class that its place in the latent is taken from."""
-
-NOISE_ROWS = 1 << 16
-"""Rows that the decoder's noise is measured on."""
 
 
 @dataclass(frozen=True)
@@ -83,60 +75,6 @@ def _baseline_tensors(fitted: FittedNetwork) -> dict[str, Tensor]:
     if setup.network.classes:
         tensors |= class_latents(setup.objective, prepared.train, setup.network)
     return tensors
-
-
-@torch.no_grad()
-def decoder_noise(objective: Objective, staged: Staged, spec: Network, seed: int) -> Tensor:
-    """Return the mean squared error `(n_numbers,)` of each scaled number behind drawn latents.
-
-    It is the variance that a variational decoder leaves to its normal noise: with it, decoded draws
-    from the prior vary as much as the rows do.
-    """
-    network, device = objective.network, next(objective.network.parameters()).device
-    sums = torch.zeros(network.numbers, dtype=torch.float64)
-    counts = torch.zeros(network.numbers, dtype=torch.float64)
-    chosen = staged.thinned(NOISE_ROWS // staged.size)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for block in chosen.blocks(block_samples(spec, staged)):
-            cells = block.to(device)
-            drawn = network.distribution(objective.inputs(cells)).sample()
-            outputs = network.decode(drawn).float()[:, : network.numbers]
-            errors = (outputs - cells[:, : network.numbers]).double().square()
-            sums += errors.nan_to_num(0.0).sum(0).cpu()
-            counts += (~errors.isnan()).sum(0).cpu()
-    return (sums / counts.clamp(min=1)).float()
-
-
-@torch.no_grad()
-def class_latents(objective: Objective, staged: Staged, spec: Network) -> dict[str, Tensor]:
-    """Return where each class lies in a variational latent, for drawing rows of one class.
-
-    `baseline.class_mean` is `(n_classes, latent)`; `baseline.class_scale`, `(n_classes, latent,
-    latent)`, the Cholesky factor of the class's covariance over drawn latents: the spread of its
-    rows and their own.
-    """
-    network, device = objective.network, next(objective.network.parameters()).device
-    assert staged.codes is not None, "only a labelled table has classes"
-    means = torch.zeros(spec.classes, spec.latent, dtype=torch.float64)
-    scales = torch.eye(spec.latent, dtype=torch.float64).repeat(spec.classes, 1, 1)
-    for code in range(spec.classes):
-        of_class = (staged.codes == code).nonzero()[:, 0]
-        if not len(of_class):
-            continue
-        # Spread over the table, since rows are often sorted by class or by time.
-        chosen = of_class[:: max(1, len(of_class) * staged.size // CLASS_ROWS)]
-        codes = [
-            network.distribution(objective.inputs(staged.cells[staged.rows(part)].to(device)))
-            for part in chosen.split(block_samples(spec, staged))
-        ]
-        mean = torch.cat([code.latent for code in codes]).double().cpu()
-        spread = torch.cat([code.variance for code in codes]).double().cpu().mean(0)
-        means[code] = mean.mean(0)
-        centred = mean - means[code]
-        covariance = centred.T @ centred / len(mean) + torch.diag(spread + 1e-8)
-        scales[code] = torch.linalg.cholesky(covariance)
-    return {"baseline.class_mean": means.float(), "baseline.class_scale": scales.float()}
 
 
 def _summary(fitted: FittedNetwork, inputs: Inputs) -> Summary:

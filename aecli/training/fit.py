@@ -11,7 +11,6 @@ import torch
 from aecli.device import choose_device, choose_precision, keep_freed_memory, set_threads
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.consistency import unused_options_note
-from aecli.schema.model_spec import Network
 from aecli.schema.options import TrainOptions
 from aecli.training.build import TrainingSetup, build_training
 from aecli.training.checkpoint import Checkpoint
@@ -84,7 +83,7 @@ def fit(
         progress=progress,
         on_epoch=on_epoch,
     )
-    progress.training(_shape_line(setup.network), trainer.epochs, len(prepared.train))
+    progress.training(trainer.epochs, len(prepared.train))
     result = trainer.fit(resume=resume)
     return FittedNetwork(prepared, options, setup, result, notes, device, precision)
 
@@ -98,8 +97,3 @@ def _identity(
         "columns": [column.model_dump(mode="json") for column in setup.columns],
         "rows": [len(prepared.train), len(prepared.valid)],
     }
-
-
-def _shape_line(network: Network) -> str:
-    sizes = [network.inputs, *network.encoder, *network.decoder, network.outputs]
-    return f"{'-'.join(map(str, sizes))} {network.activation}"

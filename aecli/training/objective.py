@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -19,6 +18,7 @@ from aecli.nn.losses import (
     l1_penalty,
     l2_penalty,
 )
+from aecli.training.noise import Noise
 
 
 class LossTerms(NamedTuple):
@@ -127,39 +127,6 @@ class Objective:
             return kl_sparsity(code.latent, self.rho, low=self.latent_floor)
         assert code.log_variance is not None, "only a variational latent has this term"
         return kl_normal(code.latent, code.log_variance)
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Corruption of cells `(n_rows, n_cells)`, whose first `numbers` are scaled numbers.
-
-    Vincent et al. (2010), §3: `gaussian` adds normal noise of standard deviation `amount` to the
-    numbers; `mask` empties a share `amount` of all cells; `swap` gives that share of cells the
-    value that another row of the batch has in the same column. Draws come from torch's global
-    generator.
-    """
-
-    kind: str
-    amount: float
-    numbers: int
-
-    @classmethod
-    def parse(cls, text: str, *, numbers: int) -> Noise | None:
-        """Return the noise that an option such as `mask:0.2` asks for, None for `none`."""
-        kind, _, amount = text.partition(":")
-        return None if kind == "none" else cls(kind, float(amount), numbers)
-
-    def __call__(self, cells: Tensor) -> Tensor:
-        """Return a corrupted copy."""
-        if self.kind == "gaussian":
-            noisy = cells.clone()
-            noisy[:, : self.numbers] += self.amount * torch.randn_like(noisy[:, : self.numbers])
-            return noisy
-        hit = torch.rand_like(cells) < self.amount
-        if self.kind == "mask":
-            return cells.masked_fill(hit, torch.nan)
-        others = torch.randint(len(cells), cells.shape, device=cells.device)
-        return torch.where(hit, cells.gather(0, others), cells)
 
 
 class EpochMeans:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -11,33 +10,9 @@ import torch
 from torch import Tensor
 
 from aecli.errors import ModelError, UsageError
-from aecli.features.staging import Staged
 from aecli.schema.torch_classes import OPTIMIZERS
 
 OptimizerState = dict[str, Tensor]
-
-BATCH_BOUNDS = (16, 128, 1024)
-"""Smallest batch, largest that saves steps of an epoch, largest of all."""
-
-EPOCH_BOUNDS = (5, 40)
-
-VISITS = 500_000
-"""Samples that the default epochs visit, where their bounds allow it."""
-
-FEWER_VISITS = 300_000
-"""The same for wide samples, whose epochs cost more, and beside a classifier, which begins to learn
-its rows by heart (benchmarks/RESULTS.md, How long training goes on)."""
-
-WIDE_SAMPLE = 256
-"""Numbers of a sample beyond which it is wide."""
-
-LR_WARM_UP = 0.03
-"""Share of all steps in which the rate rises from zero, while Adam's second moments settle."""
-
-FLOOR = 0.01
-"""Share of the highest rate at which the cosine ends, so that the last epoch still learns."""
-
-PLATEAU_FACTOR = 0.5
 
 
 class Optimizer(ABC):
@@ -81,8 +56,7 @@ class FusedAdam(Optimizer):
     """Adam (Kingma and Ba, 2015) or AdamW (Loshchilov and Hutter, 2019) in a fused kernel.
 
     The same arithmetic as `torch.optim.Adam(fused=True)`, whose constructor costs a second because
-    it imports torch's compiler. `kernel` is `torch._fused_adam_` or `torch._fused_adamw_`. On CUDA
-    the learning rate is a tensor, so that a captured graph follows its changes.
+    it imports torch's compiler. `kernel` is `torch._fused_adam_` or `torch._fused_adamw_`.
     """
 
     def __init__(
@@ -114,8 +88,6 @@ class FusedAdam(Optimizer):
         # One count for all: every parameter is stepped from the first step on, or never.
         self._step = torch.zeros((), device=self.params[0].device if self.params else None)
         self._lr = lr
-        cuda = [p.device for p in self.params if p.is_cuda]
-        self._lr_tensor = torch.tensor(lr, device=cuda[0]) if cuda else None
 
     @property
     def lr(self) -> float:
@@ -125,8 +97,6 @@ class FusedAdam(Optimizer):
     @lr.setter
     def lr(self, value: float) -> None:
         self._lr = value
-        if self._lr_tensor is not None:
-            self._lr_tensor.fill_(value)
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
@@ -144,7 +114,7 @@ class FusedAdam(Optimizer):
                 [param.grad for param in params],
                 *moments,
                 [self._step] * len(live),
-                lr=self._lr if self._lr_tensor is None else self._lr_tensor,
+                lr=self._lr,
                 **self._fixed,
             )
 
@@ -263,51 +233,3 @@ def _foreign_state() -> ModelError:
         "the checkpoint's optimizer state belongs to another network",
         hint="run the same command without --resume",
     )
-
-
-class Schedule:
-    """Learning rate of each step, from the step's number and the validation losses."""
-
-    def __init__(self, name: str, *, highest: float, steps: int, patience: int) -> None:
-        self._name = name
-        self._highest = highest
-        self._steps = max(1, steps)
-        self._warm_up_steps = max(1, min(round(LR_WARM_UP * steps), 500))
-        self._patience = max(2, patience // 3)
-        self.factor = 1.0
-        self.waited = 0
-
-    def rate(self, step: int) -> float:
-        """Return the learning rate of step `step`, counted from 0."""
-        rise = min(1.0, (step + 1) / self._warm_up_steps)
-        if self._name != "cosine":
-            return self._highest * rise * self.factor
-        done = min(1.0, step / self._steps)
-        wave = 0.5 * (1 + math.cos(math.pi * done))
-        return self._highest * rise * (FLOOR + (1 - FLOOR) * wave)
-
-    def epoch_ended(self, improved: bool) -> None:
-        """Halve the plateau schedule's rate after a third of the patience in vain."""
-        self.waited = 0 if improved else self.waited + 1
-        if self._name == "plateau" and self.waited >= self._patience:
-            self.factor *= PLATEAU_FACTOR
-            self.waited = 0
-
-
-def default_batch_size(rows: int) -> int:
-    """Return the power of two near 1/64 of the rows up to 128, near 1/512 of more rows up to 1,024.
-
-    A small table then has steps enough in an epoch to learn. A large one has them anyway, and fills
-    the processor with larger batches.
-    """
-    low, middle, high = BATCH_BOUNDS
-    small, large = (1 << (rows // share).bit_length() for share in (64, 512))
-    return max(low, min(small, middle), min(large, high))
-
-
-def default_epochs(train: Staged, *, classifies: bool) -> int:
-    """Return how many passes visit about `VISITS` samples, or `FEWER_VISITS`, within bounds."""
-    low, high = EPOCH_BOUNDS
-    wide = train.cells.shape[1] * train.size > WIDE_SAMPLE
-    visits = FEWER_VISITS if wide or classifies else VISITS
-    return min(high, max(low, math.ceil(visits / max(1, len(train)))))

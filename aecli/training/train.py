@@ -55,7 +55,7 @@ def train(
         tag: short for the directory `runs/TAG`.
         resume: go on with a training that was stopped, bit for bit as if it had not been.
         options: every option at once, instead of `values`.
-        progress: hears what happens.
+        progress: called as the training proceeds.
 
     Raises:
         UsageError: an option is unknown, out of bounds, or does not fit the table.

@@ -19,13 +19,48 @@ from aecli.training.batches import Batches
 from aecli.training.checkpoint import Checkpoint, TrainingState, copied, same_random_numbers
 from aecli.training.interrupt import Interrupt
 from aecli.training.objective import EpochMeans, Objective
-from aecli.training.optimizers import Schedule, default_batch_size, default_epochs, make_optimizer
+from aecli.training.optimizers import make_optimizer
+from aecli.training.schedule import Schedule, default_batch_size, default_epochs
 from aecli.training.split import epoch_order
 
 CHECK_SECONDS = 0.1
 """Seconds between checks for time limit, signals and non-finite loss."""
 
 CHECKPOINT_SECONDS = 15.0
+
+KL_WARM_UP = 0.25
+"""Share of the steps in which a variational latent's term rises to its whole weight."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a training ended; the network carries the best weights.
+
+    `finished` is False where more epochs were wanted: `--resume` can go on. `planned` is how many
+    epochs there would be if nothing stopped it. `best_epoch` is 0 where no epoch was better on the
+    validation rows than the `start` at PCA.
+    """
+
+    history: list[Epoch]
+    best_epoch: int
+    stopped: str
+    finished: bool
+    planned: int
+    batch_size: int
+    seconds: float
+    signal: int | None
+    start: Epoch | None = None
+
+    @property
+    def best(self) -> Epoch:
+        """Return the epoch whose weights were kept; the start is number 0, untrained."""
+        known = [self.start, *self.history] if self.start is not None else self.history
+        return next(epoch for epoch in known if epoch.number == self.best_epoch)
+
+    @property
+    def kl_warmed_up(self) -> bool:
+        """Return whether a variational latent's term had its whole weight in the best epoch."""
+        return self.best_epoch > KL_WARM_UP * self.planned
 
 
 class Trainer:
@@ -279,38 +314,3 @@ class Trainer:
 
     def _end(self, why: str, *, finished: bool) -> None:
         self._stop, self._finished = why, finished
-
-
-KL_WARM_UP = 0.25
-"""Share of the steps in which a variational latent's term rises to its whole weight."""
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """How a training ended; the network carries the best weights.
-
-    `finished` is False where more epochs were wanted: `--resume` can go on. `planned` is how many
-    epochs there would be if nothing stopped it. `best_epoch` is 0 where no epoch was better on the
-    validation rows than the `start` at PCA.
-    """
-
-    history: list[Epoch]
-    best_epoch: int
-    stopped: str
-    finished: bool
-    planned: int
-    batch_size: int
-    seconds: float
-    signal: int | None
-    start: Epoch | None = None
-
-    @property
-    def best(self) -> Epoch:
-        """Return the epoch whose weights were kept; the start is number 0, untrained."""
-        known = [self.start, *self.history] if self.start is not None else self.history
-        return next(epoch for epoch in known if epoch.number == self.best_epoch)
-
-    @property
-    def kl_warmed_up(self) -> bool:
-        """Return whether a variational latent's term had its whole weight in the best epoch."""
-        return self.best_epoch > KL_WARM_UP * self.planned

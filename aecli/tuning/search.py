@@ -26,7 +26,7 @@ from aecli.training.data import PreparedTable, open_rereadable, prepare, prepare
 from aecli.training.finalize import finalize
 from aecli.training.fit import FittedNetwork, configure_process, fit
 from aecli.training.interrupt import Interrupt
-from aecli.training.optimizers import default_batch_size
+from aecli.training.schedule import default_batch_size
 from aecli.tuning.objective import SearchObjective, require_measurable
 from aecli.tuning.search_space import Chooser, SearchSpace
 from aecli.tuning.study import MIN_TRIALS_FOR_IMPORTANCE, Study

@@ -16,7 +16,7 @@ from aecli.schema.options import TrainOptions
 from aecli.training.data import PreparedTable, prepared_for_noise
 from aecli.training.fit import EpochCallback, FittedNetwork, fit
 from aecli.training.interrupt import Interrupt
-from aecli.training.optimizers import default_epochs
+from aecli.training.schedule import default_epochs
 from aecli.tuning.objective import SearchObjective
 from aecli.tuning.study import Study
 from aecli.tuning.trial import TrialRecord, TrialStatus
@@ -202,8 +202,8 @@ class _EpochProgress(Progress):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
-    def training(self, network: str, epochs: int, rows_per_epoch: int) -> None:
-        self._progress.training(network, epochs, rows_per_epoch)
+    def training(self, epochs: int, rows_per_epoch: int) -> None:
+        self._progress.training(epochs, rows_per_epoch)
 
     def rows(self, count: int) -> None:
         self._progress.rows(count)

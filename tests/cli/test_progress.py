@@ -72,7 +72,7 @@ def test_live_drawing_counts_rows_where_the_total_is_unknown(live, clock, screen
 
 
 def test_what_an_earlier_run_did_counts_as_done_and_not_as_speed(live, clock, screen):
-    live.training("4-2-4", 10, 100)
+    live.training(10, 100)
     live.resumed(epochs(5))
     clock.now = 2.0
     live.rows(100)
@@ -83,7 +83,7 @@ def test_what_an_earlier_run_did_counts_as_done_and_not_as_speed(live, clock, sc
 
 
 def test_a_resumed_training_goes_on_with_the_next_epoch(plain, clock, screen):
-    plain.training("4-2-4", 10, 100)
+    plain.training(10, 100)
     plain.resumed(epochs(4))
     clock.now = 40.0
     plain.rows(50)
@@ -94,7 +94,7 @@ def test_a_resumed_training_goes_on_with_the_next_epoch(plain, clock, screen):
 
 
 def test_plain_lines_are_the_first_epoch_one_per_half_minute_and_the_last(plain, clock, screen):
-    plain.training("784-64", epochs=100, rows_per_epoch=1000)
+    plain.training(epochs=100, rows_per_epoch=1000)
     for epoch in epochs(100):
         clock.now += 1
         plain.rows(1000)
@@ -124,7 +124,7 @@ def test_a_note_is_shown_once_and_letter_by_letter(plain, screen):
 
 
 def test_live_drawing_happens_at_most_every_tenth_of_a_second(live, clock, screen):
-    live.training("784-64", epochs=100, rows_per_epoch=1000)
+    live.training(epochs=100, rows_per_epoch=1000)
     drawn = len(screen.getvalue())
     for _ in range(50):
         clock.now += 0.001
@@ -137,7 +137,7 @@ def test_live_drawing_happens_at_most_every_tenth_of_a_second(live, clock, scree
 
 
 def test_live_drawing_has_the_epochs_the_rate_and_the_time_left(live, clock, screen):
-    live.training("784-64", epochs=4, rows_per_epoch=1000)
+    live.training(epochs=4, rows_per_epoch=1000)
     for epoch in epochs(2):
         clock.now += 0.5
         live.rows(1000)
@@ -171,7 +171,7 @@ def test_quiet_is_silent():
 def test_the_last_epoch_is_printed_even_when_the_command_fails(capsys):
     def fail() -> None:
         with show_progress(quiet=False) as progress:
-            progress.training("a", epochs=9, rows_per_epoch=1)
+            progress.training(epochs=9, rows_per_epoch=1)
             for epoch in epochs(2):
                 progress.epoch(epoch)
             raise KeyError
@@ -189,7 +189,7 @@ def test_a_search_prints_a_line_for_each_better_trial_and_one_per_half_minute(cl
     search = PlainSearchProgress(Console(file=screen, width=80), clock)
     search.trial(standing(1, None, None))
     for trial, best, best_trial in ((2, 0.5, 1), (3, 0.5, 1), (4, 0.25, 3)):
-        search.training("4-2-4", 10, 100)
+        search.training(10, 100)
         search.epoch(epochs(1)[0])
         search.trial(standing(trial, best, best_trial))
     clock.now = 31.0
@@ -204,7 +204,7 @@ def test_a_search_prints_a_line_for_each_better_trial_and_one_per_half_minute(cl
 
 def test_a_live_search_shows_trial_epoch_best_and_time_left_in_one_line(live, clock, screen):
     live.trial(standing(7, 0.0123, 4))
-    live.training("4-2-4", 10, 100)
+    live.training(10, 100)
     clock.now = 60.0
     live.epoch(epochs(1)[0])
     assert "epoch 2/10  best 0.01230 (trial 4)  3 min left" in screen.getvalue()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aecli.cli.display.history import EpochTable, loss_curves, sparkline
+from aecli.cli.display.history import EpochTable, loss_chart, sparkline
 from aecli.cli.option_sources import OptionValue, Settings
 from aecli.cli.report import models_and_data
 from aecli.schema.options import TrainOptions
@@ -34,7 +34,7 @@ def history(epochs, *, valid=True):
 
 @pytest.mark.parametrize("epochs", [1, 2, 40, 500])
 def test_curves_fit_80_columns_and_mark_the_best_epoch(epochs):
-    shown = drawn(loss_curves(history(epochs)), 200, terminal=True)
+    shown = drawn(loss_chart(history(epochs)), 200, terminal=True)
     assert max(map(len, shown.splitlines())) <= 80
     assert "▁" in shown
     assert shown.count("▲") == 2
@@ -43,7 +43,7 @@ def test_curves_fit_80_columns_and_mark_the_best_epoch(epochs):
 
 
 def test_off_a_terminal_curves_are_plain_text():
-    shown = drawn(loss_curves(history(9, valid=False)))
+    shown = drawn(loss_chart(history(9, valid=False)))
     assert not set("▁▂▃▄▅▆▇█▲│\x1b") & set(shown)
     assert "train 2.00 to 0.2222" in shown
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from aecli.evaluation.accumulator import TermFigures
+from aecli.evaluation.accumulator import DecodedSamples, TermFigures
 from aecli.features.layout import Inputs, lay_out
 from aecli.model.build import build
 from aecli.schema.model_spec import ModelSpec
@@ -21,7 +21,7 @@ def test_terms_are_means_over_rows_whatever_the_batches(model_spec: ModelSpec):
             with torch.no_grad():
                 code = network.distribution(Inputs(where)(rows))
                 outputs, logits = network.decode(code.latent), network.classify(code.latent)
-            terms.add((rows, code, outputs, logits, labels))
+            terms.add(DecodedSamples(rows, code, outputs, logits, labels))
         found.append(terms.shares())
     assert set(found[0]) == {"reconstruction", "classification", "l1"}
     assert found[0]["l1"].weight == 0.5

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aecli.metrics.classification import ClassificationFigures, Reliability
+from aecli.metrics.classification import ClassificationFigures
 
 
 def figures(logits: torch.Tensor, codes: torch.Tensor, parts: int = 1) -> ClassificationFigures:
@@ -64,14 +64,3 @@ def test_batches_do_not_matter(parts: int):
     assert cut.auroc() == whole.auroc()
     assert cut.log_loss() == pytest.approx(whole.log_loss())
     assert torch.equal(cut.confusion, whole.confusion)
-
-
-def test_reliability_is_the_gap_between_confidence_and_accuracy():
-    found = Reliability()
-    found.add(np.array([0.95, 0.95]), np.array([True, False]))
-    found.add(np.array([0.55, 0.55]), np.array([True, False]))
-    assert found.bins() == [
-        (pytest.approx(0.55), 0.5, 2),
-        (pytest.approx(0.95), 0.5, 2),
-    ]
-    assert found.error() == pytest.approx((0.45 + 0.05) / 2)

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from aecli.metrics import detection
-from aecli.metrics.detection import Histogram, Interval, detection_figures
+from aecli.metrics.detection import Interval, detection_figures
 
 
 def samples(rows, share=0.1, apart=1.5, decimals=9):
@@ -52,17 +52,3 @@ def test_a_threshold_above_all_scores_finds_nothing():
 def test_one_anomaly_is_enough():
     scores, marks = np.arange(50.0), np.arange(50) == 49
     assert detection_figures(scores, marks, threshold=48.5)["auroc"] == Interval(1, 1, 1)
-
-
-def test_a_histogram_counts_every_value_within_its_edges():
-    found = Histogram()
-    found.add(np.array([0.0, 1.0, 1.01, 250.0, np.nan, 1e30]))
-    edges, counts = found.shown()
-    assert counts.sum() == 5
-    assert len(edges) == len(counts) + 1
-    assert counts[np.searchsorted(edges, 1.005) - 1] == 2
-
-
-def test_a_histogram_of_nothing_can_be_shown():
-    edges, counts = Histogram().shown()
-    assert (len(edges), counts.tolist()) == (2, [0])

@@ -4,7 +4,7 @@ from pydantic import ValidationError
 
 from aecli.errors import DataError, ModelError, UsageError
 from aecli.features.layout import lay_out
-from aecli.model.build import build, column_weights, reconstruction_loss
+from aecli.model.build import build, build_reconstruction_loss, column_weights
 from aecli.model.sizes import default_latent, default_widths, resolve_network
 from aecli.schema.options import LossOptions, TrainOptions
 from tests import columns
@@ -187,9 +187,13 @@ def test_a_network_of_other_columns_is_a_model_error():
 def test_kinds_are_weighed_against_their_trivial_losses_only_where_mixed():
     kinds = [number(trivial_loss=2.0), category(trivial_loss=0.5), boolean(trivial_loss=0.25)]
     # The loss takes columns in the order of their cells: numbers, booleans, categories.
-    assert reconstruction_loss(lay_out(kinds), LossOptions()).weights.tolist() == [0.5, 4.0, 2.0]
+    assert build_reconstruction_loss(lay_out(kinds), LossOptions()).weights.tolist() == [
+        0.5,
+        4.0,
+        2.0,
+    ]
     alike = [number("a", trivial_loss=2.0), number("b", trivial_loss=4.0)]
-    assert reconstruction_loss(lay_out(alike), LossOptions()).weights.tolist() == [1.0, 1.0]
+    assert build_reconstruction_loss(lay_out(alike), LossOptions()).weights.tolist() == [1.0, 1.0]
 
 
 def test_mixed_means_that_varying_columns_differ_in_kind():
@@ -199,7 +203,7 @@ def test_mixed_means_that_varying_columns_differ_in_kind():
 
 
 def test_the_number_loss_reaches_the_loss():
-    loss = reconstruction_loss(lay_out([number()]), LossOptions(number_loss="mae"))
+    loss = build_reconstruction_loss(lay_out([number()]), LossOptions(number_loss="mae"))
     assert float(loss(torch.tensor([[3.0]]), torch.tensor([[0.0]]))) == 3.0
 
 

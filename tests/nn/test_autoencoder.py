@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from aecli.nn.autoencoder import AutoencoderNetwork, clipped, unit_tanh
+from aecli.nn.autoencoder import AutoencoderNetwork, clip_to_unit, unit_tanh
 
 
 def small(*, numbers=3, output=None, head=None):
@@ -35,7 +35,7 @@ def test_a_tanh_of_numbers_in_0_1_saturates_at_both_of_their_ends():
 
 @pytest.mark.parametrize("learning", [True, False])
 def test_a_clipped_output_lies_in_0_1(learning):
-    model, z = small(numbers=5, output=clipped), 20 * torch.randn(50, 2)
+    model, z = small(numbers=5, output=clip_to_unit), 20 * torch.randn(50, 2)
     with torch.set_grad_enabled(learning):
         assert torch.equal(model.decode(z), model.decoder(z).clamp(0, 1))
 
@@ -43,7 +43,7 @@ def test_a_clipped_output_lies_in_0_1(learning):
 def test_what_lies_beyond_the_cut_is_drawn_back_unless_it_should_be_at_that_bound():
     raw = torch.tensor([-3.0, -3.0, 0.5, 7.0, 7.0], requires_grad=True)
     wanted = torch.tensor([0.0, 0.5, 0.5, 0.5, 1.0])
-    (0.5 * (clipped(raw) - wanted).square()).sum().backward()
+    (0.5 * (clip_to_unit(raw) - wanted).square()).sum().backward()
     assert raw.grad.tolist() == [0.0, -0.5, 0.0, 0.5, 0.0]
 
 

@@ -10,10 +10,11 @@ import torch
 
 import aecli
 from aecli.features.layout import Inputs, lay_out
-from aecli.model.build import build, reconstruction_loss
+from aecli.model.build import build, build_reconstruction_loss
 from aecli.model.sizes import resolve_network
 from aecli.schema.options import LossOptions, TrainOptions
-from aecli.training.objective import Noise, Objective
+from aecli.training.noise import Noise
+from aecli.training.objective import Objective
 from tests.columns import boolean, category, number
 
 COLUMNS = [number("a"), number("b"), boolean("c"), category("d", "u", "v", "w")]
@@ -84,7 +85,7 @@ def objective(noise: str) -> Objective:
     return Objective(
         build(network, columns=COLUMNS),
         Inputs(lay_out(COLUMNS)),
-        reconstruction_loss(lay_out(COLUMNS), LossOptions()),
+        build_reconstruction_loss(lay_out(COLUMNS), LossOptions()),
         {"reconstruction": 1.0},
         noise=Noise.parse(noise, numbers=2),
     )

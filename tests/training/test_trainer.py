@@ -15,7 +15,7 @@ from torch import Tensor
 from aecli.errors import DivergedError, ModelError, UsageError
 from aecli.features.layout import Inputs, lay_out
 from aecli.features.staging import Staged
-from aecli.model.build import build, reconstruction_loss, resolve_weights
+from aecli.model.build import build, build_reconstruction_loss, resolve_weights
 from aecli.model.sizes import resolve_network
 from aecli.progress import Epoch, Progress
 from aecli.schema.options import TrainOptions
@@ -52,7 +52,7 @@ def loop(
     objective = Objective(
         build(network, columns=COLUMNS),
         Inputs(lay_out(COLUMNS), complete=True),
-        reconstruction_loss(lay_out(COLUMNS), options.losses, complete=True),
+        build_reconstruction_loss(lay_out(COLUMNS), options.losses, complete=True),
         resolve_weights(options.losses, network, cells=6, trivial=1.0),
     )
     identity = options.model_dump(mode="json", exclude={"training": {"time_limit"}})

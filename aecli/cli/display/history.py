@@ -33,7 +33,7 @@ HistoryLines = Sequence[Mapping[str, Any]]
 """Lines of `history.jsonl`."""
 
 
-def loss_curves(history: HistoryLines) -> RenderableType:
+def loss_chart(history: HistoryLines) -> RenderableType:
     """Draw every loss term over the epochs: bars of the validation or else the training loss.
 
     Off a terminal the bars are left out, and the range of each term stays.

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.history import loss_curves
+from aecli.cli.display.history import loss_chart
 from aecli.cli.display.model import (
     column_groups,
     column_table,
@@ -31,7 +31,7 @@ def inspection_report(
     """Return a model's or a table's description; every column if `all_columns`."""
     if isinstance(result, ModelInspection):
         if result.history is not None:
-            return Group(user(result.model, "bold"), loss_curves(result.history))
+            return Group(user(result.model, "bold"), loss_chart(result.history))
         return _model(result, all_columns)
     return _data(result, all_columns)
 

@@ -34,7 +34,7 @@ def name_end(name: str) -> str:
     return shown if len(shown) <= LONGEST_PANEL_NAME else "…" + shown[1 - LONGEST_PANEL_NAME :]
 
 
-def loss_panels(comparison: ModelComparison) -> list[Panel]:
+def loss_comparison_panels(comparison: ModelComparison) -> list[Panel]:
     """Return one panel per loss term: every model's validation loss, or training loss."""
     by_model = [loss_curves(one.history) for one in comparison.models]
     return [
@@ -76,7 +76,7 @@ def _losses(
     return Panel(caption, f"Curves of the {safe(term)} loss; {ends}", one_axes(draw))
 
 
-def column_panels(comparison: ModelComparison) -> list[Panel]:
+def column_comparison_panels(comparison: ModelComparison) -> list[Panel]:
     """Return every model's error of each column, the first model's largest first."""
     errors = error_table(comparison)
     if not errors:
@@ -114,7 +114,7 @@ def error_table(comparison: ModelComparison) -> list[tuple[str, list[float | Non
     ]
 
 
-def score_panels(comparison: ModelComparison) -> list[Panel]:
+def score_comparison_panels(comparison: ModelComparison) -> list[Panel]:
     """Return the distribution of every model's scores; none unless all can score."""
     scores = [one.scores.shown() for one in comparison.models if one.scores is not None]
     thresholds = [one.threshold for one in comparison.models if one.threshold is not None]

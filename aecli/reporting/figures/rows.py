@@ -85,7 +85,7 @@ def image_panel(images: Mapping[str, tuple[AnyFloats, AnyFloats]]) -> Panel:
             for position, picture in enumerate(pictures):
                 show_image(axes, picture, (position * step, row * step * aspect), colours)
             axes.text(-0.1, (row * step + 0.5) * aspect, name, ha="right", va="center", fontsize=8)
-        _headings(axes, ranks, step, aspect)
+        _headings(axes, ranks, step)
         axes.set_xlim(-1.2, shown * step)
         axes.set_ylim(3 * step * aspect, -0.55)
         axes.set_aspect("equal")
@@ -109,7 +109,7 @@ def show_image(
     axes.imshow(image, extent=extent, interpolation="none", **({} if in_colour else colours))
 
 
-def _headings(axes: Axes, names: Sequence[str], step: float, aspect: float) -> None:
+def _headings(axes: Axes, names: Sequence[str], step: float) -> None:
     """Write each name over the middle of its images."""
     for name in dict.fromkeys(names):
         positions = [position for position, other in enumerate(names) if other == name]

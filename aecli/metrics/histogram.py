@@ -1,0 +1,60 @@
+"""Histograms of figures over batches, for pictures: counts per bin, and accuracy by confidence."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from aecli.array_types import AnyFloats
+
+
+class Histogram:
+    """Counts of positive values in bins of one fiftieth of a power of ten."""
+
+    LOWEST, HIGHEST, PER_DECADE = -6, 13, 50
+
+    def __init__(self) -> None:
+        self.counts = np.zeros((self.HIGHEST - self.LOWEST) * self.PER_DECADE, dtype=np.int64)
+
+    def add(self, values: AnyFloats) -> None:
+        """Take values `(n_values,)` in; NaN is left out."""
+        known = values[~np.isnan(values)].clip(10.0**self.LOWEST, None)
+        bins = ((np.log10(known) - self.LOWEST) * self.PER_DECADE).astype(np.int64)
+        self.counts += np.bincount(
+            np.minimum(bins, len(self.counts) - 1), minlength=len(self.counts)
+        )
+
+    def shown(self) -> tuple[AnyFloats, npt.NDArray[np.int64]]:
+        """Return the edges and counts of the bins from the first that has values to the last."""
+        used = np.flatnonzero(self.counts)
+        if not len(used):
+            return np.array([1.0, 10.0]), np.zeros(1, dtype=np.int64)
+        first, last = int(used[0]), int(used[-1]) + 1
+        edges = 10.0 ** (np.arange(first, last + 1) / self.PER_DECADE + self.LOWEST)
+        return edges, self.counts[first:last]
+
+
+class Reliability:
+    """Counts, by confidence, of how often the likeliest class was right."""
+
+    BINS = 10
+
+    def __init__(self) -> None:
+        self._sums = np.zeros((3, self.BINS))
+
+    def add(self, confidence: AnyFloats, right: npt.NDArray[np.bool_]) -> None:
+        """Take in the probability of the answer and whether it was right, both `(n_samples,)`."""
+        bins = np.minimum((confidence * self.BINS).astype(np.int64), self.BINS - 1)
+        for sums, weights in zip(
+            self._sums, (None, confidence, right.astype(np.float64)), strict=True
+        ):
+            sums += np.bincount(bins, weights, minlength=self.BINS)
+
+    def bins(self) -> list[tuple[float, float, int]]:
+        """Return the mean confidence, the accuracy and the count of each bin that has samples."""
+        return [(c / n, r / n, int(n)) for n, c, r in self._sums.T.tolist() if n]
+
+    def error(self) -> float:
+        """Return the expected calibration error (Naeini, Cooper, Hauskrecht 2015)."""
+        count, confidence, right = self._sums
+        return float(np.abs(confidence - right).sum() / max(1.0, count.sum()))

@@ -1,0 +1,41 @@
+"""Noise on training cells, which a denoising autoencoder removes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Corruption of cells `(n_rows, n_cells)`, whose first `numbers` are scaled numbers.
+
+    Vincent et al. (2010), §3: `gaussian` adds normal noise of standard deviation `amount` to the
+    numbers; `mask` empties a share `amount` of all cells; `swap` gives that share of cells the
+    value that another row of the batch has in the same column. Draws come from torch's global
+    generator.
+    """
+
+    kind: str
+    amount: float
+    numbers: int
+
+    @classmethod
+    def parse(cls, text: str, *, numbers: int) -> Noise | None:
+        """Return the noise that an option such as `mask:0.2` asks for, None for `none`."""
+        kind, _, amount = text.partition(":")
+        return None if kind == "none" else cls(kind, float(amount), numbers)
+
+    def __call__(self, cells: Tensor) -> Tensor:
+        """Return a corrupted copy."""
+        if self.kind == "gaussian":
+            noisy = cells.clone()
+            noisy[:, : self.numbers] += self.amount * torch.randn_like(noisy[:, : self.numbers])
+            return noisy
+        hit = torch.rand_like(cells) < self.amount
+        if self.kind == "mask":
+            return cells.masked_fill(hit, torch.nan)
+        others = torch.randint(len(cells), cells.shape, device=cells.device)
+        return torch.where(hit, cells.gather(0, others), cells)

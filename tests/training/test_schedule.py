@@ -1,0 +1,61 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from aecli.features.staging import Staged
+from aecli.features.windows import Windows
+from aecli.training.schedule import FLOOR, Schedule, default_batch_size, default_epochs
+
+
+def test_cosine_warms_up_and_ends_near_nothing():
+    schedule = Schedule("cosine", highest=1e-2, steps=1000, patience=10)
+    rates = [schedule.rate(step) for step in range(1001)]
+    assert rates[0] < 1e-3
+    assert max(rates) == pytest.approx(1e-2, rel=0.01)
+    assert rates[-1] == pytest.approx(FLOOR * 1e-2)
+    assert rates[100:] == sorted(rates[100:], reverse=True)
+
+
+def test_plateau_halves_after_a_third_of_the_patience():
+    schedule = Schedule("plateau", highest=1.0, steps=100, patience=9)
+    for improved in (True, False, False, False):
+        schedule.epoch_ended(improved)
+    assert schedule.rate(90) == 0.5
+
+
+def test_constant_stays():
+    schedule = Schedule("constant", highest=0.3, steps=100, patience=3)
+    for _ in range(10):
+        schedule.epoch_ended(False)
+    assert schedule.rate(99) == 0.3
+
+
+def test_a_single_step_learns():
+    assert Schedule("cosine", highest=1.0, steps=1, patience=1).rate(0) == 1.0
+
+
+def staged(rows, *, numbers=10):
+    return Staged(torch.zeros(1, 1).expand(rows, numbers), None, complete=True)
+
+
+def epochs_of(train, *, classifies=False):
+    return default_epochs(train, classifies=classifies)
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "batch_size"),
+    [(1, 40, 16), (3_000, 40, 64), (12_500, 40, 128), (50_000, 10, 128), (50_000_000, 5, 1024)],
+)
+def test_large_tables_are_passed_over_less_often_in_larger_batches(rows, epochs, batch_size):
+    assert (epochs_of(staged(rows)), default_batch_size(rows)) == (epochs, batch_size)
+
+
+def test_wide_samples_and_classifiers_are_passed_over_less_often():
+    rows = np.arange(50_030)
+    windows = Windows(rows, rows[:50_000], size=30, firsts=rows[:1])
+    assert epochs_of(staged(50_000, numbers=256)) == 10
+    assert epochs_of(staged(50_000, numbers=257)) == 6
+    assert epochs_of(replace(staged(50_030), windows=windows)) == 6
+    assert epochs_of(staged(50_000), classifies=True) == 6
