@@ -17,23 +17,30 @@ from aecli.formatting import show_line_command
 _DELIMITERS = ",\t;|"
 _SNIFFED_ROWS = 200
 _TAIL_BYTES = 1 << 16
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n])"?(?:\r\n|\r|\n)', re.IGNORECASE)
 _REST_OF_QUOTED_CELL = re.compile(r'[^"]*(?:""[^"]*)*("|\Z)')
 
 
 @dataclass(frozen=True)
 class CsvDialect:
-    """Delimiter of a CSV file, its header cells, and the header's length in UTF-8 bytes."""
+    """Delimiter of a CSV file, its header cells, and where its rows begin.
+
+    `header_bytes` is the length in UTF-8 bytes of the header and all that stands before it, of
+    which `skipped_lines` are not part of the table.
+    """
 
     delimiter: str
     header: list[str]
     header_bytes: int
+    skipped_lines: int = 0
 
 
 def read_dialect(head: str, delimiter: str | None, *, complete: bool) -> CsvDialect | None:
     """Return the dialect of a file that begins with `head`; None if it has no line.
 
-    If `delimiter` is None, it is the one that splits most rows into as many fields as the
-    header; a file with none of `, ; |` and tab outside quotes has one column.
+    If `delimiter` is None, it is the one of a first line such as `sep=;`, which spreadsheets write,
+    else the one that splits most rows into as many fields as the header; a file with none of
+    `, ; |` and tab outside quotes has one column.
 
     Args:
         head: the first characters, without byte-order mark.
@@ -43,9 +50,13 @@ def read_dialect(head: str, delimiter: str | None, *, complete: bool) -> CsvDial
     if not head.strip():
         return None
     sample = head if complete else _complete_lines(head)
-    delimiter = delimiter or _sniff_delimiter(sample)
+    separator = _SEPARATOR_LINE.match(sample)
+    skipped = separator[0] if separator else ""
+    sample = sample[len(skipped) :]
+    delimiter = delimiter or (separator[1] if separator else _sniff_delimiter(sample))
     header, header_bytes = _first_row(sample, delimiter)
-    return CsvDialect(delimiter, header, header_bytes)
+    skipped_bytes = len(skipped.encode())
+    return CsvDialect(delimiter, header, skipped_bytes + header_bytes, 1 if skipped else 0)
 
 
 def looks_like_data(header: list[str]) -> bool:

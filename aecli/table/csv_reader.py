@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,8 @@ class CsvFile:
                 parse_options=pacsv.ParseOptions(
                     delimiter=self._dialect.delimiter,
                     newlines_in_values=True,
+                    # A line of one column without text is a row whose cell is missing.
+                    ignore_empty_lines=len(self.names) > 1,
                     invalid_row_handler=refuse,
                 ),
                 convert_options=pacsv.ConvertOptions(
@@ -209,17 +212,18 @@ class CsvFile:
 
     def _line(self, row: int | None) -> int | None:
         """Return the line of a data row counted from 0, or of the first ragged row for None."""
-        width = len(self.names)
+        width, skipped = len(self.names), self._dialect.skipped_lines
         try:
             with open_text(self.path, self._encoding) as stream:
-                reader = csv.reader(_lines(stream), delimiter=self._dialect.delimiter)
-                count, before = -1, 0
+                lines = islice(_lines(stream), skipped, None)
+                reader = csv.reader(lines, delimiter=self._dialect.delimiter)
+                count, before = -1, skipped
                 for cells in reader:
-                    if cells:
+                    if cells or (width == 1 and count >= 0):
                         if (row is None and len(cells) != width) or count == row:
                             return before + 1
                         count += 1
-                    before = reader.line_num
+                    before = skipped + reader.line_num
         except (csv.Error, UnicodeDecodeError, pa.ArrowException, OSError):
             return None
         return None

@@ -5,6 +5,7 @@ import gzip
 import io
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from aecli.errors import DataError
 from aecli.schema.options import ReadOptions
 from aecli.table.csv_dialect import unclosed_quote_line
-from aecli.table.source import open_source
+from aecli.table.source import Source, open_source
 
 
 def lines(text: str) -> io.StringIO:
@@ -89,3 +90,71 @@ def test_quotes_that_are_closed_or_stand_for_themselves_are_read(tmp_path: Path,
     (tmp_path / "t.csv").write_text(text)
     source = open_source(tmp_path / "t.csv", ReadOptions())
     assert sum(batch.num_rows for batch in source.batches()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("sep=;\na;b\n1,5;x\n", {"a": ["1,5"], "b": ["x"]}),
+        ('"sep=;"\r\na;b\r\n1;x\r\n', {"a": [1], "b": ["x"]}),
+        ("SEP=|\na|b\n1|2,3\n", {"a": [1], "b": ["2,3"]}),
+        ("sep=\t\na\tb\n1\t2\n", {"a": [1], "b": [2]}),
+        ("\ufeffsep=,\na,b\n1,2;3\n", {"a": [1], "b": ["2;3"]}),
+        ("sep,x\n;,1\n", {"sep": [";"], "x": [1]}),
+    ],
+)
+def test_a_first_line_that_names_the_delimiter_is_no_row(
+    tmp_path: Path, text: str, columns: dict[str, list[object]]
+) -> None:
+    assert table_of(tmp_path, text) == columns
+
+
+def test_the_option_outranks_a_first_line_that_names_a_delimiter(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("sep=;\na|b\n1|2\n")
+    source = open_source(tmp_path / "t.csv", ReadOptions(delimiter="|"))
+    assert rows_of(source) == {"a": [1], "b": [2]}
+
+
+def test_an_error_after_a_first_line_that_names_the_delimiter_has_the_line_of_the_file(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "t.csv").write_text("sep=;\na;b\n1;2\n3;4;5\n")
+    with pytest.raises(DataError, match=r"line 4 has 3 fields, the header has 2"):
+        rows_of(open_source(tmp_path / "t.csv", ReadOptions()))
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("x\n1\n\n2\n", [1, None, 2]),
+        ("x\r\n1\r\n\r\n2\r\n\r\n", [1, None, 2, None]),
+        ('x\n1\n""\n2\n', [1, None, 2]),
+        ("\n\nx\n\n1\n", [None, 1]),
+        ("x\n1\n2", [1, 2]),
+        ("x\na\n\nb\n", ["a", None, "b"]),
+    ],
+)
+def test_a_blank_line_of_one_column_is_a_row(
+    tmp_path: Path, text: str, values: list[object]
+) -> None:
+    assert table_of(tmp_path, text) == {"x": values}
+
+
+def test_a_blank_line_of_several_columns_is_no_row(tmp_path: Path) -> None:
+    assert table_of(tmp_path, "x,y\n1,2\n\n3,4\n\n") == {"x": [1, 3], "y": [2, 4]}
+
+
+def test_a_location_counts_the_blank_lines_of_one_column(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("\nx\n1\n\n2\n")
+    [part] = open_source(tmp_path / "t.csv", ReadOptions()).partitions
+    assert part.reader.row_location(2) == "row 3 (line 5)"
+
+
+def table_of(tmp_path: Path, text: str) -> dict[str, list[object]]:
+    (tmp_path / "t.csv").write_bytes(text.encode())
+    return rows_of(open_source(tmp_path / "t.csv", ReadOptions()))
+
+
+def rows_of(source: Source) -> dict[str, list[object]]:
+    columns: dict[str, list[object]] = pa.Table.from_batches(source.batches()).to_pydict()
+    return columns
