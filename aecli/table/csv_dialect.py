@@ -26,13 +26,15 @@ class CsvDialect:
     """Delimiter of a CSV file, its header cells, and where its rows begin.
 
     `header_bytes` is the length in UTF-8 bytes of the header and all that stands before it, of
-    which `skipped_lines` are not part of the table.
+    which `skipped_lines` are not part of the table. `initial_spaces` tells that a space follows
+    every delimiter; it is not part of the cells.
     """
 
     delimiter: str
     header: list[str]
     header_bytes: int
     skipped_lines: int = 0
+    initial_spaces: bool = False
 
 
 def read_dialect(head: str, delimiter: str | None, *, complete: bool) -> CsvDialect | None:
@@ -56,7 +58,13 @@ def read_dialect(head: str, delimiter: str | None, *, complete: bool) -> CsvDial
     delimiter = delimiter or (separator[1] if separator else _sniff_delimiter(sample))
     header, header_bytes = _first_row(sample, delimiter)
     skipped_bytes = len(skipped.encode())
-    return CsvDialect(delimiter, header, skipped_bytes + header_bytes, 1 if skipped else 0)
+    return CsvDialect(
+        delimiter,
+        header,
+        skipped_bytes + header_bytes,
+        skipped_lines=1 if skipped else 0,
+        initial_spaces=_has_initial_spaces(sample, delimiter),
+    )
 
 
 def looks_like_data(header: list[str]) -> bool:
@@ -70,12 +78,24 @@ def _sniff_delimiter(sample: str) -> str:
     return best if scores[best][0] > 0 else ","
 
 
+def _has_initial_spaces(sample: str, delimiter: str) -> bool:
+    """Return whether a space follows every delimiter in the header and in the first rows."""
+    try:
+        rows = list(islice(_csv_rows(sample, delimiter), _SNIFFED_ROWS))
+    except csv.Error:
+        return False
+    cells = [cell for row in rows for cell in row[1:]]
+    return bool(cells) and all(cell.startswith(" ") for cell in cells)
+
+
+def _csv_rows(sample: str, delimiter: str) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+
+
 def _score(sample: str, delimiter: str) -> tuple[float, int]:
     """Return the share of rows as wide as the header, and that width; zeros for one column."""
     try:
-        rows = islice(
-            csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter), _SNIFFED_ROWS
-        )
+        rows = islice(_csv_rows(sample, delimiter), _SNIFFED_ROWS)
         widths = [len(row) for row in rows if row]
     except csv.Error:
         return 0.0, 0

@@ -26,7 +26,7 @@ from aecli.table.csv_dialect import (
 )
 from aecli.table.encoding import binary_error, bom_encoding, codec_name, encoding_error, open_text
 from aecli.table.formats import is_compressed, reading, unreadable
-from aecli.table.type_inference import NULLS, infer_text
+from aecli.table.type_inference import NULLS, infer_text, without_initial_space
 
 _HEAD_BYTES = 1 << 20
 _CSV_BLOCK_BYTES, _WIDE_BLOCK_BYTES = 4 << 20, 16 << 20
@@ -176,7 +176,12 @@ class CsvFile:
             if "Empty CSV" in str(error):
                 return
             raise
-        yield from reader
+        if not self._dialect.initial_spaces:
+            yield from reader
+            return
+        for batch in reader:
+            columns = [without_initial_space(column) for column in batch.columns]
+            yield pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
     def _explained(self, error: Exception, ragged: Sequence[Any]) -> Exception:
         straddling = "straddling" in str(error.__cause__)

@@ -168,6 +168,17 @@ def _trimmed(array: pa.Array) -> pa.Array:
     return pc.if_else(missing, pa.scalar(None, array.type), array)
 
 
+def without_initial_space(array: pa.Array) -> pa.Array:
+    """Return text without space before it, and then without quotes around it; missing is null."""
+    array = pc.utf8_ltrim_whitespace(array)
+    quoted = pc.match_substring_regex(array, r'(?s)^".*"$')
+    if pc.any(quoted).as_py():
+        inner = pc.replace_substring(pc.utf8_slice_codeunits(array, 1, -1), '""', '"')
+        array = pc.if_else(quoted, inner, array)
+    missing = pc.is_in(array, pa.array(NULLS, array.type))
+    return pc.if_else(missing, pa.scalar(None, array.type), array)
+
+
 def _parsed(array: pa.Array, target: pa.DataType) -> pa.Array:
     try:
         return _cast(array, target)

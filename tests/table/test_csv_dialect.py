@@ -158,3 +158,23 @@ def table_of(tmp_path: Path, text: str) -> dict[str, list[object]]:
 def rows_of(source: Source) -> dict[str, list[object]]:
     columns: dict[str, list[object]] = pa.Table.from_batches(source.batches()).to_pydict()
     return columns
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("a, b, c\n1, 2, x\n3, 4, y\n", {"a": [1, 3], "b": [2, 4], "c": ["x", "y"]}),
+        (
+            'a, b\nx, "y z"\nu, NA\nv, "p ""q"""\n',
+            {"a": ["x", "u", "v"], "b": ["y z", None, 'p "q"']},
+        ),
+        ("a; b\nx;  y\n", {"a": ["x"], "b": ["y"]}),
+        ("a,b\nx, y\nu, v\n", {"a": ["x", "u"], "b": [" y", " v"]}),
+        ("a, b\nx, y\nu,v\n", {"a": ["x", "u"], "b": [" y", "v"]}),
+        ("a\n x\n", {"a": [" x"]}),
+    ],
+)
+def test_a_space_after_every_delimiter_is_not_part_of_the_cells(
+    tmp_path: Path, text: str, columns: dict[str, list[object]]
+) -> None:
+    assert table_of(tmp_path, text) == columns
