@@ -45,7 +45,7 @@ def match_columns(
 
     The result has the identifiers that are present, the columns of `keep` (names or globs), the
     features that vary, and the label if it is present and `with_label`, each once, in that order.
-    Text formats are read with the model's types.
+    Text formats and the names of partitions are read with the model's types.
 
     Raises:
         DataError: features are missing, a `keep` matches nothing, or a column has a type that the
@@ -62,13 +62,13 @@ def match_columns(
     ]
     label = [spec.label.name] if spec.label and with_label and spec.label.name in names else []
     names_to_read = list(dict.fromkeys([*kept, *(column.name for column in features), *label]))
-    if source.format in TEXT_FORMATS:
-        types = {column.name: _read_type(column) for column in features}
-        types |= _copied_types(spec, kept, label)
-    else:
+    texts = set(source.names) if source.format in TEXT_FORMATS else source.partition_columns
+    types = {column.name: _read_type(column) for column in features if column.name in texts}
+    types |= {n: kind for n, kind in _copied_types(spec, kept, label).items() if n in texts}
+    if source.format not in TEXT_FORMATS:
         schema = source.select(names_to_read).schema
-        actual = ((column, schema.field(column.name).type) for column in features)
-        types = {column.name: kind for column, has in actual if (kind := _cast_type(column, has))}
+        actual = ((c, schema.field(c.name).type) for c in features if c.name not in texts)
+        types |= {column.name: kind for column, has in actual if (kind := _cast_type(column, has))}
     known = {*names_to_read, *_known_names(spec)}
     ignored = [name for name in source.names if name not in known]
     return source.select(names_to_read, types), MatchedColumns(

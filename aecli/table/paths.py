@@ -10,14 +10,16 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import unquote
 
 from aecli.errors import DataError, OutputError, UsageError, nearest
 from aecli.table.formats import format_by_name
+from aecli.table.open_table_formats import require_plain_files
 
-_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 STDIN = "-"
 _DESCRIPTORS = Path("/proc/self/fd")
 _COPY_CHUNK = 1 << 20
@@ -34,9 +36,22 @@ def find_files(paths: Sequence[str], notes: list[str]) -> list[FoundFile]:
     files that are not tables are mentioned in `notes`.
 
     Raises:
-        DataError: a path does not exist, a glob matches nothing, or a folder holds no table.
+        DataError: a path does not exist, a glob matches nothing, a folder holds no table, or a file
+            belongs to a Delta, Hudi or Iceberg table, or its name is no UTF-8.
     """
-    return [file for text in paths for file in _expand(text, notes)]
+    files = [file for text in paths for file in _expand(text, notes)]
+    for path, _ in files:
+        _require_utf8(path)
+    return files
+
+
+def _require_utf8(path: Path) -> None:
+    """Check that a path is one that Arrow can open."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        message = f"the name {os.fsencode(path).decode(errors='replace')} is no UTF-8"
+        raise DataError(message, hint="rename it") from error
 
 
 def _expand(text: str, notes: list[str]) -> list[FoundFile]:
@@ -52,11 +67,15 @@ def _expand(text: str, notes: list[str]) -> list[FoundFile]:
     if os.path.isdir(path):
         return _files_in_folder(path, notes)
     if os.path.exists(path):
-        return [(path, {})]
+        require_plain_files([path])
+        return [(path, _partition_values(path, path.parent))]
     if not glob.has_magic(text):
         raise _missing_path_error(path, text)
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
-    files: list[FoundFile] = [(match, {}) for match in matches if match.is_file()]
+    named = [match for match in matches if match.is_file()]
+    require_plain_files(named)
+    folder = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts[:-1]))
+    files: list[FoundFile] = [(match, _partition_values(match, folder)) for match in named]
     if not files:
         files = [file for match in matches for file in _files_in_folder(match, notes)]
     if not files:
@@ -82,17 +101,14 @@ def _missing_path_error(path: Path, text: str) -> DataError:
 
 
 def _files_in_folder(folder: Path, notes: list[str]) -> list[FoundFile]:
-    if (folder / "_delta_log").is_dir():
-        raise DataError(
-            f"{folder} is a Delta table, whose folder also holds rows that were deleted",
-            hint="export it to Parquet first",
-        )
+    require_plain_files([folder])
     if any(folder.glob("weights-*.safetensors")):
         raise DataError(
             f"{folder} is a model directory, not a table",
             hint=f"aecli inspect -m {shlex.quote(str(folder))}",
         )
     files = sorted(_visible_files(folder))
+    require_plain_files(files)
     tables = [path for path in files if format_by_name(path)]
     # Files without a suffix, such as Spark's part-00000, count where no file has a known one.
     tables = tables or [path for path in files if not path.suffix]
@@ -112,7 +128,7 @@ def _files_in_folder(folder: Path, notes: list[str]) -> list[FoundFile]:
         )
     if len(tables) < len(files):
         notes.append(f"{len(files) - len(tables):,} files of {folder} are no tables: left out")
-    return [(path, _partition_values(path.relative_to(folder))) for path in tables]
+    return [(path, _partition_values(path, folder)) for path in tables]
 
 
 def _visible_files(folder: Path) -> list[Path]:
@@ -124,9 +140,21 @@ def _visible_files(folder: Path) -> list[Path]:
     return files
 
 
-def _partition_values(path: Path) -> dict[str, str | None]:
-    pairs = [part.split("=", 1) for part in path.parts[:-1] if "=" in part]
-    return {key: None if value == _NULL_PARTITION else unquote(value) for key, value in pairs}
+def _partition_values(path: Path, folder: Path) -> dict[str, str | None]:
+    """Return the cells of a file by its folders called `key=value`.
+
+    Those below `folder` count, and those right above it, up to one of another name.
+    """
+    above = takewhile(_is_partition, reversed(Path(os.path.abspath(folder)).parts))
+    below = filter(_is_partition, path.relative_to(folder).parts[:-1])
+    # A name that is no UTF-8 would fit in no Arrow column.
+    names = (os.fsencode(name).decode(errors="replace") for name in (*reversed([*above]), *below))
+    pairs = [name.split("=", 1) for name in names]
+    return {key: None if value == NULL_PARTITION else unquote(value) for key, value in pairs}
+
+
+def _is_partition(name: str) -> bool:
+    return "=" in name and not name.startswith("=")
 
 
 class Spool:

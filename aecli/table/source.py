@@ -26,7 +26,7 @@ from aecli.table.parquet_arrow import (
     open_memory_table,
     open_parquet,
 )
-from aecli.table.paths import STDIN, FoundFile, Spool, find_files
+from aecli.table.paths import NULL_PARTITION, STDIN, FoundFile, Spool, find_files
 from aecli.table.type_inference import convert, first_misfit, infer_text, join_types
 
 TableReader: TypeAlias = BinaryFile | CsvFile | JsonlFile
@@ -41,10 +41,14 @@ _BATCH_CELLS = 1 << 24
 
 @dataclass(frozen=True)
 class Partition:
-    """Reader of some rows of a table, and the cells that its folders' names give all of them."""
+    """Reader of some rows of a table, and the cells that its folders' names give all of them.
+
+    `constant_types` are the types that the names of all folders of the table agree on.
+    """
 
     reader: TableReader
-    constants: dict[str, pa.Scalar] = field(default_factory=dict)
+    constants: dict[str, str | None] = field(default_factory=dict)
+    constant_types: dict[str, pa.DataType] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,11 @@ class Source:
         counts = [partition.reader.n_rows for partition in self.partitions]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
+
+    @property
+    def partition_columns(self) -> set[str]:
+        """Return the columns whose cells stand in the names of folders, in none of the files."""
+        return set.intersection(*(set(partition.constants) for partition in self.partitions))
 
     def select(
         self, names: Sequence[str], types: Mapping[str, pa.DataType] | None = None
@@ -140,13 +149,17 @@ class Source:
         types = {name: known[name] for name in names if name in known}
         types = types or partition.reader.types(names)
         position = {name: index for index, name in enumerate(types)}
+        constants = {
+            column.name: _constant_cell(partition, column)
+            for column in schema
+            if column.name in partition.constants
+        }
         start = 0
         for batch in partition.reader.batches(types, rows):
             arrays = []
             for column in schema:
-                if column.name in partition.constants:
-                    cell = partition.constants[column.name].cast(column.type)
-                    arrays.append(pa.repeat(cell, batch.num_rows))
+                if column.name in constants:
+                    arrays.append(pa.repeat(constants[column.name], batch.num_rows))
                 else:
                     array = batch.column(position[column.name])
                     arrays.append(_cast_column(array, column, partition.reader, start))
@@ -223,15 +236,15 @@ def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> Ta
 def _partitions(
     readers: Sequence[TableReader], files: Sequence[FoundFile]
 ) -> tuple[Partition, ...]:
-    keys = dict.fromkeys(key for _, values in files for key in values)
-    constants: list[dict[str, pa.Scalar]] = [{} for _ in readers]
-    for key in keys:
+    types: dict[str, pa.DataType] = {}
+    for key in dict.fromkeys(key for _, values in files for key in values):
         texts = pa.array([values.get(key) for _, values in files], pa.string())
-        cells = convert(texts, infer_text(texts, pa.null()))
-        for reader, cells_by_name, cell in zip(readers, constants, cells, strict=True):
-            if key not in reader.names:
-                cells_by_name[key] = cell
-    return tuple(Partition(*pair) for pair in zip(readers, constants, strict=True))
+        types[key] = infer_text(texts, pa.null())
+    partitions = []
+    for reader, (_, values) in zip(readers, files, strict=True):
+        constants = {key: values.get(key) for key in types if key not in reader.names}
+        partitions.append(Partition(reader, constants, {key: types[key] for key in constants}))
+    return tuple(partitions)
 
 
 def _require_same_columns(partitions: Sequence[Partition]) -> None:
@@ -263,7 +276,8 @@ def _common_types(partitions: Sequence[Partition], names: Sequence[str]) -> dict
     for partition in partitions:
         reader = partition.reader
         types = reader.types([name for name in names if name not in partition.constants])
-        types |= {name: cell.type for name, cell in partition.constants.items() if name in names}
+        path_types = partition.constant_types
+        types |= {name: kind for name, kind in path_types.items() if name in names}
         for name, kind in types.items():
             joined = join_types(common.get(name, pa.null()), kind)
             if joined is None and reader.text:
@@ -277,6 +291,20 @@ def _common_types(partitions: Sequence[Partition], names: Sequence[str]) -> dict
             common[name] = joined
             first_file.setdefault(name, reader.name)
     return common
+
+
+def _constant_cell(partition: Partition, column: pa.Field) -> pa.Scalar:
+    """Return the cell that a folder's name gives all rows of a file, as the column's type."""
+    text = partition.constants[column.name]
+    try:
+        return convert(pa.array([text], pa.string()), column.type)[0]
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        raise DataError(
+            f"{partition.reader.name}: its folder {column.name}={text} gives no "
+            f"{type_noun(column.type)}",
+            facts=[f"column {column.name!r} is {type_name(column.type)}"],
+            hint=f"rename the folder, or {column.name}={NULL_PARTITION} for a missing value",
+        ) from error
 
 
 def _cast_column(array: pa.Array, column: pa.Field, reader: TableReader, before: int) -> pa.Array:

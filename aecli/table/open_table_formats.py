@@ -1,0 +1,103 @@
+"""Refuse files of Delta, Hudi and Iceberg tables: their folders also hold deleted rows."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from fnmatch import fnmatch
+from pathlib import Path
+
+from aecli.errors import DataError
+
+_DELTA, _HUDI, _ICEBERG = "_delta_log", ".hoodie", "metadata"
+_TABLE_NAMES = {_DELTA: "a Delta table", _HUDI: "a Hudi table", _ICEBERG: "an Iceberg table"}
+_ICEBERG_METADATA = "*.metadata.json*"
+
+
+def require_plain_files(paths: Iterable[Path]) -> None:
+    """Check that no file lies in the folder of a Delta, Hudi or Iceberg table.
+
+    One folder alone may be given in place of files: it must not be such a table, either.
+
+    Raises:
+        DataError: one does; the error says how to export the rows that count.
+    """
+    checked: set[Path] = set()
+    parents: set[Path] = set()
+    for path in paths:
+        if path.parent in parents and not path.is_symlink():
+            continue
+        parents.add(path.parent)
+        # By its name first, so that the error shows the path as it was given.
+        for place in (Path(os.path.abspath(path)), Path(os.path.realpath(path))):
+            for folder in (place, *place.parents):
+                if folder in checked:
+                    break
+                checked.add(folder)
+                if log := _log_folder(folder):
+                    raise _refusal(path, folder, log)
+
+
+def _log_folder(folder: Path) -> str | None:
+    """Return the name of the folder that says which files of a table count, None without one."""
+    for log in (_DELTA, _HUDI):
+        if os.path.isdir(folder / log):
+            return log
+    return _ICEBERG if _iceberg_metadata(folder) else None
+
+
+def _iceberg_metadata(folder: Path) -> list[str]:
+    try:
+        names = os.listdir(folder / _ICEBERG)
+    except OSError:
+        return []
+    return [name for name in names if fnmatch(name, _ICEBERG_METADATA)]
+
+
+def _refusal(path: Path, folder: Path, log: str) -> DataError:
+    inside = folder in _current_folders()
+    shown = str(folder) if inside or path.is_absolute() else os.path.relpath(folder)
+    facts = [] if os.path.abspath(path) == str(folder) else [f"{path} belongs to it"]
+    facts.append(f"{os.path.join(shown, log)} says which rows count; aecli does not read it")
+    # A copy inside the table's folder would be refused in turn.
+    copy = str(folder.parent / "rows") if inside else "rows"
+    return DataError(
+        f"{shown} is {_TABLE_NAMES[log]}, whose folder also holds rows that were deleted",
+        facts=facts,
+        hint=_export_command(folder, shown, log, copy),
+    )
+
+
+def _current_folders() -> list[Path]:
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return []
+    return [here, *here.parents]
+
+
+def _export_command(folder: Path, shown: str, log: str, copy: str) -> str:
+    if log == _HUDI:
+        return (
+            f"spark.read.format('hudi').load({shown!r}).write.parquet({copy!r}) in PySpark, "
+            f"and read {copy}"
+        )
+    table, scan = shown, "delta_scan"
+    if log == _ICEBERG:
+        scan = "iceberg_scan"
+        if not os.path.exists(folder / _ICEBERG / "version-hint.text"):
+            table = os.path.join(shown, _ICEBERG, max(_iceberg_metadata(folder), key=_version))
+    query = f"copy (select * from {scan}({_sql_text(table)})) to {_sql_text(copy + '.parquet')}"
+    quoted = re.sub(r'([\\$`"])', r"\\\1", query)
+    return f'duckdb -c "{quoted}", and read {copy}.parquet'
+
+
+def _version(name: str) -> tuple[int, str]:
+    """Return the order of Iceberg's metadata files: `v10…` follows `v9…`."""
+    number = re.match(r"v?(\d{1,18})", name)
+    return (int(number[1]) if number else -1, name)
+
+
+def _sql_text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
