@@ -228,7 +228,7 @@ def _is_stream(target: Path) -> bool:
 
 
 def output_error(target: Path, error: OSError) -> OutputError:
-    """Say why `target` could not be written, and what to look at."""
+    """Return the error of a `target` that could not be written, with what to check."""
     directory = target.parent
     quoted = shlex.quote(str(directory))
     reason, hint = {

@@ -74,7 +74,7 @@ class TermFigures:
         self._latents = 0
 
     def add(self, samples: DecodedSamples) -> None:
-        """Take one batch in."""
+        """Add one batch."""
         cells, code, outputs, logits, codes = samples
         errors = self._loss.cell_errors(outputs, cells)
         self._errors += errors.nan_to_num(0.0).double().sum(0).cpu()

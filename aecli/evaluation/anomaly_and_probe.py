@@ -51,7 +51,7 @@ class Detector:
         self._sample, self._keys = RowSample(SCORES), seeded_keys()
 
     def add(self, cells: Tensor, marks: Codes, groups: Codes) -> None:
-        """Take in cells; `marks` are 1 for anomalies, 0 for other samples and -1 for unknown."""
+        """Add cells; `marks` are 1 for anomalies, 0 for other samples and -1 for unknown."""
         known = np.flatnonzero(marks >= 0)
         scores = self._scorer.score(cells).scores["mean"].double().numpy()[known]
         marks, groups = marks[known], groups[known]
@@ -118,7 +118,7 @@ class Prober:
         self._groups = np.empty(0, dtype=np.int64)
 
     def add(self, cells: Tensor, latent: Tensor, values: pa.Array, groups: Codes) -> None:
-        """Take in samples with the values of the column, where these are known."""
+        """Add samples with the values of the column, where these are known."""
         known = np.flatnonzero(
             pc.is_valid(values).to_numpy(zero_copy_only=False)
             & ~pc.is_null(values, nan_is_null=True).to_numpy(zero_copy_only=False)

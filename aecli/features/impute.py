@@ -120,7 +120,7 @@ class Filler:
 
 
 def _converts_to(column: Column, type: pa.DataType) -> bool:
-    """Say whether answers can be made in the table's type; whole numbers must be rounded first."""
+    """Return whether the table's type can hold answers; whole numbers are rounded first."""
     stored = parse_type(column.type)
     if is_list(type) and is_list(stored):
         stored, type = stored.value_type, type.value_type

@@ -1,4 +1,4 @@
-"""Say which cell, input and output of a network belongs to which column; make inputs of cells."""
+"""Find which cell, input and output of a network belongs to which column; make inputs of cells."""
 
 from __future__ import annotations
 

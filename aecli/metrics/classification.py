@@ -42,7 +42,7 @@ class ClassificationFigures:
         self._log_loss = 0.0
 
     def add(self, logits: Tensor, codes: Tensor) -> None:
-        """Take in logits `(n_rows, n_classes)` and codes `(n_rows,)`, -1 where unlabelled."""
+        """Add logits `(n_rows, n_classes)` and codes `(n_rows,)`, -1 where unlabelled."""
         labelled = codes >= 0
         logits, codes = logits[labelled].double().cpu(), codes[labelled].cpu()
         pairs = codes * self._classes + logits.argmax(1)

@@ -62,7 +62,7 @@ class ColumnFigures:
         self._errors = {name: torch.zeros(cells, dtype=torch.float64) for name in predictors}
 
     def add(self, cells: Tensor, outputs: Tensor) -> None:
-        """Take in cells `(n_rows, n_cells)` and the network's outputs `(n_rows, n_outputs)`."""
+        """Add cells `(n_rows, n_cells)` and the network's outputs `(n_rows, n_outputs)`."""
         self.rows += len(cells)
         observed = ~cells.isnan()
         self._count += observed.sum(0).cpu()

@@ -17,7 +17,7 @@ class Histogram:
         self.counts = np.zeros((self.HIGHEST - self.LOWEST) * self.PER_DECADE, dtype=np.int64)
 
     def add(self, values: AnyFloats) -> None:
-        """Take values `(n_values,)` in; NaN is left out."""
+        """Add values `(n_values,)`; NaN is left out."""
         known = values[~np.isnan(values)].clip(10.0**self.LOWEST, None)
         bins = ((np.log10(known) - self.LOWEST) * self.PER_DECADE).astype(np.int64)
         self.counts += np.bincount(
@@ -43,7 +43,7 @@ class Reliability:
         self._sums = np.zeros((3, self.BINS))
 
     def add(self, confidence: AnyFloats, right: npt.NDArray[np.bool_]) -> None:
-        """Take in the probability of the answer and whether it was right, both `(n_samples,)`."""
+        """Add the probability of the answer and whether it was right, both `(n_samples,)`."""
         bins = np.minimum((confidence * self.BINS).astype(np.int64), self.BINS - 1)
         for sums, weights in zip(
             self._sums, (None, confidence, right.astype(np.float64)), strict=True

@@ -64,7 +64,7 @@ class LatentFigures:
         self._sizes = torch.zeros(size * self._bins, dtype=torch.int64)
 
     def add(self, latent: Tensor) -> None:
-        """Take one batch in."""
+        """Add one batch."""
         values = latent.double().cpu()
         self.rows += len(values)
         self._sum += values.sum(0)

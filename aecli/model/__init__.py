@@ -1,1 +1,1 @@
-"""TODO."""
+"""Networks of a model: sizes from options, modules from a spec, weights as safetensors."""

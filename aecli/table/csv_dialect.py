@@ -79,12 +79,12 @@ def _sniff_delimiter(sample: str) -> str:
 
 
 def _has_initial_spaces(sample: str, delimiter: str) -> bool:
-    """Return whether a space follows every delimiter in the header and in the first rows."""
+    """Return whether every cell after a delimiter begins with a space, or is empty."""
     try:
         rows = list(islice(_csv_rows(sample, delimiter), _SNIFFED_ROWS))
     except csv.Error:
         return False
-    cells = [cell for row in rows for cell in row[1:]]
+    cells = [cell for row in rows for cell in row[1:] if cell]
     return bool(cells) and all(cell.startswith(" ") for cell in cells)
 
 

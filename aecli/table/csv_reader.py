@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -150,28 +150,7 @@ class CsvFile:
             return "error"
 
         try:
-            reader = pacsv.open_csv(
-                stream,
-                read_options=pacsv.ReadOptions(
-                    column_names=self.names,
-                    block_size=_WIDE_BLOCK_BYTES
-                    if len(self.names) > _WIDE_COLUMNS
-                    else _CSV_BLOCK_BYTES,
-                ),
-                parse_options=pacsv.ParseOptions(
-                    delimiter=self._dialect.delimiter,
-                    newlines_in_values=True,
-                    # A line of one column without text is a row whose cell is missing.
-                    ignore_empty_lines=len(self.names) > 1,
-                    invalid_row_handler=refuse,
-                ),
-                convert_options=pacsv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()),
-                    include_columns=list(names),
-                    null_values=NULLS,
-                    strings_can_be_null=True,
-                ),
-            )
+            reader = self._open_csv(stream, names, refuse)
         except pa.ArrowInvalid as error:
             if "Empty CSV" in str(error):
                 return
@@ -182,6 +161,31 @@ class CsvFile:
         for batch in reader:
             columns = [without_initial_space(column) for column in batch.columns]
             yield pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+    def _open_csv(
+        self, stream: Any, names: Sequence[str], refuse: Callable[[Any], str]
+    ) -> pacsv.CSVStreamingReader:
+        wide = len(self.names) > _WIDE_COLUMNS
+        return pacsv.open_csv(
+            stream,
+            read_options=pacsv.ReadOptions(
+                column_names=self.names,
+                block_size=_WIDE_BLOCK_BYTES if wide else _CSV_BLOCK_BYTES,
+            ),
+            parse_options=pacsv.ParseOptions(
+                delimiter=self._dialect.delimiter,
+                newlines_in_values=True,
+                # A line of one column without text is a row whose cell is missing.
+                ignore_empty_lines=len(self.names) > 1,
+                invalid_row_handler=refuse,
+            ),
+            convert_options=pacsv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                include_columns=list(names),
+                null_values=NULLS,
+                strings_can_be_null=True,
+            ),
+        )
 
     def _explained(self, error: Exception, ragged: Sequence[Any]) -> Exception:
         straddling = "straddling" in str(error.__cause__)

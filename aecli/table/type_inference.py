@@ -163,9 +163,7 @@ def _long_or_padded(array: pa.Array) -> bool:
 
 def _trimmed(array: pa.Array) -> pa.Array:
     """Return text without surrounding space; cells that then mean missing are null."""
-    array = pc.utf8_trim_whitespace(array)
-    missing = pc.is_in(array, pa.array(NULLS, array.type))
-    return pc.if_else(missing, pa.scalar(None, array.type), array)
+    return _null_where_missing(pc.utf8_trim_whitespace(array))
 
 
 def without_initial_space(array: pa.Array) -> pa.Array:
@@ -175,6 +173,10 @@ def without_initial_space(array: pa.Array) -> pa.Array:
     if pc.any(quoted).as_py():
         inner = pc.replace_substring(pc.utf8_slice_codeunits(array, 1, -1), '""', '"')
         array = pc.if_else(quoted, inner, array)
+    return _null_where_missing(array)
+
+
+def _null_where_missing(array: pa.Array) -> pa.Array:
     missing = pc.is_in(array, pa.array(NULLS, array.type))
     return pc.if_else(missing, pa.scalar(None, array.type), array)
 

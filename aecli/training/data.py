@@ -258,7 +258,7 @@ def _validation_file(
 
 
 def _shared_files(source: Source, valid: str) -> list[str]:
-    """Say that the validation rows are rows of the training table, where that is so."""
+    """Return a note, in a list, if the validation rows are rows of the training table."""
     trained = {path.resolve() for path in source.paths}
     shared = [path for path, _ in find_files([valid], []) if path.resolve() in trained]
     if not shared:

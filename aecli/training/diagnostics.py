@@ -111,7 +111,7 @@ def _worse_than_means(options: TrainOptions, baselines: Sequence[Baseline]) -> s
 
 
 def _trivial(baselines: Sequence[Baseline], *, margin: float = TRIVIAL) -> bool:
-    """Tell whether the reconstruction is worse than the column means', or by `margin` better."""
+    """Return whether the reconstruction is not better than the column means by `margin`."""
     figures = {baseline.name: baseline for baseline in baselines}
     own, means = figures["this model"], figures["column means"]
     if own.mse is not None and means.mse is not None:
@@ -159,7 +159,7 @@ def _heavy_penalty(options: TrainOptions, shares: Mapping[str, float], *, trivia
 
 
 def _guessed(best: Epoch, label: Label, *, balanced: bool) -> bool:
-    """Tell whether the classifier's loss is that of the classes' frequencies, their entropy."""
+    """Return whether the classifier's loss is that of the classes' frequencies, their entropy."""
     rows = sum(label.counts)
     shares = [count / rows for count in label.counts if count]
     entropy = -sum(share * math.log(share) for share in shares)

@@ -149,7 +149,7 @@ class EpochMeans:
         self._norms: list[Tensor] = []
 
     def add(self, terms: LossTerms, rows: int, codes: Tensor | None) -> None:
-        """Take one batch in."""
+        """Add one batch."""
         self._values.append(terms.values)
         self._rows.append(rows)
         if codes is not None and terms.logits is not None:
@@ -161,7 +161,7 @@ class EpochMeans:
             self._right.append((terms.logits.argmax(1) == codes).sum())
 
     def add_gradients(self) -> None:
-        """Take in the gradients of one step, before they are clipped."""
+        """Add the gradients of one step, before they are clipped."""
         norms = [
             p.new_zeros(()) if p.grad is None else p.grad.norm() for p in self._layers.values()
         ]

@@ -169,6 +169,7 @@ def rows_of(source: Source) -> dict[str, list[object]]:
             {"a": ["x", "u", "v"], "b": ["y z", None, 'p "q"']},
         ),
         ("a; b\nx;  y\n", {"a": ["x"], "b": ["y"]}),
+        ("a, b, c\n1,, x\n2, 5,\n", {"a": [1, 2], "b": [None, 5], "c": ["x", None]}),
         ("a,b\nx, y\nu, v\n", {"a": ["x", "u"], "b": [" y", " v"]}),
         ("a, b\nx, y\nu,v\n", {"a": ["x", "u"], "b": [" y", "v"]}),
         ("a\n x\n", {"a": [" x"]}),
