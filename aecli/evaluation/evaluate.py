@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -68,7 +69,7 @@ class Evaluation:
         self.groups: dict[str | None, int] = {}
         self.rarer: list[int] = []
         self.figures = self._accumulator()
-        self.figures_by_group: dict[int, SampleFigures] = {}
+        self.figures_by_group: dict[int, SampleFigures] = defaultdict(self._accumulator)
         self.unknown_labels = 0
         self.rows = 0
 
@@ -171,8 +172,7 @@ class Evaluation:
         groups = group_codes(samples.batch.column(self.by), self.by, list(self.groups))
         for group in np.unique(groups).tolist():
             inside: Tensor = torch.from_numpy(groups == group).to(self.model.device)
-            figures = self.figures_by_group.setdefault(group, self._accumulator())
-            figures.add(decoded.where(inside))
+            self.figures_by_group[group].add(decoded.where(inside))
         return groups
 
     def result(self, seconds: float) -> EvaluateResult:
