@@ -9,7 +9,7 @@ import numpy as np
 
 from aecli.schema.option_docs import format_value, options
 from aecli.schema.option_values import SharedOptionValues
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.schema.torch_classes import TorchClassSpec
 
 NO_PARAMETERS = {"label", "seed", *ReadOptions.model_fields}

@@ -17,7 +17,8 @@ from aecli.cli.options import (
 )
 from aecli.cli.output import show
 from aecli.errors import UsageError
-from aecli.schema.options import ColumnOptions, ReadOptions
+from aecli.schema.options import ColumnOptions
+from aecli.schema.read_options import ReadOptions
 
 
 @click.command(cls=SectionCommand)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from aecli.schema.option_docs import format_value, options
-from aecli.schema.options import ReadOptions, TrainOptions
+from aecli.schema.options import TrainOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.schema.validation import validate_options
 
 Layer = Literal["command line", "environment", "config"]

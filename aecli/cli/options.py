@@ -16,7 +16,7 @@ from aecli.cli.option_sources import OptionValue, Settings, merge, merge_model, 
 from aecli.schema import option_docs
 from aecli.schema.option_docs import Option
 from aecli.schema.option_types import StrictModel
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 TABLE_FORMATS = ("parquet", "csv", "tsv", "arrow", "jsonl")

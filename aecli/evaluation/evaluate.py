@@ -28,7 +28,7 @@ from aecli.inference.run import Pass
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import ModelSpec
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.scoring.calibrate import anomaly_codes, marks_of_windows
 from aecli.table.column_match import require_reference_column
 from aecli.table.column_names import require_column

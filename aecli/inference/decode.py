@@ -21,7 +21,7 @@ from aecli.inference.loaded_model import LoadedModel, load_model, require_decode
 from aecli.inference.run import Pass
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import (
     is_list,
     is_plain_number,

@@ -15,7 +15,7 @@ from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass, StreamResult
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.table.source import Data
 
 

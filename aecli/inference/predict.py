@@ -19,7 +19,7 @@ from aecli.inference.run import Pass, StreamResult
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Label
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import parse_type
 from aecli.table.source import Data
 

@@ -21,7 +21,7 @@ from aecli.inference.run import Pass, StreamResult
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Column
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import is_text, parse_type
 from aecli.table.column_match import TEXT_FORMATS
 from aecli.table.source import Data, Source, open_source

@@ -24,7 +24,7 @@ from aecli.inference.batches import (
 from aecli.inference.loaded_model import LoadedModel
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import ModelSpec
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.table.column_match import match_columns
 from aecli.table.source import Data, Source, open_source
 from aecli.table.writers import open_writer

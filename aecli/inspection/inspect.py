@@ -16,7 +16,8 @@ from aecli.model_directory import model_directory, read_history, read_spec, weig
 from aecli.progress import SILENT, Progress
 from aecli.safetensors_header import TensorInfo, read_header
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut, ModelSpec
-from aecli.schema.options import ColumnOptions, ReadOptions
+from aecli.schema.options import ColumnOptions
+from aecli.schema.read_options import ReadOptions
 
 LAYER_PART_NAMES = {"head": "classifier", "path": "linear path"}
 """What users read for a part of the network, where that is not its name in the weights file."""

@@ -15,7 +15,7 @@ from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.reporting.collect_saved import collect_saved
 from aecli.reporting.data import CollectOptions, ReportData
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.table.source import Data, Source, open_source
 
 

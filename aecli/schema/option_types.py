@@ -67,6 +67,7 @@ def _gap(value: Any) -> Any:
 
 
 Names = Annotated[list[str], BeforeValidator(_split_names)]
+Sign = Annotated[str, Field(min_length=1, max_length=1)]
 Size = Annotated[int, Field(ge=1, le=65_536)]
 Sizes = Annotated[list[Size], BeforeValidator(_split_sizes), Field(max_length=64)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]

@@ -88,6 +88,13 @@ class OptionValues(SharedOptionValues, total=False):
     format: str
     encoding: str
     delimiter: str | None
+    header: int | str
+    skip_rows: int
+    sheet: str | None
+    null_values: NameValues
+    decimal: str | None
+    thousands: str | None
+    date_format: str | None
     label: str | None
     class_weight: float
     seed: int

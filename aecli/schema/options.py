@@ -24,6 +24,7 @@ from aecli.schema.option_types import (
     StrictModel,
     Weight,
 )
+from aecli.schema.read_options import ReadOptions
 from aecli.schema.torch_classes import (
     ARCHITECTURES,
     INITIALISERS,
@@ -32,18 +33,6 @@ from aecli.schema.torch_classes import (
     OptimizerSpec,
     TorchClassSpec,
 )
-
-
-class ReadOptions(StrictModel):
-    """Reading tables"""
-
-    format: Literal["auto", "parquet", "csv", "arrow", "jsonl"] = Field(
-        "auto", description="File format; auto looks at the name, then at the first bytes."
-    )
-    encoding: str = Field("utf-8", description="Character encoding of CSV files.")
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
-        None, description="CSV delimiter; found in the first lines unless given."
-    )
 
 
 class ColumnOptions(StrictModel):

@@ -36,6 +36,9 @@ _EXAMPLES: dict[str, object] = {
     "flag": True,
     "label": "income",
     "delimiter": ";",
+    "thousands": ",",
+    "null_values": "NA,?",
+    "date_format": "%d/%m/%Y",
     "shape": "28x28",
     "max_gap": "10m",
     "noise": "mask:0.2",
@@ -103,7 +106,8 @@ def expected_value(option: Option, error_type: str = "") -> str:
             many = ", at most 64 of them" if error_type == "too_long" else ""
             return f"whole numbers such as {format_value(_EXAMPLES['sizes'])}, each {bounds}{many}"
         case "names":
-            return f"names or globs such as {_EXAMPLES['names']}"
+            kind = "texts" if option.name == "null_values" else "names or globs"
+            return f"{kind} such as {_EXAMPLES.get(option.name) or _EXAMPLES['names']}"
         case "time":
             return "a duration above 0 such as 90s, 10m or 2h"
         case "named":

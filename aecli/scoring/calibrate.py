@@ -26,7 +26,7 @@ from aecli.schema.model_spec import (
     AGGREGATES,
     Calibration,
 )
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import fit_marked_thresholds
 from aecli.table.column_match import require_reference_column

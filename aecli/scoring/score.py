@@ -16,7 +16,7 @@ from aecli.inference.run import Pass, StreamResult
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import AGGREGATES, Calibration, ModelSpec
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.scoring.output_columns import ScoreColumns, scores_of_rows
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import check_threshold, threshold_value

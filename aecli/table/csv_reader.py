@@ -14,7 +14,7 @@ import pyarrow.csv as pacsv
 
 from aecli.errors import DataError
 from aecli.formatting import show_line_command
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.table.column_names import unique_names
 from aecli.table.csv_dialect import (
     CsvDialect,

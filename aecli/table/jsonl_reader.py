@@ -12,7 +12,7 @@ import pyarrow.json as pajson
 
 from aecli.errors import DataError
 from aecli.formatting import show_line_command
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import is_list, is_text
 from aecli.table.encoding import bom_encoding, codec_name, encoding_error, open_text
 from aecli.table.formats import reading, unreadable

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from aecli.errors import DataError, UsageError
 from aecli.formatting import STANDARD_INPUT, shell_name
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import type_name, type_noun
 from aecli.table.csv_reader import CsvFile
 from aecli.table.formats import detect_format

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aecli.errors import DataError
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.table.csv_dialect import unclosed_quote_line
 from aecli.table.source import Source, open_source
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from aecli.errors import DataError, UsageError
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.table.row_order import parse_gap, read_row_order
 from aecli.table.source import open_source
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aecli.errors import DataError, UsageError
-from aecli.schema.options import ReadOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.table.source import Data, Source, open_source
 
 
