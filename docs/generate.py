@@ -41,7 +41,7 @@ def documents() -> dict[str, str]:
 def _options() -> Iterator[str]:
     yield "# Options of `aecli train`"
     yield ""
-    yield "Made by `docs/generate.py` from `aecli/schema/options.py` and `read_options.py`; change it there."
+    yield "Made by `docs/generate.py` from `options.py` and `read_options.py` in `aecli/schema/`."
     yield ""
     yield "An option is a flag, an environment variable or a key of the file that `--config` names;"
     yield "the first of these that is there wins, and `aecli train --print-config` shows which did."
