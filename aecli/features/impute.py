@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from aecli.features.inverse import InverseColumns
 from aecli.features.layout import NUMERIC
 from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
+from aecli.schema.text_format import TextFormat
 from aecli.table.arrow_types import (
     decoded_type,
     is_list,
@@ -25,6 +26,7 @@ from aecli.table.arrow_types import (
     type_name,
     vector_values,
 )
+from aecli.table.reading import spelled
 from aecli.table.type_inference import convert
 
 
@@ -32,7 +34,7 @@ class Filler:
     """Imputation of the features of a table's batches, in the table's own types.
 
     Numbers lie within the range of the training rows, and a category is one of the training rows
-    with a slot of its own.
+    with a slot of its own. `formats` are the spellings of values in columns of text.
 
     Attributes:
         filled: counts the missing cells that were filled, by column.
@@ -40,7 +42,12 @@ class Filler:
     """
 
     def __init__(
-        self, columns: Sequence[Column], schema: pa.Schema, *, infinite_is_missing: bool = False
+        self,
+        columns: Sequence[Column],
+        schema: pa.Schema,
+        formats: Mapping[str, TextFormat] | None = None,
+        *,
+        infinite_is_missing: bool = False,
     ) -> None:
         present = [column for column in columns if column.name in schema.names]
         types = {column.name: decoded_type(schema.field(column.name).type) for column in present}
@@ -48,6 +55,7 @@ class Filler:
         self._inverse = InverseColumns(columns, bounded=True, named=True, types=direct)
         self._columns = {column.name: column for column in present}
         self._types = types
+        self._formats = formats or {}
         self._infinite = infinite_is_missing
         ends = np.cumsum(self._inverse.layout.widths, dtype=np.int64).tolist()
         names = [column.name for column in self._inverse.layout.columns]
@@ -110,7 +118,9 @@ class Filler:
         return missing
 
     def _as_table_type(self, column: Column, answers: pa.Array) -> pa.Array:
-        type = self._types[column.name]
+        type, format = self._types[column.name], self._formats.get(column.name)
+        if format is not None:
+            return spelled(answers, format).cast(type)
         if pa.types.is_dictionary(answers.type):
             answers = answers.dictionary_decode()
         try:

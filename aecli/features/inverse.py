@@ -47,6 +47,9 @@ class InverseColumns:
         self.types = {column.name: parse_type(column.type) for column in columns} | dict(
             types or {}
         )
+        for column in columns:
+            if column.text_format is not None and column.text_format.booleans is not None:
+                self.types[column.name] = pa.string()
         self._slices = _output_slices(self.layout)
 
     @property
@@ -69,7 +72,7 @@ class InverseColumns:
             return _constant(column, kind, len(outputs))
         part = self.part(column, outputs)
         if column.kind == "boolean":
-            return pa.array(part[:, 0] > 0)
+            return _spelled(pa.array(part[:, 0] > 0), column)
         if column.kind == "category":
             values = pa.array([*column.categories, *[None] * column.has_other])
             slots = part[:, : len(column.categories)] if self.named else part
@@ -94,6 +97,14 @@ def _output_slices(where: Layout) -> dict[str, slice]:
         slices[column.name] = slice(start, start + width)
         start += width
     return slices
+
+
+def _spelled(truth: pa.Array, column: Column) -> pa.Array:
+    """Return booleans as the training table wrote them."""
+    if column.text_format is None or column.text_format.booleans is None:
+        return truth
+    false, true = column.text_format.booleans
+    return pc.if_else(truth, true, false)
 
 
 def _constant(column: Column, kind: pa.DataType, rows: int) -> pa.Array:

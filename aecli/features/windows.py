@@ -14,6 +14,7 @@ from aecli.formatting import count
 from aecli.schema.model_spec import Identifier
 from aecli.schema.options import WindowOptions
 from aecli.table.arrow_types import parse_type, type_name
+from aecli.table.reading import Reading
 from aecli.table.row_order import RowOrder, is_clock, parse_gap, read_row_order
 from aecli.table.source import Source
 
@@ -274,8 +275,10 @@ def read_series(
     """
     if options.window is None:
         return None
-    stored = trained is not None
-    keys = read_row_order(source, options.group, options.time, stored=stored)
+    readings = None
+    if trained is not None:
+        readings = {i.name: Reading(parse_type(i.type), i.text_format) for i in trained}
+    keys = read_row_order(source.with_texts([]), options.group, options.time, readings)
     for known in trained or ():
         if known.name == options.time and (keys.ticks is not None) != is_clock(
             parse_type(known.type)
@@ -287,7 +290,7 @@ def read_series(
                 facts=["dates and numbers cannot be compared alike"],
                 hint=f"convert {known.name!r} to {known.type}",
             )
-    return Series(source.name, keys, options, stored)
+    return Series(source.name, keys, options, trained is not None)
 
 
 def window_codes(codes: Codes, windows: Windows, rule: str) -> Codes:

@@ -22,7 +22,8 @@ from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Column
 from aecli.schema.read_options import ReadOptions
-from aecli.table.arrow_types import is_text, parse_type
+from aecli.schema.text_format import TextFormat
+from aecli.table.arrow_types import decoded_type, is_text, parse_type
 from aecli.table.column_match import TEXT_FORMATS
 from aecli.table.source import Data, Source, open_source
 from aecli.table.type_inference import join_types
@@ -140,9 +141,11 @@ def fill_pass(
     opened = Pass.over(model, source, carry=False, batch_size=batch_size, progress=progress)
     encoded = opened.encoded()
     require_decoder(model)
-    whole = with_all_columns(model, source)
+    whole, formats = with_all_columns(model, source)
     infinite_is_missing = model.spec.options.columns.nonfinite == "missing"
-    filler = Filler(model.spec.columns, whole.schema, infinite_is_missing=infinite_is_missing)
+    filler = Filler(
+        model.spec.columns, whole.schema, formats, infinite_is_missing=infinite_is_missing
+    )
 
     def batches() -> Iterator[pa.RecordBatch]:
         rows = decoded_rows(model, encoded, opened.windowed)
@@ -169,18 +172,25 @@ def _with_decoded(
             yield batch, tuple(np.concatenate(arrays) for arrays in zip(*taken, strict=True))
 
 
-def with_all_columns(model: LoadedModel, source: Source) -> Source:
+def with_all_columns(model: LoadedModel, source: Source) -> tuple[Source, dict[str, TextFormat]]:
     """Return a source with every column in its own type, and one that holds a feature's values.
 
+    And how the columns of text spell the values of features: their text is read as it is written.
     The types of text formats are those of this table's cells; a column of whole numbers that the
     training table had fractions in is a double, and one without any cell is what it was there.
     """
-    schema = source.schema
-    types = dict(zip(schema.names, schema.types, strict=True))
+    readings, formats = dict(source.readings), {}
+    for name, written in source.with_texts(source.names).readings.items():
+        found = readings[name]
+        if found.format is not None or is_text(written.type) != is_text(found.type):
+            formats[name] = found.format or TextFormat()
+            kind = written.type if is_text(decoded_type(written.type)) else pa.string()
+            readings[name] = replace(written, type=kind)
     for column in model.spec.columns:
-        if column.name in types:
-            types[column.name] = _filled_type(column, types[column.name], source.format)
-    return source.select(source.names, types)
+        if column.name in readings and column.name not in formats:
+            kind = _filled_type(column, readings[column.name].type, source.format)
+            readings[column.name] = replace(readings[column.name], type=kind)
+    return source.select(source.names, readings), formats
 
 
 def _filled_type(column: Column, present: pa.DataType, format: str) -> pa.DataType:

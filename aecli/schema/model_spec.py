@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from aecli.schema.option_types import StrictModel
 from aecli.schema.options import TrainOptions
+from aecli.schema.text_format import TextFormat
 from aecli.schema.torch_classes import ARCHITECTURES, ActivationSpec, NormSpec
 
 SCHEMA: Literal["aecli.model/1"] = "aecli.model/1"
@@ -37,6 +38,9 @@ class Column(StrictModel):
     name: str
     kind: Kind
     type: str = Field(description="Arrow type in the source, as `table.types.type_name` spells it.")
+    text_format: TextFormat | None = Field(
+        None, description="How text cells spell the values, where it is not the plain way."
+    )
     size: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = 1
     center: list[Finite] = []
     scale: list[Finite] = []
@@ -91,6 +95,7 @@ class Identifier(StrictModel):
 
     name: str
     type: str
+    text_format: TextFormat | None = None
 
 
 class Label(StrictModel):

@@ -21,6 +21,7 @@ from aecli.table.arrow_types import (
 )
 from aecli.table.column_names import match_patterns, require_column
 from aecli.table.column_plan import ColumnPlan
+from aecli.table.reading import Reading
 from aecli.table.source import Source
 
 TEXT_FORMATS = ("csv", "jsonl")
@@ -62,16 +63,12 @@ def match_columns(
     ]
     label = [spec.label.name] if spec.label and with_label and spec.label.name in names else []
     names_to_read = list(dict.fromkeys([*kept, *(column.name for column in features), *label]))
-    texts = set(source.names) if source.format in TEXT_FORMATS else source.partition_columns
-    types = {column.name: _read_type(column) for column in features if column.name in texts}
-    types |= {n: kind for n, kind in _copied_types(spec, kept, label).items() if n in texts}
-    if source.format not in TEXT_FORMATS:
-        schema = source.select(names_to_read).schema
-        actual = ((c, schema.field(c.name).type) for c in features if c.name not in texts)
-        types |= {column.name: kind for column, has in actual if (kind := _cast_type(column, has))}
+    source = source.with_texts(source.names)
+    readings = _feature_readings(source, spec, features)
+    readings |= _copied_readings(source, spec, kept, label)
     known = {*names_to_read, *_known_names(spec)}
     ignored = [name for name in source.names if name not in known]
-    return source.select(names_to_read, types), MatchedColumns(
+    return source.select(names_to_read, readings), MatchedColumns(
         ignored=ignored, kept=kept, label=bool(label)
     )
 
@@ -119,15 +116,49 @@ def _require_features(source: Source, features: Sequence[str]) -> None:
     )
 
 
-def _copied_types(
-    spec: FittedColumns, kept: Sequence[str], label: Sequence[str]
-) -> dict[str, pa.DataType]:
-    """Return the types of the label and of copied text columns: `007` stays text."""
+def _feature_readings(
+    source: Source, spec: FittedColumns, features: Sequence[Column]
+) -> dict[str, Reading]:
+    """Return how the features are read; those of text formats as the model's types."""
+    nulls = _null_values(source, spec)
+    texts = set(source.names) if source.format in TEXT_FORMATS else source.partition_columns
+    schema = source.select([c.name for c in features if c.name not in texts]).schema
+    readings = {}
+    for column in features:
+        if column.name in texts:
+            kind = _read_type(column)
+        else:
+            has = schema.field(column.name).type
+            kind = _cast_type(column, has) or has
+        known = frozenset(value for value in column.categories if isinstance(value, str))
+        readings[column.name] = Reading(kind, column.text_format, nulls, known)
+    return readings
+
+
+def _copied_readings(
+    source: Source, spec: FittedColumns, kept: Sequence[str], label: Sequence[str]
+) -> dict[str, Reading]:
+    """Return how the label and copied text columns are read: `007` stays text."""
+    if source.format not in TEXT_FORMATS:
+        kept = [name for name in kept if name in source.partition_columns]
+        label = [name for name in label if name in source.partition_columns]
     types = {item.name: parse_type(item.type) for item in spec.ids if item.name in kept}
-    types = {name: kind for name, kind in types.items() if is_text(kind)}
+    readings = {name: Reading(kind) for name, kind in types.items() if is_text(kind)}
     if spec.label and label:
-        types[spec.label.name] = _classes_type(parse_type(spec.label.type))
-    return types
+        known = frozenset(value for value in spec.label.classes if isinstance(value, str))
+        kind = _classes_type(parse_type(spec.label.type))
+        readings[spec.label.name] = Reading(
+            kind, null_values=_null_values(source, spec), categories=known
+        )
+    return readings
+
+
+def _null_values(source: Source, spec: FittedColumns) -> frozenset[str]:
+    """Return the texts that are missing: those of the user, else those of the training."""
+    given = source.options
+    if isinstance(spec, ModelSpec) and "null_values" not in given.model_fields_set:
+        given = spec.options.read
+    return frozenset(given.null_values)
 
 
 def _read_type(column: Column) -> pa.DataType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from aecli.table.column_fit import fit_columns, left_out_reason
 from aecli.table.column_names import ColumnSelection, select_columns
 from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.labels import read_labels, with_counts
+from aecli.table.reading import Reading
 from aecli.table.source import Source
 
 
@@ -89,8 +90,8 @@ def describe_columns(
     if label is None and options.label is not None:
         label, codes = read_labels(source, options.label)
         label = with_counts(label, codes, train_rows)
-    schema = source.schema
-    candidates, reasons = _candidates(selection, schema)
+    readings = source.readings
+    candidates, reasons = _candidates(selection, readings)
     scan = ColumnScan(
         source.name,
         candidates,
@@ -100,16 +101,20 @@ def describe_columns(
     # Without a candidate the rows still have to be counted.
     names = [candidate.name for candidate in candidates] or source.names[:1]
     scan.read(source.select(names), train_rows, progress)
+    evidence = source.columns.evidence
     for candidate in candidates:
         reason = left_out_reason(candidate, scan, options.max_categories)
         if reason is not None:
-            reasons[candidate.name] = reason
+            reasons[candidate.name] = evidence.get(candidate.name, reason)
     features = [candidate for candidate in candidates if candidate.name not in reasons]
     return ColumnPlan(
         columns=tuple(fit_columns(features, scan, options)),
-        ids=tuple(Identifier(name=n, type=type_name(schema.field(n).type)) for n in selection.ids),
+        ids=tuple(
+            Identifier(name=n, type=type_name(readings[n].type), text_format=readings[n].format)
+            for n in selection.ids
+        ),
         left_out=tuple(
-            LeftOut(name=n, type=type_name(schema.field(n).type), reason=reasons[n])
+            LeftOut(name=n, type=type_name(readings[n].type), reason=reasons[n])
             for n in source.names
             if n in reasons
         ),
@@ -120,18 +125,19 @@ def describe_columns(
 
 
 def _candidates(
-    selection: ColumnSelection, schema: pa.Schema
+    selection: ColumnSelection, readings: Mapping[str, Reading]
 ) -> tuple[list[Candidate], dict[str, str]]:
     """Return the columns whose type may become a feature, and why the others may not."""
     candidates: list[Candidate] = []
     reasons = dict(selection.left_out)
     for name in selection.features:
-        arrow_type = schema.field(name).type
+        arrow_type = readings[name].type
         kind = kind_of(arrow_type)
         if kind is None:
             reasons[name] = _unusable_reason(arrow_type)
             continue
-        candidate = Candidate(name, arrow_type, kind, exact=name in selection.exact)
+        exact, text_format = name in selection.exact, readings[name].format
+        candidate = Candidate(name, arrow_type, kind, exact, text_format)
         candidates.append(_as_category(candidate) if name in selection.categorical else candidate)
     return candidates, reasons
 

@@ -14,6 +14,7 @@ from aecli.errors import DataError
 from aecli.progress import SILENT, Progress
 from aecli.row_sample import RowSample, position_keys
 from aecli.schema.model_spec import Kind
+from aecli.schema.text_format import TextFormat
 from aecli.table.arrow_types import list_size, number_values, vector_values
 from aecli.table.column_statistics import Moments, RowNumbers, ValueCounts, quartiles, sample_rows
 from aecli.table.source import Source
@@ -38,6 +39,7 @@ class Candidate:
     type: pa.DataType
     kind: Kind
     exact: bool
+    text_format: TextFormat | None = None
 
     @property
     def counted(self) -> bool:

@@ -26,7 +26,8 @@ from aecli.table.csv_dialect import (
 )
 from aecli.table.encoding import binary_error, bom_encoding, codec_name, encoding_error, open_text
 from aecli.table.formats import is_compressed, reading, unreadable
-from aecli.table.type_inference import NULLS, infer_text, without_initial_space
+from aecli.table.reading import without_texts
+from aecli.table.type_inference import infer_text, without_initial_space
 
 _HEAD_BYTES = 1 << 20
 _CSV_BLOCK_BYTES, _WIDE_BLOCK_BYTES = 4 << 20, 16 << 20
@@ -46,6 +47,8 @@ class CsvFile:
         self._types: dict[str, pa.DataType] = {}
         self._text_bytes = 0
         self._quotes_closed = False
+        self._nulls = frozenset(options.null_values)
+        self.quotes_all = False
         with reading(name):
             encoding_by_bom = bom_encoding(path)
         self._encoding = codec_name(options.encoding)
@@ -66,7 +69,7 @@ class CsvFile:
             rows = text_bytes = 0
             for batch in self._text_batches(unknown):
                 for name, column in zip(unknown, batch.columns, strict=True):
-                    types[name] = infer_text(column, types[name])
+                    types[name] = infer_text(without_texts(column, self._nulls), types[name])
                     if pa.types.is_string(types[name]):
                         text_bytes += column.nbytes
                 rows += batch.num_rows
@@ -182,8 +185,10 @@ class CsvFile:
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
                 include_columns=list(names),
-                null_values=NULLS,
+                # A cell in quotes is text: "" is not missing.
+                null_values=[""],
                 strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
             ),
         )
 

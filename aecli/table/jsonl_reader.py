@@ -30,6 +30,7 @@ class JsonlFile:
 
     format = "jsonl"
     text = True
+    quotes_all = False
 
     def __init__(self, path: Path, name: str, options: ReadOptions) -> None:
         self.path = path

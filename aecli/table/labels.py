@@ -26,7 +26,7 @@ def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
             `MAX_CLASSES`; or its type or values cannot be classes.
     """
     require_column(source.name, source.names, label, "--label")
-    narrowed = source.select([label])
+    narrowed = source.with_texts([label]).select([label])
     kind = narrowed.schema.field(label).type
     if not _may_be_classes(kind):
         raise DataError(

@@ -36,6 +36,7 @@ class BinaryFile:
     """
 
     text = False
+    quotes_all = False
 
     def __init__(
         self,

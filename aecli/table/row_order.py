@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from aecli.array_types import Codes, Floats, Integers
 from aecli.errors import DataError, UsageError
 from aecli.table.arrow_types import is_list, is_plain_number, is_text, type_name
 from aecli.table.column_names import require_column
+from aecli.table.reading import Reading
 from aecli.table.source import Source
 from aecli.table.type_inference import infer_times
 
@@ -37,15 +38,19 @@ class RowOrder:
 
 
 def read_row_order(
-    source: Source, group: Sequence[str], time: str | None, *, stored: bool = False
+    source: Source,
+    group: Sequence[str],
+    time: str | None,
+    trained: Mapping[str, Reading] | None = None,
 ) -> RowOrder:
     """Read the columns that name the series and the time of each row.
 
-    `stored`: a model names the columns, so that messages cannot suggest an option.
+    `trained` are the readings of a model, which names the columns: messages suggest no option.
 
     Raises:
         DataError: there is no such column, or the time is empty somewhere or cannot be ordered.
     """
+    stored = trained is not None
     for flag, names in (("--group", group), ("--time", [time] if time is not None else [])):
         for name in names:
             if stored:
@@ -53,7 +58,8 @@ def read_row_order(
             else:
                 require_column(source.name, source.names, name, flag)
     names = list(dict.fromkeys([*group, *([time] if time else [])]))
-    selected = source.select(names)
+    formatted = {n: r for n, r in (trained or {}).items() if n in names and r.format is not None}
+    selected = source.select(names, formatted)
     table = pa.Table.from_batches(selected.batches(), selected.schema)
     times, ticks = _times(table[time], source.name, time, stored) if time else (None, None)
     for name in group:

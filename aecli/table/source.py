@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,25 +13,31 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from aecli.errors import DataError, UsageError
-from aecli.formatting import STANDARD_INPUT, shell_name
+from aecli.formatting import STANDARD_INPUT
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import type_name, type_noun
+from aecli.table.column_readings import ColumnReadings
 from aecli.table.csv_reader import CsvFile
+from aecli.table.date_format import require_date_format
 from aecli.table.formats import detect_format
 from aecli.table.jsonl_reader import JsonlFile
 from aecli.table.parquet_arrow import (
-    BinaryFile,
     is_arrow_table,
     memory_reader,
     open_arrow,
     open_memory_table,
     open_parquet,
 )
-from aecli.table.paths import NULL_PARTITION, STDIN, FoundFile, Spool, find_files
-from aecli.table.type_inference import convert, first_misfit, infer_text, join_types
-
-TableReader: TypeAlias = BinaryFile | CsvFile | JsonlFile
-"""Reader of a file, or of a table in memory; its batches may have other types than asked for."""
+from aecli.table.partition import (
+    Partition,
+    TableReader,
+    common_types,
+    constant_cell,
+    make_partitions,
+    require_same_columns,
+)
+from aecli.table.paths import STDIN, Spool, find_files
+from aecli.table.reading import Reading, first_misfit, read_cells
 
 Data: TypeAlias = Any
 """A path, glob, folder or `-`; a sequence of these; or a table with `__arrow_c_stream__`."""
@@ -40,22 +47,11 @@ _BATCH_CELLS = 1 << 24
 
 
 @dataclass(frozen=True)
-class Partition:
-    """Reader of some rows of a table, and the cells that its folders' names give all of them.
-
-    `constant_types` are the types that the names of all folders of the table agree on.
-    """
-
-    reader: TableReader
-    constants: dict[str, str | None] = field(default_factory=dict)
-    constant_types: dict[str, pa.DataType] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Source:
     """Table whose rows can be read repeatedly as Arrow batches, in the same order each time.
 
-    `names` are the selected columns; cells are converted to `cast_types`.
+    `names` are the selected columns; `given` are the readings of some of them, and the text of
+    those `as_written` is not read as anything else.
     """
 
     name: str
@@ -64,20 +60,30 @@ class Source:
     names: list[str]
     notes: list[str]
     partitions: tuple[Partition, ...]
-    cast_types: dict[str, pa.DataType] = field(default_factory=dict)
+    columns: ColumnReadings
+    given: dict[str, Reading] = field(default_factory=dict)
+    as_written: frozenset[str] = frozenset()
     # The copy of standard input lives as long as any source that reads it.
     spool: Spool | None = None
 
     @cached_property
-    def schema(self) -> pa.Schema:
-        """Return the columns with their types; text formats are read in full to infer them.
+    def readings(self) -> dict[str, Reading]:
+        """Return how each column is read; text formats are read in full to find out.
 
         Raises:
             DataError: the files do not agree on a column's type.
         """
-        inferred = [name for name in self.names if name not in self.cast_types]
-        types = {**self.cast_types, **_common_types(self.partitions, inferred)}
-        return pa.schema([(name, types[name]) for name in self.names])
+        return self.columns.find(self.names, self.given, self.as_written)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Return the columns with their types; raises as `readings` does."""
+        return pa.schema([(name, self.readings[name].type) for name in self.names])
+
+    @property
+    def options(self) -> ReadOptions:
+        """Return the options that it was opened with."""
+        return self.columns.options
 
     @property
     def n_rows(self) -> int | None:
@@ -91,18 +97,20 @@ class Source:
         """Return the columns whose cells stand in the names of folders, in none of the files."""
         return set.intersection(*(set(partition.constants) for partition in self.partitions))
 
-    def select(
-        self, names: Sequence[str], types: Mapping[str, pa.DataType] | None = None
-    ) -> Source:
+    def select(self, names: Sequence[str], readings: Mapping[str, Reading] | None = None) -> Source:
         """Return the same rows with these columns only, in this order.
 
         Args:
             names: columns of this source.
-            types: types that cells are converted to; for the others, what this source has.
+            readings: how columns are read; the others as in this source.
         """
-        known = {**self.cast_types, **(types or {})}
-        cast_types = {name: known[name] for name in names if name in known}
-        return replace(self, names=list(names), cast_types=cast_types)
+        known = {**self.given, **(readings or {})}
+        given = {name: known[name] for name in names if name in known}
+        return replace(self, names=list(names), given=given)
+
+    def with_texts(self, names: Iterable[str]) -> Source:
+        """Return the same rows, with the text of these columns as it is written."""
+        return replace(self, as_written=self.as_written | frozenset(names))
 
     def memory_bytes(self) -> int | None:
         """Return the approximate bytes that the columns take in memory; None where unknown."""
@@ -134,9 +142,11 @@ class Source:
         """Return the same rows as one Arrow table in memory, so that later passes do not parse."""
         table = pa.Table.from_batches(self.batches(), self.schema)
         reader = memory_reader(table, self.name, [])
-        return replace(
-            self, format=reader.format, partitions=(Partition(reader),), cast_types={}, spool=None
-        )
+        given = {name: replace(r, null_values=frozenset()) for name, r in self.readings.items()}
+        partitions = (Partition(reader),)
+        columns = ColumnReadings(partitions, self.options, [], evidence=self.columns.evidence)
+        own = replace(self, partitions=partitions, columns=columns, given=given)
+        return replace(own, format=reader.format, spool=None)
 
     def _columns_in(self, partition: Partition) -> list[str]:
         return [name for name in self.names if name not in partition.constants]
@@ -145,12 +155,14 @@ class Source:
         self, partition: Partition, schema: pa.Schema, rows: int
     ) -> Iterator[pa.RecordBatch]:
         names = self._columns_in(partition) or partition.reader.names[:1]
-        known = dict(zip(schema.names, schema.types, strict=True))
-        types = {name: known[name] for name in names if name in known}
-        types = types or partition.reader.types(names)
+        readings = {name: self._reading(name, partition.reader) for name in names}
+        types = {
+            name: pa.string() if reading.format else reading.type
+            for name, reading in readings.items()
+        }
         position = {name: index for index, name in enumerate(types)}
         constants = {
-            column.name: _constant_cell(partition, column)
+            column.name: constant_cell(partition, column)
             for column in schema
             if column.name in partition.constants
         }
@@ -162,9 +174,17 @@ class Source:
                     arrays.append(pa.repeat(constants[column.name], batch.num_rows))
                 else:
                     array = batch.column(position[column.name])
-                    arrays.append(_cast_column(array, column, partition.reader, start))
+                    reading = readings[column.name]
+                    arrays.append(_read_column(array, column, reading, partition.reader, start))
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
             start += batch.num_rows
+
+    def _reading(self, name: str, reader: TableReader) -> Reading:
+        """Return how a file's column is read; one that quotes all cells quotes missing ones too."""
+        reading = self.readings.get(name) or Reading(reader.types([name])[name])
+        if not reader.quotes_all:
+            return reading
+        return replace(reading, null_values=reading.null_values | {""})
 
 
 def open_source(data: Data, options: ReadOptions | None = None) -> Source:
@@ -179,31 +199,36 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
         UsageError: `data` is not a table, or an option is invalid.
     """
     notes: list[str] = []
+    options = options or ReadOptions()
+    if options.date_format is not None:
+        require_date_format(options.date_format)
     if not isinstance(data, (str, os.PathLike)) and is_arrow_table(data):
         table = open_memory_table(data, notes)
-        return Source(table.name, table.format, (), table.names, notes, (Partition(table),))
+        partitions: tuple[Partition, ...] = (Partition(table),)
+        columns = ColumnReadings(partitions, options, notes)
+        return Source(table.name, table.format, (), table.names, notes, partitions, columns)
     arguments = _path_arguments(data)
     spool = Spool() if STDIN in arguments else None
     if spool is not None and len(arguments) > 1:
         raise UsageError("- cannot be combined with other files", hint="cat the files into -")
     files = [(spool.path, {})] if spool else find_files(arguments, notes)
     names = [STANDARD_INPUT] if spool else [str(path) for path, _ in files]
-    options = options or ReadOptions()
     readers = [_reader(p, n, options, notes) for (p, _), n in zip(files, names, strict=True)]
-    partitions = _partitions(readers, files)
-    _require_same_columns(partitions)
-    columns = list(dict.fromkeys([*readers[0].names, *partitions[0].constants]))
+    partitions = make_partitions(readers, files)
+    require_same_columns(partitions)
+    names_of_columns = list(dict.fromkeys([*readers[0].names, *partitions[0].constants]))
     source = Source(
         name=names[0] if len(names) == 1 else f"{arguments[0]} ({len(names):,} files)",
         format=readers[0].format,
         paths=() if spool else tuple(path for path, _ in files),
-        names=columns,
+        names=names_of_columns,
         notes=notes,
         partitions=partitions,
+        columns=ColumnReadings(partitions, options, notes),
         spool=spool,
     )
     if not readers[0].text and len(partitions) > 1:
-        _ = source.schema  # raises at once where the files have different types
+        common_types(partitions, source.names)  # raises where the files have different types
     return source
 
 
@@ -233,91 +258,20 @@ def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> Ta
             return CsvFile(path, name, options, notes)
 
 
-def _partitions(
-    readers: Sequence[TableReader], files: Sequence[FoundFile]
-) -> tuple[Partition, ...]:
-    types: dict[str, pa.DataType] = {}
-    for key in dict.fromkeys(key for _, values in files for key in values):
-        texts = pa.array([values.get(key) for _, values in files], pa.string())
-        types[key] = infer_text(texts, pa.null())
-    partitions = []
-    for reader, (_, values) in zip(readers, files, strict=True):
-        constants = {key: values.get(key) for key in types if key not in reader.names}
-        partitions.append(Partition(reader, constants, {key: types[key] for key in constants}))
-    return tuple(partitions)
-
-
-def _require_same_columns(partitions: Sequence[Partition]) -> None:
-    first = partitions[0]
-    columns = {*first.reader.names, *first.constants}
-    for partition in partitions[1:]:
-        others = {*partition.reader.names, *partition.constants}
-        if partition.reader.format != first.reader.format:
-            raise DataError(
-                f"{partition.reader.name} is {partition.reader.format}, {first.reader.name} is "
-                f"{first.reader.format}; one table is of one format",
-                hint="convert them to one format",
-            )
-        if others != columns:
-            lacks, has = sorted(columns - others), sorted(others - columns)
-            facts = [f"it lacks: {', '.join(lacks[:8])}"] if lacks else []
-            facts += [f"it alone has: {', '.join(has[:8])}"] if has else []
-            raise DataError(
-                f"{partition.reader.name} has other columns than {first.reader.name}",
-                facts=facts,
-                hint=f"aecli inspect {shell_name(partition.reader.name)}",
-            )
-
-
-def _common_types(partitions: Sequence[Partition], names: Sequence[str]) -> dict[str, pa.DataType]:
-    """Return the type of each column that holds its values in all files."""
-    common: dict[str, pa.DataType] = {}
-    first_file: dict[str, str] = {}
-    for partition in partitions:
-        reader = partition.reader
-        types = reader.types([name for name in names if name not in partition.constants])
-        path_types = partition.constant_types
-        types |= {name: kind for name, kind in path_types.items() if name in names}
-        for name, kind in types.items():
-            joined = join_types(common.get(name, pa.null()), kind)
-            if joined is None and reader.text:
-                joined = pa.string()
-            if joined is None:
-                raise DataError(
-                    f"the files do not agree on column {name!r}: {type_name(kind)} in "
-                    f"{reader.name}, {type_name(common[name])} in {first_file[name]}",
-                    hint=f"convert {name!r} to one type",
-                )
-            common[name] = joined
-            first_file.setdefault(name, reader.name)
-    return common
-
-
-def _constant_cell(partition: Partition, column: pa.Field) -> pa.Scalar:
-    """Return the cell that a folder's name gives all rows of a file, as the column's type."""
-    text = partition.constants[column.name]
-    try:
-        return convert(pa.array([text], pa.string()), column.type)[0]
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        raise DataError(
-            f"{partition.reader.name}: its folder {column.name}={text} gives no "
-            f"{type_noun(column.type)}",
-            facts=[f"column {column.name!r} is {type_name(column.type)}"],
-            hint=f"rename the folder, or {column.name}={NULL_PARTITION} for a missing value",
-        ) from error
-
-
-def _cast_column(array: pa.Array, column: pa.Field, reader: TableReader, before: int) -> pa.Array:
+def _read_column(
+    array: pa.Array, column: pa.Field, reading: Reading, reader: TableReader, before: int
+) -> pa.Array:
     """Return a batch's column as its type; `before` rows of the file came earlier."""
     try:
-        return convert(array, column.type)
+        return read_cells(array, reading)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        at = first_misfit(array, column.type)
+        at = first_misfit(array, reading)
         value = str(array[at].as_py())
         shown = repr(value if len(value) <= 40 else value[:40] + "…")
+        spelled = reading.format.describe() if reading.format else ""
         raise DataError(
             f"{reader.name}, {reader.row_location(before + at)}, column {column.name!r}: "
-            f"{shown} is no {type_noun(column.type)}",
-            facts=[f"the column is {type_name(column.type)}"],
-            hint="correct the cell, or empty it: empty cells are missing",
+            f"{shown} is not a {type_noun(column.type)}",
+            facts=[f"the column is {type_name(column.type)}" + (f", {spelled}" if spelled else "")],
+            hint=f"--null-values {shlex.quote(value)}" if len(value) <= 40 else "correct the cell",
         ) from error

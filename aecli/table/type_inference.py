@@ -10,11 +10,16 @@ import pyarrow.compute as pc
 from aecli.table.arrow_types import decoded_type, is_list, is_plain_number, is_text
 
 NULLS = (
-    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
-    *("<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "n/a", "nan", "null"),
+    *("", "NA", "N/A", "n/a", "na", "#N/A", "#N/A N/A", "#NA", "<NA>", "N.A.", "n.a."),
+    *("NULL", "Null", "null", "None", "none", "NONE", "nil", "NIL", "(null)", r"\N", "NaT"),
+    *("NaN", "nan", "NAN", "-NaN", "-nan", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "#DIV/0!"),
+    *("#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "-", "--", "---", "\u2013", "\u2014"),
+    *("?", ".", "0000-00-00", "0000-00-00 00:00:00"),
 )
-"""Text cells that are missing."""
+"""Texts that mean missing in a column of numbers, booleans or times."""
 
+_TRUE_TEXTS = ("yes", "y", "true", "t", "on", "1")
+_FALSE_TEXTS = ("no", "n", "false", "f", "off", "0")
 TIME_UNITS = ("s", "ms", "us", "ns")
 _TIMES = (
     pa.date32(),
@@ -22,20 +27,22 @@ _TIMES = (
     *(pa.timestamp(unit, "UTC") for unit in ("s", "us", "ns")),
 )
 _PROBED_CELLS = 16
-_MAX_INTEGER_DIGITS = 18  # a longer one does not fit in an int64, and loses digits as a double
+_DOUBLE_DIGITS = 17  # of two numbers with more, one double may be the nearest
+_DECIMAL128_DIGITS, _DECIMAL256_DIGITS, _LONG_DIGITS = 38, 76, 20
 
 
 def infer_text(array: pa.Array, known: pa.DataType) -> pa.DataType:
     """Return the narrowest type that holds the cells of a text array and those of type `known`.
 
-    Whole numbers padded with zeros, hexadecimal ones and those too long for an int64 stay text.
+    Whole numbers padded with zeros and hexadecimal ones stay text. Numbers with more digits than a
+    double holds are unsigned integers or decimals.
     """
     if pa.types.is_string(known) or array.null_count == len(array):
         return known
     array = array.drop_null()
     kind = _narrowest_type(array, known)
     if pa.types.is_string(kind):
-        array = _trimmed(array).drop_null()
+        array = without_nulls(array).drop_null()
         kind = _narrowest_type(array, known) if len(array) else pa.null()
     return join_types(known, kind) or pa.string()
 
@@ -102,35 +109,41 @@ def convert(array: pa.Array, target: pa.DataType) -> pa.Array:
     return array.cast(target, safe=not lossy)
 
 
-def first_misfit(array: pa.Array, target: pa.DataType) -> int:
-    """Return the position of the first cell that `convert` cannot convert."""
-    start, length = 0, len(array)
-    while length > 1:
-        half = length // 2
-        if _fits(array.slice(start, half), target):
-            start, length = start + half, length - half
-        else:
-            length = half
-    return start
-
-
-def _fits(array: pa.Array, target: pa.DataType) -> bool:
-    try:
-        convert(array, target)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return False
-    return True
-
-
 def _narrowest_type(array: pa.Array, known: pa.DataType) -> pa.DataType:
     if not pa.types.is_floating(known) and _casts(array, pa.int64()):
         return pa.string() if _padded(array) else pa.int64()
     if _casts(array, pa.float64()):
-        return pa.string() if _long_or_padded(array) else pa.float64()
+        if _padded(array.filter(pc.ascii_is_decimal(array))):
+            return pa.string()
+        return pa.float64() if pa.types.is_floating(known) else _exact_type(array)
     # Texts 0 and 1 are numbers, whichever block of a file they are in.
     if _casts(array, pa.bool_()) and pc.min(pc.binary_length(array)).as_py() > 1:
         return pa.bool_()
     return next((kind for kind in _TIMES if _casts(array, kind)), pa.string())
+
+
+def _exact_type(array: pa.Array) -> pa.DataType:
+    """Return the type that holds every digit of numbers: a double where that is one."""
+    if pc.max(pc.binary_length(array)).as_py() <= _DOUBLE_DIGITS:
+        return pa.float64()
+    digits = pc.extract_regex(array, r"^[+-]?(?P<whole>\d*)\.?(?P<part>\d*)$")
+    if digits.null_count:  # exponents, inf and nan
+        return pa.float64()
+    lengths = [pc.binary_length(pc.struct_field(digits, [index])) for index in (0, 1)]
+    if pc.max(pc.add(*lengths)).as_py() <= _DOUBLE_DIGITS:
+        return pa.float64()
+    whole, scale = (pc.max(length).as_py() for length in lengths)
+    if not scale and _casts(array, pa.uint64()):
+        return pa.uint64()
+    return _decimal_type(whole, scale) or pa.float64()
+
+
+def _decimal_type(whole: int, scale: int) -> pa.DataType | None:
+    """Return the decimal with so many digits before and behind the point, None for too many."""
+    digits = whole + scale
+    if digits > _DECIMAL256_DIGITS:
+        return None
+    return (pa.decimal128 if digits <= _DECIMAL128_DIGITS else pa.decimal256)(digits, scale)
 
 
 def _casts(array: pa.Array, kind: pa.DataType) -> bool:
@@ -154,31 +167,22 @@ def _padded(array: pa.Array) -> bool:
     return bool(pc.any(padded).as_py())
 
 
-def _long_or_padded(array: pa.Array) -> bool:
-    integers = array.filter(pc.ascii_is_decimal(array))
-    if not len(integers):
-        return False
-    return _padded(integers) or pc.max(pc.binary_length(integers)).as_py() > _MAX_INTEGER_DIGITS
-
-
-def _trimmed(array: pa.Array) -> pa.Array:
-    """Return text without surrounding space; cells that then mean missing are null."""
-    return _null_where_missing(pc.utf8_trim_whitespace(array))
+def without_nulls(array: pa.Array) -> pa.Array:
+    """Return text without surrounding space, null where it means missing."""
+    array = pc.utf8_trim_whitespace(array)
+    missing = pc.is_in(array, pa.array(NULLS, array.type))
+    return pc.if_else(missing, pa.scalar(None, array.type), array)
 
 
 def without_initial_space(array: pa.Array) -> pa.Array:
-    """Return text without space before it, and then without quotes around it; missing is null."""
+    """Return text without space before it, and then without quotes around it; null for none."""
     array = pc.utf8_ltrim_whitespace(array)
+    array = pc.if_else(pc.equal(array, ""), pa.scalar(None, array.type), array)
     quoted = pc.match_substring_regex(array, r'(?s)^".*"$')
     if pc.any(quoted).as_py():
         inner = pc.replace_substring(pc.utf8_slice_codeunits(array, 1, -1), '""', '"')
         array = pc.if_else(quoted, inner, array)
-    return _null_where_missing(array)
-
-
-def _null_where_missing(array: pa.Array) -> pa.Array:
-    missing = pc.is_in(array, pa.array(NULLS, array.type))
-    return pc.if_else(missing, pa.scalar(None, array.type), array)
+    return array
 
 
 def _parsed(array: pa.Array, target: pa.DataType) -> pa.Array:
@@ -186,7 +190,7 @@ def _parsed(array: pa.Array, target: pa.DataType) -> pa.Array:
         return _cast(array, target)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         first_error = error
-    trimmed = _trimmed(array.cast(pa.string()))
+    trimmed = without_nulls(array.cast(pa.string()))
     for parse in _PARSERS:
         try:
             return parse(trimmed, target)
@@ -199,6 +203,17 @@ def _by_number(text: pa.Array, target: pa.DataType) -> pa.Array:
     if not (pa.types.is_integer(target) or pa.types.is_boolean(target)):
         raise pa.ArrowNotImplementedError("no number")
     return convert(text.cast(pa.float64()), target)
+
+
+def _by_word(text: pa.Array, target: pa.DataType) -> pa.Array:
+    if not pa.types.is_boolean(target):
+        raise pa.ArrowNotImplementedError("no boolean")
+    words = pc.utf8_lower(text)
+    true = pc.is_in(words, pa.array(_TRUE_TEXTS))
+    known = pc.or_(true, pc.is_in(words, pa.array((*_FALSE_TEXTS, None))))
+    if not pc.all(known).as_py():
+        raise pa.ArrowInvalid("neither true nor false")
+    return pc.if_else(words.is_valid(), true, pa.scalar(None, pa.bool_()))
 
 
 def _by_integer(text: pa.Array, target: pa.DataType) -> pa.Array:
@@ -229,6 +244,7 @@ def _by_clock(text: pa.Array, target: pa.DataType) -> pa.Array:
 _PARSERS: tuple[Callable[[pa.Array, pa.DataType], pa.Array], ...] = (
     _cast,
     _by_number,
+    _by_word,
     _by_integer,
     _by_instant,
     _by_clock,
@@ -262,10 +278,23 @@ def _joined_numbers(first: pa.DataType, second: pa.DataType) -> pa.DataType:
         # An unsigned one needs one more bit than a signed one of its width.
         unsigned = [k.bit_width * 2 for k in (first, second) if types.is_unsigned_integer(k)]
         width = max(width, *unsigned) if unsigned else width
-        return {8: pa.int8(), 16: pa.int16(), 32: pa.int32()}.get(width, pa.int64())
+        narrow = {8: pa.int8(), 16: pa.int16(), 32: pa.int32(), 64: pa.int64()}
+        return narrow.get(width, pa.decimal128(_LONG_DIGITS, 0))
     if types.is_floating(first) and types.is_floating(second):
         return max(first, second, key=lambda kind: kind.bit_width)
-    return pa.float64()
+    if types.is_floating(first) or types.is_floating(second):
+        return pa.float64()
+    (whole, scale), (other_whole, other_scale) = _digits(first), _digits(second)
+    return _decimal_type(max(whole, other_whole), max(scale, other_scale)) or pa.float64()
+
+
+def _digits(kind: pa.DataType) -> tuple[int, int]:
+    """Return the digits before and behind the point of an integer or decimal."""
+    return (
+        (kind.precision - kind.scale, kind.scale)
+        if pa.types.is_decimal(kind)
+        else (_LONG_DIGITS, 0)
+    )
 
 
 def _joined_times(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:

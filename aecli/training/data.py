@@ -99,6 +99,8 @@ def open_rereadable(data: Data, options: TrainOptions) -> Source:
         DataError: the table cannot be read.
     """
     source = open_source(data, options.read)
+    if options.columns.label in source.names:
+        source = source.with_texts([options.columns.label])
     size = source.memory_bytes()
     fits = size is not None and size <= parse_memory(options.training.memory) // 2
     return source.in_memory() if fits else source

@@ -1,0 +1,200 @@
+"""Find how the cells of each column of an opened table are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
+
+import pyarrow as pa
+
+from aecli.formatting import name_list
+from aecli.schema.read_options import ReadOptions
+from aecli.table.arrow_types import decoded_type, is_plain_number, is_text
+from aecli.table.partition import Partition, TableReader, common_types
+from aecli.table.reading import Reading, read_cells
+from aecli.table.text_survey import (
+    ColumnSurvey,
+    decimal_marks,
+    survey_evidence,
+    survey_reading,
+)
+
+_SURVEY_ROWS = 65_536
+
+
+class ColumnReadings:
+    """Readings of a table's columns, each found once, when it is first needed.
+
+    Attributes:
+        options: those that the table was opened with.
+        evidence: why text columns that nearly hold numbers or dates do not, by column.
+    """
+
+    def __init__(
+        self,
+        partitions: Sequence[Partition],
+        options: ReadOptions,
+        notes: list[str],
+        *,
+        evidence: dict[str, str] | None = None,
+    ) -> None:
+        self.evidence: dict[str, str] = {} if evidence is None else evidence
+        self.options = options
+        self._partitions = partitions
+        self._notes = notes
+        self._found: dict[tuple[str, Reading | None], Reading] = {}
+        self._nulls = frozenset(options.null_values)
+
+    def find(
+        self, names: Sequence[str], given: Mapping[str, Reading], as_written: Collection[str]
+    ) -> dict[str, Reading]:
+        """Return the reading of each column.
+
+        Args:
+            names: of the columns.
+            given: the readings of a saved model, of which only the format may change.
+            as_written: columns whose text stays text however it looks.
+
+        Raises:
+            DataError: the files do not agree on a column's type.
+        """
+        readings = dict(given)
+        inferred = [name for name in names if name not in given]
+        types = common_types(self._partitions, inferred)
+        readings |= {name: Reading(kind, null_values=self._nulls) for name, kind in types.items()}
+        wanted: dict[str, Reading | None] = {
+            name: None
+            for name in inferred
+            if name not in as_written and self._may_be_formatted(name, types[name])
+        }
+        wanted |= {name: given[name] for name in self._doubtful(given)}
+        self._survey({n: r for n, r in wanted.items() if (n, r) not in self._found})
+        readings |= {
+            name: self._found[name, reading]
+            for name, reading in wanted.items()
+            if (name, reading) in self._found
+        }
+        return {name: readings[name] for name in names}
+
+    def _may_be_formatted(self, name: str, kind: pa.DataType) -> bool:
+        """Return whether a column's cells are text that may spell something else."""
+        if not self._holds_text(name):
+            return False
+        comma = self.options.decimal == "," or self.options.thousands == "."
+        return is_text(decoded_type(kind)) or (comma and pa.types.is_floating(kind))
+
+    def _holds_text(self, name: str) -> bool:
+        return any(
+            name not in p.constants and _holds_text(p.reader, name) for p in self._partitions
+        )
+
+    def _doubtful(self, given: Mapping[str, Reading]) -> list[str]:
+        """Return the columns whose text may have another format than their readings."""
+        checked = {
+            name: reading
+            for name, reading in given.items()
+            if _is_spelled(reading.type) and self._holds_text(name)
+        }
+        plain = {name: reading for name, reading in checked.items() if reading.format is None}
+        return [name for name in checked if name not in plain] + self._unfit_heads(plain)
+
+    def _unfit_heads(self, readings: Mapping[str, Reading]) -> list[str]:
+        """Return the columns whose first cells cannot be read."""
+        head = next(self._batches(list(readings)), None) if readings else None
+        if head is None:
+            return []
+        unfit = []
+        for name, reading in readings.items():
+            try:
+                read_cells(head.column(name), reading)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+                unfit.append(name)
+        return unfit
+
+    def _survey(self, wanted: Mapping[str, Reading | None]) -> None:
+        """Survey columns, and remember what they are read as where that is not plain text."""
+        surveys = self._surveys(wanted)
+        for head in islice(self._batches(list(wanted)), 1) if wanted else ():
+            self._add(surveys, head)
+        names = [name for name, survey in surveys.items() if survey.open]
+        surveys = self._surveys({name: wanted[name] for name in names})
+        for batch in self._batches(names) if names else ():
+            self._add(surveys, batch)
+        decimals = decimal_marks(surveys.values()) or self._decimals_of_plain_columns()
+        for name, survey in surveys.items():
+            found, given = survey_reading(survey, decimals), wanted[name]
+            if found is None:
+                evidence = survey_evidence(survey, self._location)
+                self.evidence |= {name: evidence} if evidence else {}
+            elif given is None:
+                self._found[name, given] = Reading(found.type, found.format, self._nulls)
+            else:
+                self._found[name, given] = Reading(
+                    given.type, found.format, given.null_values, given.categories
+                )
+        self._report([name for name in names if wanted[name] is None])
+
+    def _surveys(self, wanted: Mapping[str, Reading | None]) -> dict[str, ColumnSurvey]:
+        return {
+            name: ColumnSurvey(
+                self.options,
+                reading.format if reading else None,
+                plain=self._partitions[0].reader.text,
+            )
+            for name, reading in wanted.items()
+        }
+
+    def _add(self, surveys: Mapping[str, ColumnSurvey], batch: pa.RecordBatch) -> None:
+        for name, survey in surveys.items():
+            if survey.open:
+                survey.add(batch.column(name))
+
+    def _batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield columns as the files have them; a partition's constant is missing."""
+        for partition in self._partitions:
+            own = [name for name in names if name not in partition.constants]
+            types = dict.fromkeys(own, pa.string())
+            for batch in partition.reader.batches(types, _SURVEY_ROWS) if own else ():
+                arrays = dict(zip(own, batch.columns, strict=True))
+                absent = pa.nulls(batch.num_rows, pa.string())
+                yield pa.RecordBatch.from_arrays([arrays.get(n, absent) for n in names], names)
+
+    def _decimals_of_plain_columns(self) -> set[str]:
+        """Return a point if a text column holds plain numbers with one."""
+        readers = [p.reader for p in self._partitions if p.reader.format == "csv"]
+        kinds = (kind for reader in readers for kind in reader.types(reader.names).values())
+        return {"."} if any(pa.types.is_floating(kind) for kind in kinds) else set()
+
+    def _location(self, row: int) -> str:
+        """Return where a row of the table stands, counted from 0."""
+        for partition in self._partitions:
+            count = partition.reader.n_rows
+            if count is None or row < count:
+                break
+            row -= count
+        where = partition.reader.row_location(row)
+        line = re.search(r"\((line .+)\)", where)
+        where = line[1] if line else where
+        return where if len(self._partitions) == 1 else f"{partition.reader.name}, {where}"
+
+    def _report(self, names: Sequence[str]) -> None:
+        columns: dict[str, list[str]] = {}
+        for name in names:
+            reading = self._found.get((name, None))
+            text = reading.format.describe() if reading and reading.format else ""
+            if text and reading and not pa.types.is_boolean(reading.type):
+                columns.setdefault(text, []).append(name)
+        if columns:
+            found = (f"{name_list(same)} ({text})" for text, same in columns.items())
+            self._notes.append(f"text read as numbers and dates: {', '.join(found)}")
+
+
+def _holds_text(reader: TableReader, name: str) -> bool:
+    if reader.format == "csv":
+        return True
+    return is_text(decoded_type(reader.types([name])[name]))
+
+
+def _is_spelled(kind: pa.DataType) -> bool:
+    return is_plain_number(kind) or bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))

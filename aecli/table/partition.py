@@ -1,0 +1,109 @@
+"""Files of one table, each with the cells that its folders' names give all of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from aecli.errors import DataError
+from aecli.formatting import shell_name
+from aecli.table.arrow_types import type_name, type_noun
+from aecli.table.csv_reader import CsvFile
+from aecli.table.jsonl_reader import JsonlFile
+from aecli.table.parquet_arrow import BinaryFile
+from aecli.table.paths import NULL_PARTITION, FoundFile
+from aecli.table.type_inference import convert, infer_text, join_types
+
+TableReader: TypeAlias = BinaryFile | CsvFile | JsonlFile
+"""Reader of a file, or of a table in memory; its batches may have other types than asked for."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Reader of some rows of a table, and the cells that its folders' names give all of them.
+
+    `constant_types` are the types that the names of all folders of the table agree on.
+    """
+
+    reader: TableReader
+    constants: dict[str, str | None] = field(default_factory=dict)
+    constant_types: dict[str, pa.DataType] = field(default_factory=dict)
+
+
+def make_partitions(
+    readers: Sequence[TableReader], files: Sequence[FoundFile]
+) -> tuple[Partition, ...]:
+    """Return the partitions of a table, whose folders' names agree on the type of each key."""
+    types: dict[str, pa.DataType] = {}
+    for key in dict.fromkeys(key for _, values in files for key in values):
+        texts = pa.array([values.get(key) for _, values in files], pa.string())
+        types[key] = infer_text(texts, pa.null())
+    partitions = []
+    for reader, (_, values) in zip(readers, files, strict=True):
+        constants = {key: values.get(key) for key in types if key not in reader.names}
+        partitions.append(Partition(reader, constants, {key: types[key] for key in constants}))
+    return tuple(partitions)
+
+
+def require_same_columns(partitions: Sequence[Partition]) -> None:
+    """Raise DataError unless all files have one format and the same columns."""
+    first = partitions[0]
+    columns = {*first.reader.names, *first.constants}
+    for partition in partitions[1:]:
+        others = {*partition.reader.names, *partition.constants}
+        if partition.reader.format != first.reader.format:
+            raise DataError(
+                f"{partition.reader.name} is {partition.reader.format}, {first.reader.name} is "
+                f"{first.reader.format}; one table is of one format",
+                hint="convert them to one format",
+            )
+        if others != columns:
+            lacks, has = sorted(columns - others), sorted(others - columns)
+            facts = [f"it lacks: {', '.join(lacks[:8])}"] if lacks else []
+            facts += [f"it alone has: {', '.join(has[:8])}"] if has else []
+            raise DataError(
+                f"{partition.reader.name} has other columns than {first.reader.name}",
+                facts=facts,
+                hint=f"aecli inspect {shell_name(partition.reader.name)}",
+            )
+
+
+def common_types(partitions: Sequence[Partition], names: Sequence[str]) -> dict[str, pa.DataType]:
+    """Return the type of each column that holds its values in all files."""
+    common: dict[str, pa.DataType] = {}
+    first_file: dict[str, str] = {}
+    for partition in partitions:
+        reader = partition.reader
+        types = reader.types([name for name in names if name not in partition.constants])
+        path_types = partition.constant_types
+        types |= {name: kind for name, kind in path_types.items() if name in names}
+        for name, kind in types.items():
+            joined = join_types(common.get(name, pa.null()), kind)
+            if joined is None and reader.text:
+                joined = pa.string()
+            if joined is None:
+                raise DataError(
+                    f"the files do not agree on column {name!r}: {type_name(kind)} in "
+                    f"{reader.name}, {type_name(common[name])} in {first_file[name]}",
+                    hint=f"convert {name!r} to one type",
+                )
+            common[name] = joined
+            first_file.setdefault(name, reader.name)
+    return common
+
+
+def constant_cell(partition: Partition, column: pa.Field) -> pa.Scalar:
+    """Return the cell that a folder's name gives all rows of a file, as the column's type."""
+    text = partition.constants[column.name]
+    try:
+        return convert(pa.array([text], pa.string()), column.type)[0]
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        raise DataError(
+            f"{partition.reader.name}: its folder {column.name}={text} gives no "
+            f"{type_noun(column.type)}",
+            facts=[f"column {column.name!r} is {type_name(column.type)}"],
+            hint=f"rename the folder, or {column.name}={NULL_PARTITION} for a missing value",
+        ) from error

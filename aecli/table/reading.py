@@ -1,0 +1,142 @@
+"""Read the cells of a column as one type: its spelling in text, and which cells are missing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aecli.schema.text_format import ISO_MIXED, TextFormat
+from aecli.table.arrow_types import decoded_type, is_list, is_text
+from aecli.table.date_format import parsed_dates
+from aecli.table.number_format import plain_numbers, spelled_number
+from aecli.table.type_inference import convert, without_nulls
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Type of a column's cells, how text spells them, and the texts that are missing.
+
+    `categories` are values that a model knows, which are never missing.
+    """
+
+    type: pa.DataType
+    format: TextFormat | None = None
+    null_values: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Return the texts that are missing whatever the type of the column."""
+        return self.null_values - self.categories
+
+
+def read_cells(array: pa.Array, reading: Reading) -> pa.Array:
+    """Return cells as the type of a reading.
+
+    Raises:
+        pa.ArrowInvalid, pa.ArrowNotImplementedError: a cell does not fit.
+    """
+    if is_text(decoded_type(array.type)):
+        array = without_texts(array, reading.missing)
+        if is_text(decoded_type(reading.type)):
+            return convert(array, reading.type)
+        if reading.format is not None:
+            array = _required(array, reading.format)
+    array = convert(array, reading.type)
+    return _without_values(array, reading.missing) if reading.missing else array
+
+
+def first_misfit(array: pa.Array, reading: Reading) -> int:
+    """Return the position of the first cell that `read_cells` cannot read."""
+    start, length = 0, len(array)
+    while length > 1:
+        half = length // 2
+        if _fits(array.slice(start, half), reading):
+            start, length = start + half, length - half
+        else:
+            length = half
+    return start
+
+
+def parsed(texts: pa.Array, format: TextFormat) -> pa.Array:
+    """Return texts as plain numbers (text), as times or as booleans; null where one does not fit.
+
+    Args:
+        texts: without those that mean missing.
+        format: their spelling.
+    """
+    if format.booleans is not None:
+        false, true = format.booleans
+        known = pc.is_in(texts, pa.array([false, true], texts.type))
+        return pc.if_else(known, pc.equal(texts, true), pa.scalar(None, pa.bool_()))
+    if format.date_format is not None:
+        return parsed_dates(texts, format.date_format)
+    return plain_numbers(texts, format)
+
+
+def spelled(values: pa.Array, format: TextFormat) -> pa.Array:
+    """Return numbers, times or booleans as text of a format, the inverse of `parsed`."""
+    if is_text(values.type):
+        return values
+    if format.booleans is not None and pa.types.is_boolean(values.type):
+        false, true = format.booleans
+        return pc.if_else(values, true, false)
+    if format.date_format not in (None, ISO_MIXED):
+        unit = "us" if "%f" in format.date_format else "s"
+        times = values.cast(pa.timestamp(unit, getattr(values.type, "tz", None)), safe=False)
+        return pc.strftime(times, re.sub("[.,]?%f", "", format.date_format))
+    if pa.types.is_temporal(values.type) or pa.types.is_boolean(values.type):
+        return values.cast(pa.string())
+    return pa.array([spelled_number(value, format) for value in values.to_pylist()], pa.string())
+
+
+def _required(array: pa.Array, format: TextFormat) -> pa.Array:
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if format.booleans is not None:
+        return array  # `convert` reads every spelling of them
+    texts = without_nulls(array.cast(pa.string()))
+    values = parsed(texts, format)
+    if values.null_count != texts.null_count:
+        raise pa.ArrowInvalid("a cell is not of its column's format")
+    return values
+
+
+def _fits(array: pa.Array, reading: Reading) -> bool:
+    try:
+        read_cells(array, reading)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
+
+
+def without_texts(array: pa.Array, missing: frozenset[str]) -> pa.Array:
+    """Return texts, null where one without the space around it is in `missing`."""
+    if not missing:
+        return array
+    if pa.types.is_dictionary(array.type):
+        return (
+            without_texts(array.dictionary_decode(), missing).dictionary_encode().cast(array.type)
+        )
+    values = pa.array(sorted(missing), array.type)
+    found = pc.is_in(pc.utf8_trim_whitespace(array), values)
+    return pc.if_else(found, pa.scalar(None, array.type), array)
+
+
+def _without_values(array: pa.Array, missing: frozenset[str]) -> pa.Array:
+    """Return numbers, booleans or times, null where one is what a text in `missing` spells."""
+    if is_list(array.type) or pa.types.is_nested(array.type) or pa.types.is_dictionary(array.type):
+        return array
+    spelled = []
+    for text in sorted(missing):
+        try:
+            spelled.append(convert(pa.array([text]), array.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            continue
+    if not spelled:
+        return array
+    found = pc.is_in(array, pa.concat_arrays(spelled).drop_null())
+    return pc.if_else(found, pa.scalar(None, array.type), array)

@@ -1,0 +1,238 @@
+"""Find how the text columns of a table spell numbers, dates and booleans, by all of their cells."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aecli.array_types import AnyArray
+from aecli.schema.read_options import ReadOptions
+from aecli.schema.text_format import ISO_MIXED, TextFormat
+from aecli.table.arrow_types import is_plain_number
+from aecli.table.date_format import date_formats
+from aecli.table.number_format import MARKS, marks_in, number_formats
+from aecli.table.reading import Reading, parsed, without_texts
+from aecli.table.type_inference import infer_text, infer_times, join_types, without_nulls
+
+_SAMPLED_VALUES = 200
+_FEWEST_VALUES_WITH_UNIT = 8  # fewer are names, such as 2WD and 4WD
+_LONGEST_SHOWN = 30
+_BOOLEAN_TEXTS = ({"no", "yes"}, {"n", "y"}, {"f", "t"}, {"off", "on"})
+
+
+@dataclass(frozen=True)
+class FormatCount:
+    """Format that a column's cells may have, and how many of those that were seen have it.
+
+    `type` holds their values, `marks` are the signs that separate digits in them, and `first_other`
+    is the row and the text of the first cell that does not fit.
+    """
+
+    format: TextFormat
+    cells: int = 0
+    type: pa.DataType = field(default_factory=pa.null)
+    marks: frozenset[str] = frozenset()
+    first_other: tuple[int, str] | None = None
+
+    @property
+    def is_date(self) -> bool:
+        """Return whether it is a format of dates or times."""
+        return self.format.date_format is not None
+
+
+class ColumnSurvey:
+    """Formats that may spell the values of one text column, as its cells come by.
+
+    Args:
+        options: the marks and the date format to use.
+        known: the format of the column in a saved model.
+        plain: whether plain numbers are numbers; tables with types have them as text on purpose.
+    """
+
+    def __init__(
+        self, options: ReadOptions, known: TextFormat | None = None, *, plain: bool = True
+    ) -> None:
+        self.options = options
+        self.known = known
+        self.plain = plain
+        self.counts: list[FormatCount] | None = None
+        self.cells = self.rows = 0
+        self.times: pa.DataType = pa.null()
+        self.values: set[str] = set()
+
+    @property
+    def open(self) -> bool:
+        """Return whether more cells could still tell something."""
+        few = len(self.values) <= 2 and self._may_be_boolean()
+        return self.counts is None or bool(self.counts) or few
+
+    def add(self, array: pa.Array) -> None:
+        """Count the next cells."""
+        texts = without_texts(array.cast(pa.string()), frozenset(self.options.null_values))
+        texts = without_nulls(texts)
+        counted = pc.value_counts(texts.drop_null())
+        if len(counted):
+            values, numbers = counted.field(0), counted.field(1).to_numpy()
+            self._add_values(values, numbers, texts)
+        self.rows += len(array)
+
+    def full(self) -> list[FormatCount]:
+        """Return the formats that every cell has."""
+        return [count for count in self.counts or [] if count.cells == self.cells]
+
+    def nearest(self) -> FormatCount | None:
+        """Return the format that most cells have, None where less than half of them have one."""
+        counts = [count for count in self.counts or [] if count.cells * 2 >= self.cells]
+        return max(counts, key=lambda count: count.cells, default=None)
+
+    def boolean_texts(self) -> tuple[str, str] | None:
+        """Return the texts of false and true if the column has these two values alone."""
+        if len(self.values) != 2 or not self._may_be_boolean():
+            return None
+        first, second = sorted(self.values, key=str.casefold)  # no, off and f stand before
+        return first, second
+
+    def _may_be_boolean(self) -> bool:
+        folded = {value.casefold() for value in self.values}
+        return len(folded) == len(self.values) and any(folded <= pair for pair in _BOOLEAN_TEXTS)
+
+    def _add_values(self, values: pa.Array, numbers: AnyArray, texts: pa.Array) -> None:
+        if self.counts is None:
+            self.counts = self._candidates(values[:_SAMPLED_VALUES].to_pylist())
+        if len(self.values) < _FEWEST_VALUES_WITH_UNIT:
+            self.values.update(values[:_FEWEST_VALUES_WITH_UNIT].to_pylist())
+        self.cells += int(numbers.sum())
+        counts = [self._counted(count, values, numbers, texts) for count in self.counts]
+        self.counts = [count for count in counts if count.cells * 2 >= self.cells]
+        if any(count.is_date for count in self.counts):
+            self.times = join_types(self.times, infer_times(values)) or pa.string()
+
+    def _candidates(self, sample: Sequence[str]) -> list[FormatCount]:
+        options = self.options
+        decimals = [options.decimal] if options.decimal else [".", ","]
+        formats = [self.known] if self.known and self.known.booleans is None else []
+        formats += [
+            format
+            for format in number_formats(sample)
+            if format.thousands == options.thousands and format.decimal in decimals
+        ]
+        if options.date_format is None:
+            formats += date_formats(sample)
+        else:
+            formats.append(TextFormat(date_format=options.date_format))
+        return [FormatCount(format) for format in dict.fromkeys(formats)]
+
+    def _counted(
+        self, count: FormatCount, values: pa.Array, numbers: AnyArray, texts: pa.Array
+    ) -> FormatCount:
+        """Return a count with the cells of distinct `values`, each of which stands so often."""
+        format, result = count.format, parsed(values, count.format)
+        if result.null_count and not (count.is_date or format.thousands or self.options.thousands):
+            # A thousands mark accepts all that the format without one does.
+            others = (mark for mark in MARKS if mark != format.decimal)
+            formats = [format.model_copy(update={"thousands": mark}) for mark in others]
+            results = [(result, format), *((parsed(values, f), f) for f in formats)]
+            result, format = min(results, key=lambda pair: pair[0].null_count)
+        fits = result.is_valid()
+        first_other = count.first_other
+        if first_other is None and result.null_count:
+            wrong = pc.is_in(texts, values.filter(pc.invert(fits)))
+            row = pc.index(wrong, True).as_py()
+            first_other = (self.rows + row, texts[row].as_py())
+        marks, kind = count.marks, count.type
+        if count.is_date:
+            kind = join_types(kind, result.type) or pa.string()
+        else:
+            marks |= marks_in(values.filter(fits), format)
+            kind = infer_text(result, kind)
+        cells = count.cells + int(numbers[fits.to_numpy(zero_copy_only=False)].sum())
+        return FormatCount(format, cells, kind, frozenset(marks), first_other)
+
+
+def decimal_marks(surveys: Iterable[ColumnSurvey]) -> set[str]:
+    """Return the decimal marks that columns have for certain."""
+    found: set[str] = set()
+    for survey in surveys:
+        numbers = _numbers(survey)
+        if len(numbers) == 1 and numbers[0].format.decimal in numbers[0].marks:
+            found.add(numbers[0].format.decimal)
+    return found
+
+
+def survey_reading(survey: ColumnSurvey, decimals: set[str]) -> Reading | None:
+    """Return how a column is read where text is not what it holds.
+
+    Args:
+        survey: of all cells.
+        decimals: the marks of the table's other columns, which decide where one column's cells,
+            such as 1,234, leave it open.
+    """
+    if not survey.cells:
+        return None
+    dates = [count for count in survey.full() if count.is_date]
+    if pa.types.is_temporal(survey.times) and not any(d.format == survey.known for d in dates):
+        return Reading(survey.times)
+    if len(dates) == 1 or (dates and _is_certain(dates[0], survey)):
+        return Reading(dates[0].type, dates[0].format)
+    numbers = _numbers(survey)
+    if len(numbers) > 1 and not _same_values(numbers):
+        known = [count for count in numbers if count.format == survey.known]
+        numbers = known or [count for count in numbers if {count.format.decimal} == decimals]
+    if numbers:
+        return Reading(numbers[0].type, numbers[0].format)
+    texts = survey.boolean_texts()
+    return Reading(pa.bool_(), TextFormat(booleans=texts)) if texts else None
+
+
+def survey_evidence(survey: ColumnSurvey, location: Callable[[int], str]) -> str | None:
+    """Return why a column that nearly is one of numbers or dates is not, None for other text.
+
+    Args:
+        survey: of all cells.
+        location: returns where a row of the table stands.
+    """
+    dates = [count.format.date_format for count in survey.full() if count.is_date]
+    if len(dates) > 1:
+        choices = " or ".join(f"--date-format {date!r}" for date in dates[:2])
+        return f"dates whose day and month may be either: {choices}"
+    if len(_numbers(survey)) > 1:
+        return "numbers whose mark may be either: --decimal or --thousands ','"
+    nearest = survey.nearest()
+    if nearest is None or nearest.first_other is None:
+        return None
+    row, text = nearest.first_other
+    shown = text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+    noun = "date" if nearest.is_date else "number"
+    return (
+        f"not a {noun}: {nearest.cells:,} of {survey.cells:,} cells are, the first other one is "
+        f"{shown!r} in {location(row)} (--null-values {shlex.quote(shown)})"
+    )
+
+
+def _numbers(survey: ColumnSurvey) -> list[FormatCount]:
+    """Return the formats in which every cell is a number."""
+    numbers = [c for c in survey.full() if not c.is_date and is_plain_number(c.type)]
+    if not survey.plain and any(count.format == TextFormat() for count in numbers):
+        return []
+    return [count for count in numbers if not _is_name(count, survey)]
+
+
+def _is_name(count: FormatCount, survey: ColumnSurvey) -> bool:
+    """Return whether few values with letters behind a whole number are names."""
+    few = len(survey.values) < _FEWEST_VALUES_WITH_UNIT
+    return few and count.format.suffix.strip()[:1].isalpha() and not count.marks
+
+
+def _is_certain(count: FormatCount, survey: ColumnSurvey) -> bool:
+    """Return whether the order of day and month is certain: the year is first, or a model's."""
+    text = count.format.date_format or ""
+    return count.format == survey.known or text == ISO_MIXED or text.startswith("%Y")
+
+
+def _same_values(numbers: Sequence[FormatCount]) -> bool:
+    """Return whether all formats read the same numbers: no cell has a point or comma."""
+    return not any(count.marks & {".", ","} for count in numbers)
