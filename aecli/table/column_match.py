@@ -220,6 +220,8 @@ def _as_scalar(has: pa.DataType, target: pa.DataType) -> tuple[bool, bool]:
     whole, number = types.is_integer(inner), is_plain_number(inner)
     if types.is_temporal(target):
         same = inner.id == target.id or (kind_of(inner) == "time" == kind_of(target))
+        if types.is_timestamp(inner) and types.is_timestamp(target):
+            same = (inner.tz is None) == (target.tz is None)
         return has == target, same or text
     if is_text(target):
         return text, whole or boolean

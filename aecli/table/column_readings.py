@@ -140,7 +140,7 @@ class ColumnReadings:
             name: ColumnSurvey(
                 self.options,
                 reading.format if reading else None,
-                plain=self._partitions[0].reader.text,
+                plain=any(name in partition.reader.untyped for partition in self._partitions),
             )
             for name, reading in wanted.items()
         }

@@ -58,6 +58,7 @@ class CsvFile:
         dialect = self._read_dialect(options.delimiter)
         self._dialect = dialect
         self.names = unique_names([cell.strip() for cell in dialect.header], name, notes)
+        self.untyped = frozenset(self.names)
         if looks_like_data(dialect.header):
             notes.append(f"{name}: its first line holds only numbers and was taken for the header")
 

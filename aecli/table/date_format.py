@@ -143,6 +143,7 @@ def _with_fraction(times: pa.Array, fraction: pa.Array) -> pa.Array:
 def _iso_times(array: pa.Array) -> pa.Array:
     """Return ISO times, with a zone or in UTC, null where a text is none."""
     iso = pc.match_substring_regex(array, r"^\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d.*)?$")
+    array = pc.replace_substring_regex(array, " ?(?:UTC|GMT)$", "Z")
     dates = _strptime(pc.utf8_slice_codeunits(array, 0, 10), "%Y-%m-%d")
     array = pc.if_else(pc.and_(iso, dates.is_valid()), array, pa.scalar(None, array.type))
     date_only = pc.equal(pc.utf8_length(array), 10)

@@ -25,7 +25,7 @@ class JsonlFile:
     """Reader of one file of JSON objects, one a line; opening it reads all of it once.
 
     Keys may be absent from lines. Strings that are all dates or times are converted; a key whose
-    values are of several kinds becomes text.
+    values are of several kinds becomes text, `untyped` as in CSV.
     """
 
     format = "jsonl"
@@ -40,6 +40,7 @@ class JsonlFile:
         with reading(name):
             self._encoding = bom_encoding(path) or codec_name(options.encoding)
         self._types: dict[str, pa.DataType] = {}
+        self.untyped: set[str] = set()
         for block, line in self._blocks():
             self._add_types(self._read(block, {}, line))
         self.names = list(self._types)
@@ -75,7 +76,10 @@ class JsonlFile:
             kind = field.type
             if is_text(kind) and not is_text(known):
                 kind = infer_times(column.combine_chunks())
-            self._types[field.name] = join_types(known, kind) or pa.string()
+            joined = join_types(known, kind)
+            if joined is None:
+                self.untyped.add(field.name)
+            self._types[field.name] = joined or pa.string()
 
     def _blocks(self) -> Iterator[tuple[bytes, int]]:
         """Yield blocks of complete lines as UTF-8, with the number of the first line."""
@@ -117,7 +121,13 @@ class JsonlFile:
             if text.strip():
                 rows.append(self._object(text, number))
         names = list(dict.fromkeys(name for row in rows for name in row))
-        return pa.table({name: _array([row.get(name) for row in rows]) for name in names})
+        columns = {name: [row.get(name) for row in rows] for name in names}
+        table = pa.table({name: _array(values) for name, values in columns.items()})
+        for name, values in columns.items():
+            texts = pa.types.is_string(table.schema.field(name).type)
+            if texts and not all(value is None or isinstance(value, str) for value in values):
+                self.untyped.add(name)
+        return table
 
     def _object(self, text: bytes, line: int) -> dict[str, Any]:
         try:

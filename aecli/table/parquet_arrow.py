@@ -37,6 +37,7 @@ class BinaryFile:
 
     text = False
     quotes_all = False
+    untyped: frozenset[str] = frozenset()
 
     def __init__(
         self,

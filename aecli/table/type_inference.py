@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ _TIMES = (
     *(pa.timestamp(unit, "UTC") for unit in ("s", "us", "ns")),
 )
 _PROBED_CELLS = 16
+_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?")
 _DOUBLE_DIGITS = 17  # of two numbers with more, one double may be the nearest
 _DECIMAL128_DIGITS, _DECIMAL256_DIGITS, _LONG_DIGITS = 38, 76, 20
 
@@ -71,6 +73,8 @@ def join_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
         return pa.large_string()
     if is_plain_number(first) and is_plain_number(second):
         return _joined_numbers(first, second)
+    if pa.types.is_time(first) and pa.types.is_time(second):
+        return max(first, second, key=lambda kind: TIME_UNITS.index(kind.unit))
     if _is_time(first) and _is_time(second):
         return _joined_times(first, second)
     if is_list(first) and is_list(second):
@@ -105,21 +109,42 @@ def convert(array: pa.Array, target: pa.DataType) -> pa.Array:
         return pc.equal(truth, 1.0)
     if pa.types.is_fixed_size_list(target) and is_list(source):
         return _fixed_lists(array, target)
-    lossy = _is_time(source) or (pa.types.is_integer(source) and pa.types.is_floating(target))
+    if _is_time(source):
+        return _cast_time(array, target)
+    lossy = pa.types.is_integer(source) and pa.types.is_floating(target)
     return array.cast(target, safe=not lossy)
+
+
+def _cast_time(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Return times in another unit, where digits may be lost but no time becomes another."""
+    return array.cast(options=pc.CastOptions(target, allow_time_truncate=True))
 
 
 def _narrowest_type(array: pa.Array, known: pa.DataType) -> pa.DataType:
     if not pa.types.is_floating(known) and _casts(array, pa.int64()):
-        return pa.string() if _padded(array) else pa.int64()
+        return pa.string() if _are_codes(array) else pa.int64()
     if _casts(array, pa.float64()):
-        if _padded(array.filter(pc.ascii_is_decimal(array))):
+        if _are_codes(array) or _out_of_range(array):
             return pa.string()
         return pa.float64() if pa.types.is_floating(known) else _exact_type(array)
     # Texts 0 and 1 are numbers, whichever block of a file they are in.
     if _casts(array, pa.bool_()) and pc.min(pc.binary_length(array)).as_py() > 1:
         return pa.bool_()
-    return next((kind for kind in _TIMES if _casts(array, kind)), pa.string())
+    found = next((kind for kind in _TIMES if _casts(array, kind)), None)
+    return found or _clock_type(array) or pa.string()
+
+
+def _clock_type(array: pa.Array) -> pa.DataType | None:
+    """Return the type of times of day such as 8:30, None for other texts."""
+    if not _CLOCK.fullmatch(array[0].as_py()):
+        return None
+    for unit in ("us", "ns"):
+        try:
+            _by_clock(array, pa.time64(unit))
+        except pa.ArrowInvalid:
+            continue
+        return pa.time64(unit)
+    return None
 
 
 def _exact_type(array: pa.Array) -> pa.DataType:
@@ -162,9 +187,22 @@ def _cast(text: pa.Array, kind: pa.DataType) -> pa.Array:
     return text.cast(kind)
 
 
-def _padded(array: pa.Array) -> bool:
-    padded = pc.and_(pc.starts_with(array, "0"), pc.greater(pc.binary_length(array), 1))
-    return bool(pc.any(padded).as_py())
+def _are_codes(array: pa.Array) -> bool:
+    """Return whether numbers are padded with zeros, or all are like phone numbers."""
+    if pc.any(pc.match_substring_regex(array, "^[+-]?0[0-9xX]")).as_py():
+        return True
+    phone = array[0].as_py().startswith("+")
+    return phone and bool(pc.all(pc.match_substring_regex(array, r"^\+[0-9]{7,}$")).as_py())
+
+
+def _out_of_range(array: pa.Array) -> bool:
+    """Return whether numbers, such as the identifier 12e3456, become infinite or 0 as a double."""
+    values = array.cast(pa.float64())
+    infinite = array.filter(pc.is_inf(values))
+    if len(infinite) and pc.any(pc.match_substring_regex(infinite, "[0-9]")).as_py():
+        return True
+    zeros = array.filter(pc.equal(values, 0))
+    return len(zeros) > 0 and bool(pc.any(pc.match_substring_regex(zeros, "^[^eE]*[1-9]")).as_py())
 
 
 def without_nulls(array: pa.Array) -> pa.Array:
@@ -228,7 +266,7 @@ def _by_instant(text: pa.Array, target: pa.DataType) -> pa.Array:
     zone = getattr(target, "tz", None)
     for unit in ("us", "ns"):
         try:
-            return text.cast(pa.timestamp(unit, zone)).cast(target, safe=False)
+            return _cast_time(text.cast(pa.timestamp(unit, zone)), target)
         except pa.ArrowInvalid:
             continue
     raise pa.ArrowInvalid("no date")
@@ -237,8 +275,9 @@ def _by_instant(text: pa.Array, target: pa.DataType) -> pa.Array:
 def _by_clock(text: pa.Array, target: pa.DataType) -> pa.Array:
     if not pa.types.is_time(target):
         raise pa.ArrowNotImplementedError("no time of day")
+    text = pc.replace_substring_regex(text, r"^(\d):", r"0\1:")
     instant = pc.binary_join_element_wise("1970-01-01", text, " ").cast(pa.timestamp("ns"))
-    return instant.cast(pa.time64("ns")).cast(target, safe=False)
+    return instant.cast(pa.time64("ns")).cast(target, safe=pa.types.is_time64(target))
 
 
 _PARSERS: tuple[Callable[[pa.Array, pa.DataType], pa.Array], ...] = (
@@ -298,12 +337,14 @@ def _digits(kind: pa.DataType) -> tuple[int, int]:
 
 
 def _joined_times(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
-    if getattr(first, "tz", None) != getattr(second, "tz", None):
+    zones = {getattr(kind, "tz", None) for kind in (first, second)}
+    if len(zones) > 1 and None in zones:
         return None
     units = [kind.unit for kind in (first, second) if pa.types.is_timestamp(kind)]
     if not units:
         return pa.date64()
-    return pa.timestamp(max(units, key=TIME_UNITS.index), getattr(first, "tz", None))
+    zone = zones.pop() if len(zones) == 1 else "UTC"
+    return pa.timestamp(max(units, key=TIME_UNITS.index), zone)
 
 
 def _joined_lists(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:

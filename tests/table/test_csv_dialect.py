@@ -95,9 +95,9 @@ def test_quotes_that_are_closed_or_stand_for_themselves_are_read(tmp_path: Path,
 @pytest.mark.parametrize(
     ("text", "columns"),
     [
-        ("sep=;\na;b\n1,5;x\n", {"a": ["1,5"], "b": ["x"]}),
+        ("sep=;\na;b\n1,5;x\n", {"a": [1.5], "b": ["x"]}),
         ('"sep=;"\r\na;b\r\n1;x\r\n', {"a": [1], "b": ["x"]}),
-        ("SEP=|\na|b\n1|2,3\n", {"a": [1], "b": ["2,3"]}),
+        ("SEP=|\na|b\n1|2,3\n", {"a": [1], "b": [2.3]}),
         ("sep=\t\na\tb\n1\t2\n", {"a": [1], "b": [2]}),
         ("\ufeffsep=,\na,b\n1,2;3\n", {"a": [1], "b": ["2;3"]}),
         ("sep,x\n;,1\n", {"sep": [";"], "x": [1]}),
@@ -166,7 +166,7 @@ def rows_of(source: Source) -> dict[str, list[object]]:
         ("a, b, c\n1, 2, x\n3, 4, y\n", {"a": [1, 3], "b": [2, 4], "c": ["x", "y"]}),
         (
             'a, b\nx, "y z"\nu, NA\nv, "p ""q"""\n',
-            {"a": ["x", "u", "v"], "b": ["y z", None, 'p "q"']},
+            {"a": ["x", "u", "v"], "b": ["y z", "NA", 'p "q"']},
         ),
         ("a; b\nx;  y\n", {"a": ["x"], "b": ["y"]}),
         ("a, b, c\n1,, x\n2, 5,\n", {"a": [1, 2], "b": [None, 5], "c": ["x", None]}),
