@@ -161,7 +161,8 @@ class Pass:
             UsageError: a carried column has the name of one of `fields`, or two of these have one.
         """
         schema = pa.schema([]) if self.source is None else self.source.schema
-        carried = [schema.field(name) for name in self.carried]
+        copies = {} if self.source is None else self.source.copies
+        carried = [schema.field(n).with_name(copies.get(n, n)) for n in self.carried]
         self.schema = output_schema(carried, fields, self.model.spec)
         self.batches = batches
         return self

@@ -15,6 +15,7 @@ from aecli.table.arrow_types import is_list, type_name
 from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.column_statistics import ValueCounts
 from aecli.table.scaling import MAX_BYTE, NumericCells, Scaling, scale_cells
+from aecli.table.type_inference import NULLS
 
 # With fewer rows, values may all be distinct by chance.
 MIN_ROWS_NEARLY_DISTINCT = 50
@@ -114,6 +115,9 @@ def _category(candidate: Candidate, scan: ColumnScan, max_categories: int) -> Co
     values = f"{types[type(categories[0])]} with {counts.distinct:,} values"
     if counts.distinct > max_categories:
         values += f": the {max_categories:,} most frequent, the others share a slot"
+    spelled = [str(value) for value in categories if value and value in NULLS]
+    if spelled:
+        values += f"; one is {spelled[0]!r} (--null-values {','.join(spelled)})"
     return Column(
         name=candidate.name,
         kind="category",

