@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import pyarrow as pa
@@ -43,7 +44,7 @@ class ColumnReadings:
         self.options = options
         self._partitions = partitions
         self._notes = notes
-        self._found: dict[tuple[str, Reading | None], Reading] = {}
+        self._found: dict[tuple[str, Reading | None], Reading | None] = {}
         self._nulls = frozenset(options.null_values)
 
     def find(
@@ -70,11 +71,8 @@ class ColumnReadings:
         }
         wanted |= {name: given[name] for name in self._doubtful(given)}
         self._survey({n: r for n, r in wanted.items() if (n, r) not in self._found})
-        readings |= {
-            name: self._found[name, reading]
-            for name, reading in wanted.items()
-            if (name, reading) in self._found
-        }
+        found = {name: self._found[name, reading] for name, reading in wanted.items()}
+        readings |= {name: reading for name, reading in found.items() if reading is not None}
         return {name: readings[name] for name in names}
 
     def _may_be_formatted(self, name: str, kind: pa.DataType) -> bool:
@@ -96,8 +94,10 @@ class ColumnReadings:
             for name, reading in given.items()
             if _is_spelled(reading.type) and self._holds_text(name)
         }
-        plain = {name: reading for name, reading in checked.items() if reading.format is None}
-        return [name for name in checked if name not in plain] + self._unfit_heads(plain)
+        plain = {n: r for n, r in checked.items() if r.format is None and (n, r) not in self._found}
+        unfit = self._unfit_heads(plain)
+        self._found |= {(n, reading): None for n, reading in plain.items() if n not in unfit}
+        return [name for name in checked if name not in plain or name in unfit]
 
     def _unfit_heads(self, readings: Mapping[str, Reading]) -> list[str]:
         """Return the columns whose first cells cannot be read."""
@@ -118,22 +118,28 @@ class ColumnReadings:
         for head in islice(self._batches(list(wanted)), 1) if wanted else ():
             self._add(surveys, head)
         names = [name for name, survey in surveys.items() if survey.open]
-        surveys = self._surveys({name: wanted[name] for name in names})
+        surveys |= self._surveys({name: wanted[name] for name in names})
         for batch in self._batches(names) if names else ():
-            self._add(surveys, batch)
-        decimals = decimal_marks(surveys.values()) or self._decimals_of_plain_columns()
+            self._add({name: surveys[name] for name in names}, batch)
+        decimals = decimal_marks(surveys.values())
+        if not decimals and any(survey.ambiguous for survey in surveys.values()):
+            decimals = self._decimals_of_plain_columns()
         for name, survey in surveys.items():
-            found, given = survey_reading(survey, decimals), wanted[name]
-            if found is None:
-                evidence = survey_evidence(survey, self._location)
-                self.evidence |= {name: evidence} if evidence else {}
-            elif given is None:
-                self._found[name, given] = Reading(found.type, found.format, self._nulls)
-            else:
-                self._found[name, given] = Reading(
-                    given.type, found.format, given.null_values, given.categories
-                )
-        self._report([name for name in names if wanted[name] is None])
+            self._found[name, wanted[name]] = self._reading(name, survey, wanted[name], decimals)
+        self._report([name for name in wanted if wanted[name] is None])
+
+    def _reading(
+        self, name: str, survey: ColumnSurvey, given: Reading | None, decimals: set[str]
+    ) -> Reading | None:
+        """Return how a surveyed column is read, None for text; what speaks against is evidence."""
+        found = survey_reading(survey, decimals)
+        if found is None:
+            evidence = survey_evidence(survey, self._location)
+            self.evidence |= {name: evidence} if evidence else {}
+            return None
+        if given is None:
+            return Reading(found.type, found.format, self._nulls)
+        return replace(given, format=found.format)
 
     def _surveys(self, wanted: Mapping[str, Reading | None]) -> dict[str, ColumnSurvey]:
         return {

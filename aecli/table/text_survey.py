@@ -80,6 +80,12 @@ class ColumnSurvey:
             self._add_values(values, numbers, texts)
         self.rows += len(array)
 
+    @property
+    def ambiguous(self) -> bool:
+        """Return whether a mark of its numbers may be one of decimals or of thousands."""
+        numbers = _numbers(self)
+        return len(numbers) > 1 and not _same_values(numbers)
+
     def full(self) -> list[FormatCount]:
         """Return the formats that every cell has."""
         return [count for count in self.counts or [] if count.cells == self.cells]
@@ -179,7 +185,7 @@ def survey_reading(survey: ColumnSurvey, decimals: set[str]) -> Reading | None:
     if len(dates) == 1 or (dates and _is_certain(dates[0], survey)):
         return Reading(dates[0].type, dates[0].format)
     numbers = _numbers(survey)
-    if len(numbers) > 1 and not _same_values(numbers):
+    if survey.ambiguous:
         known = [count for count in numbers if count.format == survey.known]
         numbers = known or [count for count in numbers if {count.format.decimal} == decimals]
     if numbers:
@@ -199,7 +205,7 @@ def survey_evidence(survey: ColumnSurvey, location: Callable[[int], str]) -> str
     if len(dates) > 1:
         choices = " or ".join(f"--date-format {date!r}" for date in dates[:2])
         return f"dates whose day and month may be either: {choices}"
-    if len(_numbers(survey)) > 1:
+    if survey.ambiguous:
         mark = "," if "," in _numbers(survey)[0].marks else "."
         return (
             f"numbers whose {mark!r} may be a decimal or a thousands mark: --decimal {mark} or "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -123,8 +124,9 @@ def _cast_time(array: pa.Array, target: pa.DataType) -> pa.Array:
 def _narrowest_type(array: pa.Array, known: pa.DataType) -> pa.DataType:
     if not pa.types.is_floating(known) and _casts(array, pa.int64()):
         return pa.string() if _are_codes(array) else pa.int64()
-    if _casts(array, pa.float64()):
-        if _are_codes(array) or _out_of_range(array):
+    numbers = _cast_or_none(array, pa.float64())
+    if numbers is not None:
+        if _are_codes(array) or _out_of_range(array, numbers):
             return pa.string()
         return pa.float64() if pa.types.is_floating(known) else _exact_type(array)
     # Texts 0 and 1 are numbers, whichever block of a file they are in.
@@ -172,11 +174,14 @@ def _decimal_type(whole: int, scale: int) -> pa.DataType | None:
 
 
 def _casts(array: pa.Array, kind: pa.DataType) -> bool:
+    return _cast_or_none(array, kind) is not None
+
+
+def _cast_or_none(array: pa.Array, kind: pa.DataType) -> pa.Array | None:
     try:
-        _cast(array, kind)
+        return _cast(array, kind)
     except pa.ArrowInvalid:
-        return False
-    return True
+        return None
 
 
 def _cast(text: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -189,15 +194,30 @@ def _cast(text: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def _are_codes(array: pa.Array) -> bool:
     """Return whether numbers are padded with zeros, or all are like phone numbers."""
-    if pc.any(pc.match_substring_regex(array, "^[+-]?0[0-9xX]")).as_py():
+    if _any_padded(array):
         return True
     phone = array[0].as_py().startswith("+")
     return phone and bool(pc.all(pc.match_substring_regex(array, r"^\+[0-9]{7,}$")).as_py())
 
 
-def _out_of_range(array: pa.Array) -> bool:
-    """Return whether numbers, such as the identifier 12e3456, become infinite or 0 as a double."""
-    values = array.cast(pa.float64())
+def _any_padded(array: pa.Array) -> bool:
+    """Return whether a text begins with 0 and a digit or x, after a sign: `^[+-]?0[0-9xX]`.
+
+    Arrow's regular expressions take longer than the conversion to numbers.
+    """
+    _, offset_bytes, text_bytes = array.buffers()
+    text = np.frombuffer(text_bytes, np.uint8)
+    offsets = np.frombuffer(offset_bytes, np.int32)[array.offset :][: len(array) + 1]
+    first = text[offsets[:-1]]
+    start = offsets[:-1] + ((first == ord("+")) | (first == ord("-")))
+    zeros = np.flatnonzero(text[start] == ord("0"))
+    after = start[zeros] + 1
+    after = after[after < offsets[zeros + 1]]
+    return bool(np.isin(text[after], list(b"0123456789xX")).any())
+
+
+def _out_of_range(array: pa.Array, values: pa.Array) -> bool:
+    """Return whether numbers, such as the identifier 12e3456, are infinite or 0 as a double."""
     infinite = array.filter(pc.is_inf(values))
     if len(infinite) and pc.any(pc.match_substring_regex(infinite, "[0-9]")).as_py():
         return True
