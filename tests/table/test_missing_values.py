@@ -99,9 +99,11 @@ def test_a_category_that_a_model_knows_is_never_missing(tmp_path: Path, quote: s
 
 
 WORDS = st.sampled_from(
-    ["NA", "null", "None", "nan", "", " a", "b ", 'q"q', '"', "\\r", "\\r\\n", "a\\nb"]
-    + ["-", "?", ",", "\\t", ";", "#x", "ä"]
-)  # fmt: skip
+    [
+        *("NA", "null", "None", "nan", "", " a", "b ", 'q"q', '"', "\r", "\r\n", "a\nb"),
+        *("-", "?", ",", "\t", ";", "#x", "ä"),
+    ]
+)
 TEXTS = st.one_of(WORDS, st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8))
 NAMES = st.lists(TEXTS.filter(bool), min_size=1, max_size=3, unique=True)
 
