@@ -189,6 +189,8 @@ def _filled_type(column: Column, present: pa.DataType, format: str) -> pa.DataTy
         return stored
     if format not in TEXT_FORMATS:
         return present
+    if column.origin is not None:
+        return stored
     if pa.types.is_dictionary(stored):
         stored = stored.value_type
     return join_types(present, stored) or (stored if is_text(stored) else present)

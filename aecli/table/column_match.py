@@ -137,7 +137,8 @@ def _read_type(column: Column) -> pa.DataType:
         return pa.list_(pa.float64(), column.size)
     if column.kind == "category":
         return _classes_type(stored)
-    return pa.float64() if is_plain_number(stored) else stored
+    # A float64 would lose the differences from an origin.
+    return pa.float64() if is_plain_number(stored) and column.origin is None else stored
 
 
 def _classes_type(stored: pa.DataType) -> pa.DataType:
@@ -160,7 +161,8 @@ def _cast_type(column: Column, has: pa.DataType) -> pa.DataType | None:
     if column.kind == "vector":
         fits, usable = _as_vector(has, column.size)
     else:
-        fits, usable = _as_scalar(has, target)
+        any_number = column.kind == "number" and is_plain_number(target)
+        fits, usable = _as_scalar(has, pa.float64() if any_number else target)
     if fits:
         return None
     if usable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,12 @@ class Moments:
             np.minimum(self.low[at], low.min(axis=1), out=self.low[at])
             np.maximum(self.high[at], high.max(axis=1), out=self.high[at])
             self._merge(at, count, *_central(values, count, absent))
+
+    def replace(self, cells: Sequence[int], moments: Moments) -> None:
+        """Take the moments of the given cells from other moments, which have those cells only."""
+        at = np.array(cells, dtype=np.int64)
+        for name in ("count", "mean", "_squares", "low", "high"):
+            getattr(self, name)[at] = getattr(moments, name)
 
     def _merge(self, at: slice, count: Floats, mean: Floats, squares: Floats) -> None:
         total = self.count[at] + count
