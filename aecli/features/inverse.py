@@ -18,7 +18,7 @@ from aecli.array_types import AnyFloats, Floats
 from aecli.features.layout import Layout, lay_out
 from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
-from aecli.table.arrow_types import number_values, parse_type, vector_values
+from aecli.table.arrow_types import category_values, number_values, parse_type, vector_values
 from aecli.table.exact_numbers import differences, sums
 
 DAY = 86_400_000
@@ -73,7 +73,7 @@ class InverseColumns:
         if column.kind == "boolean":
             return pa.array(part[:, 0] > 0)
         if column.kind == "category":
-            values = pa.array([*column.categories, *[None] * column.has_other])
+            values = category_values([*column.categories, *[None] * column.has_other], kind)
             slots = part[:, : len(column.categories)] if self.named else part
             return as_type(values.take(pa.array(slots.argmax(axis=1))), kind)
         with np.errstate(over="ignore"):  # beyond the type's range is its end
@@ -101,7 +101,8 @@ def _output_slices(where: Layout) -> dict[str, slice]:
 
 def _constant(column: Column, kind: pa.DataType, rows: int) -> pa.Array:
     if column.kind in ("boolean", "category"):
-        return as_type(pa.array([column.mode]).take(pa.array(np.zeros(rows, int))), kind)
+        values = category_values([column.mode], kind)
+        return as_type(values.take(pa.array(np.zeros(rows, int))), kind)
     values = np.tile(np.array(column.low), (rows, 1))
     if column.kind == "vector":
         flat = _numbers(values.reshape(-1), kind.value_type)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from aecli.errors import DataError
 from aecli.features.layout import Layout, lay_out
 from aecli.schema.model_spec import Column
-from aecli.table.arrow_types import number_values, vector_values
+from aecli.table.arrow_types import hashable, number_values, vector_values
 from aecli.table.exact_numbers import differences
 
 Cells = npt.NDArray[np.float32]
@@ -158,7 +158,7 @@ def _booleans(array: pa.Array) -> npt.NDArray[np.float64]:
 
 def _category_codes(array: pa.Array, codes: dict[Any, int], has_other: bool) -> Cells:
     if not pa.types.is_dictionary(array.type):
-        array = array.dictionary_encode()
+        array = hashable(array).dictionary_encode()
     unknown = len(codes) if has_other else -1
     found = [
         np.nan if value is None or value != value else codes.get(value, unknown)

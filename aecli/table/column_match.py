@@ -145,7 +145,7 @@ def _classes_type(stored: pa.DataType) -> pa.DataType:
     if pa.types.is_dictionary(stored):
         stored = stored.value_type
     if pa.types.is_integer(stored):
-        return pa.int64()
+        return stored if pa.types.is_uint64(stored) else pa.int64()
     return pa.string() if is_text(stored) else stored
 
 
@@ -197,5 +197,5 @@ def _as_scalar(has: pa.DataType, target: pa.DataType) -> tuple[bool, bool]:
     if types.is_boolean(target):
         return has == target, boolean or whole or text
     if types.is_integer(target):
-        return whole, number or boolean or text
+        return whole or types.is_decimal(inner), number or boolean or text
     return inner is has and (number or boolean), number or text
