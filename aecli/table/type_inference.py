@@ -265,7 +265,25 @@ def _joined_numbers(first: pa.DataType, second: pa.DataType) -> pa.DataType:
         return {8: pa.int8(), 16: pa.int16(), 32: pa.int32()}.get(width, pa.int64())
     if types.is_floating(first) and types.is_floating(second):
         return max(first, second, key=lambda kind: kind.bit_width)
-    return pa.float64()
+    if types.is_floating(first) or types.is_floating(second):
+        return pa.float64()
+    return _joined_decimals(first, second)
+
+
+def _joined_decimals(first: pa.DataType, second: pa.DataType) -> pa.DataType:
+    """Return the decimal that holds all digits of two decimals, or of one and an integer."""
+    digits = [(_whole_digits(kind), getattr(kind, "scale", 0)) for kind in (first, second)]
+    scale = max(0, *(scale for _, scale in digits))
+    precision = max(1, *(whole for whole, _ in digits)) + scale
+    if precision > 76:
+        return pa.float64()
+    return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
+
+
+def _whole_digits(kind: pa.DataType) -> int:
+    if pa.types.is_decimal(kind):
+        return int(kind.precision - kind.scale)
+    return len(str(2**kind.bit_width))
 
 
 def _joined_times(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
