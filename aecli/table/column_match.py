@@ -21,6 +21,7 @@ from aecli.table.arrow_types import (
 )
 from aecli.table.column_names import match_patterns, require_column
 from aecli.table.column_plan import ColumnPlan
+from aecli.table.exact_numbers import roomy_decimal
 from aecli.table.source import Source
 
 TEXT_FORMATS = ("csv", "jsonl")
@@ -137,8 +138,9 @@ def _read_type(column: Column) -> pa.DataType:
         return pa.list_(pa.float64(), column.size)
     if column.kind == "category":
         return _classes_type(stored)
-    # A float64 would lose the differences from an origin.
-    return pa.float64() if is_plain_number(stored) and column.origin is None else stored
+    if not is_plain_number(stored):
+        return stored
+    return pa.float64() if column.origin is None else roomy_decimal(stored)
 
 
 def _classes_type(stored: pa.DataType) -> pa.DataType:

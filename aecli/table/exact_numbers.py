@@ -40,6 +40,13 @@ def needs_origin(kind: pa.DataType, low: float, high: float) -> bool:
     return bool(np.spacing(max(-low, high)) > _TOLERATED_LOSS * (high - low))
 
 
+def roomy_decimal(kind: pa.DataType) -> pa.DataType:
+    """Return a decimal type for texts like the numbers of a type, with room on either side."""
+    if pa.types.is_decimal(kind):
+        return pa.decimal256(76, max(0, kind.scale) + (76 - kind.precision) // 2)
+    return pa.decimal256(76, 20)
+
+
 def first_value(array: pa.Array) -> str | None:
     """Return the first value as the text of a decimal number with all its digits.
 

@@ -97,6 +97,31 @@ def test_filling_leaves_every_observed_digit(
             assert max(cells(found, name)) <= max(cells(table, name))
 
 
+@pytest.mark.parametrize(
+    ("cell", "filled"),
+    [
+        ("4000000000000000007", "4000000000000000007"),
+        ("4000000000000000007.0", "4000000000000000007"),
+        ("4000000000000000007.25", "4000000000000000007.25"),
+        ("4e18", "4000000000000000000"),
+        ("-5", "-5"),
+        ("99999999999999999999999", "99999999999999999999999"),
+    ],
+)
+def test_text_cells_are_written_as_the_number_they_are(
+    cell: str, filled: str, tmp_path: Path
+) -> None:
+    rows = pa.table({"v": integers(pa.int64(), 4 * 10**18), "x": NEAR / 7})
+    aecli.train(rows, model=tmp_path / "m", epochs=1)
+    (tmp_path / "t.csv").write_text(f"v,x\n{cell},1.5\n,2.5\n")
+    aecli.reconstruct(
+        str(tmp_path / "t.csv"), str(tmp_path / "f.csv"), model=tmp_path / "m", fill=True
+    )
+    lines = (tmp_path / "f.csv").read_text().splitlines()
+    assert Decimal(lines[1].split(",")[0]) == Decimal(filled)
+    assert 4 * 10**18 <= Decimal(lines[2].split(",")[0]) <= 4 * 10**18 + 39
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_text_with_the_same_digits_has_the_same_latents(
     table: pa.Table, model: Path, tmp_path: Path, suffix: str
