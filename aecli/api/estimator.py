@@ -45,7 +45,7 @@ from aecli.safetensors_header import MODEL_IN_MEMORY
 from aecli.schema.model_spec import AGGREGATES
 from aecli.schema.options import TrainOptions, section_of
 from aecli.scoring.threshold import check_threshold, threshold_value
-from aecli.table.arrow_types import parse_type
+from aecli.table.arrow_types import category_values, parse_type
 from aecli.training.finalize import TrainedModel
 from aecli.training.train import parse_options, train_in_memory
 
@@ -304,7 +304,8 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
             estimator.n_features_in_ = len(names)
             estimator.feature_names_in_ = np.array(names, object)
         if spec.label is not None and spec.network.classes:
-            classes = as_type(pa.array(spec.label.classes), parse_type(spec.label.type))
+            kind = parse_type(spec.label.type)
+            classes = as_type(category_values(spec.label.classes, kind), kind)
             estimator.classes_ = to_array(pa.table({"class": classes}))[:, 0]
         estimator.offset_ = -estimator._score_threshold()
         return estimator

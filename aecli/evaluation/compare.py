@@ -89,7 +89,11 @@ def _unlike(
 
 
 def _measure(column: Column) -> tuple[str, ...]:
-    return column.name, column.kind, repr((column.center, column.scale, column.categories))
+    return (
+        column.name,
+        column.kind,
+        repr((column.origin, column.center, column.scale, column.categories)),
+    )
 
 
 def _notes(

@@ -136,7 +136,9 @@ def _converts_to(column: Column, type: pa.DataType) -> bool:
         stored, type = stored.value_type, type.value_type
     if column.kind not in NUMERIC or not (is_plain_number(stored) and is_plain_number(type)):
         return False
-    return bool(pa.types.is_floating(stored) or not pa.types.is_floating(type))
+    if pa.types.is_integer(type) or pa.types.is_floating(stored):
+        return True
+    return bool(pa.types.is_decimal(stored) and pa.types.is_decimal(type))
 
 
 def _replaced(array: pa.Array, rows: Indices, answers: pa.Array) -> pa.Array:

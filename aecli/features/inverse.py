@@ -6,6 +6,7 @@ Residuals are how far these are from the cells that were read, in the same units
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from aecli.array_types import AnyFloats, Floats
 from aecli.features.layout import Layout, lay_out
 from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
-from aecli.table.arrow_types import number_values, parse_type, vector_values
+from aecli.table.arrow_types import category_values, number_values, parse_type, vector_values
+from aecli.table.exact_numbers import differences, sums
 
 DAY = 86_400_000
 """Milliseconds, the unit of a date64, which is a whole day all the same."""
@@ -74,10 +76,11 @@ class InverseColumns:
         if column.kind == "boolean":
             return _spelled(pa.array(part[:, 0] > 0), column)
         if column.kind == "category":
-            values = pa.array([*column.categories, *[None] * column.has_other])
+            values = category_values([*column.categories, *[None] * column.has_other], kind)
             slots = part[:, : len(column.categories)] if self.named else part
             return as_type(values.take(pa.array(slots.argmax(axis=1))), kind)
-        units = part * np.array(column.scale) + np.array(column.center)
+        with np.errstate(over="ignore"):  # beyond the type's range is its end
+            units = part * np.array(column.scale) + np.array(column.center)
         if self.bounded:
             units = np.clip(units, column.low, column.high)
         if column.kind == "vector":
@@ -85,7 +88,7 @@ class InverseColumns:
             if pa.types.is_fixed_size_list(kind):
                 return pa.FixedSizeListArray.from_arrays(flat, column.size)
             return pa.FixedSizeListArray.from_arrays(flat, column.size).cast(kind)
-        return _numbers(units[:, 0], kind)
+        return _numbers(units[:, 0], kind, column.origin)
 
 
 def _output_slices(where: Layout) -> dict[str, slice]:
@@ -109,12 +112,13 @@ def _spelled(truth: pa.Array, column: Column) -> pa.Array:
 
 def _constant(column: Column, kind: pa.DataType, rows: int) -> pa.Array:
     if column.kind in ("boolean", "category"):
-        return as_type(pa.array([column.mode]).take(pa.array(np.zeros(rows, int))), kind)
+        values = category_values([column.mode], kind)
+        return as_type(values.take(pa.array(np.zeros(rows, int))), kind)
     values = np.tile(np.array(column.low), (rows, 1))
     if column.kind == "vector":
         flat = _numbers(values.reshape(-1), kind.value_type)
         return pa.FixedSizeListArray.from_arrays(flat, column.size).cast(kind)
-    return _numbers(values[:, 0], kind)
+    return _numbers(values[:, 0], kind, column.origin)
 
 
 def as_type(values: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -124,7 +128,13 @@ def as_type(values: pa.Array, kind: pa.DataType) -> pa.Array:
     )
 
 
-def _numbers(values: npt.NDArray[np.float64], kind: pa.DataType) -> pa.Array:
+def _numbers(
+    values: npt.NDArray[np.float64], kind: pa.DataType, origin: str | None = None
+) -> pa.Array:
+    if origin is not None and not pa.types.is_floating(kind):
+        return sums(values, Fraction(origin), kind)
+    if origin is not None:
+        values = values + float(Fraction(origin))
     if pa.types.is_floating(kind):
         # Out of a narrow float's range is the largest it has, never inf.
         limit = float(np.finfo(kind.to_pandas_dtype()).max)
@@ -201,7 +211,12 @@ def _difference(column: Column, actual: pa.Array, answer: pa.Array) -> pa.Array:
         return pa.FixedSizeListArray.from_arrays(
             _nullable((values - answers).reshape(-1)), column.size
         )
-    return _nullable(_minus(actual, answer) * _unit(parse_type(column.type)))
+    if column.origin is not None:
+        origin = Fraction(column.origin)
+        found = differences(actual, origin) - differences(answer, origin)
+    else:
+        found = _minus(actual, answer)
+    return _nullable(found * _unit(parse_type(column.type)))
 
 
 def _minus(actual: pa.Array, answer: pa.Array) -> Floats:

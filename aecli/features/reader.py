@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import pyarrow.compute as pc
 from aecli.errors import DataError
 from aecli.features.layout import Layout, lay_out
 from aecli.schema.model_spec import Column
-from aecli.table.arrow_types import number_values, vector_values
+from aecli.table.arrow_types import hashable, number_values, vector_values
+from aecli.table.exact_numbers import differences
 
 Cells = npt.NDArray[np.float32]
 
@@ -33,6 +35,9 @@ class CellReader:
         numeric = self.layout.numeric
         self._center = np.array([c for column in numeric for c in column.center])
         self._scale = np.array([s for column in numeric for s in column.scale])
+        self._origins = [
+            None if column.origin is None else Fraction(column.origin) for column in numeric
+        ]
         self._codes = [
             {value: code for code, value in enumerate(column.categories)}
             for column in self.layout.category
@@ -68,10 +73,12 @@ class CellReader:
 
     def _read_numbers(self, batch: pa.RecordBatch, out: Cells, table: str, before: int) -> None:
         sources: list[npt.NDArray[Any]] = []
-        for column in self.layout.numeric:
+        for column, origin in zip(self.layout.numeric, self._origins, strict=True):
             array = batch.column(column.name)
             if column.kind == "vector":
                 sources.extend(_vectors(array, column).T)
+            elif origin is not None:
+                sources.append(differences(array, origin))
             else:
                 sources.append(number_values(array))
         rows = max(16, TILE_BYTES // (8 * max(1, len(sources))))
@@ -151,7 +158,7 @@ def _booleans(array: pa.Array) -> npt.NDArray[np.float64]:
 
 def _category_codes(array: pa.Array, codes: dict[Any, int], has_other: bool) -> Cells:
     if not pa.types.is_dictionary(array.type):
-        array = array.dictionary_encode()
+        array = hashable(array).dictionary_encode()
     unknown = len(codes) if has_other else -1
     found = [
         np.nan if value is None or value != value else codes.get(value, unknown)

@@ -20,7 +20,7 @@ from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Label
 from aecli.schema.read_options import ReadOptions
-from aecli.table.arrow_types import parse_type
+from aecli.table.arrow_types import category_values, parse_type
 from aecli.table.source import Data
 
 PREDICTION = "prediction"
@@ -133,7 +133,8 @@ def _fields(label: Label, top: int | None) -> list[pa.Field]:
 
 def _arrays(model: LoadedModel, samples: EncodedBatch, top: int | None) -> list[pa.Array]:
     label = require_label(model)
-    classes, kind = pa.array(label.classes), parse_type(label.type)
+    kind = parse_type(label.type)
+    classes = category_values(label.classes, kind)
 
     def named(codes: Indices) -> pa.Array:
         return as_type(classes.take(pa.array(codes)), kind)

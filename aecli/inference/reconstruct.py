@@ -25,6 +25,7 @@ from aecli.schema.read_options import ReadOptions
 from aecli.schema.text_format import TextFormat
 from aecli.table.arrow_types import decoded_type, is_text, parse_type
 from aecli.table.column_match import TEXT_FORMATS
+from aecli.table.exact_numbers import roomy_decimal
 from aecli.table.source import Data, Source, open_source
 from aecli.table.type_inference import join_types
 
@@ -199,6 +200,11 @@ def _filled_type(column: Column, present: pa.DataType, format: str) -> pa.DataTy
         return stored
     if format not in TEXT_FORMATS:
         return present
+    if column.origin is not None:
+        if not pa.types.is_integer(stored) or pa.types.is_integer(present):
+            return stored
+        # Whole numbers too long for an integer are text, those with a point or exponent a double.
+        return pa.decimal256(76, 0) if is_text(present) else roomy_decimal(stored)
     if pa.types.is_dictionary(stored):
         stored = stored.value_type
     return join_types(present, stored) or (stored if is_text(stored) else present)

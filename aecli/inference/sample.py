@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from aecli.errors import UsageError, nearest
-from aecli.features.inverse import InverseColumns
+from aecli.features.inverse import InverseColumns, as_type
 from aecli.formatting import name_list
 from aecli.inference.decode import window_fields, window_numbers
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
@@ -22,7 +22,7 @@ from aecli.inference.run import Pass
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Label
-from aecli.table.arrow_types import parse_type
+from aecli.table.arrow_types import category_values, parse_type
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,9 @@ def _rows(
     logits[:, dense:] += _gumbel(logits[:, dense:], generator)
     arrays = InverseColumns(model.spec.columns, bounded=True).arrays(outputs.numpy())
     if label is not None:
-        classes = pa.array(label.classes).take(pa.array(codes.numpy().repeat(window)))
-        arrays.append(classes.cast(parse_type(label.type)))
+        kind = parse_type(label.type)
+        classes = category_values(label.classes, kind).take(pa.array(codes.numpy().repeat(window)))
+        arrays.append(as_type(classes, kind))
     return arrays
 
 

@@ -195,7 +195,10 @@ def shape_of_rows(spec: ModelSpec, text: str | None) -> ImageShape | None:
 
 
 def in_units(inverse: InverseColumns, column: Column, matrix: AnyFloats) -> AnyFloats:
-    """Return a number column in its own unit `(n_rows, size)`, from cells or from outputs."""
+    """Return a number column in its own unit `(n_rows, size)`, from cells or from outputs.
+
+    They count from the column's origin where it has one, since a float64 would make them equal.
+    """
     if column.constant:
         return np.tile(np.array(column.low), (len(matrix), 1))
     part = np.asarray(inverse.part(column, matrix), dtype=np.float64)

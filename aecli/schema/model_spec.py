@@ -30,7 +30,8 @@ class Column(StrictModel):
     """Feature column as fitted on the training rows.
 
     `center` and `scale` have one entry per cell: 1 for number and time, `size` for vector, none for
-    boolean and category. A scaled cell is `(value - center) / scale`, subtracted in float64.
+    boolean and category. A scaled cell is `(value - center) / scale`, subtracted in float64. With
+    an `origin`, `center`, `low`, `high` and `mean` are those of `value - origin`, taken exactly.
     `categories` are sorted by their count, so that the first is the mode. `trivial_loss` is the
     loss of always predicting the training mean (in scaled units) or the training frequencies.
     """
@@ -42,6 +43,9 @@ class Column(StrictModel):
         None, description="How text cells spell the values, where it is not the plain way."
     )
     size: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = 1
+    origin: Annotated[str, Field(pattern=r"^-?\d{1,100}(\.\d{1,100})?$")] | None = Field(
+        None, description="Exact value to count from, where a float64 would lose the differences."
+    )
     center: list[Finite] = []
     scale: list[Finite] = []
     categories: list[Category] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from aecli.errors import DataError, ModelError
-from aecli.schema.model_spec import MAX_INPUTS, Kind
+from aecli.schema.model_spec import MAX_INPUTS, Category, Kind
 
 _SIMPLE: dict[str, pa.DataType] = {
     str(kind): kind
@@ -165,7 +166,7 @@ def vector_values(array: pa.Array, size: int) -> npt.NDArray[np.float64] | None:
 
 
 def python_values(array: pa.Array, column: str) -> list[Any]:
-    """Return an array as Python values, None for null.
+    """Return an array as Python values, None for null; whole decimals are integers.
 
     Raises:
         DataError: a text of `column` is not valid UTF-8.
@@ -173,13 +174,37 @@ def python_values(array: pa.Array, column: str) -> list[Any]:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     try:
-        return array.to_pylist()  # type: ignore[no-any-return]  # pyarrow is untyped
+        values: list[Any] = array.to_pylist()
     except UnicodeDecodeError as error:
         raise DataError(
             f"column {column!r} holds text that is not valid UTF-8",
             facts=[str(error)],
             hint=f"--exclude '{column}'",
         ) from error
+    if pa.types.is_decimal(array.type):
+        return [int(v) if v is not None and v == int(v) else v for v in values]
+    return values
+
+
+def hashable(array: pa.Array) -> pa.Array:
+    """Return an array whose values Arrow can count and encode: it lacks that for narrow types."""
+    if pa.types.is_string_view(array.type):
+        return array.cast(pa.large_string())  # pyarrow 26 counts a null view as ''
+    if pa.types.is_decimal(array.type) and array.type.bit_width < 128:
+        return array.cast(pa.decimal128(array.type.precision, array.type.scale))
+    return array
+
+
+def category_values(values: Sequence[Category | None], kind: pa.DataType) -> pa.Array:
+    """Return categories or classes as the type of their column, a dictionary's as its values."""
+    kind = decoded_type(kind)
+    if pa.types.is_integer(kind):
+        return pa.array(values, kind)
+    if pa.types.is_decimal(kind):
+        return pa.array([None if value is None else Decimal(value) for value in values], kind)
+    if pa.types.is_floating(kind):
+        return pa.array([None if value is None else float(value) for value in values], kind)
+    return pa.array(values)
 
 
 def list_size(array: pa.Array) -> int | None:

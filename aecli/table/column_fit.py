@@ -11,9 +11,10 @@ from aecli.array_types import Floats
 from aecli.errors import DataError
 from aecli.schema.model_spec import Column
 from aecli.schema.options import ColumnOptions
-from aecli.table.arrow_types import is_list, type_name
+from aecli.table.arrow_types import is_list, is_plain_number, type_name
 from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.column_statistics import ValueCounts
+from aecli.table.exact_numbers import beyond_float64
 from aecli.table.scaling import MAX_BYTE, NumericCells, Scaling, scale_cells
 from aecli.table.type_inference import NULLS
 
@@ -177,6 +178,7 @@ def _fit_numeric_columns(
             type=_stored_type(candidate.type),
             text_format=candidate.text_format,
             size=size,
+            origin=scan.origins.get(candidate.name),
             center=scaling.center[at].tolist(),
             scale=scaling.scale[at].tolist(),
             has_missing=complete < scan.rows,
@@ -189,7 +191,8 @@ def _fit_numeric_columns(
             mean=mean[at].tolist(),
             reason="constant"
             if constant
-            else _scaling_reason(candidate, cells, scaling, at, first),
+            else _scaling_reason(candidate, cells, scaling, at, first)
+            + _digits_note(candidate, cells, at, scan.origins.get(candidate.name)),
         )
     return columns
 
@@ -199,6 +202,8 @@ def _numeric_cells(
 ) -> NumericCells:
     names = [candidate.name for candidate in candidates]
     types = [_element(candidate.type) for candidate in candidates]
+    # Differences are not small whole numbers such as pixels.
+    own = np.repeat(np.array([name not in scan.origins for name in names], dtype=bool), sizes)
     byte, integer, temporal = (
         np.repeat(np.array([test(kind) for kind in types], dtype=bool), sizes)
         for test in (pa.types.is_uint8, pa.types.is_integer, pa.types.is_temporal)
@@ -209,7 +214,7 @@ def _numeric_cells(
         low=_moment(names, scan, "low"),
         high=_moment(names, scan, "high"),
         byte=byte,
-        integer=integer,
+        integer=integer & own,
         temporal=temporal,
         quartiles=scan.quartiles(names) if robust and names else None,
     )
@@ -245,6 +250,17 @@ def _scaling_reason(
     if candidate.kind == "number" and scaling.top != MAX_BYTE:
         subject = "small whole number"
     return f"{subject}: scaled 0..1" + (f" with the other {others:,}" if others else "")
+
+
+def _digits_note(candidate: Candidate, cells: NumericCells, at: slice, origin: str | None) -> str:
+    """Return what becomes of the digits that a float64 does not hold."""
+    if candidate.kind != "number" or not is_plain_number(_element(candidate.type)):
+        return ""
+    if origin is not None:
+        return f", as the difference from {origin}"
+    if not beyond_float64(candidate.type, float(cells.low[at][0]), float(cells.high[at][0])):
+        return ""
+    return "; a float64 here: digits beyond the 15th are kept in copied cells only"
 
 
 def _element(kind: pa.DataType) -> pa.DataType:

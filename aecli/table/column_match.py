@@ -21,6 +21,7 @@ from aecli.table.arrow_types import (
 )
 from aecli.table.column_names import match_patterns, require_column
 from aecli.table.column_plan import ColumnPlan
+from aecli.table.exact_numbers import roomy_decimal
 from aecli.table.reading import Reading
 from aecli.table.source import Source
 
@@ -173,14 +174,16 @@ def _read_type(column: Column) -> pa.DataType:
         return pa.list_(pa.float64(), column.size)
     if column.kind == "category":
         return _classes_type(stored)
-    return pa.float64() if is_plain_number(stored) else stored
+    if not is_plain_number(stored):
+        return stored
+    return pa.float64() if column.origin is None else roomy_decimal(stored)
 
 
 def _classes_type(stored: pa.DataType) -> pa.DataType:
     if pa.types.is_dictionary(stored):
         stored = stored.value_type
     if pa.types.is_integer(stored):
-        return pa.int64()
+        return stored if pa.types.is_uint64(stored) else pa.int64()
     return pa.string() if is_text(stored) else stored
 
 
@@ -196,7 +199,8 @@ def _cast_type(column: Column, has: pa.DataType) -> pa.DataType | None:
     if column.kind == "vector":
         fits, usable = _as_vector(has, column.size)
     else:
-        fits, usable = _as_scalar(has, target)
+        any_number = column.kind == "number" and is_plain_number(target)
+        fits, usable = _as_scalar(has, pa.float64() if any_number else target)
     if fits:
         return None
     if usable:
@@ -233,5 +237,5 @@ def _as_scalar(has: pa.DataType, target: pa.DataType) -> tuple[bool, bool]:
     if types.is_boolean(target):
         return has == target, boolean or whole or text
     if types.is_integer(target):
-        return whole, number or boolean or text
+        return whole or types.is_decimal(inner), number or boolean or text
     return inner is has and (number or boolean), number or text

@@ -153,12 +153,14 @@ def _candidates(
 def _as_category(candidate: Candidate) -> Candidate:
     """Make a `--categorical` column a category; a glob skips columns that cannot be one."""
     kind = candidate.type
-    countable = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    whole = pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale <= 0)
+    countable = whole or pa.types.is_boolean(kind)
     if candidate.kind == "category" or countable:
         return replace(candidate, kind="category")
     if not candidate.exact:
         return candidate
-    if pa.types.is_floating(kind):  # integers with missing cells are often floats
+    # Integers with missing cells are often floats, and decimals may be whole.
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return replace(candidate, kind="category")
     raise DataError(
         f"column {candidate.name!r} is a {type_name(kind)}; only text, integers and booleans can "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from aecli.schema.model_spec import Kind
 from aecli.schema.text_format import TextFormat
 from aecli.table.arrow_types import list_size, number_values, vector_values
 from aecli.table.column_statistics import Moments, RowNumbers, ValueCounts, quartiles, sample_rows
+from aecli.table.exact_numbers import differences, first_value, needs_origin
 from aecli.table.source import Source
 
 # Float64 values of a tile that stays in the processor's cache through the passes over it.
@@ -76,6 +78,7 @@ class ColumnScan:
 
     `moments` has one entry per column of `scalars` (numbers, times, booleans), at `position[name]`;
     `rows` counts training rows and `seen` all rows; `infinite` counts cells treated as missing.
+    `origins` are exact values of the columns whose moments are those of `value - origin`.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class ColumnScan:
         self.counts = {c.name: ValueCounts(c.name, keep=c.exact) for c in candidates if c.counted}
         self.row_numbers = RowNumbers(i for i, c in enumerate(self.scalars) if c.may_be_row_number)
         self.infinite: dict[str, int] = {}
+        self.origins: dict[str, str] = {}
         self.sample: RowSample | None = None
         self.rows = self.seen = 0
         self._refuse_infinite = nonfinite == "error"
@@ -119,7 +123,32 @@ class ColumnScan:
                 facts=[f"it had {len(train_rows):,} rows at first and {self.seen:,} now"],
                 hint="read a copy that nobody writes",
             )
+        self._read_differences(source, train_rows)
         return self
+
+    def _read_differences(self, source: Source, train_rows: Mask | None) -> None:
+        """Read again the columns whose differences a float64 loses, as those to a first value."""
+        names = [candidate.name for candidate in self.scalars if self._loses_digits(candidate)]
+        if not names:
+            return
+        moments = Moments(len(names))
+        start = 0
+        for batch in source.select(names).batches(rows=self._batch_rows()):
+            stop = start + batch.num_rows
+            mask = None if train_rows is None else pa.array(train_rows[start:stop])
+            for cell, (name, column) in enumerate(zip(names, batch.columns, strict=True)):
+                values = column if mask is None else column.filter(mask)
+                if name not in self.origins and (first := first_value(values)) is not None:
+                    self.origins[name] = first
+                origin = Fraction(self.origins.get(name, 0))
+                moments.add(differences(values, origin)[None, :], slice(cell, cell + 1))
+            start = stop
+        self.moments.replace([self.position[name] for name in names], moments)
+
+    def _loses_digits(self, candidate: Candidate) -> bool:
+        at = self.position[candidate.name]
+        low, high = float(self.moments.low[at]), float(self.moments.high[at])
+        return needs_origin(candidate.type, low, high)
 
     def _add(self, batch: pa.RecordBatch, rows: Indices | None) -> None:
         self._add_scalars(batch, rows)
@@ -236,11 +265,14 @@ class ColumnScan:
         for name in names:
             array = table.column(name).combine_chunks()
             if name not in self.vectors:
-                yield number_values(array).astype(np.float64)[None, :]
+                if name in self.origins:
+                    yield differences(array, Fraction(self.origins[name]))[None, :]
+                else:
+                    yield number_values(array).astype(np.float64)[None, :]
                 continue
-            values = vector_values(array, self.vectors[name].size or 0)
-            if values is not None:
-                yield values.T
+            vectors = vector_values(array, self.vectors[name].size or 0)
+            if vectors is not None:
+                yield vectors.T
 
 
 def _named_like_identifier(name: str) -> bool:

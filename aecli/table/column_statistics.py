@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 
 from aecli.array_types import Floats
 from aecli.schema.model_spec import Category
-from aecli.table.arrow_types import python_values
+from aecli.table.arrow_types import hashable, python_values
 
 # Sampled cells of all columns together: 64 MB as float64.
 MAX_SAMPLED_CELLS = 1 << 23
@@ -61,6 +62,12 @@ class Moments:
             np.minimum(self.low[at], low.min(axis=1), out=self.low[at])
             np.maximum(self.high[at], high.max(axis=1), out=self.high[at])
             self._merge(at, count, *_central(values, count, absent))
+
+    def replace(self, cells: Sequence[int], moments: Moments) -> None:
+        """Take the moments of the given cells from other moments, which have those cells only."""
+        at = np.array(cells, dtype=np.int64)
+        for name in ("count", "mean", "_squares", "low", "high"):
+            getattr(self, name)[at] = getattr(moments, name)
 
     def _merge(self, at: slice, count: Floats, mean: Floats, squares: Floats) -> None:
         total = self.count[at] + count
@@ -157,12 +164,12 @@ class ValueCounts:
             return
         if pa.types.is_floating(array.type):
             array = self._as_integers(array)
-        elif pa.types.is_string_view(array.type):
-            array = array.cast(pa.large_string())  # pyarrow 26 counts a null view as ''
-        counted = pc.value_counts(array)
+        counted = pc.value_counts(hashable(array))
         values, counts = python_values(counted.field(0), self.column), counted.field(1).to_pylist()
         totals: dict[Any, int] = self.counts
         for value, count in zip(values, counts, strict=True):
+            if isinstance(value, Decimal):
+                self.fraction = float(value)
             totals[value] = totals.get(value, 0) + count
         missing = totals.pop(None, 0)
         self.missing += missing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from aecli.array_types import Codes, Mask
 from aecli.errors import DataError
 from aecli.schema.model_spec import MAX_CLASSES, Category, Label
-from aecli.table.arrow_types import is_plain_number, is_text, python_values, type_name
+from aecli.table.arrow_types import hashable, is_plain_number, is_text, python_values, type_name
 from aecli.table.column_names import require_column
 from aecli.table.source import Source
 
@@ -94,7 +95,7 @@ def _may_be_classes(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     classes = is_text(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
-    return classes or (is_plain_number(kind) and not pa.types.is_decimal(kind))
+    return classes or is_plain_number(kind)
 
 
 def _codes(array: pa.Array, seen: dict[Category, int], label: str) -> Codes:
@@ -105,11 +106,11 @@ def _codes(array: pa.Array, seen: dict[Category, int], label: str) -> Codes:
         if value is None or value != value:
             code_table.append(-1)
             continue
-        if isinstance(value, float):
-            if not value.is_integer():
+        if isinstance(value, (float, Decimal)):
+            if isinstance(value, Decimal) or not value.is_integer():
                 raise DataError(
-                    f"label column {label!r} holds {value:g}: it looks like a number to predict, "
-                    "not classes",
+                    f"label column {label!r} holds {float(value):g}: it looks like a number to "
+                    "predict, not classes",
                     hint="name a column of classes with --label, or leave it out",
                 )
             value = int(value)
@@ -123,7 +124,7 @@ def _encoded(array: pa.Array, column: str) -> tuple[list[Any], Codes]:
         array = array.dictionary_decode()  # a dictionary may hold values that no row has
     if pa.types.is_floating(array.type):
         array = array.cast(pa.float64())
-    encoded = array.dictionary_encode()
+    encoded = hashable(array).dictionary_encode()
     indices = encoded.indices.cast(pa.int64()).fill_null(-1)
     return python_values(encoded.dictionary, column), indices.to_numpy(zero_copy_only=False)
 

@@ -343,17 +343,15 @@ def _joined_numbers(first: pa.DataType, second: pa.DataType) -> pa.DataType:
         return max(first, second, key=lambda kind: kind.bit_width)
     if types.is_floating(first) or types.is_floating(second):
         return pa.float64()
-    (whole, scale), (other_whole, other_scale) = _digits(first), _digits(second)
-    return _decimal_type(max(whole, other_whole), max(scale, other_scale)) or pa.float64()
+    whole = max(_whole_digits(first), _whole_digits(second))
+    scale = max(getattr(first, "scale", 0), getattr(second, "scale", 0))
+    return _decimal_type(whole, scale) or pa.float64()
 
 
-def _digits(kind: pa.DataType) -> tuple[int, int]:
-    """Return the digits before and behind the point of an integer or decimal."""
-    return (
-        (kind.precision - kind.scale, kind.scale)
-        if pa.types.is_decimal(kind)
-        else (_LONG_DIGITS, 0)
-    )
+def _whole_digits(kind: pa.DataType) -> int:
+    if pa.types.is_decimal(kind):
+        return int(kind.precision - kind.scale)
+    return len(str(2**kind.bit_width))
 
 
 def _joined_times(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:

@@ -97,9 +97,10 @@ def _finishing(finish: Callable[[], None]) -> Iterator[None]:
 def _parquet_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
     """Write large row groups: zstd, checksums, floats without dictionary."""
     repeating = [f.name for f in schema if not (is_list(f.type) or pa.types.is_floating(f.type))]
+    stored = pa.schema([field.with_type(_parquet_type(field.type)) for field in schema])
     writer = pq.ParquetWriter(
         stream,
-        schema,
+        stored,
         compression="zstd",
         use_dictionary=repeating or False,
         write_page_checksum=True,
@@ -112,7 +113,7 @@ def _parquet_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
         if buffered:
             table = pa.Table.from_batches(buffered, schema).unify_dictionaries()
             buffered, buffered_bytes, buffered_rows = [], 0, 0
-            writer.write_table(table)
+            writer.write_table(table.cast(stored))
 
     def write(batch: pa.RecordBatch) -> None:
         nonlocal buffered_bytes, buffered_rows
@@ -243,6 +244,19 @@ def _require_not_an_input(output: str, inputs: Sequence[Path]) -> None:
 
 def _as_list(lines: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
+
+
+def _parquet_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type for Parquet, whose decimals have no negative scale: 12E3 is 12000."""
+    if is_list(kind):
+        inner = _parquet_type(kind.value_type)
+        return kind if inner == kind.value_type else pa.list_(inner)
+    if not pa.types.is_decimal(kind) or kind.scale >= 0:
+        return kind
+    digits = kind.precision - kind.scale
+    if digits > 76:
+        return pa.string()
+    return pa.decimal128(digits, 0) if digits <= 38 else pa.decimal256(digits, 0)
 
 
 def _csv_cells(array: pa.Array) -> pa.Array:
