@@ -23,7 +23,7 @@ from aecli.table.column_names import match_patterns, require_column
 from aecli.table.column_plan import ColumnPlan
 from aecli.table.source import Source
 
-TEXT_FORMATS = ("csv", "jsonl")
+TEXT_FORMATS = ("csv", "jsonl", "xlsx")
 
 FittedColumns: TypeAlias = ModelSpec | ColumnPlan
 """Fitted columns of a training table: those of a model, or a plan that is not saved yet."""

@@ -16,6 +16,7 @@ from aecli.formatting import STANDARD_INPUT, shell_name
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import type_name, type_noun
 from aecli.table.csv_reader import CsvFile
+from aecli.table.excel_reader import ExcelFile
 from aecli.table.formats import detect_format
 from aecli.table.jsonl_reader import JsonlFile
 from aecli.table.parquet_arrow import (
@@ -29,7 +30,7 @@ from aecli.table.parquet_arrow import (
 from aecli.table.paths import NULL_PARTITION, STDIN, FoundFile, Spool, find_files
 from aecli.table.type_inference import convert, first_misfit, infer_text, join_types
 
-TableReader: TypeAlias = BinaryFile | CsvFile | JsonlFile
+TableReader: TypeAlias = BinaryFile | CsvFile | JsonlFile | ExcelFile
 """Reader of a file, or of a table in memory; its batches may have other types than asked for."""
 
 Data: TypeAlias = Any
@@ -231,6 +232,8 @@ def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> Ta
             return JsonlFile(path, name, options)
         case "csv":
             return CsvFile(path, name, options, notes)
+        case "xlsx":
+            return ExcelFile(path, name, options, notes)
 
 
 def _partitions(
