@@ -14,19 +14,19 @@ import pyarrow as pa
 from aecli.errors import DataError, UsageError
 from aecli.formatting import STANDARD_INPUT, shell_name
 from aecli.schema.read_options import ReadOptions
-from aecli.table.arrow_types import type_name, type_noun
-from aecli.table.csv_reader import CsvFile
-from aecli.table.excel_reader import ExcelFile
-from aecli.table.formats import detect_format
-from aecli.table.jsonl_reader import JsonlFile
-from aecli.table.parquet_arrow import (
+from aecli.table.arrow_reader import (
     BinaryFile,
     is_arrow_table,
     memory_reader,
     open_arrow,
     open_memory_table,
-    open_parquet,
 )
+from aecli.table.arrow_types import type_name, type_noun
+from aecli.table.csv_reader import CsvFile
+from aecli.table.excel_reader import ExcelFile
+from aecli.table.formats import detect_format
+from aecli.table.jsonl_reader import JsonlFile
+from aecli.table.parquet_reader import open_parquet
 from aecli.table.paths import NULL_PARTITION, STDIN, FoundFile, Spool, find_files
 from aecli.table.type_inference import convert, first_misfit, infer_text, join_types
 
@@ -182,6 +182,8 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     notes: list[str] = []
     if not isinstance(data, (str, os.PathLike)) and is_arrow_table(data):
         table = open_memory_table(data, notes)
+        if not table.names:
+            raise _no_columns_error(table.name)
         return Source(table.name, table.format, (), table.names, notes, (Partition(table),))
     arguments = _path_arguments(data)
     spool = Spool() if STDIN in arguments else None
@@ -223,17 +225,28 @@ def _path_arguments(data: Any) -> list[str]:
 
 
 def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
+    reader = _open_reader(path, name, options, notes)
+    if not reader.names:
+        raise _no_columns_error(name)
+    return reader
+
+
+def _open_reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
     match detect_format(path, name, options.format):
         case "parquet":
             return open_parquet(path, name, notes)
         case "arrow":
             return open_arrow(path, name, notes)
         case "jsonl":
-            return JsonlFile(path, name, options)
+            return JsonlFile(path, name, options, notes)
         case "csv":
             return CsvFile(path, name, options, notes)
         case "xlsx":
             return ExcelFile(path, name, options, notes)
+
+
+def _no_columns_error(name: str) -> DataError:
+    return DataError(f"{name} has no columns", hint="a table with at least one column")
 
 
 def _partitions(
