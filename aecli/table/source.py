@@ -27,7 +27,7 @@ from aecli.table.excel_reader import ExcelFile
 from aecli.table.formats import detect_format
 from aecli.table.jsonl_reader import JsonlFile
 from aecli.table.parquet_reader import open_parquet
-from aecli.table.paths import NULL_PARTITION, STDIN, FoundFile, Spool, find_files
+from aecli.table.paths import NULL_PARTITION, STDIN, FoundFile, Spool, find_files, spool_streams
 from aecli.table.type_inference import convert, first_misfit, infer_text, join_types
 
 TableReader: TypeAlias = BinaryFile | CsvFile | JsonlFile | ExcelFile
@@ -66,8 +66,8 @@ class Source:
     notes: list[str]
     partitions: tuple[Partition, ...]
     cast_types: dict[str, pa.DataType] = field(default_factory=dict)
-    # The copy of standard input lives as long as any source that reads it.
-    spool: Spool | None = None
+    # The copies of standard input and of pipes live as long as any source that reads them.
+    spools: tuple[Spool, ...] = ()
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -136,7 +136,7 @@ class Source:
         table = pa.Table.from_batches(self.batches(), self.schema)
         reader = memory_reader(table, self.name, [])
         return replace(
-            self, format=reader.format, partitions=(Partition(reader),), cast_types={}, spool=None
+            self, format=reader.format, partitions=(Partition(reader),), cast_types={}, spools=()
         )
 
     def _columns_in(self, partition: Partition) -> list[str]:
@@ -186,11 +186,13 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
             raise _no_columns_error(table.name)
         return Source(table.name, table.format, (), table.names, notes, (Partition(table),))
     arguments = _path_arguments(data)
-    spool = Spool() if STDIN in arguments else None
-    if spool is not None and len(arguments) > 1:
+    if STDIN in arguments and len(arguments) > 1:
         raise UsageError("- cannot be combined with other files", hint="cat the files into -")
-    files = [(spool.path, {})] if spool else find_files(arguments, notes)
-    names = [STANDARD_INPUT] if spool else [str(path) for path, _ in files]
+    found = [(Path(STDIN), {})] if STDIN in arguments else find_files(arguments, notes)
+    names = [STANDARD_INPUT if STDIN in arguments else str(path) for path, _ in found]
+    paths = [path for path, _ in found]
+    spools = {Path(STDIN): Spool()} if STDIN in arguments else spool_streams(paths)
+    files = [(spools[path].path if path in spools else path, cells) for path, cells in found]
     options = options or ReadOptions()
     readers = [_reader(p, n, options, notes) for (p, _), n in zip(files, names, strict=True)]
     partitions = _partitions(readers, files)
@@ -199,11 +201,11 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     source = Source(
         name=names[0] if len(names) == 1 else f"{arguments[0]} ({len(names):,} files)",
         format=readers[0].format,
-        paths=() if spool else tuple(path for path, _ in files),
+        paths=tuple(path for path in paths if path not in spools),
         names=columns,
         notes=notes,
         partitions=partitions,
-        spool=spool,
+        spools=tuple(spools.values()),
     )
     if not readers[0].text and len(partitions) > 1:
         _ = source.schema  # raises at once where the files have different types

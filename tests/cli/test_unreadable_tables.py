@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from aecli.cli.main import main
-from tests.cli.conftest import QUICK
+from tests.cli.conftest import QUICK, run_aecli
 
 COMMANDS = {
     "inspect": ("inspect", "BAD"),
@@ -101,3 +101,12 @@ def test_a_table_that_cannot_be_read(
     assert "try: " in error
     assert "Traceback" not in error
     assert set(os.listdir()) == before
+
+
+def test_a_pipe_is_a_table(trained: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = (tmp_path / trained).read_text()
+    done = run_aecli(tmp_path, "encode", "/dev/stdin", "-o", "pipe.csv", "-q", stdin=content)
+    assert (done.code, done.err) == (0, "")
+    monkeypatch.chdir(tmp_path)
+    assert main(["encode", trained, "-o", "file.csv", "-q"]) == 0
+    assert (tmp_path / "pipe.csv").read_bytes() == (tmp_path / "file.csv").read_bytes()
