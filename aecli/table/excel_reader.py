@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _HEAD_ROWS = 1_000
 _CHUNK_ROWS = 16_384
+_ENCRYPTED_PART = "EncryptedPackage".encode("utf-16-le")
 _CELL_TYPES: dict[type, pa.DataType] = {
     bool: pa.bool_(),
     int: pa.float64(),
@@ -126,19 +127,20 @@ class ExcelFile:
 
 def _open_sheet(path: Path, name: str, wanted: str | None, notes: list[str]) -> CalamineSheet:
     try:
-        from python_calamine import CalamineError, CalamineWorkbook, PasswordError
+        from python_calamine import CalamineError, CalamineWorkbook
     except ImportError as error:
         message = f"{name} is a workbook; reading it needs python-calamine, which is not installed"
         raise UsageError(message, hint="pip install 'aecli[excel]'") from error
     try:
         with reading(name), open_bytes(path) as file:
-            workbook = CalamineWorkbook.from_filelike(io.BytesIO(file.read()))
+            content = file.read()
+        if _ENCRYPTED_PART in content:
+            message = f"{name} is protected by a password"
+            raise DataError(message, hint="save it without a password, or as CSV")
+        workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
         if wanted is not None:
             return workbook.get_sheet_by_name(_sheet_name(workbook.sheet_names, name, wanted))
         return _first_sheet(workbook, name, notes)
-    except PasswordError as error:
-        message = f"{name} is protected by a password"
-        raise DataError(message, hint="save it without a password, or as CSV") from error
     except CalamineError as error:
         raise unreadable(name, error) from error
 

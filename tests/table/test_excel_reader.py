@@ -232,6 +232,46 @@ def test_workbook_comes_from_standard_input(
     assert rows(open_source("-")) == TABLE
 
 
+ODS = """<?xml version="1.0"?><office:document-content
+xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"
+xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"
+xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0">
+<office:body><office:spreadsheet><table:table table:name="S">{}</table:table>
+</office:spreadsheet></office:body></office:document-content>"""
+ODS_CELLS = {
+    "string": "><text:p>{}</text:p>",
+    "float": ' office:value="{}">',
+    "date": ' office:date-value="{}">',
+    "boolean": ' office:boolean-value="{}">',
+}
+
+
+@pytest.mark.parametrize("name", ["t.ods", "plain"])
+def test_sheets_of_open_document_are_read(tmp_path: Path, name: str) -> None:
+    kinds = ["string", "float", "date", "boolean"]
+    lines = [list("abcd"), ["x", 1, "2024-01-31", "true"], ["y", 2, "2024-02-01", "false"]]
+    cells = [["string"] * 4, kinds, kinds]
+    body = "".join(
+        "<table:table-row>"
+        + "".join(
+            f'<table:table-cell office:value-type="{kind}"'
+            + ODS_CELLS[kind].format(cell)
+            + "</table:table-cell>"
+            for kind, cell in zip(kinds_of_row, row, strict=True)
+        )
+        + "</table:table-row>"
+        for kinds_of_row, row in zip(cells, lines, strict=True)
+    )
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+        archive.writestr("content.xml", ODS.format(body))
+    assert rows(open_source(tmp_path / name)) == [
+        {"a": "x", "b": 1, "c": dt.date(2024, 1, 31), "d": True},
+        {"a": "y", "b": 2, "c": dt.date(2024, 2, 1), "d": False},
+    ]
+
+
 def test_text_called_xls_is_text(tmp_path: Path) -> None:
     path = tmp_path / "t.xls"
     path.write_text("a\tb\n1\tx\n")
@@ -253,6 +293,11 @@ def other_archive() -> bytes:
         ("t.xls", b"\xd0\xcf\x11\xe0" + bytes(600), "is damaged or incomplete"),
         ("t.xls", b"<html><table><tr><td>a</td></tr></table></html>", "is HTML"),
         ("t.xlsx", b"", "is empty"),
+        (
+            "t.xlsx",
+            b"\xd0\xcf\x11\xe0" + bytes(600) + "EncryptedPackage".encode("utf-16-le"),
+            "is protected by a password",
+        ),
     ],
 )
 def test_what_is_no_workbook_is_refused(
