@@ -59,7 +59,7 @@ def train(
     """Train an autoencoder on a table and save it.
 
     DATA is one or more files, folders or globs (Parquet, CSV, Arrow, JSON
-    Lines), or - for stdin.
+    Lines, Excel), or - for stdin.
 
     \b
       aecli train data.parquet

@@ -25,7 +25,7 @@ from aecli.table.exact_numbers import roomy_decimal
 from aecli.table.reading import Reading
 from aecli.table.source import Source
 
-TEXT_FORMATS = ("csv", "jsonl")
+TEXT_FORMATS = ("csv", "jsonl", "xlsx")
 
 FittedColumns: TypeAlias = ModelSpec | ColumnPlan
 """Fitted columns of a training table: those of a model, or a plan that is not saved yet."""

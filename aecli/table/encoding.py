@@ -139,7 +139,7 @@ def binary_error(name: str, data: bytes) -> DataError | None:
     wide = 0.4 < data.count(0) / len(data) < 0.6
     return DataError(
         f"{name} is no text table: {count / len(data):.0%} of it are control characters",
-        facts=["aecli reads Parquet, CSV, Arrow and JSON lines"],
+        facts=["aecli reads Parquet, CSV, Arrow, JSON lines and workbooks such as .xlsx"],
         hint="--encoding utf-16-le" if wide else f"file {shell_name(name)}",
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -14,7 +16,7 @@ import pyarrow as pa
 from aecli.errors import DataError, UsageError, nearest
 from aecli.formatting import STANDARD_INPUT, check_file_command, shell_name
 
-Format = Literal["parquet", "csv", "arrow", "jsonl"]
+Format = Literal["parquet", "csv", "arrow", "jsonl", "xlsx"]
 
 SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
@@ -29,6 +31,7 @@ SUFFIXES: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
+WORKBOOK_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -37,9 +40,14 @@ _MAGIC: dict[bytes, Format] = {
     b"ARROW1": "arrow",
     b"\xff\xff\xff\xff": "arrow",
 }
+_ZIP, _OLD_OFFICE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _FOREIGN = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    _ZIP: "a zip archive",
+    _OLD_OFFICE: "a document of an old Office format",
+    b"<?xml": "XML",
+    b"<!DOCTYPE": "HTML",
+    b"<html": "HTML",
+    b"<table": "HTML",
     b"SQLite format 3": "an SQLite database",
     b"\x89HDF": "an HDF5 file",
     b"\x93NUMPY": "a NumPy array",
@@ -62,7 +70,7 @@ def format_by_name(path: PurePath) -> Format | None:
     suffix = path.suffix.lower()
     if suffix in COMPRESSIONS:
         suffix = PurePath(path.stem).suffix.lower()
-    return SUFFIXES.get(suffix)
+    return "xlsx" if suffix in WORKBOOK_SUFFIXES else SUFFIXES.get(suffix)
 
 
 def open_bytes(path: Path) -> Any:
@@ -116,8 +124,11 @@ def detect_format(path: Path, name: str, option: str) -> Format:
     if option != "auto":
         return option  # type: ignore[return-value]  # the options allow no other
     by_name = format_by_name(path)
+    if _is_workbook(path, head, by_name):
+        return "xlsx"
     foreign = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
-    if foreign is None and by_name is not None:
+    # Text is often saved as .xls.
+    if foreign is None and by_name not in (None, "xlsx"):
         return by_name
     for magic, format in _MAGIC.items():
         if head.startswith(magic):
@@ -125,7 +136,7 @@ def detect_format(path: Path, name: str, option: str) -> Format:
     if foreign is not None or (b"\0" in head and not head.startswith(_UTF_16)):
         raise DataError(
             f"{name} is {foreign or 'no table that aecli knows'}",
-            facts=["aecli reads Parquet, CSV, Arrow and JSON lines"],
+            facts=["aecli reads Parquet, CSV, Arrow, JSON lines and workbooks such as .xlsx"],
             hint="convert it to Parquet or CSV first",
         )
     return _text_format(head.removeprefix(b"\xef\xbb\xbf").lstrip(), name)
@@ -177,6 +188,20 @@ def _require_file_name(output: str) -> None:
 def _is_special(path: PurePath) -> bool:
     # /dev/stdout may lead to a plain file.
     return str(path).startswith("/dev/") or (os.path.exists(path) and not os.path.isfile(path))
+
+
+def _is_workbook(path: Path, head: bytes, by_name: Format | None) -> bool:
+    if head.startswith(_OLD_OFFICE) or (by_name == "xlsx" and head.startswith(_ZIP)):
+        return True
+    if not head.startswith(_ZIP):
+        return False
+    try:
+        with open_bytes(path) as stream, zipfile.ZipFile(io.BytesIO(stream.read())) as archive:
+            names = archive.namelist()
+            sheets = "mimetype" in names and b"spreadsheet" in archive.read("mimetype")
+    except (zipfile.BadZipFile, OSError):
+        return False
+    return sheets or any(name.startswith("xl/workbook") for name in names)
 
 
 def _compression(head: bytes) -> str | None:

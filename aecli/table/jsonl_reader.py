@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json as pajson
 
 from aecli.errors import DataError
 from aecli.formatting import show_line_command
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import is_list, is_text
+from aecli.table.column_names import unique_names
 from aecli.table.encoding import bom_encoding, codec_name, encoding_error, open_text
 from aecli.table.formats import reading, unreadable
 from aecli.table.type_inference import infer_times, join_types
 
 _JSON_BLOCK_BYTES = 4 << 20
+_MOST_LEVELS = 100
+_MOST_DIGITS = 300  # a longer integer is beyond all doubles, and Python refuses to parse it
+_FIRST_LONG_INTEGER = 2.0**63
+_LONG_INTEGER = pa.decimal128(38, 0)
+_INTEGERS = (pa.int64(), pa.uint64(), _LONG_INTEGER)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class JsonlFile:
     """Reader of one file of JSON objects, one a line; opening it reads all of it once.
 
     Keys may be absent from lines. Strings that are all dates or times are converted; a key whose
-    values are of several kinds becomes text, `untyped` as in CSV.
+    values are of several kinds becomes text, `untyped` as in CSV. Integers beyond int64 are uint64
+    or decimals.
     """
 
     format = "jsonl"
     text = True
     quotes_all = False
 
-    def __init__(self, path: Path, name: str, options: ReadOptions) -> None:
+    def __init__(self, path: Path, name: str, options: ReadOptions, notes: list[str]) -> None:
         self.path = path
         self.name = name
         self.n_rows: int | None = 0
@@ -42,23 +53,30 @@ class JsonlFile:
         self._types: dict[str, pa.DataType] = {}
         self.untyped: set[str] = set()
         for block, line in self._blocks():
-            self._add_types(self._read(block, {}, line))
-        self.names = list(self._types)
+            self._add_types(_with_long_integers(self._read(block, {}, line), block))
+        for key in [key for key, kind in self._types.items() if kind == _LONG_INTEGER]:
+            if self._fits(key, pa.uint64()):
+                self._types[key] = pa.uint64()
+        unique = unique_names(list(self._types), name, notes)
+        self._keys = dict(zip(unique, self._types, strict=True))
+        self.names = list(self._keys)
         if not self.names:
             raise DataError(f"{name} has no columns", hint='lines such as {"a": 1, "b": "x"}')
 
     def types(self, names: Sequence[str]) -> dict[str, pa.DataType]:
         """Return the types that hold every value."""
-        return {name: self._types[name] for name in names}
+        return {name: self._types[self._keys[name]] for name in names}
 
     def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the columns of `types` in that order, of those types where JSON has them."""
+        keys = {self._keys[name]: kind for name, kind in types.items()}
         for block, line in self._blocks():
-            table = self._read(block, types, line)
-            for name in types:
-                if name not in table.schema.names:
-                    table = table.append_column(name, pa.nulls(table.num_rows))
-            yield from table.select(list(types)).combine_chunks().to_batches(max_chunksize=rows)
+            table = self._read(block, keys, line)
+            for key in keys:
+                if key not in table.schema.names:
+                    table = table.append_column(key, pa.nulls(table.num_rows))
+            table = table.select(list(keys)).rename_columns(list(types))
+            yield from table.combine_chunks().to_batches(max_chunksize=rows)
 
     def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
         """Return the approximate bytes that the columns take in memory."""
@@ -76,10 +94,18 @@ class JsonlFile:
             kind = field.type
             if is_text(kind) and not is_text(known):
                 kind = infer_times(column.combine_chunks())
-            joined = join_types(known, kind)
+            joined = _joined(known, kind)
             if joined is None:
                 self.untyped.add(field.name)
             self._types[field.name] = joined or pa.string()
+
+    def _fits(self, key: str, kind: pa.DataType) -> bool:
+        try:
+            for block, _ in self._blocks():
+                _parsed(block, {key: kind})
+        except pa.ArrowInvalid:
+            return False
+        return True
 
     def _blocks(self) -> Iterator[tuple[bytes, int]]:
         """Yield blocks of complete lines as UTF-8, with the number of the first line."""
@@ -89,10 +115,10 @@ class JsonlFile:
                 while chunk := stream.read(_JSON_BLOCK_BYTES):
                     lines, end, rest = (rest + chunk).rpartition(b"\n")
                     if end:
-                        yield lines + end, line
+                        yield _checked_utf8(lines + end), line
                         line += lines.count(b"\n") + 1
                 if rest.strip():
-                    yield rest, line
+                    yield _checked_utf8(rest), line
         except UnicodeDecodeError as error:
             explained = encoding_error(self.path, self.name, self._encoding)
             raise explained or unreadable(self.name, error) from error
@@ -100,64 +126,157 @@ class JsonlFile:
     def _read(self, block: bytes, types: Mapping[str, pa.DataType], line: int) -> pa.Table:
         if not block.strip():
             return pa.table({})
-        explicit = pa.schema([(name, _json_type(kind)) for name, kind in types.items()])
-        options = pajson.ParseOptions(
-            explicit_schema=explicit if types else None,
-            unexpected_field_behavior="ignore" if types else "infer",
-        )
-        try:
-            return pajson.read_json(
-                pa.BufferReader(block),
-                read_options=pajson.ReadOptions(block_size=len(block) + 1),
-                parse_options=options,
-            )
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            # Slower, but it accepts any mixture of types, and knows the line of an error.
-            return self._read_slowly(block, line)
+        # Arrow's parser crashes on deep nesting.
+        if _levels_at_most(block) <= _MOST_LEVELS:
+            with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                return _parsed(block, types)
+        # Slower, but it accepts any mixture of types, and knows the line of an error.
+        return self._read_slowly(block, types, line)
 
-    def _read_slowly(self, block: bytes, first: int) -> pa.Table:
+    def _read_slowly(self, block: bytes, types: Mapping[str, pa.DataType], first: int) -> pa.Table:
         rows = []
         for number, text in enumerate(block.split(b"\n"), start=first):
             if text.strip():
                 rows.append(self._object(text, number))
         names = list(dict.fromkeys(name for row in rows for name in row))
         columns = {name: [row.get(name) for row in rows] for name in names}
-        table = pa.table({name: _array(values) for name, values in columns.items()})
-        for name, values in columns.items():
-            texts = pa.types.is_string(table.schema.field(name).type)
-            if texts and not all(value is None or isinstance(value, str) for value in values):
-                self.untyped.add(name)
+        texts = {name for name, kind in types.items() if is_text(kind)}
+        table = pa.table(
+            {name: (_texts if name in texts else _array)(columns[name]) for name in names}
+        )
+        if not types:
+            self.untyped |= {
+                name
+                for name, values in columns.items()
+                if is_text(table.schema.field(name).type)
+                and not all(value is None or isinstance(value, str) for value in values)
+            }
         return table
 
     def _object(self, text: bytes, line: int) -> dict[str, Any]:
         try:
-            value = json.loads(text)
+            value = json.loads(text, parse_int=_integer)
+            levels = _levels(value)
         except UnicodeDecodeError as error:
             explained = encoding_error(self.path, self.name, self._encoding)
             raise explained or unreadable(self.name, error) from error
-        except (json.JSONDecodeError, RecursionError) as error:
+        except RecursionError:
+            value, levels = {}, _MOST_LEVELS + 1
+        except json.JSONDecodeError as error:
             raise DataError(
                 f"{self.name} line {line:,} is no JSON: {error}",
                 facts=[repr(text[:60].decode(errors="replace"))],
                 hint=show_line_command(self.name, line),
             ) from error
+        if levels > _MOST_LEVELS:
+            raise DataError(
+                f"{self.name} line {line:,} nests more than {_MOST_LEVELS} arrays or objects",
+                facts=[repr(text[:60].decode(errors="replace"))],
+                hint="remove what is nested from the line",
+            )
         if not isinstance(value, dict):
             raise DataError(
                 f"{self.name} line {line:,} is a JSON {type(value).__name__}, no object",
                 hint='lines such as {"a": 1, "b": "x"}',
             )
+        for key, cell in value.items() if b"\\u" in text else ():
+            _require_characters(key, f"{self.name} line {line:,}: a key")
+            _require_characters(cell, f"{self.name} line {line:,}: the value of {key!r}")
         return value
 
 
-def _array(values: list[Any]) -> pa.Array:
+def _parsed(block: bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return the columns of `types` that lines have, all columns where none are named."""
+    if types:
+        return _read_json(block, types, "ignore")
+    table = _read_json(block, {}, "infer")
+    # Arrow takes the zones of times away, and the difference between a date and a time.
+    times = {f.name: pa.string() for f in table.schema if pa.types.is_timestamp(f.type)}
+    return _read_json(block, times, "infer") if times else table
+
+
+def _read_json(block: bytes, types: Mapping[str, pa.DataType], others: str) -> pa.Table:
+    explicit = pa.schema([(name, _json_type(kind)) for name, kind in types.items()])
+    return pajson.read_json(
+        pa.BufferReader(block),
+        read_options=pajson.ReadOptions(block_size=len(block) + 1),
+        parse_options=pajson.ParseOptions(
+            explicit_schema=explicit if types else None, unexpected_field_behavior=others
+        ),
+    )
+
+
+def _checked_utf8(block: bytes) -> bytes:
+    # Arrow's parser takes any bytes for text.
+    if not block.isascii():
+        block.decode()
+    return block
+
+
+def _levels_at_most(block: bytes) -> int:
+    """Return a bound on the depth of nesting; brackets in text count as well."""
+    brackets = np.frombuffer(block.translate(None, _NO_BRACKETS), np.uint8)
+    steps = np.where((brackets == ord("[")) | (brackets == ord("{")), 1, -1)
+    return int(np.cumsum(steps).max(initial=0))
+
+
+def _levels(value: Any) -> int:
+    """Return the depth of nesting of arrays and objects."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(_levels, value), default=0) if isinstance(value, list) else 0
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
+
+
+def _require_characters(value: Any, what: str) -> None:
+    """Check that text in a value has no half of a surrogate pair, which no file can hold."""
     try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{what} has half of a surrogate pair, which is not a character",
+            facts=[f"escaped as \\u{ord(error.object[error.start]):04x}"],
+            hint="write the character itself, as UTF-8",
+        ) from error
+
+
+def _with_long_integers(table: pa.Table, block: bytes) -> pa.Table:
+    """Return a table with exact decimals for integers that were read as doubles."""
+    for position, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
+        if pa.types.is_floating(field.type):
+            most = pc.max(pc.abs(column)).as_py()
+            if most is not None and most >= _FIRST_LONG_INTEGER:
+                with suppress(pa.ArrowInvalid):
+                    exact = _parsed(block, {field.name: _LONG_INTEGER})
+                    table = table.set_column(position, field.name, exact.column(field.name))
+    return table
+
+
+def _joined(known: pa.DataType, kind: pa.DataType) -> pa.DataType | None:
+    if known != kind and known in _INTEGERS and kind in _INTEGERS:
+        return _LONG_INTEGER
+    return join_types(known, kind)
+
+
+def _array(values: list[Any]) -> pa.Array:
+    with suppress(pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        return pa.array([_as_text(value) for value in values], pa.string())
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds == {int}:
+        with suppress(pa.ArrowInvalid, OverflowError):
+            return pa.array(values, _LONG_INTEGER)
+    if kinds <= {int, float}:
+        return pa.array([None if value is None else float(value) for value in values])
+    return _texts(values)
 
 
-def _as_text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value)
+def _texts(values: list[Any]) -> pa.Array:
+    plain = (value is None or isinstance(value, str) for value in values)
+    texts = [v if as_is else json.dumps(v) for v, as_is in zip(values, plain, strict=True)]
+    return pa.array(texts, pa.string())
 
 
 def _json_type(kind: pa.DataType) -> pa.DataType:

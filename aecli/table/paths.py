@@ -1,4 +1,4 @@
-"""Find the files of a path, a glob or a folder, and copy standard input into a file."""
+"""Find the files of a path, a glob or a folder, and copy pipes into files."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import glob
 import os
 import shlex
 import shutil
+import stat
 import sys
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 from urllib.parse import unquote
 
 from aecli.errors import DataError, OutputError, UsageError, nearest
+from aecli.formatting import STANDARD_INPUT, check_file_command
 from aecli.table.formats import format_by_name
 from aecli.table.open_table_formats import require_plain_files
 
@@ -157,28 +160,66 @@ def _is_partition(name: str) -> bool:
     return "=" in name and not name.startswith("=")
 
 
-class Spool:
-    """Copy of standard input in a temporary file, which lives as long as this object."""
+def spool_streams(paths: Sequence[Path]) -> dict[Path, Spool]:
+    """Return copies of pipes and devices, whose bytes can be read only once.
 
-    def __init__(self) -> None:
+    Raises:
+        DataError: one of them is empty.
+        OutputError: there is no space for a copy.
+        UsageError: one of them is a terminal.
+    """
+    return {path: Spool(path) for path in dict.fromkeys(paths) if _is_stream(path)}
+
+
+def _is_stream(path: Path) -> bool:
+    mode = os.stat(path).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+class Spool:
+    """Copy of standard input or a pipe in a temporary file, which lives as long as this object.
+
+    Args:
+        path: of the pipe or device; None for standard input.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.name = STANDARD_INPUT if path is None else str(path)
+        # Without a name where /proc can still open it: nothing is left behind even by `kill -9`.
+        named = not _DESCRIPTORS.is_dir()
+        create = tempfile.NamedTemporaryFile if named else tempfile.TemporaryFile
+        try:
+            with _open_stream(path) as stream:
+                self._file = create(prefix="aecli-stdin-")
+                shutil.copyfileobj(stream, self._file, _COPY_CHUNK)
+            self._file.flush()
+        except OSError as error:
+            raise OutputError(
+                f"cannot spool {self.name} into {tempfile.gettempdir()}: {error.strerror}",
+                hint="TMPDIR=/a/larger/disk aecli …",
+            ) from error
+        weakref.finalize(self, self._file.close)
+        if os.fstat(self._file.fileno()).st_size == 0:
+            raise DataError(f"{self.name} is empty", hint="aecli … - < data.csv")
+        self.path = Path(self._file.name) if named else _DESCRIPTORS / str(self._file.fileno())
+
+
+@contextmanager
+def _open_stream(path: Path | None) -> Iterator[BinaryIO]:
+    if path is None:
         if sys.stdin is None or sys.stdin.isatty():
             raise UsageError(
                 "standard input is a terminal; - reads what is piped in",
                 hint="aecli … - < data.csv",
             )
-        # Without a name where /proc can still open it: nothing is left behind even by `kill -9`.
-        named = not _DESCRIPTORS.is_dir()
-        create = tempfile.NamedTemporaryFile if named else tempfile.TemporaryFile
-        try:
-            self._file = create(prefix="aecli-stdin-")
-            shutil.copyfileobj(sys.stdin.buffer, self._file, _COPY_CHUNK)
-            self._file.flush()
-        except OSError as error:
-            raise OutputError(
-                f"cannot spool standard input into {tempfile.gettempdir()}: {error.strerror}",
-                hint="TMPDIR=/a/larger/disk aecli …",
-            ) from error
-        weakref.finalize(self, self._file.close)
-        if os.fstat(self._file.fileno()).st_size == 0:
-            raise DataError("standard input is empty", hint="aecli … - < data.csv")
-        self.path = Path(self._file.name) if named else _DESCRIPTORS / str(self._file.fileno())
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = open(path, "rb")  # noqa: SIM115  # what fails later is no error of opening it
+    except OSError as error:
+        message = f"cannot read {path}: {error.strerror}"
+        raise DataError(message, hint=check_file_command(str(path))) from error
+    with stream:
+        if stream.isatty():
+            raise UsageError(f"{path} is a terminal", hint="aecli … - < data.csv")
+        yield stream

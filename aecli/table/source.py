@@ -15,19 +15,20 @@ import pyarrow as pa
 from aecli.errors import DataError, UsageError
 from aecli.formatting import STANDARD_INPUT
 from aecli.schema.read_options import ReadOptions
-from aecli.table.arrow_types import type_name, type_noun
-from aecli.table.column_readings import ColumnReadings
-from aecli.table.csv_reader import CsvFile
-from aecli.table.date_format import require_date_format
-from aecli.table.formats import detect_format
-from aecli.table.jsonl_reader import JsonlFile
-from aecli.table.parquet_arrow import (
+from aecli.table.arrow_reader import (
     is_arrow_table,
     memory_reader,
     open_arrow,
     open_memory_table,
-    open_parquet,
 )
+from aecli.table.arrow_types import type_name, type_noun
+from aecli.table.column_readings import ColumnReadings
+from aecli.table.csv_reader import CsvFile
+from aecli.table.date_format import require_date_format
+from aecli.table.excel_reader import ExcelFile
+from aecli.table.formats import detect_format
+from aecli.table.jsonl_reader import JsonlFile
+from aecli.table.parquet_reader import open_parquet
 from aecli.table.partition import (
     Partition,
     TableReader,
@@ -36,7 +37,7 @@ from aecli.table.partition import (
     make_partitions,
     require_same_columns,
 )
-from aecli.table.paths import STDIN, Spool, find_files
+from aecli.table.paths import STDIN, Spool, find_files, spool_streams
 from aecli.table.reading import Reading, first_misfit, read_cells
 
 Data: TypeAlias = Any
@@ -65,8 +66,8 @@ class Source:
     given: dict[str, Reading] = field(default_factory=dict)
     as_written: frozenset[str] = frozenset()
     copies: dict[str, str] = field(default_factory=dict)
-    # The copy of standard input lives as long as any source that reads it.
-    spool: Spool | None = None
+    # The copies of standard input and of pipes live as long as any source that reads them.
+    spools: tuple[Spool, ...] = ()
 
     @cached_property
     def readings(self) -> dict[str, Reading]:
@@ -158,7 +159,7 @@ class Source:
         partitions = (Partition(reader),)
         columns = ColumnReadings(partitions, self.options, [], evidence=self.columns.evidence)
         own = replace(self, partitions=partitions, columns=columns, given=given)
-        return replace(own, format=reader.format, spool=None)
+        return replace(own, format=reader.format, spools=())
 
     def _columns_in(self, partition: Partition) -> list[str]:
         names = dict.fromkeys(self.copies.get(name, name) for name in self.names)
@@ -225,15 +226,19 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
         require_date_format(options.date_format)
     if not isinstance(data, (str, os.PathLike)) and is_arrow_table(data):
         table = open_memory_table(data, notes)
+        if not table.names:
+            raise _no_columns_error(table.name)
         partitions: tuple[Partition, ...] = (Partition(table),)
         columns = ColumnReadings(partitions, options, notes)
         return Source(table.name, table.format, (), table.names, notes, partitions, columns)
     arguments = _path_arguments(data)
-    spool = Spool() if STDIN in arguments else None
-    if spool is not None and len(arguments) > 1:
+    if STDIN in arguments and len(arguments) > 1:
         raise UsageError("- cannot be combined with other files", hint="cat the files into -")
-    files = [(spool.path, {})] if spool else find_files(arguments, notes)
-    names = [STANDARD_INPUT] if spool else [str(path) for path, _ in files]
+    found = [(Path(STDIN), {})] if STDIN in arguments else find_files(arguments, notes)
+    names = [STANDARD_INPUT if STDIN in arguments else str(path) for path, _ in found]
+    paths = [path for path, _ in found]
+    spools = {Path(STDIN): Spool()} if STDIN in arguments else spool_streams(paths)
+    files = [(spools[path].path if path in spools else path, cells) for path, cells in found]
     readers = [_reader(p, n, options, notes) for (p, _), n in zip(files, names, strict=True)]
     partitions = make_partitions(readers, files)
     require_same_columns(partitions)
@@ -241,12 +246,12 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     source = Source(
         name=names[0] if len(names) == 1 else f"{arguments[0]} ({len(names):,} files)",
         format=readers[0].format,
-        paths=() if spool else tuple(path for path, _ in files),
+        paths=tuple(path for path in paths if path not in spools),
         names=names_of_columns,
         notes=notes,
         partitions=partitions,
         columns=ColumnReadings(partitions, options, notes),
-        spool=spool,
+        spools=tuple(spools.values()),
     )
     if not readers[0].text and len(partitions) > 1:
         common_types(partitions, source.names)  # raises where the files have different types
@@ -268,15 +273,28 @@ def _path_arguments(data: Any) -> list[str]:
 
 
 def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
+    reader = _open_reader(path, name, options, notes)
+    if not reader.names:
+        raise _no_columns_error(name)
+    return reader
+
+
+def _open_reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
     match detect_format(path, name, options.format):
         case "parquet":
             return open_parquet(path, name, notes)
         case "arrow":
             return open_arrow(path, name, notes)
         case "jsonl":
-            return JsonlFile(path, name, options)
+            return JsonlFile(path, name, options, notes)
         case "csv":
             return CsvFile(path, name, options, notes)
+        case "xlsx":
+            return ExcelFile(path, name, options, notes)
+
+
+def _no_columns_error(name: str) -> DataError:
+    return DataError(f"{name} has no columns", hint="a table with at least one column")
 
 
 def _read_column(

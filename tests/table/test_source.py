@@ -213,7 +213,7 @@ def test_damage_in_the_middle_of_parquet_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("head", "what"),
-    [(b"PK\x03\x04..", "Excel"), (b"\x93NUMPY\x01", "NumPy"), (b"\0\1\2", "no table")],
+    [(b"PK\x03\x04..", "zip archive"), (b"\x93NUMPY\x01", "NumPy"), (b"\0\1\2", "no table")],
 )
 def test_foreign_formats_are_named(tmp_path: Path, head: bytes, what: str) -> None:
     assert what in refusal(put(tmp_path / "t.bin", head)).what

@@ -1,4 +1,4 @@
-"""Read Parquet files, Arrow files and streams, and tables in memory, batch by batch."""
+"""Read Arrow files and streams, and tables in memory, batch by batch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from aecli.errors import DataError, UsageError
-from aecli.formatting import TABLE_IN_MEMORY, check_file_command
+from aecli.formatting import TABLE_IN_MEMORY
+from aecli.table.arrow_types import decoded_type, is_list, is_plain_number, is_text
 from aecli.table.column_names import is_pandas_index, unique_names
 from aecli.table.formats import reading, unreadable
 
-_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES = 1 << 18, 16 << 20
+_ARROW_CONTINUATION = b"\xff\xff\xff\xff"
 _MEMORY_BATCH_ROWS = 1 << 20
 
 
@@ -55,7 +55,7 @@ class BinaryFile:
         self.n_rows = n_rows
         self._read_columns = read_columns
         self._column_bytes = column_bytes
-        unique = unique_names(schema.names, name, notes)
+        unique = unique_names(_column_names(schema, name), name, notes)
         self._fields: dict[str, tuple[int, pa.DataType]] = {
             new: (index, _readable(schema.field(index).type))
             for index, new in enumerate(unique)
@@ -74,8 +74,13 @@ class BinaryFile:
         indices = [self._fields[name][0] for name in types]
         read_types = [self._fields[name][1] for name in types]
         schema = pa.schema(list(zip(types, read_types, strict=True)))
+        before = 0
         with reading(self.name):
             for columns in self._read_columns(indices, rows):
+                for column, new in zip(columns, types, strict=True):
+                    if _may_hold_text(column.type):
+                        self._require_utf8(column, new, before)
+                before += len(columns[0]) if columns else 0
                 cast = [
                     c if c.type == t else c.cast(t)
                     for c, t in zip(columns, read_types, strict=True)
@@ -96,47 +101,21 @@ class BinaryFile:
         """Return the location of a row, counted from 0, for messages."""
         return f"row {row + 1:,}"
 
-
-def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
-    """Open a Parquet file, which is read in constant memory.
-
-    Raises:
-        DataError: it is damaged, or no Parquet file.
-    """
-
-    def read(indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
-        buffer = max(1 << 16, min(_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, len(indices))))
-        with pq.ParquetFile(
-            path, pre_buffer=False, buffer_size=buffer, page_checksum_verification=True
-        ) as file:
-            names = file.schema_arrow.names
-            # A name is also the prefix of nested ones: `a` would bring `a.b` along.
-            unique = len(set(names)) == len(names) and not any("." in name for name in names)
-            selected = [names[index] for index in indices] if unique else None
-            for batch in file.iter_batches(batch_size=rows, columns=selected):
-                if selected is None:
-                    yield [batch.column(index) for index in indices]
-                else:
-                    yield [batch.column(name) for name in selected]
-
-    with reading(name):
+    def _require_utf8(self, column: pa.Array, name: str, before: int) -> None:
+        """Check the text of a column's batch; `before` rows came earlier."""
         try:
-            with pq.ParquetFile(path) as file:
-                n_rows, schema = file.metadata.num_rows, file.schema_arrow
+            column.validate(full=True)
         except pa.ArrowInvalid as error:
-            raise _damaged_parquet_error(path, name) from error
-    return BinaryFile(name, "parquet", schema, n_rows, read, notes)
-
-
-def _damaged_parquet_error(path: Path, name: str) -> DataError:
-    with open(path, "rb") as file:
-        head = file.read(4)
-    if head == b"PAR1":
-        reason, fact = "is incomplete or damaged: its footer cannot be read", "copy it again"
-    else:
-        reason, fact = "is no Parquet file", f"it begins with {head!r}, not b'PAR1'"
-    hint = check_file_command(name) if head == b"PAR1" else "--format csv, if it is text"
-    return DataError(f"{name} {reason}", facts=[fact], hint=hint)
+            if "UTF8" not in str(error):
+                raise
+            at = _first_invalid(column)
+            if at is None:
+                return
+            raise DataError(
+                f"{self.name}, {self.row_location(before + at)}, column {name!r}: "
+                "the text is not valid UTF-8",
+                hint=f"write {name!r} again as UTF-8, or leave it out",
+            ) from error
 
 
 def open_arrow(path: Path, name: str, notes: list[str]) -> BinaryFile:
@@ -159,12 +138,23 @@ def open_arrow(path: Path, name: str, notes: list[str]) -> BinaryFile:
             )
             for batch in batches:
                 yield [batch.column(position) for position in positions]
+            if is_stream and file.read(4) == _ARROW_CONTINUATION:
+                raise several_files_error(name, "several Arrow streams")
 
     with reading(name):
         with open(path, "rb") as file:
             is_stream = file.read(6) != b"ARROW1"
         schema, n_rows = _stream_schema(path) if is_stream else _arrow_file_schema(path)
     return BinaryFile(name, "arrow", schema, n_rows, read, notes)
+
+
+def several_files_error(name: str, what: str) -> DataError:
+    """Return the error of a file that others were appended to."""
+    return DataError(
+        f"{name} is {what} one after the other",
+        facts=["only one of them would be read"],
+        hint="name the files instead: aecli … a.parquet b.parquet",
+    )
 
 
 def _stream_schema(path: Path) -> tuple[pa.Schema, None]:
@@ -225,6 +215,67 @@ def open_memory_table(data: Any, notes: list[str]) -> BinaryFile:
             ) from error
         raise unreadable(TABLE_IN_MEMORY, error) from error
     return memory_reader(table, TABLE_IN_MEMORY, notes)
+
+
+def _column_names(schema: pa.Schema, file: str) -> list[str]:
+    """Return the names of columns, if they and those of nested fields are UTF-8."""
+    names = []
+    for position, field in enumerate(schema, start=1):
+        try:
+            names.append(field.name)
+            _require_nested_names(field.type)
+        except UnicodeDecodeError as error:
+            raise column_name_error(file, f"column {position:,}", error) from error
+    return names
+
+
+def _require_nested_names(kind: pa.DataType) -> None:
+    """Raise UnicodeDecodeError where a field inside of a type has a name that is not UTF-8."""
+    if pa.types.is_struct(kind):
+        for field in kind:
+            _ = field.name
+            _require_nested_names(field.type)
+    elif is_list(kind):
+        _require_nested_names(kind.value_type)
+
+
+def column_name_error(file: str, column: str, error: UnicodeDecodeError) -> DataError:
+    """Return the error of a name that is not valid UTF-8."""
+    return DataError(
+        f"{file}: the name of {column} is not valid UTF-8",
+        facts=[repr(error.object)],
+        hint="rename the column",
+    )
+
+
+def _may_hold_text(kind: pa.DataType) -> bool:
+    kind = decoded_type(kind)
+    vector = is_list(kind) and is_plain_number(kind.value_type)
+    return is_text(kind) or (pa.types.is_nested(kind) and not vector)
+
+
+def _first_invalid(array: pa.Array) -> int | None:
+    """Return the position of the first invalid cell; a slice may share a buffer that has others."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if _is_valid(array):
+        return None
+    start, length = 0, len(array)
+    while length > 1:
+        half = length // 2
+        if _is_valid(array.slice(start, half)):
+            start, length = start + half, length - half
+        else:
+            length = half
+    return start
+
+
+def _is_valid(array: pa.Array) -> bool:
+    try:
+        array.take(pa.array(range(len(array)), pa.int64())).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _readable(kind: pa.DataType) -> pa.DataType:

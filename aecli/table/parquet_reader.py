@@ -1,0 +1,101 @@
+"""Open Parquet files, which are read in constant memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aecli.errors import DataError
+from aecli.formatting import check_file_command
+from aecli.table.arrow_reader import BinaryFile, column_name_error, several_files_error
+from aecli.table.formats import reading
+
+_PARQUET = b"PAR1"
+_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES = 1 << 18, 16 << 20
+
+
+def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
+    """Open a Parquet file, which is read in constant memory.
+
+    Raises:
+        DataError: it is damaged, or no Parquet file.
+    """
+
+    def read(indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
+        buffer = max(1 << 16, min(_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, len(indices))))
+        with pq.ParquetFile(
+            path, pre_buffer=False, buffer_size=buffer, page_checksum_verification=True
+        ) as file:
+            names = file.schema_arrow.names
+            # A name is also the prefix of nested ones: `a` would bring `a.b` along.
+            unique = len(set(names)) == len(names) and not any("." in name for name in names)
+            selected = [names[index] for index in indices] if unique else None
+            for batch in file.iter_batches(batch_size=rows, columns=selected):
+                if selected is None:
+                    yield [batch.column(index) for index in indices]
+                else:
+                    yield [batch.column(name) for name in selected]
+
+    with reading(name):
+        try:
+            with pq.ParquetFile(path) as file:
+                metadata, schema = file.metadata, file.schema_arrow
+            _require_one_parquet(path, name, metadata)
+        except pa.ArrowInvalid as error:
+            raise _damaged_parquet_error(path, name) from error
+        except UnicodeDecodeError as error:
+            raise column_name_error(name, "a column", error) from error
+    return BinaryFile(name, "parquet", schema, metadata.num_rows, read, notes)
+
+
+def _require_one_parquet(path: Path, name: str, metadata: pq.FileMetaData) -> None:
+    """Check that no other file stands before the one whose footer ends it.
+
+    The offsets of a footer count from the start of its own file: bytes that they do not account for
+    are an index, or another file.
+    """
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    chunks = (group.column(number) for group in groups for number in range(group.num_columns))
+    end = max(map(_chunk_end, chunks), default=len(_PARQUET))
+    footer = path.stat().st_size - metadata.serialized_size - 2 * len(_PARQUET)
+    if footer <= end:
+        return
+    with open(path, "rb") as file:
+        head = file.read(footer - end + len(_PARQUET))
+    count, start = 1, 0
+    for border in re.finditer(_PARQUET + _PARQUET, head):
+        next_start = border.start() + len(_PARQUET)
+        if _is_parquet(head[start:next_start]):
+            count, start = count + 1, next_start
+    if count > 1:
+        raise several_files_error(name, f"{count:,} Parquet files")
+
+
+def _is_parquet(content: bytes) -> bool:
+    try:
+        pq.read_metadata(pa.BufferReader(content))
+    except (pa.ArrowInvalid, OSError):
+        return False
+    return True
+
+
+def _chunk_end(chunk: pq.ColumnChunkMetaData) -> int:
+    start = chunk.data_page_offset
+    if chunk.has_dictionary_page and chunk.dictionary_page_offset:
+        start = min(start, chunk.dictionary_page_offset)
+    return int(start + chunk.total_compressed_size)
+
+
+def _damaged_parquet_error(path: Path, name: str) -> DataError:
+    with open(path, "rb") as file:
+        head = file.read(4)
+    if head == _PARQUET:
+        reason, fact = "is incomplete or damaged: its footer cannot be read", "copy it again"
+    else:
+        reason, fact = "is no Parquet file", f"it begins with {head!r}, not b'PAR1'"
+    hint = check_file_command(name) if head == _PARQUET else "--format csv, if it is text"
+    return DataError(f"{name} {reason}", facts=[fact], hint=hint)
