@@ -173,6 +173,13 @@ def test_rows_above_the_names_are_counted(tmp_path: Path) -> None:
     ]
 
 
+def test_names_without_text_are_mentioned(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "t.xlsx", [[1, 0.5], [2, 1.5]])
+    note = f"{path}: the column names have no text; --header none, if they are a row"
+    assert open_source(path).notes == [note]
+    assert len(rows(open_source(path, ReadOptions(header="none")))) == 2
+
+
 @pytest.mark.parametrize(
     ("options", "names", "first"),
     [
