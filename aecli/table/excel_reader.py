@@ -75,9 +75,8 @@ class ExcelFile:
         start = header_position(head, options.header, merged)
         if start is None:
             raise _no_table_error(name, sheet)
-        titles = sum(not is_empty(row) for row in head[:start])
-        if titles and options.header == "auto":
-            notes.append(f"{name}: rows above the column names, left out: {titles:,}")
+        if options.header == "auto":
+            notes += _header_notes(name, head, start)
         header = [""] * len(head[start])
         if options.header != "none":
             header = column_names(head, start, merged)
@@ -185,6 +184,16 @@ def _first_sheet(workbook: CalamineWorkbook, file: str, notes: list[str]) -> Cal
         facts=[f"its sheets: {names}"],
         hint="--sheet NAME, if the table is in a hidden one",
     )
+
+
+def _header_notes(file: str, head: Sequence[Row], start: int) -> list[str]:
+    """Return what a person should know of the header that was found."""
+    notes = []
+    if titles := sum(not is_empty(row) for row in head[:start]):
+        notes.append(f"{file}: rows above the column names, left out: {titles:,}")
+    if not any(isinstance(cell, str) and cell for cell in head[start]):
+        notes.append(f"{file}: the column names have no text; --header none, if they are a row")
+    return notes
 
 
 def _no_table_error(file: str, sheet: CalamineSheet) -> DataError:

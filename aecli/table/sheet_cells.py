@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 Row: TypeAlias = Sequence[Any]
@@ -16,6 +16,8 @@ MergedRange: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
 LARGEST_WHOLE_DOUBLE = 2.0**53
 """Largest number up to which every whole number is a double."""
 
+_LEAST_SHARE = 0.05  # of rows that reach the last column
+
 
 def header_position(
     head: Sequence[Row], header: int | str, merged: Sequence[MergedRange]
@@ -23,30 +25,41 @@ def header_position(
     """Return the position of the header, or of the first row where none is wanted; None for none.
 
     The header is the first row that reaches the last column of the table, with names in most
-    columns. A row of merged cells is taken for titles of groups where a row of text follows.
+    columns. A row of merged cells is taken for titles of groups where a row of text follows, and a
+    row with a number or the like for data where a row of text is right above it.
     """
     if isinstance(header, int):
         return header - 1 if header <= len(head) else None
-    filled = [at for at, row in enumerate(head) if not is_empty(row)]
-    if header == "none" or not filled:
-        return filled[0] if filled else None
-    spans = {at: [column for column, cell in enumerate(head[at]) if cell != ""] for at in filled}
-    begin = _most_common(span[0] for span in spans.values())
-    end = _most_common(span[-1] for span in spans.values())
-    spanning = [
-        at for at, span in spans.items() if span[-1] >= end and len(span) * 2 > end - begin + 1
-    ]
+    spans = {
+        at: [column for column, cell in enumerate(row) if cell != ""]
+        for at, row in enumerate(head)
+        if not is_empty(row)
+    }
+    if header == "none" or not spans:
+        return min(spans, default=None)
+    begin = Counter(span[0] for span in spans.values()).most_common(1)[0][0]
+    end = _last_column([span[-1] for span in spans.values()])
+    most = {at for at, span in spans.items() if len(span) * 2 > end - begin + 1}
     groups = {first[0] for first, last in merged if last[1] > first[1]}
+    spanning = [at for at in spans if at in most and spans[at][-1] >= end]
     names = next((at for at in spanning if at not in groups), None)
-    if names is not None and all(isinstance(cell, str) for cell in head[names]):
+    if names is not None and _is_text(head[names]):
         return names
-    return min(spanning, default=filled[0])
+    first = min(spanning, default=min(spans))
+    above = first - 1
+    return above if above in most and _is_text(head[above]) else first
 
 
-def _most_common(values: Iterable[int]) -> int:
-    """Return the most common value, the largest one where several are."""
-    counts = Counter(values)
-    return max(counts, key=lambda value: (counts[value], value))
+def _last_column(ends: Sequence[int]) -> int:
+    """Return the last column of a table by those of its rows; single rows may be longer."""
+    counts = Counter(ends)
+    least = max(2, _LEAST_SHARE * len(ends))
+    often = [end for end, count in counts.items() if count >= least]
+    return max(often, default=counts.most_common(1)[0][0])
+
+
+def _is_text(row: Row) -> bool:
+    return all(isinstance(cell, str) for cell in row)
 
 
 def column_names(head: Sequence[Row], at: int, merged: Sequence[MergedRange]) -> list[str]:

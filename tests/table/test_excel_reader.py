@@ -20,6 +20,7 @@ from aecli.table.writers import output_format
 
 NAMES = ["a", "b", "c"]
 ROWS = [NAMES, [1, "x", 0.5], [2, "y", 1.5], [3, "x", 2.5]]
+DAY, NOON = dt.datetime(2024, 1, 31), dt.datetime(2024, 1, 31, 12, 30)
 TABLE = [dict(zip(NAMES, row, strict=True)) for row in ROWS[1:]]
 
 
@@ -43,9 +44,6 @@ def refusal(path: Path, **options: Any) -> AecliError:
         rows(open_source(path, ReadOptions(**options)))
     assert len(caught.value.lines()) <= 6
     return caught.value
-
-
-DAY, NOON = dt.datetime(2024, 1, 31), dt.datetime(2024, 1, 31, 12, 30)
 
 
 @pytest.mark.parametrize(
@@ -132,11 +130,54 @@ def test_the_table_is_found_in_its_sheet(
     assert rows(open_source(workbook(tmp_path / "t.xlsx", sheet, merge=merge))) == expected
 
 
+SPARSE = [list("abcde"), [1], [2, None, 3], [3], [4, None, None, None, 5]]
+
+
+@pytest.mark.parametrize(
+    ("sheet", "names", "count"),
+    [
+        ([["a", 2020, 2021], ["x", 1, 2], ["y", 3, 4]], ["a", "2020", "2021"], 2),
+        ([["a", DAY], ["x", 1], ["y", 3]], ["a", "2024-01-31"], 2),
+        ([["a", "b"], *([i, i, "note"] for i in range(3))], ["a", "b", "column_3"], 3),
+        ([["a", "b"], [1, 2, "note"], *([i, i] for i in range(3))], ["a", "b", "column_3"], 4),
+        ([["a", "a", ""], [1, 2, 3], [3, 4, 5]], ["a", "a_2", "column_3"], 2),
+        (SPARSE, list("abcde"), 4),
+        ([["Report"], *SPARSE], list("abcde"), 4),
+        ([["x"], [1], [None], [3]], ["x"], 3),
+        ([["a", "b"]], ["a", "b"], 0),
+    ],
+    ids=[
+        "years",
+        "dates",
+        "notes without a name",
+        "a single note",
+        "names that repeat",
+        "sparse rows",
+        "sparse rows below a title",
+        "one column with a gap",
+        "names only",
+    ],
+)
+def test_names_are_told_from_rows(
+    tmp_path: Path, sheet: Sequence[Sequence[Any]], names: list[str], count: int
+) -> None:
+    source = open_source(workbook(tmp_path / "t.xlsx", sheet))
+    assert source.names == names
+    assert len(rows(source)) == count
+
+
 def test_rows_above_the_names_are_counted(tmp_path: Path) -> None:
     source = open_source(workbook(tmp_path / "t.xlsx", [["Report"], [], ["by Bo"], *ROWS]))
     assert [n for n in source.notes if "above" in n] == [
         f"{tmp_path / 't.xlsx'}: rows above the column names, left out: 2"
     ]
+
+
+def test_names_without_text_are_mentioned(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "t.xlsx", [[1, 0.5], [2, 1.5]])
+    note = f"{path}: the column names have no text; --header none, if they are a row"
+    assert open_source(path).notes == [note]
+    assert len(rows(open_source(path, ReadOptions(header="none")))) == 2
 
 
 @pytest.mark.parametrize(
