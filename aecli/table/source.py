@@ -15,7 +15,8 @@ from aecli.errors import DataError, UsageError
 from aecli.formatting import STANDARD_INPUT, shell_name
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import type_name, type_noun
-from aecli.table.csv_reader import CsvFile
+from aecli.table.csv_reader import CsvFile, lacks_headers
+from aecli.table.format_options import require_fitting_options
 from aecli.table.formats import detect_format
 from aecli.table.jsonl_reader import JsonlFile
 from aecli.table.parquet_arrow import (
@@ -189,7 +190,7 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     files = [(spool.path, {})] if spool else find_files(arguments, notes)
     names = [STANDARD_INPUT] if spool else [str(path) for path, _ in files]
     options = options or ReadOptions()
-    readers = [_reader(p, n, options, notes) for (p, _), n in zip(files, names, strict=True)]
+    readers = _readers([path for path, _ in files], names, options, notes)
     partitions = _partitions(readers, files)
     _require_same_columns(partitions)
     columns = list(dict.fromkeys([*readers[0].names, *partitions[0].constants]))
@@ -221,8 +222,23 @@ def _path_arguments(data: Any) -> list[str]:
     return [os.fspath(item) for item in items]
 
 
+def _readers(
+    paths: Sequence[Path], names: Sequence[str], options: ReadOptions, notes: list[str]
+) -> list[TableReader]:
+    found: list[str] = []
+    readers = [_reader(p, n, options, found) for p, n in zip(paths, names, strict=True)]
+    if lacks_headers(readers):
+        options, found = options.model_copy(update={"header": "none"}), []
+        readers = [_reader(p, n, options, found) for p, n in zip(paths, names, strict=True)]
+        found.append("first lines hold data and no names: columns are called column_1 and so on")
+    notes.extend(found)
+    return readers
+
+
 def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
-    match detect_format(path, name, options.format):
+    format = detect_format(path, name, options.format)
+    require_fitting_options(format, name, options)
+    match format:
         case "parquet":
             return open_parquet(path, name, notes)
         case "arrow":

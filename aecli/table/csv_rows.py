@@ -1,0 +1,98 @@
+"""Divide the lines of a CSV file into rows, and tell which cells stand in quotes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+_REST_OF_QUOTED_CELL = re.compile(r'([^"]*(?:""[^"]*)*)("|\Z)')
+
+
+class CsvRow(NamedTuple):
+    """Cells of a row, none for a blank line, the positions of quoted ones, and the lines it takes.
+
+    Lines are counted from 0; `end` is the first line below the row. A row that is not `closed`
+    ends in a quoted cell without its closing quote.
+    """
+
+    cells: list[str]
+    quoted: tuple[int, ...]
+    start: int
+    end: int
+    closed: bool = True
+
+    @property
+    def comment(self) -> bool:
+        """Return whether the row begins with #, outside quotes."""
+        return bool(self.cells) and 0 not in self.quoted and self.cells[0].lstrip()[:1] == "#"
+
+
+def read_rows(lines: Iterable[str], delimiter: str) -> Iterator[CsvRow]:
+    """Yield the rows of a file, blank lines among them.
+
+    Python's csv module does not tell quoted cells from others, and refuses long ones.
+
+    Args:
+        lines: the lines with their line ends.
+        delimiter: the one between cells.
+    """
+    plain_cell = re.compile(rf"[^{re.escape(delimiter)}\r\n]*")
+    cells: list[str] = []
+    quoted: list[int] = []
+    open_parts: list[str] = []
+    start, number = 0, -1
+    for number, line in enumerate(lines):
+        if not open_parts:
+            cells, quoted, start = [], [], number
+            if '"' not in line:
+                text = line.rstrip("\r\n")
+                yield CsvRow(text.split(delimiter) if text else [], (), number, number + 1)
+                continue
+        open_parts = _add_cells(line, plain_cell, delimiter, cells, quoted, open_parts)
+        if not open_parts:
+            yield CsvRow(cells, tuple(quoted), start, number + 1)
+    if open_parts:
+        cells.append("".join(open_parts).replace('""', '"'))
+        yield CsvRow(cells, tuple(quoted), start, number + 1, closed=False)
+
+
+def _add_cells(
+    line: str,
+    plain_cell: re.Pattern[str],
+    delimiter: str,
+    cells: list[str],
+    quoted: list[int],
+    open_parts: list[str],
+) -> list[str]:
+    """Add the cells that end in a line, and return the text of a quoted one that does not.
+
+    Args:
+        line: the line.
+        plain_cell: what a cell without quotes consists of.
+        delimiter: the one between cells.
+        cells: the cells of the row so far.
+        quoted: the positions of those in quotes.
+        open_parts: the text of the quoted cell that the line begins in, if any.
+    """
+    at = 0
+    while True:
+        inner = ""
+        if not open_parts and line.startswith('"', at):
+            open_parts = [""]
+            quoted.append(len(cells))
+            at += 1
+        if open_parts:
+            rest = _REST_OF_QUOTED_CELL.match(line, at)
+            assert rest is not None  # the pattern also matches nothing
+            open_parts.append(rest[1])
+            if not rest[2]:
+                return open_parts
+            inner, open_parts = "".join(open_parts).replace('""', '"'), []
+            at = rest.end()
+        plain = plain_cell.match(line, at)
+        assert plain is not None  # the pattern also matches nothing
+        cells.append(inner + plain[0])
+        at = plain.end() + 1
+        if not line.startswith(delimiter, plain.end()):
+            return []

@@ -1,0 +1,275 @@
+"""Tell titles, the header, units and data apart in the first rows of a table of text."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from aecli.table.csv_rows import CsvRow
+
+_NUMBER = re.compile(r"[+-]?[$€£¥]?\s?(?:\d[\d.,'\u00a0\u202f]*|[.,]\d+)(?:[eE][+-]?\d+)?\s?%?")
+_TIME = re.compile(
+    r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?:[T ]\s*\d{1,2}:\d{2}.*)?"
+    r"|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?"
+)
+_BEGINS_VALUE = frozenset("0123456789+-.,$€£¥")
+_NO_VALUE = frozenset(
+    {"", "-", "--", "---", ".", "..", "...", "*", "?", "#n/a", "#na", "<na>", "n/a", "n.a.", "n.d."}
+    | {"na", "nan", "nat", "nd", "nil", "none", "null", "missing", "unknown", "undefined", "error"}
+    | {"inf", "-inf", "+inf", "infinity", "-infinity"}
+)
+_BRACKETED = re.compile(r"\[.*\]|\(.*\)|<.*>|\{.*\}")
+_EXAMINED_COLUMNS, _EXAMINED_CELLS, _LEAST_ROWS = 500, 10_000, 20
+_ROWS_BELOW_UNITS = 5
+_MOST_TITLES = 50
+_AGREEING_SHARE = 0.8
+_STRONG_EVIDENCE = 2
+
+
+def usual_width(rows: Sequence[CsvRow]) -> int:
+    """Return the number of cells that most of the rows have, titles above them aside."""
+    below = rows[len(rows) // 2 :]
+    return Counter(len(row.cells) for row in below).most_common(1)[0][0] if below else 0
+
+
+def count_titles(rows: Sequence[CsvRow], width: int) -> int:
+    """Return how many rows at the top are titles above a header; 0 where the evidence is weak.
+
+    Titles have fewer cells with text than the table has columns, and below them stands a row of
+    names.
+    """
+    for count, row in enumerate(rows[: _MOST_TITLES + 1]):
+        below = rows[count + 1 :]
+        if count and _is_header(row, below, width):
+            agree = sum(len(other.cells) == width for other in below)
+            titles = rows[:count]
+            sure = _has_names_over_values(row, below) or all(
+                _is_plain_title(title, row, width) for title in titles
+            )
+            return count if below and sure and agree >= _AGREEING_SHARE * len(below) else 0
+        texts = sum(bool(cell.strip()) for cell in row.cells)
+        if width < 2 or texts >= width or (len(row.cells) >= width and 2 * texts > width):
+            return 0
+    return 0
+
+
+def has_header_evidence(first: CsvRow, rows: Sequence[CsvRow]) -> bool:
+    """Return whether the first row has text, or alone has quotes, over numbers or times."""
+    kinds = _column_kinds(rows, len(first.cells))
+    for position, (cell, kind) in enumerate(zip(first.cells, kinds, strict=False)):
+        if kind not in ("number", "time"):
+            continue
+        if _kind(cell) not in (None, kind):
+            return True
+        if position in first.quoted and not any(position in row.quoted for row in rows):
+            return True
+    return False
+
+
+def data_evidence(first: CsvRow, rows: Sequence[CsvRow]) -> int | None:
+    """Return how much says that the first row holds data, where 2 is strong; None if nothing does.
+
+    Numbers in order, as years or counted columns, say that it is a header; numbers within the range
+    of their column, times over times and texts that recur say that it is data.
+    """
+    if not rows or has_header_evidence(first, rows):
+        return None
+    kinds = _column_kinds(rows, len(first.cells))
+    rows = rows[: max(_LEAST_ROWS, _EXAMINED_CELLS // max(len(first.cells), 1))]
+    matched = [
+        position
+        for position, kind in enumerate(kinds)
+        if kind in ("number", "time") and _kind(first.cells[position]) == kind
+    ]
+    if not matched:
+        return None
+    numbers = [position for position in matched if kinds[position] == "number"]
+    evidence = 2 if len(numbers) < len(matched) else 0
+    evidence += _order_evidence([first.cells[position] for position in numbers])
+    evidence += _range_evidence(first, rows, numbers)
+    return evidence + _text_evidence(first, rows, kinds)
+
+
+def is_strong(evidence: int | None) -> bool:
+    """Return whether the evidence for data is enough to take a first row for data."""
+    return evidence is not None and evidence >= _STRONG_EVIDENCE
+
+
+def is_units_row(first: CsvRow, rows: Sequence[CsvRow]) -> bool:
+    """Return whether the row below a header holds units: text over numbers, and no number."""
+    if len(rows) < _ROWS_BELOW_UNITS:
+        return False
+    kinds = _column_kinds(rows, len(first.cells))
+    values = [i for i, kind in enumerate(kinds) if kind in ("number", "time")]
+    cells = [cell.strip() for cell in first.cells[: len(kinds)]]
+    if any(_kind(cell) in ("number", "time") for cell in cells):
+        return False
+    units = [i for i in values if _kind(cells[i]) == "text"]
+    dimensionless = [i for i in values if cells[i] in ("", "-")]
+    if not units or 2 * (len(units) + len(dimensionless)) <= len(values):
+        return False
+    others = [i for i, kind in enumerate(kinds) if kind == "text" and _kind(cells[i]) == "text"]
+    if any(
+        cells[i] in {row.cells[i].strip() for row in rows if i < len(row.cells)} for i in others
+    ):
+        return False
+    bracketed = any(_BRACKETED.fullmatch(cells[i]) for i in units)
+    # One word over the only numbers, beside other text, may be a way to say that one is missing.
+    return bracketed or len(units) > 1 or not others
+
+
+def is_bracketed(row: CsvRow) -> bool:
+    """Return whether all cells with text are in brackets, as units often are."""
+    return all(_BRACKETED.fullmatch(cell.strip()) for cell in row.cells if cell.strip())
+
+
+def has_values(row: CsvRow) -> bool:
+    """Return whether a row has a number or a time."""
+    return any(_kind(cell) in ("number", "time") for cell in row.cells)
+
+
+def only_numbers(row: CsvRow) -> bool:
+    """Return whether every cell of a row is a number."""
+    return all(map(is_number, row.cells))
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell looks like a number."""
+    return _kind(cell) == "number"
+
+
+def _kind(cell: str) -> str | None:
+    cell = cell.strip()
+    if cell.lower() in _NO_VALUE:
+        return None
+    if cell[0] not in _BEGINS_VALUE:
+        return "text"
+    if _TIME.fullmatch(cell):
+        return "time"
+    return "number" if _NUMBER.fullmatch(cell) else "text"
+
+
+def _column_kinds(rows: Sequence[CsvRow], width: int) -> list[str | None]:
+    """Return what the cells of the first columns are, None where none has a value.
+
+    The first row may differ where there are enough others: it may hold units.
+    """
+    columns = min(width, _EXAMINED_COLUMNS)
+    whole = [row.cells for row in rows if len(row.cells) == width]
+    whole = whole[: max(_LEAST_ROWS, _EXAMINED_CELLS // max(columns, 1))]
+    if len(whole) > _ROWS_BELOW_UNITS:
+        whole = whole[1:]
+    kinds: list[str | None] = []
+    for position in range(columns):
+        found = {_kind(cells[position]) for cells in whole} - {None}
+        kinds.append("text" if len(found) > 1 else next(iter(found), None))
+    return kinds
+
+
+def _is_header(row: CsvRow, rows: Sequence[CsvRow], width: int) -> bool:
+    """Return whether a row has a name for each column; the first and empty ones may lack one."""
+    if len(row.cells) != width:
+        return False
+    named = [position for position, cell in enumerate(row.cells) if cell.strip()]
+    whole = [other.cells for other in rows if len(other.cells) == width]
+    for position in range(width):
+        if position in (0, *named):
+            continue
+        if any(cells[position].strip() for cells in whole):
+            return False
+    if not row.cells[0].strip() and not _has_names_over_values(row, rows):
+        return False
+    cells = [row.cells[position] for position in named]
+    numbers = [cell for cell in cells if _kind(cell) == "number"]
+    times = any(_kind(cell) == "time" for cell in cells)
+    return not times and (not numbers or (len(numbers) < len(cells) and _counts(numbers)))
+
+
+def _has_names_over_values(row: CsvRow, rows: Sequence[CsvRow]) -> bool:
+    kinds = _column_kinds(rows, len(row.cells))
+    return any(
+        kind in ("number", "time") and _kind(cell) == "text"
+        for cell, kind in zip(row.cells, kinds, strict=False)
+    )
+
+
+def _is_plain_title(title: CsvRow, header: CsvRow, width: int) -> bool:
+    """Return whether a row has one text that a header of fewer names would hardly have."""
+    if len(title.cells) != 1:
+        return False
+    blank_below = header.start > title.end
+    return width > 2 or blank_below or " " in title.cells[0].strip()
+
+
+def _counts(numbers: Sequence[str]) -> bool:
+    """Return whether numbers are whole and evenly spaced, as years or counted columns."""
+    if not all(number.strip().isdecimal() for number in numbers):
+        return False
+    values = [int(number) for number in numbers]
+    steps = {after - before for before, after in pairwise(values)}
+    return len(steps) < 2 and 0 not in steps
+
+
+def _order_evidence(numbers: Sequence[str]) -> int:
+    values = [value for value in map(_number, numbers) if value is not None]
+    if not values:
+        return 0
+    if len(set(values)) < len(values):
+        return 2
+    ordered = values in (sorted(values), sorted(values, reverse=True))
+    if not ordered:
+        return 2
+    if all(number.strip().isdecimal() for number in numbers):
+        if len(values) == 1:
+            return -2 if values[0] in (0, 1) else 0
+        return -2 if _counts(numbers) else -int(len(values) > 2)
+    return 1 if len(values) < 4 else -1
+
+
+def _range_evidence(first: CsvRow, rows: Sequence[CsvRow], numbers: Sequence[int]) -> int:
+    """Return how well numbers of the first row fit between those below them."""
+    inside = known = 0
+    for position in numbers:
+        below = map(_number, _cells_below(rows, position))
+        values = [value for value in below if value is not None]
+        value = _number(first.cells[position])
+        if len(values) < 3 or value is None:
+            continue
+        low, high = min(values), max(values)
+        step = (high - low) / (len(values) - 1)
+        known += 1
+        inside += low - step <= value <= high + step
+    if not known:
+        return 0
+    if inside == known:
+        return 2
+    return 1 if 4 * inside >= 3 * known else -int(2 * inside < known)
+
+
+def _text_evidence(first: CsvRow, rows: Sequence[CsvRow], kinds: Sequence[str | None]) -> int:
+    """Return what texts say that recur, or are new in a column of few values, or are lacking."""
+    recurring = new = lacking = False
+    for position, kind in enumerate(kinds):
+        cell = first.cells[position].strip()
+        below = _cells_below(rows, position)
+        if kind == "text" and cell:
+            recurring |= cell in below
+            new |= cell not in below and len(below) > 3 and 2 * len(set(below)) <= len(below)
+        lacking |= not cell and kind is not None and all(below)
+    return 2 * recurring - 2 * new - 2 * lacking
+
+
+def _cells_below(rows: Sequence[CsvRow], position: int) -> list[str]:
+    return [row.cells[position].strip() for row in rows if position < len(row.cells)]
+
+
+def _number(cell: str) -> float | None:
+    cell = cell.strip("$€£¥% ")
+    if cell.count(",") == 1 and "." not in cell:
+        cell = cell.replace(",", ".")
+    try:
+        return float(cell.replace(",", ""))
+    except ValueError:
+        return None
