@@ -9,7 +9,7 @@ from aecli.table.csv_rows import CsvRow, read_rows
 from aecli.table.header_detection import usual_width
 
 _DELIMITERS = ",\t;|"
-_SNIFFED_ROWS, _SNIFFED_CHARACTERS, _LEAST_LINES = 200, 1 << 18, 10
+_SNIFFED_ROWS, _SNIFFED_CHARACTERS, _LEAST_LINES = 200, 1 << 16, 10
 _CERTAIN_SHARE = 0.5
 
 

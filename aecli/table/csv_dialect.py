@@ -16,7 +16,7 @@ from aecli.table.header_detection import (
     data_evidence,
     has_header_evidence,
     has_values,
-    is_bracketed,
+    holds_units,
     is_number,
     is_strong,
     is_units_row,
@@ -25,6 +25,7 @@ from aecli.table.header_detection import (
 )
 
 _AGREEING_SHARE = 0.8
+_EXAMINED_COLUMNS = 500
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n])"?(?:\r\n|\r|\n)', re.IGNORECASE)
 _SHOWN_CELLS, _SHOWN_CHARACTERS = 8, 30
 
@@ -132,8 +133,10 @@ def _dialect(
     width = usual_width([row for row in rows if not row.comment] or rows)
     plain = [row for row in rows[1:] if width < 2 or not row.comment or len(row.cells) == width]
     comments = width > 1 and (bool(above) or len(plain) < len(rows) - 1)
+    notes = (
+        [] if len(plain) == len(rows) - 1 else ["lines among the rows that begin with # skipped"]
+    )
     rows = [rows[0], *plain]
-    notes: list[str] = []
     header, begin = _find_header(rows, width, above, delimiter, options, notes)
     _note_comments(len(above) - (header is not None and header.start in above), header, notes)
     if header is not None and begin < len(rows) and is_units_row(rows[begin], rows[begin + 1 :]):
@@ -177,9 +180,8 @@ def _find_header(
         return named or rows[0], 1
     commented = _commented_header(rows, width, above, delimiter)
     if commented is not None:
-        notes.append(
-            f"the names of the columns stand in the comment in line {commented.start + 1:,}"
-        )
+        line = commented.start + 1
+        notes.append(f"line {line:,}, a comment, holds the names of the columns")
         return commented, 0
     titles = count_titles(rows, width)
     if titles:
@@ -188,12 +190,14 @@ def _find_header(
     evidence = data_evidence(rows[0], rows[1:]) if len(rows[0].cells) == width else None
     if is_strong(evidence):
         line = rows[0].start + 1 - options.skip_rows
+        called = f"columns are called column_1 to column_{width}"
         notes.append(
-            f"the first line holds data and no names: columns are called column_1 to "
-            f"column_{width}; --header {line} takes it as names"
+            f"the first line holds data and no names: "
+            f"{called if width > 1 else 'the column is called column_1'}; "
+            f"--header {line} takes it as names"
         )
         return None, 0
-    if evidence is not None and (evidence >= 0 or only_numbers(rows[0])):
+    if evidence is not None and (evidence > 0 or only_numbers(rows[0])):
         notes.append(
             "its first line holds numbers and was taken for the header; --header none takes it "
             "for a row"
@@ -209,9 +213,9 @@ def _commented_header(
     header = _comment_cells(above, line, width, delimiter)
     if header is None or width < 2:
         return None
-    if is_bracketed(header):
+    if holds_units(header):
         header = _comment_cells(above, line - 1, width, delimiter) or header
-    if has_header_evidence(rows[0], rows[1:]) and not is_bracketed(rows[0]):
+    if has_header_evidence(rows[0], rows[1:]) and not holds_units(rows[0]):
         return None
     # One line such as #id,name has a name that begins with the sign; # id, name is a comment.
     literal = len(above) == 1 and re.match(r"#[^\s#]", above[line]) is not None
@@ -237,7 +241,7 @@ def _without_sign(row: CsvRow, sign: str, width: int) -> CsvRow | None:
     if len(row.cells) == width:
         return row._replace(cells=[name or sign, *row.cells[1:]])
     if not name and len(row.cells) == width + 1:
-        quoted = tuple(position - 1 for position in row.quoted)
+        quoted = frozenset(position - 1 for position in row.quoted)
         return row._replace(cells=row.cells[1:], quoted=quoted)
     return None
 
@@ -291,11 +295,10 @@ def _quotes_all(rows: Sequence[CsvRow]) -> bool:
     """Return whether all cells with text are in quotes, in one column at least numbers."""
     numbers: dict[int, bool] = {}
     for row in rows:
-        quoted = set(row.quoted)
-        for position, cell in enumerate(row.cells):
+        for position, cell in enumerate(row.cells[:_EXAMINED_COLUMNS]):
             if not cell:
                 continue
-            if position not in quoted:
+            if position not in row.quoted:
                 return False
             if numbers.get(position, True):
                 numbers[position] = is_number(cell)

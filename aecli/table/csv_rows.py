@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-_REST_OF_QUOTED_CELL = re.compile(r'([^"]*(?:""[^"]*)*)("|\Z)')
+_INSIDE_QUOTES = re.compile(r'([^"]*(?:""[^"]*)*)("|\Z)')
 
 
 class CsvRow(NamedTuple):
@@ -17,7 +17,7 @@ class CsvRow(NamedTuple):
     """
 
     cells: list[str]
-    quoted: tuple[int, ...]
+    quoted: frozenset[int]
     start: int
     end: int
     closed: bool = True
@@ -37,6 +37,7 @@ def read_rows(lines: Iterable[str], delimiter: str) -> Iterator[CsvRow]:
         lines: the lines with their line ends.
         delimiter: the one between cells.
     """
+    none: frozenset[int] = frozenset()
     plain_cell = re.compile(rf"[^{re.escape(delimiter)}\r\n]*")
     cells: list[str] = []
     quoted: list[int] = []
@@ -44,17 +45,33 @@ def read_rows(lines: Iterable[str], delimiter: str) -> Iterator[CsvRow]:
     start, number = 0, -1
     for number, line in enumerate(lines):
         if not open_parts:
-            cells, quoted, start = [], [], number
+            text = line.rstrip("\r\n")
+            cells, quoted, start = text.split(delimiter) if text else [], [], number
             if '"' not in line:
-                text = line.rstrip("\r\n")
-                yield CsvRow(text.split(delimiter) if text else [], (), number, number + 1)
+                yield CsvRow(cells, none, number, number + 1)
                 continue
+            simple = _simply_quoted(cells)
+            if simple is not None:
+                bare = [cell[1:-1] if i in simple else cell for i, cell in enumerate(cells)]
+                yield CsvRow(bare, simple, number, number + 1)
+                continue
+            cells = []
         open_parts = _add_cells(line, plain_cell, delimiter, cells, quoted, open_parts)
         if not open_parts:
-            yield CsvRow(cells, tuple(quoted), start, number + 1)
+            yield CsvRow(cells, frozenset(quoted), start, number + 1)
     if open_parts:
         cells.append("".join(open_parts).replace('""', '"'))
-        yield CsvRow(cells, tuple(quoted), start, number + 1, closed=False)
+        yield CsvRow(cells, frozenset(quoted), start, number + 1, closed=False)
+
+
+def _simply_quoted(cells: Sequence[str]) -> frozenset[int] | None:
+    """Return the positions of quoted cells; None if some quotes do not just enclose a cell."""
+    quoted = [position for position, cell in enumerate(cells) if '"' in cell]
+    for position in quoted:
+        cell = cells[position]
+        if not (cell.startswith('"') and cell.endswith('"') and cell.count('"') == 2):
+            return None
+    return frozenset(quoted)
 
 
 def _add_cells(
@@ -83,7 +100,7 @@ def _add_cells(
             quoted.append(len(cells))
             at += 1
         if open_parts:
-            rest = _REST_OF_QUOTED_CELL.match(line, at)
+            rest = _INSIDE_QUOTES.match(line, at)
             assert rest is not None  # the pattern also matches nothing
             open_parts.append(rest[1])
             if not rest[2]:

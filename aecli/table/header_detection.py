@@ -10,6 +10,7 @@ from itertools import pairwise
 from aecli.table.csv_rows import CsvRow
 
 _NUMBER = re.compile(r"[+-]?[$€£¥]?\s?(?:\d[\d.,'\u00a0\u202f]*|[.,]\d+)(?:[eE][+-]?\d+)?\s?%?")
+_PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _TIME = re.compile(
     r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?:[T ]\s*\d{1,2}:\d{2}.*)?"
     r"|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?"
@@ -18,10 +19,20 @@ _BEGINS_VALUE = frozenset("0123456789+-.,$€£¥")
 _NO_VALUE = frozenset(
     {"", "-", "--", "---", ".", "..", "...", "*", "?", "#n/a", "#na", "<na>", "n/a", "n.a.", "n.d."}
     | {"na", "nan", "nat", "nd", "nil", "none", "null", "missing", "unknown", "undefined", "error"}
-    | {"inf", "-inf", "+inf", "infinity", "-infinity"}
+    | {"n/d", "inf", "-inf", "+inf", "infinity", "-infinity"}
+)
+_USUAL_NAMES = frozenset(
+    {"category", "city", "class", "code", "country", "date", "day", "gene", "group", "id", "index"}
+    | {"item", "key", "label", "month", "name", "product", "region", "sample", "series", "species"}
+    | {"state", "station", "subject", "time", "timestamp", "type", "user", "variable", "year"}
 )
 _BRACKETED = re.compile(r"\[.*\]|\(.*\)|<.*>|\{.*\}")
-_EXAMINED_COLUMNS, _EXAMINED_CELLS, _LEAST_ROWS = 500, 10_000, 20
+_UNIT = re.compile(
+    r"\S*[%°/²³^·]\S*|deg\w*|[kcmµunMGh]?(?:m|g|s|V|A|W|Wh|Pa|J|N|Hz|mol|K|C|F|L|l|B|bar|Ohm|eV)"
+    r"|ppm|ppb|rpm|psi|mph|kn|kts?|in|ft|lbs?|min|hours?|days?|years?|seconds?|minutes?|percent"
+    r"|(?:kilo|centi|milli)?(?:met(?:er|re)|gram)s?|kelvin|watts?|volts?|USD|EUR|GBP"
+)
+_EXAMINED_COLUMNS, _EXAMINED_CELLS, _LEAST_ROWS = 500, 4_000, 20
 _ROWS_BELOW_UNITS = 5
 _MOST_TITLES = 50
 _AGREEING_SHARE = 0.8
@@ -115,14 +126,14 @@ def is_units_row(first: CsvRow, rows: Sequence[CsvRow]) -> bool:
         cells[i] in {row.cells[i].strip() for row in rows if i < len(row.cells)} for i in others
     ):
         return False
-    bracketed = any(_BRACKETED.fullmatch(cells[i]) for i in units)
-    # One word over the only numbers, beside other text, may be a way to say that one is missing.
-    return bracketed or len(units) > 1 or not others
+    # An unknown word alone may be a way to say that a number is missing.
+    return len({cells[i] for i in units}) > 1 or any(_is_unit(cells[i]) for i in units)
 
 
-def is_bracketed(row: CsvRow) -> bool:
-    """Return whether all cells with text are in brackets, as units often are."""
-    return all(_BRACKETED.fullmatch(cell.strip()) for cell in row.cells if cell.strip())
+def holds_units(row: CsvRow) -> bool:
+    """Return whether every cell of a row is a known unit or stands in brackets, or is empty."""
+    cells = [cell.strip() for cell in row.cells]
+    return any(map(_is_unit, cells)) and all(_is_unit(cell) or cell in ("", "-") for cell in cells)
 
 
 def has_values(row: CsvRow) -> bool:
@@ -140,12 +151,18 @@ def is_number(cell: str) -> bool:
     return _kind(cell) == "number"
 
 
+def _is_unit(cell: str) -> bool:
+    return bool(_BRACKETED.fullmatch(cell) or _UNIT.fullmatch(cell))
+
+
 def _kind(cell: str) -> str | None:
     cell = cell.strip()
     if cell.lower() in _NO_VALUE:
         return None
     if cell[0] not in _BEGINS_VALUE:
         return "text"
+    if _PLAIN_NUMBER.fullmatch(cell):
+        return "number"
     if _TIME.fullmatch(cell):
         return "time"
     return "number" if _NUMBER.fullmatch(cell) else "text"
@@ -204,12 +221,16 @@ def _is_plain_title(title: CsvRow, header: CsvRow, width: int) -> bool:
 
 
 def _counts(numbers: Sequence[str]) -> bool:
-    """Return whether numbers are whole and evenly spaced, as years or counted columns."""
-    if not all(number.strip().isdecimal() for number in numbers):
+    """Return whether numbers are evenly spaced, as years or counted columns are."""
+    if len({len(number.strip().partition(".")[2]) for number in numbers}) > 1:
         return False
-    values = [int(number) for number in numbers]
-    steps = {after - before for before, after in pairwise(values)}
-    return len(steps) < 2 and 0 not in steps
+    values = [value for value in map(_number, numbers) if value is not None]
+    steps = {round(after - before, 9) for before, after in pairwise(values)}
+    if len(values) == 1:
+        return values[0] in (0, 1) or 1900 <= values[0] <= 2100
+    if len(values) == 2:
+        return {abs(step) for step in steps} <= {0.1, 0.5, 1, 5, 10}
+    return len(steps) == 1 and 0 not in steps
 
 
 def _order_evidence(numbers: Sequence[str]) -> int:
@@ -218,13 +239,12 @@ def _order_evidence(numbers: Sequence[str]) -> int:
         return 0
     if len(set(values)) < len(values):
         return 2
-    ordered = values in (sorted(values), sorted(values, reverse=True))
-    if not ordered:
+    if _counts(numbers):
+        return -2
+    if values not in (sorted(values), sorted(values, reverse=True)):
         return 2
     if all(number.strip().isdecimal() for number in numbers):
-        if len(values) == 1:
-            return -2 if values[0] in (0, 1) else 0
-        return -2 if _counts(numbers) else -int(len(values) > 2)
+        return -int(len(values) > 2)
     return 1 if len(values) < 4 else -1
 
 
@@ -249,14 +269,15 @@ def _range_evidence(first: CsvRow, rows: Sequence[CsvRow], numbers: Sequence[int
 
 
 def _text_evidence(first: CsvRow, rows: Sequence[CsvRow], kinds: Sequence[str | None]) -> int:
-    """Return what texts say that recur, or are new in a column of few values, or are lacking."""
+    """Return what texts say that recur, that are new in a column of few values, or that lack."""
     recurring = new = lacking = False
     for position, kind in enumerate(kinds):
         cell = first.cells[position].strip()
         below = _cells_below(rows, position)
         if kind == "text" and cell:
             recurring |= cell in below
-            new |= cell not in below and len(below) > 3 and 2 * len(set(below)) <= len(below)
+            few = len(below) > 3 and 2 * len(set(below)) <= len(below)
+            new |= cell not in below and (few or cell.lower() in _USUAL_NAMES)
         lacking |= not cell and kind is not None and all(below)
     return 2 * recurring - 2 * new - 2 * lacking
 
