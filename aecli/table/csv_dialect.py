@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 
 from aecli.formatting import count, name_list
 from aecli.schema.read_options import ReadOptions
+from aecli.table.cell_kinds import is_number
 from aecli.table.csv_delimiter import sampled_rows, sniff_delimiter
 from aecli.table.csv_rows import CsvRow, read_rows
 from aecli.table.header_detection import (
     count_titles,
+    count_units_rows,
     data_evidence,
     has_header_evidence,
     has_values,
     holds_units,
-    is_number,
     is_strong,
-    is_units_row,
     only_numbers,
     usual_width,
 )
@@ -133,17 +133,13 @@ def _dialect(
     width = usual_width([row for row in rows if not row.comment] or rows)
     plain = [row for row in rows[1:] if width < 2 or not row.comment or len(row.cells) == width]
     comments = width > 1 and (bool(above) or len(plain) < len(rows) - 1)
-    notes = (
-        [] if len(plain) == len(rows) - 1 else ["lines among the rows that begin with # skipped"]
-    )
+    notes = ["comment lines among the rows skipped"] if len(plain) < len(rows) - 1 else []
     rows = [rows[0], *plain]
     header, begin = _find_header(rows, width, above, delimiter, options, notes)
     _note_comments(len(above) - (header is not None and header.start in above), header, notes)
-    if header is not None and begin < len(rows) and is_units_row(rows[begin], rows[begin + 1 :]):
-        shown = [cell for cell in map(str.strip, rows[begin].cells) if cell]
-        notes.append(
-            f"line {rows[begin].start + 1:,} holds units and is not a row: {_shown(shown)}"
-        )
+    for units in rows[begin : begin + count_units_rows(rows[begin:])] if header else []:
+        shown = _shown([cell for cell in map(str.strip, units.cells) if cell])
+        notes.append(f"line {units.start + 1:,} holds units and is not a row: {shown}")
         begin += 1
     initial_spaces = _has_initial_spaces(rows)
     return CsvDialect(

@@ -7,20 +7,16 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
+from aecli.table.cell_kinds import (
+    cell_kind,
+    cells_below,
+    column_kinds,
+    examined,
+    is_number,
+    number_in,
+)
 from aecli.table.csv_rows import CsvRow
 
-_NUMBER = re.compile(r"[+-]?[$€£¥]?\s?(?:\d[\d.,'\u00a0\u202f]*|[.,]\d+)(?:[eE][+-]?\d+)?\s?%?")
-_PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_TIME = re.compile(
-    r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?:[T ]\s*\d{1,2}:\d{2}.*)?"
-    r"|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?"
-)
-_BEGINS_VALUE = frozenset("0123456789+-.,$€£¥")
-_NO_VALUE = frozenset(
-    {"", "-", "--", "---", ".", "..", "...", "*", "?", "#n/a", "#na", "<na>", "n/a", "n.a.", "n.d."}
-    | {"na", "nan", "nat", "nd", "nil", "none", "null", "missing", "unknown", "undefined", "error"}
-    | {"n/d", "inf", "-inf", "+inf", "infinity", "-infinity"}
-)
 _USUAL_NAMES = frozenset(
     {"category", "city", "class", "code", "country", "date", "day", "gene", "group", "id", "index"}
     | {"item", "key", "label", "month", "name", "product", "region", "sample", "series", "species"}
@@ -32,8 +28,8 @@ _UNIT = re.compile(
     r"|ppm|ppb|rpm|psi|mph|kn|kts?|in|ft|lbs?|min|hours?|days?|years?|seconds?|minutes?|percent"
     r"|(?:kilo|centi|milli)?(?:met(?:er|re)|gram)s?|kelvin|watts?|volts?|USD|EUR|GBP"
 )
-_EXAMINED_COLUMNS, _EXAMINED_CELLS, _LEAST_ROWS = 500, 4_000, 20
 _ROWS_BELOW_UNITS = 5
+_MOST_UNITS_ROWS = 3
 _MOST_TITLES = 50
 _AGREEING_SHARE = 0.8
 _STRONG_EVIDENCE = 2
@@ -56,8 +52,10 @@ def count_titles(rows: Sequence[CsvRow], width: int) -> int:
         if count and _is_header(row, below, width):
             agree = sum(len(other.cells) == width for other in below)
             titles = rows[:count]
-            sure = _has_names_over_values(row, below) or all(
-                _is_plain_title(title, row, width) for title in titles
+            sure = (
+                has_values(row)
+                or _has_names_over_values(row, below)
+                or all(_is_plain_title(title, row, width) for title in titles)
             )
             return count if below and sure and agree >= _AGREEING_SHARE * len(below) else 0
         texts = sum(bool(cell.strip()) for cell in row.cells)
@@ -68,11 +66,11 @@ def count_titles(rows: Sequence[CsvRow], width: int) -> int:
 
 def has_header_evidence(first: CsvRow, rows: Sequence[CsvRow]) -> bool:
     """Return whether the first row has text, or alone has quotes, over numbers or times."""
-    kinds = _column_kinds(rows, len(first.cells))
+    kinds = column_kinds(rows, len(first.cells))
     for position, (cell, kind) in enumerate(zip(first.cells, kinds, strict=False)):
         if kind not in ("number", "time"):
             continue
-        if _kind(cell) not in (None, kind):
+        if cell_kind(cell) not in (None, kind):
             return True
         if position in first.quoted and not any(position in row.quoted for row in rows):
             return True
@@ -87,12 +85,12 @@ def data_evidence(first: CsvRow, rows: Sequence[CsvRow]) -> int | None:
     """
     if not rows or has_header_evidence(first, rows):
         return None
-    kinds = _column_kinds(rows, len(first.cells))
-    rows = rows[: max(_LEAST_ROWS, _EXAMINED_CELLS // max(len(first.cells), 1))]
+    kinds = column_kinds(rows, len(first.cells))
+    rows = examined(rows, len(first.cells))
     matched = [
         position
         for position, kind in enumerate(kinds)
-        if kind in ("number", "time") and _kind(first.cells[position]) == kind
+        if kind in ("number", "time") and cell_kind(first.cells[position]) == kind
     ]
     if not matched:
         return None
@@ -108,26 +106,36 @@ def is_strong(evidence: int | None) -> bool:
     return evidence is not None and evidence >= _STRONG_EVIDENCE
 
 
-def is_units_row(first: CsvRow, rows: Sequence[CsvRow]) -> bool:
-    """Return whether the row below a header holds units: text over numbers, and no number."""
-    if len(rows) < _ROWS_BELOW_UNITS:
+def count_units_rows(rows: Sequence[CsvRow]) -> int:
+    """Return how many rows below a header hold units or such: text over numbers, and no number."""
+    count = 0
+    while count < min(len(rows) - 1, _MOST_UNITS_ROWS):
+        first, below = rows[count], examined(rows[count + 1 :], len(rows[0].cells))
+        if not _is_units_row(first, below, certain=count > 0):
+            break
+        count += 1
+    return count
+
+
+def _is_units_row(first: CsvRow, rows: Sequence[CsvRow], *, certain: bool) -> bool:
+    bracketed = all(_BRACKETED.fullmatch(cell.strip()) for cell in first.cells if cell.strip())
+    if len(rows) < _ROWS_BELOW_UNITS and not bracketed:
         return False
-    kinds = _column_kinds(rows, len(first.cells))
+    kinds = column_kinds(rows, len(first.cells))
     values = [i for i, kind in enumerate(kinds) if kind in ("number", "time")]
     cells = [cell.strip() for cell in first.cells[: len(kinds)]]
-    if any(_kind(cell) in ("number", "time") for cell in cells):
+    if any(cell_kind(cell) in ("number", "time") for cell in cells):
         return False
-    units = [i for i in values if _kind(cells[i]) == "text"]
+    units = [i for i in values if cell_kind(cells[i]) == "text"]
     dimensionless = [i for i in values if cells[i] in ("", "-")]
     if not units or 2 * (len(units) + len(dimensionless)) <= len(values):
         return False
-    others = [i for i, kind in enumerate(kinds) if kind == "text" and _kind(cells[i]) == "text"]
-    if any(
-        cells[i] in {row.cells[i].strip() for row in rows if i < len(row.cells)} for i in others
-    ):
+    texts = [i for i, kind in enumerate(kinds) if kind == "text" and cell_kind(cells[i]) == "text"]
+    if any(cells[i] in cells_below(rows, i) for i in texts):
         return False
     # An unknown word alone may be a way to say that a number is missing.
-    return len({cells[i] for i in units}) > 1 or any(_is_unit(cells[i]) for i in units)
+    known = certain or any(_is_unit(cells[i]) for i in units)
+    return known or len({cells[i] for i in units}) > 1
 
 
 def holds_units(row: CsvRow) -> bool:
@@ -138,7 +146,7 @@ def holds_units(row: CsvRow) -> bool:
 
 def has_values(row: CsvRow) -> bool:
     """Return whether a row has a number or a time."""
-    return any(_kind(cell) in ("number", "time") for cell in row.cells)
+    return any(cell_kind(cell) in ("number", "time") for cell in row.cells)
 
 
 def only_numbers(row: CsvRow) -> bool:
@@ -146,43 +154,8 @@ def only_numbers(row: CsvRow) -> bool:
     return all(map(is_number, row.cells))
 
 
-def is_number(cell: str) -> bool:
-    """Return whether a cell looks like a number."""
-    return _kind(cell) == "number"
-
-
 def _is_unit(cell: str) -> bool:
     return bool(_BRACKETED.fullmatch(cell) or _UNIT.fullmatch(cell))
-
-
-def _kind(cell: str) -> str | None:
-    cell = cell.strip()
-    if cell.lower() in _NO_VALUE:
-        return None
-    if cell[0] not in _BEGINS_VALUE:
-        return "text"
-    if _PLAIN_NUMBER.fullmatch(cell):
-        return "number"
-    if _TIME.fullmatch(cell):
-        return "time"
-    return "number" if _NUMBER.fullmatch(cell) else "text"
-
-
-def _column_kinds(rows: Sequence[CsvRow], width: int) -> list[str | None]:
-    """Return what the cells of the first columns are, None where none has a value.
-
-    The first row may differ where there are enough others: it may hold units.
-    """
-    columns = min(width, _EXAMINED_COLUMNS)
-    whole = [row.cells for row in rows if len(row.cells) == width]
-    whole = whole[: max(_LEAST_ROWS, _EXAMINED_CELLS // max(columns, 1))]
-    if len(whole) > _ROWS_BELOW_UNITS:
-        whole = whole[1:]
-    kinds: list[str | None] = []
-    for position in range(columns):
-        found = {_kind(cells[position]) for cells in whole} - {None}
-        kinds.append("text" if len(found) > 1 else next(iter(found), None))
-    return kinds
 
 
 def _is_header(row: CsvRow, rows: Sequence[CsvRow], width: int) -> bool:
@@ -199,15 +172,16 @@ def _is_header(row: CsvRow, rows: Sequence[CsvRow], width: int) -> bool:
     if not row.cells[0].strip() and not _has_names_over_values(row, rows):
         return False
     cells = [row.cells[position] for position in named]
-    numbers = [cell for cell in cells if _kind(cell) == "number"]
-    times = any(_kind(cell) == "time" for cell in cells)
-    return not times and (not numbers or (len(numbers) < len(cells) and _counts(numbers)))
+    numbers = [cell for cell in cells if cell_kind(cell) == "number"]
+    times = any(cell_kind(cell) == "time" for cell in cells)
+    years = all(re.fullmatch(r"\s*\d{4}\s*", number) for number in numbers) and _counts(numbers)
+    return not times and (not numbers or (len(numbers) < len(cells) and years))
 
 
 def _has_names_over_values(row: CsvRow, rows: Sequence[CsvRow]) -> bool:
-    kinds = _column_kinds(rows, len(row.cells))
+    kinds = column_kinds(rows, len(row.cells))
     return any(
-        kind in ("number", "time") and _kind(cell) == "text"
+        kind in ("number", "time") and cell_kind(cell) == "text"
         for cell, kind in zip(row.cells, kinds, strict=False)
     )
 
@@ -222,19 +196,18 @@ def _is_plain_title(title: CsvRow, header: CsvRow, width: int) -> bool:
 
 def _counts(numbers: Sequence[str]) -> bool:
     """Return whether numbers are evenly spaced, as years or counted columns are."""
-    if len({len(number.strip().partition(".")[2]) for number in numbers}) > 1:
-        return False
-    values = [value for value in map(_number, numbers) if value is not None]
+    values = [value for value in map(number_in, numbers) if value is not None]
     steps = {round(after - before, 9) for before, after in pairwise(values)}
+    if len(values) > 2:
+        return len(steps) == 1 and 0 not in steps
     if len(values) == 1:
-        return values[0] in (0, 1) or 1900 <= values[0] <= 2100
-    if len(values) == 2:
-        return {abs(step) for step in steps} <= {0.1, 0.5, 1, 5, 10}
-    return len(steps) == 1 and 0 not in steps
+        return numbers[0].strip().isdecimal() and (values[0] < 2 or 1900 <= values[0] <= 2100)
+    decimals = {len(number.strip().partition(".")[2]) for number in numbers}
+    return len(decimals) == 1 and {abs(step) for step in steps} <= {0.1, 0.5, 1, 5, 10}
 
 
 def _order_evidence(numbers: Sequence[str]) -> int:
-    values = [value for value in map(_number, numbers) if value is not None]
+    values = [value for value in map(number_in, numbers) if value is not None]
     if not values:
         return 0
     if len(set(values)) < len(values):
@@ -252,9 +225,9 @@ def _range_evidence(first: CsvRow, rows: Sequence[CsvRow], numbers: Sequence[int
     """Return how well numbers of the first row fit between those below them."""
     inside = known = 0
     for position in numbers:
-        below = map(_number, _cells_below(rows, position))
+        below = map(number_in, cells_below(rows, position))
         values = [value for value in below if value is not None]
-        value = _number(first.cells[position])
+        value = number_in(first.cells[position])
         if len(values) < 3 or value is None:
             continue
         low, high = min(values), max(values)
@@ -273,24 +246,10 @@ def _text_evidence(first: CsvRow, rows: Sequence[CsvRow], kinds: Sequence[str | 
     recurring = new = lacking = False
     for position, kind in enumerate(kinds):
         cell = first.cells[position].strip()
-        below = _cells_below(rows, position)
+        below = cells_below(rows, position)
         if kind == "text" and cell:
             recurring |= cell in below
             few = len(below) > 3 and 2 * len(set(below)) <= len(below)
             new |= cell not in below and (few or cell.lower() in _USUAL_NAMES)
         lacking |= not cell and kind is not None and all(below)
     return 2 * recurring - 2 * new - 2 * lacking
-
-
-def _cells_below(rows: Sequence[CsvRow], position: int) -> list[str]:
-    return [row.cells[position].strip() for row in rows if position < len(row.cells)]
-
-
-def _number(cell: str) -> float | None:
-    cell = cell.strip("$€£¥% ")
-    if cell.count(",") == 1 and "." not in cell:
-        cell = cell.replace(",", ".")
-    try:
-        return float(cell.replace(",", ""))
-    except ValueError:
-        return None

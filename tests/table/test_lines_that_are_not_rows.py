@@ -182,6 +182,27 @@ def test_a_row_of_units_is_not_a_row(tmp_path: Path, header: str, units: str) ->
     assert f"line {line} holds units and is not a row: {shown}" in notes(source)
 
 
+def test_units_in_brackets_are_known_above_few_rows(tmp_path: Path) -> None:
+    source = opened(tmp_path, "a,b,c\n[degC],[MW],[-]\n1.5,20,x\n")
+    assert first_row(source) == [1.5, 20, "x"]
+
+
+def test_each_row_of_units_is_skipped(tmp_path: Path) -> None:
+    rows = "".join(f'"2024-01-0{i} 00:00",{i},{i}.5\n' for i in range(1, 9))
+    text = '"TOA5","x"\n"TIME","A","B"\n"TS","degC","%"\n"","Avg","Avg"\n' + rows
+    source = opened(tmp_path, text)
+    assert [str(kind) for kind in source.schema.types] == ["timestamp[s]", "int64", "double"]
+    assert "line 4 holds units and is not a row: Avg, Avg" in notes(source)
+
+
+def test_titles_above_years_are_skipped(tmp_path: Path) -> None:
+    rows = "".join(f'"C{i}","Pop","{i * 3}","","{i * 5}",\n' for i in range(9))
+    text = '"Source","Bank",\n\n"Updated","2024-05-30",\n\n"Country","What","1960","1961","1962",\n'
+    source = opened(tmp_path, text + rows)
+    assert source.names == ["Country", "What", "1960", "1961", "1962", "column_6"]
+    assert "lines 1 to 3 above the header skipped: 'Source Bank'" in notes(source)
+
+
 def test_units_below_names_of_times_are_not_a_row(tmp_path: Path) -> None:
     rows = "".join(f"2024-01-0{i} 00:00,{i}.5\n" for i in range(1, 8))
     source = opened(tmp_path, "time,v\nUTC,m/s\n" + rows)
@@ -234,6 +255,7 @@ HEADERLESS = [
     "Alice,34,1.5\nBob,25,2.5\nKim,50,0.5\nLee,31,1.0\n",
     "17.5\n14.25\n19.5\n16.0\n18.25\n",
     '1,"x y",3.5\n2,"u",1.5\n3,"x y",2.5\n4,"u",4.5\n',
+    "0.00,True\n3.70,False\n2.40,True\n1.10,False\n4.80,True\n",
     "5,NA,x\n7,3,y\n6,4,x\n9,8,y\n",
 ]
 
@@ -269,6 +291,7 @@ def test_a_first_line_of_data_is_a_row(tmp_path: Path, text: str) -> None:
         ("sex,400.5,401.0,401.5,402.0\nm,.1,.2,.3,.4\nf,.2,.3,.1,.5\nm,.4,.2,.1,.6\n", False),
         ('"5.5","7.5"\n6.5,8.5\n4.5,6.5\n5.0,9.5\n', False),
         ("id,2024-01-01,2024-01-02\n1,5,6\n2,7,8\n3,9,1\n", False),
+        ("0.25,0.5,0.75\n.1,.4,.8\n.2,.6,.9\n.3,.5,.7\n.2,.4,.6\n", True),
         ("value\n5\n7\n6\n", False),
         ("1.1,1.2,1.3\n4,5,1\n2,1,3\n1,3,5\n2,2,2\n", True),
         ("pupil,1.1,1.2\ns1,4,5\ns2,2,1\ns3,1,3\ns4,.5,.5\n", False),
