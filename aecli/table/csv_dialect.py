@@ -26,6 +26,7 @@ from aecli.table.header_detection import (
 
 _AGREEING_SHARE = 0.8
 _EXAMINED_COLUMNS = 500
+_MOST_COMMENTS = 8 << 20
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n])"?(?:\r\n|\r|\n)', re.IGNORECASE)
 _SHOWN_CELLS, _SHOWN_CHARACTERS = 8, 30
 
@@ -81,7 +82,7 @@ def read_dialect(
         lines.pop()
     separator = _SEPARATOR_LINE.match(lines[0]) if lines else None
     top = 1 if separator else 0
-    first = _first_line(lines, top, options)
+    first = _first_line(lines, top, options, complete=complete)
     if first is None:
         return None
     delimiter = options.delimiter or (separator[1] if separator else sniff_delimiter(lines[first:]))
@@ -96,12 +97,16 @@ def read_dialect(
     return replace(dialect, rows_at=len(text.encode()))
 
 
-def _first_line(lines: Sequence[str], top: int, options: ReadOptions) -> int | None:
-    """Return the position of the first line that may hold names or data; None if all are blank."""
+def _first_line(
+    lines: Sequence[str], top: int, options: ReadOptions, *, complete: bool
+) -> int | None:
+    """Return the position of the first line that may hold names or data; None if there is none."""
     written = next((i for i in range(top, len(lines)) if lines[i].strip()), None)
     plain = next(
         (i for i in range(top, len(lines)) if lines[i].strip() and not _is_comment(lines[i])), None
     )
+    if plain is None and not complete and sum(map(len, lines)) < _MOST_COMMENTS:
+        return None
     if plain is None or isinstance(options.header, int):
         return written
     if options.header == "none":
@@ -177,11 +182,12 @@ def _find_header(
     commented = _commented_header(rows, width, above, delimiter)
     if commented is not None:
         line = commented.start + 1
-        notes.append(f"line {line:,}, a comment, holds the names of the columns")
+        if not commented.comment:
+            notes.append(f"line {line:,}, a comment, holds the names of the columns")
         return commented, 0
     titles = count_titles(rows, width)
     if titles:
-        notes.append(_title_note(rows[:titles]))
+        notes.extend(_title_notes(rows[:titles]))
         return rows[titles], titles + 1
     evidence = data_evidence(rows[0], rows[1:]) if len(rows[0].cells) == width else None
     if is_strong(evidence):
@@ -242,12 +248,13 @@ def _without_sign(row: CsvRow, sign: str, width: int) -> CsvRow | None:
     return None
 
 
-def _title_note(titles: Sequence[CsvRow]) -> str:
-    shown = [" ".join(cell.strip() for cell in row.cells if cell.strip()) for row in titles]
-    texts = _shown([repr(text) for text in shown if text])
+def _title_notes(titles: Sequence[CsvRow]) -> list[str]:
+    texts = [" ".join(cell.strip() for cell in row.cells if cell.strip()) for row in titles]
+    if not any(texts):
+        return []
     first, last = titles[0].start + 1, titles[-1].end
     lines = f"lines {first:,} to {last:,} above" if last > first else f"line {first:,} above"
-    return f"{lines} the header skipped: {texts}"
+    return [f"{lines} the header skipped: {_shown([repr(text) for text in texts if text])}"]
 
 
 def _note_comments(skipped: int, header: CsvRow | None, notes: list[str]) -> None:

@@ -43,6 +43,7 @@ def notes(source: Source) -> str:
 @pytest.mark.parametrize(
     ("text", "names", "rows", "note"),
     [
+        ("# one\n#,b,c\n" + ROWS, "#bc", 6, "1 comment line above the header skipped"),
         ("# one\na,b,c\n" + ROWS, "abc", 6, "1 comment line above the header skipped"),
         ("# x\n#\n\n# y, z\na,b,c\n" + ROWS, "abc", 6, "3 comment lines above the header skipped"),
         ("#1\r\n#2\r\na,b,c\r\n" + ROWS, "abc", 6, "2 comment lines"),
@@ -75,7 +76,6 @@ def test_a_comment_is_not_a_row(
         ('# "a b",c\n1,2\n3,4\n', ["a b", "c"], [1, 2]),
         ("# date,place\n2024-01-01,x\n2024-01-02,y\n", ["date", "place"], None),
         ("# a,b\n# [s],[m]\n1,2\n3,4\n", ["a", "b"], [1, 2]),
-        ("# n\n#,name,value\n1,x,5\n2,y,7\n", ["#", "name", "value"], [1, "x", 5]),
         ("# a,b\n1,NA\n2,5\n", ["a", "b"], [1, None]),
     ],
 )
@@ -105,6 +105,13 @@ def test_a_name_or_cell_that_begins_with_the_sign_of_comments_is_kept(
     source = opened(tmp_path, text)
     assert source.names == names
     assert table(source).num_rows == 2
+    assert not source.notes
+
+
+def test_comments_may_be_longer_than_the_sample(tmp_path: Path) -> None:
+    source = opened(tmp_path, f"# {'x' * 98}\n" * 15_000 + "a,b,c\n" + ROWS)
+    assert (source.names, table(source).num_rows) == (["a", "b", "c"], 6)
+    assert "15,000 comment lines above the header skipped" in notes(source)
 
 
 @pytest.mark.parametrize(
