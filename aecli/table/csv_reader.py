@@ -91,26 +91,30 @@ class CsvFile:
         return f"row {row + 1:,}" + (f" (line {line:,})" if line else "")
 
     def _read_dialect(self, options: ReadOptions) -> CsvDialect:
-        dropped = options.skip_rows + (options.header - 1 if isinstance(options.header, int) else 0)
         try:
             with reading(self.name):
-                before = self._bytes_of_lines(dropped)
-                for size in (_HEAD_BYTES, _WIDE_BLOCK_BYTES):
-                    head, complete = self._head(before, size)
-                    dialect = read_dialect(head, options, complete=complete, lines_above=dropped)
-                    if dialect is not None or complete:
-                        break
+                return self._found_dialect(options)
         except UnicodeDecodeError as error:
             explained = encoding_error(self.path, self.name, self._encoding)
             raise explained or unreadable(self.name, error) from error
-        if dialect is None and not complete:
-            self._require_closed_quotes(sniff_delimiter([head]))
+
+    def _found_dialect(self, options: ReadOptions) -> CsvDialect:
+        above = options.header - 1 if isinstance(options.header, int) else 0
+        dropped = options.skip_rows + above
+        before = self._bytes_of_lines(dropped)
+        for size in (_HEAD_BYTES, _WIDE_BLOCK_BYTES):
+            head, complete = self._head(before, size)
+            dialect = read_dialect(head, options, complete=complete, lines_above=dropped)
+            if dialect is not None or complete:
+                break
+        if dialect is None and complete:
+            raise DataError(f"{self.name} is empty", hint="a file with a header and rows")
+        if dialect is None:
+            self._require_closed_quotes(options.delimiter or sniff_delimiter([head]))
             raise DataError(
                 f"cannot read {self.name}: its header is longer than 16 MB",
                 hint="--delimiter, if its fields are split by another sign",
             )
-        if dialect is None:
-            raise DataError(f"{self.name} is empty", hint="a file with a header and rows")
         if any("\n" in cell for cell in dialect.names):
             self._require_closed_quotes(dialect.delimiter)
         return replace(dialect, rows_at=before + dialect.rows_at)

@@ -118,8 +118,8 @@ def count_units_rows(rows: Sequence[CsvRow]) -> int:
 
 
 def _is_units_row(first: CsvRow, rows: Sequence[CsvRow], *, certain: bool) -> bool:
-    bracketed = all(_BRACKETED.fullmatch(cell.strip()) for cell in first.cells if cell.strip())
-    if len(rows) < _ROWS_BELOW_UNITS and not bracketed:
+    brackets = [bool(_BRACKETED.fullmatch(cell.strip())) for cell in first.cells if cell.strip()]
+    if len(rows) < _ROWS_BELOW_UNITS and not (all(brackets) and len(brackets) > 1):
         return False
     kinds = column_kinds(rows, len(first.cells))
     values = [i for i, kind in enumerate(kinds) if kind in ("number", "time")]

@@ -470,6 +470,12 @@ def test_a_header_that_does_not_end_is_refused(tmp_path: Path) -> None:
         opened(tmp_path, "x" * (17 << 20))
 
 
+def test_a_byte_of_another_encoding_below_a_name_of_two_lines_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b'"a\nb",c\n' + b"1,2\n" * 300_000 + b"1,\xe9\n")
+    with pytest.raises(DataError, match="is not UTF-8 text: byte 0xe9 in line 300,003"):
+        open_source(tmp_path / "t.csv")
+
+
 def test_a_long_cell_does_not_hide_the_line_of_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 3 has 3 fields"):
         table(opened(tmp_path, f"a,b\n{'x' * 200_000},1\n1,2,3\n5,6\n"))
