@@ -7,20 +7,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from aecli.formatting import count, name_list
 from aecli.schema.read_options import ReadOptions
 from aecli.table.cell_kinds import is_number
 from aecli.table.csv_delimiter import sampled_rows, sniff_delimiter
-from aecli.table.csv_rows import CsvRow, read_rows
+from aecli.table.csv_header import find_header, note_comments, shown_texts
+from aecli.table.csv_rows import CsvRow, is_comment
 from aecli.table.header_detection import (
-    count_titles,
     count_units_rows,
-    data_evidence,
     has_header_evidence,
     has_values,
-    holds_units,
-    is_strong,
-    only_numbers,
     usual_width,
 )
 
@@ -28,7 +23,6 @@ _AGREEING_SHARE = 0.8
 _EXAMINED_COLUMNS = 500
 _MOST_COMMENTS = 8 << 20
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n])"?(?:\r\n|\r|\n)', re.IGNORECASE)
-_SHOWN_CELLS, _SHOWN_CHARACTERS = 8, 30
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class CsvDialect:
 
     def is_comment(self, first_cell: str, cells: int) -> bool:
         """Return whether a row that begins with a cell and has so many is a comment."""
-        return self.comments and cells != len(self.names) and _is_comment(first_cell)
+        return self.comments and cells != len(self.names) and is_comment(first_cell)
 
 
 def read_dialect(
@@ -89,7 +83,7 @@ def read_dialect(
     rows = sampled_rows(lines[first:], delimiter, complete=complete)
     if not rows:
         return None
-    above = {lines_above + i: lines[i] for i in range(top, first) if _is_comment(lines[i])}
+    above = {lines_above + i: lines[i] for i in range(top, first) if is_comment(lines[i])}
     start = lines_above + first
     rows = [row._replace(start=row.start + start, end=row.end + start) for row in rows]
     dialect = _dialect(rows, start, above, delimiter, options)
@@ -103,7 +97,7 @@ def _first_line(
     """Return the position of the first line that may hold names or data; None if there is none."""
     written = next((i for i in range(top, len(lines)) if lines[i].strip()), None)
     plain = next(
-        (i for i in range(top, len(lines)) if lines[i].strip() and not _is_comment(lines[i])), None
+        (i for i in range(top, len(lines)) if lines[i].strip() and not is_comment(lines[i])), None
     )
     if plain is None and not complete and sum(map(len, lines)) < _MOST_COMMENTS:
         return None
@@ -111,12 +105,8 @@ def _first_line(
         return written
     if options.header == "none":
         # A blank line of one column is a row: only comments are left out.
-        return max((i + 1 for i in range(top, plain) if _is_comment(lines[i])), default=top)
+        return max((i + 1 for i in range(top, plain) if is_comment(lines[i])), default=top)
     return plain
-
-
-def _is_comment(line: str) -> bool:
-    return line.lstrip().startswith("#")
 
 
 def _dialect(
@@ -140,10 +130,10 @@ def _dialect(
     comments = width > 1 and (bool(above) or len(plain) < len(rows) - 1)
     notes = ["comment lines among the rows skipped"] if len(plain) < len(rows) - 1 else []
     rows = [rows[0], *plain]
-    header, begin = _find_header(rows, width, above, delimiter, options, notes)
-    _note_comments(len(above) - (header is not None and header.start in above), header, notes)
+    header, begin = find_header(rows, width, above, delimiter, options, notes)
+    note_comments(len(above) - (header is not None and header.start in above), header, notes)
     for units in rows[begin : begin + count_units_rows(rows[begin:])] if header else []:
-        shown = _shown([cell for cell in map(str.strip, units.cells) if cell])
+        shown = shown_texts([cell for cell in map(str.strip, units.cells) if cell])
         notes.append(f"line {units.start + 1:,} holds units and is not a row: {shown}")
         begin += 1
     initial_spaces = _has_initial_spaces(rows)
@@ -163,110 +153,6 @@ def _dialect(
         and not has_header_evidence(header, rows[1:]),
         misfit=_misfit(header, rows[begin:], options.skip_rows),
     )
-
-
-def _find_header(
-    rows: Sequence[CsvRow],
-    width: int,
-    above: Mapping[int, str],
-    delimiter: str,
-    options: ReadOptions,
-    notes: list[str],
-) -> tuple[CsvRow | None, int]:
-    """Return the row of names, if there is one, and the position of the first row below it."""
-    if options.header == "none":
-        return None, 0
-    if options.header != "auto":
-        named = _without_sign(rows[0], rows[0].cells[0], width) if rows[0].comment else None
-        return named or rows[0], 1
-    commented = _commented_header(rows, width, above, delimiter)
-    if commented is not None:
-        line = commented.start + 1
-        if not commented.comment:
-            notes.append(f"line {line:,}, a comment, holds the names of the columns")
-        return commented, 0
-    titles = count_titles(rows, width)
-    if titles:
-        notes.extend(_title_notes(rows[:titles]))
-        return rows[titles], titles + 1
-    evidence = data_evidence(rows[0], rows[1:]) if len(rows[0].cells) == width else None
-    if is_strong(evidence):
-        line = rows[0].start + 1 - options.skip_rows
-        called = f"columns are called column_1 to column_{width}"
-        notes.append(
-            f"the first line holds data and no names: "
-            f"{called if width > 1 else 'the column is called column_1'}; "
-            f"--header {line} takes it as names"
-        )
-        return None, 0
-    if evidence is not None and (evidence > 0 or only_numbers(rows[0])):
-        notes.append(
-            "its first line holds numbers and was taken for the header; --header none takes it "
-            "for a row"
-        )
-    return rows[0], 1
-
-
-def _commented_header(
-    rows: Sequence[CsvRow], width: int, above: Mapping[int, str], delimiter: str
-) -> CsvRow | None:
-    """Return the comment right above the data that has a name for each column, if there is one."""
-    line = rows[0].start - 1
-    header = _comment_cells(above, line, width, delimiter)
-    if header is None or width < 2:
-        return None
-    if holds_units(header):
-        header = _comment_cells(above, line - 1, width, delimiter) or header
-    if has_header_evidence(rows[0], rows[1:]) and not holds_units(rows[0]):
-        return None
-    # One line such as #id,name has a name that begins with the sign; # id, name is a comment.
-    literal = len(above) == 1 and re.match(r"#[^\s#]", above[line]) is not None
-    if not (literal or width > 2 or has_values(rows[0])):
-        return None
-    cells = next(read_rows([above[line]], delimiter))
-    return cells._replace(start=line, end=line + 1) if literal else header
-
-
-def _comment_cells(
-    above: Mapping[int, str], line: int, width: int, delimiter: str
-) -> CsvRow | None:
-    if line not in above:
-        return None
-    text = above[line].lstrip().lstrip("#").lstrip(" ")
-    row = next(read_rows([text], delimiter))._replace(start=line, end=line + 1)
-    return _without_sign(row, "#", width) if row.cells else None
-
-
-def _without_sign(row: CsvRow, sign: str, width: int) -> CsvRow | None:
-    """Return a comment's cells without the sign; None if there are not as many as columns."""
-    name = row.cells[0].strip() if 0 in row.quoted else row.cells[0].strip().lstrip("#").strip()
-    if len(row.cells) == width:
-        return row._replace(cells=[name or sign, *row.cells[1:]])
-    if not name and len(row.cells) == width + 1:
-        quoted = frozenset(position - 1 for position in row.quoted)
-        return row._replace(cells=row.cells[1:], quoted=quoted)
-    return None
-
-
-def _title_notes(titles: Sequence[CsvRow]) -> list[str]:
-    texts = [" ".join(cell.strip() for cell in row.cells if cell.strip()) for row in titles]
-    if not any(texts):
-        return []
-    first, last = titles[0].start + 1, titles[-1].end
-    lines = f"lines {first:,} to {last:,} above" if last > first else f"line {first:,} above"
-    return [f"{lines} the header skipped: {_shown([repr(text) for text in texts if text])}"]
-
-
-def _note_comments(skipped: int, header: CsvRow | None, notes: list[str]) -> None:
-    if skipped:
-        place = "rows" if header is None else "header"
-        notes.insert(0, f"{count(skipped, 'comment line')} above the {place} skipped")
-
-
-def _shown(texts: Sequence[str]) -> str:
-    limit = _SHOWN_CHARACTERS
-    cut = [text if len(text) <= limit else text[:limit] + "…" for text in texts]
-    return name_list(cut, _SHOWN_CELLS)
 
 
 def _names(header: CsvRow | None, width: int, initial_spaces: bool) -> list[str]:

@@ -25,7 +25,7 @@ class CsvRow(NamedTuple):
     @property
     def comment(self) -> bool:
         """Return whether the row begins with #, outside quotes."""
-        return bool(self.cells) and 0 not in self.quoted and self.cells[0].lstrip()[:1] == "#"
+        return bool(self.cells) and 0 not in self.quoted and is_comment(self.cells[0])
 
 
 def read_rows(lines: Iterable[str], delimiter: str) -> Iterator[CsvRow]:
@@ -113,3 +113,8 @@ def _add_cells(
         at = plain.end() + 1
         if not line.startswith(delimiter, plain.end()):
             return []
+
+
+def is_comment(line: str) -> bool:
+    """Return whether a line begins with #."""
+    return line.lstrip().startswith("#")
