@@ -222,7 +222,7 @@ def _order_evidence(numbers: Sequence[str]) -> int:
 
 
 def _range_evidence(first: CsvRow, rows: Sequence[CsvRow], numbers: Sequence[int]) -> int:
-    """Return how well numbers of the first row fit between those below them."""
+    """Return how well numbers of the first row fit among those below them."""
     inside = known = 0
     for position in numbers:
         below = map(number_in, cells_below(rows, position))
@@ -231,9 +231,9 @@ def _range_evidence(first: CsvRow, rows: Sequence[CsvRow], numbers: Sequence[int
         if len(values) < 3 or value is None:
             continue
         low, high = min(values), max(values)
-        step = (high - low) / (len(values) - 1)
+        margin = (high - low) / 2
         known += 1
-        inside += low - step <= value <= high + step
+        inside += low - margin <= value <= high + margin
     if not known:
         return 0
     if inside == known:
