@@ -12,7 +12,8 @@ import pyarrow as pa
 from aecli.formatting import name_list
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import decoded_type, is_plain_number, is_text
-from aecli.table.partition import Partition, TableReader, common_types
+from aecli.table.partition import Partition, common_types
+from aecli.table.readers import TableReader
 from aecli.table.reading import Reading, read_cells
 from aecli.table.text_survey import (
     ColumnSurvey,

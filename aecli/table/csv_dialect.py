@@ -1,174 +1,210 @@
-"""Find a CSV file's delimiter and header in its first lines, and quotes that are not closed."""
+"""Find a CSV file's delimiter, the names of its columns, and where its rows begin."""
 
 from __future__ import annotations
 
-import csv
 import io
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from aecli.errors import DataError
-from aecli.formatting import show_line_command
+from aecli.schema.read_options import ReadOptions
+from aecli.table.cell_kinds import is_number
+from aecli.table.csv_delimiter import sampled_rows, sniff_delimiter
+from aecli.table.csv_header import find_header, note_comments, shown_texts
+from aecli.table.csv_rows import CsvRow, is_comment
+from aecli.table.header_detection import (
+    count_units_rows,
+    has_header_evidence,
+    has_values,
+    usual_width,
+)
 
-_DELIMITERS = ",\t;|"
-_SNIFFED_ROWS = 200
-_TAIL_BYTES = 1 << 16
+_AGREEING_SHARE = 0.8
+_EXAMINED_COLUMNS = 500
+_MOST_COMMENTS = 8 << 20
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n])"?(?:\r\n|\r|\n)', re.IGNORECASE)
-_REST_OF_QUOTED_CELL = re.compile(r'[^"]*(?:""[^"]*)*("|\Z)')
 
 
 @dataclass(frozen=True)
 class CsvDialect:
-    """Delimiter of a CSV file, its header cells, and where its rows begin.
+    """Delimiter of a CSV file, the names of its columns, and what its first lines are.
 
-    `header_bytes` is the length in UTF-8 bytes of the header and all that stands before it, of
-    which `skipped_lines` are not part of the table. `initial_spaces` tells that a space follows
-    every delimiter; it is not part of the cells.
+    `rows_at` and `lines_above` are the UTF-8 bytes and the lines above the first row. `names_line`
+    is the line of the names, counted from 1; 0 without a header, when the columns are called
+    `column_1` and so on.
     """
 
     delimiter: str
-    header: list[str]
-    header_bytes: int
-    skipped_lines: int = 0
-    initial_spaces: bool = False
+    names: list[str]
+    names_line: int
+    rows_at: int
+    lines_above: int
+    notes: list[str]
+    initial_spaces: bool
+    """A space follows every delimiter, and is not part of the cells."""
+    comments: bool
+    """Rows that begin with # and have another number of cells than there are names are comments."""
+    quotes_all: bool
+    """Every cell that is not empty is in quotes, numbers too."""
+    header_may_be_data: bool
+    """The header has a number or a time, and nothing says that it is one of the names."""
+    misfit: tuple[int, str] | None
+    """The number of cells that the rows have, if the header has another, and the option to try."""
+
+    def is_comment(self, first_cell: str, cells: int) -> bool:
+        """Return whether a row that begins with a cell and has so many is a comment."""
+        return self.comments and cells != len(self.names) and is_comment(first_cell)
 
 
-def read_dialect(head: str, delimiter: str | None, *, complete: bool) -> CsvDialect | None:
-    """Return the dialect of a file that begins with `head`; None if it has no line.
+def read_dialect(
+    head: str, options: ReadOptions, *, complete: bool, lines_above: int = 0
+) -> CsvDialect | None:
+    """Return the dialect of a table that begins with `head`; None if its header does not end there.
 
-    If `delimiter` is None, it is the one of a first line such as `sep=;`, which spreadsheets write,
-    else the one that splits most rows into as many fields as the header; a file with none of
+    If no delimiter is given, it is the one of a first line such as `sep=;`, which spreadsheets
+    write, else the one that splits most rows into as many cells as the header; a file with none of
     `, ; |` and tab outside quotes has one column.
 
     Args:
-        head: the first characters, without byte-order mark.
-        delimiter: the one to use.
-        complete: `head` is the entire file; otherwise its last line may be cut.
+        head: the first characters, without byte-order mark and without the lines that options drop.
+        options: those of the user.
+        complete: `head` reaches the end of the file; otherwise its last line may be cut.
+        lines_above: the number of lines that options drop.
     """
-    if not head.strip():
+    lines = list(io.StringIO(head, newline=""))
+    if not complete and lines and not lines[-1].endswith(("\n", "\r")):
+        lines.pop()
+    separator = _SEPARATOR_LINE.match(lines[0]) if lines else None
+    top = 1 if separator else 0
+    first = _first_line(lines, top, options, complete=complete)
+    if first is None:
         return None
-    sample = head if complete else _complete_lines(head)
-    separator = _SEPARATOR_LINE.match(sample)
-    skipped = separator[0] if separator else ""
-    sample = sample[len(skipped) :]
-    delimiter = delimiter or (separator[1] if separator else _sniff_delimiter(sample))
-    header, header_bytes = _first_row(sample, delimiter)
-    skipped_bytes = len(skipped.encode())
-    return CsvDialect(
-        delimiter,
-        header,
-        skipped_bytes + header_bytes,
-        skipped_lines=1 if skipped else 0,
-        initial_spaces=_has_initial_spaces(sample, delimiter),
+    delimiter = options.delimiter or (separator[1] if separator else sniff_delimiter(lines[first:]))
+    rows = sampled_rows(lines[first:], delimiter, complete=complete)
+    if not rows:
+        return None
+    above = {lines_above + i: lines[i] for i in range(top, first) if is_comment(lines[i])}
+    start = lines_above + first
+    rows = [row._replace(start=row.start + start, end=row.end + start) for row in rows]
+    dialect = _dialect(rows, start, above, delimiter, options)
+    text = "".join(lines[: dialect.lines_above - lines_above])
+    return replace(dialect, rows_at=len(text.encode()))
+
+
+def _first_line(
+    lines: Sequence[str], top: int, options: ReadOptions, *, complete: bool
+) -> int | None:
+    """Return the position of the first line that may hold names or data; None if there is none."""
+    written = next((i for i in range(top, len(lines)) if lines[i].strip()), None)
+    plain = next(
+        (i for i in range(top, len(lines)) if lines[i].strip() and not is_comment(lines[i])), None
     )
+    if plain is None and not complete and sum(map(len, lines)) < _MOST_COMMENTS:
+        return None
+    if plain is None or isinstance(options.header, int):
+        return written
+    if options.header == "none":
+        # A blank line of one column is a row: only comments are left out.
+        return max((i + 1 for i in range(top, plain) if is_comment(lines[i])), default=top)
+    return plain
 
 
-def looks_like_data(header: list[str]) -> bool:
-    """Return whether every header cell is a number, as in a file without a header."""
-    return all(re.fullmatch(r"\s*[+-]?\d*\.?\d+([eE][+-]?\d+)?\s*", cell) for cell in header)
-
-
-def _sniff_delimiter(sample: str) -> str:
-    scores = {delimiter: _score(sample, delimiter) for delimiter in _DELIMITERS}
-    best = max(scores, key=scores.__getitem__)
-    return best if scores[best][0] > 0 else ","
-
-
-def _has_initial_spaces(sample: str, delimiter: str) -> bool:
-    """Return whether every cell after a delimiter begins with a space, or is empty."""
-    try:
-        rows = list(islice(_csv_rows(sample, delimiter), _SNIFFED_ROWS))
-    except csv.Error:
-        return False
-    cells = [cell for row in rows for cell in row[1:] if cell]
-    return bool(cells) and all(cell.startswith(" ") for cell in cells)
-
-
-def _csv_rows(sample: str, delimiter: str) -> Iterator[list[str]]:
-    return csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
-
-
-def _score(sample: str, delimiter: str) -> tuple[float, int]:
-    """Return the share of rows as wide as the header, and that width; zeros for one column."""
-    try:
-        rows = islice(_csv_rows(sample, delimiter), _SNIFFED_ROWS)
-        widths = [len(row) for row in rows if row]
-    except csv.Error:
-        return 0.0, 0
-    if not widths or widths[0] < 2:
-        return 0.0, 0
-    return Counter(widths)[widths[0]] / len(widths), widths[0]
-
-
-def _first_row(sample: str, delimiter: str) -> tuple[list[str], int]:
-    stream = io.StringIO(sample, newline="")
-    consumed: list[str] = []
-
-    def lines() -> Iterator[str]:
-        for line in stream:
-            consumed.append(line)
-            yield line
-
-    reader = csv.reader(lines(), delimiter=delimiter)
-    header = next((row for row in reader if row), [])
-    return header, len("".join(consumed).encode())
-
-
-def _complete_lines(head: str) -> str:
-    cut = max(head.rfind("\n"), head.rfind("\r")) + 1
-    return head[:cut] or head
-
-
-def unclosed_quote_line(lines: Iterable[str], delimiter: str) -> int | None:
-    """Return the line, counted from 1, of the quote that is still open at the end of `lines`."""
-    open_line: int | None = None
-    opening = re.compile(rf'(?:^|{re.escape(delimiter)})"')
-    for number, line in enumerate(lines, start=1):
-        at = 0
-        # A quote opens a cell where the cell begins with it; elsewhere it stands for itself.
-        while line.find('"', at) >= 0:
-            if open_line is None:
-                quote = opening.search(line, at)
-                if quote is None:
-                    break
-                open_line, at = number, quote.end()
-            rest = _REST_OF_QUOTED_CELL.match(line, at)
-            if rest is None or not rest[1]:
-                break
-            open_line, at = None, rest.end()
-    return open_line
-
-
-def may_end_in_quotes(path: Path, delimiter: str, cell: str | None, *, plain: bool) -> bool:
-    """Return whether the last cell of a file may lack its closing quote, by a cheap check.
+def _dialect(
+    rows: Sequence[CsvRow],
+    start: int,
+    above: Mapping[int, str],
+    delimiter: str,
+    options: ReadOptions,
+) -> CsvDialect:
+    """Return the dialect of a table by its first rows.
 
     Args:
-        path: the file.
-        delimiter: the one between its cells.
-        cell: the last cell of the last row.
-        plain: the file is neither compressed nor to be decoded, so its end can be read.
+        rows: the rows from the first line that may hold names or data.
+        start: the lines above that.
+        above: the comments among them, by their position in the file.
+        delimiter: the one between cells.
+        options: those of the user.
     """
-    multiline = cell is not None and "\n" in cell
-    if not plain:
-        return multiline
-    with open(path, "rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-        tail = file.read()
-    end = tail.rstrip(b"\r\n")
-    before = end.rstrip(b'"')
-    if (len(end) - len(before)) % 2 and not before.endswith((delimiter.encode(), b"\n", b"\r")):
-        return False
-    return multiline or (tail == end and b'"' in re.split(rb"[\r\n]", tail)[-1])
-
-
-def unclosed_quote_error(name: str, line: int) -> DataError:
-    """Return the error of a quote that is not closed."""
-    return DataError(
-        f"{name} line {line:,} opens a quote that nothing closes",
-        facts=["all that follows it would be one cell"],
-        hint=show_line_command(name, line),
+    width = usual_width([row for row in rows if not row.comment] or rows)
+    plain = [row for row in rows[1:] if width < 2 or not row.comment or len(row.cells) == width]
+    comments = width > 1 and (bool(above) or len(plain) < len(rows) - 1)
+    notes = ["comment lines among the rows skipped"] if len(plain) < len(rows) - 1 else []
+    rows = [rows[0], *plain]
+    header, begin = find_header(rows, width, above, delimiter, options, notes)
+    note_comments(len(above) - (header is not None and header.start in above), header, notes)
+    for units in rows[begin : begin + count_units_rows(rows[begin:])] if header else []:
+        shown = shown_texts([cell for cell in map(str.strip, units.cells) if cell])
+        notes.append(f"line {units.start + 1:,} holds units and is not a row: {shown}")
+        begin += 1
+    initial_spaces = _has_initial_spaces(rows)
+    return CsvDialect(
+        delimiter,
+        _names(header, width, initial_spaces),
+        names_line=0 if header is None else header.start + 1,
+        rows_at=0,
+        lines_above=rows[begin - 1].end if begin else start,
+        notes=notes,
+        initial_spaces=initial_spaces,
+        comments=comments,
+        quotes_all=_quotes_all(rows[begin:]),
+        header_may_be_data=header is rows[0]
+        and options.header == "auto"
+        and has_values(header)
+        and not has_header_evidence(header, rows[1:]),
+        misfit=_misfit(header, rows[begin:], options.skip_rows),
     )
+
+
+def _names(header: CsvRow | None, width: int, initial_spaces: bool) -> list[str]:
+    """Return the names of the columns; a space around one is part of it only in quotes."""
+    if header is None:
+        return [f"column_{position}" for position in range(1, width + 1)]
+    names = list(header.cells)
+    for position, cell in enumerate(names):
+        if position in header.quoted:
+            continue
+        names[position] = cell.strip()
+        if initial_spaces and re.fullmatch(r'".*"', names[position], re.DOTALL):
+            names[position] = names[position][1:-1].replace('""', '"')
+    return names
+
+
+def _has_initial_spaces(rows: Sequence[CsvRow]) -> bool:
+    """Return whether every cell after a delimiter begins with a space, or is empty."""
+    found = False
+    for row in rows:
+        for position, cell in enumerate(row.cells[1:], start=1):
+            if cell and (not cell.startswith(" ") or position in row.quoted):
+                return False
+            found = found or bool(cell)
+    return found
+
+
+def _quotes_all(rows: Sequence[CsvRow]) -> bool:
+    """Return whether all cells with text are in quotes, in one column at least numbers."""
+    numbers: dict[int, bool] = {}
+    for row in rows:
+        for position, cell in enumerate(row.cells[:_EXAMINED_COLUMNS]):
+            if not cell:
+                continue
+            if position not in row.quoted:
+                return False
+            if numbers.get(position, True):
+                numbers[position] = is_number(cell)
+    return any(numbers.values())
+
+
+def _misfit(
+    header: CsvRow | None, rows: Sequence[CsvRow], skipped_rows: int
+) -> tuple[int, str] | None:
+    """Return what `CsvDialect.misfit` is."""
+    if header is None or len(rows) < 2:
+        return None
+    width = usual_width(rows)
+    agreeing = sum(len(row.cells) == width for row in rows)
+    if len(header.cells) == width or agreeing < _AGREEING_SHARE * len(rows):
+        return None
+    first = rows[0]
+    if len(first.cells) == width and not has_values(first) and all(map(str.strip, first.cells)):
+        return width, f"--header {first.start + 1 - skipped_rows}"
+    return width, f"--skip-rows {header.end}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,10 @@ from aecli.errors import DataError
 from aecli.formatting import show_line_command
 from aecli.schema.read_options import ReadOptions
 from aecli.table.column_names import unique_names
-from aecli.table.csv_dialect import (
-    CsvDialect,
-    looks_like_data,
-    may_end_in_quotes,
-    read_dialect,
-    unclosed_quote_error,
-    unclosed_quote_line,
-)
+from aecli.table.csv_delimiter import sniff_delimiter
+from aecli.table.csv_dialect import CsvDialect, read_dialect
+from aecli.table.csv_quotes import may_end_in_quotes, unclosed_quote_error, unclosed_quote_line
+from aecli.table.csv_rows import read_rows
 from aecli.table.encoding import binary_error, bom_encoding, codec_name, encoding_error, open_text
 from aecli.table.formats import is_compressed, reading, unreadable
 from aecli.table.reading import without_texts
@@ -48,19 +44,20 @@ class CsvFile:
         self._text_bytes = 0
         self._quotes_closed = False
         self._nulls = frozenset(options.null_values)
-        self.quotes_all = False
         with reading(name):
             encoding_by_bom = bom_encoding(path)
         self._encoding = codec_name(options.encoding)
         if encoding_by_bom and self._encoding == "utf-8":
             self._encoding = encoding_by_bom
             notes.append(f"{name} is {encoding_by_bom.upper()} by its byte-order mark")
-        dialect = self._read_dialect(options.delimiter)
+        dialect = self._read_dialect(options)
         self._dialect = dialect
-        self.names = unique_names([cell.strip() for cell in dialect.header], name, notes)
+        self.has_header = dialect.names_line > 0
+        self.header_may_be_data = dialect.header_may_be_data
+        self.names = unique_names(dialect.names, name, notes)
         self.untyped = frozenset(self.names)
-        if looks_like_data(dialect.header):
-            notes.append(f"{name}: its first line holds only numbers and was taken for the header")
+        self.quotes_all = dialect.quotes_all
+        notes.extend(f"{name}: {note}" for note in dialect.notes)
 
     def types(self, names: Sequence[str]) -> dict[str, pa.DataType]:
         """Return the narrowest types that hold every cell; empty columns are null."""
@@ -97,26 +94,60 @@ class CsvFile:
         line = self._line(row)
         return f"row {row + 1:,}" + (f" (line {line:,})" if line else "")
 
-    def _read_dialect(self, delimiter: str | None) -> CsvDialect:
+    def _read_dialect(self, options: ReadOptions) -> CsvDialect:
         try:
-            with reading(self.name), open_text(self.path, self._encoding) as stream:
-                head = stream.read(_HEAD_BYTES)
-            # A character may be cut at the end; elsewhere it is an error.
-            text = (
-                head.decode() if len(head) < _HEAD_BYTES else _without_cut_character(head).decode()
-            )
+            with reading(self.name):
+                return self._found_dialect(options)
         except UnicodeDecodeError as error:
             explained = encoding_error(self.path, self.name, self._encoding)
             raise explained or unreadable(self.name, error) from error
-        not_text = binary_error(self.name, head)
+
+    def _found_dialect(self, options: ReadOptions) -> CsvDialect:
+        above = options.header - 1 if isinstance(options.header, int) else 0
+        dropped = options.skip_rows + above
+        before = self._bytes_of_lines(dropped)
+        for size in (_HEAD_BYTES, _WIDE_BLOCK_BYTES):
+            head, complete = self._head(before, size)
+            dialect = read_dialect(head, options, complete=complete, lines_above=dropped)
+            if dialect is not None or complete:
+                break
+        if dialect is None and complete:
+            raise DataError(f"{self.name} is empty", hint="a file with a header and rows")
+        if dialect is None:
+            self._require_closed_quotes(options.delimiter or sniff_delimiter([head]))
+            raise DataError(
+                f"cannot read {self.name}: its header is longer than 16 MB",
+                hint="--delimiter, if its fields are split by another sign",
+            )
+        if any("\n" in cell for cell in dialect.names):
+            self._require_closed_quotes(dialect.delimiter)
+        return replace(dialect, rows_at=before + dialect.rows_at)
+
+    def _bytes_of_lines(self, count: int) -> int:
+        """Return the length in UTF-8 of the first lines."""
+        if not count:
+            return 0
+        with open_text(self.path, self._encoding) as stream:
+            lines = list(islice(_lines(stream), count + 1))
+        if len(lines) <= count:
+            raise DataError(
+                f"{self.name} has no line {count + 1:,}: it ends after line {len(lines):,}",
+                hint="a lower --skip-rows or --header",
+            )
+        return sum(len(line.encode()) for line in lines[:count])
+
+    def _head(self, before: int, size: int) -> tuple[str, bool]:
+        """Return about `size` bytes of text after the first `before`, and whether these are all."""
+        with open_text(self.path, self._encoding) as stream:
+            _skip(stream, before)
+            head = stream.read(size)
+        not_text = binary_error(self.name, head) if head else None
+        complete = len(head) < size
+        # A character may be cut at the end; elsewhere it is an error.
+        text = (head if complete else _without_cut_character(head)).decode()
         if not_text is not None:
             raise not_text
-        dialect = read_dialect(text, delimiter, complete=len(head) < _HEAD_BYTES)
-        if dialect is None:
-            raise DataError(f"{self.name} is empty", hint="a file with a header and rows")
-        if any("\n" in cell for cell in dialect.header):
-            self._require_closed_quotes(dialect.delimiter)
-        return dialect
+        return text, complete
 
     def _text_batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield columns as strings, null where missing, in blocks of the file."""
@@ -126,7 +157,7 @@ class CsvFile:
         read = list(dict.fromkeys([*names, last]))
         try:
             with reading(self.name), open_text(self.path, self._encoding) as stream:
-                _skip(stream, self._dialect.header_bytes)
+                _skip(stream, self._dialect.rows_at)
                 for batch in self._parsed(stream, read, ragged):
                     if batch.num_rows:
                         cell = batch.column(last)[-1].as_py()
@@ -150,6 +181,8 @@ class CsvFile:
         self, stream: Any, names: Sequence[str], ragged: list[Any]
     ) -> Iterator[pa.RecordBatch]:
         def refuse(row: Any) -> str:
+            if self._dialect.is_comment(row.text, row.actual_columns):
+                return "skip"
             ragged.append(row)
             return "error"
 
@@ -215,33 +248,59 @@ class CsvFile:
         return error
 
     def _ragged_error(self, row: Any) -> DataError:
+        dialect = self._dialect
+        split = f"fields are split at {dialect.delimiter!r}"
+        if dialect.misfit is not None:
+            width, option = dialect.misfit
+            return DataError(
+                f"{self.name} line {dialect.names_line:,} has {len(self.names):,} fields, "
+                f"the rows below it have {width:,}",
+                facts=[_shortened(dialect.delimiter.join(dialect.names)), split],
+                hint=option,
+            )
         line = self._line(None)
         where = f" line {line:,}" if line else (f" row {row.number:,}" if row.number else "")
-        text = row.text if len(row.text) <= 60 else row.text[:60] + "…"
+        others = "the header has" if self.has_header else "most rows have"
         return DataError(
             f"{self.name}{where} has {row.actual_columns:,} fields, "
-            f"the header has {row.expected_columns:,}",
-            facts=[repr(text), f"fields are split at {self._dialect.delimiter!r}"],
+            f"{others} {row.expected_columns:,}",
+            facts=[_shortened(row.text), split],
             hint=show_line_command(self.name, line) if line else "--delimiter ';'",
         )
 
     def _line(self, row: int | None) -> int | None:
         """Return the line of a data row counted from 0, or of the first ragged row for None."""
-        width, skipped = len(self.names), self._dialect.skipped_lines
+        width, dialect = len(self.names), self._dialect
         try:
             with open_text(self.path, self._encoding) as stream:
-                lines = islice(_lines(stream), skipped, None)
-                reader = csv.reader(lines, delimiter=self._dialect.delimiter)
-                count, before = -1, skipped
-                for cells in reader:
-                    if cells or (width == 1 and count >= 0):
-                        if (row is None and len(cells) != width) or count == row:
-                            return before + 1
-                        count += 1
-                    before = skipped + reader.line_num
-        except (csv.Error, UnicodeDecodeError, pa.ArrowException, OSError):
+                _skip(stream, dialect.rows_at)
+                count = 0
+                for found in read_rows(_lines(stream), dialect.delimiter):
+                    cells = found.cells or ([""] if width == 1 else [])
+                    if not cells or (found.comment and dialect.is_comment(cells[0], len(cells))):
+                        continue
+                    if (row is None and len(cells) != width) or count == row:
+                        return dialect.lines_above + found.start + 1
+                    count += 1
+        except (UnicodeDecodeError, pa.ArrowException, OSError):
             return None
         return None
+
+
+def lacks_headers(readers: Sequence[object]) -> bool:
+    """Return whether some files of a table have no header, and those of the others may be data."""
+    files = [reader for reader in readers if isinstance(reader, CsvFile)]
+    named = [file for file in files if file.has_header]
+    distinct = {tuple(file.names) for file in named}
+    return (
+        0 < len(named) < len(files) == len(readers)
+        and len(distinct) == len(named)
+        and all(file.header_may_be_data for file in named)
+    )
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:60] + "…")
 
 
 def _lines(stream: Any) -> io.TextIOWrapper:

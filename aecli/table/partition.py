@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import pyarrow as pa
 
 from aecli.errors import DataError
 from aecli.formatting import shell_name
-from aecli.table.arrow_reader import BinaryFile
 from aecli.table.arrow_types import type_name, type_noun
-from aecli.table.csv_reader import CsvFile
-from aecli.table.excel_reader import ExcelFile
-from aecli.table.jsonl_reader import JsonlFile
 from aecli.table.paths import NULL_PARTITION, FoundFile
+from aecli.table.readers import TableReader
 from aecli.table.type_inference import convert, infer_text, join_types
-
-TableReader: TypeAlias = BinaryFile | CsvFile | JsonlFile | ExcelFile
-"""Reader of a file, or of a table in memory; its batches may have other types than asked for."""
 
 
 @dataclass(frozen=True)

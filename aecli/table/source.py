@@ -15,29 +15,19 @@ import pyarrow as pa
 from aecli.errors import DataError, UsageError
 from aecli.formatting import STANDARD_INPUT
 from aecli.schema.read_options import ReadOptions
-from aecli.table.arrow_reader import (
-    is_arrow_table,
-    memory_reader,
-    open_arrow,
-    open_memory_table,
-)
+from aecli.table.arrow_reader import is_arrow_table, memory_reader, open_memory_table
 from aecli.table.arrow_types import type_name, type_noun
 from aecli.table.column_readings import ColumnReadings
-from aecli.table.csv_reader import CsvFile
 from aecli.table.date_format import require_date_format
-from aecli.table.excel_reader import ExcelFile
-from aecli.table.formats import detect_format
-from aecli.table.jsonl_reader import JsonlFile
-from aecli.table.parquet_reader import open_parquet
 from aecli.table.partition import (
     Partition,
-    TableReader,
     common_types,
     constant_cell,
     make_partitions,
     require_same_columns,
 )
 from aecli.table.paths import STDIN, Spool, find_files, spool_streams
+from aecli.table.readers import TableReader, no_columns_error, open_readers
 from aecli.table.reading import Reading, first_misfit, read_cells
 
 Data: TypeAlias = Any
@@ -227,7 +217,7 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     if not isinstance(data, (str, os.PathLike)) and is_arrow_table(data):
         table = open_memory_table(data, notes)
         if not table.names:
-            raise _no_columns_error(table.name)
+            raise no_columns_error(table.name)
         partitions: tuple[Partition, ...] = (Partition(table),)
         columns = ColumnReadings(partitions, options, notes)
         return Source(table.name, table.format, (), table.names, notes, partitions, columns)
@@ -239,7 +229,7 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     paths = [path for path, _ in found]
     spools = {Path(STDIN): Spool()} if STDIN in arguments else spool_streams(paths)
     files = [(spools[path].path if path in spools else path, cells) for path, cells in found]
-    readers = [_reader(p, n, options, notes) for (p, _), n in zip(files, names, strict=True)]
+    readers = open_readers([path for path, _ in files], names, options, notes)
     partitions = make_partitions(readers, files)
     require_same_columns(partitions)
     names_of_columns = list(dict.fromkeys([*readers[0].names, *partitions[0].constants]))
@@ -270,31 +260,6 @@ def _path_arguments(data: Any) -> list[str]:
     if not items:
         raise UsageError("no table is named", hint="aecli … data.csv")
     return [os.fspath(item) for item in items]
-
-
-def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
-    reader = _open_reader(path, name, options, notes)
-    if not reader.names:
-        raise _no_columns_error(name)
-    return reader
-
-
-def _open_reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
-    match detect_format(path, name, options.format):
-        case "parquet":
-            return open_parquet(path, name, notes)
-        case "arrow":
-            return open_arrow(path, name, notes)
-        case "jsonl":
-            return JsonlFile(path, name, options, notes)
-        case "csv":
-            return CsvFile(path, name, options, notes)
-        case "xlsx":
-            return ExcelFile(path, name, options, notes)
-
-
-def _no_columns_error(name: str) -> DataError:
-    return DataError(f"{name} has no columns", hint="a table with at least one column")
 
 
 def _read_column(

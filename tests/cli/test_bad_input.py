@@ -50,6 +50,7 @@ TABLES = {
     "empty.csv": (b"", 3, ["empty.csv", "empty"]),
     "header.csv": (b"a,b,c\n", 3, ["header.csv", "no rows"]),
     "ragged.csv": (b"a,b\n1,2\n3,4,5\n", 3, ["ragged.csv", "line 3", "2", "3"]),
+    "odd.csv": (b"a,b\n1,2,3\n4,5,6\n7,8,9\n", 3, ["odd.csv line 1 has 2", "--skip-rows 1"]),
     "latin.csv": ("a,b\n1,\u00e9\u00e8\n".encode("latin-1"), 3, ["latin.csv", "--encoding"]),
     "null.csv": (b"a,b\n,\n,\n,\n", 3, ["null.csv", "a:", "b:"]),
     "garbage.parquet": (b"not parquet at all", 3, ["garbage.parquet"]),
@@ -81,6 +82,22 @@ def test_a_truncated_gzip(run, tmp_path: Path):
     (tmp_path / "t.csv.gz").write_bytes(packed[: len(packed) // 2])
     refused(run("train", "t.csv.gz", *QUICK), 3, "t.csv.gz", "try: ls -l t.csv.gz")
     refused(run("inspect", "t.csv.gz"), 3, "t.csv.gz", "try: ls -l t.csv.gz")
+
+
+@pytest.mark.parametrize("option", [["--header", "none"], ["--skip-rows", "1"], ["--sheet", "1"]])
+def test_an_option_that_the_format_does_not_have(run, tmp_path: Path, option: list[str]):
+    (tmp_path / "t.jsonl").write_text('{"a": 1}\n')
+    refused(run("inspect", "t.jsonl", *option), 2, f"{option[0]} is for ", "t.jsonl is read as")
+
+
+def test_rows_without_names_are_read_later_in_small_parts(run, tmp_path: Path):
+    rows = [f"{i * 7 % 11}.5,{i * 5 % 13}.25,{'xy'[i % 2]}\n" for i in range(60)]
+    (tmp_path / "t.csv").write_text("".join(rows))
+    (tmp_path / "part.csv").write_text(rows[0])
+    trained = run("train", "t.csv", *QUICK)
+    assert (trained.code, "column_1 to column_3" in trained.err) == (0, True)
+    assert run("encode", "part.csv", "--header", "none", "-o", "z.csv").code == 0
+    assert len((tmp_path / "z.csv").read_text().splitlines()) == 2
 
 
 def test_a_table_that_is_not_there(run, table):

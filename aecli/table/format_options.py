@@ -1,0 +1,27 @@
+"""Refuse options of reading that a file's format does not have."""
+
+from __future__ import annotations
+
+from aecli.errors import UsageError
+from aecli.schema.read_options import ReadOptions
+
+
+def require_fitting_options(format: str, name: str, options: ReadOptions) -> None:
+    """Do nothing if the options are for files of this format.
+
+    Raises:
+        UsageError: `--header` or `--skip-rows` with a format without lines, or `--sheet` with one
+            without sheets.
+    """
+    given = {
+        "--header": options.header != "auto",
+        "--skip-rows": options.skip_rows > 0,
+        "--sheet": options.sheet is not None,
+    }
+    fitting = {"csv": {"--header", "--skip-rows"}, "xlsx": set(given)}.get(format, set())
+    unfit = next((option for option, used in given.items() if used and option not in fitting), None)
+    if unfit is not None:
+        files = "Excel workbooks" if unfit == "--sheet" else "CSV files and Excel workbooks"
+        raise UsageError(
+            f"{unfit} is for {files}; {name} is read as {format}", hint=f"leave out {unfit}"
+        )

@@ -1,0 +1,67 @@
+"""Open the reader of each file of a table by its format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from aecli.errors import DataError
+from aecli.schema.read_options import ReadOptions
+from aecli.table.arrow_reader import BinaryFile, open_arrow
+from aecli.table.csv_reader import CsvFile, lacks_headers
+from aecli.table.excel_reader import ExcelFile
+from aecli.table.format_options import require_fitting_options
+from aecli.table.formats import detect_format
+from aecli.table.jsonl_reader import JsonlFile
+from aecli.table.parquet_reader import open_parquet
+
+TableReader: TypeAlias = BinaryFile | CsvFile | JsonlFile | ExcelFile
+"""Reader of a file, or of a table in memory; its batches may have other types than asked for."""
+
+
+def open_readers(
+    paths: Sequence[Path], names: Sequence[str], options: ReadOptions, notes: list[str]
+) -> list[TableReader]:
+    """Return the readers of files; `notes` receives what a person should know.
+
+    Raises:
+        DataError: a file is empty or damaged, or has no columns.
+        UsageError: an option does not fit the format of a file.
+    """
+    found: list[str] = []
+    readers = [_reader(p, n, options, found) for p, n in zip(paths, names, strict=True)]
+    if lacks_headers(readers):
+        options, found = options.model_copy(update={"header": "none"}), []
+        readers = [_reader(p, n, options, found) for p, n in zip(paths, names, strict=True)]
+        found.append("first lines hold data and no names: columns are called column_1 and so on")
+    notes.extend(found)
+    return readers
+
+
+def no_columns_error(name: str) -> DataError:
+    """Return the error of a table without columns."""
+    return DataError(f"{name} has no columns", hint="a table with at least one column")
+
+
+def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
+    reader = _open_reader(path, name, options, notes)
+    if not reader.names:
+        raise no_columns_error(name)
+    return reader
+
+
+def _open_reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
+    format = detect_format(path, name, options.format)
+    require_fitting_options(format, name, options)
+    match format:
+        case "parquet":
+            return open_parquet(path, name, notes)
+        case "arrow":
+            return open_arrow(path, name, notes)
+        case "jsonl":
+            return JsonlFile(path, name, options, notes)
+        case "csv":
+            return CsvFile(path, name, options, notes)
+        case "xlsx":
+            return ExcelFile(path, name, options, notes)
