@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from aecli.table.reading import Reading
 from aecli.table.source import open_source
 from aecli.table.writers import open_writer
 
@@ -90,7 +91,7 @@ def test_typed_formats_read_back_equal(name: str, suffix: str, tmp_path: Path) -
 @pytest.mark.parametrize("name", ["uint64", "decimal64", "decimal128", "fractions", "decimal256"])
 def test_json_lines_read_back_equal_as_their_type(name: str, tmp_path: Path) -> None:
     source = open_source(copied(CELLS[name], tmp_path / "o.jsonl"))
-    typed = source.select(["x"], {"x": CELLS[name].type})
+    typed = source.select(["x"], {"x": Reading(CELLS[name].type)})
     cells = [cell for batch in typed.batches() for cell in batch.column("x").to_pylist()]
     assert cells == CELLS[name].to_pylist()
 

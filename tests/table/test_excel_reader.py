@@ -15,6 +15,7 @@ import pytest
 
 from aecli.errors import AecliError, DataError
 from aecli.schema.read_options import ReadOptions
+from aecli.table.reading import Reading
 from aecli.table.source import Source, open_source
 from aecli.table.writers import output_format
 
@@ -371,15 +372,17 @@ def test_cells_are_read_as_the_type_of_a_model(
     tmp_path: Path, kind: pa.DataType, cells: list[Any], values: list[Any]
 ) -> None:
     path = workbook(tmp_path / "t.xlsx", [["n", "x"], *([i, c] for i, c in enumerate(cells))])
-    assert [row["x"] for row in rows(open_source(path).select(["x"], {"x": kind}))] == values
+    assert [
+        row["x"] for row in rows(open_source(path).select(["x"], {"x": Reading(kind)}))
+    ] == values
 
 
 @pytest.mark.parametrize(
     ("kind", "cell", "what"),
     [
-        (pa.float64(), DAY, "'2024-01-31' is no number"),
-        (pa.timestamp("us"), 45_000, "'45000' is no date or time"),
-        (pa.int64(), 2.5, "'2.5' is no whole number"),
+        (pa.float64(), DAY, "'2024-01-31' is not a number"),
+        (pa.timestamp("us"), 45_000, "'45000' is not a date or time"),
+        (pa.int64(), 2.5, "'2.5' is not a whole number"),
     ],
 )
 def test_cell_of_another_kind_names_its_row(
@@ -387,7 +390,7 @@ def test_cell_of_another_kind_names_its_row(
 ) -> None:
     path = workbook(tmp_path / "t.xlsx", [["n", "x"], [1, None], [], [2, cell]])
     with pytest.raises(DataError) as caught:
-        rows(open_source(path).select(["x"], {"x": kind}))
+        rows(open_source(path).select(["x"], {"x": Reading(kind)}))
     assert f"row 2 (row 4 of the sheet), column 'x': {what}" in caught.value.what
 
 
