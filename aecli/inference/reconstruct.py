@@ -27,7 +27,7 @@ from aecli.table.arrow_types import decoded_type, is_text, parse_type
 from aecli.table.column_match import TEXT_FORMATS
 from aecli.table.exact_numbers import roomy_decimal
 from aecli.table.source import Data, Source, open_source
-from aecli.table.type_inference import join_types
+from aecli.table.type_joins import join_types
 
 NOT_TRAINED_TO_FILL = (
     "training emptied no cells, so the fills are poor: aecli train --noise mask:0.2"

@@ -14,9 +14,9 @@ from aecli.schema.options import ColumnOptions
 from aecli.table.arrow_types import is_list, is_plain_number, type_name
 from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.column_statistics import ValueCounts
+from aecli.table.conversion import NULLS
 from aecli.table.exact_numbers import beyond_float64
 from aecli.table.scaling import MAX_BYTE, NumericCells, Scaling, scale_cells
-from aecli.table.type_inference import NULLS
 
 # With fewer rows, values may all be distinct by chance.
 MIN_ROWS_NEARLY_DISTINCT = 50

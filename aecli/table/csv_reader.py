@@ -16,6 +16,7 @@ from aecli.errors import DataError
 from aecli.formatting import show_line_command
 from aecli.schema.read_options import ReadOptions
 from aecli.table.column_names import unique_names
+from aecli.table.conversion import without_initial_space
 from aecli.table.csv_delimiter import sniff_delimiter
 from aecli.table.csv_dialect import CsvDialect, read_dialect
 from aecli.table.csv_quotes import may_end_in_quotes, unclosed_quote_error, unclosed_quote_line
@@ -23,7 +24,7 @@ from aecli.table.csv_rows import read_rows
 from aecli.table.encoding import binary_error, bom_encoding, codec_name, encoding_error, open_text
 from aecli.table.formats import is_compressed, reading, unreadable
 from aecli.table.reading import without_texts
-from aecli.table.type_inference import infer_text, without_initial_space
+from aecli.table.type_inference import infer_text
 
 _HEAD_BYTES = 1 << 20
 _CSV_BLOCK_BYTES, _WIDE_BLOCK_BYTES = 4 << 20, 16 << 20

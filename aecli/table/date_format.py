@@ -12,19 +12,19 @@ import pyarrow.compute as pc
 from aecli.errors import UsageError
 from aecli.schema.text_format import ISO_MIXED, TextFormat
 
-_NAMES = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
-_DAYS = "(?P<weekday>(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6})(?P<comma>,?) "
-_NUMBERS = r"(?P<first>\d{1,4})(?P<sign>[-./ ])(?P<second>\d{1,2})(?P=sign)(?P<third>\d{1,4})"
+_MONTH_NAMES = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
+_DATE_DAYS = "(?P<weekday>(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6})(?P<comma>,?) "
+_DATE_NUMBERS = r"(?P<first>\d{1,4})(?P<sign>[-./ ])(?P<second>\d{1,2})(?P=sign)(?P<third>\d{1,4})"
 _DAY_NAME = (
-    rf"(?P<day>\d{{1,2}})(?P<s1>\.? |[-/.]|){_NAMES}(?P<s2>,? |[-/.]|)(?P<year1>\d{{4}}|\d\d)"
+    rf"(?P<day>\d{{1,2}})(?P<s1>\.? |[-/.]|){_MONTH_NAMES}(?P<s2>,? |[-/.]|)(?P<year1>\d{{4}}|\d\d)"
 )
-_NAME_DAY = rf"{_NAMES}(?P<s3> |-)\d{{1,2}}(?P<s4>,? |-)(?P<year2>\d{{4}})"
-_CLOCK = (
+_NAME_DAY = rf"{_MONTH_NAMES}(?P<s3> |-)\d{{1,2}}(?P<s4>,? |-)(?P<year2>\d{{4}})"
+_DATE_CLOCK = (
     r"(?P<gap>[ T]|, )\d{1,2}:\d\d(?P<seconds>:\d\d(?P<part>[.,]\d{1,9})?)?"
     r"(?:(?P<space> ?)(?P<half>[ap]m))?(?P<zone> ?(?:z|[+-]\d\d:?\d\d))?"
 )
-_CELL = re.compile(
-    f"(?:{_DAYS})?(?:{_NUMBERS}|{_DAY_NAME}|{_NAME_DAY})(?:{_CLOCK})?", re.IGNORECASE
+_DATE_CELL = re.compile(
+    f"(?:{_DATE_DAYS})?(?:{_DATE_NUMBERS}|{_DAY_NAME}|{_NAME_DAY})(?:{_DATE_CLOCK})?", re.IGNORECASE
 )
 _ISO_CELL = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d.*)?")
 _DIRECTIVES = {
@@ -39,7 +39,7 @@ _LAST_DAY_AFTER_OVERFLOW = 3  # 31 February would be 3 March
 
 def date_formats(cells: Sequence[str]) -> list[TextFormat]:
     """Return the formats in which most of these cells may be dates; day and month both ways."""
-    matches = [match for cell in cells if (match := _CELL.fullmatch(cell.strip()))]
+    matches = [match for cell in cells if (match := _DATE_CELL.fullmatch(cell.strip()))]
     iso = [cell for cell in cells if _ISO_CELL.fullmatch(cell.strip())]
     formats = [ISO_MIXED] if len(iso) * 2 >= len(cells) else []
     if len(matches) * 2 >= len(cells):

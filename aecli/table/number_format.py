@@ -14,20 +14,26 @@ from aecli.schema.text_format import TextFormat
 MARKS = ".,'_ "
 """Signs that separate decimals or thousands; other spaces and apostrophes are read as these."""
 
-_LAYOUTS: tuple[tuple[str, str | None], ...] = (
+_NUMBER_LAYOUTS: tuple[tuple[str, str | None], ...] = (
     *((".", None), (",", None), (".", ","), (",", "."), (".", " "), (",", " ")),
     *((".", "'"), (",", "'"), (".", "_"), (",", "_")),
 )
 _MONEY = "(?:[A-Z]{0,3}[$¢-¥฿₠-⃏])"
-_CODES = "USD|EUR|GBP|CHF|JPY|CNY|INR|BRL|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|MXN|KRW|Rs|kr"
+_CURRENCIES = (
+    "USD|EUR|GBP|CHF|JPY|CNY|INR|BRL|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|MXN|KRW|Rs|kr"
+)
 _LETTERS = r"[^\W\d_]{1,10}[²³]?"
-_UNIT = rf"[%‰]|°[^\W\d_]?|{_LETTERS}(?:[/·*^][^\W_]{{1,10}}[²³]?){{0,2}}"
-_CELL = re.compile(
-    rf"[+-]?(?P<prefix>{_MONEY} ?|(?:{_CODES})\.? )?[+-]?"
-    rf"(?:\d[\d.,'_ ]*?|[.,]\d+)(?:[eE][+-]?\d+)?(?P<suffix> ?(?:{_MONEY}|{_UNIT}))?"
+_UNIT_NAME = rf"[%‰]|°[^\W\d_]?|{_LETTERS}(?:[/·*^][^\W_]{{1,10}}[²³]?){{0,2}}"
+_NUMBER_CELL = re.compile(
+    rf"[+-]?(?P<prefix>{_MONEY} ?|(?:{_CURRENCIES})\.? )?[+-]?"
+    rf"(?:\d[\d.,'_ ]*?|[.,]\d+)(?:[eE][+-]?\d+)?(?P<suffix> ?(?:{_MONEY}|{_UNIT_NAME}))?"
 )
 _NO_UNITS = {"st", "nd", "rd", "th", "am", "pm", "e", "x"}
-_OTHER_SIGNS = (("[\u00a0\u2007\u2009\u202f]", " "), ("[\u2018\u2019\u02bc]", "'"), ("\u2212", "-"))
+_OTHER_SIGNS = (
+    ("[\u00a0\u2007\u2009\u202f]", " "),
+    ("[\u2018\u2019\u02bc]", "'"),
+    ("\u2212", "-"),
+)
 
 
 def number_formats(cells: Sequence[str]) -> list[TextFormat]:
@@ -43,7 +49,7 @@ def number_formats(cells: Sequence[str]) -> list[TextFormat]:
         return []
     return [
         TextFormat(decimal=decimal, thousands=thousands, prefix=prefix, suffix=suffix)
-        for decimal, thousands in _LAYOUTS
+        for decimal, thousands in _NUMBER_LAYOUTS
     ]
 
 
@@ -97,7 +103,7 @@ def tidied(array: pa.Array) -> pa.Array:
 
 
 def _cell(text: str | None) -> re.Match[str] | None:
-    return _CELL.fullmatch(text) if text is not None else None
+    return _NUMBER_CELL.fullmatch(text) if text is not None else None
 
 
 def _pattern(format: TextFormat) -> str:
