@@ -17,6 +17,7 @@ _TIMES = (
     *(pa.timestamp(unit, "UTC") for unit in ("s", "us", "ns")),
 )
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?")
+_PROBED_NUMBERS = 16
 _DOUBLE_DIGITS = 17  # of two numbers with more, one double may be the nearest
 
 
@@ -80,12 +81,19 @@ def _exact_type(array: pa.Array) -> pa.DataType:
     if digits.null_count:  # exponents, inf and nan
         return pa.float64()
     lengths = [pc.binary_length(pc.struct_field(digits, [index])) for index in (0, 1)]
-    if pc.max(pc.add(*lengths)).as_py() <= _DOUBLE_DIGITS:
-        return pa.float64()
+    long = array.filter(pc.greater(pc.add(*lengths), _DOUBLE_DIGITS))
     whole, scale = (pc.max(length).as_py() for length in lengths)
+    if not len(long) or (scale and all(map(_prints_double, long[:_PROBED_NUMBERS].to_pylist()))):
+        return pa.float64()
     if not scale and _casts(array, pa.uint64()):
         return pa.uint64()
     return decimal_type(whole, scale) or pa.float64()
+
+
+def _prints_double(text: str) -> bool:
+    """Return whether the digits of a number are those of the nearest double, and no more."""
+    scale = len(text.partition(".")[2])
+    return f"{float(text):.{scale}f}".lstrip("-0") == text.lstrip("+-0")
 
 
 def _casts(array: pa.Array, kind: pa.DataType) -> bool:
