@@ -27,8 +27,10 @@ from aecli.table.reading import without_texts
 from aecli.table.type_inference import infer_text
 
 _HEAD_BYTES = 1 << 20
-_CSV_BLOCK_BYTES, _WIDE_BLOCK_BYTES = 4 << 20, 16 << 20
+# Parsing is fastest in the processor's cache; inference has a cost for each block and column.
+_PARSED_BYTES, _INFERRED_BYTES, _LARGEST_BLOCK_BYTES = 1 << 20, 4 << 20, 16 << 20
 _WIDE_COLUMNS = 256
+_PARSED_TYPES = (pa.int64(), pa.float64())
 
 
 class CsvFile:
@@ -66,7 +68,7 @@ class CsvFile:
         if unknown:
             types = {name: pa.null() for name in unknown}
             rows = text_bytes = 0
-            for batch in self._text_batches(unknown):
+            for batch in self._batches(unknown, {}, _INFERRED_BYTES):
                 for name, column in zip(unknown, batch.columns, strict=True):
                     types[name] = infer_text(without_texts(column, self._nulls), types[name])
                     if pa.types.is_string(types[name]):
@@ -78,8 +80,17 @@ class CsvFile:
         return {name: self._types[name] for name in names}
 
     def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the columns of `types` as text, in that order, at most `rows` rows at a time."""
-        for batch in self._text_batches(list(types)):
+        """Yield the columns of `types` in that order, at most `rows` rows at a time.
+
+        All are text but for plain integers and doubles, which the parser converts as long as every
+        cell is one.
+        """
+        numbers = (
+            {}
+            if self._dialect.initial_spaces
+            else {name: kind for name, kind in types.items() if kind in _PARSED_TYPES}
+        )
+        for batch in self._batches(list(types), numbers):
             for start in range(0, batch.num_rows, rows):
                 yield batch.slice(start, rows)
 
@@ -107,7 +118,7 @@ class CsvFile:
         above = options.header - 1 if isinstance(options.header, int) else 0
         dropped = options.skip_rows + above
         before = self._bytes_of_lines(dropped)
-        for size in (_HEAD_BYTES, _WIDE_BLOCK_BYTES):
+        for size in (_HEAD_BYTES, _LARGEST_BLOCK_BYTES):
             head, complete = self._head(before, size)
             dialect = read_dialect(head, options, complete=complete, lines_above=dropped)
             if dialect is not None or complete:
@@ -150,8 +161,13 @@ class CsvFile:
             raise not_text
         return text, complete
 
-    def _text_batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield columns as strings, null where missing, in blocks of the file."""
+    def _batches(
+        self,
+        names: Sequence[str],
+        numbers: Mapping[str, pa.DataType],
+        block_bytes: int = _PARSED_BYTES,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield columns as `numbers` or text, null where missing, in blocks of the file."""
         ragged: list[Any] = []
         # An open quote shows in the last cell of the last row, so the last column is always read.
         last, cell = self.names[-1], None
@@ -159,8 +175,8 @@ class CsvFile:
         try:
             with reading(self.name), open_text(self.path, self._encoding) as stream:
                 _skip(stream, self._dialect.rows_at)
-                for batch in self._parsed(stream, read, ragged):
-                    if batch.num_rows:
+                for batch in self._parsed(stream, read, numbers, ragged, block_bytes):
+                    if batch.num_rows and last not in numbers:
                         cell = batch.column(last)[-1].as_py()
                     yield batch if len(read) == len(names) else batch.select(list(names))
         except (DataError, UnicodeDecodeError) as error:
@@ -179,7 +195,12 @@ class CsvFile:
         self._quotes_closed = True
 
     def _parsed(
-        self, stream: Any, names: Sequence[str], ragged: list[Any]
+        self,
+        stream: Any,
+        names: Sequence[str],
+        numbers: Mapping[str, pa.DataType],
+        ragged: list[Any],
+        block_bytes: int,
     ) -> Iterator[pa.RecordBatch]:
         def refuse(row: Any) -> str:
             if self._dialect.is_comment(row.text, row.actual_columns):
@@ -187,28 +208,46 @@ class CsvFile:
             ragged.append(row)
             return "error"
 
+        rows = 0
+        types = {name: numbers.get(name, pa.string()) for name in names}
         try:
-            reader = self._open_csv(stream, names, refuse)
+            for batch in self._open_csv(stream, types, refuse, block_bytes):
+                rows += batch.num_rows
+                yield self._without_initial_spaces(batch)
         except pa.ArrowInvalid as error:
             if "Empty CSV" in str(error):
                 return
-            raise
-        if not self._dialect.initial_spaces:
-            yield from reader
+            long_row = "straddling" in str(error) and block_bytes < _LARGEST_BLOCK_BYTES
+            if not (long_row or "conversion error" in str(error)):
+                raise
+        else:
             return
-        for batch in reader:
-            columns = [without_initial_space(column) for column in batch.columns]
-            yield pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+        # A row is longer than a block, or a cell is not of its column's type: then all are text.
+        with open_text(self.path, self._encoding) as again:
+            _skip(again, self._dialect.rows_at)
+            for batch in self._parsed(again, names, {}, ragged, _LARGEST_BLOCK_BYTES):
+                yield batch.slice(min(rows, batch.num_rows))
+                rows -= min(rows, batch.num_rows)
+
+    def _without_initial_spaces(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if not self._dialect.initial_spaces:
+            return batch
+        columns = [without_initial_space(column) for column in batch.columns]
+        return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
     def _open_csv(
-        self, stream: Any, names: Sequence[str], refuse: Callable[[Any], str]
+        self,
+        stream: Any,
+        types: Mapping[str, pa.DataType],
+        refuse: Callable[[Any], str],
+        block_bytes: int,
     ) -> pacsv.CSVStreamingReader:
         wide = len(self.names) > _WIDE_COLUMNS
         return pacsv.open_csv(
             stream,
             read_options=pacsv.ReadOptions(
                 column_names=self.names,
-                block_size=_WIDE_BLOCK_BYTES if wide else _CSV_BLOCK_BYTES,
+                block_size=_LARGEST_BLOCK_BYTES if wide else block_bytes,
             ),
             parse_options=pacsv.ParseOptions(
                 delimiter=self._dialect.delimiter,
@@ -218,8 +257,8 @@ class CsvFile:
                 invalid_row_handler=refuse,
             ),
             convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                include_columns=list(names),
+                column_types=types,
+                include_columns=list(types),
                 # A cell in quotes is text: "" is not missing.
                 null_values=[""],
                 strings_can_be_null=True,

@@ -184,11 +184,9 @@ class Source:
 
     def _type_to_read(self, name: str, reader: TableReader) -> pa.DataType:
         """Return the type that a file's cells are asked for: their own where several are needed."""
-        if reader.format == "csv":
-            return pa.string()
         reading = self.readings.get(name)
         if reading is None or name in self.copies.values():
-            return reader.types([name])[name]
+            return pa.string() if reader.format == "csv" else reader.types([name])[name]
         return pa.string() if reading.format else reading.type
 
     def _reading(self, name: str, reader: TableReader) -> Reading:
