@@ -84,9 +84,7 @@ class ColumnReadings:
         return is_text(decoded_type(kind)) or (comma and pa.types.is_floating(kind))
 
     def _holds_text(self, name: str) -> bool:
-        return any(
-            name not in p.constants and _holds_text(p.reader, name) for p in self._partitions
-        )
+        return any(name not in p.constants and holds_text(p.reader, name) for p in self._partitions)
 
     def _doubtful(self, given: Mapping[str, Reading]) -> list[str]:
         """Return the columns whose text may have another format than their readings."""
@@ -197,7 +195,8 @@ class ColumnReadings:
             self._notes.append(f"text read as numbers and dates: {', '.join(found)}")
 
 
-def _holds_text(reader: TableReader, name: str) -> bool:
+def holds_text(reader: TableReader, name: str) -> bool:
+    """Return whether a file's column is text, which may spell something else."""
     if reader.format == "csv":
         return True
     return is_text(decoded_type(reader.types([name])[name]))

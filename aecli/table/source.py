@@ -17,7 +17,7 @@ from aecli.formatting import STANDARD_INPUT
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_reader import is_arrow_table, memory_reader, open_memory_table
 from aecli.table.arrow_types import type_name, type_noun
-from aecli.table.column_readings import ColumnReadings
+from aecli.table.column_readings import ColumnReadings, holds_text
 from aecli.table.date_format import require_date_format
 from aecli.table.partition import (
     Partition,
@@ -175,7 +175,7 @@ class Source:
                 if name in constants
                 else _read_column(
                     batch.column(position[name]), column, self._reading(column.name, reader),
-                    reader, start,
+                    reader, start, self.columns.evidence.get(name, ""),
                 )
                 for column, name in columns
             ]  # fmt: skip
@@ -187,11 +187,14 @@ class Source:
         reading = self.readings.get(name)
         if reading is None or name in self.copies.values():
             return pa.string() if reader.format == "csv" else reader.types([name])[name]
-        return pa.string() if reading.format else reading.type
+        spelled = reading.format is not None and holds_text(reader, name)
+        return pa.string() if spelled else reading.type
 
     def _reading(self, name: str, reader: TableReader) -> Reading:
         """Return how a file's column is read; one that quotes all cells quotes missing ones too."""
         reading = self.readings[name]
+        if reading.format is not None and not holds_text(reader, self.copies.get(name, name)):
+            reading = replace(reading, format=None)
         if not reader.quotes_all:
             return reading
         return replace(reading, null_values=reading.null_values | {""})
@@ -261,7 +264,12 @@ def _path_arguments(data: Any) -> list[str]:
 
 
 def _read_column(
-    array: pa.Array, column: pa.Field, reading: Reading, reader: TableReader, before: int
+    array: pa.Array,
+    column: pa.Field,
+    reading: Reading,
+    reader: TableReader,
+    before: int,
+    evidence: str,
 ) -> pa.Array:
     """Return a batch's column as its type; `before` rows of the file came earlier."""
     try:
@@ -271,9 +279,14 @@ def _read_column(
         value = str(array[at].as_py())
         shown = repr(value if len(value) <= 40 else value[:40] + "…")
         spelled = reading.format.describe() if reading.format else ""
+        facts = [f"the column is {type_name(column.type)}" + (f", {spelled}" if spelled else "")]
+        hint = f"--null-values {shlex.quote(value)}" if len(value) <= 40 else "correct the cell"
+        doubt, _, choice = evidence.partition(": ")
+        if choice.startswith("--"):
+            facts, hint = [*facts, f"its cells are {doubt}"], choice
         raise DataError(
             f"{reader.name}, {reader.row_location(before + at)}, column {column.name!r}: "
             f"{shown} is not a {type_noun(column.type)}",
-            facts=[f"the column is {type_name(column.type)}" + (f", {spelled}" if spelled else "")],
-            hint=f"--null-values {shlex.quote(value)}" if len(value) <= 40 else "correct the cell",
+            facts=facts,
+            hint=hint,
         ) from error

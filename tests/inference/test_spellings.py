@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import aecli
+from aecli.errors import DataError
 from aecli.schema.options import ColumnOptions
+from aecli.schema.read_options import ReadOptions
 from aecli.table.writers import open_writer
 
 ROWS = 120
@@ -78,7 +80,7 @@ def latents(model: Path, table: Path) -> Any:
 
 @pytest.mark.parametrize("trained", WRITERS)
 @pytest.mark.parametrize("later", WRITERS)
-@pytest.mark.parametrize("rows", [slice(None), slice(8, 9), slice(0, 5)])
+@pytest.mark.parametrize("rows", [slice(None), slice(20, 21), slice(10, 15)])
 def test_a_model_reads_its_columns_in_any_spelling(
     tmp_path: Path,
     models: dict[str, tuple[Path, Path]],
@@ -89,6 +91,22 @@ def test_a_model_reads_its_columns_in_any_spelling(
     model, table = models[trained]
     found = latents(model, WRITERS[later](tmp_path / "later", rows))
     np.testing.assert_allclose(found, latents(model, table)[rows], atol=1e-5)
+
+
+@pytest.mark.parametrize("trained", ["plain", "parquet"])
+def test_dates_that_a_model_cannot_tell_ask_for_their_format(
+    tmp_path: Path, models: dict[str, tuple[Path, Path]], trained: str
+) -> None:
+    model, table = models[trained]
+    later = write_german(tmp_path / "later", slice(8, 12))
+    with pytest.raises(DataError) as caught:
+        latents(model, later)
+    assert "column 'day': '09.01.2024' is not a date or time" in caught.value.what
+    assert caught.value.hint == "--date-format '%d.%m.%Y' or --date-format '%m.%d.%Y'"
+    output = tmp_path / "z.parquet"
+    aecli.encode(str(later), str(output), model=model, read=ReadOptions(date_format="%d.%m.%Y"))
+    found = pq.read_table(output).to_pandas().to_numpy()
+    np.testing.assert_allclose(found, latents(model, table)[8:12], atol=1e-5)
 
 
 @pytest.mark.parametrize("trained", WRITERS)
