@@ -161,10 +161,17 @@ def _category_codes(array: pa.Array, codes: dict[Any, int], has_other: bool) -> 
         array = hashable(array).dictionary_encode()
     unknown = len(codes) if has_other else -1
     found = [
-        np.nan if value is None or value != value else codes.get(value, unknown)
+        np.nan if value is None or value != value else _code(value, codes, unknown)
         for value in array.dictionary.to_pylist()
     ]
     table = np.array([*found, np.nan], dtype=np.float32)
     indices = pc.fill_null(array.indices.cast(pa.int64()), len(found))
     codes_found: Cells = table[indices.to_numpy(zero_copy_only=False)]
     return codes_found
+
+
+def _code(value: Any, codes: dict[Any, int], unknown: int) -> int:
+    """Return a value's code; a text that training did not have counts without space around it."""
+    if value not in codes and isinstance(value, str):
+        value = value.strip()
+    return codes.get(value, unknown)

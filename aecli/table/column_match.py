@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -108,6 +109,13 @@ def _require_features(source: Source, features: Sequence[str]) -> None:
     if not missing:
         return
     others = [name for name in source.names if name not in set(features)]
+    if all(re.fullmatch(r"column_\d+", name) for name in missing):
+        raise DataError(
+            f"{source.name} lacks {name_list(missing)}: this model was trained on a table without "
+            "column names",
+            facts=[f"it has: {name_list(source.names)}"],
+            hint="--header none",
+        )
     near = [(name, other) for name in missing[:20] if (other := nearest(name, others))]
     facts = [f"{name!r}: did you mean {other!r}?" for name, other in near[:3]]
     if others:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from aecli.formatting import name_list
 from aecli.schema.read_options import ReadOptions
+from aecli.schema.text_format import TextFormat
 from aecli.table.arrow_types import decoded_type, is_plain_number, is_text
 from aecli.table.partition import Partition, common_types
 from aecli.table.readers import TableReader
@@ -23,6 +24,7 @@ from aecli.table.text_survey import (
 )
 
 _SURVEY_ROWS = 65_536
+_PLAIN = TextFormat()
 
 
 class ColumnReadings:
@@ -47,6 +49,7 @@ class ColumnReadings:
         self._notes = notes
         self._found: dict[tuple[str, Reading | None], Reading | None] = {}
         self._nulls = frozenset(options.null_values)
+        self._decimals: set[str] = set()
 
     def find(
         self, names: Sequence[str], given: Mapping[str, Reading], as_written: Collection[str]
@@ -65,23 +68,38 @@ class ColumnReadings:
         inferred = [name for name in names if name not in given]
         types = common_types(self._partitions, inferred)
         readings |= {name: Reading(kind, null_values=self._nulls) for name, kind in types.items()}
+        texts = [name for name in inferred if name not in as_written and self._holds_text(name)]
         wanted: dict[str, Reading | None] = {
-            name: None
-            for name in inferred
-            if name not in as_written and self._may_be_formatted(name, types[name])
+            name: None for name in texts if self._may_be_formatted(types[name])
         }
         wanted |= {name: given[name] for name in self._doubtful(given)}
-        self._survey({n: r for n, r in wanted.items() if (n, r) not in self._found})
-        found = {name: self._found[name, reading] for name, reading in wanted.items()}
+        found = self._surveyed(wanted)
+        if self._is_decimal_comma():
+            # Then 1.234 may be a plain number that is meant as another one.
+            plain: dict[str, Reading | None] = {
+                name: None for name in texts if pa.types.is_floating(types[name])
+            }
+            plain |= {n: r for n, r in given.items() if self._holds_text(n)}
+            plain = {n: r for n, r in plain.items() if n not in wanted and _is_plain(r)}
+            found |= {n: r for n, r in self._surveyed(plain).items() if r and r.format != _PLAIN}
+            self._report_points([n for n, r in plain.items() if r is None and n not in found])
         readings |= {name: reading for name, reading in found.items() if reading is not None}
         return {name: readings[name] for name in names}
 
-    def _may_be_formatted(self, name: str, kind: pa.DataType) -> bool:
-        """Return whether a column's cells are text that may spell something else."""
-        if not self._holds_text(name):
-            return False
-        comma = self.options.decimal == "," or self.options.thousands == "."
-        return is_text(decoded_type(kind)) or (comma and pa.types.is_floating(kind))
+    def _surveyed(self, wanted: Mapping[str, Reading | None]) -> dict[str, Reading | None]:
+        """Return the readings that surveys find, None for text."""
+        self._survey({n: r for n, r in wanted.items() if (n, r) not in self._found})
+        return {name: self._found[name, reading] for name, reading in wanted.items()}
+
+    def _is_decimal_comma(self) -> bool:
+        options = self.options
+        return "," in (options.decimal, *self._decimals) or options.thousands == "."
+
+    def _may_be_formatted(self, kind: pa.DataType) -> bool:
+        """Return whether text of a type may spell something else."""
+        # A date format without signs, such as %Y%m%d, is one of whole numbers.
+        digits = re.fullmatch("(?:%[YmdHMSyj])+", self.options.date_format or "")
+        return is_text(decoded_type(kind)) or bool(digits and pa.types.is_integer(kind))
 
     def _holds_text(self, name: str) -> bool:
         return any(name not in p.constants and holds_text(p.reader, name) for p in self._partitions)
@@ -120,7 +138,8 @@ class ColumnReadings:
         surveys |= self._surveys({name: wanted[name] for name in names})
         for batch in self._batches(names) if names else ():
             self._add({name: surveys[name] for name in names}, batch)
-        decimals = decimal_marks(surveys.values())
+        self._decimals |= decimal_marks(surveys.values())
+        decimals = self._decimals
         if not decimals and any(survey.ambiguous for survey in surveys.values()):
             decimals = self._decimals_of_plain_columns()
         for name, survey in surveys.items():
@@ -138,14 +157,17 @@ class ColumnReadings:
             return None
         if given is None:
             return Reading(found.type, found.format, self._nulls)
-        return replace(given, format=found.format)
+        doubt = _difference(given, found)
+        self.evidence |= {name: doubt} if doubt else {}
+        return None if doubt is not None else replace(given, format=found.format)
 
     def _surveys(self, wanted: Mapping[str, Reading | None]) -> dict[str, ColumnSurvey]:
         return {
             name: ColumnSurvey(
                 self.options,
                 reading.format if reading else None,
-                plain=any(name in partition.reader.untyped for partition in self._partitions),
+                plain=reading is not None
+                or any(name in partition.reader.untyped for partition in self._partitions),
             )
             for name, reading in wanted.items()
         }
@@ -183,6 +205,11 @@ class ColumnReadings:
         where = line[1] if line else where
         return where if len(self._partitions) == 1 else f"{partition.reader.name}, {where}"
 
+    def _report_points(self, names: Sequence[str]) -> None:
+        note = f"numbers with a decimal point, read as such: {name_list(names)}"
+        if names and self.options.decimal == "," and note not in self._notes:
+            self._notes.append(note)
+
     def _report(self, names: Sequence[str]) -> None:
         columns: dict[str, list[str]] = {}
         for name in names:
@@ -204,3 +231,21 @@ def holds_text(reader: TableReader, name: str) -> bool:
 
 def _is_spelled(kind: pa.DataType) -> bool:
     return is_plain_number(kind) or bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def _is_plain(reading: Reading | None) -> bool:
+    return reading is None or (reading.format is None and is_plain_number(reading.type))
+
+
+def _difference(given: Reading, found: Reading) -> str | None:
+    """Return what differs between cells and those of a saved model, None where both can be read."""
+    if is_plain_number(given.type) != is_plain_number(found.type):
+        return "of another kind than in training"
+    unit, known = (_unit(reading.format) for reading in (found, given))
+    if unit and unit != known and (known or unit in "%‰"):
+        return f"in {unit}, those of the training table {f'in {known}' if known else 'without it'}"
+    return None
+
+
+def _unit(format: TextFormat | None) -> str:
+    return (format.prefix + format.suffix).strip() if format else ""

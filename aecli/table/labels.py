@@ -14,6 +14,8 @@ from aecli.errors import DataError
 from aecli.schema.model_spec import MAX_CLASSES, Category, Label
 from aecli.table.arrow_types import hashable, is_plain_number, is_text, python_values, type_name
 from aecli.table.column_names import require_column
+from aecli.table.conversion import NULLS
+from aecli.table.reading import Reading
 from aecli.table.source import Source
 
 
@@ -27,7 +29,7 @@ def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
             `MAX_CLASSES`; or its type or values cannot be classes.
     """
     require_column(source.name, source.names, label, "--label")
-    narrowed = source.with_texts([label]).select([label])
+    narrowed = with_written_label(source, label).select([label])
     kind = narrowed.schema.field(label).type
     if not _may_be_classes(kind):
         raise DataError(
@@ -56,6 +58,18 @@ def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
     codes = rank[codes]
     uncounted = Label(name=label, type=type_name(kind), classes=classes, counts=[0] * len(classes))
     return with_counts(uncounted, codes), codes
+
+
+def with_written_label(source: Source, label: str) -> Source:
+    """Return the same rows with the label's text as it is written.
+
+    What means missing in numbers, booleans and times is missing if the texts spell these.
+    """
+    reading = source.select([label]).readings[label]
+    if reading.format is None:
+        return source.with_texts([label])
+    nulls = reading.null_values | frozenset(NULLS)
+    return source.select(source.names, {label: Reading(pa.string(), null_values=nulls)})
 
 
 def with_counts(label: Label, codes: Codes, rows: Mask | None = None) -> Label:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -39,12 +40,14 @@ _OTHER_SIGNS = (
 def number_formats(cells: Sequence[str]) -> list[TextFormat]:
     """Return the formats in which most of these cells may be numbers, the plainest first."""
     matches = [match for cell in tidied(pa.array(cells)).to_pylist() if (match := _cell(cell))]
-    affixes = {(m["prefix"] or "", m["suffix"] or "") for m in matches}
+    affixes = Counter((m["prefix"] or "", m["suffix"] or "") for m in matches)
     if len(affixes) > 1:  # a space beside it may stand in some cells only
-        affixes = {(prefix.strip(), suffix.strip()) for prefix, suffix in affixes}
-    if len(matches) * 2 < len(cells) or len(affixes) != 1:
+        affixes = Counter(
+            ((m["prefix"] or "").strip(), (m["suffix"] or "").strip()) for m in matches
+        )
+    if not affixes or affixes.most_common(1)[0][1] * 2 < len(cells):
         return []
-    prefix, suffix = affixes.pop()
+    prefix, suffix = affixes.most_common(1)[0][0]
     if suffix.strip().lower() in _NO_UNITS:
         return []
     return [
@@ -98,7 +101,7 @@ def tidied(array: pa.Array) -> pa.Array:
     if not pc.all(pc.string_is_ascii(array)).as_py():
         for pattern, sign in _OTHER_SIGNS:
             array = pc.replace_substring_regex(array, pattern, sign)
-    array = pc.replace_substring_regex(array, r"^\(([^()-]*)\)$", r"-\1")
+    array = pc.replace_substring_regex(array, r"^(\pS?)\(([^()-]*)\)$", r"-\1\2")
     return pc.replace_substring_regex(array, r"^([^-]*\d) ?-$", r"-\1")
 
 

@@ -121,8 +121,10 @@ def without_texts(array: pa.Array, missing: frozenset[str]) -> pa.Array:
         return (
             without_texts(array.dictionary_decode(), missing).dictionary_encode().cast(array.type)
         )
-    values = pa.array(sorted(missing), array.type)
+    values = pa.array(sorted(missing - {""}), array.type)
     found = pc.is_in(pc.utf8_trim_whitespace(array), values)
+    if "" in missing:
+        found = pc.or_(found, pc.equal(array, ""))
     return pc.if_else(found, pa.scalar(None, array.type), array)
 
 

@@ -215,6 +215,11 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     options = options or ReadOptions()
     if options.date_format is not None:
         require_date_format(options.date_format)
+    if options.thousands is not None and options.thousands == options.decimal:
+        raise UsageError(
+            f"--decimal {options.decimal} and --thousands {options.thousands} are one mark",
+            hint=f"--decimal {options.decimal} alone",
+        )
     if not isinstance(data, (str, os.PathLike)) and is_arrow_table(data):
         table = open_memory_table(data, notes)
         if not table.names:
@@ -280,10 +285,12 @@ def _read_column(
         shown = repr(value if len(value) <= 40 else value[:40] + "…")
         spelled = reading.format.describe() if reading.format else ""
         facts = [f"the column is {type_name(column.type)}" + (f", {spelled}" if spelled else "")]
-        hint = f"--null-values {shlex.quote(value)}" if len(value) <= 40 else "correct the cell"
+        listed = len(value) <= 40 and "," not in value and "\n" not in value
+        hint = f"--null-values {shlex.quote(value)}" if listed else "correct the cell"
         doubt, _, choice = evidence.partition(": ")
-        if choice.startswith("--"):
-            facts, hint = [*facts, f"its cells are {doubt}"], choice
+        if choice.startswith("--") or doubt.startswith(("in ", "of ")):
+            facts = [*facts, f"its cells are {doubt}"]
+            hint = choice or f"convert {column.name!r}"
         raise DataError(
             f"{reader.name}, {reader.row_location(before + at)}, column {column.name!r}: "
             f"{shown} is not a {type_noun(column.type)}",

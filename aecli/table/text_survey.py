@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -88,6 +89,12 @@ class ColumnSurvey:
         numbers = _numbers(self)
         return len(numbers) > 1 and not _same_values(numbers)
 
+    @property
+    def are_codes(self) -> bool:
+        """Return whether all cells have the same groups of digits, as addresses and phones do."""
+        groups = {tuple(map(len, re.split("[.,' ]", value))) for value in self.values}
+        return len(self.values) > 1 and groups in ({(3, 3, 3)}, {(3, 3, 3, 3)})
+
     def full(self) -> list[FormatCount]:
         """Return the formats that every cell has."""
         return [count for count in self.counts or [] if count.cells == self.cells]
@@ -128,10 +135,9 @@ class ColumnSurvey:
             for format in number_formats(sample)
             if format.thousands == options.thousands and format.decimal in decimals
         ]
-        if options.date_format is None:
-            formats += date_formats(sample)
-        else:
+        if options.date_format is not None:
             formats.append(TextFormat(date_format=options.date_format))
+        formats += date_formats(sample)
         return [FormatCount(format) for format in dict.fromkeys(formats)]
 
     def _counted(
@@ -182,10 +188,12 @@ def survey_reading(survey: ColumnSurvey, decimals: set[str]) -> Reading | None:
     if not survey.cells:
         return None
     dates = [count for count in survey.full() if count.is_date]
-    if pa.types.is_temporal(survey.times) and not any(d.format == survey.known for d in dates):
+    wanted = (survey.known, TextFormat(date_format=survey.options.date_format))
+    if pa.types.is_temporal(survey.times) and not any(d.format in wanted for d in dates):
         return Reading(survey.times)
-    if len(dates) == 1 or (dates and _is_certain(dates[0], survey)):
-        return Reading(dates[0].type, dates[0].format)
+    certain = [date for date in dates if len(dates) == 1 or _is_certain(date, survey)]
+    if certain:
+        return Reading(certain[0].type, certain[0].format)
     numbers = _numbers(survey)
     if survey.ambiguous:
         known = [count for count in numbers if count.format == survey.known]
@@ -205,7 +213,7 @@ def survey_evidence(survey: ColumnSurvey, location: Callable[[int], str]) -> str
     """
     dates = [count.format.date_format for count in survey.full() if count.is_date]
     if len(dates) > 1:
-        choices = " or ".join(f"--date-format {date!r}" for date in dates[:2])
+        choices = " or ".join(f"--date-format '{date}'" for date in dates[:2])
         return f"dates whose day and month may be either: {choices}"
     if survey.ambiguous:
         mark = "," if "," in _numbers(survey)[0].marks else "."
@@ -217,17 +225,24 @@ def survey_evidence(survey: ColumnSurvey, location: Callable[[int], str]) -> str
     if nearest is None or nearest.first_other is None:
         return None
     row, text = nearest.first_other
-    shown = text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+    long = len(text) > _LONGEST_SHOWN
+    shown = text[: _LONGEST_SHOWN - 1] + "…" if long else text
+    # The option splits its values at commas.
+    option = "" if long or "," in text or "\n" in text else f" (--null-values {shlex.quote(text)})"
     noun = "date" if nearest.is_date else "number"
     return (
         f"not a {noun}: {nearest.cells:,} of {survey.cells:,} cells are, the first other one is "
-        f"{shown!r} in {location(row)} (--null-values {shlex.quote(shown)})"
+        f"{shown!r} in {location(row)}{option}"
     )
 
 
 def _numbers(survey: ColumnSurvey) -> list[FormatCount]:
     """Return the formats in which every cell is a number."""
-    numbers = [c for c in survey.full() if not c.is_date and is_plain_number(c.type)]
+    numbers = [
+        count
+        for count in survey.full()
+        if not count.is_date and is_plain_number(count.type) and not survey.are_codes
+    ]
     if not survey.plain and any(count.format == TextFormat() for count in numbers):
         return []
     return [count for count in numbers if not _is_name(count, survey)]
@@ -240,9 +255,16 @@ def _is_name(count: FormatCount, survey: ColumnSurvey) -> bool:
 
 
 def _is_certain(count: FormatCount, survey: ColumnSurvey) -> bool:
-    """Return whether the order of day and month is certain: the year is first, or a model's."""
+    """Return whether the order of day and month is certain: as in a model, or the year is first."""
     text = count.format.date_format or ""
-    return count.format == survey.known or text == ISO_MIXED or text.startswith("%Y")
+    known = survey.options.date_format or (survey.known.date_format if survey.known else None)
+    same_days = known is not None and _days_of(text) == _days_of(known)
+    return same_days or text == ISO_MIXED or text.startswith("%Y")
+
+
+def _days_of(date_format: str) -> str:
+    """Return a date format without its time of day and its century."""
+    return re.split("[ T,]+%[HI]", date_format)[0].replace("%Y", "%y")
 
 
 def _same_values(numbers: Sequence[FormatCount]) -> bool:

@@ -20,7 +20,7 @@ from aecli.schema.model_spec import Label
 from aecli.schema.options import ColumnOptions, TrainOptions
 from aecli.table.column_match import match_columns
 from aecli.table.column_plan import ColumnPlan, plan_columns
-from aecli.table.labels import label_codes, read_labels, with_counts
+from aecli.table.labels import label_codes, read_labels, with_counts, with_written_label
 from aecli.table.paths import find_files
 from aecli.table.source import Data, Source, open_source
 from aecli.training.split import rows_outside, training_rows
@@ -88,7 +88,7 @@ def prepare(
     if fold is None and _is_file(options.training.valid):
         valid = _validation_file(plan, reader, options, progress)
         notes = [*notes, *_shared_files(source, options.training.valid)]
-    notes = [*source.notes, *plan.notes, *notes]
+    notes = [*source.notes, *plan.notes, *_doubtful_texts(plan, source), *notes]
     return PreparedTable(plan, reader.layout, train, valid, notes)
 
 
@@ -100,10 +100,17 @@ def open_rereadable(data: Data, options: TrainOptions) -> Source:
     """
     source = open_source(data, options.read)
     if options.columns.label in source.names:
-        source = source.with_texts([options.columns.label])
+        source = with_written_label(source, options.columns.label)
     size = source.memory_bytes()
     fits = size is not None and size <= parse_memory(options.training.memory) // 2
     return source.in_memory() if fits else source
+
+
+def _doubtful_texts(plan: ColumnPlan, source: Source) -> list[str]:
+    """Return why columns of text that nearly hold numbers or dates are not features of these."""
+    names = {column.name for column in plan.columns} | {item.name for item in plan.left_out}
+    evidence = source.columns.evidence
+    return [f"column {name!r}: {reason}" for name, reason in evidence.items() if name in names]
 
 
 def prepared_for_noise(prepared: PreparedTable, options: TrainOptions) -> PreparedTable:
