@@ -61,6 +61,9 @@ def read_row_order(
     formatted = {n: r for n, r in (trained or {}).items() if n in names and r.format is not None}
     selected = source.select(names, formatted)
     table = pa.Table.from_batches(selected.batches(), selected.schema)
+    doubt, _, choice = source.columns.evidence.get(time or "", "").partition(": ")
+    if time is not None and choice.startswith("--date-format"):
+        raise DataError(f"--time {time} of {source.name}: {doubt}", hint=choice)
     times, ticks = _times(table[time], source.name, time, stored) if time else (None, None)
     for name in group:
         if is_list(table[name].type) or pa.types.is_struct(table[name].type):

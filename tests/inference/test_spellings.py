@@ -124,6 +124,50 @@ def test_what_a_model_writes_it_reads_back(
     np.testing.assert_allclose(again, latents(model, tmp_path / "r.parquet"), atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("trained", "later", "values"),
+    [
+        ("5 kg", "6 kg", True),
+        ("5 kg", "6 lb", False),
+        ("5 kg", "6", True),
+        ("5,5 €", "6,5 $", False),
+        ("5,5 €", "6.5", True),
+        ("0.25", "50%", False),
+        ("25%", "50 %", True),
+        ("5.5", "$6.5", True),
+        ("7", "yes", False),
+    ],
+)
+def test_other_units_than_those_of_training_are_refused(
+    tmp_path: Path, trained: str, later: str, values: bool
+) -> None:
+    def write(name: str, cell: str) -> str:
+        digit = next(c for c in cell if c.isdigit()) if any(map(str.isdigit, cell)) else "y"
+        cells = [cell.replace(digit, str(10 + i), 1) if digit != "y" else cell for i in range(40)]
+        rows = "".join(f"{cell};{i % 7}\n" for i, cell in enumerate(cells))
+        (tmp_path / name).write_text("x;z\n" + rows)
+        return str(tmp_path / name)
+
+    aecli.train(write("train.csv", trained), model=tmp_path / "m", epochs=1)
+    if values:
+        latents(tmp_path / "m", Path(write("later.csv", later)))
+        return
+    with pytest.raises(DataError, match="row 1 .line 2., column 'x'"):
+        latents(tmp_path / "m", Path(write("later.csv", later)))
+
+
+def test_space_around_a_category_is_not_part_of_it(
+    tmp_path: Path, models: dict[str, tuple[Path, Path]]
+) -> None:
+    table = pa.table({"c": ["a", "b", " d"] * 20, "x": np.arange(60) % 7})
+    aecli.train(table, model=tmp_path / "m", epochs=1)
+    (tmp_path / "later.csv").write_text("c,x\na ,0\n b,1\n d,2\nnew,3\n")
+    result = aecli.encode(
+        str(tmp_path / "later.csv"), str(tmp_path / "z.csv"), model=tmp_path / "m"
+    )
+    assert result.unseen == {"c": 1}
+
+
 def test_copied_and_filled_cells_are_spelled_as_the_table_spells_them(tmp_path: Path) -> None:
     model = tmp_path / "m"
     aecli.train(str(write_german(tmp_path / "train.csv")), model=model, epochs=1)

@@ -112,6 +112,20 @@ def test_the_user_decides_day_and_month(tmp_path: Path, format: str, values: lis
     assert cells_of(opened(tmp_path, ["01/02/2024", "03/04/2024"], date_format=format)) == values
 
 
+def test_a_date_format_leaves_other_columns_of_dates_alone(tmp_path: Path) -> None:
+    text = (
+        "a;b;c;i\n01/02/2024;25.01.2024 10:30;20240131;7\n03/04/2024;02.01.2024 00:00;20240201;8\n"
+    )
+    (tmp_path / "t.csv").write_text(text)
+    source = open_source(tmp_path / "t.csv", ReadOptions(date_format="%m/%d/%Y"))
+    assert [str(kind) for kind in source.schema.types] == [
+        "date32[day]", "timestamp[s]", "int64", "int64",
+    ]  # fmt: skip
+    source = open_source(tmp_path / "t.csv", ReadOptions(date_format="%Y%m%d"))
+    assert cells_of(source, "c") == [D(2024, 1, 31), D(2024, 2, 1)]
+    assert cells_of(source, "i") == [7, 8]
+
+
 @pytest.mark.parametrize("format", ["%d/%m", "tomorrow", "%Q", "%H:%M", ""])
 def test_a_date_format_that_names_no_date_is_refused(tmp_path: Path, format: str) -> None:
     with pytest.raises(UsageError, match="does not name the day, month and year"):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import aecli
 from aecli.schema.read_options import ReadOptions
+from aecli.table.labels import read_labels
 from aecli.table.reading import Reading
 from aecli.table.source import Source, open_source
 from aecli.table.writers import open_writer
@@ -82,6 +83,14 @@ def test_numbers_of_parquet_mean_missing_too(tmp_path: Path) -> None:
 def test_a_file_that_quotes_everything_quotes_missing_cells_too(tmp_path: Path) -> None:
     text = '"x","t"\n"1","a"\n"","b"\n"3",""\n'
     assert columns(opened(tmp_path, text)) == {"x": [1, None, 3], "t": ["a", "b", None]}
+
+
+def test_marks_of_missing_labels_are_no_classes(tmp_path: Path) -> None:
+    text = "y,x\n" + "yes,1\nno,2\nNA,3\n?,4\n" * 5
+    label = read_labels(opened(tmp_path, text), "y")[0]
+    assert (label.classes, label.counts) == (["no", "yes"], [5, 5])
+    text = "y,x\n" + "EU,1\nAS,2\nNA,3\n" * 5
+    assert read_labels(opened(tmp_path, text), "y")[0].classes == ["AS", "EU", "NA"]
 
 
 @pytest.mark.parametrize("quote", ["", '"'])

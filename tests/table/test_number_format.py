@@ -90,6 +90,8 @@ def test_numbers_are_read_as_they_are_meant(
         ["12e3456", "13e400", "14e999"],
         ["+491511234567", "+491511234568", "+491511234569"],
         ["3x", "4x", "5x"],
+        ["192.168.168.126", "192.168.100.254", "172.160.201.111"],
+        ["601 268 464", "602 111 222", "699 000 123"],
         ["low", "1", "2"],
     ],
 )
@@ -110,6 +112,7 @@ def test_other_text_stays_text(tmp_path: Path, cells: list[str]) -> None:
         (["1.234", "2.500"], {"decimal": ","}, [1234, 2500]),
         (["1.234", "2.500"], {"thousands": "."}, [1234, 2500]),
         (["1.5", "2.25"], {"decimal": ","}, [1.5, 2.25]),
+        (["1.234", "5.67"], {"decimal": ","}, [1.234, 5.67]),
         (["$1.234", "$2.500"], {}, ["$1.234", "$2.500"]),
         (["$1.234", "$2.500"], {"decimal": "."}, [1.234, 2.5]),
     ],
@@ -121,13 +124,23 @@ def test_a_mark_that_may_be_either_is_decided_by_the_user(
 
 
 @pytest.mark.parametrize(
-    ("other", "values"),
-    [("70,41", [1.234, 2.5]), ("70.41", [1234, 2500]), ("word", ["1,234", "2,500"])],
+    ("cell", "other", "values"),
+    [
+        ("1,234", "70,41", [1.234, 2.5]),
+        ("1,234", "70.41", [1234, 2500]),
+        ("1,234", "word", ["1,234", "2,500"]),
+        ("1.234", "70,41", [1234, 2500]),
+        ("1.234", "70,4 %", [1234, 2500]),
+        ("1.234", "$70.41", [1.234, 2.5]),
+        ("1.234", "word", [1.234, 2.5]),
+    ],
 )
 def test_other_columns_decide_a_mark_that_may_be_either(
-    tmp_path: Path, other: str, values: list[Any]
+    tmp_path: Path, cell: str, other: str, values: list[Any]
 ) -> None:
-    (tmp_path / "t.csv").write_text(f"x;y\n1,234;{other}\n2,500;{other}1\n")
+    mark = cell[1]
+    text = f"x;y\n{cell};{other}\n2{mark}500;{other.replace('7', '8')}\n"
+    (tmp_path / "t.csv").write_text(text)
     assert column(open_source(tmp_path / "t.csv"))[1] == values
 
 
@@ -160,6 +173,15 @@ def test_several_files_are_read_alike(tmp_path: Path) -> None:
         (
             [f"{i},{i:03}" for i in range(1, 61)],
             "numbers whose ',' may be a decimal or a thousands mark: --decimal , or --thousands ,",
+        ),
+        (
+            [*(f"{i}.5%" for i in range(60)), "0"],
+            "not a number: 60 of 61 cells are, the first other one is '0' in line 62 "
+            "(--null-values 0)",
+        ),
+        (
+            [*map(str, range(60)), "n, a"],
+            "not a number: 60 of 61 cells are, the first other one is 'n, a' in line 62",
         ),
     ],
 )
