@@ -152,7 +152,7 @@ def test_other_units_than_those_of_training_are_refused(
     if values:
         latents(tmp_path / "m", Path(write("later.csv", later)))
         return
-    with pytest.raises(DataError, match="row 1 .line 2., column 'x'"):
+    with pytest.raises(DataError, match=r"row 1 \(line 2\), column 'x'"):
         latents(tmp_path / "m", Path(write("later.csv", later)))
 
 
