@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aecli.schema.read_options import ReadOptions
-from aecli.table.cell_kinds import is_number
+from aecli.table.cell_kinds import SPACE, is_number
 from aecli.table.csv_delimiter import sampled_rows, sniff_delimiter
 from aecli.table.csv_header import find_header, note_comments, shown_texts
 from aecli.table.csv_rows import CsvRow, is_comment
@@ -163,7 +163,7 @@ def _names(header: CsvRow | None, width: int, initial_spaces: bool) -> list[str]
     for position, cell in enumerate(names):
         if position in header.quoted:
             continue
-        names[position] = cell.strip()
+        names[position] = cell.strip(SPACE)
         if initial_spaces and re.fullmatch(r'".*"', names[position], re.DOTALL):
             names[position] = names[position][1:-1].replace('""', '"')
     return names

@@ -47,13 +47,14 @@ def bom_encoding(path: Path) -> str | None:
 
 
 def open_text(path: Path, encoding: str) -> Any:
-    """Open a text file as a stream of UTF-8 bytes, without a byte-order mark."""
+    """Open a text file as a stream of UTF-8 bytes, without byte-order marks."""
     stream = open_bytes(path)
     if encoding == "utf-8":
         # A wrapper would only slow down what Arrow reads by itself.
-        if not _skip_mark(stream):
-            stream.close()
-            stream = open_bytes(path)
+        marks = _count_marks(stream)
+        stream.close()
+        stream = open_bytes(path)
+        stream.read(marks * len(codecs.BOM_UTF8))
         return stream
     return pa_stream(Utf8Stream(stream, encoding))
 
@@ -102,7 +103,7 @@ class Utf8Stream(io.RawIOBase):
         self._ended = not chunk
         text = self._decoder.decode(chunk, final=self._ended)
         if text and not self._started:
-            text, self._started = text.removeprefix("\ufeff"), True
+            text, self._started = text.lstrip("\ufeff"), True
         return text.encode()
 
 
@@ -157,5 +158,9 @@ def _not_encoded(
     )
 
 
-def _skip_mark(stream: Any) -> bool:
-    return bool(stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8)
+def _count_marks(stream: Any) -> int:
+    """Return how many marks a stream begins with: files that were joined may have several."""
+    count = 0
+    while stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
+        count += 1
+    return count

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aecli.table.arrow_types import decoded_type, is_list, is_plain_number, is_text
+from aecli.table.cell_kinds import SPACE
 
 NULLS = (
     *("", "NA", "N/A", "n/a", "na", "#N/A", "#N/A N/A", "#NA", "<NA>", "N.A.", "n.a."),
@@ -227,7 +228,7 @@ def _out_of_range(array: pa.Array, values: pa.Array) -> bool:
 
 def without_nulls(array: pa.Array) -> pa.Array:
     """Return text without surrounding space, null where it means missing."""
-    array = pc.utf8_trim_whitespace(array)
+    array = pc.utf8_trim(array, SPACE)
     missing = pc.is_in(array, pa.array(NULLS, array.type))
     return pc.if_else(missing, pa.scalar(None, array.type), array)
 
