@@ -13,8 +13,8 @@ _TIME = re.compile(
     r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?:[T ]\s*\d{1,2}:\d{2}.*)?"
     r"|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?"
 )
-_MARKS = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
-SPACE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _MARKS
+_WITHOUT_WIDTH = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
+SPACE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _WITHOUT_WIDTH
 """Characters without ink, which are not part of a number: white space, and marks of no width."""
 _BEGINS_VALUE = frozenset("0123456789+-.,$€£¥")
 _NO_VALUE = frozenset(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from aecli.table.csv_rows import CsvRow, read_rows
+from aecli.table.csv_rows import CsvRow, is_padding, read_rows
 from aecli.table.header_detection import usual_width
 
 _DELIMITERS = "\t|;,"  # of two that fit, the first: commas stand in texts too
@@ -45,12 +45,16 @@ def _sampled_lines(lines: Sequence[str]) -> Sequence[str]:
     return lines
 
 
+def _is_row(row: CsvRow) -> bool:
+    return bool(row.cells) and not (len(row.cells) == 1 and is_padding(row.cells[0]))
+
+
 def sampled_rows(lines: Sequence[str], delimiter: str, *, complete: bool) -> list[CsvRow]:
     """Return the first rows that are not blank, without one that is cut."""
     for sample in (_sampled_lines(lines), lines):
         whole = complete and len(sample) == len(lines)
         rows = islice(read_rows(sample, delimiter), _SNIFFED_ROWS)
-        found = [row for row in rows if row.cells and (row.closed or whole)]
+        found = [row for row in rows if _is_row(row) and (row.closed or whole)]
         if found:
             return found
     return []

@@ -10,8 +10,14 @@ from dataclasses import dataclass, replace
 from aecli.schema.read_options import ReadOptions
 from aecli.table.cell_kinds import SPACE, is_number
 from aecli.table.csv_delimiter import sampled_rows, sniff_delimiter
-from aecli.table.csv_header import find_header, note_comments, shown_texts
-from aecli.table.csv_rows import CsvRow, is_comment
+from aecli.table.csv_header import (
+    find_header,
+    fitted_header,
+    has_open_end,
+    note_comments,
+    shown_texts,
+)
+from aecli.table.csv_rows import CsvRow, is_comment, is_padding
 from aecli.table.header_detection import (
     count_units_rows,
     has_header_evidence,
@@ -46,14 +52,23 @@ class CsvDialect:
     """Rows that begin with # and have another number of cells than there are names are comments."""
     quotes_all: bool
     """Every cell that is not empty is in quotes, numbers too."""
+    open_end: bool
+    """Every row ends in a delimiter, and the header does not: the empty field has no name."""
     header_may_be_data: bool
     """The header has a number or a time, and nothing says that it is one of the names."""
     misfit: tuple[int, str] | None
     """The number of cells that the rows have, if the header has another, and the option to try."""
 
-    def is_comment(self, first_cell: str, cells: int) -> bool:
-        """Return whether a row that begins with a cell and has so many is a comment."""
-        return self.comments and cells != len(self.names) and is_comment(first_cell)
+    @property
+    def width(self) -> int:
+        """Return the number of fields of a row."""
+        return len(self.names) + self.open_end
+
+    def is_skipped(self, first_cell: str, cells: int) -> bool:
+        """Return whether a row that begins with a cell and has so many is a comment or padding."""
+        if cells == 1 and is_padding(first_cell):
+            return True
+        return self.comments and cells != self.width and is_comment(first_cell)
 
 
 def read_dialect(
@@ -137,6 +152,9 @@ def _dialect(
         notes.append(f"line {units.start + 1:,} holds units and is not a row: {shown}")
         begin += 1
     initial_spaces = _has_initial_spaces(rows)
+    open_end = has_open_end(header, rows[begin:])
+    if header is not None and not open_end:
+        header = fitted_header(header, rows[begin:], delimiter, notes)
     return CsvDialect(
         delimiter,
         _names(header, width, initial_spaces),
@@ -147,11 +165,12 @@ def _dialect(
         initial_spaces=initial_spaces,
         comments=comments,
         quotes_all=_quotes_all(rows[begin:]),
+        open_end=open_end,
         header_may_be_data=header is rows[0]
         and options.header == "auto"
         and has_values(header)
         and not has_header_evidence(header, rows[1:]),
-        misfit=_misfit(header, rows[begin:], options.skip_rows),
+        misfit=None if open_end else _misfit(header, rows[begin:], options.skip_rows),
     )
 
 
@@ -204,7 +223,14 @@ def _misfit(
     agreeing = sum(len(row.cells) == width for row in rows)
     if len(header.cells) == width or agreeing < _AGREEING_SHARE * len(rows):
         return None
+    if any(map(_has_apostrophes, rows)):
+        return None
     first = rows[0]
     if len(first.cells) == width and not has_values(first) and all(map(str.strip, first.cells)):
         return width, f"--header {first.start + 1 - skipped_rows}"
     return width, f"--skip-rows {header.end}"
+
+
+def _has_apostrophes(row: CsvRow) -> bool:
+    """Return whether a cell in single quotes is split at a delimiter in it."""
+    return any(cell.count("'") == 1 and cell.lstrip().startswith("'") for cell in row.cells)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from aecli.errors import DataError
@@ -19,7 +20,7 @@ from aecli.table.column_names import unique_names
 from aecli.table.csv_delimiter import sniff_delimiter
 from aecli.table.csv_dialect import CsvDialect, read_dialect
 from aecli.table.csv_quotes import may_end_in_quotes, unclosed_quote_error, unclosed_quote_line
-from aecli.table.csv_rows import read_rows
+from aecli.table.csv_rows import PADDING, read_rows
 from aecli.table.encoding import binary_error, bom_encoding, codec_name, encoding_error, open_text
 from aecli.table.formats import is_compressed, reading, unreadable
 from aecli.table.reading import without_texts
@@ -28,6 +29,7 @@ from aecli.table.type_inference import infer_text, without_initial_space
 _HEAD_BYTES = 1 << 20
 _CSV_BLOCK_BYTES, _WIDE_BLOCK_BYTES = 4 << 20, 16 << 20
 _WIDE_COLUMNS = 256
+_OPEN_END = "\0"  # no column is called so
 
 
 class CsvFile:
@@ -141,7 +143,8 @@ class CsvFile:
         with open_text(self.path, self._encoding) as stream:
             _skip(stream, before)
             head = stream.read(size)
-        not_text = binary_error(self.name, head) if head else None
+        written = head.rstrip(f"{PADDING}\r\n".encode()) or head
+        not_text = binary_error(self.name, written) if head else None
         complete = len(head) < size
         # A character may be cut at the end; elsewhere it is an error.
         text = (head if complete else _without_cut_character(head)).decode()
@@ -152,8 +155,9 @@ class CsvFile:
     def _text_batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield columns as strings, null where missing, in blocks of the file."""
         ragged: list[Any] = []
+        rows = 0
         # An open quote shows in the last cell of the last row, so the last column is always read.
-        last, cell = self.names[-1], None
+        last, cell = _OPEN_END if self._dialect.open_end else self.names[-1], None
         read = list(dict.fromkeys([*names, last]))
         try:
             with reading(self.name), open_text(self.path, self._encoding) as stream:
@@ -161,12 +165,28 @@ class CsvFile:
                 for batch in self._parsed(stream, read, ragged):
                     if batch.num_rows:
                         cell = batch.column(last)[-1].as_py()
+                    if last == _OPEN_END:
+                        self._require_empty(batch.column(last), rows)
+                    rows += batch.num_rows
                     yield batch if len(read) == len(names) else batch.select(list(names))
         except (DataError, UnicodeDecodeError) as error:
             raise self._explained(error, ragged) from error
         plain = self._encoding == "utf-8" and not is_compressed(self.path)
         if may_end_in_quotes(self.path, self._dialect.delimiter, cell, plain=plain):
             self._require_closed_quotes(self._dialect.delimiter)
+
+    def _require_empty(self, fields: pa.Array, before: int) -> None:
+        """Refuse text behind the last name; `before` rows came earlier."""
+        if fields.null_count == len(fields):
+            return
+        row = pc.index(fields.is_valid(), True).as_py()
+        line = self._line(before + row)
+        raise DataError(
+            f"{self.name}, {self.row_location(before + row)} has {len(self.names) + 1:,} fields, "
+            f"the header has {len(self.names):,}",
+            facts=[f"the last one is {_shortened(fields[row].as_py())}, in other rows it is empty"],
+            hint=show_line_command(self.name, line) if line else "--skip-rows 1",
+        )
 
     def _require_closed_quotes(self, delimiter: str) -> None:
         if self._quotes_closed:
@@ -181,7 +201,7 @@ class CsvFile:
         self, stream: Any, names: Sequence[str], ragged: list[Any]
     ) -> Iterator[pa.RecordBatch]:
         def refuse(row: Any) -> str:
-            if self._dialect.is_comment(row.text, row.actual_columns):
+            if self._dialect.is_skipped(row.text, row.actual_columns):
                 return "skip"
             ragged.append(row)
             return "error"
@@ -192,10 +212,12 @@ class CsvFile:
             if "Empty CSV" in str(error):
                 return
             raise
-        if not self._dialect.initial_spaces:
-            yield from reader
-            return
         for batch in reader:
+            if self._dialect.width == 1:
+                batch = batch.filter(_not_padding(batch.column(0)))
+            if not self._dialect.initial_spaces:
+                yield batch
+                continue
             columns = [without_initial_space(column) for column in batch.columns]
             yield pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
@@ -206,7 +228,7 @@ class CsvFile:
         return pacsv.open_csv(
             stream,
             read_options=pacsv.ReadOptions(
-                column_names=self.names,
+                column_names=[*self.names, _OPEN_END] if self._dialect.open_end else self.names,
                 block_size=_WIDE_BLOCK_BYTES if wide else _CSV_BLOCK_BYTES,
             ),
             parse_options=pacsv.ParseOptions(
@@ -260,7 +282,8 @@ class CsvFile:
             )
         line = self._line(None)
         where = f" line {line:,}" if line else (f" row {row.number:,}" if row.number else "")
-        others = "the header has" if self.has_header else "most rows have"
+        named = self.has_header and row.expected_columns == len(self.names)
+        others = "the header has" if named else "most rows have"
         return DataError(
             f"{self.name}{where} has {row.actual_columns:,} fields, "
             f"{others} {row.expected_columns:,}",
@@ -270,14 +293,16 @@ class CsvFile:
 
     def _line(self, row: int | None) -> int | None:
         """Return the line of a data row counted from 0, or of the first ragged row for None."""
-        width, dialect = len(self.names), self._dialect
+        width, dialect = self._dialect.width, self._dialect
         try:
             with open_text(self.path, self._encoding) as stream:
                 _skip(stream, dialect.rows_at)
                 count = 0
                 for found in read_rows(_lines(stream), dialect.delimiter):
                     cells = found.cells or ([""] if width == 1 else [])
-                    if not cells or (found.comment and dialect.is_comment(cells[0], len(cells))):
+                    if not cells or (
+                        0 not in found.quoted and dialect.is_skipped(cells[0], len(cells))
+                    ):
                         continue
                     if (row is None and len(cells) != width) or count == row:
                         return dialect.lines_above + found.start + 1
@@ -297,6 +322,10 @@ def lacks_headers(readers: Sequence[object]) -> bool:
         and len(distinct) == len(named)
         and all(file.header_may_be_data for file in named)
     )
+
+
+def _not_padding(cells: pa.Array) -> pa.Array:
+    return pc.invert(pc.match_substring_regex(cells, r"^[\x00\x1a]+$")).fill_null(True)
 
 
 def _shortened(text: str) -> str:

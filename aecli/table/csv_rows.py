@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 _INSIDE_QUOTES = re.compile(r'([^"]*(?:""[^"]*)*)("|\Z)')
 
+PADDING = "\0\x1a"
+
 
 class CsvRow(NamedTuple):
     """Cells of a row, none for a blank line, the positions of quoted ones, and the lines it takes.
@@ -113,6 +115,11 @@ def _add_cells(
         at = plain.end() + 1
         if not line.startswith(delimiter, plain.end()):
             return []
+
+
+def is_padding(text: str) -> bool:
+    """Return whether the text of a line is what old systems and lost blocks leave at an end."""
+    return bool(text) and not text.strip(PADDING)
 
 
 def is_comment(line: str) -> bool:
