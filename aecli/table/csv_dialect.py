@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aecli.schema.read_options import ReadOptions
 from aecli.table.cell_kinds import SPACE, is_number
-from aecli.table.csv_delimiter import sampled_rows, sniff_delimiter
+from aecli.table.csv_delimiter import (
+    has_escapes,
+    other_delimiter,
+    sampled_rows,
+    sniff_delimiter,
+)
 from aecli.table.csv_header import (
     find_header,
     fitted_header,
@@ -17,7 +23,7 @@ from aecli.table.csv_header import (
     note_comments,
     shown_texts,
 )
-from aecli.table.csv_rows import CsvRow, is_comment, is_padding
+from aecli.table.csv_rows import CsvRow, is_comment, is_padding, read_rows
 from aecli.table.header_detection import (
     count_units_rows,
     has_header_evidence,
@@ -48,6 +54,8 @@ class CsvDialect:
     notes: list[str]
     initial_spaces: bool
     """A space follows every delimiter, and is not part of the cells."""
+    escapes: bool
+    """A quote that is part of a cell in quotes stands behind a backslash."""
     comments: bool
     """Rows that begin with # and have another number of cells than there are names are comments."""
     quotes_all: bool
@@ -58,6 +66,17 @@ class CsvDialect:
     """The header has a number or a time, and nothing says that it is one of the names."""
     misfit: tuple[int, str] | None
     """The number of cells that the rows have, if the header has another, and the option to try."""
+
+    @property
+    def rewritten(self) -> bool:
+        """Return whether Arrow reads the rows only as `csv_stream` writes them."""
+        return self.initial_spaces or self.escapes or self.delimiter == " "
+
+    def rows(self, lines: Iterable[str]) -> Iterator[CsvRow]:
+        """Yield the rows that lines consist of, as `read_rows` does."""
+        return read_rows(
+            lines, self.delimiter, escapes=self.escapes, initial_spaces=self.initial_spaces
+        )
 
     @property
     def width(self) -> int:
@@ -94,16 +113,27 @@ def read_dialect(
     first = _first_line(lines, top, options, complete=complete)
     if first is None:
         return None
-    delimiter = options.delimiter or (separator[1] if separator else sniff_delimiter(lines[first:]))
-    rows = sampled_rows(lines[first:], delimiter, complete=complete)
+    below = lines[first:]
+    escapes = has_escapes(below)
+    delimiter = options.delimiter or (separator[1] if separator else None)
+    delimiter = delimiter or sniff_delimiter(below, escapes=escapes)
+    rows = sampled_rows(below, delimiter, complete=complete, escapes=escapes)
     if not rows:
         return None
+    initial_spaces = delimiter != " " and _has_initial_spaces(rows)
+    if initial_spaces:
+        rows = sampled_rows(
+            below, delimiter, complete=complete, escapes=escapes, initial_spaces=True
+        )
     above = {lines_above + i: lines[i] for i in range(top, first) if is_comment(lines[i])}
     start = lines_above + first
     rows = [row._replace(start=row.start + start, end=row.end + start) for row in rows]
-    dialect = _dialect(rows, start, above, delimiter, options)
+    dialect = _dialect(rows, start, above, delimiter, options, initial_spaces=initial_spaces)
+    found = [] if options.delimiter else _delimiter_notes(dialect, below)
     text = "".join(lines[: dialect.lines_above - lines_above])
-    return replace(dialect, rows_at=len(text.encode()))
+    return replace(
+        dialect, rows_at=len(text.encode()), escapes=escapes, notes=[*dialect.notes, *found]
+    )
 
 
 def _first_line(
@@ -130,6 +160,8 @@ def _dialect(
     above: Mapping[int, str],
     delimiter: str,
     options: ReadOptions,
+    *,
+    initial_spaces: bool,
 ) -> CsvDialect:
     """Return the dialect of a table by its first rows.
 
@@ -139,6 +171,7 @@ def _dialect(
         above: the comments among them, by their position in the file.
         delimiter: the one between cells.
         options: those of the user.
+        initial_spaces: what `CsvDialect.initial_spaces` is.
     """
     width = usual_width([row for row in rows if not row.comment] or rows)
     plain = [row for row in rows[1:] if width < 2 or not row.comment or len(row.cells) == width]
@@ -151,7 +184,6 @@ def _dialect(
         shown = shown_texts([cell for cell in map(str.strip, units.cells) if cell])
         notes.append(f"line {units.start + 1:,} holds units and is not a row: {shown}")
         begin += 1
-    initial_spaces = _has_initial_spaces(rows)
     open_end = has_open_end(header, rows[begin:])
     if header is not None and not open_end:
         header = fitted_header(header, rows[begin:], delimiter, notes)
@@ -163,6 +195,7 @@ def _dialect(
         lines_above=rows[begin - 1].end if begin else start,
         notes=notes,
         initial_spaces=initial_spaces,
+        escapes=False,
         comments=comments,
         quotes_all=_quotes_all(rows[begin:]),
         open_end=open_end,
@@ -192,11 +225,27 @@ def _has_initial_spaces(rows: Sequence[CsvRow]) -> bool:
     """Return whether every cell after a delimiter begins with a space, or is empty."""
     found = False
     for row in rows:
-        for position, cell in enumerate(row.cells[1:], start=1):
+        in_quotes = False
+        for position, cell in enumerate([] if row.comment else row.cells[1:], start=1):
+            if in_quotes:
+                in_quotes = not cell.endswith('"')
+                continue
             if cell and (not cell.startswith(" ") or position in row.quoted):
                 return False
             found = found or bool(cell)
+            text = cell.lstrip(" ")
+            in_quotes = text.startswith('"') and not (len(text) > 1 and text.endswith('"'))
     return found
+
+
+def _delimiter_notes(dialect: CsvDialect, lines: Sequence[str]) -> list[str]:
+    if dialect.delimiter == " ":
+        return ["the fields are split at runs of spaces"]
+    sign = other_delimiter(lines) if len(dialect.names) == 1 else None
+    if sign is None:
+        return []
+    option = shlex.quote(sign) if sign.isprintable() else f"$'\\x{ord(sign):02x}'"
+    return [f"its first lines all split alike at {sign!r}: --delimiter {option}"]
 
 
 def _quotes_all(rows: Sequence[CsvRow]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -20,11 +19,22 @@ from aecli.table.column_names import unique_names
 from aecli.table.csv_delimiter import sniff_delimiter
 from aecli.table.csv_dialect import CsvDialect, read_dialect
 from aecli.table.csv_quotes import may_end_in_quotes, unclosed_quote_error, unclosed_quote_line
-from aecli.table.csv_rows import PADDING, read_rows
-from aecli.table.encoding import binary_error, bom_encoding, codec_name, encoding_error, open_text
+from aecli.table.csv_rows import PADDING
+from aecli.table.csv_stream import closed_rows, row_chunks
+from aecli.table.encoding import (
+    binary_error,
+    bom_encoding,
+    codec_name,
+    encoding_error,
+    open_chunks,
+    open_text,
+    skip_bytes,
+    text_lines,
+    without_cut_character,
+)
 from aecli.table.formats import is_compressed, reading, unreadable
 from aecli.table.reading import without_texts
-from aecli.table.type_inference import infer_text, without_initial_space
+from aecli.table.type_inference import infer_text
 
 _HEAD_BYTES = 1 << 20
 _CSV_BLOCK_BYTES, _WIDE_BLOCK_BYTES = 4 << 20, 16 << 20
@@ -121,7 +131,7 @@ class CsvFile:
                 f"cannot read {self.name}: its header is longer than 16 MB",
                 hint="--delimiter, if its fields are split by another sign",
             )
-        if any("\n" in cell for cell in dialect.names):
+        if any("\n" in cell for cell in dialect.names) and not dialect.rewritten:
             self._require_closed_quotes(dialect.delimiter)
         return replace(dialect, rows_at=before + dialect.rows_at)
 
@@ -130,7 +140,7 @@ class CsvFile:
         if not count:
             return 0
         with open_text(self.path, self._encoding) as stream:
-            lines = list(islice(_lines(stream), count + 1))
+            lines = list(islice(text_lines(stream), count + 1))
         if len(lines) <= count:
             raise DataError(
                 f"{self.name} has no line {count + 1:,}: it ends after line {len(lines):,}",
@@ -141,13 +151,13 @@ class CsvFile:
     def _head(self, before: int, size: int) -> tuple[str, bool]:
         """Return about `size` bytes of text after the first `before`, and whether these are all."""
         with open_text(self.path, self._encoding) as stream:
-            _skip(stream, before)
+            skip_bytes(stream, before)
             head = stream.read(size)
         written = head.rstrip(f"{PADDING}\r\n".encode()) or head
         not_text = binary_error(self.name, written) if head else None
         complete = len(head) < size
         # A character may be cut at the end; elsewhere it is an error.
-        text = (head if complete else _without_cut_character(head)).decode()
+        text = (head if complete else without_cut_character(head)).decode()
         if not_text is not None:
             raise not_text
         return text, complete
@@ -160,8 +170,9 @@ class CsvFile:
         last, cell = _OPEN_END if self._dialect.open_end else self.names[-1], None
         read = list(dict.fromkeys([*names, last]))
         try:
-            with reading(self.name), open_text(self.path, self._encoding) as stream:
-                _skip(stream, self._dialect.rows_at)
+            with reading(self.name), open_text(self.path, self._encoding) as text:
+                skip_bytes(text, self._dialect.rows_at)
+                stream = self._rewritten(text) if self._dialect.rewritten else text
                 for batch in self._parsed(stream, read, ragged):
                     if batch.num_rows:
                         cell = batch.column(last)[-1].as_py()
@@ -172,8 +183,16 @@ class CsvFile:
         except (DataError, UnicodeDecodeError) as error:
             raise self._explained(error, ragged) from error
         plain = self._encoding == "utf-8" and not is_compressed(self.path)
+        if self._dialect.rewritten:
+            return
         if may_end_in_quotes(self.path, self._dialect.delimiter, cell, plain=plain):
             self._require_closed_quotes(self._dialect.delimiter)
+
+    def _rewritten(self, stream: Any) -> Any:
+        """Return the rows as a stream that Arrow can read."""
+        dialect = self._dialect
+        rows = closed_rows(dialect.rows(text_lines(stream)), self.name, dialect.lines_above)
+        return open_chunks(row_chunks(rows, dialect.delimiter), stream)
 
     def _require_empty(self, fields: pa.Array, before: int) -> None:
         """Refuse text behind the last name; `before` rows came earlier."""
@@ -192,7 +211,7 @@ class CsvFile:
         if self._quotes_closed:
             return
         with reading(self.name), open_text(self.path, self._encoding) as stream:
-            line = unclosed_quote_line(_lines(stream), delimiter)
+            line = unclosed_quote_line(text_lines(stream), delimiter)
         if line is not None:
             raise unclosed_quote_error(self.name, line)
         self._quotes_closed = True
@@ -215,11 +234,7 @@ class CsvFile:
         for batch in reader:
             if self._dialect.width == 1:
                 batch = batch.filter(_not_padding(batch.column(0)))
-            if not self._dialect.initial_spaces:
-                yield batch
-                continue
-            columns = [without_initial_space(column) for column in batch.columns]
-            yield pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+            yield batch
 
     def _open_csv(
         self, stream: Any, names: Sequence[str], refuse: Callable[[Any], str]
@@ -251,7 +266,7 @@ class CsvFile:
     def _explained(self, error: Exception, ragged: Sequence[Any]) -> Exception:
         straddling = "straddling" in str(error.__cause__)
         try:
-            if straddling or (ragged and '"' in ragged[0].text):
+            if not self._dialect.rewritten and (straddling or (ragged and '"' in ragged[0].text)):
                 self._require_closed_quotes(self._dialect.delimiter)
         except DataError as open_quote:
             return open_quote
@@ -296,9 +311,9 @@ class CsvFile:
         width, dialect = self._dialect.width, self._dialect
         try:
             with open_text(self.path, self._encoding) as stream:
-                _skip(stream, dialect.rows_at)
+                skip_bytes(stream, dialect.rows_at)
                 count = 0
-                for found in read_rows(_lines(stream), dialect.delimiter):
+                for found in dialect.rows(text_lines(stream)):
                     cells = found.cells or ([""] if width == 1 else [])
                     if not cells or (
                         0 not in found.quoted and dialect.is_skipped(cells[0], len(cells))
@@ -330,20 +345,3 @@ def _not_padding(cells: pa.Array) -> pa.Array:
 
 def _shortened(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:60] + "…")
-
-
-def _lines(stream: Any) -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="")
-
-
-def _without_cut_character(head: bytes) -> bytes:
-    """Return UTF-8 text without the character that may be cut at its end."""
-    end = len(head)
-    while end > len(head) - 4 and head[end - 1] & 0xC0 == 0x80:
-        end -= 1
-    return head[: end - 1] if head[end - 1] >= 0xC0 else head
-
-
-def _skip(stream: Any, count: int) -> None:
-    while count > 0:
-        count -= len(stream.read(count))

@@ -233,17 +233,6 @@ def without_nulls(array: pa.Array) -> pa.Array:
     return pc.if_else(missing, pa.scalar(None, array.type), array)
 
 
-def without_initial_space(array: pa.Array) -> pa.Array:
-    """Return text without space before it, and then without quotes around it; null for none."""
-    array = pc.utf8_ltrim_whitespace(array)
-    array = pc.if_else(pc.equal(array, ""), pa.scalar(None, array.type), array)
-    quoted = pc.match_substring_regex(array, r'(?s)^".*"$')
-    if pc.any(quoted).as_py():
-        inner = pc.replace_substring(pc.utf8_slice_codeunits(array, 1, -1), '""', '"')
-        array = pc.if_else(quoted, inner, array)
-    return array
-
-
 def _parsed(array: pa.Array, target: pa.DataType) -> pa.Array:
     try:
         return _cast(array, target)
