@@ -74,7 +74,8 @@ def _sampled_lines(lines: Sequence[str]) -> Sequence[str]:
 
 
 def _is_row(row: CsvRow) -> bool:
-    return bool(row.cells) and not (len(row.cells) == 1 and is_padding(row.cells[0]))
+    padding = len(row.cells) == 1 and not row.quoted and is_padding(row.cells[0])
+    return bool(row.cells) and not padding
 
 
 def sampled_rows(

@@ -108,7 +108,7 @@ def read_dialect(
     lines = list(io.StringIO(head, newline=""))
     if not complete and lines and not lines[-1].endswith(("\n", "\r")):
         lines.pop()
-    separator = _SEPARATOR_LINE.match(lines[0]) if lines else None
+    separator = _separator(lines)
     top = 1 if separator else 0
     first = _first_line(lines, top, options, complete=complete)
     if first is None:
@@ -134,6 +134,14 @@ def read_dialect(
     return replace(
         dialect, rows_at=len(text.encode()), escapes=escapes, notes=[*dialect.notes, *found]
     )
+
+
+def _separator(lines: Sequence[str]) -> re.Match[str] | None:
+    """Return the first line if it names the delimiter; in quotes it may be the name of a column."""
+    found = _SEPARATOR_LINE.match(lines[0]) if lines else None
+    if found is not None and found[0].startswith('"') and found[1] not in "".join(lines[1:3]):
+        return None
+    return found
 
 
 def _first_line(
@@ -180,7 +188,8 @@ def _dialect(
     rows = [rows[0], *plain]
     header, begin = find_header(rows, width, above, delimiter, options, notes)
     note_comments(len(above) - (header is not None and header.start in above), header, notes)
-    for units in rows[begin : begin + count_units_rows(rows[begin:])] if header else []:
+    units_rows = count_units_rows(header, rows[begin:]) if header else 0
+    for units in rows[begin : begin + units_rows]:
         shown = shown_texts([cell for cell in map(str.strip, units.cells) if cell])
         notes.append(f"line {units.start + 1:,} holds units and is not a row: {shown}")
         begin += 1
@@ -197,7 +206,7 @@ def _dialect(
         initial_spaces=initial_spaces,
         escapes=False,
         comments=comments,
-        quotes_all=_quotes_all(rows[begin:]),
+        quotes_all=_quotes_all(header, rows[begin:]),
         open_end=open_end,
         header_may_be_data=header is rows[0]
         and options.header == "auto"
@@ -248,8 +257,10 @@ def _delimiter_notes(dialect: CsvDialect, lines: Sequence[str]) -> list[str]:
     return [f"its first lines all split alike at {sign!r}: --delimiter {option}"]
 
 
-def _quotes_all(rows: Sequence[CsvRow]) -> bool:
+def _quotes_all(header: CsvRow | None, rows: Sequence[CsvRow]) -> bool:
     """Return whether all cells with text are in quotes, in one column at least numbers."""
+    if header is not None and len(header.quoted) < sum(map(bool, header.cells)):
+        return False
     numbers: dict[int, bool] = {}
     for row in rows:
         for position, cell in enumerate(row.cells[:_EXAMINED_COLUMNS]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from aecli.table.csv_cells import in_quotes
 from aecli.table.csv_quotes import unclosed_quote_error
 from aecli.table.csv_rows import CsvRow
 
@@ -33,10 +34,5 @@ def row_chunks(rows: Iterable[CsvRow], delimiter: str) -> Iterator[bytes]:
 def _row_text(row: CsvRow, delimiter: str) -> str:
     cells = row.cells
     if row.quoted:
-        cells = [_in_quotes(cell) if i in row.quoted else cell for i, cell in enumerate(cells)]
+        cells = [in_quotes(cell) if i in row.quoted else cell for i, cell in enumerate(cells)]
     return delimiter.join(cells) + "\n"
-
-
-def _in_quotes(cell: str) -> str:
-    doubled = cell.replace('"', '""')
-    return f'"{doubled}"'

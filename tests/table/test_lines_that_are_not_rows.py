@@ -492,7 +492,7 @@ def test_a_long_cell_does_not_hide_the_line_of_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "quotes_all"),
     [
-        ('a,b\n"1","x"\n"2",""\n', True),
+        ('a,b\n"1","x"\n"2",""\n', False),
         ('"a","b"\n"1","x"\n"2",\n', True),
         ('"a","b"\n1,"x"\n2,"y"\n', False),
         ('a,b\n"x","y"\n"z","w"\n', False),
