@@ -93,3 +93,15 @@ def test_what_old_systems_leave_at_an_end_is_no_row(
 def test_cells_in_single_quotes_do_not_make_the_header_wrong(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 2 has 3 fields, the header has 2"):
         columns_of(opened(tmp_path, "id,name\n1,'Smith, J'\n2,'Doe, A'\n"))
+
+
+def test_many_files_have_one_note_of_each_kind(tmp_path: Path) -> None:
+    rows = "".join(f"{i},2\n" for i in range(9))
+    for number in range(5):
+        above = "# made by x\n" * number
+        write(tmp_path / f"{number}.csv", f"{above}a,b\n[s],[m]\n{rows}")
+    assert open_source(tmp_path).notes == [
+        f"{tmp_path}/0.csv and 4 more files: line 2 holds units and is not a row: [s], [m]",
+        f"{tmp_path}/1.csv: 1 comment line above the header skipped",
+        f"{tmp_path}/2.csv and 2 more files: 2 comment lines above the header skipped",
+    ]
