@@ -13,6 +13,9 @@ _TIME = re.compile(
     r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?:[T ]\s*\d{1,2}:\d{2}.*)?"
     r"|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?"
 )
+_WITHOUT_WIDTH = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
+SPACE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _WITHOUT_WIDTH
+"""Characters without ink, which are not part of a number: white space, and marks of no width."""
 _BEGINS_VALUE = frozenset("0123456789+-.,$€£¥")
 _NO_VALUE = frozenset(
     {"", "-", "--", "---", ".", "..", "...", "*", "?", "#n/a", "#na", "<na>", "n/a", "n.a.", "n.d."}
@@ -25,7 +28,7 @@ _ROWS_BELOW_UNITS = 5
 
 def cell_kind(cell: str) -> str | None:
     """Return `number`, `time` or `text`; None for an empty cell and a usual missing mark."""
-    cell = cell.strip()
+    cell = cell.strip(SPACE)
     if cell.lower() in _NO_VALUE:
         return None
     if cell[0] not in _BEGINS_VALUE:

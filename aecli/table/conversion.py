@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aecli.table.arrow_types import is_list, is_plain_number, is_text
+from aecli.table.cell_kinds import SPACE
 
 NULLS = (
     *("", "NA", "N/A", "n/a", "na", "#N/A", "#N/A N/A", "#NA", "<NA>", "N.A.", "n.a."),
@@ -67,20 +68,9 @@ def cast_text(text: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def without_nulls(array: pa.Array) -> pa.Array:
     """Return text without surrounding space, null where it means missing."""
-    array = pc.utf8_trim_whitespace(array)
+    array = pc.utf8_trim(array, SPACE)
     missing = pc.is_in(array, pa.array(NULLS, array.type))
     return pc.if_else(missing, pa.scalar(None, array.type), array)
-
-
-def without_initial_space(array: pa.Array) -> pa.Array:
-    """Return text without space before it, and then without quotes around it; null for none."""
-    array = pc.utf8_ltrim_whitespace(array)
-    array = pc.if_else(pc.equal(array, ""), pa.scalar(None, array.type), array)
-    quoted = pc.match_substring_regex(array, r'(?s)^".*"$')
-    if pc.any(quoted).as_py():
-        inner = pc.replace_substring(pc.utf8_slice_codeunits(array, 1, -1), '""', '"')
-        array = pc.if_else(quoted, inner, array)
-    return array
 
 
 def _cast_time(array: pa.Array, target: pa.DataType) -> pa.Array:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aecli.schema.read_options import ReadOptions
-from aecli.table.cell_kinds import is_number
-from aecli.table.csv_delimiter import sampled_rows, sniff_delimiter
-from aecli.table.csv_header import find_header, note_comments, shown_texts
-from aecli.table.csv_rows import CsvRow, is_comment
+from aecli.table.cell_kinds import SPACE, is_number
+from aecli.table.csv_delimiter import (
+    has_escapes,
+    other_delimiter,
+    sampled_rows,
+    sniff_delimiter,
+)
+from aecli.table.csv_header import (
+    find_header,
+    fitted_header,
+    has_open_end,
+    note_comments,
+    shown_texts,
+)
+from aecli.table.csv_rows import CsvRow, is_comment, is_padding, read_rows
 from aecli.table.header_detection import (
     count_units_rows,
     has_header_evidence,
@@ -42,18 +54,40 @@ class CsvDialect:
     notes: list[str]
     initial_spaces: bool
     """A space follows every delimiter, and is not part of the cells."""
+    escapes: bool
+    """A quote that is part of a cell in quotes stands behind a backslash."""
     comments: bool
     """Rows that begin with # and have another number of cells than there are names are comments."""
     quotes_all: bool
     """Every cell that is not empty is in quotes, numbers too."""
+    open_end: bool
+    """Every row ends in a delimiter, and the header does not: the empty field has no name."""
     header_may_be_data: bool
     """The header has a number or a time, and nothing says that it is one of the names."""
     misfit: tuple[int, str] | None
     """The number of cells that the rows have, if the header has another, and the option to try."""
 
-    def is_comment(self, first_cell: str, cells: int) -> bool:
-        """Return whether a row that begins with a cell and has so many is a comment."""
-        return self.comments and cells != len(self.names) and is_comment(first_cell)
+    @property
+    def rewritten(self) -> bool:
+        """Return whether Arrow reads the rows only as `csv_stream` writes them."""
+        return self.initial_spaces or self.escapes or self.delimiter == " "
+
+    def rows(self, lines: Iterable[str]) -> Iterator[CsvRow]:
+        """Yield the rows that lines consist of, as `read_rows` does."""
+        return read_rows(
+            lines, self.delimiter, escapes=self.escapes, initial_spaces=self.initial_spaces
+        )
+
+    @property
+    def width(self) -> int:
+        """Return the number of fields of a row."""
+        return len(self.names) + self.open_end
+
+    def is_skipped(self, first_cell: str, cells: int) -> bool:
+        """Return whether a row that begins with a cell and has so many is a comment or padding."""
+        if cells == 1 and is_padding(first_cell):
+            return True
+        return self.comments and cells != self.width and is_comment(first_cell)
 
 
 def read_dialect(
@@ -74,21 +108,40 @@ def read_dialect(
     lines = list(io.StringIO(head, newline=""))
     if not complete and lines and not lines[-1].endswith(("\n", "\r")):
         lines.pop()
-    separator = _SEPARATOR_LINE.match(lines[0]) if lines else None
+    separator = _separator(lines)
     top = 1 if separator else 0
     first = _first_line(lines, top, options, complete=complete)
     if first is None:
         return None
-    delimiter = options.delimiter or (separator[1] if separator else sniff_delimiter(lines[first:]))
-    rows = sampled_rows(lines[first:], delimiter, complete=complete)
+    below = lines[first:]
+    escapes = has_escapes(below)
+    delimiter = options.delimiter or (separator[1] if separator else None)
+    delimiter = delimiter or sniff_delimiter(below, escapes=escapes)
+    rows = sampled_rows(below, delimiter, complete=complete, escapes=escapes)
     if not rows:
         return None
+    initial_spaces = delimiter != " " and _has_initial_spaces(rows)
+    if initial_spaces:
+        rows = sampled_rows(
+            below, delimiter, complete=complete, escapes=escapes, initial_spaces=True
+        )
     above = {lines_above + i: lines[i] for i in range(top, first) if is_comment(lines[i])}
     start = lines_above + first
     rows = [row._replace(start=row.start + start, end=row.end + start) for row in rows]
-    dialect = _dialect(rows, start, above, delimiter, options)
+    dialect = _dialect(rows, start, above, delimiter, options, initial_spaces=initial_spaces)
+    found = [] if options.delimiter else _delimiter_notes(dialect, below)
     text = "".join(lines[: dialect.lines_above - lines_above])
-    return replace(dialect, rows_at=len(text.encode()))
+    return replace(
+        dialect, rows_at=len(text.encode()), escapes=escapes, notes=[*dialect.notes, *found]
+    )
+
+
+def _separator(lines: Sequence[str]) -> re.Match[str] | None:
+    """Return the first line if it names the delimiter; in quotes it may be the name of a column."""
+    found = _SEPARATOR_LINE.match(lines[0]) if lines else None
+    if found is not None and found[0].startswith('"') and found[1] not in "".join(lines[1:3]):
+        return None
+    return found
 
 
 def _first_line(
@@ -115,6 +168,8 @@ def _dialect(
     above: Mapping[int, str],
     delimiter: str,
     options: ReadOptions,
+    *,
+    initial_spaces: bool,
 ) -> CsvDialect:
     """Return the dialect of a table by its first rows.
 
@@ -124,6 +179,7 @@ def _dialect(
         above: the comments among them, by their position in the file.
         delimiter: the one between cells.
         options: those of the user.
+        initial_spaces: what `CsvDialect.initial_spaces` is.
     """
     width = usual_width([row for row in rows if not row.comment] or rows)
     plain = [row for row in rows[1:] if width < 2 or not row.comment or len(row.cells) == width]
@@ -132,11 +188,14 @@ def _dialect(
     rows = [rows[0], *plain]
     header, begin = find_header(rows, width, above, delimiter, options, notes)
     note_comments(len(above) - (header is not None and header.start in above), header, notes)
-    for units in rows[begin : begin + count_units_rows(rows[begin:])] if header else []:
+    units_rows = count_units_rows(header, rows[begin:]) if header else 0
+    for units in rows[begin : begin + units_rows]:
         shown = shown_texts([cell for cell in map(str.strip, units.cells) if cell])
         notes.append(f"line {units.start + 1:,} holds units and is not a row: {shown}")
         begin += 1
-    initial_spaces = _has_initial_spaces(rows)
+    open_end = has_open_end(header, rows[begin:])
+    if header is not None and not open_end:
+        header = fitted_header(header, rows[begin:], delimiter, notes)
     return CsvDialect(
         delimiter,
         _names(header, width, initial_spaces),
@@ -145,13 +204,15 @@ def _dialect(
         lines_above=rows[begin - 1].end if begin else start,
         notes=notes,
         initial_spaces=initial_spaces,
+        escapes=False,
         comments=comments,
-        quotes_all=_quotes_all(rows[begin:]),
+        quotes_all=_quotes_all(header, rows[begin:]),
+        open_end=open_end,
         header_may_be_data=header is rows[0]
         and options.header == "auto"
         and has_values(header)
         and not has_header_evidence(header, rows[1:]),
-        misfit=_misfit(header, rows[begin:], options.skip_rows),
+        misfit=None if open_end else _misfit(header, rows[begin:], options.skip_rows),
     )
 
 
@@ -163,7 +224,7 @@ def _names(header: CsvRow | None, width: int, initial_spaces: bool) -> list[str]
     for position, cell in enumerate(names):
         if position in header.quoted:
             continue
-        names[position] = cell.strip()
+        names[position] = cell.strip(SPACE)
         if initial_spaces and re.fullmatch(r'".*"', names[position], re.DOTALL):
             names[position] = names[position][1:-1].replace('""', '"')
     return names
@@ -173,15 +234,33 @@ def _has_initial_spaces(rows: Sequence[CsvRow]) -> bool:
     """Return whether every cell after a delimiter begins with a space, or is empty."""
     found = False
     for row in rows:
-        for position, cell in enumerate(row.cells[1:], start=1):
+        in_quotes = False
+        for position, cell in enumerate([] if row.comment else row.cells[1:], start=1):
+            if in_quotes:
+                in_quotes = not cell.endswith('"')
+                continue
             if cell and (not cell.startswith(" ") or position in row.quoted):
                 return False
             found = found or bool(cell)
+            text = cell.lstrip(" ")
+            in_quotes = text.startswith('"') and not (len(text) > 1 and text.endswith('"'))
     return found
 
 
-def _quotes_all(rows: Sequence[CsvRow]) -> bool:
+def _delimiter_notes(dialect: CsvDialect, lines: Sequence[str]) -> list[str]:
+    if dialect.delimiter == " ":
+        return ["the fields are split at runs of spaces"]
+    sign = other_delimiter(lines) if len(dialect.names) == 1 else None
+    if sign is None:
+        return []
+    option = shlex.quote(sign) if sign.isprintable() else f"$'\\x{ord(sign):02x}'"
+    return [f"its first lines all split alike at {sign!r}: --delimiter {option}"]
+
+
+def _quotes_all(header: CsvRow | None, rows: Sequence[CsvRow]) -> bool:
     """Return whether all cells with text are in quotes, in one column at least numbers."""
+    if header is not None and len(header.quoted) < sum(map(bool, header.cells)):
+        return False
     numbers: dict[int, bool] = {}
     for row in rows:
         for position, cell in enumerate(row.cells[:_EXAMINED_COLUMNS]):
@@ -204,7 +283,14 @@ def _misfit(
     agreeing = sum(len(row.cells) == width for row in rows)
     if len(header.cells) == width or agreeing < _AGREEING_SHARE * len(rows):
         return None
+    if any(map(_has_apostrophes, rows)):
+        return None
     first = rows[0]
     if len(first.cells) == width and not has_values(first) and all(map(str.strip, first.cells)):
         return width, f"--header {first.start + 1 - skipped_rows}"
     return width, f"--skip-rows {header.end}"
+
+
+def _has_apostrophes(row: CsvRow) -> bool:
+    """Return whether a cell in single quotes is split at a delimiter in it."""
+    return any(cell.count("'") == 1 and cell.lstrip().startswith("'") for cell in row.cells)

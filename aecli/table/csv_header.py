@@ -66,6 +66,44 @@ def find_header(
     return rows[0], 1
 
 
+def has_open_end(header: CsvRow | None, rows: Sequence[CsvRow]) -> bool:
+    """Return whether every row has one field more than the header, and that one is empty."""
+    if header is None or not rows:
+        return False
+    last = len(header.cells)
+    return all(
+        len(row.cells) == last + 1 and not row.cells[last] and last not in row.quoted
+        for row in rows
+    )
+
+
+def fitted_header(
+    header: CsvRow, rows: Sequence[CsvRow], delimiter: str, notes: list[str]
+) -> CsvRow:
+    """Return a header with a name for the names of rows, and without an empty one at its end."""
+    width = len(header.cells)
+    widths = {len(row.cells) for row in rows}
+    if widths == {width - 1} and width > 2 and not header.cells[-1].strip():
+        return header._replace(cells=header.cells[:-1])
+    if widths != {width + 1} or not _have_row_names(rows, delimiter):
+        return header
+    notes.append(
+        "the rows have one field more than the header has names: the first is called column_1"
+    )
+    quoted = frozenset(position + 1 for position in header.quoted)
+    name = "" if "column_1" in header.cells else "column_1"
+    return header._replace(cells=[name, *header.cells], quoted=quoted)
+
+
+def _have_row_names(rows: Sequence[CsvRow], delimiter: str) -> bool:
+    """Return whether the first fields of rows are names, as R writes them without a header."""
+    names = [row.cells[0] for row in rows]
+    if not all(map(str.strip, names)) or len(set(names)) < len(names):
+        return False
+    # Without quotes, a comma may be part of a number or text.
+    return all(0 in row.quoted for row in rows) or (delimiter != "," and len(rows) > 1)
+
+
 def _commented_header(
     rows: Sequence[CsvRow], width: int, above: Mapping[int, str], delimiter: str
 ) -> CsvRow | None:

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from aecli.errors import DataError
 from aecli.formatting import show_line_command
 from aecli.schema.read_options import ReadOptions
 from aecli.table.column_names import unique_names
-from aecli.table.conversion import without_initial_space
 from aecli.table.csv_delimiter import sniff_delimiter
 from aecli.table.csv_dialect import CsvDialect, read_dialect
 from aecli.table.csv_quotes import may_end_in_quotes, unclosed_quote_error, unclosed_quote_line
-from aecli.table.csv_rows import read_rows
-from aecli.table.encoding import binary_error, bom_encoding, codec_name, encoding_error, open_text
+from aecli.table.csv_rows import PADDING
+from aecli.table.csv_stream import closed_rows, row_chunks
+from aecli.table.encoding import (
+    binary_error,
+    bom_encoding,
+    codec_name,
+    encoding_error,
+    open_chunks,
+    open_text,
+    skip_bytes,
+    text_lines,
+    without_cut_character,
+)
 from aecli.table.formats import is_compressed, reading, unreadable
 from aecli.table.reading import without_texts
 from aecli.table.type_inference import infer_text
@@ -31,6 +42,7 @@ _HEAD_BYTES = 1 << 20
 _PARSED_BYTES, _INFERRED_BYTES, _LARGEST_BLOCK_BYTES = 1 << 20, 4 << 20, 16 << 20
 _WIDE_COLUMNS = 256
 _PARSED_TYPES = (pa.int64(), pa.float64())
+_OPEN_END = "\0"  # no column is called so
 
 
 class CsvFile:
@@ -85,11 +97,7 @@ class CsvFile:
         All are text but for plain integers and doubles, which the parser converts as long as every
         cell is one.
         """
-        numbers = (
-            {}
-            if self._dialect.initial_spaces
-            else {name: kind for name, kind in types.items() if kind in _PARSED_TYPES}
-        )
+        numbers = {name: kind for name, kind in types.items() if kind in _PARSED_TYPES}
         for batch in self._batches(list(types), numbers):
             for start in range(0, batch.num_rows, rows):
                 yield batch.slice(start, rows)
@@ -131,7 +139,7 @@ class CsvFile:
                 f"cannot read {self.name}: its header is longer than 16 MB",
                 hint="--delimiter, if its fields are split by another sign",
             )
-        if any("\n" in cell for cell in dialect.names):
+        if any("\n" in cell for cell in dialect.names) and not dialect.rewritten:
             self._require_closed_quotes(dialect.delimiter)
         return replace(dialect, rows_at=before + dialect.rows_at)
 
@@ -140,7 +148,7 @@ class CsvFile:
         if not count:
             return 0
         with open_text(self.path, self._encoding) as stream:
-            lines = list(islice(_lines(stream), count + 1))
+            lines = list(islice(text_lines(stream), count + 1))
         if len(lines) <= count:
             raise DataError(
                 f"{self.name} has no line {count + 1:,}: it ends after line {len(lines):,}",
@@ -151,12 +159,13 @@ class CsvFile:
     def _head(self, before: int, size: int) -> tuple[str, bool]:
         """Return about `size` bytes of text after the first `before`, and whether these are all."""
         with open_text(self.path, self._encoding) as stream:
-            _skip(stream, before)
+            skip_bytes(stream, before)
             head = stream.read(size)
-        not_text = binary_error(self.name, head) if head else None
+        written = head.rstrip(f"{PADDING}\r\n".encode()) or head
+        not_text = binary_error(self.name, written) if head else None
         complete = len(head) < size
         # A character may be cut at the end; elsewhere it is an error.
-        text = (head if complete else _without_cut_character(head)).decode()
+        text = (head if complete else without_cut_character(head)).decode()
         if not_text is not None:
             raise not_text
         return text, complete
@@ -169,27 +178,58 @@ class CsvFile:
     ) -> Iterator[pa.RecordBatch]:
         """Yield columns as `numbers` or text, null where missing, in blocks of the file."""
         ragged: list[Any] = []
+        rows = 0
         # An open quote shows in the last cell of the last row, so the last column is always read.
-        last, cell = self.names[-1], None
+        last, cell = _OPEN_END if self._dialect.open_end else self.names[-1], None
         read = list(dict.fromkeys([*names, last]))
         try:
-            with reading(self.name), open_text(self.path, self._encoding) as stream:
-                _skip(stream, self._dialect.rows_at)
+            with reading(self.name), self._rows() as stream:
                 for batch in self._parsed(stream, read, numbers, ragged, block_bytes):
                     if batch.num_rows and last not in numbers:
                         cell = batch.column(last)[-1].as_py()
+                    if last == _OPEN_END:
+                        self._require_empty(batch.column(last), rows)
+                    rows += batch.num_rows
                     yield batch if len(read) == len(names) else batch.select(list(names))
         except (DataError, UnicodeDecodeError) as error:
             raise self._explained(error, ragged) from error
         plain = self._encoding == "utf-8" and not is_compressed(self.path)
+        if self._dialect.rewritten:
+            return
         if may_end_in_quotes(self.path, self._dialect.delimiter, cell, plain=plain):
             self._require_closed_quotes(self._dialect.delimiter)
+
+    @contextmanager
+    def _rows(self) -> Iterator[Any]:
+        """Open the rows as a stream that Arrow can read."""
+        with open_text(self.path, self._encoding) as text:
+            skip_bytes(text, self._dialect.rows_at)
+            yield self._rewritten(text) if self._dialect.rewritten else text
+
+    def _rewritten(self, stream: Any) -> Any:
+        """Return the rows as a stream that Arrow can read."""
+        dialect = self._dialect
+        rows = closed_rows(dialect.rows(text_lines(stream)), self.name, dialect.lines_above)
+        return open_chunks(row_chunks(rows, dialect.delimiter), stream)
+
+    def _require_empty(self, fields: pa.Array, before: int) -> None:
+        """Refuse text behind the last name; `before` rows came earlier."""
+        if fields.null_count == len(fields):
+            return
+        row = pc.index(fields.is_valid(), True).as_py()
+        line = self._line(before + row)
+        raise DataError(
+            f"{self.name}, {self.row_location(before + row)} has {len(self.names) + 1:,} fields, "
+            f"the header has {len(self.names):,}",
+            facts=[f"the last one is {_shortened(fields[row].as_py())}, in other rows it is empty"],
+            hint=show_line_command(self.name, line) if line else "--skip-rows 1",
+        )
 
     def _require_closed_quotes(self, delimiter: str) -> None:
         if self._quotes_closed:
             return
         with reading(self.name), open_text(self.path, self._encoding) as stream:
-            line = unclosed_quote_line(_lines(stream), delimiter)
+            line = unclosed_quote_line(text_lines(stream), delimiter)
         if line is not None:
             raise unclosed_quote_error(self.name, line)
         self._quotes_closed = True
@@ -203,7 +243,7 @@ class CsvFile:
         block_bytes: int,
     ) -> Iterator[pa.RecordBatch]:
         def refuse(row: Any) -> str:
-            if self._dialect.is_comment(row.text, row.actual_columns):
+            if self._dialect.is_skipped(row.text, row.actual_columns):
                 return "skip"
             ragged.append(row)
             return "error"
@@ -213,7 +253,7 @@ class CsvFile:
         try:
             for batch in self._open_csv(stream, types, refuse, block_bytes):
                 rows += batch.num_rows
-                yield self._without_initial_spaces(batch)
+                yield self._without_padding(batch)
         except pa.ArrowInvalid as error:
             if "Empty CSV" in str(error):
                 return
@@ -223,17 +263,15 @@ class CsvFile:
         else:
             return
         # A row is longer than a block, or a cell is not of its column's type: then all are text.
-        with open_text(self.path, self._encoding) as again:
-            _skip(again, self._dialect.rows_at)
+        with self._rows() as again:
             for batch in self._parsed(again, names, {}, ragged, _LARGEST_BLOCK_BYTES):
                 yield batch.slice(min(rows, batch.num_rows))
                 rows -= min(rows, batch.num_rows)
 
-    def _without_initial_spaces(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if not self._dialect.initial_spaces:
+    def _without_padding(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if self._dialect.width > 1 or not pa.types.is_string(batch.schema.types[0]):
             return batch
-        columns = [without_initial_space(column) for column in batch.columns]
-        return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+        return batch.filter(_not_padding(batch.column(0)))
 
     def _open_csv(
         self,
@@ -246,7 +284,7 @@ class CsvFile:
         return pacsv.open_csv(
             stream,
             read_options=pacsv.ReadOptions(
-                column_names=self.names,
+                column_names=[*self.names, _OPEN_END] if self._dialect.open_end else self.names,
                 block_size=_LARGEST_BLOCK_BYTES if wide else block_bytes,
             ),
             parse_options=pacsv.ParseOptions(
@@ -269,7 +307,7 @@ class CsvFile:
     def _explained(self, error: Exception, ragged: Sequence[Any]) -> Exception:
         straddling = "straddling" in str(error.__cause__)
         try:
-            if straddling or (ragged and '"' in ragged[0].text):
+            if not self._dialect.rewritten and (straddling or (ragged and '"' in ragged[0].text)):
                 self._require_closed_quotes(self._dialect.delimiter)
         except DataError as open_quote:
             return open_quote
@@ -300,7 +338,8 @@ class CsvFile:
             )
         line = self._line(None)
         where = f" line {line:,}" if line else (f" row {row.number:,}" if row.number else "")
-        others = "the header has" if self.has_header else "most rows have"
+        named = self.has_header and row.expected_columns == len(self.names)
+        others = "the header has" if named else "most rows have"
         return DataError(
             f"{self.name}{where} has {row.actual_columns:,} fields, "
             f"{others} {row.expected_columns:,}",
@@ -310,14 +349,16 @@ class CsvFile:
 
     def _line(self, row: int | None) -> int | None:
         """Return the line of a data row counted from 0, or of the first ragged row for None."""
-        width, dialect = len(self.names), self._dialect
+        width, dialect = self._dialect.width, self._dialect
         try:
             with open_text(self.path, self._encoding) as stream:
-                _skip(stream, dialect.rows_at)
+                skip_bytes(stream, dialect.rows_at)
                 count = 0
-                for found in read_rows(_lines(stream), dialect.delimiter):
+                for found in dialect.rows(text_lines(stream)):
                     cells = found.cells or ([""] if width == 1 else [])
-                    if not cells or (found.comment and dialect.is_comment(cells[0], len(cells))):
+                    if not cells or (
+                        0 not in found.quoted and dialect.is_skipped(cells[0], len(cells))
+                    ):
                         continue
                     if (row is None and len(cells) != width) or count == row:
                         return dialect.lines_above + found.start + 1
@@ -339,22 +380,9 @@ def lacks_headers(readers: Sequence[object]) -> bool:
     )
 
 
+def _not_padding(cells: pa.Array) -> pa.Array:
+    return pc.invert(pc.match_substring_regex(cells, r"^[\x00\x1a]+$")).fill_null(True)
+
+
 def _shortened(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:60] + "…")
-
-
-def _lines(stream: Any) -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="")
-
-
-def _without_cut_character(head: bytes) -> bytes:
-    """Return UTF-8 text without the character that may be cut at its end."""
-    end = len(head)
-    while end > len(head) - 4 and head[end - 1] & 0xC0 == 0x80:
-        end -= 1
-    return head[: end - 1] if head[end - 1] >= 0xC0 else head
-
-
-def _skip(stream: Any, count: int) -> None:
-    while count > 0:
-        count -= len(stream.read(count))

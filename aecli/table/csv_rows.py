@@ -7,6 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 _INSIDE_QUOTES = re.compile(r'([^"]*(?:""[^"]*)*)("|\Z)')
+_INSIDE_ESCAPED = re.compile(r'((?:[^"\\]|""|\\(?:.|\Z))*)("|\Z)', re.DOTALL)
+_ESCAPED = re.compile(r'\\(["\\\r\n])|""')
+_RUNS = re.compile(r"[ \t]+")
+_SPACES = re.compile(r'("[^"]*(?:""[^"]*)*")|[ \t]+')
+
+PADDING = "\0\x1a"
 
 
 class CsvRow(NamedTuple):
@@ -28,40 +34,61 @@ class CsvRow(NamedTuple):
         return bool(self.cells) and 0 not in self.quoted and is_comment(self.cells[0])
 
 
-def read_rows(lines: Iterable[str], delimiter: str) -> Iterator[CsvRow]:
+def read_rows(
+    lines: Iterable[str],
+    delimiter: str,
+    *,
+    escapes: bool = False,
+    initial_spaces: bool = False,
+) -> Iterator[CsvRow]:
     """Yield the rows of a file, blank lines among them.
 
     Python's csv module does not tell quoted cells from others, and refuses long ones.
 
     Args:
         lines: the lines with their line ends.
-        delimiter: the one between cells.
+        delimiter: the one between cells; a space stands for runs of spaces and tabs.
+        escapes: in quotes, a backslash stands before a quote that is part of the cell.
+        initial_spaces: spaces before a cell are not part of it.
     """
     none: frozenset[int] = frozenset()
-    plain_cell = re.compile(rf"[^{re.escape(delimiter)}\r\n]*")
+    line_cells = _LineCells(delimiter, escapes, initial_spaces)
     cells: list[str] = []
     quoted: list[int] = []
     open_parts: list[str] = []
     start, number = 0, -1
     for number, line in enumerate(lines):
         if not open_parts:
+            line = _squeezed(line) if delimiter == " " else line
             text = line.rstrip("\r\n")
             cells, quoted, start = text.split(delimiter) if text else [], [], number
             if '"' not in line:
+                if initial_spaces:
+                    cells = [cell.lstrip(" ") for cell in cells]
                 yield CsvRow(cells, none, number, number + 1)
                 continue
-            simple = _simply_quoted(cells)
+            simple = None if escapes or initial_spaces else _simply_quoted(cells)
             if simple is not None:
                 bare = [cell[1:-1] if i in simple else cell for i, cell in enumerate(cells)]
                 yield CsvRow(bare, simple, number, number + 1)
                 continue
             cells = []
-        open_parts = _add_cells(line, plain_cell, delimiter, cells, quoted, open_parts)
+        open_parts = line_cells.add(line, cells, quoted, open_parts)
         if not open_parts:
             yield CsvRow(cells, frozenset(quoted), start, number + 1)
     if open_parts:
-        cells.append("".join(open_parts).replace('""', '"'))
+        cells.append(line_cells.unescaped("".join(open_parts)))
         yield CsvRow(cells, frozenset(quoted), start, number + 1, closed=False)
+
+
+def _squeezed(line: str) -> str:
+    """Return a line with one space for each run of spaces outside quotes, none at its ends."""
+    text = line.rstrip("\r\n")
+    end = line[len(text) :]
+    text = text.strip(" \t")
+    if '"' in text:
+        return _SPACES.sub(lambda found: found[1] or " ", text) + end
+    return _RUNS.sub(" ", text) + end
 
 
 def _simply_quoted(cells: Sequence[str]) -> frozenset[int] | None:
@@ -74,45 +101,61 @@ def _simply_quoted(cells: Sequence[str]) -> frozenset[int] | None:
     return frozenset(quoted)
 
 
-def _add_cells(
-    line: str,
-    plain_cell: re.Pattern[str],
-    delimiter: str,
-    cells: list[str],
-    quoted: list[int],
-    open_parts: list[str],
-) -> list[str]:
-    """Add the cells that end in a line, and return the text of a quoted one that does not.
+class _LineCells:
+    """Division of lines with quotes into cells."""
 
-    Args:
-        line: the line.
-        plain_cell: what a cell without quotes consists of.
-        delimiter: the one between cells.
-        cells: the cells of the row so far.
-        quoted: the positions of those in quotes.
-        open_parts: the text of the quoted cell that the line begins in, if any.
-    """
-    at = 0
-    while True:
-        inner = ""
-        if not open_parts and line.startswith('"', at):
-            open_parts = [""]
-            quoted.append(len(cells))
-            at += 1
-        if open_parts:
-            rest = _INSIDE_QUOTES.match(line, at)
-            assert rest is not None  # the pattern also matches nothing
-            open_parts.append(rest[1])
-            if not rest[2]:
-                return open_parts
-            inner, open_parts = "".join(open_parts).replace('""', '"'), []
-            at = rest.end()
-        plain = plain_cell.match(line, at)
-        assert plain is not None  # the pattern also matches nothing
-        cells.append(inner + plain[0])
-        at = plain.end() + 1
-        if not line.startswith(delimiter, plain.end()):
-            return []
+    def __init__(self, delimiter: str, escapes: bool, initial_spaces: bool) -> None:
+        self._delimiter = delimiter
+        self._escapes = escapes
+        self._initial_spaces = initial_spaces
+        self._inside = _INSIDE_ESCAPED if escapes else _INSIDE_QUOTES
+        self._plain_cell = re.compile(rf"[^{re.escape(delimiter)}\r\n]*")
+
+    def add(
+        self, line: str, cells: list[str], quoted: list[int], open_parts: list[str]
+    ) -> list[str]:
+        """Add the cells that end in a line, and return the text of a quoted one that does not.
+
+        Args:
+            line: the line.
+            cells: the cells of the row so far.
+            quoted: the positions of those in quotes.
+            open_parts: the text of the quoted cell that the line begins in, if any.
+        """
+        at = 0
+        while True:
+            inner = ""
+            while self._initial_spaces and not open_parts and line.startswith(" ", at):
+                at += 1
+            if not open_parts and line.startswith('"', at):
+                open_parts = [""]
+                quoted.append(len(cells))
+                at += 1
+            if open_parts:
+                rest = self._inside.match(line, at)
+                assert rest is not None  # the pattern also matches nothing
+                open_parts.append(rest[1])
+                if not rest[2]:
+                    return open_parts
+                inner, open_parts = self.unescaped("".join(open_parts)), []
+                at = rest.end()
+            plain = self._plain_cell.match(line, at)
+            assert plain is not None  # the pattern also matches nothing
+            cells.append(inner + plain[0])
+            at = plain.end() + 1
+            if not line.startswith(self._delimiter, plain.end()):
+                return []
+
+    def unescaped(self, text: str) -> str:
+        """Return the cell that stands between quotes."""
+        if self._escapes:
+            return _ESCAPED.sub(lambda found: found[1] or '"', text)
+        return text.replace('""', '"')
+
+
+def is_padding(text: str) -> bool:
+    """Return whether the text of a line is what old systems and lost blocks leave at an end."""
+    return bool(text) and not text.strip(PADDING)
 
 
 def is_comment(line: str) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import codecs
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from aecli.errors import DataError, UsageError
 from aecli.formatting import shell_name
@@ -18,7 +21,7 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
+_CONTROLS = bytes(set(range(32)) - set(b"\x01\t\n\v\f\r\x1b")) + b"\x7f"
 _MAX_CONTROL_SHARE = 0.02
 _UNDEFINED_IN_CP1252 = {0x81, 0x8D, 0x8F, 0x90, 0x9D}
 
@@ -47,44 +50,45 @@ def bom_encoding(path: Path) -> str | None:
 
 
 def open_text(path: Path, encoding: str) -> Any:
-    """Open a text file as a stream of UTF-8 bytes, without a byte-order mark."""
+    """Open a text file as a stream of UTF-8 bytes, without byte-order marks."""
     stream = open_bytes(path)
     if encoding == "utf-8":
         # A wrapper would only slow down what Arrow reads by itself.
-        if not _skip_mark(stream):
-            stream.close()
-            stream = open_bytes(path)
+        marks = _count_marks(stream)
+        stream.close()
+        stream = open_bytes(path)
+        stream.read(marks * len(codecs.BOM_UTF8))
         return stream
-    return pa_stream(Utf8Stream(stream, encoding))
+    return open_chunks(_utf8_chunks(stream, encoding), stream)
 
 
-def pa_stream(raw: io.RawIOBase) -> Any:
-    """Return a Python stream as one that Arrow reads and closes."""
-    import pyarrow as pa
-
-    return pa.PythonFile(raw, mode="r")
+def open_chunks(chunks: Iterator[bytes], stream: Any) -> Any:
+    """Return chunks as a stream that Arrow reads; closing it also closes what they are made of."""
+    return pa.PythonFile(ChunkStream(chunks, stream), mode="r")
 
 
-class Utf8Stream(io.RawIOBase):
-    """Stream of bytes in some encoding, read as UTF-8."""
+class ChunkStream(io.RawIOBase):
+    """Stream of bytes that are made in chunks from those of another stream."""
 
-    def __init__(self, stream: Any, encoding: str) -> None:
+    def __init__(self, chunks: Iterator[bytes], stream: Any) -> None:
+        self._chunks = chunks
         self._stream = stream
-        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
         self._rest = b""
-        self._ended = self._started = False
 
     def readable(self) -> bool:
         """Return True."""
         return True
 
     def read(self, size: int | None = -1) -> bytes:
-        """Return up to `size` bytes of UTF-8, none at the end; all with -1."""
+        """Return up to `size` bytes, none at the end; all with -1."""
         limit = -1 if size is None else size
         parts, length = [self._rest], len(self._rest)
-        while not self._ended and (limit < 0 or length < limit):
-            parts.append(self._decoded(max(_TEXT_CHUNK, limit - length)))
-            length += len(parts[-1])
+        while limit < 0 or length < limit:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            parts.append(chunk)
+            length += len(chunk)
         data = b"".join(parts)
         if limit < 0:
             limit = len(data)
@@ -97,13 +101,35 @@ class Utf8Stream(io.RawIOBase):
             self._stream.close()
         super().close()
 
-    def _decoded(self, size: int) -> bytes:
-        chunk = self._stream.read(size)
-        self._ended = not chunk
-        text = self._decoder.decode(chunk, final=self._ended)
-        if text and not self._started:
-            text, self._started = text.removeprefix("\ufeff"), True
-        return text.encode()
+
+def _utf8_chunks(stream: Any, encoding: str) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    started = False
+    while chunk := stream.read(_TEXT_CHUNK):
+        text = decoder.decode(chunk)
+        if text and not started:
+            text, started = text.lstrip("\ufeff"), True
+        yield text.encode()
+    yield decoder.decode(b"", final=True).encode()
+
+
+def text_lines(stream: Any) -> io.TextIOWrapper:
+    """Return the lines of a stream of UTF-8, with their line ends."""
+    return io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="")
+
+
+def skip_bytes(stream: Any, count: int) -> None:
+    """Read the first bytes of a stream, which may give fewer than asked for."""
+    while count > 0:
+        count -= len(stream.read(count))
+
+
+def without_cut_character(head: bytes) -> bytes:
+    """Return UTF-8 text without the character that may be cut at its end."""
+    end = len(head)
+    while end > len(head) - 4 and head[end - 1] & 0xC0 == 0x80:
+        end -= 1
+    return head[: end - 1] if head[end - 1] >= 0xC0 else head
 
 
 def encoding_error(path: Path, name: str, encoding: str) -> DataError | None:
@@ -157,5 +183,9 @@ def _not_encoded(
     )
 
 
-def _skip_mark(stream: Any) -> bool:
-    return bool(stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8)
+def _count_marks(stream: Any) -> int:
+    """Return how many marks a stream begins with: files that were joined may have several."""
+    count = 0
+    while stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
+        count += 1
+    return count

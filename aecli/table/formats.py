@@ -45,9 +45,6 @@ _FOREIGN = {
     _ZIP: "a zip archive",
     _OLD_OFFICE: "a document of an old Office format",
     b"<?xml": "XML",
-    b"<!DOCTYPE": "HTML",
-    b"<html": "HTML",
-    b"<table": "HTML",
     b"SQLite format 3": "an SQLite database",
     b"\x89HDF": "an HDF5 file",
     b"\x93NUMPY": "a NumPy array",
@@ -61,6 +58,8 @@ _FOREIGN = {
     b"\x80\x04\x95": "a pickle",
     b"\x80\x05\x95": "a pickle",
 }
+_HTML = (b"<!doctype html", b"<html", b"<table")
+_GIT_LFS = b"version https://git-lfs"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _DETECTED_BYTES = 4096
 
@@ -126,6 +125,7 @@ def detect_format(path: Path, name: str, option: str) -> Format:
     by_name = format_by_name(path)
     if _is_workbook(path, head, by_name):
         return "xlsx"
+    _require_table(head, name)
     foreign = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
     # Text is often saved as .xls.
     if foreign is None and by_name not in (None, "xlsx"):
@@ -140,6 +140,22 @@ def detect_format(path: Path, name: str, option: str) -> Format:
             hint="convert it to Parquet or CSV first",
         )
     return _text_format(head.removeprefix(b"\xef\xbb\xbf").lstrip(), name)
+
+
+def _require_table(head: bytes, name: str) -> None:
+    """Refuse what often has the name of a table that could not be downloaded."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text[:32].lower().startswith(_HTML):
+        raise DataError(
+            f"{name} is an HTML page, not a table",
+            facts=[f"it begins with {text[:32].splitlines()[0].decode(errors='replace')!r}"],
+            hint="download the table itself, or save the page's table as CSV",
+        )
+    if text.startswith(_GIT_LFS):
+        raise DataError(
+            f"{name} is a pointer of Git LFS, not the table it stands for",
+            hint="git lfs pull",
+        )
 
 
 def output_format(output: str, option: str | None) -> tuple[str, str | None]:

@@ -15,6 +15,7 @@ from aecli.table.cell_kinds import (
     is_number,
     number_in,
 )
+from aecli.table.csv_cells import cell_needs_quotes, name_needs_quotes
 from aecli.table.csv_rows import CsvRow
 
 _USUAL_NAMES = frozenset(
@@ -58,14 +59,19 @@ def count_titles(rows: Sequence[CsvRow], width: int) -> int:
                 or all(_is_plain_title(title, row, width) for title in titles)
             )
             return count if below and sure and agree >= _AGREEING_SHARE * len(below) else 0
-        texts = sum(bool(cell.strip()) for cell in row.cells)
+        texts = sum(bool(cell.strip()) or i in row.quoted for i, cell in enumerate(row.cells))
         if width < 2 or texts >= width or (len(row.cells) >= width and 2 * texts > width):
             return 0
     return 0
 
 
 def has_header_evidence(first: CsvRow, rows: Sequence[CsvRow]) -> bool:
-    """Return whether the first row has text, or alone has quotes, over numbers or times."""
+    """Return whether the first row has text, or alone has quotes, over numbers or times.
+
+    A text that alone in its column has no quotes is evidence as well.
+    """
+    if any(_lacks_quotes(position, first, rows) for position in range(len(first.cells))):
+        return True
     kinds = column_kinds(rows, len(first.cells))
     for position, (cell, kind) in enumerate(zip(first.cells, kinds, strict=False)):
         if kind not in ("number", "time"):
@@ -75,6 +81,12 @@ def has_header_evidence(first: CsvRow, rows: Sequence[CsvRow]) -> bool:
         if position in first.quoted and not any(position in row.quoted for row in rows):
             return True
     return False
+
+
+def _lacks_quotes(position: int, first: CsvRow, rows: Sequence[CsvRow]) -> bool:
+    if position in first.quoted or cell_kind(first.cells[position]) != "text":
+        return False
+    return bool(rows) and all(position in row.quoted for row in rows)
 
 
 def data_evidence(first: CsvRow, rows: Sequence[CsvRow]) -> int | None:
@@ -106,8 +118,13 @@ def is_strong(evidence: int | None) -> bool:
     return evidence is not None and evidence >= _STRONG_EVIDENCE
 
 
-def count_units_rows(rows: Sequence[CsvRow]) -> int:
-    """Return how many rows below a header hold units or such: text over numbers, and no number."""
+def count_units_rows(header: CsvRow, rows: Sequence[CsvRow]) -> int:
+    """Return how many rows below a header hold units or such: text over numbers, and no number.
+
+    Where texts stand in quotes that they do not need, and names do not, they are cells.
+    """
+    if rows and not _quotes_names(header) and _quotes_texts(rows[0]):
+        return 0
     count = 0
     while count < min(len(rows) - 1, _MOST_UNITS_ROWS):
         first, below = rows[count], examined(rows[count + 1 :], len(rows[0].cells))
@@ -115,6 +132,15 @@ def count_units_rows(rows: Sequence[CsvRow]) -> int:
             break
         count += 1
     return count
+
+
+def _quotes_names(header: CsvRow) -> bool:
+    return any(not name_needs_quotes(header.cells[position]) for position in header.quoted)
+
+
+def _quotes_texts(row: CsvRow) -> bool:
+    texts = (row.cells[position] for position in row.quoted)
+    return any(text and not cell_needs_quotes(text) for text in texts)
 
 
 def _is_units_row(first: CsvRow, rows: Sequence[CsvRow], *, certain: bool) -> bool:

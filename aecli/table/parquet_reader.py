@@ -15,6 +15,7 @@ from aecli.table.arrow_reader import BinaryFile, column_name_error, several_file
 from aecli.table.formats import reading
 
 _PARQUET = b"PAR1"
+_INT96_UNIT = "us"  # nanoseconds would end in 2262
 _MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES = 1 << 18, 16 << 20
 
 
@@ -28,7 +29,11 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
     def read(indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
         buffer = max(1 << 16, min(_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, len(indices))))
         with pq.ParquetFile(
-            path, pre_buffer=False, buffer_size=buffer, page_checksum_verification=True
+            path,
+            pre_buffer=False,
+            buffer_size=buffer,
+            page_checksum_verification=True,
+            coerce_int96_timestamp_unit=_INT96_UNIT,
         ) as file:
             names = file.schema_arrow.names
             # A name is also the prefix of nested ones: `a` would bring `a.b` along.
@@ -42,7 +47,7 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
 
     with reading(name):
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, coerce_int96_timestamp_unit=_INT96_UNIT) as file:
                 metadata, schema = file.metadata, file.schema_arrow
             _require_one_parquet(path, name, metadata)
         except pa.ArrowInvalid as error:

@@ -26,6 +26,7 @@ NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 STDIN = "-"
 _DESCRIPTORS = Path("/proc/self/fd")
 _COPY_CHUNK = 1 << 20
+_OFFICE_LOCK = "~$"
 
 
 FoundFile: TypeAlias = tuple[Path, Mapping[str, str | None]]
@@ -35,8 +36,8 @@ FoundFile: TypeAlias = tuple[Path, Mapping[str, str | None]]
 def find_files(paths: Sequence[str], notes: list[str]) -> list[FoundFile]:
     """Return the files of paths, globs and folders, sorted by name within each.
 
-    Hidden and empty files of folders, and those whose names begin with `_`, are not tables; other
-    files that are not tables are mentioned in `notes`.
+    Hidden files of folders, those whose names begin with `_`, empty files and the locks of office
+    programs are not tables; other files of folders that are not tables are mentioned in `notes`.
 
     Raises:
         DataError: a path does not exist, a glob matches nothing, a folder holds no table, or a file
@@ -76,6 +77,7 @@ def _expand(text: str, notes: list[str]) -> list[FoundFile]:
         raise _missing_path_error(path, text)
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
     named = [match for match in matches if match.is_file()]
+    named = [match for match in named if _may_be_table(match)] or named
     require_plain_files(named)
     folder = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts[:-1]))
     files: list[FoundFile] = [(match, _partition_values(match, folder)) for match in named]
@@ -139,8 +141,12 @@ def _visible_files(folder: Path) -> list[Path]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
         paths = [Path(root, name) for name in names if not name.startswith((".", "_"))]
-        files += [path for path in paths if path.is_file() and path.stat().st_size > 0]
+        files += [path for path in paths if path.is_file() and _may_be_table(path)]
     return files
+
+
+def _may_be_table(path: Path) -> bool:
+    return path.stat().st_size > 0 and not path.name.startswith(_OFFICE_LOCK)
 
 
 def _partition_values(path: Path, folder: Path) -> dict[str, str | None]:
@@ -153,7 +159,9 @@ def _partition_values(path: Path, folder: Path) -> dict[str, str | None]:
     # A name that is no UTF-8 would fit in no Arrow column.
     names = (os.fsencode(name).decode(errors="replace") for name in (*reversed([*above]), *below))
     pairs = [name.split("=", 1) for name in names]
-    return {key: None if value == NULL_PARTITION else unquote(value) for key, value in pairs}
+    return {
+        unquote(key): None if value == NULL_PARTITION else unquote(value) for key, value in pairs
+    }
 
 
 def _is_partition(name: str) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 from aecli.errors import DataError
+from aecli.formatting import count
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_reader import BinaryFile, open_arrow
 from aecli.table.csv_reader import CsvFile, lacks_headers
@@ -29,14 +32,31 @@ def open_readers(
         DataError: a file is empty or damaged, or has no columns.
         UsageError: an option does not fit the format of a file.
     """
-    found: list[str] = []
-    readers = [_reader(p, n, options, found) for p, n in zip(paths, names, strict=True)]
+    found: list[list[str]] = [[] for _ in paths]
+    files = list(zip(paths, names, found, strict=True))
+    readers = [_reader(path, name, options, own) for path, name, own in files]
     if lacks_headers(readers):
-        options, found = options.model_copy(update={"header": "none"}), []
-        readers = [_reader(p, n, options, found) for p, n in zip(paths, names, strict=True)]
-        found.append("first lines hold data and no names: columns are called column_1 and so on")
-    notes.extend(found)
+        options = options.model_copy(update={"header": "none"})
+        for own in found:
+            own.clear()
+        readers = [_reader(path, name, options, own) for path, name, own in files]
+        found[0].append("first lines hold data and no names: columns are called column_1 and so on")
+    notes.extend(_one_of_each_kind(found, names))
     return readers
+
+
+def _one_of_each_kind(found: Sequence[Sequence[str]], names: Sequence[str]) -> Iterator[str]:
+    """Yield the notes on files; one stands for all that differ from it in numbers alone."""
+    first: dict[str, tuple[str, str]] = {}
+    counts: Counter[str] = Counter()
+    for own, name in zip(found, names, strict=True):
+        for note in own:
+            kind = re.sub(r"\d[\d,]*", "0", note.removeprefix(name))
+            first.setdefault(kind, (note, name))
+            counts[kind] += 1
+    for kind, (note, name) in first.items():
+        others = f"{name} and {count(counts[kind] - 1, 'more file')}"
+        yield note if counts[kind] == 1 else others + note.removeprefix(name)
 
 
 def no_columns_error(name: str) -> DataError:

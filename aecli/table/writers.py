@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from aecli.atomic_files import atomic_path
 from aecli.errors import UsageError
 from aecli.table.arrow_types import decoded_type, is_list, is_plain_number, type_name
+from aecli.table.csv_cells import header_line
 from aecli.table.formats import output_format
 from aecli.table.paths import STDIN as STDOUT
 
@@ -146,9 +147,7 @@ def _arrow_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
 def _csv_writer(stream: Any, schema: pa.Schema, delimiter: str) -> Iterator[Write]:
     """Write a header and rows; fields are quoted where necessary, missing ones empty."""
     written = pa.schema([(f.name, _csv_type(f.type)) for f in schema])
-    header = io.StringIO()
-    csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(schema.names)
-    stream.write(header.getvalue().encode())
+    stream.write(header_line(schema.names, delimiter).encode())
     options = pacsv.WriteOptions(include_header=False, delimiter=delimiter, quoting_style="needed")
     writer = pacsv.CSVWriter(stream, written, write_options=options)
 

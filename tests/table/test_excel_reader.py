@@ -333,7 +333,7 @@ def other_archive() -> bytes:
         ("t.zip", other_archive(), "is a zip archive"),
         ("t.xlsx", other_archive(), "is damaged or incomplete"),
         ("t.xls", b"\xd0\xcf\x11\xe0" + bytes(600), "is damaged or incomplete"),
-        ("t.xls", b"<html><table><tr><td>a</td></tr></table></html>", "is HTML"),
+        ("t.xls", b"<html><table><tr><td>a</td></tr></table></html>", "is an HTML page"),
         ("t.xlsx", b"", "is empty"),
         (
             "t.xlsx",

@@ -124,7 +124,6 @@ READ = [
         "https://github.com/opengovsg/postmangovsg/pull/88",
         "n\n\u200e5\n\u200b6\n7\u2060\n",
         {"n": [5, 6, 7]},
-        fails="characters without width make a column of numbers text",
     ),
     trouble(
         "minus-sign-of-print", POLARS + "28163", "n\n\u22125\n3\n\u22122.5\n", {"n": [-5, 3, -2.5]}

@@ -72,7 +72,6 @@ READ = [
         "https://github.com/exploratory-io/exploratory_func/pull/1383",
         {"t.csv": "a\n1\n2\n", "~$t.csv": b"\x05owner\0\0"},
         {"a": [1, 2]},
-        fails="the lock is taken for a table",
     ),
     trouble(
         "packed-and-plain",
@@ -185,7 +184,6 @@ READ = [
         DUCKDB + "pull/12974",
         {"my%20key=1/t.parquet": A[:1], "my%20key=2/t.parquet": B},
         {"a": [1, 3], "my key": [1, 2]},
-        fails="only values are decoded, names are not",
     ),
 ]
 
@@ -199,7 +197,6 @@ def test_files_are_read_together_as_they_were_meant(
     assert read == columns, url
 
 
-@pytest.mark.xfail(strict=True, reason="a file without bytes ends the reading")
 def test_a_glob_skips_files_without_bytes_as_a_folder_does(tmp_path: Path) -> None:
     folder = put(tmp_path / "data", {"1.parquet": b"", "2.parquet": A})
     assert columns_of(open_source(str(folder / "*.parquet"))) == {"a": [1, 2]}

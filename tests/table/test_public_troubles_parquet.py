@@ -53,7 +53,6 @@ READ = [
         ARROW + "issues/37580",
         {"t.parquet": old_times(FAR, DAY, dt.datetime(1200, 1, 1, 0, 0, 59))},
         {"t": [FAR, DAY, dt.datetime(1200, 1, 1, 0, 0, 59)]},
-        fails="years beyond 1677 to 2262 become others",
     ),
     trouble(
         "zone-of-a-place",

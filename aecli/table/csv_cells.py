@@ -1,0 +1,38 @@
+"""Put names and cells of a CSV file in quotes, where they need them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from aecli.table.cell_kinds import SPACE, cell_kind
+
+_WORD = re.compile(r"\w+")
+_SIGNS_OF_OTHERS = frozenset("\t|;,")
+
+
+def header_line(names: Sequence[str], delimiter: str) -> str:
+    """Return the line of the names, each in quotes where something else could be read for it."""
+    needed = [
+        name_needs_quotes(name) or (len(names) == 1 and not _WORD.fullmatch(name)) for name in names
+    ]
+    cells = [in_quotes(name) if need else name for name, need in zip(names, needed, strict=True)]
+    return delimiter.join(cells) + "\n"
+
+
+def name_needs_quotes(name: str) -> bool:
+    """Return whether a name would not be read as it is, or as a name, without quotes."""
+    if cell_kind(name) != "text" or name != name.strip(SPACE) or name.startswith("#"):
+        return True
+    return cell_needs_quotes(name) or not _SIGNS_OF_OTHERS.isdisjoint(name)
+
+
+def cell_needs_quotes(cell: str) -> bool:
+    """Return whether a cell has signs that end it or open it, whatever stands around it."""
+    return any(sign in cell for sign in ',;|\t"\r\n')
+
+
+def in_quotes(cell: str) -> str:
+    """Return a cell in quotes."""
+    doubled = cell.replace('"', '""')
+    return f'"{doubled}"'
