@@ -40,7 +40,7 @@ def write_table(path: Path, rows: int) -> None:
 
 def read(path: str, reader: str) -> None:
     """Read all rows, and print the CPU seconds that it took and the peak of resident memory."""
-    from aecli.table.reading import Reading
+    from aecli.table.cells.reading import Reading
     from aecli.table.source import open_source
 
     began = cpu_seconds()

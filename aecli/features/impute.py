@@ -26,8 +26,8 @@ from aecli.table.arrow_types import (
     type_name,
     vector_values,
 )
-from aecli.table.conversion import convert
-from aecli.table.reading import spelled
+from aecli.table.cells.conversion import convert
+from aecli.table.cells.reading import spelled
 
 
 class Filler:

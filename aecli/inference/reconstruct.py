@@ -24,10 +24,10 @@ from aecli.schema.model_spec import Column
 from aecli.schema.read_options import ReadOptions
 from aecli.schema.text_format import TextFormat
 from aecli.table.arrow_types import decoded_type, is_text, parse_type
+from aecli.table.cells.type_joins import join_types
 from aecli.table.column_match import TEXT_FORMATS
 from aecli.table.exact_numbers import roomy_decimal
 from aecli.table.source import Data, Source, open_source
-from aecli.table.type_joins import join_types
 
 NOT_TRAINED_TO_FILL = (
     "training emptied no cells, so the fills are poor: aecli train --noise mask:0.2"

@@ -12,9 +12,9 @@ from aecli.errors import DataError
 from aecli.schema.model_spec import Column
 from aecli.schema.options import ColumnOptions
 from aecli.table.arrow_types import is_list, is_plain_number, type_name
+from aecli.table.cells.conversion import NULLS
 from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.column_statistics import ValueCounts
-from aecli.table.conversion import NULLS
 from aecli.table.exact_numbers import beyond_float64
 from aecli.table.scaling import MAX_BYTE, NumericCells, Scaling, scale_cells
 

@@ -20,10 +20,10 @@ from aecli.table.arrow_types import (
     parse_type,
     type_name,
 )
+from aecli.table.cells.reading import Reading
 from aecli.table.column_names import match_patterns, require_column
 from aecli.table.column_plan import ColumnPlan
 from aecli.table.exact_numbers import roomy_decimal
-from aecli.table.reading import Reading
 from aecli.table.source import Source
 
 TEXT_FORMATS = ("csv", "jsonl", "xlsx")

@@ -14,11 +14,11 @@ from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut
 from aecli.schema.options import ColumnOptions
 from aecli.table.arrow_types import is_list, kind_of, type_name
+from aecli.table.cells.reading import Reading
 from aecli.table.column_fit import fit_columns, left_out_reason
 from aecli.table.column_names import ColumnSelection, select_columns
 from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.labels import read_labels, with_counts
-from aecli.table.reading import Reading
 from aecli.table.source import Source
 
 

@@ -13,15 +13,15 @@ from aecli.formatting import name_list
 from aecli.schema.read_options import ReadOptions
 from aecli.schema.text_format import TextFormat
 from aecli.table.arrow_types import decoded_type, is_plain_number, is_text
-from aecli.table.partition import Partition, common_types
-from aecli.table.readers import TableReader
-from aecli.table.reading import Reading, read_cells
-from aecli.table.text_survey import (
+from aecli.table.cells.reading import Reading, read_cells
+from aecli.table.cells.text_survey import (
     ColumnSurvey,
     decimal_marks,
     survey_evidence,
     survey_reading,
 )
+from aecli.table.partition import Partition, common_types
+from aecli.table.readers import TableReader
 
 _SURVEY_ROWS = 65_536
 _PLAIN = TextFormat()

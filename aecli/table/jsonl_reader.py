@@ -17,11 +17,11 @@ from aecli.errors import DataError
 from aecli.formatting import show_line_command
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import is_list, is_text
+from aecli.table.cells.type_inference import infer_times
+from aecli.table.cells.type_joins import join_types
 from aecli.table.column_names import unique_names
 from aecli.table.encoding import bom_encoding, codec_name, encoding_error, open_text
 from aecli.table.formats import reading, unreadable
-from aecli.table.type_inference import infer_times
-from aecli.table.type_joins import join_types
 
 _JSON_BLOCK_BYTES = 4 << 20
 _MOST_LEVELS = 100

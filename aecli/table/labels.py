@@ -13,9 +13,9 @@ from aecli.array_types import Codes, Mask
 from aecli.errors import DataError
 from aecli.schema.model_spec import MAX_CLASSES, Category, Label
 from aecli.table.arrow_types import hashable, is_plain_number, is_text, python_values, type_name
+from aecli.table.cells.conversion import NULLS
+from aecli.table.cells.reading import Reading
 from aecli.table.column_names import require_column
-from aecli.table.conversion import NULLS
-from aecli.table.reading import Reading
 from aecli.table.source import Source
 
 

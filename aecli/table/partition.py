@@ -10,11 +10,11 @@ import pyarrow as pa
 from aecli.errors import DataError
 from aecli.formatting import shell_name
 from aecli.table.arrow_types import type_name, type_noun
-from aecli.table.conversion import convert
+from aecli.table.cells.conversion import convert
+from aecli.table.cells.type_inference import infer_text
+from aecli.table.cells.type_joins import join_types
 from aecli.table.paths import NULL_PARTITION, FoundFile
 from aecli.table.readers import TableReader
-from aecli.table.type_inference import infer_text
-from aecli.table.type_joins import join_types
 
 
 @dataclass(frozen=True)

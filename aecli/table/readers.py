@@ -12,8 +12,8 @@ from aecli.errors import DataError
 from aecli.formatting import count
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_reader import BinaryFile, open_arrow
-from aecli.table.csv_reader import CsvFile, lacks_headers
-from aecli.table.excel_reader import ExcelFile
+from aecli.table.csv.reader import CsvFile, lacks_headers
+from aecli.table.excel.reader import ExcelFile
 from aecli.table.format_options import require_fitting_options
 from aecli.table.formats import detect_format
 from aecli.table.jsonl_reader import JsonlFile

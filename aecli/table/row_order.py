@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from aecli.array_types import Codes, Floats, Integers
 from aecli.errors import DataError, UsageError
 from aecli.table.arrow_types import is_list, is_plain_number, is_text, type_name
+from aecli.table.cells.reading import Reading
+from aecli.table.cells.type_inference import infer_times
 from aecli.table.column_names import require_column
-from aecli.table.reading import Reading
 from aecli.table.source import Source
-from aecli.table.type_inference import infer_times
 
 Times = Integers | Floats
 

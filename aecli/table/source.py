@@ -17,8 +17,9 @@ from aecli.formatting import STANDARD_INPUT
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_reader import is_arrow_table, memory_reader, open_memory_table
 from aecli.table.arrow_types import type_name, type_noun
+from aecli.table.cells.date_format import require_date_format
+from aecli.table.cells.reading import Reading, first_misfit, read_cells
 from aecli.table.column_readings import ColumnReadings, holds_text
-from aecli.table.date_format import require_date_format
 from aecli.table.partition import (
     Partition,
     common_types,
@@ -28,7 +29,6 @@ from aecli.table.partition import (
 )
 from aecli.table.paths import STDIN, Spool, find_files, spool_streams
 from aecli.table.readers import TableReader, no_columns_error, open_readers
-from aecli.table.reading import Reading, first_misfit, read_cells
 
 Data: TypeAlias = Any
 """A path, glob, folder or `-`; a sequence of these; or a table with `__arrow_c_stream__`."""

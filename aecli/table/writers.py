@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from aecli.atomic_files import atomic_path
 from aecli.errors import UsageError
 from aecli.table.arrow_types import decoded_type, is_list, is_plain_number, type_name
-from aecli.table.csv_cells import header_line
+from aecli.table.csv.cells import header_line
 from aecli.table.formats import output_format
 from aecli.table.paths import STDIN as STDOUT
 

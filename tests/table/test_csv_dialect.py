@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aecli.errors import DataError
 from aecli.schema.read_options import ReadOptions
-from aecli.table.csv_quotes import unclosed_quote_line
+from aecli.table.csv.quotes import unclosed_quote_line
 from aecli.table.source import Source, open_source
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aecli.table.reading import Reading
+from aecli.table.cells.reading import Reading
 from aecli.table.source import open_source
 from aecli.table.writers import open_writer
 

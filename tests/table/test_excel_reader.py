@@ -15,7 +15,7 @@ import pytest
 
 from aecli.errors import AecliError, DataError
 from aecli.schema.read_options import ReadOptions
-from aecli.table.reading import Reading
+from aecli.table.cells.reading import Reading
 from aecli.table.source import Source, open_source
 from aecli.table.writers import output_format
 

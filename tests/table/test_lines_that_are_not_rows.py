@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from aecli.errors import DataError, UsageError
 from aecli.schema.read_options import ReadOptions
-from aecli.table.csv_dialect import read_dialect
-from aecli.table.csv_rows import read_rows
+from aecli.table.csv.dialect import read_dialect
+from aecli.table.csv.rows import read_rows
 from aecli.table.source import Source, open_source
 
 ROWS = "1.5,20,x\n2.5,10,y\n3.5,40,x\n4.5,30,y\n5.5,20,x\n6.5,70,y\n"

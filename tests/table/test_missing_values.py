@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import aecli
 from aecli.schema.read_options import ReadOptions
+from aecli.table.cells.reading import Reading
 from aecli.table.labels import read_labels
-from aecli.table.reading import Reading
 from aecli.table.source import Source, open_source
 from aecli.table.writers import open_writer
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from aecli.table.reading import Reading
+from aecli.table.cells.reading import Reading
 from aecli.table.source import open_source
 from aecli.table.writers import open_writer
 from tests.troubles import columns_of

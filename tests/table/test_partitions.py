@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aecli.cli.main import main
 from aecli.errors import DataError
-from aecli.table.reading import Reading
+from aecli.table.cells.reading import Reading
 from aecli.table.source import Source, open_source
 
 YEARS, REGIONS = (2020, 2021, 2022), ("east", "a b", "no/rth")

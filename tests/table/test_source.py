@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from aecli.errors import DataError, UsageError
 from aecli.schema.read_options import ReadOptions
-from aecli.table.reading import Reading
+from aecli.table.cells.reading import Reading
 from aecli.table.source import Data, Source, open_source
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from aecli.table.cell_kinds import SPACE, cell_kind
+from aecli.table.cells.conversion import SPACE
+from aecli.table.csv.cell_kinds import cell_kind
 
 _WORD = re.compile(r"\w+")
 _SIGNS_OF_OTHERS = frozenset("\t|;,")

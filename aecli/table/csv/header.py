@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from aecli.formatting import count, name_list
 from aecli.schema.read_options import ReadOptions
-from aecli.table.csv_rows import CsvRow, read_rows
-from aecli.table.header_detection import (
+from aecli.table.csv.header_detection import (
     count_titles,
     data_evidence,
     has_header_evidence,
@@ -17,6 +16,7 @@ from aecli.table.header_detection import (
     is_strong,
     only_numbers,
 )
+from aecli.table.csv.rows import CsvRow, read_rows
 
 _SHOWN_CELLS, _SHOWN_CHARACTERS = 8, 30
 

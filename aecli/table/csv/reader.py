@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,13 @@ import pyarrow.csv as pacsv
 from aecli.errors import DataError
 from aecli.formatting import show_line_command
 from aecli.schema.read_options import ReadOptions
+from aecli.table.cells.reading import without_texts
+from aecli.table.cells.type_inference import infer_text
 from aecli.table.column_names import unique_names
-from aecli.table.csv_delimiter import sniff_delimiter
-from aecli.table.csv_dialect import CsvDialect, read_dialect
-from aecli.table.csv_quotes import may_end_in_quotes, unclosed_quote_error, unclosed_quote_line
-from aecli.table.csv_rows import PADDING
-from aecli.table.csv_stream import closed_rows, row_chunks
+from aecli.table.csv.head import read_head, require_closed_quotes
+from aecli.table.csv.quotes import may_end_in_quotes
+from aecli.table.csv.stream import closed_rows, row_chunks
 from aecli.table.encoding import (
-    binary_error,
     bom_encoding,
     codec_name,
     encoding_error,
@@ -31,11 +28,8 @@ from aecli.table.encoding import (
     open_text,
     skip_bytes,
     text_lines,
-    without_cut_character,
 )
-from aecli.table.formats import is_compressed, reading, unreadable
-from aecli.table.reading import without_texts
-from aecli.table.type_inference import infer_text
+from aecli.table.formats import is_compressed, reading
 
 _HEAD_BYTES = 1 << 20
 # Parsing is fastest in the processor's cache; inference has a cost for each block and column.
@@ -65,7 +59,7 @@ class CsvFile:
         if encoding_by_bom and self._encoding == "utf-8":
             self._encoding = encoding_by_bom
             notes.append(f"{name} is {encoding_by_bom.upper()} by its byte-order mark")
-        dialect = self._read_dialect(options)
+        dialect = read_head(path, name, self._encoding, options)
         self._dialect = dialect
         self.has_header = dialect.names_line > 0
         self.header_may_be_data = dialect.header_may_be_data
@@ -114,62 +108,6 @@ class CsvFile:
         line = self._line(row)
         return f"row {row + 1:,}" + (f" (line {line:,})" if line else "")
 
-    def _read_dialect(self, options: ReadOptions) -> CsvDialect:
-        try:
-            with reading(self.name):
-                return self._found_dialect(options)
-        except UnicodeDecodeError as error:
-            explained = encoding_error(self.path, self.name, self._encoding)
-            raise explained or unreadable(self.name, error) from error
-
-    def _found_dialect(self, options: ReadOptions) -> CsvDialect:
-        above = options.header - 1 if isinstance(options.header, int) else 0
-        dropped = options.skip_rows + above
-        before = self._bytes_of_lines(dropped)
-        for size in (_HEAD_BYTES, _LARGEST_BLOCK_BYTES):
-            head, complete = self._head(before, size)
-            dialect = read_dialect(head, options, complete=complete, lines_above=dropped)
-            if dialect is not None or complete:
-                break
-        if dialect is None and complete:
-            raise DataError(f"{self.name} is empty", hint="a file with a header and rows")
-        if dialect is None:
-            self._require_closed_quotes(options.delimiter or sniff_delimiter([head]))
-            raise DataError(
-                f"cannot read {self.name}: its header is longer than 16 MB",
-                hint="--delimiter, if its fields are split by another sign",
-            )
-        if any("\n" in cell for cell in dialect.names) and not dialect.rewritten:
-            self._require_closed_quotes(dialect.delimiter)
-        return replace(dialect, rows_at=before + dialect.rows_at)
-
-    def _bytes_of_lines(self, count: int) -> int:
-        """Return the length in UTF-8 of the first lines."""
-        if not count:
-            return 0
-        with open_text(self.path, self._encoding) as stream:
-            lines = list(islice(text_lines(stream), count + 1))
-        if len(lines) <= count:
-            raise DataError(
-                f"{self.name} has no line {count + 1:,}: it ends after line {len(lines):,}",
-                hint="a lower --skip-rows or --header",
-            )
-        return sum(len(line.encode()) for line in lines[:count])
-
-    def _head(self, before: int, size: int) -> tuple[str, bool]:
-        """Return about `size` bytes of text after the first `before`, and whether these are all."""
-        with open_text(self.path, self._encoding) as stream:
-            skip_bytes(stream, before)
-            head = stream.read(size)
-        written = head.rstrip(f"{PADDING}\r\n".encode()) or head
-        not_text = binary_error(self.name, written) if head else None
-        complete = len(head) < size
-        # A character may be cut at the end; elsewhere it is an error.
-        text = (head if complete else without_cut_character(head)).decode()
-        if not_text is not None:
-            raise not_text
-        return text, complete
-
     def _batches(
         self,
         names: Sequence[str],
@@ -197,7 +135,7 @@ class CsvFile:
         if self._dialect.rewritten:
             return
         if may_end_in_quotes(self.path, self._dialect.delimiter, cell, plain=plain):
-            self._require_closed_quotes(self._dialect.delimiter)
+            self._require_closed_quotes()
 
     @contextmanager
     def _rows(self) -> Iterator[Any]:
@@ -225,14 +163,10 @@ class CsvFile:
             hint=show_line_command(self.name, line) if line else "--skip-rows 1",
         )
 
-    def _require_closed_quotes(self, delimiter: str) -> None:
-        if self._quotes_closed:
-            return
-        with reading(self.name), open_text(self.path, self._encoding) as stream:
-            line = unclosed_quote_line(text_lines(stream), delimiter)
-        if line is not None:
-            raise unclosed_quote_error(self.name, line)
-        self._quotes_closed = True
+    def _require_closed_quotes(self) -> None:
+        if not self._quotes_closed:
+            require_closed_quotes(self.path, self.name, self._encoding, self._dialect.delimiter)
+            self._quotes_closed = True
 
     def _parsed(
         self,
@@ -308,7 +242,7 @@ class CsvFile:
         straddling = "straddling" in str(error.__cause__)
         try:
             if not self._dialect.rewritten and (straddling or (ragged and '"' in ragged[0].text)):
-                self._require_closed_quotes(self._dialect.delimiter)
+                self._require_closed_quotes()
         except DataError as open_quote:
             return open_quote
         except UnicodeDecodeError:

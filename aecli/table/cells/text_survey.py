@@ -14,12 +14,12 @@ from aecli.array_types import AnyArray
 from aecli.schema.read_options import ReadOptions
 from aecli.schema.text_format import ISO_MIXED, TextFormat
 from aecli.table.arrow_types import is_plain_number
-from aecli.table.conversion import without_nulls
-from aecli.table.date_format import date_formats
-from aecli.table.number_format import MARKS, marks_in, number_formats
-from aecli.table.reading import Reading, parsed, without_texts
-from aecli.table.type_inference import infer_text, infer_times
-from aecli.table.type_joins import join_types
+from aecli.table.cells.conversion import without_nulls
+from aecli.table.cells.date_format import date_formats
+from aecli.table.cells.number_format import MARKS, marks_in, number_formats
+from aecli.table.cells.reading import Reading, parsed, without_texts
+from aecli.table.cells.type_inference import infer_text, infer_times
+from aecli.table.cells.type_joins import join_types
 
 _SAMPLED_VALUES = 200
 _FEWEST_VALUES_WITH_UNIT = 8  # fewer are names, such as 2WD and 4WD

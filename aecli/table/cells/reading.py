@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from aecli.schema.text_format import ISO_MIXED, TextFormat
 from aecli.table.arrow_types import decoded_type, is_list, is_text
-from aecli.table.conversion import convert, without_nulls
-from aecli.table.date_format import parsed_dates
-from aecli.table.number_format import plain_numbers, spelled_number
+from aecli.table.cells.conversion import convert, without_nulls
+from aecli.table.cells.date_format import parsed_dates
+from aecli.table.cells.number_format import plain_numbers, spelled_number
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from aecli.table.csv_cells import in_quotes
-from aecli.table.csv_quotes import unclosed_quote_error
-from aecli.table.csv_rows import CsvRow
+from aecli.table.csv.cells import in_quotes
+from aecli.table.csv.quotes import unclosed_quote_error
+from aecli.table.csv.rows import CsvRow
 
 _CHUNK_ROWS = 4_096
 

@@ -9,27 +9,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aecli.schema.read_options import ReadOptions
-from aecli.table.cell_kinds import SPACE, is_number
-from aecli.table.csv_delimiter import (
+from aecli.table.cells.conversion import SPACE
+from aecli.table.csv.cell_kinds import is_number
+from aecli.table.csv.delimiter import (
     has_escapes,
     other_delimiter,
     sampled_rows,
     sniff_delimiter,
 )
-from aecli.table.csv_header import (
+from aecli.table.csv.header import (
     find_header,
     fitted_header,
     has_open_end,
     note_comments,
     shown_texts,
 )
-from aecli.table.csv_rows import CsvRow, is_comment, is_padding, read_rows
-from aecli.table.header_detection import (
+from aecli.table.csv.header_detection import (
     count_units_rows,
     has_header_evidence,
     has_values,
     usual_width,
 )
+from aecli.table.csv.rows import CsvRow, is_comment, is_padding, read_rows
 
 _AGREEING_SHARE = 0.8
 _EXAMINED_COLUMNS = 500

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 
-from aecli.table.cell_kinds import is_number
-from aecli.table.csv_rows import CsvRow, is_padding, read_rows
-from aecli.table.csv_spaces import has_columns_at_spaces
-from aecli.table.header_detection import usual_width
+from aecli.table.csv.cell_kinds import is_number
+from aecli.table.csv.header_detection import usual_width
+from aecli.table.csv.rows import CsvRow, is_padding, read_rows
+from aecli.table.csv.spaces import has_columns_at_spaces
 
 _DELIMITERS = "\t|;,"  # of two that fit, the first: commas stand in texts too
 _SNIFFED_ROWS, _SNIFFED_CHARACTERS, _LEAST_LINES = 200, 1 << 16, 10

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from aecli.table.cell_kinds import cell_kind, column_kinds
-from aecli.table.csv_rows import CsvRow
+from aecli.table.csv.cell_kinds import cell_kind, column_kinds
+from aecli.table.csv.rows import CsvRow
 
 _RUN = re.compile(r"[^ \t][ \t]{2,}[^ \t]|^[ \t]+[^ \t]")
 _DIGIT_GROUPS = re.compile(r"[+-]?\d{1,3}( \d{3})+")

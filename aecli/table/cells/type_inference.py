@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aecli.table.conversion import cast_text, clock_times, without_nulls
-from aecli.table.type_joins import decimal_type, join_types
+from aecli.table.cells.conversion import cast_text, clock_times, without_nulls
+from aecli.table.cells.type_joins import decimal_type, join_types
 
 _TIMES = (
     pa.date32(),

@@ -17,10 +17,10 @@ from aecli.errors import DataError, UsageError, nearest
 from aecli.formatting import name_list, shell_name
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import is_plain_number, is_text
+from aecli.table.cells.reading import without_texts
+from aecli.table.cells.type_inference import infer_text
 from aecli.table.column_names import unique_names
-from aecli.table.formats import open_bytes, reading, unreadable
-from aecli.table.reading import without_texts
-from aecli.table.sheet_cells import (
+from aecli.table.excel.sheet_cells import (
     LARGEST_WHOLE_DOUBLE,
     Row,
     cell_text,
@@ -28,7 +28,7 @@ from aecli.table.sheet_cells import (
     header_position,
     is_empty,
 )
-from aecli.table.type_inference import infer_text
+from aecli.table.formats import open_bytes, reading, unreadable
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook

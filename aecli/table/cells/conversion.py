@@ -8,7 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aecli.table.arrow_types import is_list, is_plain_number, is_text
-from aecli.table.cell_kinds import SPACE
+
+_WITHOUT_WIDTH = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
+SPACE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _WITHOUT_WIDTH
+"""Characters without ink, which are not part of a number: white space, and marks of no width."""
 
 NULLS = (
     *("", "NA", "N/A", "n/a", "na", "#N/A", "#N/A N/A", "#NA", "<NA>", "N.A.", "n.a."),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from aecli.table.cell_kinds import (
+from aecli.table.csv.cell_kinds import (
     cell_kind,
     cells_below,
     column_kinds,
@@ -15,8 +15,8 @@ from aecli.table.cell_kinds import (
     is_number,
     number_in,
 )
-from aecli.table.csv_cells import cell_needs_quotes, name_needs_quotes
-from aecli.table.csv_rows import CsvRow
+from aecli.table.csv.cells import cell_needs_quotes, name_needs_quotes
+from aecli.table.csv.rows import CsvRow
 
 _USUAL_NAMES = frozenset(
     {"category", "city", "class", "code", "country", "date", "day", "gene", "group", "id", "index"}

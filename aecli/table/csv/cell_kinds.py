@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from aecli.table.csv_rows import CsvRow
+from aecli.table.cells.conversion import SPACE
+from aecli.table.csv.rows import CsvRow
 
 _NUMBER = re.compile(r"[+-]?[$€£¥]?\s?(?:\d[\d.,'\u00a0\u202f]*|[.,]\d+)(?:[eE][+-]?\d+)?\s?%?")
 _PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -13,9 +14,6 @@ _TIME = re.compile(
     r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?:[T ]\s*\d{1,2}:\d{2}.*)?"
     r"|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?"
 )
-_WITHOUT_WIDTH = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
-SPACE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _WITHOUT_WIDTH
-"""Characters without ink, which are not part of a number: white space, and marks of no width."""
 _BEGINS_VALUE = frozenset("0123456789+-.,$€£¥")
 _NO_VALUE = frozenset(
     {"", "-", "--", "---", ".", "..", "...", "*", "?", "#n/a", "#na", "<na>", "n/a", "n.a.", "n.d."}

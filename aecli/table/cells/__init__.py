@@ -1,0 +1,1 @@
+"""Cells: how text spells values, and how cells become Arrow types."""

@@ -1,0 +1,1 @@
+"""CSV files: their dialect, header and rows."""
