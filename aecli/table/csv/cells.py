@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from aecli.table.cells.conversion import SPACE
 from aecli.table.csv.cell_kinds import cell_kind
 
-_WORD = re.compile(r"\w+")
+_PLAIN_NAME = re.compile(r"\w+")
 _SIGNS_OF_OTHERS = frozenset("\t|;,")
 
 
 def header_line(names: Sequence[str], delimiter: str) -> str:
     """Return the line of the names, each in quotes where something else could be read for it."""
     needed = [
-        name_needs_quotes(name) or (len(names) == 1 and not _WORD.fullmatch(name)) for name in names
+        name_needs_quotes(name) or (len(names) == 1 and not _PLAIN_NAME.fullmatch(name))
+        for name in names
     ]
     cells = [in_quotes(name) if need else name for name, need in zip(names, needed, strict=True)]
     return delimiter.join(cells) + "\n"

@@ -14,7 +14,7 @@ from aecli.table.csv.spaces import has_columns_at_spaces
 _DELIMITERS = "\t|;,"  # of two that fit, the first: commas stand in texts too
 _SNIFFED_ROWS, _SNIFFED_CHARACTERS, _LEAST_LINES = 200, 1 << 16, 10
 _CERTAIN_SHARE = 0.5
-_SELDOM, _LEAST_ROWS = "~^:\x01", 3
+_SELDOM, _ALIKE_ROWS = "~^:\x01", 3
 # Before a delimiter or the end of a line, the backslash may be the last sign of a folder.
 _ESCAPED_QUOTE = re.compile(r'(?:^|[,\t;| ])"(?:[^"\\]|\\.)*\\"(?![,\t;|"\s])', re.M | re.S)
 
@@ -53,7 +53,7 @@ def other_delimiter(lines: Sequence[str]) -> str | None:
             rows = sampled_rows(sample, sign, complete=True)
             widths = {len(row.cells) for row in rows}
             values = (all(map(is_number, row.cells)) for row in rows)
-            if len(widths) == 1 and len(rows) >= _LEAST_ROWS and widths != {1} and not all(values):
+            if len(widths) == 1 and len(rows) >= _ALIKE_ROWS and widths != {1} and not all(values):
                 return sign
     return None
 

@@ -9,7 +9,7 @@ from aecli.table.csv.cells import in_quotes
 from aecli.table.csv.quotes import unclosed_quote_error
 from aecli.table.csv.rows import CsvRow
 
-_CHUNK_ROWS = 4_096
+_WRITTEN_ROWS = 4_096
 
 
 def closed_rows(rows: Iterable[CsvRow], name: str, lines_above: int) -> Iterator[CsvRow]:
@@ -27,7 +27,7 @@ def closed_rows(rows: Iterable[CsvRow], name: str, lines_above: int) -> Iterator
 def row_chunks(rows: Iterable[CsvRow], delimiter: str) -> Iterator[bytes]:
     """Yield rows as CSV text in UTF-8; cells in quotes stay in quotes."""
     found = iter(rows)
-    while chunk := "".join(_row_text(row, delimiter) for row in islice(found, _CHUNK_ROWS)):
+    while chunk := "".join(_row_text(row, delimiter) for row in islice(found, _WRITTEN_ROWS)):
         yield chunk.encode()
 
 
