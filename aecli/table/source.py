@@ -213,13 +213,7 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     """
     notes: list[str] = []
     options = options or ReadOptions()
-    if options.date_format is not None:
-        require_date_format(options.date_format)
-    if options.thousands is not None and options.thousands == options.decimal:
-        raise UsageError(
-            f"--decimal {options.decimal} and --thousands {options.thousands} are one mark",
-            hint=f"--decimal {options.decimal} alone",
-        )
+    _require_fitting_marks(options)
     if not isinstance(data, (str, os.PathLike)) and is_arrow_table(data):
         table = open_memory_table(data, notes)
         if not table.names:
@@ -227,7 +221,13 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
         partitions: tuple[Partition, ...] = (Partition(table),)
         columns = ColumnReadings(partitions, options, notes)
         return Source(table.name, table.format, (), table.names, notes, partitions, columns)
-    arguments = _path_arguments(data)
+    source = _open_files(_path_arguments(data), options, notes)
+    if not source.partitions[0].reader.text and len(source.partitions) > 1:
+        common_types(source.partitions, source.names)  # raises where files have different types
+    return source
+
+
+def _open_files(arguments: Sequence[str], options: ReadOptions, notes: list[str]) -> Source:
     if STDIN in arguments and len(arguments) > 1:
         raise UsageError("- cannot be combined with other files", hint="cat the files into -")
     found = [(Path(STDIN), {})] if STDIN in arguments else find_files(arguments, notes)
@@ -238,20 +238,26 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     readers = open_readers([path for path, _ in files], names, options, notes)
     partitions = make_partitions(readers, files)
     require_same_columns(partitions)
-    names_of_columns = list(dict.fromkeys([*readers[0].names, *partitions[0].constants]))
-    source = Source(
+    return Source(
         name=names[0] if len(names) == 1 else f"{arguments[0]} ({len(names):,} files)",
         format=readers[0].format,
         paths=tuple(path for path in paths if path not in spools),
-        names=names_of_columns,
+        names=list(dict.fromkeys([*readers[0].names, *partitions[0].constants])),
         notes=notes,
         partitions=partitions,
         columns=ColumnReadings(partitions, options, notes),
         spools=tuple(spools.values()),
     )
-    if not readers[0].text and len(partitions) > 1:
-        common_types(partitions, source.names)  # raises where the files have different types
-    return source
+
+
+def _require_fitting_marks(options: ReadOptions) -> None:
+    if options.date_format is not None:
+        require_date_format(options.date_format)
+    if options.thousands is not None and options.thousands == options.decimal:
+        raise UsageError(
+            f"--decimal {options.decimal} and --thousands {options.thousands} are one mark",
+            hint=f"--decimal {options.decimal} alone",
+        )
 
 
 def _path_arguments(data: Any) -> list[str]:
