@@ -523,3 +523,33 @@ def test_cells_are_those_of_the_csv_module(text: str) -> None:
 )
 def test_cells_in_quotes_are_known(text: str, quoted: list[set[int]]) -> None:
     assert [row.quoted for row in read_rows(io.StringIO(text, newline=""), ",")] == quoted
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "first"),
+    [
+        ("1,5;7,25\n2,5;14,25\n3,5;9,75\n0,5;8,5\n", ["column_1", "column_2"], (1.5, 7.25)),
+        ("Temp, innen;Last, max\n8,31;4,92\n7,5;5,1\n", ["Temp, innen", "Last, max"], (8.31, 4.92)),
+        ("Temp\n1,23\n2,5\n", ["Temp"], (1.23,)),
+        ("1,5\t7,25\n2,5\t14,25\n3,5\t9,75\n0,5\t8,5\n", ["column_1", "column_2"], (1.5, 7.25)),
+        ("name,2021,2019,2020\nc1,7,8,9\nc2,6,3,1\n", ["name", "2021", "2019", "2020"], None),
+    ],
+)
+def test_commas_may_be_decimal_marks_and_years_names(
+    tmp_path: Path, text: str, names: list[str], first: tuple[float, ...] | None
+) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    source = open_source(tmp_path / "t.csv")
+    assert source.names == names
+    table = pa.Table.from_batches(source.batches(), source.schema)
+    assert first is None or tuple(table.slice(0, 1).to_pylist()[0].values()) == first
+
+
+@pytest.mark.parametrize(
+    "row", ["<0.1,<0.2", ">100,<LOD", "12h,5m", "low,high", "true,false", "TBD,pending", "A1,B2"]
+)
+def test_a_first_row_of_other_texts_is_not_one_of_units(tmp_path: Path, row: str) -> None:
+    text = f"a,b\n{row}\n" + "".join(f"0.{i},{i}.5\n" for i in range(1, 41))
+    (tmp_path / "t.csv").write_text(text)
+    source = open_source(tmp_path / "t.csv")
+    assert sum(batch.num_rows for batch in source.batches()) == 41

@@ -34,8 +34,28 @@ def sniff_delimiter(lines: Sequence[str], *, escapes: bool = False) -> str:
         if has_columns_at_spaces(sample, words):
             return " "
         scores |= {sign: _score(found, usual_width(found)) for sign, found in rows.items() if found}
+    if list(scores) == [","] and _is_column_of_decimals(rows[","]):
+        return ";"
+    if "," in scores:
+        better = [sign for sign in scores if scores[sign][0] >= scores[","][0] and sign != ","]
+        if any(_stands_in_cells(sign, rows[","]) for sign in better):
+            del scores[","]  # its commas are decimal marks, or part of names
     best = max(scores, key=scores.__getitem__, default=",")
     return best if best in scores and scores[best][0] > 0 else ","
+
+
+def _is_column_of_decimals(rows: Sequence[CsvRow]) -> bool:
+    """Return whether a name of one column stands above numbers with a decimal comma."""
+    numbers = (len(row.cells) == 2 and all(map(str.isdecimal, row.cells)) for row in rows[1:])
+    named = len(rows) > 1 and len(rows[0].cells) == 1 and " " not in rows[0].cells[0].strip()
+    return named and all(numbers)
+
+
+def _stands_in_cells(sign: str, rows: Sequence[CsvRow]) -> bool:
+    """Return whether a sign is part of cells without quotes in most rows."""
+    cells = ((row, enumerate(row.cells)) for row in rows[1:])
+    found = [any(sign in cell and at not in row.quoted for at, cell in own) for row, own in cells]
+    return 2 * sum(found) > len(found)
 
 
 def _score(rows: Sequence[CsvRow], width: int) -> tuple[float, int]:

@@ -159,9 +159,8 @@ def _is_units_row(first: CsvRow, rows: Sequence[CsvRow], *, certain: bool) -> bo
     texts = [i for i, kind in enumerate(kinds) if kind == "text" and cell_kind(cells[i]) == "text"]
     if any(cells[i] in cells_below(rows, i) for i in texts):
         return False
-    # An unknown word alone may be a way to say that a number is missing.
-    known = certain or any(_is_unit(cells[i]) for i in units)
-    return known or len({cells[i] for i in units}) > 1
+    # Unknown words may be ways to say that a number is missing, or beyond a limit.
+    return certain or any(_is_unit(cells[i]) for i in units)
 
 
 def holds_units(row: CsvRow) -> bool:
@@ -238,7 +237,8 @@ def _order_evidence(numbers: Sequence[str]) -> int:
         return 0
     if len(set(values)) < len(values):
         return 2
-    if _counts(numbers):
+    years = len(values) > 1 and all(1900 <= value <= 2100 for value in values)
+    if _counts(numbers) or (years and all(number.strip().isdecimal() for number in numbers)):
         return -2
     if values not in (sorted(values), sorted(values, reverse=True)):
         return 2
