@@ -45,6 +45,7 @@ from tests.documents import ROOT, Reader, commands, missing_lines, runnable
 PAGES = [
     "README.md",
     "docs/columns.md",
+    "docs/tables.md",
     "docs/variants.md",
     "docs/losses.md",
     "docs/outliers.md",
