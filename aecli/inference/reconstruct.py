@@ -142,7 +142,7 @@ def fill_pass(
     opened = Pass.over(model, source, carry=False, batch_size=batch_size, progress=progress)
     encoded = opened.encoded()
     require_decoder(model)
-    whole, formats = with_all_columns(model, source)
+    whole, formats = with_all_columns(model, source, opened.source or source)
     infinite_is_missing = model.spec.options.columns.nonfinite == "missing"
     filler = Filler(
         model.spec.columns, whole.schema, formats, infinite_is_missing=infinite_is_missing
@@ -173,25 +173,37 @@ def _with_decoded(
             yield batch, tuple(np.concatenate(arrays) for arrays in zip(*taken, strict=True))
 
 
-def with_all_columns(model: LoadedModel, source: Source) -> tuple[Source, dict[str, TextFormat]]:
+def with_all_columns(
+    model: LoadedModel, source: Source, matched: Source
+) -> tuple[Source, dict[str, TextFormat]]:
     """Return a source with every column in its own type, and one that holds a feature's values.
 
     And how the columns of text spell the values of features: their text is read as it is written.
     The types of text formats are those of this table's cells; a column of whole numbers that the
     training table had fractions in is a double, and one without any cell is what it was there.
+
+    Args:
+        model: the model.
+        source: the whole table.
+        matched: the table as the model reads it.
     """
-    readings, formats = dict(source.readings), {}
-    for name, written in source.with_texts(source.names).readings.items():
-        found = readings[name]
-        if found.format is not None or is_text(written.type) != is_text(found.type):
+    # What the model reads a column as, which its own cells may leave open, counts.
+    readings, formats = {**source.readings, **matched.readings}, {}
+    written = source.with_texts(source.names).readings
+    features = {column.name: column for column in model.spec.columns}
+    chosen = dict(written)
+    for name in source.names:
+        found, own = readings[name], written[name]
+        if found.format is not None or is_text(decoded_type(own.type)) > is_text(
+            decoded_type(found.type)
+        ):
             formats[name] = found.format or TextFormat()
-            kind = written.type if is_text(decoded_type(written.type)) else pa.string()
-            readings[name] = replace(written, type=kind)
-    for column in model.spec.columns:
-        if column.name in readings and column.name not in formats:
-            kind = _filled_type(column, readings[column.name].type, source.format)
-            readings[column.name] = replace(readings[column.name], type=kind)
-    return source.select(source.names, readings), formats
+            kind = own.type if is_text(decoded_type(own.type)) else pa.string()
+            chosen[name] = replace(own, type=kind)
+        elif name in features:
+            kind = _filled_type(features[name], own.type, source.format)
+            chosen[name] = replace(own, type=kind)
+    return source.select(source.names, chosen), formats
 
 
 def _filled_type(column: Column, present: pa.DataType, format: str) -> pa.DataType:

@@ -36,4 +36,5 @@ class TextFormat(StrictModel):
         parts = ["decimal comma"] if self.decimal == "," else []
         parts += [f"thousands mark {self.thousands!r}"] if self.thousands else []
         unit = (self.prefix + self.suffix).strip()
-        return ", ".join([*parts, f"in {unit}"] if unit else parts)
+        parts += [f"in {unit}"] if unit else []
+        return ", ".join(parts) or "minus behind or in parentheses"

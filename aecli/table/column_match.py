@@ -20,7 +20,9 @@ from aecli.table.arrow_types import (
     parse_type,
     type_name,
 )
+from aecli.table.cells.conversion import NULLS
 from aecli.table.cells.reading import Reading
+from aecli.table.cells.text_survey import are_boolean_texts
 from aecli.table.column_names import match_patterns, require_column
 from aecli.table.column_plan import ColumnPlan
 from aecli.table.exact_numbers import roomy_decimal
@@ -161,9 +163,10 @@ def _copied_readings(
     if spec.label and label:
         known = frozenset(value for value in spec.label.classes if isinstance(value, str))
         kind = _classes_type(parse_type(spec.label.type))
-        readings[spec.label.name] = Reading(
-            kind, null_values=_null_values(source, spec), categories=known
-        )
+        nulls = _null_values(source, spec)
+        # Beside yes and no, as beside numbers, NA means missing.
+        nulls |= frozenset(NULLS) if are_boolean_texts(known) else frozenset()
+        readings[spec.label.name] = Reading(kind, null_values=nulls, categories=known)
     return readings
 
 

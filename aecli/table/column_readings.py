@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 
@@ -81,8 +82,11 @@ class ColumnReadings:
             }
             plain |= {n: r for n, r in given.items() if self._holds_text(n)}
             plain = {n: r for n, r in plain.items() if n not in wanted and _is_plain(r)}
-            found |= {n: r for n, r in self._surveyed(plain).items() if r and r.format != _PLAIN}
-            self._report_points([n for n, r in plain.items() if r is None and n not in found])
+            others = {n: r for n, r in self._surveyed(plain).items() if r and r.format != _PLAIN}
+            for name in plain.keys() - others.keys():
+                self.evidence.pop(name, None)
+            self._report_points([n for n in plain if n not in others])
+            found |= others
         readings |= {name: reading for name, reading in found.items() if reading is not None}
         return {name: readings[name] for name in names}
 
@@ -93,7 +97,11 @@ class ColumnReadings:
 
     def _is_decimal_comma(self) -> bool:
         options = self.options
-        return "," in (options.decimal, *self._decimals) or options.thousands == "."
+        if options.decimal == "," or options.thousands == ".":
+            return True
+        # Cells between commas seldom have decimal commas, which need quotes there.
+        readers = (partition.reader for partition in self._partitions)
+        return "," in self._decimals and all(getattr(r, "delimiter", "") != "," for r in readers)
 
     def _may_be_formatted(self, kind: pa.DataType) -> bool:
         """Return whether text of a type may spell something else."""
@@ -118,7 +126,8 @@ class ColumnReadings:
 
     def _unfit_heads(self, readings: Mapping[str, Reading]) -> list[str]:
         """Return the columns whose first cells cannot be read."""
-        head = next(self._batches(list(readings)), None) if readings else None
+        with closing(self._batches(list(readings))) as batches:
+            head = next(batches, None)
         if head is None:
             return []
         unfit = []
@@ -131,13 +140,18 @@ class ColumnReadings:
 
     def _survey(self, wanted: Mapping[str, Reading | None]) -> None:
         """Survey columns, and remember what they are read as where that is not plain text."""
+        if not wanted:
+            return
         surveys = self._surveys(wanted)
-        for head in islice(self._batches(list(wanted)), 1) if wanted else ():
-            self._add(surveys, head)
-        names = [name for name, survey in surveys.items() if survey.open]
-        surveys |= self._surveys({name: wanted[name] for name in names})
-        for batch in self._batches(names) if names else ():
-            self._add({name: surveys[name] for name in names}, batch)
+        with closing(self._batches(list(wanted))) as batches:
+            for head in islice(batches, 1):
+                self._add(surveys, head)
+            names = [name for name, survey in surveys.items() if survey.open]
+            more = bool(names) and next(batches, None) is not None
+        if more:  # of the columns that are still open alone, from the beginning
+            surveys |= self._surveys({name: wanted[name] for name in names})
+            for batch in self._batches(names):
+                self._add({name: surveys[name] for name in names}, batch)
         self._decimals |= decimal_marks(surveys.values())
         decimals = self._decimals
         if not decimals and any(survey.ambiguous for survey in surveys.values()):
@@ -177,7 +191,7 @@ class ColumnReadings:
             if survey.open:
                 survey.add(batch.column(name))
 
-    def _batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def _batches(self, names: Sequence[str]) -> Generator[pa.RecordBatch, None, None]:
         """Yield columns as the files have them; a partition's constant is missing."""
         for partition in self._partitions:
             own = [name for name in names if name not in partition.constants]
@@ -240,7 +254,7 @@ def _is_plain(reading: Reading | None) -> bool:
 def _difference(given: Reading, found: Reading) -> str | None:
     """Return what differs between cells and those of a saved model, None where both can be read."""
     if is_plain_number(given.type) != is_plain_number(found.type):
-        return "of another kind than in training"
+        return "of another kind than the training table's"
     unit, known = (_unit(reading.format) for reading in (found, given))
     if unit and unit != known and (known or unit in "%‰"):
         return f"in {unit}, those of the training table {f'in {known}' if known else 'without it'}"

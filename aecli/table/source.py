@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_reader import is_arrow_table, memory_reader, open_memory_table
 from aecli.table.arrow_types import type_name, type_noun
 from aecli.table.cells.date_format import require_date_format
+from aecli.table.cells.number_format import MARKS
 from aecli.table.cells.reading import Reading, first_misfit, read_cells
 from aecli.table.column_readings import ColumnReadings, holds_text
 from aecli.table.partition import (
@@ -107,8 +109,8 @@ class Source:
         return replace(self, names=list(names), given=given)
 
     def with_texts(self, names: Iterable[str]) -> Source:
-        """Return the same rows, with the text of these columns as it is written."""
-        return replace(self, as_written=self.as_written | frozenset(names))
+        """Return the same rows, with the text of these columns alone as it is written."""
+        return replace(self, as_written=frozenset(names))
 
     def with_copies(self, names: Sequence[str]) -> Source:
         """Return the same rows, with a second copy of these columns as they are written."""
@@ -253,9 +255,15 @@ def _open_files(arguments: Sequence[str], options: ReadOptions, notes: list[str]
 def _require_fitting_marks(options: ReadOptions) -> None:
     if options.date_format is not None:
         require_date_format(options.date_format)
+    if options.thousands is not None and options.thousands not in MARKS:
+        raise UsageError(
+            f"--thousands {options.thousands!r} is not a thousands mark",
+            facts=["a point, a comma, an apostrophe, a space or _"],
+            hint="--thousands ,",
+        )
     if options.thousands is not None and options.thousands == options.decimal:
         raise UsageError(
-            f"--decimal {options.decimal} and --thousands {options.thousands} are one mark",
+            f"--decimal and --thousands are the same character, {options.decimal!r}",
             hint=f"--decimal {options.decimal} alone",
         )
 
@@ -291,7 +299,7 @@ def _read_column(
         shown = repr(value if len(value) <= 40 else value[:40] + "…")
         spelled = reading.format.describe() if reading.format else ""
         facts = [f"the column is {type_name(column.type)}" + (f", {spelled}" if spelled else "")]
-        listed = len(value) <= 40 and "," not in value and "\n" not in value
+        listed = len(value) <= 40 and not re.search(r"[\d,\n]", value)
         hint = f"--null-values {shlex.quote(value)}" if listed else "correct the cell"
         doubt, _, choice = evidence.partition(": ")
         if choice.startswith("--") or doubt.startswith(("in ", "of ")):

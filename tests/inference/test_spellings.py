@@ -93,6 +93,35 @@ def test_a_model_reads_its_columns_in_any_spelling(
     np.testing.assert_allclose(found, latents(model, table)[rows], atol=1e-5)
 
 
+def test_other_columns_of_a_later_table_outrank_the_spelling_of_training(tmp_path: Path) -> None:
+    def write(name: str, rows: list[str]) -> str:
+        (tmp_path / name).write_text("\n".join(["p;q", *rows, ""]))
+        return str(tmp_path / name)
+
+    german = write("de.csv", [f"{1 + i}.{100 + i},72;{i},5" for i in range(60)])
+    aecli.train(german, model=tmp_path / "m", epochs=1)
+    numbers = [f"{1 + i % 3}.{100 + i}" for i in range(60)]
+    english = write("en.csv", [f"{p};{i}.51" for i, p in enumerate(numbers)])
+    plain = pa.table({"p": list(map(float, numbers)), "q": [i + 0.51 for i in range(60)]})
+    pq.write_table(plain, tmp_path / "en.parquet")
+    model = tmp_path / "m"
+    wanted = latents(model, tmp_path / "en.parquet")
+    np.testing.assert_allclose(latents(model, Path(english)), wanted, atol=1e-5)
+
+
+def test_fills_are_spelled_as_the_model_reads_a_column_that_is_open(tmp_path: Path) -> None:
+    rows = [f"{10 + i} kg;{1 + i % 28:02}.{1 + i % 12:02}.2024" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["w;d", *rows, ""]))
+    model = tmp_path / "m"
+    aecli.train(str(tmp_path / "t.csv"), model=model, epochs=1)
+    (tmp_path / "later.csv").write_text("w;d\n15 kg;01.02.2024\n;\n17 kg;03.02.2024\n")
+    output = tmp_path / "f.csv"
+    aecli.reconstruct(str(tmp_path / "later.csv"), str(output), model=model, fill=True)
+    weight, day = output.read_text().splitlines()[2].replace('"', "").split(",")
+    assert weight.endswith(" kg")
+    assert dt.datetime.strptime(day, "%d.%m.%Y")
+
+
 @pytest.mark.parametrize("trained", ["plain", "parquet"])
 def test_dates_that_a_model_cannot_tell_ask_for_their_format(
     tmp_path: Path, models: dict[str, tuple[Path, Path]], trained: str

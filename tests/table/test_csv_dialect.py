@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from aecli.errors import DataError
 from aecli.schema.read_options import ReadOptions
+from aecli.table.cells.reading import Reading
 from aecli.table.csv.quotes import unclosed_quote_line
 from aecli.table.source import Source, open_source
 
@@ -179,3 +180,19 @@ def test_a_space_after_every_delimiter_is_not_part_of_the_cells(
     tmp_path: Path, text: str, columns: dict[str, list[object]]
 ) -> None:
     assert table_of(tmp_path, text) == columns
+
+
+@pytest.mark.parametrize("cell", ["Empty CSV", "conversion error", "straddling"])
+def test_the_text_of_a_ragged_row_is_no_message_of_the_parser(tmp_path: Path, cell: str) -> None:
+    rows = "1,2\n" * 60_000
+    (tmp_path / "t.csv").write_text(f"a,b\n{rows}5,6,{cell}\n1,2\n")
+    with pytest.raises(DataError, match="line 60,002 has 3 fields, the header has 2"):
+        rows_of(open_source(tmp_path / "t.csv"))
+
+
+def test_a_later_cell_that_is_no_number_starts_text_without_a_lost_row(tmp_path: Path) -> None:
+    rows = "".join(f"{i},x\n" for i in range(300_000))
+    (tmp_path / "t.csv").write_text(f"a,b\n{rows}NA,y\n# end\n7,z\n")
+    source = open_source(tmp_path / "t.csv").select(["a"], {"a": Reading(pa.int64())})
+    found = rows_of(source)["a"]
+    assert (len(found), found[:300_000], found[-2:]) == (300_002, [*range(300_000)], [None, 7])

@@ -144,6 +144,5 @@ def test_a_date_that_does_not_exist_is_shown_where_it_stands(tmp_path: Path) -> 
     days = [f"{1 + i % 28}.{1 + i // 28}.2024" for i in range(100)]
     plan = describe_columns(opened(tmp_path, [*days, "31.02.2024"]), ColumnOptions())
     assert [item.reason for item in plan.left_out] == [
-        "not a date: 100 of 101 cells are, the first other one is '31.02.2024' in line 102 "
-        "(--null-values 31.02.2024)"
+        "not a date: 100 of 101 cells are, the first other one is '31.02.2024' in line 102"
     ]

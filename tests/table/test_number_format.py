@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from aecli.errors import UsageError
 from aecli.schema.options import ColumnOptions
 from aecli.schema.read_options import ReadOptions
 from aecli.table.column_plan import describe_columns
@@ -167,8 +168,7 @@ def test_several_files_are_read_alike(tmp_path: Path) -> None:
         ),
         (
             [*(f"{i},5" for i in range(60)), "1.5.3"],
-            "not a number: 60 of 61 cells are, the first other one is '1.5.3' in line 62 "
-            "(--null-values 1.5.3)",
+            "not a number: 60 of 61 cells are, the first other one is '1.5.3' in line 62",
         ),
         (
             [f"{i},{i:03}" for i in range(1, 61)],
@@ -176,8 +176,7 @@ def test_several_files_are_read_alike(tmp_path: Path) -> None:
         ),
         (
             [*(f"{i}.5%" for i in range(60)), "0"],
-            "not a number: 60 of 61 cells are, the first other one is '0' in line 62 "
-            "(--null-values 0)",
+            "not a number: 60 of 61 cells are, the first other one is '0' in line 62",
         ),
         (
             [*map(str, range(60)), "n, a"],
@@ -188,6 +187,24 @@ def test_several_files_are_read_alike(tmp_path: Path) -> None:
 def test_a_column_that_is_left_out_says_why(tmp_path: Path, cells: list[str], reason: str) -> None:
     plan = describe_columns(opened(tmp_path, cells), ColumnOptions())
     assert {item.name: item.reason for item in plan.left_out} == {"x": reason}
+
+
+def test_missing_marks_leave_integers_exact(tmp_path: Path) -> None:
+    cells = ["9007199254740993", "nan", "9007199254740995", "NaN"]
+    assert column(opened(tmp_path, cells)) == ("int64", [2**53 + 1, None, 2**53 + 3, None])
+    long = ["123456789012345678901234567890", "NaN", "123456789012345678901234567891"]
+    assert column(opened(tmp_path, long))[1] == [Decimal(long[0]), None, Decimal(long[2])]
+
+
+@pytest.mark.parametrize("mark", ["1", "-", '"', ";"])
+def test_a_thousands_mark_that_is_none_is_refused(tmp_path: Path, mark: str) -> None:
+    with pytest.raises(UsageError, match="is not a thousands mark"):
+        opened(tmp_path, ["1", "2"], thousands=mark)
+
+
+def test_addresses_of_any_length_are_no_numbers(tmp_path: Path) -> None:
+    cells = ["192.168.101.102", "10.100.101.102", "172.160.201.111"]
+    assert column(opened(tmp_path, cells)) == ("string", cells)
 
 
 def test_what_was_found_is_said_once(tmp_path: Path) -> None:

@@ -136,6 +136,10 @@ def _with_fraction(times: pa.Array, fraction: pa.Array) -> pa.Array:
     digits = pc.max(pc.binary_length(fraction)).as_py() or 0
     unit, width = ("us", 6) if digits <= 6 else ("ns", 9)
     padded = pc.utf8_rpad(pc.fill_null(fraction, "0"), width, "0").cast(pa.int64())
+    # A far year does not fit in nanoseconds.
+    years = pc.is_in(pc.year(times), pa.array(range(1678, 2262), pa.int64()))
+    fits = pc.or_(years, unit == "us")
+    times = pc.if_else(fits, times, pa.scalar(None, times.type))
     whole = times.cast(pa.timestamp(unit, times.type.tz))
     return pc.add(whole, padded.cast(pa.duration(unit)))
 

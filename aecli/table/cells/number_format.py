@@ -23,7 +23,7 @@ _MONEY = "(?:[A-Z]{0,3}[$¢-¥฿₠-⃏])"
 _CURRENCIES = (
     "USD|EUR|GBP|CHF|JPY|CNY|INR|BRL|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|MXN|KRW|Rs|kr"
 )
-_LETTERS = r"[^\W\d_]{1,10}[²³]?"
+_LETTERS = r"(?:[^\W\d_]{1,3}|[a-zµäöüéè]{4,10})[²³]?"
 _UNIT_NAME = rf"[%‰]|°[^\W\d_]?|{_LETTERS}(?:[/·*^][^\W_]{{1,10}}[²³]?){{0,2}}"
 _NUMBER_CELL = re.compile(
     rf"[+-]?(?P<prefix>{_MONEY} ?|(?:{_CURRENCIES})\.? )?[+-]?"
@@ -59,9 +59,10 @@ def number_formats(cells: Sequence[str]) -> list[TextFormat]:
 def plain_numbers(array: pa.Array, format: TextFormat) -> pa.Array:
     """Return numbers as Arrow reads them, such as `-1234.5`; null where a text is none.
 
-    Parentheses and a minus behind a number make it negative.
+    Args:
+        array: the texts as `tidied` returns them.
+        format: their spelling.
     """
-    array = tidied(array)
     matches = pc.match_substring_regex(array, _pattern(format))
     bare = pc.replace_substring_regex(
         array, f"(?:^([+-]?) ?{_quoted(format.prefix.strip())} ?)", r"\1"
@@ -86,8 +87,7 @@ def spelled_number(value: float | Decimal | None, format: TextFormat) -> str | N
 
 
 def marks_in(array: pa.Array, format: TextFormat) -> set[str]:
-    """Return which marks stand in numbers of a format."""
-    array = tidied(array)
+    """Return which marks stand in numbers of a format, which `tidied` returned."""
     bare = array
     for affix in filter(None, (format.prefix.strip(), format.suffix.strip())):
         bare = pc.replace_substring(bare, affix, "")
@@ -96,11 +96,16 @@ def marks_in(array: pa.Array, format: TextFormat) -> set[str]:
 
 
 def tidied(array: pa.Array) -> pa.Array:
-    """Return texts with plain spaces, apostrophes and signs in front."""
+    """Return texts with plain spaces and apostrophes, and the sign of a number in front of it.
+
+    Parentheses and a minus behind a number make it negative.
+    """
     array = pc.utf8_trim_whitespace(array)
     if not pc.all(pc.string_is_ascii(array)).as_py():
         for pattern, sign in _OTHER_SIGNS:
             array = pc.replace_substring_regex(array, pattern, sign)
+    if not pc.any(pc.match_substring_regex(array, r"[)-]$")).as_py():
+        return array
     array = pc.replace_substring_regex(array, r"^(\pS?)\(([^()-]*)\)$", r"-\1\2")
     return pc.replace_substring_regex(array, r"^([^-]*\d) ?-$", r"-\1")
 

@@ -12,7 +12,7 @@ from aecli.schema.text_format import ISO_MIXED, TextFormat
 from aecli.table.arrow_types import decoded_type, is_list, is_text
 from aecli.table.cells.conversion import convert, without_nulls
 from aecli.table.cells.date_format import parsed_dates
-from aecli.table.cells.number_format import plain_numbers, spelled_number
+from aecli.table.cells.number_format import plain_numbers, spelled_number, tidied
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def parsed(texts: pa.Array, format: TextFormat) -> pa.Array:
         return pc.if_else(known, pc.equal(texts, true), pa.scalar(None, pa.bool_()))
     if format.date_format is not None:
         return parsed_dates(texts, format.date_format)
-    return plain_numbers(texts, format)
+    return plain_numbers(tidied(texts), format)
 
 
 def spelled(values: pa.Array, format: TextFormat) -> pa.Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from aecli.schema.text_format import ISO_MIXED, TextFormat
 from aecli.table.arrow_types import is_plain_number
 from aecli.table.cells.conversion import without_nulls
 from aecli.table.cells.date_format import date_formats
-from aecli.table.cells.number_format import MARKS, marks_in, number_formats
+from aecli.table.cells.number_format import marks_in, number_formats, plain_numbers, tidied
 from aecli.table.cells.reading import Reading, parsed, without_texts
 from aecli.table.cells.type_inference import infer_text, infer_times
 from aecli.table.cells.type_joins import join_types
@@ -24,6 +24,7 @@ from aecli.table.cells.type_joins import join_types
 _SAMPLED_VALUES = 200
 _FEWEST_VALUES_WITH_UNIT = 8  # fewer are names, such as 2WD and 4WD
 _LONGEST_SHOWN = 30
+_ADDRESS = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}")
 _BOOLEAN_TEXTS = ({"no", "yes"}, {"n", "y"}, {"f", "t"}, {"off", "on"})
 
 
@@ -92,6 +93,8 @@ class ColumnSurvey:
     @property
     def are_codes(self) -> bool:
         """Return whether all cells have the same groups of digits, as addresses and phones do."""
+        if all(_ADDRESS.fullmatch(value) for value in self.values):
+            return bool(self.values)
         groups = {tuple(map(len, re.split("[.,' ]", value))) for value in self.values}
         return len(self.values) > 1 and groups in ({(3, 3, 3)}, {(3, 3, 3, 3)})
 
@@ -116,12 +119,16 @@ class ColumnSurvey:
         return len(folded) == len(self.values) and any(folded <= pair for pair in _BOOLEAN_TEXTS)
 
     def _add_values(self, values: pa.Array, numbers: AnyArray, texts: pa.Array) -> None:
+        plain = tidied(values)
         if self.counts is None:
             self.counts = self._candidates(values[:_SAMPLED_VALUES].to_pylist())
         if len(self.values) < _FEWEST_VALUES_WITH_UNIT:
             self.values.update(values[:_FEWEST_VALUES_WITH_UNIT].to_pylist())
         self.cells += int(numbers.sum())
-        counts = [self._counted(count, values, numbers, texts) for count in self.counts]
+        counts = [
+            self._counted(count, values if count.is_date else plain, numbers, texts, values)
+            for count in self.counts
+        ]
         self.counts = [count for count in counts if count.cells * 2 >= self.cells]
         if any(count.is_date for count in self.counts):
             self.times = join_types(self.times, infer_times(values)) or pa.string()
@@ -141,20 +148,25 @@ class ColumnSurvey:
         return [FormatCount(format) for format in dict.fromkeys(formats)]
 
     def _counted(
-        self, count: FormatCount, values: pa.Array, numbers: AnyArray, texts: pa.Array
+        self,
+        count: FormatCount,
+        values: pa.Array,
+        numbers: AnyArray,
+        texts: pa.Array,
+        written: pa.Array,
     ) -> FormatCount:
         """Return a count with the cells of distinct `values`, each of which stands so often."""
-        format, result = count.format, parsed(values, count.format)
+        format, result = count.format, _values_of(values, count.format)
         if result.null_count and not (count.is_date or format.thousands or self.options.thousands):
             # A thousands mark accepts all that the format without one does.
-            others = (mark for mark in MARKS if mark != format.decimal)
+            others = (mark for mark in marks_in(values, format) if mark != format.decimal)
             formats = [format.model_copy(update={"thousands": mark}) for mark in others]
-            results = [(result, format), *((parsed(values, f), f) for f in formats)]
+            results = [(result, format), *((_values_of(values, f), f) for f in formats)]
             result, format = min(results, key=lambda pair: pair[0].null_count)
         fits = result.is_valid()
         first_other = count.first_other
         if first_other is None and result.null_count:
-            wrong = pc.is_in(texts, values.filter(pc.invert(fits)))
+            wrong = pc.is_in(texts, written.filter(pc.invert(fits)))
             row = pc.index(wrong, True).as_py()
             first_other = (self.rows + row, texts[row].as_py())
         marks, kind = count.marks, count.type
@@ -165,6 +177,18 @@ class ColumnSurvey:
             kind = infer_text(result, kind)
         cells = count.cells + int(numbers[fits.to_numpy(zero_copy_only=False)].sum())
         return FormatCount(format, cells, kind, frozenset(marks), first_other)
+
+
+def are_boolean_texts(values: Collection[str]) -> bool:
+    """Return whether these are the two texts of a column of booleans, such as yes and no."""
+    return {value.casefold() for value in values} in _BOOLEAN_TEXTS
+
+
+def _values_of(values: pa.Array, format: TextFormat) -> pa.Array:
+    """Return dates, or numbers whose texts are `tidied`; null where a text does not fit."""
+    if format.date_format is not None:
+        return parsed(values, format)
+    return plain_numbers(values, format)
 
 
 def decimal_marks(surveys: Iterable[ColumnSurvey]) -> set[str]:
@@ -196,8 +220,9 @@ def survey_reading(survey: ColumnSurvey, decimals: set[str]) -> Reading | None:
         return Reading(certain[0].type, certain[0].format)
     numbers = _numbers(survey)
     if survey.ambiguous:
+        decided = [count for count in numbers if {count.format.decimal} == decimals]
         known = [count for count in numbers if count.format == survey.known]
-        numbers = known or [count for count in numbers if {count.format.decimal} == decimals]
+        numbers = decided or known
     if numbers:
         return Reading(numbers[0].type, numbers[0].format)
     texts = survey.boolean_texts()
@@ -227,8 +252,9 @@ def survey_evidence(survey: ColumnSurvey, location: Callable[[int], str]) -> str
     row, text = nearest.first_other
     long = len(text) > _LONGEST_SHOWN
     shown = text[: _LONGEST_SHOWN - 1] + "…" if long else text
-    # The option splits its values at commas.
-    option = "" if long or "," in text or "\n" in text else f" (--null-values {shlex.quote(text)})"
+    # A cell with digits is a value, and the option splits its values at commas.
+    listed = not long and not re.search(r"[\d,\n]", text)
+    option = f" (--null-values {shlex.quote(text)})" if listed else ""
     noun = "date" if nearest.is_date else "number"
     return (
         f"not a {noun}: {nearest.cells:,} of {survey.cells:,} cells are, the first other one is "

@@ -50,6 +50,10 @@ def _narrowest_type(array: pa.Array, known: pa.DataType) -> pa.DataType:
         return pa.string() if _are_codes(array) else pa.int64()
     numbers = _cast_or_none(array, pa.float64())
     if numbers is not None:
+        missing = pc.is_nan(numbers)
+        if pc.any(missing).as_py():
+            array, numbers = (values.filter(pc.invert(missing)) for values in (array, numbers))
+            return _narrowest_type(array, known) if len(array) else pa.null()
         if _are_codes(array) or _out_of_range(array, numbers):
             return pa.string()
         return pa.float64() if pa.types.is_floating(known) else _exact_type(array)

@@ -88,7 +88,8 @@ class CsvDialect:
         """Return whether a row that begins with a cell and has so many is a comment or padding."""
         if cells == 1 and is_padding(first_cell):
             return True
-        return self.comments and cells != self.width and is_comment(first_cell)
+        known = self.comments or (cells == 1 and first_cell.startswith("# "))
+        return known and cells != self.width and is_comment(first_cell)
 
 
 def read_dialect(

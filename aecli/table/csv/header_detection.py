@@ -159,8 +159,10 @@ def _is_units_row(first: CsvRow, rows: Sequence[CsvRow], *, certain: bool) -> bo
     texts = [i for i, kind in enumerate(kinds) if kind == "text" and cell_kind(cells[i]) == "text"]
     if any(cells[i] in cells_below(rows, i) for i in texts):
         return False
-    # Unknown words may be ways to say that a number is missing, or beyond a limit.
-    return certain or any(_is_unit(cells[i]) for i in units)
+    # Unknown words may be ways to say that a number is missing, or beyond a limit; a letter alone
+    # may be a grade.
+    known = [cells[i] for i in units if _is_unit(cells[i])]
+    return certain or len(known) > 1 or any(len(cell) > 1 or not cell.isalpha() for cell in known)
 
 
 def holds_units(row: CsvRow) -> bool:

@@ -31,7 +31,6 @@ from aecli.table.encoding import (
 )
 from aecli.table.formats import is_compressed, reading
 
-_HEAD_BYTES = 1 << 20
 # Parsing is fastest in the processor's cache; inference has a cost for each block and column.
 _PARSED_BYTES, _INFERRED_BYTES, _LARGEST_BLOCK_BYTES = 1 << 20, 4 << 20, 16 << 20
 _WIDE_COLUMNS = 256
@@ -66,6 +65,7 @@ class CsvFile:
         self.names = unique_names(dialect.names, name, notes)
         self.untyped = frozenset(self.names)
         self.quotes_all = dialect.quotes_all
+        self.delimiter = dialect.delimiter
         notes.extend(f"{name}: {note}" for note in dialect.notes)
 
     def types(self, names: Sequence[str]) -> dict[str, pa.DataType]:
@@ -98,7 +98,7 @@ class CsvFile:
 
     def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
         """Return the approximate bytes that the columns take in memory."""
-        if self.n_rows is not None:
+        if self.n_rows is not None and all(name in self._types for name in types):
             return self.n_rows * 8 * len(types) + self._text_bytes
         # A short number takes more space in memory than in the file, a long one less.
         return self.path.stat().st_size * (16 if is_compressed(self.path) else 2)
@@ -185,14 +185,16 @@ class CsvFile:
         rows = 0
         types = {name: numbers.get(name, pa.string()) for name in names}
         try:
-            for batch in self._open_csv(stream, types, refuse, block_bytes):
-                rows += batch.num_rows
-                yield self._without_padding(batch)
+            with self._open_csv(stream, types, refuse, block_bytes) as reader:
+                for batch in reader:
+                    rows += batch.num_rows
+                    yield self._without_padding(batch)
         except pa.ArrowInvalid as error:
-            if "Empty CSV" in str(error):
+            message = "" if ragged else str(error)  # which may hold the text of a ragged row
+            if "Empty CSV" in message:
                 return
-            long_row = "straddling" in str(error) and block_bytes < _LARGEST_BLOCK_BYTES
-            if not (long_row or "conversion error" in str(error)):
+            long_row = "straddling" in message and block_bytes < _LARGEST_BLOCK_BYTES
+            if not (long_row or (numbers and "conversion error" in message)):
                 raise
         else:
             return
