@@ -131,7 +131,7 @@ def _by_instant(text: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def clock_times(text: pa.Array, target: pa.DataType) -> pa.Array:
-    """Return times of day, such as 8:30; raise pa.ArrowInvalid where a text is none."""
+    """Return times of day, such as 8:30; raise pa.ArrowInvalid where a text is not one."""
     if not pa.types.is_time(target):
         raise pa.ArrowNotImplementedError("no time of day")
     text = pc.replace_substring_regex(text, r"^(\d):", r"0\1:")

@@ -48,7 +48,7 @@ def date_formats(cells: Sequence[str]) -> list[TextFormat]:
 
 
 def parsed_dates(array: pa.Array, format: str) -> pa.Array:
-    """Return texts as dates (`date32`) or times of a `strptime` format; null where one is none.
+    """Return texts as dates (`date32`) or times of a `strptime` format; null where one is not.
 
     Times are in seconds, with `%f` in nanoseconds where the fraction has more than six digits.
     """
@@ -145,7 +145,7 @@ def _with_fraction(times: pa.Array, fraction: pa.Array) -> pa.Array:
 
 
 def _iso_times(array: pa.Array) -> pa.Array:
-    """Return ISO times, with a zone or in UTC, null where a text is none."""
+    """Return ISO times, with a zone or in UTC, null where a text is not one."""
     iso = pc.match_substring_regex(array, r"^\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d.*)?$")
     array = pc.replace_substring_regex(array, " ?(?:UTC|GMT)$", "Z")
     dates = _strptime(pc.utf8_slice_codeunits(array, 0, 10), "%Y-%m-%d")

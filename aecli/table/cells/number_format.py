@@ -57,7 +57,7 @@ def number_formats(cells: Sequence[str]) -> list[TextFormat]:
 
 
 def plain_numbers(array: pa.Array, format: TextFormat) -> pa.Array:
-    """Return numbers as Arrow reads them, such as `-1234.5`; null where a text is none.
+    """Return numbers as Arrow reads them, such as `-1234.5`; null where a text is not one.
 
     Args:
         array: the texts as `tidied` returns them.

@@ -49,7 +49,7 @@ class FormatCount:
 
 
 class ColumnSurvey:
-    """Formats that may spell the values of one text column, as its cells come by.
+    """Formats that may spell the values of one text column, as they are read.
 
     Args:
         options: the marks and the date format to use.

@@ -70,7 +70,7 @@ class CsvDialect:
 
     @property
     def rewritten(self) -> bool:
-        """Return whether Arrow reads the rows only as `csv_stream` writes them."""
+        """Return whether Arrow reads the rows only as `csv.stream` writes them."""
         return self.initial_spaces or self.escapes or self.delimiter == " "
 
     def rows(self, lines: Iterable[str]) -> Iterator[CsvRow]:
