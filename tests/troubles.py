@@ -76,3 +76,12 @@ def times(kind: pa.DataType, *values: dt.datetime) -> pa.Table:
 def utc(*times: dt.datetime) -> list[dt.datetime]:
     """Return times as instants in UTC."""
     return [time.replace(tzinfo=dt.UTC) for time in times]
+
+
+DAY, FAR = dt.datetime(2024, 3, 31, 0, 30), dt.datetime(9999, 12, 31, 23, 59, 59)
+A, B = pa.table({"a": [1, 2]}), pa.table({"a": [3]})
+
+
+def dictionary(*values: str) -> pa.Table:
+    """Return a table of one column `c` of dictionary-encoded texts."""
+    return pa.table({"c": pa.array(values).dictionary_encode()})

@@ -194,12 +194,10 @@ def with_all_columns(
     chosen = dict(written)
     for name in source.names:
         found, own = readings[name], written[name]
-        if found.format is not None or is_text(decoded_type(own.type)) > is_text(
-            decoded_type(found.type)
-        ):
+        as_text = is_text(decoded_type(own.type))
+        if found.format is not None or (as_text and not is_text(decoded_type(found.type))):
             formats[name] = found.format or TextFormat()
-            kind = own.type if is_text(decoded_type(own.type)) else pa.string()
-            chosen[name] = replace(own, type=kind)
+            chosen[name] = replace(own, type=own.type if as_text else pa.string())
         elif name in features:
             kind = _filled_type(features[name], own.type, source.format)
             chosen[name] = replace(own, type=kind)

@@ -90,6 +90,15 @@ class ColumnReadings:
         readings |= {name: reading for name, reading in found.items() if reading is not None}
         return {name: readings[name] for name in names}
 
+    def question(self, name: str) -> tuple[str, str]:
+        """Return what a column's cells leave open, and the options that decide it.
+
+        Both are empty where nothing is open, and the options where none decides.
+        """
+        statement, _, options = self.evidence.get(name, "").partition(": ")
+        is_open = options.startswith("--") or statement.startswith(("in ", "of "))
+        return (statement, options) if is_open else ("", "")
+
     def _surveyed(self, wanted: Mapping[str, Reading | None]) -> dict[str, Reading | None]:
         """Return the readings that surveys find, None for text."""
         self._survey({n: r for n, r in wanted.items() if (n, r) not in self._found})

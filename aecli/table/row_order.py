@@ -61,7 +61,7 @@ def read_row_order(
     formatted = {n: r for n, r in (trained or {}).items() if n in names and r.format is not None}
     selected = source.select(names, formatted)
     table = pa.Table.from_batches(selected.batches(), selected.schema)
-    doubt, _, choice = source.columns.evidence.get(time or "", "").partition(": ")
+    doubt, choice = source.columns.question(time or "")
     if time is not None and choice.startswith("--date-format"):
         raise DataError(f"--time {time} of {source.name}: {doubt}", hint=choice)
     times, ticks = _times(table[time], source.name, time, stored) if time else (None, None)

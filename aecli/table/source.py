@@ -150,7 +150,7 @@ class Source:
         given = {name: replace(r, null_values=frozenset()) for name, r in self.readings.items()}
         partitions = (Partition(reader),)
         columns = ColumnReadings(partitions, self.options, [], evidence=self.columns.evidence)
-        own = replace(self, partitions=partitions, columns=columns, given=given)
+        own = replace(self, partitions=partitions, columns=columns, given=given, copies={})
         return replace(own, format=reader.format, spools=())
 
     def _columns_in(self, partition: Partition) -> list[str]:
@@ -165,19 +165,20 @@ class Source:
         types = {name: self._type_to_read(name, reader) for name in names}
         position = {name: index for index, name in enumerate(types)}
         columns = [(column, self.copies.get(column.name, column.name)) for column in schema]
-        cells = {
-            column.name: constant_cell(partition, name, column.type)
-            for column, name in columns
-            if name in constants
-        }
+        cells, readings = {}, {}
+        for column, name in columns:
+            if name in constants:
+                cells[column.name] = constant_cell(partition, name, column.type)
+            else:
+                readings[column.name] = self._reading(column.name, reader)
         start = 0
         for batch in reader.batches(types, rows):
             arrays = [
                 pa.repeat(cells[column.name], batch.num_rows)
                 if name in constants
                 else _read_column(
-                    batch.column(position[name]), column, self._reading(column.name, reader),
-                    reader, start, self.columns.evidence.get(name, ""),
+                    batch.column(position[name]), column, readings[column.name], reader, start,
+                    self.columns.question(name),
                 )
                 for column, name in columns
             ]  # fmt: skip
@@ -288,9 +289,18 @@ def _read_column(
     reading: Reading,
     reader: TableReader,
     before: int,
-    evidence: str,
+    question: tuple[str, str],
 ) -> pa.Array:
-    """Return a batch's column as its type; `before` rows of the file came earlier."""
+    """Return a batch's column as its type.
+
+    Args:
+        array: the batch's column.
+        column: its name and type.
+        reading: how it is read.
+        reader: of the file.
+        before: how many rows of the file came earlier.
+        question: what its cells leave open, and the options that decide it.
+    """
     try:
         return read_cells(array, reading)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
@@ -301,8 +311,8 @@ def _read_column(
         facts = [f"the column is {type_name(column.type)}" + (f", {spelled}" if spelled else "")]
         listed = len(value) <= 40 and not re.search(r"[\d,\n]", value)
         hint = f"--null-values {shlex.quote(value)}" if listed else "correct the cell"
-        doubt, _, choice = evidence.partition(": ")
-        if choice.startswith("--") or doubt.startswith(("in ", "of ")):
+        doubt, choice = question
+        if doubt:
             facts = [*facts, f"its cells are {doubt}"]
             hint = choice or f"convert {column.name!r}"
         raise DataError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import gzip
 from pathlib import Path
 from typing import Any
@@ -16,23 +15,20 @@ from tests.troubles import (
     ARROW,
     CSVKIT,
     DATAFUSION,
+    DAY,
     DUCKDB,
+    FAR,
     PANDAS,
     POLARS,
+    A,
+    B,
     columns_of,
+    dictionary,
     put,
     times,
     trouble,
     utc,
 )
-
-DAY, FAR = dt.datetime(2024, 3, 31, 0, 30), dt.datetime(9999, 12, 31, 23, 59, 59)
-A, B = pa.table({"a": [1, 2]}), pa.table({"a": [3]})
-
-
-def dictionary(*values: str) -> pa.Table:
-    return pa.table({"c": pa.array(values).dictionary_encode()})
-
 
 READ = [
     trouble(

@@ -17,7 +17,9 @@ from aecli.table.source import open_source
 from tests.troubles import (
     CSVKIT,
     DATAFUSION,
+    DAY,
     DUCKDB,
+    FAR,
     PANDAS,
     columns_of,
     put,
@@ -28,7 +30,6 @@ from tests.troubles import (
 )
 
 BOM = b"\xef\xbb\xbf"
-DAY, FAR = dt.datetime(2024, 3, 31, 0, 30), dt.datetime(9999, 12, 31, 23, 59, 59)
 
 
 def training(*cells: str, name: str = "a") -> str:

@@ -16,10 +16,15 @@ from aecli.table.column_plan import describe_columns
 from aecli.table.source import open_source
 from tests.troubles import (
     ARROW,
+    DAY,
     DUCKDB,
+    FAR,
     PANDAS,
     POLARS,
+    A,
+    B,
     columns_of,
+    dictionary,
     packed,
     put,
     times,
@@ -27,17 +32,10 @@ from tests.troubles import (
     utc,
 )
 
-DAY, FAR = dt.datetime(2024, 3, 31, 0, 30), dt.datetime(9999, 12, 31, 23, 59, 59)
-A, B = pa.table({"a": [1, 2]}), pa.table({"a": [3]})
-
 
 def old_times(*values: dt.datetime) -> bytes:
     """Return a Parquet file of times as Spark, Hive and Impala wrote them."""
     return packed(times(pa.timestamp("us"), *values), use_deprecated_int96_timestamps=True)
-
-
-def dictionary(*values: str) -> pa.Table:
-    return pa.table({"c": pa.array(values).dictionary_encode()})
 
 
 READ = [

@@ -20,8 +20,13 @@ _NO_VALUE = frozenset(
     | {"na", "nan", "nat", "nd", "nil", "none", "null", "missing", "unknown", "undefined", "error"}
     | {"n/d", "inf", "-inf", "+inf", "infinity", "-infinity"}
 )
-_EXAMINED_COLUMNS, _EXAMINED_CELLS, _LEAST_ROWS = 500, 4_000, 20
-_ROWS_BELOW_UNITS = 5
+EXAMINED_COLUMNS = 500
+"""Columns of a table whose cells are looked at."""
+
+ROWS_BELOW_UNITS = 5
+"""Minimum number of rows below one of units."""
+
+_EXAMINED_CELLS, _LEAST_ROWS = 4_000, 20
 
 
 def cell_kind(cell: str) -> str | None:
@@ -48,10 +53,10 @@ def column_kinds(rows: Sequence[CsvRow], width: int) -> list[str | None]:
 
     The first row may differ where there are enough others: it may hold units.
     """
-    columns = min(width, _EXAMINED_COLUMNS)
+    columns = min(width, EXAMINED_COLUMNS)
     whole = [row.cells for row in rows if len(row.cells) == width]
     whole = whole[: max(_LEAST_ROWS, _EXAMINED_CELLS // max(columns, 1))]
-    if len(whole) > _ROWS_BELOW_UNITS:
+    if len(whole) > ROWS_BELOW_UNITS:
         whole = whole[1:]
     kinds: list[str | None] = []
     for position in range(columns):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from aecli.schema.read_options import ReadOptions
 from aecli.table.cells.conversion import SPACE
-from aecli.table.csv.cell_kinds import is_number
+from aecli.table.csv.cell_kinds import EXAMINED_COLUMNS, is_number
 from aecli.table.csv.delimiter import (
     has_escapes,
     other_delimiter,
@@ -25,6 +25,7 @@ from aecli.table.csv.header import (
     shown_texts,
 )
 from aecli.table.csv.header_detection import (
+    AGREEING_SHARE,
     count_units_rows,
     has_header_evidence,
     has_values,
@@ -32,8 +33,6 @@ from aecli.table.csv.header_detection import (
 )
 from aecli.table.csv.rows import CsvRow, is_comment, is_padding, read_rows
 
-_AGREEING_SHARE = 0.8
-_EXAMINED_COLUMNS = 500
 _MOST_COMMENTS = 8 << 20
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n])"?(?:\r\n|\r|\n)', re.IGNORECASE)
 
@@ -265,7 +264,7 @@ def _quotes_all(header: CsvRow | None, rows: Sequence[CsvRow]) -> bool:
         return False
     numbers: dict[int, bool] = {}
     for row in rows:
-        for position, cell in enumerate(row.cells[:_EXAMINED_COLUMNS]):
+        for position, cell in enumerate(row.cells[:EXAMINED_COLUMNS]):
             if not cell:
                 continue
             if position not in row.quoted:
@@ -283,7 +282,7 @@ def _misfit(
         return None
     width = usual_width(rows)
     agreeing = sum(len(row.cells) == width for row in rows)
-    if len(header.cells) == width or agreeing < _AGREEING_SHARE * len(rows):
+    if len(header.cells) == width or agreeing < AGREEING_SHARE * len(rows):
         return None
     if any(map(_has_apostrophes, rows)):
         return None

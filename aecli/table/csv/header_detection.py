@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from aecli.table.csv.cell_kinds import (
+    ROWS_BELOW_UNITS,
     cell_kind,
     cells_below,
     column_kinds,
@@ -29,10 +30,10 @@ _UNIT = re.compile(
     r"|ppm|ppb|rpm|psi|mph|kn|kts?|in|ft|lbs?|min|hours?|days?|years?|seconds?|minutes?|percent"
     r"|(?:kilo|centi|milli)?(?:met(?:er|re)|gram)s?|kelvin|watts?|volts?|USD|EUR|GBP"
 )
-_ROWS_BELOW_UNITS = 5
 _MOST_UNITS_ROWS = 3
 _MOST_TITLES = 50
-_AGREEING_SHARE = 0.8
+AGREEING_SHARE = 0.8
+"""Minimum share of rows of one width that make a table."""
 _STRONG_EVIDENCE = 2
 
 
@@ -58,7 +59,7 @@ def count_titles(rows: Sequence[CsvRow], width: int) -> int:
                 or _has_names_over_values(row, below)
                 or all(_is_plain_title(title, row, width) for title in titles)
             )
-            return count if below and sure and agree >= _AGREEING_SHARE * len(below) else 0
+            return count if below and sure and agree >= AGREEING_SHARE * len(below) else 0
         texts = sum(bool(cell.strip()) or i in row.quoted for i, cell in enumerate(row.cells))
         if width < 2 or texts >= width or (len(row.cells) >= width and 2 * texts > width):
             return 0
@@ -145,7 +146,7 @@ def _quotes_texts(row: CsvRow) -> bool:
 
 def _is_units_row(first: CsvRow, rows: Sequence[CsvRow], *, certain: bool) -> bool:
     brackets = [bool(_BRACKETED.fullmatch(cell.strip())) for cell in first.cells if cell.strip()]
-    if len(rows) < _ROWS_BELOW_UNITS and not (all(brackets) and len(brackets) > 1):
+    if len(rows) < ROWS_BELOW_UNITS and not (all(brackets) and len(brackets) > 1):
         return False
     kinds = column_kinds(rows, len(first.cells))
     values = [i for i, kind in enumerate(kinds) if kind in ("number", "time")]
