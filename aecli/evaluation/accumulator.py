@@ -137,7 +137,8 @@ class SampleFigures:
     def __init__(self, model: LoadedModel, label: Label | None) -> None:
         network = model.spec.network
         self.terms = TermFigures(model.network, model.spec)
-        self.columns = ColumnFigures(model.reader.layout, stored_pca(model))
+        ranges = model.baseline.get("baseline.ranges")
+        self.columns = ColumnFigures(model.reader.layout, stored_pca(model), ranges)
         self.latent = LatentFigures(network.latent, variational=network.variational)
         self.classification = ClassificationFigures(network.classes) if label else None
         self._label = label
@@ -149,7 +150,8 @@ class SampleFigures:
         if self.classification is not None and logits is not None and codes is not None:
             self.classification.add(logits, codes)
         self.terms.add(samples)
-        self.columns.add(cells, outputs)
+        if self._spec.decoder_trained:
+            self.columns.add(cells, outputs)
         self.latent.add(code.latent)
 
     def measured(self, rows: int, *, anomaly: Detection | None, probe: Probe | None) -> Measured:
@@ -160,10 +162,14 @@ class SampleFigures:
             rows=rows,
             losses=losses,
             total=sum(term.value * term.weight for term in losses.values()),
+            number_r2=self.columns.number_r2("model"),
+            number_r2_baseline=self.columns.number_r2("baseline"),
+            number_r2_pca=self.columns.number_r2("pca"),
             number_mse=self.columns.number_mse("model"),
             number_mse_baseline=self.columns.number_mse("baseline"),
             number_mse_pca=self.columns.number_mse("pca"),
-            columns=self.columns.scores(),
+            limited=self.columns.limited(),
+            columns=self.columns.scores() if spec.decoder_trained else [],
             classification=self._classification(),
             latent=self.latent.health(low=spec.network.latent_floor, rho=rho),
             anomaly=anomaly,

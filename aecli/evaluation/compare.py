@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from aecli.evaluation.results import Compared, Difference, EvaluateResult
 from aecli.formatting import name_list
+from aecli.metrics.columns import mean_accuracy
 from aecli.schema.model_spec import Column, ModelSpec
 
 CLASSIFICATION = (
@@ -23,8 +24,8 @@ def compare_results(
 ) -> Compared:
     """Return the figures that both have and that mean the same, with their differences.
 
-    Means over columns are taken over those that both have. Errors of scaled numbers, and losses,
-    are left out where the models do not have the same columns scaled alike.
+    The mean accuracy of columns is taken over those that both have. R² and errors of scaled
+    numbers, and losses, are left out where the models do not have the same columns scaled alike.
     """
     columns = _columns(first, second)
     unlike = dict(_unlike(first, second, spec, other))
@@ -55,16 +56,8 @@ def _columns(first: EvaluateResult, second: EvaluateResult) -> list[Difference]:
 
 def _means(result: EvaluateResult, columns: list[Difference]) -> Mapping[str, float]:
     shared = {column.name for column in columns}
-    found = {}
-    for metric in ("r2", "accuracy"):
-        values = [
-            c.value
-            for c in result.columns
-            if c.metric == metric and c.value is not None and c.name in shared
-        ]
-        if values:
-            found[f"column_{metric}"] = sum(values) / len(values)
-    return found
+    accuracy = mean_accuracy([c for c in result.columns if c.name in shared], "model")
+    return {} if accuracy is None else {"column_accuracy": accuracy}
 
 
 def _unlike(
@@ -76,7 +69,7 @@ def _unlike(
     losses = [(s.options.losses.number_loss, s.options.losses.reduction) for s in (spec, other)]
     weights = [{n: t.weight for n, t in r.losses.items()} for r in (first, second)]
     if not alike:
-        yield "number_mse", "columns, or their scaling"
+        yield from ((name, "columns, or their scaling") for name in ("number_mse", "number_r2"))
     if not alike or losses[0] != losses[1]:
         yield "reconstruction", "losses, columns, or their scaling"
     if not alike or losses[0] != losses[1] or weights[0] != weights[1]:

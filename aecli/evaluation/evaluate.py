@@ -27,7 +27,7 @@ from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
-from aecli.schema.model_spec import ModelSpec
+from aecli.schema.model_spec import UNTRAINED_DECODER, ModelSpec
 from aecli.schema.read_options import ReadOptions
 from aecli.scoring.calibrate import anomaly_codes, marks_of_windows
 from aecli.table.column_match import require_reference_column
@@ -211,6 +211,8 @@ class Evaluation:
 
     def _notes(self) -> Iterator[str]:
         """Yield what could not be measured; fits the probes."""
+        if not self.model.spec.decoder_trained:
+            yield f"{UNTRAINED_DECODER}: it has no figures"
         if self.detector is not None:
             yield from self.detector.notes()
         if self.prober is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aecli.metrics.classification import Classification
-from aecli.metrics.columns import ColumnScore
+from aecli.metrics.columns import ColumnScore, mean_accuracy
 from aecli.metrics.detection import Interval
 from aecli.metrics.latent import LatentHealth
 
@@ -70,20 +70,31 @@ class LossShare:
 class Measured:
     """Every figure of a model on some rows; see the classes of its fields.
 
-    `number_mse` is the mean squared error of number columns in scaled units (0..1 for pixels).
+    `number_r2` is the R² of all number cells together, and `number_mse` the mean squared error of
+    number columns, both in scaled units (0..1 for pixels). `limited` counts the outliers that were
+    limited for R², by column. After `--reconst-weight 0` nothing of the decoder is measured.
     """
 
     rows: int
     losses: Mapping[str, LossShare]
     total: float
+    number_r2: float | None
+    number_r2_baseline: float | None
+    number_r2_pca: float | None
     number_mse: float | None
     number_mse_baseline: float | None
     number_mse_pca: float | None
+    limited: Mapping[str, int]
     columns: Sequence[ColumnScore]
     classification: Classification | None
     latent: LatentHealth
     anomaly: Detection | None = None
     probe: Probe | None = None
+
+    @property
+    def worst_first(self) -> list[ColumnScore]:
+        """Return the columns, that with the largest share of the error first."""
+        return sorted(self.columns, key=lambda column: -(column.share or 0.0))
 
     def figures(self) -> dict[str, float]:
         """Return every figure that `--fail-if` may name; those undefined here are absent."""
@@ -91,12 +102,11 @@ class Measured:
             "total": self.total,
             "active_share": self.latent.active_share,
             "effective_rank": self.latent.effective_rank,
+            "number_r2": self.number_r2,
             "number_mse": self.number_mse,
+            "column_accuracy": mean_accuracy(self.columns, "model"),
         }
         figures |= {name: share.value for name, share in self.losses.items()}
-        for metric in ("r2", "accuracy"):
-            values = [c.value for c in self.columns if c.metric == metric and c.value is not None]
-            figures[f"column_{metric}"] = sum(values) / len(values) if values else None
         if self.classification:
             for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"):
                 figures[name] = getattr(self.classification, name)

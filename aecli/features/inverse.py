@@ -74,7 +74,7 @@ class InverseColumns:
             return _constant(column, kind, len(outputs))
         part = self.part(column, outputs)
         if column.kind == "boolean":
-            return _spelled(pa.array(part[:, 0] > 0), column)
+            return spelled_booleans(pa.array(part[:, 0] > 0), column)
         if column.kind == "category":
             values = category_values([*column.categories, *[None] * column.has_other], kind)
             slots = part[:, : len(column.categories)] if self.named else part
@@ -102,7 +102,7 @@ def _output_slices(where: Layout) -> dict[str, slice]:
     return slices
 
 
-def _spelled(truth: pa.Array, column: Column) -> pa.Array:
+def spelled_booleans(truth: pa.Array, column: Column) -> pa.Array:
     """Return booleans as the training table wrote them."""
     if column.text_format is None or column.text_format.booleans is None:
         return truth

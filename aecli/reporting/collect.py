@@ -124,7 +124,7 @@ class SampleCollector:
         self.reliability.add(confidence.numpy()[known], right)
 
     def examples(self, sample: SampledRows) -> dict[str, SampledRows]:
-        """Return by rank the best rows, those in the middle of the sample, and the worst."""
+        """Return by rank the worst rows, those in the middle of the sample, and the best."""
         best, worst = lowest_keys(self.best), lowest_keys(self.worst)
         if best is None or worst is None:
             return {}
@@ -132,7 +132,7 @@ class SampleCollector:
         order = np.argsort(errors)[: int((~np.isnan(errors)).sum())]
         start = max(0, (len(order) - EXAMPLES_PER_RANK) // 2)
         median = sample.take(order[start : start + EXAMPLES_PER_RANK])
-        return {"best": best, "median": median, "worst": worst}
+        return {"worst": worst, "median": median, "best": best}
 
     def anomalous_rows(self, identifiers: Sequence[str]) -> list[ReportRow]:
         """Return the samples with the highest scores; none without calibration."""
@@ -176,7 +176,6 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
         scores=collector.histogram if anomalous else None,
         outliers=collector.outliers,
         anomalous=anomalous,
-        traversals=latent_traversals(model, latent.deviations, result.latent.dead, sample, shape),
         notes=[*evaluation.source.notes, *(table.notes if table else [])],
     )
     return _with_rows(data, collector, sample, shape, table)
@@ -189,12 +188,19 @@ def _with_rows(
     shape: ImageShape | None,
     table: WindowedTable | None,
 ) -> ReportData:
-    """Return the data with its examples: rows, images, or the most anomalous window."""
-    columns = data.spec.columns
+    """Return the data with what the decoder makes of rows, images, a window and latent units."""
+    model, columns = collector.model, data.spec.columns
+    if not model.spec.decoder_trained:
+        return data
+    assert data.latent is not None, "a table was read"
+    assert data.evaluation is not None, "a table was read"
+    dead = data.evaluation.latent.dead
+    traversals = latent_traversals(model, data.latent.deviations, dead, sample, shape)
+    data = replace(data, traversals=traversals)
     if table is not None:
         anomalous = lowest_keys(collector.anomalous) or sample
         last_row = int(anomalous.row[0])
-        excerpt = signal_excerpt(collector.model, collector.scorer, table, last_row)
+        excerpt = signal_excerpt(model, collector.scorer, table, last_row)
         return replace(data, signal=excerpt)
     examples = collector.examples(sample)
     if shape is not None:

@@ -145,8 +145,8 @@ class ReportData:
     With a table, `samples` counts the rows or windows that were encoded, `evaluation` has their
     figures, and `seen` marks rows of the training. `scores` are those of all samples, of which
     `outliers` lie above the threshold and `anomalous` are the highest. `examples`, or `images` from
-    0 to 1 and their reconstructions `(n_rows, height, width[, 3])`, are by rank: best, median and
-    worst of all rows.
+    0 to 1 and their reconstructions `(n_rows, height, width[, 3])`, are by rank: worst, median and
+    best of all rows.
     """
 
     model: Path
@@ -181,9 +181,8 @@ class ReportData:
 
     @property
     def columns(self) -> list[ColumnScore]:
-        """Return the columns' figures, largest error first, undefined ones last."""
-        scores = self.evaluation.columns if self.evaluation else ()
-        return sorted(scores, key=lambda c: (c.value is None, -(column_error(c.value) or 0.0)))
+        """Return the columns' figures, that with the largest share of the error first."""
+        return self.evaluation.worst_first if self.evaluation else []
 
     @property
     def classification(self) -> Classification | None:

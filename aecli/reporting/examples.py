@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from aecli.array_types import AnyFloats, Codes, Indices
 from aecli.errors import UsageError
-from aecli.features.inverse import InverseColumns
+from aecli.features.inverse import InverseColumns, spelled_booleans
 from aecli.features.layout import NUMERIC
 from aecli.formatting import count
 from aecli.reporting.data import ReportRow, RowCell
@@ -106,13 +106,14 @@ def anomalous_rows(
 ) -> list[ReportRow]:
     """Return samples with the columns that explain their scores.
 
-    Rows have the values and reconstructions of these columns; windows have their names only.
+    Rows have the values and reconstructions of these columns; windows have their names only, and
+    so have rows of a model whose decoder was not trained.
     """
     inverse = InverseColumns(spec.columns)
-    of_rows = spec.network.window == 1
+    of_rows = spec.network.window == 1 and spec.decoder_trained
     arrays = inverse.arrays(samples.outputs[:, 0]) if of_rows else []
     reconstructed = dict(zip(inverse.schema.names, arrays, strict=False))
-    names = [column.name for column in inverse.layout.columns]
+    varying = inverse.layout.columns
     rows = []
     for position in range(len(samples)):
         sizes, order = _largest_first(samples.reasons[position], REASONS_SHOWN)
@@ -123,7 +124,7 @@ def anomalous_rows(
                 number=int(samples.row[position]) + 1,
                 error=float(samples.scores[position]),
                 cells=[
-                    _row_cell(names[i], float(sizes[i]), samples, reconstructed, position)
+                    _row_cell(varying[i], float(sizes[i]), samples, reconstructed, position)
                     for i in large
                 ],
                 identifier="" if column is None else cell_text(column, position),
@@ -139,12 +140,19 @@ def _largest_first(values: AnyFloats, most: int) -> tuple[AnyFloats, Indices]:
 
 
 def _row_cell(
-    name: str, error: float, samples: SampledRows, reconstructed: dict[str, pa.Array], position: int
+    column: Column,
+    error: float,
+    samples: SampledRows,
+    reconstructed: dict[str, pa.Array],
+    position: int,
 ) -> RowCell:
+    name = column.name
     if name not in reconstructed:
         return RowCell(name, error)
-    value = cell_text(samples.batch.column(name), position)
-    return RowCell(name, error, value, cell_text(reconstructed[name], position))
+    value, found = samples.batch.column(name), reconstructed[name]
+    if pa.types.is_boolean(value.type) and not pa.types.is_boolean(found.type):
+        value = spelled_booleans(value, column)
+    return RowCell(name, error, cell_text(value, position), cell_text(found, position))
 
 
 def example_rows(
@@ -152,14 +160,14 @@ def example_rows(
 ) -> dict[str, ReportRow]:
     """Return the first row of each rank, with its reconstruction."""
     inverse = InverseColumns(columns)
-    names = [column.name for column in inverse.layout.columns]
+    varying = inverse.layout.columns
     shown = {}
     for rank, rows in examples.items():
         first = rows.take(np.zeros(1, dtype=np.int64))
         arrays = inverse.arrays(first.outputs[:, 0])
         reconstructed = dict(zip(inverse.schema.names, arrays, strict=True))
         sizes, order = _largest_first(first.errors[0], CELLS_SHOWN)
-        cells = [_row_cell(names[i], float(sizes[i]), first, reconstructed, 0) for i in order]
+        cells = [_row_cell(varying[i], float(sizes[i]), first, reconstructed, 0) for i in order]
         error = float(first.mean_errors[0])
         shown[rank] = ReportRow(int(first.row[0]) + 1, error, cells)
     return shown

@@ -37,7 +37,7 @@ MOST_COLUMNS_LISTED = 300
 MOST_TRIALS_LISTED = 10
 
 HIGHER_IS_BETTER = (
-    "accuracy", "balanced_accuracy", "macro_f1", "auroc", "column_r2", "column_accuracy"
+    "accuracy", "balanced_accuracy", "macro_f1", "auroc", "number_r2", "column_accuracy"
 )  # fmt: skip
 LOWER_IS_BETTER = ("total", "reconstruction", "number_mse", "classification", "log_loss")
 
@@ -99,7 +99,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "safe_text": safe, "figure": figure, "percent": percent, "count": count, "listed": _shown,
         "duration": duration, "column_error": column_error, "options_text": _options_text,
-        "best_value": _best_value,
+        "is_best": _is_best,
     }  # fmt: skip
     return environment
 
@@ -162,11 +162,13 @@ def _layer_sizes(data: ReportData) -> str:
     return " → ".join(map(str, sizes))
 
 
-def _best_value(values: Sequence[float], name: str) -> float | None:
-    """Return the best value of a figure; None where more is neither better nor worse."""
-    if name in HIGHER_IS_BETTER:
-        return max(values)
-    return min(values) if name in LOWER_IS_BETTER else None
+def _is_best(value: float, values: Sequence[float], name: str) -> bool:
+    """Return whether a figure reads as the best one, and others read as worse."""
+    texts = [figure(one) for one in values]
+    if name not in (*HIGHER_IS_BETTER, *LOWER_IS_BETTER) or len(set(texts)) == 1:
+        return False
+    best = (max if name in HIGHER_IS_BETTER else min)(values)
+    return figure(value) == figure(best)
 
 
 def _shown(values: Sequence[object], most: int = 12) -> str:

@@ -15,6 +15,7 @@ from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.reporting.collect_saved import collect_saved
 from aecli.reporting.data import CollectOptions, ReportData
+from aecli.schema.model_spec import UNTRAINED_DECODER
 from aecli.schema.read_options import ReadOptions
 from aecli.table.source import Data, Source, open_source
 
@@ -59,6 +60,8 @@ PICTURE_KINDS = (
 PICTURE_FORMATS = ("png", "svg", "pdf")
 
 KINDS_WITHOUT_DATA = ("loss", "gradients", "search", "importance", "options")
+
+KINDS_OF_THE_DECODER = ("columns", "rows", "traversal")
 
 NOTHING_TO_SHOW = {
     "loss": ("the model has no history.jsonl", "aecli train DATA"),
@@ -167,9 +170,7 @@ def plot(
     progress.stage("drawing")
     panels = PANELS[kind](shown)
     if not panels:
-        what, hint = NOTHING_TO_SHOW.get(
-            kind, ("the table has too few rows", "a table with more rows")
-        )
+        what, hint = _nothing_to_show(kind, shown)
         raise UsageError(f"plot {kind} has nothing to show: {what}", hint=hint)
     content = picture_file(panels, format)
     _write(output, content)
@@ -183,6 +184,14 @@ def plot(
         bytes=len(content),
         seconds=time.perf_counter() - began,
     )
+
+
+def _nothing_to_show(kind: str, shown: ReportData) -> tuple[str, str]:
+    """Return why a picture has nothing to show, and what to try."""
+    if kind in KINDS_OF_THE_DECODER and not shown.spec.decoder_trained:
+        return UNTRAINED_DECODER, "aecli train DATA --label COLUMN (without --reconst-weight 0)"
+    few = ("the table has too few rows", "a table with more rows")
+    return NOTHING_TO_SHOW.get(kind, few)
 
 
 def check_folder(output: str) -> None:

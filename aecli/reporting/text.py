@@ -8,6 +8,7 @@ from pathlib import Path
 from aecli.features.layout import NUMERIC
 from aecli.formatting import count, duration, figure, percent, safe
 from aecli.reporting.data import ReportData
+from aecli.schema.model_spec import UNTRAINED_DECODER
 
 
 def summary(data: ReportData) -> list[str]:
@@ -22,9 +23,10 @@ def _model(data: ReportData) -> Iterator[str]:
         "each row" if spec.network.window == 1 else f"each window of {spec.network.window} rows"
     )
     kind = "variational autoencoder" if spec.network.variational else "autoencoder"
+    back = " and back" if spec.decoder_trained else ""
     yield (
-        f"This {kind} turns {columns} of {sample} into {count(spec.network.latent, 'number')} and "
-        f"back, with {count(spec.weights.parameters, 'parameter')}."
+        f"This {kind} turns {columns} of {sample} into {count(spec.network.latent, 'number')}"
+        f"{back}, with {count(spec.weights.parameters, 'parameter')}."
     )
 
 
@@ -52,6 +54,9 @@ def _search(data: ReportData) -> Iterator[str]:
 
 
 def _reconstruction(data: ReportData) -> Iterator[str]:
+    if not data.spec.decoder_trained:
+        yield f"It reconstructs nothing: {UNTRAINED_DECODER}."
+        return
     if data.data is None:
         yield from _figures_of_training(data)
         return
@@ -61,9 +66,9 @@ def _reconstruction(data: ReportData) -> Iterator[str]:
     if parts:
         rows = f"{count(data.rows, 'row')} of {safe(Path(data.data).name)}"
         yield f"On {rows} it {' and '.join(parts)}."
-    worst = [safe(column.name) for column in data.columns if column.value is not None][:3]
-    if len(data.columns) > 3:
-        yield f"Hardest to give back are {', '.join(worst[:-1])} and {worst[-1]}."
+    worst = [safe(column.name) for column in data.columns if column.share][:3]
+    if len(data.columns) > 3 and len(worst) == 3:
+        yield f"Most of the error is in {', '.join(worst[:-1])} and {worst[-1]}."
 
 
 def _figures_of_training(data: ReportData) -> Iterator[str]:
@@ -86,24 +91,23 @@ def training_figures(data: ReportData) -> tuple[float | None, float | None]:
     They are of held-out rows, or of the training rows where none were held out.
     """
     baselines = {baseline.name: baseline for baseline in data.spec.summary.baselines}
-    model, means = baselines.get("this model"), baselines.get("column means")
-    if model is None or means is None:
-        return None, None
-    known = model.mse is not None and bool(means.mse)
-    return 1 - (model.mse or 0.0) / (means.mse or 1.0) if known else None, model.accuracy
+    model = baselines.get("this model")
+    return (None, None) if model is None else (model.r2, model.accuracy)
 
 
 def _numbers(data: ReportData) -> Iterator[str]:
-    """Yield the variance explained of all numbers together, to which a constant column adds 0."""
+    """Yield the variance explained of all numbers together, and which outliers were limited."""
     result = data.evaluation
-    if result is None or result.number_mse is None or not result.number_mse_baseline:
+    if result is None or result.number_r2 is None:
         return
-    explained = 1 - result.number_mse / result.number_mse_baseline
     pca = ""
-    if result.number_mse_pca is not None:
-        share = percent(1 - result.number_mse_pca / result.number_mse_baseline)
-        pca = f" (PCA of the same size {share})"
-    yield f"explains {_share(explained)} of the numbers' variance{pca}"
+    if result.number_r2_pca is not None:
+        pca = f" (PCA of the same size {_share(result.number_r2_pca)})"
+    limited = ""
+    if result.limited:
+        cells = ", ".join(f"{safe(name)} {count(n)}" for name, n in result.limited.items())
+        limited = f", with outliers limited ({cells}),"
+    yield f"explains {_share(result.number_r2)} of the numbers' variance{pca}{limited}"
 
 
 def _categories(data: ReportData) -> Iterator[str]:

@@ -50,6 +50,9 @@ class Column(StrictModel):
     scale: list[Finite] = []
     categories: list[Category] = []
     has_other: bool = False
+    other_is_mode: bool = Field(
+        False, description="The rare values that share a slot are together the most frequent."
+    )
     has_missing: bool = False
     masked: bool = Field(
         False, description="Training emptied cells of it: which are missing is an input."
@@ -65,6 +68,9 @@ class Column(StrictModel):
     high: list[Finite] = []
     mean: list[Finite] = []
     mode: Category | None = None
+    decimals: Annotated[int, Field(ge=0, le=15)] | None = Field(
+        None, description="Decimals that write every training value; None if more are needed."
+    )
     trivial_loss: Annotated[Finite, Field(gt=0)] = 1.0
     reason: str = Field(description="Why it became this kind, for people.")
 
@@ -192,8 +198,9 @@ class WeightsFile(StrictModel):
 class Baseline(StrictModel):
     """Reconstruction quality of one predictor on the compared rows; None where undefined.
 
-    `r2` is the mean over number columns, `accuracy` over boolean and category columns, `mse` the
-    mean squared error of numbers in scaled units.
+    `r2` is that of all number cells together, in scaled units and without single outliers
+    (`metrics.columns`), `accuracy` the mean over boolean and category columns, `mse` the mean
+    squared error of numbers in scaled units.
     """
 
     name: Literal["this model", "PCA", "column means"]
@@ -259,9 +266,17 @@ class Summary(StrictModel):
         default={}, description="Share of each term in the loss of the best epoch, 0 to 1."
     )
     baselines: list[Baseline] = Field(
-        default=[], description="This model beside PCA of the same latent size and column means."
+        default=[],
+        description="This model beside PCA of the same latent size and column means; empty where "
+        "the decoder was not trained.",
     )
     compared_rows: int = 0
+    limited: dict[str, int] = Field(
+        default={}, description="Outliers that were limited for R², by column."
+    )
+    majority_accuracy: Finite | None = Field(
+        None, description="Accuracy of the most frequent class alone, on the validation rows."
+    )
     dead_units: dict[str, int] = Field(
         default={}, description="Units that never fired on the checked rows, per layer."
     )
@@ -272,6 +287,10 @@ class Summary(StrictModel):
     )
     health: list[str] = Field(default=[], description="What is wrong, each with what to try.")
     notes: list[str] = []
+
+
+UNTRAINED_DECODER = "the decoder was not trained (--reconst-weight 0)"
+"""Why a model has no figures of its reconstruction."""
 
 
 class ModelSpec(StrictModel):
@@ -294,6 +313,11 @@ class ModelSpec(StrictModel):
     )
 
     model_config = ConfigDict(populate_by_name=True)
+
+    @property
+    def decoder_trained(self) -> bool:
+        """Return whether rows can be reconstructed: not after `--reconst-weight 0`."""
+        return "reconstruction" in self.loss_weights
 
     @property
     def sparsity(self) -> tuple[float, float]:

@@ -112,6 +112,7 @@ def _category(candidate: Candidate, scan: ColumnScan, max_categories: int) -> Co
         )
     categories = [value for value, _ in counts.most_common(max_categories)]
     constant = counts.distinct == 1
+    others = counts.observed - sum(counts.counts[value] for value in categories)
     types = {str: "text", bool: "boolean", int: "integer"}
     values = f"{types[type(categories[0])]} with {counts.distinct:,} values"
     if counts.distinct > max_categories:
@@ -125,6 +126,7 @@ def _category(candidate: Candidate, scan: ColumnScan, max_categories: int) -> Co
         type=type_name(candidate.type),
         categories=categories,
         has_other=counts.distinct > max_categories,
+        other_is_mode=others > counts.counts[categories[0]],
         has_missing=counts.missing > 0,
         constant=constant,
         observed=counts.observed,

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from aecli.features.layout import Inputs, Layout
 from aecli.features.staging import Staged
-from aecli.metrics.columns import ColumnFigures, Predictor, mean_figure
+from aecli.metrics.columns import ColumnFigures, Predictor, mean_accuracy
 from aecli.metrics.latent import LatentFigures, dead_units
+from aecli.metrics.number_ranges import number_ranges
 from aecli.metrics.pca import PCA, fit_pca
 from aecli.model.layers import ACTIVATION_CLASSES
 from aecli.nn.autoencoder import AutoencoderNetwork
@@ -23,6 +24,10 @@ FITTED_ROWS = 1 << 18
 """Rows that PCA is fitted on: enough for a covariance, far less work than an epoch."""
 
 COMPARED_ROWS = 1 << 16
+
+RANGED_ROWS = 1 << 16
+RANGED_VALUES = 1 << 23
+"""Numbers of the rows that ranges are fitted on: 64 MB in float64."""
 
 MOST_BLOCK_SAMPLES = 8_192
 
@@ -48,6 +53,13 @@ def fit_baseline(train: Staged, layout: Layout, components: int, seed: int) -> P
     return fit_pca(batches, min(components, layout.inputs * train.size))
 
 
+def fit_number_ranges(train: Staged, layout: Layout) -> Tensor:
+    """Return `number_ranges` of a sample of the training rows `(3, n_numbers)`."""
+    most = min(RANGED_ROWS, RANGED_VALUES // max(1, layout.numbers)) // train.size
+    chosen = train.thinned(max(1, most))
+    return number_ranges(next(chosen.blocks(len(chosen)))[:, : layout.numbers].cpu())
+
+
 def block_samples(spec: Network, staged: Staged) -> int:
     """Return how many samples to run at a time, so that wide layers stay within memory."""
     return min(max(1, MOST_BLOCK_SAMPLES // staged.size), spec.samples_within(BLOCK_NUMBERS))
@@ -59,30 +71,37 @@ def compare(
     inputs: Inputs,
     layout: Layout,
     pca: PCA,
+    ranges: Tensor,
     staged: Staged,
     spec: Network,
-) -> tuple[list[Baseline], int, LatentFigures]:
-    """Return the comparison on staged rows, the number of rows, and how their latents lie."""
+    *,
+    decode: bool = True,
+) -> tuple[list[Baseline], ColumnFigures, LatentFigures]:
+    """Return the comparison on staged rows, their figures, and how their latents lie.
+
+    Without `decode`, for a decoder that was not trained, all figures of columns are None.
+    """
     device = next(network.parameters()).device
-    column_figures = ColumnFigures(layout, pca.to(device))
+    column_figures = ColumnFigures(layout, pca.to(device), ranges)
     latent_figures = LatentFigures(spec.latent, variational=spec.variational)
     chosen = staged.thinned(COMPARED_ROWS // staged.size)
     for block in chosen.blocks(block_samples(spec, staged)):
         cells = block.to(device)
         latent = network.encode(inputs(cells))
-        column_figures.add(cells, network.decode(latent))
+        if decode:
+            column_figures.add(cells, network.decode(latent))
         latent_figures.add(latent)
     scores = column_figures.scores()
     rows = [
         Baseline(
             name=title,
-            r2=mean_figure(scores, "r2", key),
-            accuracy=mean_figure(scores, "accuracy", key),
+            r2=column_figures.number_r2(key),
+            accuracy=mean_accuracy(scores, key),
             mse=column_figures.number_mse(key),
         )
         for key, title in NAMES.items()
     ]
-    return rows, column_figures.rows, latent_figures
+    return rows, column_figures, latent_figures
 
 
 def dead_hidden_units(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -17,7 +19,13 @@ from aecli.nn.init import rotate_latent
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.model_spec import Calibration, ModelSpec, Summary, WeightsFile
 from aecli.scoring.fit import fit_scores
-from aecli.training.baselines import compare, dead_hidden_units, latent_axes
+from aecli.training.baselines import (
+    compare,
+    dead_hidden_units,
+    fit_number_ranges,
+    latent_axes,
+)
+from aecli.training.data import PreparedTable
 from aecli.training.diagnostics import diagnose, loss_shares
 from aecli.training.fit import FittedNetwork
 from aecli.training.sampling_prior import class_latents, decoder_noise
@@ -52,12 +60,13 @@ def finalize(fitted: FittedNetwork, progress: Progress = SILENT) -> TrainedModel
     if setup.network.linear_latent and not SPARSE & setup.objective.weights.keys():
         rotate_latent(network, latent_axes(network, inputs, prepared.train, setup.network))
     progress.stage("comparing with PCA")
-    summary = _summary(fitted, inputs)
+    ranges = fit_number_ranges(prepared.train, prepared.layout)
+    summary = _summary(fitted, inputs, ranges)
     progress.stage("calibrating scores")
     scoring, calibration = fit_scores(
         network, inputs, setup.columns, prepared.train, prepared.valid
     )
-    tensors = _baseline_tensors(fitted) | scoring.tensors()
+    tensors = _baseline_tensors(fitted) | scoring.tensors() | {"baseline.ranges": ranges}
     spec = _spec(fitted, summary, calibration)
     return TrainedModel(spec, to_bytes(network, tensors), fitted.result.history)
 
@@ -77,11 +86,14 @@ def _baseline_tensors(fitted: FittedNetwork) -> dict[str, Tensor]:
     return tensors
 
 
-def _summary(fitted: FittedNetwork, inputs: Inputs) -> Summary:
+def _summary(fitted: FittedNetwork, inputs: Inputs, ranges: Tensor) -> Summary:
     prepared, setup, result = fitted.prepared, fitted.setup, fitted.result
     network, spec, weights = setup.objective.network, setup.network, setup.objective.weights
     held_out = prepared.valid if len(prepared.valid) else prepared.train
-    baselines, rows, latent = compare(network, inputs, prepared.layout, setup.pca, held_out, spec)
+    decodes = "reconstruction" in weights
+    baselines, columns, latent = compare(
+        network, inputs, prepared.layout, setup.pca, ranges, held_out, spec, decode=decodes
+    )
     best, floor = result.best, spec.latent_floor
     health = diagnose(
         spec, fitted.options, result, weights=weights, latent=latent, baselines=baselines,
@@ -98,12 +110,14 @@ def _summary(fitted: FittedNetwork, inputs: Inputs) -> Summary:
         batch_size=result.batch_size,
         train_rows=len(prepared.train),
         valid_rows=len(prepared.valid),
-        train=dict(best.train),
-        valid=dict(best.valid or {}),
-        metrics=dict(best.metrics),
-        shares=loss_shares(best, weights),
-        baselines=baselines,
-        compared_rows=rows,
+        train=_finite(best.train),
+        valid=_finite(best.valid or {}),
+        metrics=_finite(best.metrics),
+        shares=_finite(loss_shares(best, weights)),
+        baselines=baselines if decodes else [],
+        compared_rows=columns.rows,
+        limited=columns.limited(),
+        majority_accuracy=_majority_accuracy(fitted.prepared),
         dead_units=dead_hidden_units(network, inputs, prepared.train, spec),
         health=health,
         latent_active=latent.size - len(latent.dead()),
@@ -111,6 +125,20 @@ def _summary(fitted: FittedNetwork, inputs: Inputs) -> Summary:
         latent_mean=(float(latent.means().mean()) - floor) / (1 - floor),
         notes=fitted.notes,
     )
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    """Return the values that are finite numbers: a model must not be lost to one that is not."""
+    return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+def _majority_accuracy(prepared: PreparedTable) -> float | None:
+    """Return how often the most frequent class of training is right on the validation rows."""
+    label, codes = prepared.plan.label, prepared.valid.codes
+    if label is None or codes is None or not bool((codes >= 0).any()):
+        return None
+    majority = label.counts.index(max(label.counts))
+    return float((codes[codes >= 0] == majority).double().mean())
 
 
 def _spec(fitted: FittedNetwork, summary: Summary, calibration: Calibration) -> ModelSpec:

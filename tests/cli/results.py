@@ -125,7 +125,8 @@ def train_result(columns: Sequence[Column] = PEOPLE, **known: Any) -> TrainResul
 
 
 def score(name: str, value: float | None, **known: Any) -> ColumnScore:
-    settings = {"kind": "number", "metric": "r2", "baseline": -0.001, "pca": 0.88, "mse": 0.007}
+    settings: dict[str, Any] = {"kind": "number", "metric": "r2", "baseline": -0.001, "pca": 0.88}
+    settings |= {"mse": 0.007, "share": None if value is None else 1 - value}
     return ColumnScore(name=name, value=value, observed=10, **(settings | known))
 
 
@@ -149,6 +150,10 @@ def evaluation(
             "classification": LossShare(0.0721, 1.0, 0.91),
         },
         "total": 0.0792,
+        "number_r2": 0.91,
+        "number_r2_baseline": -0.001,
+        "number_r2_pca": 0.88,
+        "limited": {},
         "number_mse": 0.00712,
         "number_mse_baseline": 0.0672,
         "number_mse_pca": 0.0091,

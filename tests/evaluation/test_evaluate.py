@@ -80,7 +80,7 @@ def test_batches_do_not_change_the_figures(model: Path):
 
 
 def test_gates_say_what_failed(model: Path):
-    result = aecli.evaluate(table(100, 7), model=model, fail_if=["accuracy<0.5", "column_r2<1.1"])
+    result = aecli.evaluate(table(100, 7), model=model, fail_if=["accuracy<0.5", "number_r2<1.1"])
     assert [gate.failed for gate in result.gates] == [False, True]
 
 

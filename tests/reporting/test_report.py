@@ -133,7 +133,7 @@ def test_a_thousand_columns_fit_on_a_page(tmp_path):
     wide = pa.table({f"column number {i}": rng.normal(size=8) for i in range(1_000)})
     aecli.train(wide, model=tmp_path / "m", **QUICK)
     page = reported(tmp_path / "m", wide, tmp_path)
-    assert "The worst 20 of 1,000" in page.text
+    assert "The first 20 of 1,000" in page.text
     assert "700 columns more: aecli evaluate --all-columns" in page.text
 
 
@@ -156,7 +156,7 @@ def test_a_model_of_images_is_drawn_as_images(channels, tmp_path):
     shape = f"4x4x{channels}"
     aecli.train(pixels, model=tmp_path / "m", arch="conv2d", shape=shape, **options)
     page = reported(tmp_path / "m", pixels, tmp_path)
-    assert "The best, median and worst rows: inputs, reconstructions, differences" in page.text
+    assert "The worst, median and best rows: inputs, reconstructions, differences" in page.text
     assert "What units z0 do" in page.text
 
 

@@ -41,7 +41,7 @@ def evaluation_report(result: EvaluateResult, *, all_columns: bool = False) -> R
         [
             Group(title, *unseen, *note_lines(result.notes)),
             titled("losses", _losses(result)),
-            _columns(result.columns, all_columns),
+            _columns(result, all_columns),
             _classification(result.classification) if result.classification else None,
             titled("latent", _latent(result.latent)),
             anomaly_block(result.anomaly) if result.anomaly and result.anomaly.auroc else None,
@@ -66,21 +66,28 @@ def _losses(result: EvaluateResult) -> RenderableType:
     table.add_row("total", figure(result.total), "", "", style="bold")
     if result.number_mse is None:
         return table
-    compared = [
-        ("this model", figure(result.number_mse)),
-        ("PCA of the same size", figure(result.number_mse_pca)),
-        ("column means", figure(result.number_mse_baseline)),
-    ]
-    listed = ", ".join(f"{name} {value}" for name, value in compared)
-    return Group(table, Text(f"mean squared error of scaled numbers: {listed}", style=DIM))
+    return stacked([table, _numbers(result)])
 
 
-def _columns(columns: Sequence[ColumnScore], all_columns: bool) -> RenderableType | None:
+def _numbers(result: EvaluateResult) -> Table:
+    """Return the figures of all numbers together, beside PCA and the column means."""
+    table = figures("all numbers", "this model", "PCA", "column means")
+    r2 = (result.number_r2, result.number_r2_pca, result.number_r2_baseline)
+    mse = (result.number_mse, result.number_mse_pca, result.number_mse_baseline)
+    table.add_row("R²", *(_score("r2", value) for value in r2))
+    table.add_row("squared error, scaled", *(figure(value) for value in mse))
+    return table
+
+
+def _columns(result: EvaluateResult, all_columns: bool) -> RenderableType | None:
+    columns = result.columns
     if not columns:
         return None
-    worst = sorted(columns, key=lambda c: math.inf if c.value is None else c.value)
+    worst = result.worst_first
     shown = worst if all_columns else worst[:WORST_COLUMNS_SHOWN]
-    table = figures("column", "kind", "metric", "value", "mean or mode", "PCA", left=3)
+    table = figures(
+        "column", "kind", "metric", "value", "mean or mode", "PCA", "share of error", left=3
+    )
     for column in shown:
         table.add_row(
             clipped(column.name, 26),
@@ -89,11 +96,13 @@ def _columns(columns: Sequence[ColumnScore], all_columns: bool) -> RenderableTyp
             _styled_value(column),
             _score(column.metric, column.baseline),
             _score(column.metric, column.pca),
+            percent(column.share),
         )
     hidden = len(columns) - len(shown)
     note = f"… and {count(hidden)} more (--all-columns lists all)" if hidden else ""
-    order = "worst first" if len(columns) > 1 else ""
-    return titled(_title("columns", order), table, note)
+    limited = cell_counts("outliers limited for R²", result.limited, style=DIM)
+    order = "largest share of the error first" if len(columns) > 1 else ""
+    return titled(_title("columns", order), Group(table, *limited), note)
 
 
 def _styled_value(column: ColumnScore) -> Text:

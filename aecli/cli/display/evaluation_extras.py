@@ -32,6 +32,7 @@ PROBE_VIEW_TITLES = {"raw": "raw columns", "pca": "PCA", "latent": "latents"}
 
 GROUP_FIGURE_TITLES = {
     "total": "loss",
+    "number_r2": "R²",
     "number_mse": "MSE",
     "column_accuracy": "accuracy",
     "accuracy": "label",
@@ -119,7 +120,7 @@ def _model_figures(groups: Sequence[Group]) -> RenderableType:
         shown = (_model_figure(name, group_figures.get(name)) for name in names)
         table.add_row(_name(group), count(group.rows), *shown)
     notes = {
-        "number_mse": "MSE: of scaled numbers",
+        "number_mse": "R², MSE: of scaled numbers",
         "column_accuracy": "accuracy: mean of the other columns",
         "accuracy": "label, AUROC: of the classifier",
     }

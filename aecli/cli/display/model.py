@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import ROUNDED
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +17,7 @@ from aecli.cli.display.history import EpochTable
 from aecli.cli.display.widgets import (
     BAD,
     CONSOLE_WIDTH,
+    DIM,
     GOOD,
     FittedBlock,
     clipped,
@@ -27,8 +28,18 @@ from aecli.cli.display.widgets import (
     stacked,
     user,
 )
+from aecli.cli.display.written import cell_counts
 from aecli.formatting import count, duration, figure, percent, safe, weight
-from aecli.schema.model_spec import Column, Identifier, Label, LeftOut, ModelSpec, Network, Summary
+from aecli.schema.model_spec import (
+    UNTRAINED_DECODER,
+    Column,
+    Identifier,
+    Label,
+    LeftOut,
+    ModelSpec,
+    Network,
+    Summary,
+)
 
 if TYPE_CHECKING:
     from aecli.training.train import TrainResult
@@ -39,7 +50,7 @@ SUMMARY_EPOCHS_SHOWN = 16
 LAYERS_SHOWN = 3
 BASELINE_MEASURES = {
     "mse": "squared error, scaled",
-    "r2": "R² of number columns",
+    "r2": "R² of all numbers",
     "accuracy": "accuracy of categories",
 }
 OWN_ACTIVATIONS = ("lstm", "transformer")
@@ -187,12 +198,17 @@ def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
     yield "stopped", Text(f"{safe(summary.stopped)}, after {duration(summary.seconds)}")
     side, losses = ("validation", summary.valid) if summary.valid else ("training", summary.train)
     measures = [_terms(losses), *(f"{k} {percent(v)}" for k, v in summary.metrics.items())]
+    if summary.majority_accuracy is not None and summary.metrics:
+        measures[-1] += f" (most frequent class alone {percent(summary.majority_accuracy)})"
     best = f"{summary.best_epoch} of {summary.epochs}"
     if not summary.best_epoch:
         best = f"none of {summary.epochs}, so the start at PCA"
     yield "best epoch", Text(f"{best}: {side} {', '.join(measures)}")
-    if summary.baselines:
-        yield "compared", baseline_table(summary, spec.network)
+    if not spec.decoder_trained:
+        yield "compared", Text(UNTRAINED_DECODER)
+    elif summary.baselines:
+        limited = cell_counts("outliers limited for R²", summary.limited, style=DIM)
+        yield "compared", Group(baseline_table(summary, spec.network), *limited)
     if summary.latent_active is not None:
         yield "latent", Text(_latent_in_use(summary, spec))
     if spec.network.architecture not in OWN_ACTIVATIONS:

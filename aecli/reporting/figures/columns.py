@@ -24,7 +24,7 @@ LARGEST_ERROR_DRAWN = 1.5
 
 
 def column_panels(data: ReportData) -> list[Panel]:
-    """Return the error of every column, worst first; none where all are undefined."""
+    """Return every column's error, the largest share of it first; none where all are undefined."""
     known = [column for column in data.columns if column.value is not None]
     if not known:
         return []
@@ -51,11 +51,11 @@ def column_panels(data: ReportData) -> list[Panel]:
     worst, best = (
         f"{safe(c.name)} with {percent(column_error(c.value))}" for c in (shown[0], known[-1])
     )
-    alt = f"Dot plot of the errors of {count(len(shown), 'column')}; the worst is {worst}"
-    alt += f", the best of all {best}" * (len(known) > 1)
-    caption = "Error of each column, worst first: this model, PCA of the same size, and always "
-    caption += "answering the mean or the most frequent value."
-    caption += f" The worst {COLUMNS_DRAWN} of {count(len(known))}." * (len(known) > COLUMNS_DRAWN)
+    alt = f"Dot plot of the errors of {count(len(shown), 'column')}; most of the error is that of "
+    alt += worst + f", least that of {best}" * (len(known) > 1)
+    caption = "Error of each column, that with the largest share of the whole first: this model, "
+    caption += "PCA of the same size, and always answering the mean or the most frequent value."
+    caption += f" The first {COLUMNS_DRAWN} of {count(len(known))}." * (len(known) > COLUMNS_DRAWN)
     if largest > LARGEST_ERROR_DRAWN:
         caption += f" What is beyond {LARGEST_ERROR_DRAWN:g} is at the edge."
     return [Panel(caption, alt, one_axes(draw), (PANEL_WIDTH, 1.0 + 0.2 * max(3, len(shown))))]

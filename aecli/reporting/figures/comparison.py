@@ -77,7 +77,7 @@ def _losses(
 
 
 def column_comparison_panels(comparison: ModelComparison) -> list[Panel]:
-    """Return every model's error of each column, the first model's largest first."""
+    """Return every model's error of each column, in the order of the first model."""
     errors = error_table(comparison)
     if not errors:
         return []
@@ -95,7 +95,7 @@ def column_comparison_panels(comparison: ModelComparison) -> list[Panel]:
         axes.set_xlabel("variance unexplained, or share of wrong answers")
         axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)
 
-    caption = "Error of each column in every model, the first one's worst first."
+    caption = "Error of each column in every model, the first one's largest share first."
     caption += f" {COLUMNS_DRAWN} of {count(len(errors))}." * (len(errors) > COLUMNS_DRAWN)
     worst = ", ".join(percent(value) for value in shown[0][1])
     alt = f"Dot plot of the errors of {count(len(shown), 'column')} in "
@@ -105,7 +105,7 @@ def column_comparison_panels(comparison: ModelComparison) -> list[Panel]:
 
 
 def error_table(comparison: ModelComparison) -> list[tuple[str, list[float | None]]]:
-    """Return each column's error in every model, the first model's largest first."""
+    """Return each column's error in every model, the first model's largest share first."""
     by_name = [{c.name: column_error(c.value) for c in one.columns} for one in comparison.models]
     return [
         (name, [errors.get(name) for errors in by_name])

@@ -29,12 +29,18 @@ from aecli.reporting.style import (
 IMAGE_GAP = 0.12
 """Space between images, in images."""
 
+LARGE_ERROR = 4.0
+"""An error is large from this multiple of the usual one on."""
+
+LONGEST_CELL = 16
+"""Characters of a cell of the table that a row is drawn as."""
+
 GREYS: dict[str, Any] = {"cmap": "gray", "vmin": 0.0, "vmax": 1.0}
 """Colours of images with one channel."""
 
 
 def row_panels(data: ReportData) -> list[Panel]:
-    """Return best, median and worst rows: as values, images or signals."""
+    """Return worst, median and best rows: as values, images or signals."""
     if data.images:
         return [image_panel(data.images)]
     if data.signal is not None:
@@ -43,24 +49,24 @@ def row_panels(data: ReportData) -> list[Panel]:
 
 
 def _row_table(rank: str, row: ReportRow) -> Panel:
-    """Return a row as a table of its values and reconstructions."""
+    """Return a row as a table of its values and reconstructions, the largest errors first."""
 
     def draw(axes: Axes) -> None:
         axes.set_axis_off()
         axes.set_title(f"{rank} row, number {count(row.number)}")
-        rows = [("column", "value", "reconstruction")]
-        rows += [
-            (short_name(c.column, 20), short_name(c.value, 16), short_name(c.reconstruction, 16))
-            for c in row.cells
-        ]
-        for position, texts in enumerate(rows):
+        rows = [(("column", "value", "reconstruction"), (MUTED,) * 3)]
+        for cell in row.cells:
+            texts = (cell.column, cell.value, cell.reconstruction)
+            rows.append((texts, (INK, INK, ALARM if cell.error > LARGE_ERROR else PRIMARY)))
+        for position, (texts, colours) in enumerate(rows):
             height = 0.98 - position / max(len(rows), 4)
-            for x, text in zip((0.0, 0.42, 0.72), texts, strict=True):
-                colour = MUTED if position == 0 else PRIMARY if x > 0.7 else INK
-                axes.text(x, height, text, va="top", transform=axes.transAxes, color=colour)
+            for x, text, colour in zip((0.0, 0.34, 0.68), texts, colours, strict=True):
+                shown = short_name(text, LONGEST_CELL)
+                axes.text(x, height, shown, va="top", transform=axes.transAxes, color=colour)
 
     alt = f"Table of the {rank} row's values and reconstructions, error {figure(row.error, 3)}"
-    caption = f"The {rank} row: its error is {figure(row.error, 3)}, and an ordinary one's 1."
+    caption = f"The {rank} row: its error is {figure(row.error, 3)}, and an ordinary one's 1. "
+    caption += "The largest errors are first, in red those that are large."
     return Panel(caption, alt, one_axes(draw), (PANEL_WIDTH, 0.6 + 0.21 * (len(row.cells) + 1)))
 
 
@@ -92,7 +98,7 @@ def image_panel(images: Mapping[str, tuple[AnyFloats, AnyFloats]]) -> Panel:
         axes.set_axis_off()
 
     alt = f"Grid of {count(shown, 'image')}: inputs, reconstructions and differences"
-    caption = "The best, median and worst rows: inputs, reconstructions, differences (blue is "
+    caption = "The worst, median and best rows: inputs, reconstructions, differences (blue is "
     caption += "too bright, red too dark)."
     size = (7.4, 0.5 + 7.4 / (shown * (1 + IMAGE_GAP) + 1.2) * 3 * (1 + IMAGE_GAP) * aspect)
     return Panel(caption, alt, one_axes(draw), size, wide=True)
