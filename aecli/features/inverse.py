@@ -19,6 +19,7 @@ from aecli.features.layout import Layout, lay_out
 from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
 from aecli.table.arrow_types import category_values, number_values, parse_type, vector_values
+from aecli.table.decimal_grid import on_grid
 from aecli.table.exact_numbers import differences, sums
 
 DAY = 86_400_000
@@ -84,11 +85,11 @@ class InverseColumns:
         if self.bounded:
             units = np.clip(units, column.low, column.high)
         if column.kind == "vector":
-            flat = _numbers(units.reshape(-1), kind.value_type)
+            flat = _numbers(on_grid(units, column.decimals).reshape(-1), kind.value_type)
             if pa.types.is_fixed_size_list(kind):
                 return pa.FixedSizeListArray.from_arrays(flat, column.size)
             return pa.FixedSizeListArray.from_arrays(flat, column.size).cast(kind)
-        return _numbers(units[:, 0], kind, column.origin)
+        return _numbers(on_grid(units[:, 0], column.decimals), kind, column.origin)
 
 
 def _output_slices(where: Layout) -> dict[str, slice]:

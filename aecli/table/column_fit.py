@@ -191,6 +191,7 @@ def _fit_numeric_columns(
             low=low[at].tolist(),
             high=high[at].tolist(),
             mean=mean[at].tolist(),
+            decimals=None if constant else scan.decimals_of(candidate),
             reason="constant"
             if constant
             else _scaling_reason(candidate, cells, scaling, at, first)

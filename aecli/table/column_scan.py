@@ -18,6 +18,7 @@ from aecli.schema.model_spec import Kind
 from aecli.schema.text_format import TextFormat
 from aecli.table.arrow_types import list_size, number_values, vector_values
 from aecli.table.column_statistics import Moments, RowNumbers, ValueCounts, quartiles, sample_rows
+from aecli.table.decimal_grid import first_decimals, grid_of, rounding, with_decimals
 from aecli.table.exact_numbers import differences, first_value, needs_origin
 from aecli.table.source import Source
 
@@ -59,17 +60,22 @@ class Candidate:
 class VectorStatistics:
     """Moments of a list column's elements, as long as all lists have the same length."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: pa.DataType) -> None:
         self.size: int | None = None
         self.ragged = False
         self.complete = 0
         self.moments = Moments(0)
+        self._rounding = rounding(kind)
+        self.roundings = np.zeros(0)
+        self.decimals = first_decimals(self.roundings)
 
     def set_size(self, array: pa.Array) -> None:
         """Take the size from the first list that is not null, if it is not known yet."""
         if self.size is None:
             self.size = list_size(array)
             self.moments = Moments(self.size or 0)
+            self.roundings = np.full(self.size or 0, self._rounding)
+            self.decimals = first_decimals(self.roundings)
             self.ragged = self.size == 0
 
 
@@ -88,7 +94,11 @@ class ColumnScan:
         self.scalars = [c for c in candidates if c.kind in ("number", "time", "boolean")]
         self.position = {c.name: index for index, c in enumerate(self.scalars)}
         self.moments = Moments(len(self.scalars))
-        self.vectors = {c.name: VectorStatistics() for c in candidates if c.kind == "vector"}
+        self.vectors = {c.name: VectorStatistics(c.type) for c in candidates if c.kind == "vector"}
+        self.roundings = np.array(
+            [rounding(c.type) if c.kind == "number" else 0.0 for c in self.scalars]
+        )
+        self.decimals = first_decimals(self.roundings)
         self.counts = {c.name: ValueCounts(c.name, keep=c.exact) for c in candidates if c.counted}
         self.row_numbers = RowNumbers(i for i, c in enumerate(self.scalars) if c.may_be_row_number)
         self.infinite: dict[str, int] = {}
@@ -173,9 +183,10 @@ class ColumnScan:
                 self.row_numbers.add(start + offset, values)
                 tile[offset] = values
             self._remove_infinite(tile, [c.name for c in chunk], self.seen)
-            self.moments.add(
-                tile if rows is None else tile.take(rows, axis=1), slice(start, start + len(chunk))
-            )
+            at = slice(start, start + len(chunk))
+            values = tile if rows is None else tile.take(rows, axis=1)
+            self.decimals[at] = with_decimals(self.decimals[at], values, self.roundings[at])
+            self.moments.add(values, at)
 
     def _add_vectors(
         self,
@@ -199,6 +210,7 @@ class ColumnScan:
                 inside = rows[(rows >= start) & (rows < start + step)]
                 tile = tile.take(inside - start, axis=1)
             vectors.complete += int((~np.isnan(tile).any(axis=0)).sum())
+            vectors.decimals = with_decimals(vectors.decimals, tile, vectors.roundings)
             vectors.moments.add(tile)
 
     def _remove_infinite(self, tile: Floats, names: Sequence[str], before: int) -> None:
@@ -249,6 +261,20 @@ class ColumnScan:
         if candidate.kind == "vector":
             return self.vectors[candidate.name].complete
         return int(self.moments.count[self.position[candidate.name]])
+
+    def decimals_of(self, candidate: Candidate) -> int | None:
+        """Return how many decimals write every number of a column; None if it needs more."""
+        if candidate.name in self.origins:
+            return None
+        if candidate.kind == "vector":
+            cells: ColumnScan | VectorStatistics = self.vectors[candidate.name]
+            at = slice(None)
+        else:
+            cells, first = self, self.position[candidate.name]
+            at = slice(first, first + 1)
+        ends = np.abs([cells.moments.low[at], cells.moments.high[at]])
+        largest = float(ends.max(initial=0.0, where=np.isfinite(ends)))
+        return grid_of(cells.decimals[at], largest, cells.roundings[at])
 
     def quartiles(self, names: Sequence[str]) -> tuple[Floats, Floats, Floats] | None:
         """Return the sampled quartiles of number, time and vector columns, one entry per cell."""
