@@ -16,14 +16,12 @@ from aecli.features.layout import Layout, lay_out
 from aecli.schema.model_spec import Column
 from aecli.table.arrow_types import hashable, number_values, vector_values
 from aecli.table.exact_numbers import differences
+from aecli.table.scaling import FAR
 
 Cells = npt.NDArray[np.float32]
 
 # A float64 tile of all numbers stays in the processor's cache while it is scaled and transposed.
 TILE_BYTES = 2 << 20
-# Beyond this many scales from the centre a number is as far as the network can see: its square
-# and the weights it meets must stay finite in float32.
-FAR = 1e6
 
 
 class CellReader:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from aecli.features.layout import Inputs, Layout
-from aecli.features.reader import FAR
 from aecli.metrics.number_ranges import default_ranges
 from aecli.metrics.pca import PCA
+from aecli.table.scaling import FAR
 
 Predictor = Literal["model", "baseline", "pca"]
 """What reconstructs a row: the network, the training means and modes, or PCA of the same size."""

@@ -16,7 +16,7 @@ from aecli.table.cells.conversion import NULLS
 from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.column_statistics import ValueCounts
 from aecli.table.exact_numbers import beyond_float64
-from aecli.table.scaling import MAX_BYTE, NumericCells, Scaling, scale_cells
+from aecli.table.scaling import FAR, MAX_BYTE, NumericCells, Scaling, scale_cells
 
 # With fewer rows, values may all be distinct by chance.
 MIN_ROWS_NEARLY_DISTINCT = 50
@@ -71,6 +71,30 @@ def fit_columns(
         else:
             columns.append(numeric[candidate.name])
     return columns
+
+
+def require_unscaled_reach(columns: Sequence[Column], table: str) -> None:
+    """Refuse numbers that `--scale none` leaves larger than a network can see.
+
+    Raises:
+        DataError: a training value lies beyond a million scaled units.
+    """
+    for column in columns:
+        if column.constant or column.kind == "time":
+            continue
+        low, high, center, scale = map(
+            np.array, (column.low, column.high, column.center, column.scale)
+        )
+        ends = np.concatenate([low, high])
+        with np.errstate(over="ignore"):
+            reach = np.abs(np.concatenate([low - center, high - center]) / np.tile(scale, 2))
+        if len(scale) and reach.max() > FAR:
+            raise DataError(
+                f"column {column.name!r} of {table} holds {ends[reach.argmax()]:g}, which is too "
+                "large for --scale none",
+                facts=[f"numbers beyond {FAR:,.0f} are not told apart"],
+                hint="--scale standard",
+            )
 
 
 def _vector_reason(candidate: Candidate, scan: ColumnScan) -> str | None:

@@ -15,7 +15,7 @@ from aecli.schema.model_spec import Column, Identifier, Label, LeftOut
 from aecli.schema.options import ColumnOptions
 from aecli.table.arrow_types import is_list, kind_of, type_name
 from aecli.table.cells.reading import Reading
-from aecli.table.column_fit import fit_columns, left_out_reason
+from aecli.table.column_fit import fit_columns, left_out_reason, require_unscaled_reach
 from aecli.table.column_names import ColumnSelection, select_columns
 from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.labels import read_labels, with_counts
@@ -55,11 +55,13 @@ def plan_columns(
         progress: receives the progress of the pass.
 
     Raises:
-        DataError: a named column does not exist, a number is infinite, the label is unfit, there
-            are no rows, or no column is left as a feature.
+        DataError: a named column does not exist, a number is infinite or too large to be left
+            unscaled, the label is unfit, there are no rows, or no column is left as a feature.
         UsageError: one column is named as two things at once.
     """
     plan = describe_columns(source, options, train_rows=train_rows, label=label, progress=progress)
+    if options.scale == "none":
+        require_unscaled_reach(plan.columns, source.name)
     if any(not column.constant for column in plan.columns):
         return plan
     if not plan.rows:

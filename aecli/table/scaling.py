@@ -11,6 +11,9 @@ import numpy.typing as npt
 from aecli.array_types import Floats, Mask
 
 MAX_BYTE = 255.0
+# Beyond this many scales from the centre a number is as far as the network can see: its square
+# and the weights it meets must stay finite in float32.
+FAR = 1e6
 # From this many on, small integer columns with a common maximum are pixels or flags, not ages.
 MIN_SHARED_COLUMNS = 16
 # Squares of smaller deviations underflow, so that the standard deviation is wrong.
