@@ -51,11 +51,14 @@ def run(train: str, test: str, options: list[str], folder: Path) -> str:
     figures = [f"{seconds:.0f} s"]
     if label := found["classification"]:
         figures += [f"accuracy {label['accuracy']:.4f}", f"AUROC {label['auroc']:.4f}"]
-    for metric, name in (("r2", "number columns R²"), ("accuracy", "category columns accuracy")):
-        columns = [c for c in found["columns"] if c["metric"] == metric and c["value"] is not None]
-        if columns:
-            own, pca = (sum(c[who] for c in columns) / len(columns) for who in ("value", "pca"))
-            figures.append(f"{name} {own:.4f} (PCA {pca:.4f})")
+    if found["number_r2"] is not None:
+        figures.append(
+            f"R² of all numbers {found['number_r2']:.4f} (PCA {found['number_r2_pca']:.4f})"
+        )
+    columns = [c for c in found["columns"] if c["metric"] == "accuracy" and c["observed"]]
+    if columns:
+        own, pca = (sum(c[who] for c in columns) / len(columns) for who in ("value", "pca"))
+        figures.append(f"category columns accuracy {own:.4f} (PCA {pca:.4f})")
     figures.append(f"scaled MSE {found['number_mse']:.5f} (PCA {found['number_mse_pca']:.5f})")
     return ", ".join(figures)
 

@@ -85,9 +85,7 @@ def _columns(result: EvaluateResult, all_columns: bool) -> RenderableType | None
         return None
     worst = result.worst_first
     shown = worst if all_columns else worst[:WORST_COLUMNS_SHOWN]
-    table = figures(
-        "column", "kind", "metric", "value", "mean or mode", "PCA", "share of error", left=3
-    )
+    table = figures("column", "kind", "metric", "value", "mean or mode", "PCA", "share", left=3)
     for column in shown:
         table.add_row(
             clipped(column.name, 26),
