@@ -13,9 +13,9 @@ RARE = 0.005
 FEWEST_RARE = 2
 """The same in values, where all but the rare ones are one value."""
 
-MARGIN = 0.25
+MARGIN = 0.5
 """The range goes beyond all other values by this share of their extent: of normal values one in
-10,000 lies outside."""
+millions lies outside."""
 
 
 def number_ranges(numbers: Tensor) -> Tensor:
