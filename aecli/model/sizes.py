@@ -45,8 +45,8 @@ def resolve_network(
     """Return the network with every size filled in; `classes` is 0 without a label.
 
     `latent` is what stands for `--latent auto`. Without any size of it `default_latent` decides,
-    and without `encoder` the widths are `default_widths(inputs, latent)`. The default decoder
-    mirrors the encoder's hidden layers.
+    within one less than the outputs, and without `encoder` the widths are
+    `default_widths(inputs, latent)`. The default decoder mirrors the encoder's hidden layers.
 
     Raises:
         DataError: no column varies, so that there is nothing to encode.
@@ -63,7 +63,8 @@ def resolve_network(
     on_latent = _latent_activation(options)
     _refuse_contradictions({"activation": chosen.activation, "latent-activation": on_latent})
     latent = latent or (chosen.latent if isinstance(chosen.latent, int) else None)
-    widths = _widths(chosen, architecture, latent, layout.inputs * window)
+    usual = min(default_latent(layout.inputs * window), max(1, layout.outputs * window - 1))
+    widths = _widths(chosen, architecture, latent, usual, layout.inputs * window)
     linear_path = _starts_as_pca(chosen, on_latent, classes)
     classifier = DEFAULT_CLASSIFIER if chosen.classifier is None else chosen.classifier
     network = Network(
@@ -120,9 +121,12 @@ def _refuse_contradictions(named_by: dict[str, TorchClassSpec]) -> None:
 
 
 def _widths(
-    options: NetworkOptions, architecture: str, latent: int | None, inputs: int
+    options: NetworkOptions, architecture: str, latent: int | None, usual: int, inputs: int
 ) -> tuple[list[int], list[int]]:
-    """Return the layer sizes of encoder and decoder; only MLPs have more than the latent."""
+    """Return the layer sizes of encoder and decoder; only MLPs have more than the latent.
+
+    The latent has `usual` units where no option gives its size.
+    """
     if architecture not in ("mlp", "vanilla"):
         if options.decoder or (options.encoder and len(options.encoder) > 1):
             raise UsageError(
@@ -130,8 +134,8 @@ def _widths(
                 hint="--latent 16, and " + OWN_OPTIONS[architecture],
             )
         given = options.encoder[-1] if isinstance(options.encoder, list) else None
-        return [latent or given or default_latent(inputs)], []
-    size = latent or default_latent(inputs)
+        return [latent or given or usual], []
+    size = latent or usual
     if options.encoder == "halve":
         encoder = halved_widths(inputs, size)
     else:
@@ -206,17 +210,19 @@ def image_shape(
 def auto_latent(shares: Sequence[float], width: int) -> tuple[int, str]:
     """Return the latent size that PCA's falling `shares` of the variance suggest, and the reason.
 
-    It is the number of components that explain 95 %, but at least 2 and no more than a quarter of
-    the sample's `width` numbers: a network folds what PCA needs more components for.
+    It is the number of components that explain 95 %, but at least 2, no more than a quarter of the
+    sample's `width` numbers (a network folds what PCA needs more components for), and fewer than
+    these.
     """
-    most = max(2, width // 4)
+    most = min(max(2, width // 4), max(1, width - 1))
     explained = list(accumulate(shares))
     wanted = next((n for n, share in enumerate(explained, 1) if share >= EXPLAINED), None)
     latent = min(max(wanted or most, 2), most)
+    a_quarter = "a quarter of" if most == max(2, width // 4) else "one less than the"
     if wanted is not None and wanted <= most:
         why = f"{wanted} components of PCA explain {explained[wanted - 1]:.1%} of the variance"
     else:
-        why = f"a quarter of {width:,} numbers; PCA needs more for {EXPLAINED:.0%} of the variance"
+        why = f"{a_quarter} {width:,} numbers; PCA needs more for {EXPLAINED:.0%} of the variance"
     return latent, f"latent {latent}: {why}"
 
 

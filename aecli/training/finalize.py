@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from aecli.features.layout import Inputs
+from aecli.features.layout import Inputs, lay_out
 from aecli.model.weights import to_bytes
 from aecli.nn.init import rotate_latent
 from aecli.progress import SILENT, Epoch, Progress
@@ -81,7 +81,8 @@ def _summary(fitted: FittedNetwork, inputs: Inputs) -> Summary:
     prepared, setup, result = fitted.prepared, fitted.setup, fitted.result
     network, spec, weights = setup.objective.network, setup.network, setup.objective.weights
     held_out = prepared.valid if len(prepared.valid) else prepared.train
-    baselines, rows, latent = compare(network, inputs, prepared.layout, setup.pca, held_out, spec)
+    layout = lay_out(setup.columns)
+    baselines, rows, latent = compare(network, inputs, layout, setup.pca, held_out, spec)
     best, floor = result.best, spec.latent_floor
     health = diagnose(
         spec, fitted.options, result, weights=weights, latent=latent, baselines=baselines,
