@@ -16,7 +16,7 @@ from aecli.features.layout import lay_out
 from aecli.inference.loaded_model import LoadedModel
 from aecli.metrics.classification import Classification, ClassificationFigures
 from aecli.metrics.columns import ColumnFigures
-from aecli.metrics.latent import LatentFigures
+from aecli.metrics.latent import LatentFigures, input_variance
 from aecli.metrics.pca import PCA
 from aecli.model.build import build_reconstruction_loss
 from aecli.nn.autoencoder import AutoencoderNetwork, EncoderOutput
@@ -139,7 +139,11 @@ class SampleFigures:
         self.terms = TermFigures(model.network, model.spec)
         ranges = model.baseline.get("baseline.ranges")
         self.columns = ColumnFigures(model.reader.layout, stored_pca(model), ranges)
-        self.latent = LatentFigures(network.latent, variational=network.variational)
+        self.latent = LatentFigures(
+            network.latent,
+            variational=network.variational,
+            input_variance=input_variance(model.spec.columns),
+        )
         self.classification = ClassificationFigures(network.classes) if label else None
         self._label = label
         self._spec = model.spec

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from aecli.array_types import AnyFloats, Indices
+from aecli.features.layout import NUMERIC
 from aecli.nn.autoencoder import AutoencoderNetwork
+from aecli.row_sample import RowSample, position_keys
+from aecli.schema.model_spec import Column
 
 ACTIVE_SHARE = 1e-4
-"""A unit is active if its variance is above this share of the most active unit's."""
+"""A unit is active if its variance is above this share of the widest unit's and the inputs'."""
 
 ACTIVE_VARIANCE = 0.01
 """A variational unit is active if the variance of its mean over rows is above this: its prior's is
@@ -21,6 +27,15 @@ ACTIVE_VARIANCE = 0.01
 NEAR_ZERO = 1e-3
 """A latent is near zero below this share of its unit's root mean square over all rows; all of a
 unit's are where that itself is below this share of the whole latent's."""
+
+TAIL = 0.01
+"""Share of the rows at each end of a unit that may be outliers."""
+
+MOST_SAMPLED_ROWS, MOST_SAMPLED_VALUES = 8_192, 1 << 22
+"""Rows and values of the sample that robust figures come from."""
+
+SLOT_VARIANCE = 0.1
+"""Variance of a category's slot, in a table without numbers."""
 
 BINS_PER_OCTAVE, LOWEST_OCTAVE, HIGHEST_OCTAVE = 4, -64, 64
 """Sizes of latents are counted in bins of 19 %, from 2^-64 (what is below is 0) to 2^64."""
@@ -31,7 +46,7 @@ MODULE_NAMES = {"head": "classifier", "code": "latent"}
 
 @dataclass(frozen=True)
 class LatentHealth:
-    """Use of the latent; `active` units vary at least 1e-4 as much as the most active one.
+    """Use of the latent; `active` units deviate at least 1 % as much as the widest and the inputs.
 
     `means` is each unit's mean activation, which `rho` is the goal of; None without that loss.
     """
@@ -50,12 +65,18 @@ class LatentHealth:
 class LatentFigures:
     """Accumulator of the first two moments of latents `(n_rows, latent)`, and of their sizes.
 
-    `variational` latents are means of distributions, which have a scale of their own.
+    `variational` latents are means of distributions, which have a scale of their own; others are
+    measured against `input_variance`. Covariance, dead units and effective rank come from a sample
+    `with_limited_outliers`.
     """
 
-    def __init__(self, size: int, *, variational: bool = False) -> None:
+    def __init__(
+        self, size: int, *, variational: bool = False, input_variance: float = 0.0
+    ) -> None:
         self.size = size
         self._variational = variational
+        self._input_variance = input_variance
+        self._sample = RowSample(min(MOST_SAMPLED_ROWS, max(256, MOST_SAMPLED_VALUES // size)))
         self.rows = 0
         self._sum = torch.zeros(size, dtype=torch.float64)
         self._products = torch.zeros(size, size, dtype=torch.float64)
@@ -66,6 +87,12 @@ class LatentFigures:
     def add(self, latent: Tensor) -> None:
         """Add one batch."""
         values = latent.double().cpu()
+        rows = values.numpy()
+
+        def at(positions: Indices) -> dict[str, AnyFloats]:
+            return {"latent": rows[positions]}
+
+        self._sample.add(position_keys(self.rows, len(rows)), at)
         self.rows += len(values)
         self._sum += values.sum(0)
         self._products += values.T @ values
@@ -74,23 +101,26 @@ class LatentFigures:
         self._sizes += torch.bincount(bins.flatten(), minlength=len(self._sizes))
 
     def covariance(self) -> Tensor:
-        """Return the covariance `(latent, latent)`."""
-        mean = self._sum / self.rows
-        return self._products / self.rows - torch.outer(mean, mean)
+        """Return the covariance `(latent, latent)`, with limited outliers."""
+        values = torch.from_numpy(with_limited_outliers(self._sample.columns()["latent"]))
+        centred = values - values.mean(0)
+        return centred.T @ centred / len(values)
 
     def axes(self) -> Tensor:
         """Return the principal axes as rows `(latent, latent)`, by falling variance.
 
         The largest entry of each is positive, so that signs do not depend on the solver.
         """
-        axes: Tensor = torch.linalg.eigh(self.covariance()).eigenvectors.T.flip(0)
+        mean = self._sum / self.rows
+        covariance = self._products / self.rows - torch.outer(mean, mean)
+        axes: Tensor = torch.linalg.eigh(covariance).eigenvectors.T.flip(0)
         largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
         return axes * torch.where(largest < 0, -1.0, 1.0)
 
     def dead(self) -> list[int]:
-        """Return the units that hardly vary, beside the most active one or for their noise."""
+        """Return the units that hardly vary: beside the widest, the inputs, or their own noise."""
         variance = self.covariance().diagonal()
-        floor = max(ACTIVE_SHARE * float(variance.max()), 1e-12)
+        floor = max(ACTIVE_SHARE * max(float(variance.max()), self._input_variance), 1e-12)
         if self._variational:
             floor = ACTIVE_VARIANCE
         return [index for index, value in enumerate(variance.tolist()) if value <= floor]
@@ -138,6 +168,28 @@ class LatentFigures:
             means=((self.means() - low) / (1 - low)).tolist(),
             rho=rho,
         )
+
+
+def with_limited_outliers(values: AnyFloats) -> AnyFloats:
+    """Return values `(n_rows, n_units)` with those far beyond the others of their unit moved near.
+
+    A unit's range is that of its middle 98 %; a value may lie beyond it by as much as it is wide,
+    which is about 7 standard deviations of a normal distribution from the middle. A unit whose
+    middle 98 % are one value stays as it is.
+    """
+    tail = min(math.ceil(TAIL * len(values)), (len(values) - 1) // 2)
+    ordered = np.partition(values, (tail, len(values) - 1 - tail), axis=0)
+    low, high = ordered[tail], ordered[len(values) - 1 - tail]
+    width = np.where(high > low, high - low, np.inf)
+    limited: AnyFloats = np.clip(values, low - width, high + width)
+    return limited
+
+
+def input_variance(columns: Sequence[Column]) -> float:
+    """Return the variance of a scaled number of the training rows, about, by its trivial loss."""
+    varying = [column for column in columns if not column.constant]
+    known = [column.trivial_loss for column in varying if column.kind in NUMERIC]
+    return sum(known) / len(known) if known else SLOT_VARIANCE
 
 
 def _bin_of(sizes: Tensor) -> Tensor:

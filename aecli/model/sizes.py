@@ -10,7 +10,7 @@ from aecli.errors import DataError, UsageError
 from aecli.features.layout import NUMERIC, Layout
 from aecli.model.layers import activation_builder
 from aecli.schema.model_spec import Column, Network
-from aecli.schema.options import NetworkOptions, TrainOptions
+from aecli.schema.options import ColumnOptions, NetworkOptions, TrainOptions
 from aecli.schema.torch_classes import TorchClassSpec
 
 DEFAULT_CLASSIFIER: tuple[int, ...] = ()
@@ -21,6 +21,12 @@ LATENT_BOUNDS = (2, 64)
 
 EXPLAINED = 0.95
 """Share of the variance that `--latent auto` keeps."""
+
+ROUNDING = 1e-6
+"""A scale is a rounded difference, so that its largest value may lie just beyond 1."""
+
+WIDEST = 65_536
+"""Most units of a layer."""
 
 START_BOUNDS = (128, 512)
 """Narrowest and widest first layer that is chosen where only the latent is given."""
@@ -39,8 +45,8 @@ def resolve_network(
     """Return the network with every size filled in; `classes` is 0 without a label.
 
     `latent` is what stands for `--latent auto`. Without any size of it `default_latent` decides,
-    and without `encoder` the widths are `default_widths(inputs, latent)`. The decoder mirrors the
-    encoder's hidden layers unless given.
+    within one less than the outputs, and without `encoder` the widths are
+    `default_widths(inputs, latent)`. The default decoder mirrors the encoder's hidden layers.
 
     Raises:
         DataError: no column varies, so that there is nothing to encode.
@@ -57,7 +63,8 @@ def resolve_network(
     on_latent = _latent_activation(options)
     _refuse_contradictions({"activation": chosen.activation, "latent-activation": on_latent})
     latent = latent or (chosen.latent if isinstance(chosen.latent, int) else None)
-    widths = _widths(chosen, architecture, latent, layout.inputs * window)
+    usual = min(default_latent(layout.inputs * window), max(1, layout.outputs * window - 1))
+    widths = _widths(chosen, architecture, latent, usual, layout.inputs * window)
     linear_path = _starts_as_pca(chosen, on_latent, classes)
     classifier = DEFAULT_CLASSIFIER if chosen.classifier is None else chosen.classifier
     network = Network(
@@ -73,7 +80,7 @@ def resolve_network(
         latent_activation=on_latent,
         norm=chosen.norm,
         dropout=chosen.dropout,
-        output=_fitting_output(layout, chosen.output),
+        output=_fitting_output(layout, options.columns),
         variational=chosen.variational,
         topk=chosen.topk,
         linear_path=linear_path,
@@ -96,11 +103,11 @@ def _latent_activation(options: TrainOptions) -> TorchClassSpec:
 def _starts_as_pca(options: NetworkOptions, on_latent: TorchClassSpec, classes: int) -> bool:
     """Return whether the network has a linear path, which starts as PCA.
 
-    By itself it has one where latent and output are linear, except beside a classifier, which
-    learns its rows by heart on PCA's latents (benchmarks/RESULTS.md), and in a variational network,
-    whose latents must look like draws from N(0, 1).
+    By default it has one where the latent is linear, except beside a classifier, which overfits on
+    PCA's latents (benchmarks/RESULTS.md), and in a variational network, whose latents must look
+    like draws from N(0, 1).
     """
-    linear = on_latent.name == "Identity" and options.output in ("auto", "linear")
+    linear = on_latent.name == "Identity"
     by_itself = options.init == "auto" and linear and not classes and not options.variational
     return options.init == "pca" or by_itself
 
@@ -114,19 +121,25 @@ def _refuse_contradictions(named_by: dict[str, TorchClassSpec]) -> None:
 
 
 def _widths(
-    options: NetworkOptions, architecture: str, latent: int | None, inputs: int
+    options: NetworkOptions, architecture: str, latent: int | None, usual: int, inputs: int
 ) -> tuple[list[int], list[int]]:
-    """Return the layer sizes of encoder and decoder; only MLPs have more than the latent."""
+    """Return the layer sizes of encoder and decoder; only MLPs have more than the latent.
+
+    The latent has `usual` units where no option gives its size.
+    """
     if architecture not in ("mlp", "vanilla"):
         if options.decoder or (options.encoder and len(options.encoder) > 1):
             raise UsageError(
                 f"--arch {architecture} takes no layer lists in --encoder and --decoder",
                 hint="--latent 16, and " + OWN_OPTIONS[architecture],
             )
-        given = options.encoder[-1] if options.encoder else None
-        return [latent or given or default_latent(inputs)], []
-    size = latent or default_latent(inputs)
-    encoder = options.encoder or default_widths(inputs, size)
+        given = options.encoder[-1] if isinstance(options.encoder, list) else None
+        return [latent or given or usual], []
+    size = latent or usual
+    if options.encoder == "halve":
+        encoder = halved_widths(inputs, size)
+    else:
+        encoder = options.encoder or default_widths(inputs, size)
     decoder = encoder[-2::-1] if options.decoder is None else options.decoder
     return list(encoder), list(decoder)
 
@@ -197,17 +210,19 @@ def image_shape(
 def auto_latent(shares: Sequence[float], width: int) -> tuple[int, str]:
     """Return the latent size that PCA's falling `shares` of the variance suggest, and the reason.
 
-    It is the number of components that explain 95 %, but at least 2 and no more than a quarter of
-    the sample's `width` numbers: a network folds what PCA needs more components for.
+    It is the number of components that explain 95 %, but at least 2, no more than a quarter of the
+    sample's `width` numbers (a network folds what PCA needs more components for), and fewer than
+    these.
     """
-    most = max(2, width // 4)
+    most = min(max(2, width // 4), max(1, width - 1))
     explained = list(accumulate(shares))
     wanted = next((n for n, share in enumerate(explained, 1) if share >= EXPLAINED), None)
     latent = min(max(wanted or most, 2), most)
+    a_quarter = "a quarter of" if most == max(2, width // 4) else "one less than the"
     if wanted is not None and wanted <= most:
         why = f"{wanted} components of PCA explain {explained[wanted - 1]:.1%} of the variance"
     else:
-        why = f"a quarter of {width:,} numbers; PCA needs more for {EXPLAINED:.0%} of the variance"
+        why = f"{a_quarter} {width:,} numbers; PCA needs more for {EXPLAINED:.0%} of the variance"
     return latent, f"latent {latent}: {why}"
 
 
@@ -232,27 +247,59 @@ def default_widths(inputs: int, latent: int) -> list[int]:
     return [*hidden, latent]
 
 
+def halved_widths(inputs: int, latent: int) -> list[int]:
+    """Return encoder widths that halve from the inputs down to `latent`, rounded down.
+
+    784 and 12 give 392, 196, 98, 49, 24, 12. A layer is wider than the latent and no wider than
+    `WIDEST`; there is none where half of the inputs is not wider than the latent.
+    """
+    hidden: list[int] = []
+    width = inputs // 2
+    while width > latent:
+        if width <= WIDEST:
+            hidden.append(width)
+        width //= 2
+    return [*hidden, latent]
+
+
 def _power_of_two_above(size: int) -> int:
     return 1 << (size - 1).bit_length()
 
 
-def _fitting_output(layout: Layout, output: str) -> Output:
-    """Return the output of numbers: what was asked for, with tanh moved to where they are.
+def _fitting_output(layout: Layout, options: ColumnOptions) -> Output:
+    """Return the output of numbers: the given one, with tanh moved to 0..1 where they are there.
 
     `auto` cuts them to 0..1 where the scaled training numbers lie in there and touch 0
     (what that is worth is in benchmarks/RESULTS.md, Where training starts).
+
+    Raises:
+        UsageError: the output does not reach a training number.
     """
     lows = [value for column in layout.numeric for value in _scaled(column, column.low)]
     highs = [value for column in layout.numeric for value in _scaled(column, column.high)]
     known = len(lows) == len(highs) == layout.numbers > 0
-    # A scale is a rounded difference, so its largest value may come out just above 1.
-    unit = known and min(lows) == 0 and max(highs) <= 1 + 1e-6
-    if output == "auto" and unit:
-        return "clipped"
-    if output == "tanh" and unit:
-        return "unit_tanh"
-    named: dict[str, Output] = {"sigmoid": "sigmoid", "tanh": "tanh"}
-    return named.get(output, "linear")
+    unit = known and min(lows) >= 0 and max(highs) <= 1 + ROUNDING
+    if options.output == "auto":
+        return "clipped" if unit and min(lows) == 0 else "linear"
+    if options.output == "linear":
+        return "linear"
+    _require_reachable(layout, options)
+    if options.output == "sigmoid":
+        return "sigmoid"
+    return "unit_tanh" if unit else "tanh"
+
+
+def _require_reachable(layout: Layout, options: ColumnOptions) -> None:
+    least = 0 if options.output == "sigmoid" else -1
+    for column in layout.numeric:
+        scaled = [*_scaled(column, column.low), *_scaled(column, column.high)]
+        if not scaled or (min(scaled) >= least - ROUNDING and max(scaled) <= 1 + ROUNDING):
+            continue
+        raise UsageError(
+            f"column {column.name!r} ranges from {min(column.low):g} to {max(column.high):g}, and "
+            f"--output {options.output} reaches {least} to 1",
+            hint="--scale minmax" if options.scale == "none" else f"--exclude {column.name}",
+        )
 
 
 def _scaled(column: Column, values: Sequence[float]) -> list[float]:

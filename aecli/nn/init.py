@@ -9,7 +9,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from aecli.nn.autoencoder import AutoencoderNetwork
+from aecli.nn.autoencoder import AutoencoderNetwork, unit_tanh
+
+SIGMOIDS: dict[object, tuple[float, float, float]] = {
+    torch.sigmoid: (0.0, 1.0, 1.0),
+    torch.tanh: (-1.0, 2.0, 2.0),
+    unit_tanh: (0.0, 1.0, 2.0),
+}
+"""Low, width and steepness of outputs that are low + width · sigmoid(steepness · x)."""
 
 
 def xavier_uniform(weight: Tensor, gain: float) -> None:
@@ -74,9 +81,10 @@ def start_as_pca(
 
     `mean` `(window * inputs,)` and orthonormal `components` `(n_components, window * inputs)` are
     those of the training samples; a row's first `outputs` inputs are what its outputs restore.
-    Numbers start exactly as PCA restores them. PCA gives a boolean or one-hot input a share p of
-    its mean m; its logit starts as logit(m) + (p - m) / max(m (1 - m), 0.1), its first order
-    around the mean, damped for rare values.
+    Numbers with a linear output start exactly as PCA restores them. PCA gives a boolean or one-hot
+    input a share p of its mean m; its logit starts as logit(m) + (p - m) / max(m (1 - m), 0.1), its
+    first order around the mean, damped for rare values. So do numbers behind an output of
+    `SIGMOIDS`, as the shares of its range.
 
     Raises:
         ValueError: the network has no linear path.
@@ -86,9 +94,10 @@ def start_as_pca(
         raise ValueError("the network has no linear path")
     latent = min(path.encode.out_features, len(components))
     slots = (torch.arange(network.window)[:, None] * inputs + torch.arange(outputs)).reshape(-1)
-    logits = torch.arange(outputs).repeat(network.window) >= network.numbers
-    mean_out = mean[slots].clamp(1e-3, 1 - 1e-3)
-    slope = torch.where(logits, 1 / (mean_out * (1 - mean_out)).clamp(min=0.1), 1.0)
+    low, width, steepness = _sigmoids(network, outputs)
+    curved = width > 0
+    mean_out = ((mean[slots] - low) / width).clamp(1e-3, 1 - 1e-3)
+    slope = 1 / (steepness * width * (mean_out * (1 - mean_out)).clamp(min=0.1))
     with torch.no_grad():
         for layer in (path.encode, path.decode, network.encoder.last, network.decoder.last):
             assert isinstance(layer, nn.Module), "every encoder and decoder names its last layer"
@@ -96,8 +105,21 @@ def start_as_pca(
                 parameter.zero_()
         path.encode.weight[:latent] = components[:latent]
         path.encode.bias[:latent] = -components[:latent] @ mean
+        slope = torch.where(curved, slope, 1.0)
         path.decode.weight[:, :latent] = (components[:latent, slots] * slope).T
-        path.decode.bias.copy_(torch.where(logits, torch.logit(mean_out), mean[slots]))
+        start = torch.logit(mean_out) / steepness
+        path.decode.bias.copy_(torch.where(curved, start, mean[slots]))
+
+
+def _sigmoids(network: AutoencoderNetwork, outputs: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return low, width and steepness of each output's sigmoid; the width is 0 where it is linear.
+
+    Outputs behind the numbers are logits.
+    """
+    numbers = SIGMOIDS.get(network.output, (0.0, 0.0, 1.0))
+    each = [numbers] * network.numbers + [(0.0, 1.0, 1.0)] * (outputs - network.numbers)
+    low, width, steepness = torch.tensor(each).repeat(network.window, 1).unbind(1)
+    return low, width, steepness
 
 
 def activation_gain(activation: nn.Module) -> float:

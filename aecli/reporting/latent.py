@@ -13,6 +13,7 @@ from scipy.special import expit, softmax
 from aecli.array_types import AnyFloats, Codes, Floats
 from aecli.features.inverse import InverseColumns
 from aecli.inference.loaded_model import LoadedModel
+from aecli.metrics.latent import with_limited_outliers
 from aecli.reporting.data import LatentMap, UnitTraversal
 from aecli.reporting.examples import ImageShape, SampledRows, as_images, in_units
 from aecli.schema.model_spec import Column, Label
@@ -37,17 +38,19 @@ IMAGE_STEPS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
 def pca_map(latents: Floats, label: Label | None, codes: Codes, scores: AnyFloats) -> LatentMap:
     """Return latents `(n_samples, n_units)` on their first two principal components.
 
-    They are coloured by the label's `codes`, or by `scores` where no label is known.
+    The components are those of latents `with_limited_outliers`, so that a single sample does not
+    choose them. Points are coloured by the label's `codes`, or by `scores` where no label is known.
     """
-    centred = latents - latents.mean(0)
+    limited = with_limited_outliers(latents)
+    middle = limited.mean(0)
     points, shares = np.zeros((len(latents), 2)), (1.0, 0.0)
-    if centred.shape[1] > 1 and len(latents) > 1:
-        _, values, axes = np.linalg.svd(centred, full_matrices=False)
-        points = centred @ axes[:2].T
+    if latents.shape[1] > 1 and len(latents) > 1:
+        _, values, axes = np.linalg.svd(limited - middle, full_matrices=False)
+        points = (latents - middle) @ axes[:2].T
         total = max(float((values**2).sum()), 1e-300)
         shares = (float(values[0] ** 2 / total), float(values[1] ** 2 / total))
     else:
-        points[:, 0] = centred[:, 0]
+        points[:, 0] = latents[:, 0] - middle[0]
     if label is not None and (codes >= 0).any():
         names, groups = _groups(label, codes)
         return LatentMap(points, shares, label.name, names, groups)

@@ -147,7 +147,7 @@ def _other_figures(data: ReportData) -> Iterator[str]:
         if dead:
             yield f"Of {count(latent.size, 'latent unit')} {dead} hardly ever change."
         elif latent.size > 1:
-            yield f"All latent units are in use; they carry what {rank} independent ones would."
+            yield f"All latent units are in use; effective rank {rank} of {latent.size}."
     if data.scores is not None:
         share = percent(data.outliers / data.samples)
         yield (

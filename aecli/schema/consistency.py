@@ -53,6 +53,7 @@ def require_consistent(options: TrainOptions) -> None:
     _require_equal_latent_sizes(options)
     _require_a_loss(options)
     _require_compatible_latent(options)
+    _require_compatible_output(options)
     _require_compatible_architecture(options)
     _require_distinct_keys(options)
 
@@ -63,7 +64,9 @@ def _require_equal_latent_sizes(options: TrainOptions) -> None:
         raise Contradiction(
             "--encoder needs at least one size: its last is the latent", {"encoder": [64, 8]}
         )
-    if network.encoder and network.latent and network.encoder[-1] != network.latent:
+    if not network.encoder or network.encoder == "halve":
+        return
+    if network.latent and network.encoder[-1] != network.latent:
         *hidden, last = network.encoder
         is_number = isinstance(network.latent, int)
         raise Contradiction(
@@ -99,10 +102,20 @@ def _require_compatible_latent(options: TrainOptions) -> None:
             f"--variational and {other} ask for two kinds of latent",
             advice=f"--variational alone, or {other.partition(' ')[0]} alone",
         )
-    bounded = network.output if network.output in ("sigmoid", "tanh") else ""
-    if network.init == "pca" and (nonlinear or bounded):
-        option = nonlinear or f"--output {bounded}"
-        raise Contradiction(f"--init pca and {option} disagree: PCA is linear", {"init": "default"})
+    if network.init == "pca" and nonlinear:
+        what = f"--init pca and {nonlinear} disagree: PCA is linear"
+        raise Contradiction(what, {"init": "default"})
+
+
+def _require_compatible_output(options: TrainOptions) -> None:
+    columns = options.columns
+    if columns.bounded_output and columns.scale in ("standard", "robust"):
+        reach = "0 to 1" if columns.output == "sigmoid" else "-1 to 1"
+        raise Contradiction(
+            f"--scale {columns.scale} gives values beyond {reach}, which --output "
+            f"{columns.output} cannot reach",
+            {"scale": "minmax"},
+        )
 
 
 def _require_compatible_architecture(options: TrainOptions) -> None:

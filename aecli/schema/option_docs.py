@@ -47,7 +47,7 @@ class Option:
     """Field of an option section, as an option of the command line.
 
     A number lies from `low` to `high`, each itself outside unless it is `closed`; `words` are
-    accepted in its place.
+    accepted in place of a number or of sizes.
     """
 
     name: str
@@ -143,7 +143,7 @@ def _option(name: str, section: str, field: FieldInfo) -> Option:
         default=field.get_default(),
         help=field.description or "",
         choices=choices,
-        words=_words(field.annotation) if shape == "integer" else (),
+        words=_words(field.annotation) if shape in ("integer", "sizes") else (),
         **(_bounds(metadata) if shape in ("integer", "number", "sizes", "time") else {}),
     )
 

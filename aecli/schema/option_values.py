@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 SizeValues = int | str | Sequence[int]
-"""Layer sizes: `16`, `"512,64"` or `[512, 64]`."""
+"""Layer sizes: `16`, `"512,64"` or `[512, 64]`; `encoder` also takes `"halve"`."""
 
 NameValues = str | Sequence[str]
 """Column names or globs: `"age,income"` or `["age", "income"]`."""
@@ -23,6 +23,7 @@ class SharedOptionValues(TypedDict, total=False):
     categorical: NameValues
     id: NameValues
     scale: str
+    output: str
     max_categories: int
     nonfinite: str
 
@@ -44,7 +45,6 @@ class SharedOptionValues(TypedDict, total=False):
     heads: int
     feedforward: int
     depth: int
-    output: str
     init: str
 
     window: int | None

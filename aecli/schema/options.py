@@ -51,8 +51,13 @@ class ColumnOptions(StrictModel):
     )
     scale: Literal["auto", "standard", "minmax", "robust", "none"] = Field(
         "auto",
-        description="Scaling of numbers; auto gives bytes and pixels one shared 0..1 scale and "
-        "standardises everything else.",
+        description="Scaling of numbers; auto gives bytes and pixels one shared 0..1 scale, and "
+        "standardises everything else, or with --output sigmoid and tanh scales it to 0..1.",
+    )
+    output: Literal["auto", "linear", "sigmoid", "tanh"] = Field(
+        "auto",
+        description="Output of number columns; auto is linear, and cut to 0..1 where that is the "
+        "scale; tanh spans 0..1 there, and -1..1 with --scale none and negative numbers.",
     )
     max_categories: Annotated[int, Field(ge=2, le=10_000)] = Field(
         128, description="Most frequent values a category column keeps; rarer ones share a slot."
@@ -60,6 +65,11 @@ class ColumnOptions(StrictModel):
     nonfinite: Literal["error", "missing"] = Field(
         "error", description="What an infinite number is: an error, or a missing cell."
     )
+
+    @property
+    def bounded_output(self) -> bool:
+        """Return whether numbers have an output with bounds, which their scale must keep."""
+        return self.output in ("sigmoid", "tanh")
 
 
 class NetworkOptions(StrictModel):
@@ -70,10 +80,11 @@ class NetworkOptions(StrictModel):
         description="Architecture: mlp for rows, conv2d for rows that are images (--shape), the "
         "others for windows of rows (--window); mlp or vanilla unless given.",
     )
-    encoder: Sizes | None = Field(
+    encoder: Sizes | Literal["halve"] | None = Field(
         None,
-        description="Layer sizes of the encoder, the last one the latent; unless given, one or two "
-        "hidden layers chosen by the number of inputs.",
+        description="Layer sizes of the encoder, the last one the latent; halve: each half of the "
+        "one before, from the inputs down to --latent; default: one or two hidden layers, by the "
+        "number of inputs.",
     )
     decoder: Sizes | None = Field(
         None, description="Hidden layer sizes of the decoder; the mirrored encoder unless given."
@@ -118,16 +129,11 @@ class NetworkOptions(StrictModel):
     )
     feedforward: Size = Field(128, description="Width of transformer's feed-forward layers.")
     depth: Annotated[int, Field(ge=1, le=32)] = Field(2, description="Transformer layers.")
-    output: Literal["auto", "linear", "sigmoid", "tanh"] = Field(
-        "auto",
-        description="Output of number columns; auto is linear, and cut to 0..1 where that is the "
-        "scale; tanh spans 0..1 there, else -1..1.",
-    )
     init: Literal[INITIALISERS] = Field(  # type: ignore[valid-type]  # one list of names, not two
         "auto",
         description="Initialisation; pca starts the network as PCA of the training rows, by a "
-        "linear path beside it; auto is pca where latent and output are linear, without a "
-        "classifier and not variational; default is torch's own.",
+        "linear path beside it; auto is pca where the latent is linear, without a classifier and "
+        "not variational; default is torch's own.",
     )
 
     @field_validator("encoder", "decoder", "classifier", "channels", mode="before")

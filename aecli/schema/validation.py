@@ -94,17 +94,17 @@ def _problem(option: Option, detail: Any) -> str:
 
 def expected_value(option: Option, error_type: str = "") -> str:
     """Return what a value of an option must be, as in `a whole number, 1 to 1024`."""
-    bounds = option.range_text()
+    bounds, words = option.range_text(), "".join(f", or {word}" for word in option.words)
     match option.shape:
         case "integer" | "number":
             noun = "a whole number" if option.shape == "integer" else "a number"
-            words = "".join(f", or {word}" for word in option.words)
             return (f"{noun}, {bounds}" if bounds else noun) + words
         case "choice":
             return f"one of {', '.join(option.choices)}"
         case "sizes":
             many = ", at most 64 of them" if error_type == "too_long" else ""
-            return f"whole numbers such as {format_value(_EXAMPLES['sizes'])}, each {bounds}{many}"
+            example = format_value(_EXAMPLES["sizes"])
+            return f"whole numbers such as {example}, each {bounds}{many}{words}"
         case "names":
             kind = "texts" if option.name == "null_values" else "names or globs"
             return f"{kind} such as {_EXAMPLES.get(option.name) or _EXAMPLES['names']}"
@@ -123,8 +123,10 @@ def _suggestion(option: Option, value: object) -> object:
     """Return a valid value close to the invalid one."""
     if option.shape == "choice":
         return nearest(str(value), option.choices) or option.default or option.choices[0]
-    if option.shape == "sizes" and (sizes := _sizes(value)):
-        return sizes
+    if option.shape == "sizes":
+        sizes = _sizes(value) or nearest(str(value), option.words)
+        if sizes:
+            return sizes
     if option.name == "optimizer" and (optimizer := _with_momentum(value)):
         return optimizer
     if option.shape == "named":

@@ -188,7 +188,7 @@ def _fit_numeric_columns(
     """Return the number, time and vector columns by name, which are scaled together."""
     sizes = [scan.size(candidate) for candidate in candidates]
     cells = _numeric_cells(candidates, sizes, scan, robust=options.scale == "robust")
-    scaling = scale_cells(cells, options.scale)
+    scaling = scale_cells(cells, options.scale, bounded=options.bounded_output)
     low, high, mean = _finite_moments(cells)
     varying = cells.varying
     columns = {}

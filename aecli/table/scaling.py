@@ -58,17 +58,22 @@ class Scaling:
 
 
 def scale_cells(
-    cells: NumericCells, option: Literal["auto", "standard", "minmax", "robust", "none"]
+    cells: NumericCells,
+    option: Literal["auto", "standard", "minmax", "robust", "none"],
+    *,
+    bounded: bool = False,
 ) -> Scaling:
     """Return the scaling by an option of `--scale`, one entry per cell.
 
-    Times are always scaled. Where the range is too wide or too narrow
-    for a standard deviation in float64, the middle and half of the range take its place.
+    Times are always scaled. With a `bounded` output, cells that the option does not decide about
+    are scaled to 0..1. Where the range is too wide or too narrow for a standard deviation in
+    float64, the middle and half of the range take its place.
     """
     shared, top = _shared_scale(cells) if option == "auto" else (None, None)
-    method = np.full(len(cells.low), "standard" if option == "auto" else option, dtype="<U8")
+    usual = "minmax" if bounded else "standard"
+    method = np.full(len(cells.low), usual if option == "auto" else option, dtype="<U8")
     if option == "none":
-        method[cells.temporal] = "standard"
+        method[cells.temporal] = usual
     if shared is not None:
         method[shared] = "shared"
     center, scale = np.zeros(len(method)), np.ones(len(method))

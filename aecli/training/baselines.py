@@ -11,7 +11,7 @@ from torch import Tensor
 from aecli.features.layout import Inputs, Layout
 from aecli.features.staging import Staged
 from aecli.metrics.columns import ColumnFigures, Predictor, mean_accuracy
-from aecli.metrics.latent import LatentFigures, dead_units
+from aecli.metrics.latent import LatentFigures, dead_units, input_variance
 from aecli.metrics.number_ranges import number_ranges
 from aecli.metrics.pca import PCA, fit_pca
 from aecli.model.layers import ACTIVATION_CLASSES
@@ -83,7 +83,11 @@ def compare(
     """
     device = next(network.parameters()).device
     column_figures = ColumnFigures(layout, pca.to(device), ranges)
-    latent_figures = LatentFigures(spec.latent, variational=spec.variational)
+    latent_figures = LatentFigures(
+        spec.latent,
+        variational=spec.variational,
+        input_variance=input_variance(layout.columns),
+    )
     chosen = staged.thinned(COMPARED_ROWS // staged.size)
     for block in chosen.blocks(block_samples(spec, staged)):
         cells = block.to(device)

@@ -23,7 +23,7 @@ from aecli.nn.init import start_as_pca
 from aecli.nn.losses import ReconstructionLoss
 from aecli.progress import Progress
 from aecli.schema.model_spec import Column, Network
-from aecli.schema.options import TrainOptions
+from aecli.schema.options import NetworkOptions, TrainOptions
 from aecli.training.baselines import fit_baseline, trivial_losses
 from aecli.training.data import PreparedTable, class_weights
 from aecli.training.noise import Noise
@@ -96,18 +96,24 @@ def _sizes(prepared: PreparedTable, options: TrainOptions) -> tuple[Network, PCA
         options, columns=columns, layout=layout, classes=classes, latent=latent
     )
     require_memory(parameter_count(network, columns=columns))
-    if network.latent >= cells:
-        notes.append(_overcomplete(network.latent, cells, options))
+    outputs = layout.outputs * train.size
+    if network.latent >= outputs and not _is_default(options.network):
+        notes.append(_overcomplete(network.latent, outputs, options))
     pca = pca.first(network.latent) if pca is not None else fitted(network.latent)
     return network, pca, notes
 
 
-def _overcomplete(latent: int, cells: int, options: TrainOptions) -> str:
+def _is_default(options: NetworkOptions) -> bool:
+    """Return whether nobody chose the latent's size."""
+    return not isinstance(options.latent, int) and not isinstance(options.encoder, list)
+
+
+def _overcomplete(latent: int, outputs: int, options: TrainOptions) -> str:
     losses, network = options.losses, options.network
     held_back = losses.l1 or losses.kl or network.topk or network.variational
     free = not held_back and options.training.noise == "none"
     advice = "; without --l1, --kl, --topk or --noise it may learn to copy" if free else ""
-    return f"overcomplete: {latent:,} latent units for {cells:,} numbers of a sample{advice}"
+    return f"overcomplete: {latent:,} latent units for {outputs:,} outputs of a sample{advice}"
 
 
 def _losses(

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from aecli.features.layout import Inputs
+from aecli.features.layout import Inputs, lay_out
 from aecli.model.weights import to_bytes
 from aecli.nn.init import rotate_latent
 from aecli.progress import SILENT, Epoch, Progress
@@ -91,8 +91,9 @@ def _summary(fitted: FittedNetwork, inputs: Inputs, ranges: Tensor) -> Summary:
     network, spec, weights = setup.objective.network, setup.network, setup.objective.weights
     held_out = prepared.valid if len(prepared.valid) else prepared.train
     decodes = "reconstruction" in weights
+    layout = lay_out(setup.columns)
     baselines, columns, latent = compare(
-        network, inputs, prepared.layout, setup.pca, ranges, held_out, spec, decode=decodes
+        network, inputs, layout, setup.pca, ranges, held_out, spec, decode=decodes
     )
     best, floor = result.best, spec.latent_floor
     health = diagnose(

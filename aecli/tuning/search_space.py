@@ -114,7 +114,7 @@ class SearchSpace:
 
     def _latent(self, chooser: Chooser) -> int:
         default = self.network.latent
-        if not (self._is_free("latent") and self._is_free("encoder")):
+        if not self._is_free("latent") or isinstance(self.given.get("encoder"), list):
             return default
         low = max(self.network.topk or 1, 2, default // (2 if self.minimizes_loss else 4))
         high = default if self.minimizes_loss else max(default, min(4 * default, self.cells))
@@ -125,6 +125,8 @@ class SearchSpace:
         return {} if latent == self.network.latent else {"latent": str(latent)}
 
     def _widths(self, chooser: Chooser) -> OptionTexts:
+        if self.given.get("encoder") == "halve":
+            return self._latent_only(chooser)
         if not self._is_free("encoder"):
             return {}
         latent, inputs = self._latent(chooser), self.network.inputs * self.network.window

@@ -30,10 +30,23 @@ REFUSED = [
     ("--noise mask:1.5", 2, ["--noise mask:1.5: the amount of mask must", "at most 1"], "--noise"),
     ("--variational --topk 2", 2, ["--variational and --topk"], "--topk alone"),
     (
-        "--init pca --output sigmoid",
+        "--output sigmoid --scale robust",
         2,
-        ["--init pca and --output sigmoid disagree"],
-        "--init default",
+        ["--scale robust gives values beyond 0 to 1, which --output sigmoid cannot reach"],
+        "--scale minmax",
+    ),
+    (
+        "--output tanh --scale none --exclude t",
+        2,
+        ["column 'x' ranges from 0 to 6, and --output tanh reaches -1 to 1"],
+        "--scale minmax",
+    ),
+    ("--encoder halv", 2, ["--encoder halv: must be whole numbers", ", or halve"], "halve"),
+    (
+        "--window 4 --arch lstm --encoder halve",
+        2,
+        ["--arch lstm takes no layer lists"],
+        "--latent 16, and --hidden 64",
     ),
 ]
 

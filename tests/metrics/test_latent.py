@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from aecli.metrics.latent import LatentFigures, dead_units
+from aecli.metrics.latent import LatentFigures, dead_units, with_limited_outliers
 from aecli.nn.autoencoder import AutoencoderNetwork
 
 
@@ -20,6 +20,50 @@ def test_a_unit_that_never_moves_is_dead():
         figures.add(latent)
     assert figures.dead() == [1]
     assert figures.effective_rank() < 2.1
+
+
+def with_outlier(rows: int, value: float) -> torch.Tensor:
+    latent = torch.randn(rows, 3, generator=torch.Generator().manual_seed(0))
+    latent[rows // 2, 1] = value
+    return latent
+
+
+@pytest.mark.parametrize("rows", [20, 150, 5000])
+def test_one_outlier_does_not_decide_rank_and_activity(rows: int):
+    plain, spoiled = LatentFigures(3), LatentFigures(3)
+    plain.add(with_outlier(rows, 0.0))
+    for part in with_outlier(rows, 1e5).split(700):
+        spoiled.add(part)
+    assert spoiled.dead() == []
+    assert spoiled.effective_rank() == pytest.approx(plain.effective_rank(), rel=0.25)
+    assert float(spoiled.covariance()[1, 1]) < 30
+
+
+def test_ordinary_latents_are_not_limited():
+    values = torch.randn(5000, 3, generator=torch.Generator().manual_seed(0)).double()
+    values[:, 1] = values[:, 1].exp().clamp(max=8)  # a long tail
+    values[50:, 2] = 0.0  # a unit in use in 1 % of the rows
+    assert (with_limited_outliers(values.numpy()) == values.numpy()).all()
+
+
+def test_figures_do_not_depend_on_how_rows_fall_into_batches():
+    latent = torch.randn(20_000, 3, generator=torch.Generator().manual_seed(0))
+    ranks = []
+    for size in (999, 20_000):
+        figures = LatentFigures(3)
+        for part in latent.split(size):
+            figures.add(part)
+        ranks.append(figures.effective_rank())
+    assert ranks[0] == pytest.approx(ranks[1], rel=1e-12)
+    assert ranks[0] == pytest.approx(3, abs=0.01)
+
+
+def test_units_that_hardly_move_beside_the_inputs_are_dead():
+    latent = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
+    for deviation, dead in ((0.008, [0, 1, 2]), (0.02, [])):
+        figures = LatentFigures(3, input_variance=1.0)
+        figures.add(0.5 + deviation * latent)
+        assert figures.dead() == dead
 
 
 def test_a_collapsed_latent_is_all_dead():

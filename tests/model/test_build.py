@@ -120,15 +120,43 @@ def test_contradicting_activation_arguments_are_a_usage_error():
 def test_the_automatic_output_is_cut_to_0_1_where_numbers_are_scaled_to_it(features, output):
     assert resolved(features, classes=2).output == output
     assert resolved(features, init="default").output == output
-    tanh = {"clipped": "unit_tanh", "linear": "tanh"}[output]
-    assert resolved(features, output="tanh").output == tanh
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "output", "resolved_output"),
+    [
+        (0, 1, "sigmoid", "sigmoid"),
+        (0.2, 0.4, "sigmoid", "sigmoid"),
+        (0, 1, "tanh", "unit_tanh"),
+        (0.2, 0.4, "tanh", "unit_tanh"),
+        (-1, 1, "tanh", "tanh"),
+        (-1, 0, "tanh", "tanh"),
+    ],
+)
+def test_a_bounded_output_spans_the_scale_of_the_numbers(low, high, output, resolved_output):
+    features = [number(low=low, high=high), category()]
+    assert resolved(features, output=output, scale="none").output == resolved_output
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "output", "reach"),
+    [(-0.1, 1, "sigmoid", "0 to 1"), (0, 1.1, "sigmoid", "0 to 1"), (-2, 3, "tanh", "-1 to 1")],
+)
+def test_numbers_beyond_a_bounded_output_are_refused(low, high, output, reach):
+    features = [number("fine", low=0, high=1), number("wide", low=low, high=high)]
+    with pytest.raises(UsageError) as caught:
+        resolved(features, output=output, scale="none")
+    assert caught.value.what == (
+        f"column 'wide' ranges from {low:g} to {high:g}, and --output {output} reaches {reach}"
+    )
+    assert caught.value.hint == "--scale minmax"
 
 
 def test_a_network_that_starts_as_pca_is_linear_at_its_ends():
     network = resolved([number(low=0, high=1)])
     assert (network.linear_path, network.output) == (True, "clipped")
     assert resolved([number(low=-3, high=3)]).output == "linear"
-    assert not resolved([number(low=0, high=1)], output="sigmoid").linear_path
+    assert resolved([number(low=0, high=1)], output="sigmoid").linear_path
     assert not resolved([number(low=0, high=1)], kl=1.0).linear_path
     assert not resolved([number(low=0, high=1)], variational=True).linear_path
     assert not resolved([number(low=0, high=1)], classes=2).linear_path
@@ -154,7 +182,8 @@ def test_the_latent_is_linear_unless_it_is_asked_otherwise():
 
 
 def test_only_numbers_go_through_the_output():
-    model = build(resolved(MIXED, encoder=[6, 2], output="sigmoid"), columns=MIXED)
+    network = resolved(MIXED, encoder=[6, 2]).model_copy(update={"output": "sigmoid"})
+    model = build(network, columns=MIXED)
     output = model.decode(1e4 * torch.randn(50, 2)).detach()
     assert 0 <= float(output[:, :5].min()) < float(output[:, :5].max()) <= 1
     assert float(output[:, 5:].abs().max()) > 1

@@ -43,6 +43,23 @@ def test_the_latent_is_what_pca_needs_within_a_quarter(shares, width, latent, wh
     assert auto_latent(shares, width) == (latent, f"latent {latent}: {why}")
 
 
+@pytest.mark.parametrize(
+    ("count", "options", "encoder"),
+    [
+        (784, {"latent": 12}, [392, 196, 98, 49, 24, 12]),
+        (784, {"latent": 98}, [392, 196, 98]),
+        (64, {}, [32, 16]),
+        (12, {"latent": 8}, [8]),
+        (12, {"latent": 4, "window": 4}, [24, 12, 6, 4]),
+        (140_000, {"latent": 30_000}, [35_000, 30_000]),
+    ],
+    ids=["digits", "exact", "default latent", "no room", "window", "widest"],
+)
+def test_widths_halve_from_the_inputs_to_the_latent(count, options, encoder):
+    network = resolved(numbers(count), encoder="halve", **options)
+    assert (network.encoder, network.decoder) == (encoder, encoder[-2::-1])
+
+
 def low_rank(rank: int, width: int = 40, rows: int = 400) -> pa.Table:
     generator = np.random.default_rng(0)
     table = generator.normal(size=(rows, rank)) @ generator.normal(size=(rank, width))

@@ -76,6 +76,20 @@ def test_truths_and_categories_start_at_their_shares():
     assert middle[1:].sigmoid().tolist() == pytest.approx([0.3, 0.25, 0.75], abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("low", "output"), [(0.0, "sigmoid"), (0.0, "tanh"), (-1.0, "tanh")], ids=str
+)
+def test_a_bounded_output_starts_near_pca(low: float, output: str):
+    columns = [*[number(f"x{i}", low=[low], high=[1.0]) for i in range(6)], boolean("b")]
+    x = rows(300)
+    x = low + (1 - low) * (0.3 + 0.4 * (x - x.amin(0)) / (x.amax(0) - x.amin(0)))
+    x = torch.cat([x, (x[:, :1] > x[:, :1].mean()).float()], dim=1)
+    model, pca = started(x, columns, latent=3, output=output, scale="none")
+    assert torch.allclose(model(pca.mean[None])[0, :6], pca.mean[:6], atol=1e-5)
+    error = (model(x) - pca.reconstruct(x))[:, :6].square().mean()
+    assert error < 0.1 * x[:, :6].var(0).mean()
+
+
 def test_the_nonlinear_network_beside_it_learns():
     x = rows(300)
     model, pca = started(x, NUMBERS, latent=2)

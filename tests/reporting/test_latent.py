@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.figure import Figure
 
 import aecli
-from aecli.reporting.latent import FEWEST_UMAP_SAMPLES, umap_layout
+from aecli.reporting.figures.latent import map_panels
+from aecli.reporting.latent import FEWEST_UMAP_SAMPLES, pca_map, umap_layout
 
 STAND_IN = """
 class UMAP:
@@ -30,6 +33,34 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "umap.py").write_text(STAND_IN, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "umap", raising=False)
+
+
+def drawn_map(latents: np.ndarray) -> tuple[str, list[float]]:
+    """Return a map's caption and the width and height of its axes."""
+    unknown = np.full(len(latents), np.nan)
+    found = pca_map(latents, None, np.full(len(latents), -1), unknown)
+    (panel,) = map_panels(SimpleNamespace(maps=[found], unit="row"))
+    figure = Figure()
+    panel.draw(figure)
+    (axes,) = figure.axes
+    return panel.caption, [float(np.ptp(axes.get_xlim())), float(np.ptp(axes.get_ylim()))]
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 row beyond"), (2, "2 rows beyond")])
+def test_outliers_do_not_decide_the_axes_of_a_map(count: int, said: str):
+    latents = np.random.default_rng(0).normal(size=(200, 3)) * [3, 2, 1]
+    plain, size = drawn_map(latents)
+    assert "beyond" not in plain
+    latents[:count, 2] = -1e6
+    caption, spoiled = drawn_map(latents)
+    assert said in caption
+    assert spoiled == pytest.approx(size, rel=0.2)
+
+
+def test_a_map_of_equal_latents_is_drawn():
+    caption, size = drawn_map(np.ones((20, 3)))
+    assert "beyond" not in caption
+    assert min(size) > 0
 
 
 @pytest.mark.skipif(importlib.util.find_spec("umap") is not None, reason="umap is installed")

@@ -32,8 +32,14 @@ from aecli.schema.options import TrainOptions
         ),
         ({"init": "pca", "kl": 1}, "--init pca and --kl disagree: PCA is linear"),
         ({"init": "pca", "latent_activation": "ReLU"}, "--init pca and --latent-activation ReLU"),
-        ({"init": "pca", "output": "sigmoid"}, "--init pca and --output sigmoid disagree"),
-        ({"init": "pca", "output": "tanh"}, "--init pca and --output tanh disagree"),
+        *[
+            (
+                {"output": output, "scale": scale},
+                f"--scale {scale} gives values beyond {reach}, which --output {output} cannot",
+            )
+            for output, reach in (("sigmoid", "0 to 1"), ("tanh", "-1 to 1"))
+            for scale in ("standard", "robust")
+        ],
         ({"arch": "mlp", "window": 4}, "--arch mlp encodes single rows, and --window 4"),
         (
             {"arch": "conv2d", "shape": "8x8", "window": 4},

@@ -14,7 +14,7 @@ from aecli.schema.validation import validate_options
         ({"lr": None}, "lr=None: must be a number, above 0, at most 10",
          f"lr={TrainingOptions().lr}"),
         ({"encoder": [5, 0]},
-         "encoder=[5, 0]: must be whole numbers such as 512,256,64, each 1 to 65536",
+         "encoder=[5, 0]: must be whole numbers such as 512,256,64, each 1 to 65536, or halve",
          "encoder=[512, 256, 64]"),
         ({"activation": "Relux"},
          "activation='Relux': unknown activation 'Relux'; did you mean ReLU?", "activation='ReLU'"),

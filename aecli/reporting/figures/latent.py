@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from aecli.array_types import AnyFloats
 from aecli.formatting import count, figure, percent, safe, weight
-from aecli.metrics.latent import LatentHealth
+from aecli.metrics.latent import LatentHealth, with_limited_outliers
 from aecli.reporting.data import LatentMap, ReportData, UnitTraversal
 from aecli.reporting.figures.rows import GREYS, IMAGE_GAP, show_image
 from aecli.reporting.style import (
@@ -28,6 +28,9 @@ from aecli.reporting.style import (
 )
 
 MAP_POINTS = 1_200
+MAP_MARGIN = 0.05
+"""Margin around a map's points, as a share of their range."""
+
 ACTIVATION_BINS = 40
 UNITS_DRAWN = 64
 """Units in the pictures of units; of more, those that vary most."""
@@ -42,8 +45,14 @@ def map_panels(data: ReportData) -> list[Panel]:
 
 
 def _map(latents: LatentMap, unit: str) -> Panel:
+    drawn = latents.points[:MAP_POINTS]
+    inside = (with_limited_outliers(drawn) == drawn).all(1)
+
     def draw(axes: Axes) -> None:
         _draw_points(axes, latents)
+        for limit, values in ((axes.set_xlim, drawn[inside, 0]), (axes.set_ylim, drawn[inside, 1])):
+            margin = MAP_MARGIN * float(np.ptp(values)) or 1.0
+            limit(float(values.min()) - margin, float(values.max()) + margin)
         if latents.shares is not None:
             axes.set_xlabel(f"first component, {percent(latents.shares[0], 0)} of the variance")
             axes.set_ylabel(f"second, {percent(latents.shares[1], 0)}")
@@ -59,6 +68,11 @@ def _map(latents: LatentMap, unit: str) -> Panel:
         method, position = " by UMAP", "by UMAP: neighbours stay near, other distances mean little"
     alt = f"Map of {count(shown)} latents in two dimensions{method}, coloured by {by}"
     caption = f"Latents of {count(shown, unit)} {position}, coloured by {by}."
+    beyond = int((~inside).sum())
+    if beyond:
+        caption += (
+            f" {count(beyond, unit)} beyond the axes {'is' if beyond == 1 else 'are'} not shown."
+        )
     return Panel(caption, alt, one_axes(draw), (PANEL_WIDTH, 3.2))
 
 
