@@ -18,6 +18,7 @@ from aecli.errors import DataError
 from aecli.evaluation.accumulator import stored_pca
 from aecli.evaluation.results import Detection, Probe, ProbeView
 from aecli.features.layout import Inputs
+from aecli.inference.batches import EncodedBatch
 from aecli.inference.loaded_model import LoadedModel
 from aecli.metrics.detection import DETECTION_FIGURES, Interval, detection_figures
 from aecli.metrics.probe import LEAST, ProbeAnswers, as_target, probe
@@ -50,10 +51,11 @@ class Detector:
         self._threshold = model.spec.calibration.scales["mean"].threshold
         self._sample, self._keys = RowSample(SCORES), seeded_keys()
 
-    def add(self, cells: Tensor, marks: Codes, groups: Codes) -> None:
-        """Add cells; `marks` are 1 for anomalies, 0 for other samples and -1 for unknown."""
+    def add(self, samples: EncodedBatch, marks: Codes, groups: Codes) -> None:
+        """Add samples; `marks` are 1 for anomalies, 0 for other samples and -1 for unknown."""
         known = np.flatnonzero(marks >= 0)
-        scores = self._scorer.score(cells).scores["mean"].double().numpy()[known]
+        scored = self._scorer.score(samples.cells, samples.differs)
+        scores = scored.scores["mean"].double().numpy()[known]
         marks, groups = marks[known], groups[known]
         self._sample.add(
             self._keys(len(known)),

@@ -102,9 +102,12 @@ def cell_text(array: pa.Array, position: int) -> str:
 
 
 def anomalous_rows(
-    spec: ModelSpec, samples: SampledRows, identifier: str | None
+    spec: ModelSpec,
+    samples: SampledRows,
+    identifier: str | None,
+    constants: Sequence[Column] = (),
 ) -> list[ReportRow]:
-    """Return samples with the columns that explain their scores.
+    """Return samples with the columns that explain their scores, `constants` last.
 
     Rows have the values and reconstructions of these columns; windows have their names only.
     """
@@ -112,7 +115,7 @@ def anomalous_rows(
     of_rows = spec.network.window == 1
     arrays = inverse.arrays(samples.outputs[:, 0]) if of_rows else []
     reconstructed = dict(zip(inverse.schema.names, arrays, strict=False))
-    names = [column.name for column in inverse.layout.columns]
+    names = [column.name for column in (*inverse.layout.columns, *constants)]
     rows = []
     for position in range(len(samples)):
         sizes, order = _largest_first(samples.reasons[position], REASONS_SHOWN)

@@ -23,9 +23,10 @@ from aecli.cli.display.written import cell_counts
 from aecli.formatting import count, figure, percent, weight
 
 if TYPE_CHECKING:
-    from aecli.evaluation.results import EvaluateResult, Gate
+    from aecli.evaluation.results import EvaluateResult
     from aecli.metrics.classification import Classification
     from aecli.metrics.columns import ColumnScore
+    from aecli.metrics.gates import Gate
     from aecli.metrics.latent import LatentHealth
 
 WORST_COLUMNS_SHOWN = 10
