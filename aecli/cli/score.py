@@ -93,8 +93,8 @@ def score(
         result = run(
             settings.data, output, threshold=threshold, explain=explain, aggregate=aggregate,
             score_unit=score_unit, fail_if=fail_if, detail=detail, model=model,
-            keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device, threads=settings.threads,
-            read=settings.read, progress=progress,
+            keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device,
+            threads=settings.threads, read=settings.read, progress=progress,
         )  # fmt: skip
     show_on_stderr(result, "aecli.score/1", score_report, as_json=as_json, quiet=quiet)
     require_gates(result.gates)

@@ -49,6 +49,7 @@ class Detector:
         self._scorer = Scorer.of(model)
         assert model.spec.calibration is not None, "the scorer has looked"
         self._threshold = model.spec.calibration.scales["mean"].threshold
+        self._unit = "row" if model.spec.network.window == 1 else "window"
         self._sample, self._keys = RowSample(SCORES), seeded_keys()
 
     def add(self, samples: EncodedBatch, marks: Codes, groups: Codes) -> None:
@@ -74,7 +75,7 @@ class Detector:
         """Yield why there are no figures, or that they are those of drawn samples."""
         found, seen = self.result(), self._sample.seen
         if found.auroc is None:
-            what = "no anomaly" if not found.anomalies else "no ordinary row"
+            what = "no anomaly" if not found.anomalies else f"no ordinary {self._unit}"
             yield f"{self.column} marks {what}: scores cannot be measured"
         if seen > SCORES:
             yield f"scores are measured on {SCORES:,} of {seen:,} samples, drawn at random"

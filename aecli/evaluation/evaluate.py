@@ -193,6 +193,7 @@ class Evaluation:
             out_of_range=self.opened.out_of_range(),
             gates=[],
             seconds=seconds,
+            unit="row" if self.opened.windowed is None else "window",
             by=self.by,
             groups=list(self._group_results()),
             notes=notes,

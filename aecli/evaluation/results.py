@@ -136,6 +136,7 @@ class EvaluateResult(Measured):
     """Result of `evaluate`; see the classes of its fields.
 
     `groups` split every figure by the column `by`; `compared` sets another model beside this one.
+    `unit` says whether a sample is a row or a window.
     `unseen` and `out_of_range` count cells by column, as for `encode`. `notes` say what could not
     be measured, or only in part, and which columns have many cells out of range.
     """
@@ -145,6 +146,7 @@ class EvaluateResult(Measured):
     out_of_range: Mapping[str, int]
     gates: Sequence[Gate]
     seconds: float
+    unit: str = "row"
     by: str | None = None
     groups: Sequence[Group] = ()
     compared: Compared | None = None

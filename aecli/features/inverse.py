@@ -102,11 +102,6 @@ def _output_slices(where: Layout) -> dict[str, slice]:
     return slices
 
 
-def in_own_type(column: Column, values: Sequence[float]) -> pa.Array:
-    """Return numbers in the units of a number or time column as an array of its type."""
-    return _numbers(np.array(values, dtype=np.float64), parse_type(column.type), column.origin)
-
-
 def _spelled(truth: pa.Array, column: Column) -> pa.Array:
     """Return booleans as the training table wrote them."""
     if column.text_format is None or column.text_format.booleans is None:

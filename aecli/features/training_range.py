@@ -25,11 +25,6 @@ def as_varying(columns: Iterable[Column]) -> list[Column]:
     return [column.model_copy(update={"constant": False}) for column in columns if column.constant]
 
 
-def moves_forward(column: Column) -> bool:
-    """Return whether a column holds dates or timestamps, which new rows lie after."""
-    return column.kind == "time" and bool(column.high)
-
-
 def cell_limits(layout: Layout) -> tuple[Cells, Cells]:
     """Return the lowest and highest cells `(n_cells,)` of the training rows, give or take rounding.
 
@@ -77,7 +72,7 @@ def differing_columns(cells: Cells, layout: Layout) -> Mask:
     """Return where constant columns differ `(n_rows, n_columns)`; later times do not count."""
     low, high = cell_limits(layout)
     for cell, owner in enumerate(layout.column_of):
-        if moves_forward(layout.columns[owner]):
+        if layout.columns[owner].moves_forward:
             high[cell] = np.inf
     found = np.zeros((len(cells), len(layout.columns)), dtype=np.bool_)
     where = outside(cells, low, high)
@@ -87,19 +82,38 @@ def differing_columns(cells: Cells, layout: Layout) -> Mask:
 
 
 def without_later_times(cells: Tensor, layout: Layout) -> Tensor:
-    """Return cells `(n_rows, n_cells)` with times after the last training one as missing."""
-    owners = [layout.columns[owner] for owner in layout.column_of[: layout.numbers]]
-    places = [cell for cell, column in enumerate(owners) if moves_forward(column)]
+    """Return cells `(n_rows, n_cells)`, a row's times missing where one is after the training.
+
+    New rows come later than the training rows: that they do is not an anomaly.
+    """
+    places = _time_cells(layout)
     if not places:
         return cells
     last = torch.from_numpy(cell_limits(layout)[1][places]).to(cells.device)
-    times = cells[:, places]
-    later = times > last
-    if not later.any():
-        return cells
-    cells = cells.clone()
-    cells[:, places] = torch.where(later, torch.nan, times)
-    return cells
+    later = (cells[:, places] > last).any(1)
+    return _without(cells, places, later) if later.any() else cells
+
+
+def as_new_rows(cells: Tensor, layout: Layout) -> Tensor:
+    """Return cells `(n_rows, n_cells)` of held-out rows as if these came after the training rows.
+
+    Thresholds fit rows whose times are missing, unless most columns are times.
+    """
+    places = _time_cells(layout)
+    if 2 * len(places) > len(layout.columns):
+        return without_later_times(cells, layout)
+    return _without(cells, places, torch.full([len(cells)], True, device=cells.device))
+
+
+def _time_cells(layout: Layout) -> list[int]:
+    owners = (layout.columns[owner] for owner in layout.column_of[: layout.numbers])
+    return [cell for cell, column in enumerate(owners) if column.moves_forward]
+
+
+def _without(cells: Tensor, places: list[int], rows: Tensor) -> Tensor:
+    found = cells.clone()
+    found[:, places] = torch.where(rows[:, None], torch.nan, cells[:, places])
+    return found
 
 
 class Tally:

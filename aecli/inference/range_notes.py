@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from aecli.features.inverse import in_own_type
-from aecli.features.training_range import moves_forward
 from aecli.formatting import count, shell_name
 from aecli.schema.model_spec import Column
+from aecli.table.bounds import bound_text
 
 LARGEST_SILENT_SHARE = 0.02
 """Share of a column's observed cells that may be out of range without a note."""
@@ -36,21 +35,13 @@ def range_notes(varying: Sequence[Beyond], constants: Sequence[Beyond]) -> list[
     return lines[:RANGE_NOTES_SHOWN] + (more if rest > 0 else [])
 
 
-def bound_text(column: Column, values: Sequence[float]) -> str:
-    """Return a value in the units of a number or time column, such as its `low` or `high`."""
-    value = in_own_type(column, values[:1])[0].as_py()
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return _clipped(str(value).removesuffix(" 00:00:00"))
-
-
 def _constant_note(column: Column, observed: int, below: int, above: int) -> str:
     if column.size > 1:
         only = "the only vector in training"
     elif column.kind in ("boolean", "category"):
         only = f"{_clipped(str(column.mode))}, the only one in training"
     else:
-        only = f"{bound_text(column, column.low)}, the only one in training"
+        only = f"{bound_text(column, column.low[0])}, the only one in training"
     return f"{_counted(column, observed, below + above)} differ from {only}"
 
 
@@ -58,8 +49,8 @@ def _range_note(column: Column, observed: int, below: int, above: int) -> str:
     counted = _counted(column, observed, below + above)
     if column.kind == "vector":
         return f"{counted} outside the range of their element in training"
-    low, high = bound_text(column, column.low), bound_text(column, column.high)
-    if not moves_forward(column):
+    low, high = bound_text(column, column.low[0]), bound_text(column, column.high[0])
+    if not column.moves_forward:
         return f"{counted} outside the training range {low} to {high}"
     hint = f"try --exclude {shell_name(column.name)}"
     if not below:

@@ -74,8 +74,8 @@ def check_conditions(
         options: those among `NEEDS` that were given.
 
     Raises:
-        UsageError: a condition is not a `FIGURE<NUMBER`, or names no figure, or one of an option that
-            was not given.
+        UsageError: a condition is not a `FIGURE<NUMBER`, names no figure, or one of an option
+            that was not given.
     """
     for condition in conditions:
         name = _parsed(condition)[0]
@@ -100,7 +100,7 @@ def judge(conditions: Sequence[str], figures: Mapping[str, float]) -> list[Gate]
         name, compare, bound = _parsed(condition)
         if name not in figures:
             raise UsageError(
-                f"--fail-if {condition!r}: there is no {name} here",
+                f"--fail-if {condition!r}: this evaluation has no {name}",
                 facts=[f"it has: {', '.join(sorted(figures))}"],
             )
         value = figures[name]

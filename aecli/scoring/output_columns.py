@@ -73,8 +73,8 @@ class ScoreColumns:
         """Return the arrays of scored samples, and count the outliers among them.
 
         `scores` are `(n_samples,)`, `NaN` where there is none; `errors` and `reasons` are
-        `(n_samples, n_columns)`, reasons also of constants, as in `ScoredSamples`. `outputs` are those of the network
-        `(n_rows, n_outputs)`; with `detail` every sample is a row.
+        `(n_samples, n_columns)`, reasons also of constants, as in `ScoredSamples`. `outputs` are
+        those of the network `(n_rows, n_outputs)`; with `detail` every sample is a row.
         """
         unknown = np.isnan(scores)
         outlier = scores > self.threshold

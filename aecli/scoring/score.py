@@ -29,8 +29,9 @@ class ScoreResult(StreamResult):
     """Result of `score`, with how many rows or windows lie above the threshold.
 
     `calibrated_on` names the rows that percentiles and the threshold come from, `calibrated_rows`
-    of them. `shares` are those of the rows or windows above the threshold, and of the cells that are
-    missing, unseen, and out of range or other than the constant; `gates` are conditions on them.
+    of them. `shares` are those of the rows or windows above the threshold, and of the cells that
+    are missing, unseen, and out of range or other than the constant; `gates` are conditions on
+    them.
     """
 
     outliers: int = 0

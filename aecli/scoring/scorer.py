@@ -76,7 +76,7 @@ class Scorer:
     an ordinary sample scores about 1: the reconstruction errors of its columns, the squared
     Mahalanobis distance of its residuals and latent together, and the mean squared distance of its
     values from the usual ones. A cell that differs from a constant of training adds the default
-    threshold. A date after the last one of training counts as missing.
+    threshold. The times of a row count as missing where one is after the last of training.
     """
 
     def __init__(
