@@ -7,7 +7,7 @@ AecliError              1   a bug, where no subclass fits
 ├── DivergedError       5   training produced no finite loss
 ├── OutputError         6   cannot write, or out of memory
 ├── LockedError         7   another run holds the model directory
-└── GateError           8   a quality gate of `evaluate --fail-if` failed
+└── GateError           8   a condition of `--fail-if` failed
 
 UsageError and DataError are ValueErrors too: what a caller gave was wrong.
 """

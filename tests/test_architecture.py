@@ -38,6 +38,7 @@ MEANINGLESS = {"utils", "util", "common", "base", "manager", "helper", "helpers"
 
 ONE_MEANING = {
     "--anomaly": "the column that marks anomalies",
+    "--fail-if": "a condition on a figure, under which the exit code is 8",
     "--batch-size": "samples that go through the network together",
     "--seed": "of all that is random",
     "--shape": "height, width and channels of rows that are images",

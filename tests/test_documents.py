@@ -12,13 +12,11 @@ from pathlib import Path
 import pytest
 
 from aecli.cli.main import cli
-from aecli.evaluation.gates import GATE_FIGURES
 from aecli.evaluation.results import (
     Compared,
     Detection,
     Difference,
     EvaluateResult,
-    Gate,
     Group,
     LossShare,
     Probe,
@@ -31,6 +29,7 @@ from aecli.inspection.inspect import DataInspection, Layer, ModelInspection
 from aecli.metrics.classification import Classification
 from aecli.metrics.columns import ColumnScore
 from aecli.metrics.detection import Interval
+from aecli.metrics.gates import EVALUATE_FIGURES, SCORE_FIGURES, Gate
 from aecli.metrics.latent import LatentHealth
 from aecli.progress import Epoch
 from aecli.reporting.report import PlotResult, ReportResult
@@ -161,7 +160,7 @@ def test_the_json_page_has_every_field_of_every_result():
         section = next(body for title, body in sections.items() if title.startswith(heading))
         assert names_in_table(section) == [field.name for field in dataclasses.fields(result)]
     assert len(sections) == len(OBJECTS)
-    assert all(f"`{name}`" in text for name in GATE_FIGURES)
+    assert all(f"`{name}`" in text for name in (*EVALUATE_FIGURES, *SCORE_FIGURES))
 
 
 def test_the_page_on_models_has_every_key_of_a_spec():

@@ -63,5 +63,5 @@ def scores_of(model: LoadedModel, data: Data, aggregate: str) -> Floats:
     batches = opened.samples("scoring", carried=[])
     if opened.windowed is not None:
         return scores_of_rows(scorer, opened.windowed, batches, aggregate)[0]
-    parts = [scorer.score(samples.cells).scores[aggregate].numpy() for samples in batches]
-    return np.concatenate([*parts, np.empty(0)])
+    scored = (scorer.score(samples.cells, samples.differs) for samples in batches)
+    return np.concatenate([*(part.scores[aggregate].numpy() for part in scored), np.empty(0)])

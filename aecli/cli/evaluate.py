@@ -15,8 +15,7 @@ from aecli.cli.options import (
     option,
     pass_options,
 )
-from aecli.cli.output import show
-from aecli.errors import GateError
+from aecli.cli.output import require_gates, show
 
 
 @click.command(cls=SectionCommand)
@@ -78,7 +77,4 @@ def evaluate(
         )  # fmt: skip
     draw = partial(evaluation_report, all_columns=all_columns)
     show(result, "aecli.evaluate/1", draw, as_json=as_json, quiet=quiet)
-    failed = [gate for gate in result.gates if gate.failed]
-    if failed:
-        facts = [f"{gate.condition}: it is {gate.value:.6g}" for gate in failed]
-        raise GateError(f"{len(failed)} of {len(result.gates)} gates failed", facts=facts)
+    require_gates(result.gates)

@@ -6,16 +6,18 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from aecli.errors import UsageError
+from aecli.errors import GateError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from aecli.metrics.gates import Gate
 
 
 R = TypeVar("R")
@@ -66,6 +68,14 @@ def check_stdout(output: str, *, as_json: bool) -> None:
     """Raise a UsageError if rows and the JSON result would both go to stdout."""
     if as_json and output == "-":
         raise UsageError("--json and -o - both want stdout", hint="-o FILE with --json")
+
+
+def require_gates(gates: Sequence[Gate]) -> None:
+    """Raise a GateError if a `--fail-if` condition holds."""
+    failed = [gate for gate in gates if gate.failed]
+    if failed:
+        facts = [f"{gate.condition}: it is {gate.value:.6g}" for gate in failed]
+        raise GateError(f"{len(failed)} of {len(gates)} gates failed", facts=facts)
 
 
 def as_object(result: object, schema: str) -> str:

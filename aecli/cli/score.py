@@ -16,7 +16,7 @@ from aecli.cli.options import (
     pass_options,
     split_names,
 )
-from aecli.cli.output import check_stdout, show_on_stderr
+from aecli.cli.output import check_stdout, require_gates, show_on_stderr
 from aecli.schema.model_spec import AGGREGATES
 
 
@@ -43,6 +43,11 @@ from aecli.schema.model_spec import AGGREGATES
     metavar="NAME", help="Where the model encodes windows: a score per window or per row.",
     extra="window, row; default: window",
 )  # fmt: skip
+@option(
+    "--fail-if", section="Scores", multiple=True, metavar="COND",
+    help="Exit with 8, once the scores are written, if a figure is so, as in 'outlier_share>0.05'; "
+    "also missing_share, unseen_share and out_of_range_share, of the cells; may be repeated.",
+)  # fmt: skip
 @output_options
 @keep_option
 @option(
@@ -60,6 +65,7 @@ def score(
     explain: int,
     aggregate: str,
     score_unit: str,
+    fail_if: tuple[str, ...],
     detail: bool,
     batch_size: int | None,
     as_json: bool,
@@ -74,6 +80,7 @@ def score(
     \b
       aecli score new.parquet -o scores.parquet
       aecli score new.csv --threshold fpr:0.01 --explain 5 -o -
+      aecli score new.parquet -o - --fail-if 'outlier_share>0.05' > scores.csv
       aecli score new.parquet --detail --keep name -o why.parquet
     """
     check_stdout(output, as_json=as_json)
@@ -85,8 +92,9 @@ def score(
     with show_progress(quiet=quiet) as progress:
         result = run(
             settings.data, output, threshold=threshold, explain=explain, aggregate=aggregate,
-            score_unit=score_unit, detail=detail, model=model, keep=split_names(keep),
-            to=to, batch_size=batch_size, device=settings.device, threads=settings.threads,
-            read=settings.read, progress=progress,
+            score_unit=score_unit, fail_if=fail_if, detail=detail, model=model,
+            keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device,
+            threads=settings.threads, read=settings.read, progress=progress,
         )  # fmt: skip
     show_on_stderr(result, "aecli.score/1", score_report, as_json=as_json, quiet=quiet)
+    require_gates(result.gates)

@@ -18,6 +18,7 @@ from aecli.errors import DataError
 from aecli.evaluation.accumulator import stored_pca
 from aecli.evaluation.results import Detection, Probe, ProbeView
 from aecli.features.layout import Inputs
+from aecli.inference.batches import EncodedBatch
 from aecli.inference.loaded_model import LoadedModel
 from aecli.metrics.detection import DETECTION_FIGURES, Interval, detection_figures
 from aecli.metrics.probe import LEAST, ProbeAnswers, as_target, probe
@@ -48,12 +49,14 @@ class Detector:
         self._scorer = Scorer.of(model)
         assert model.spec.calibration is not None, "the scorer has looked"
         self._threshold = model.spec.calibration.scales["mean"].threshold
+        self._unit = "row" if model.spec.network.window == 1 else "window"
         self._sample, self._keys = RowSample(SCORES), seeded_keys()
 
-    def add(self, cells: Tensor, marks: Codes, groups: Codes) -> None:
-        """Add cells; `marks` are 1 for anomalies, 0 for other samples and -1 for unknown."""
+    def add(self, samples: EncodedBatch, marks: Codes, groups: Codes) -> None:
+        """Add samples; `marks` are 1 for anomalies, 0 for other samples and -1 for unknown."""
         known = np.flatnonzero(marks >= 0)
-        scores = self._scorer.score(cells).scores["mean"].double().numpy()[known]
+        scored = self._scorer.score(samples.cells, samples.differs)
+        scores = scored.scores["mean"].double().numpy()[known]
         marks, groups = marks[known], groups[known]
         self._sample.add(
             self._keys(len(known)),
@@ -72,7 +75,7 @@ class Detector:
         """Yield why there are no figures, or that they are those of drawn samples."""
         found, seen = self.result(), self._sample.seen
         if found.auroc is None:
-            what = "no anomaly" if not found.anomalies else "no ordinary row"
+            what = "no anomaly" if not found.anomalies else f"no ordinary {self._unit}"
             yield f"{self.column} marks {what}: scores cannot be measured"
         if seen > SCORES:
             yield f"scores are measured on {SCORES:,} of {seen:,} samples, drawn at random"

@@ -19,12 +19,12 @@ from aecli.errors import DataError, UsageError
 from aecli.evaluation.accumulator import DecodedSamples, SampleFigures
 from aecli.evaluation.anomaly_and_probe import Detector, Prober
 from aecli.evaluation.compare import compare_results
-from aecli.evaluation.gates import check_conditions, judge
 from aecli.evaluation.groups import group_codes, read_groups
 from aecli.evaluation.results import EvaluateResult, Group
 from aecli.inference.batches import EncodedBatch, labels_of_windows
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
+from aecli.metrics.gates import EVALUATE_FIGURES, check_conditions, judge
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import UNTRAINED_DECODER, ModelSpec
@@ -161,7 +161,7 @@ class Evaluation:
         self.figures.add(decoded)
         groups = self._add_groups(samples, decoded)
         if self.detector is not None and marks is not None:
-            self.detector.add(torch.from_numpy(samples.cells), marks, groups)
+            self.detector.add(samples, marks, groups)
         if self.prober is not None:
             column = samples.batch.column(self.prober.column)
             self.prober.add(cells, samples.latent, column, groups)
@@ -177,8 +177,8 @@ class Evaluation:
 
     def result(self, seconds: float) -> EvaluateResult:
         """Return all figures, without gates."""
-        notes = list(self._notes())
-        unseen = self.opened.tally.unseen()
+        notes = [*self.opened.range_notes(), *self._notes()]
+        unseen = self.opened.tallies[0].unseen()
         if self.label is not None and self.unknown_labels:
             unseen[self.label.name] = self.unknown_labels
         measured = self.figures.measured(
@@ -190,8 +190,10 @@ class Evaluation:
             **vars(measured),
             model=self.model.directory,
             unseen=unseen,
+            out_of_range=self.opened.out_of_range(),
             gates=[],
             seconds=seconds,
+            unit="row" if self.opened.windowed is None else "window",
             by=self.by,
             groups=list(self._group_results()),
             notes=notes,
@@ -275,7 +277,8 @@ def evaluate(
     """
     began = time.perf_counter()
     given = {"--anomaly": anomaly, "--probe": probe}
-    check_conditions(fail_if, [option for option, name in given.items() if name is not None])
+    options = [option for option, name in given.items() if name is not None]
+    check_conditions(fail_if, EVALUATE_FIGURES, options)
     if by is not None and compare is not None:
         raise UsageError(
             "--by and --compare would make a table of two models per group",

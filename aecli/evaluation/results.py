@@ -9,6 +9,7 @@ from pathlib import Path
 from aecli.metrics.classification import Classification
 from aecli.metrics.columns import ColumnScore, mean_accuracy
 from aecli.metrics.detection import Interval
+from aecli.metrics.gates import Gate
 from aecli.metrics.latent import LatentHealth
 
 
@@ -140,27 +141,22 @@ class Difference:
     difference: float
 
 
-@dataclass(frozen=True)
-class Gate:
-    """One `--fail-if` condition, its figure, and whether it failed."""
-
-    condition: str
-    value: float
-    failed: bool
-
-
 @dataclass(frozen=True, kw_only=True)
 class EvaluateResult(Measured):
     """Result of `evaluate`; see the classes of its fields.
 
     `groups` split every figure by the column `by`; `compared` sets another model beside this one.
-    `notes` say what could not be measured, or only in part.
+    `unit` says whether a sample is a row or a window.
+    `unseen` and `out_of_range` count cells by column, as for `encode`. `notes` say what could not
+    be measured, or only in part, and which columns have many cells out of range.
     """
 
     model: Path
     unseen: Mapping[str, int]
+    out_of_range: Mapping[str, int]
     gates: Sequence[Gate]
     seconds: float
+    unit: str = "row"
     by: str | None = None
     groups: Sequence[Group] = ()
     compared: Compared | None = None

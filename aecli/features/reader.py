@@ -109,36 +109,6 @@ class CellReader:
         )
 
 
-class Tally:
-    """Counts of missing and unseen cells that the training rows did not have."""
-
-    def __init__(self, where: Layout) -> None:
-        self._layout = where
-        self._first_category = where.numbers + where.booleans
-        self._missing = np.zeros(where.cells, dtype=np.int64)
-        self._unseen = np.zeros(len(where.category), dtype=np.int64)
-
-    def add(self, cells: Cells) -> None:
-        """Count one batch of cells."""
-        self._missing += np.isnan(cells).sum(axis=0)
-        self._unseen += (cells[:, self._first_category :] == -1).sum(axis=0)
-
-    def missing(self) -> dict[str, int]:
-        """Return the missing cells of each column that had none in training."""
-        where = self._layout
-        counts: dict[str, int] = {}
-        for owner, count in zip(where.column_of, self._missing, strict=True):
-            column = where.columns[owner]
-            if count and not column.has_missing:
-                counts[column.name] = counts.get(column.name, 0) + int(count)
-        return counts
-
-    def unseen(self) -> dict[str, int]:
-        """Return the cells of each category column whose value the training rows did not have."""
-        pairs = zip(self._layout.category, self._unseen, strict=True)
-        return {column.name: int(count) for column, count in pairs if count}
-
-
 def _vectors(array: pa.Array, column: Column) -> npt.NDArray[np.float64]:
     values = vector_values(array, column.size)
     if values is None:

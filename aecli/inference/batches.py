@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from aecli.array_types import AnyFloats, Codes, Indices, Mask
-from aecli.features.reader import Cells, Tally
+from aecli.features.reader import CellReader, Cells
 from aecli.features.staging import Staged, stage
+from aecli.features.training_range import Tally, differing_columns
 from aecli.features.windows import Windows, read_series, window_codes
 from aecli.inference.loaded_model import LoadedModel
 from aecli.nn.autoencoder import EncoderOutput
@@ -28,11 +29,15 @@ STAGING_MEMORY = 1 << 30
 
 @dataclass(frozen=True)
 class WindowedTable:
-    """A table whose rows are staged and cut into a model's windows."""
+    """A table whose rows are staged and cut into a model's windows.
+
+    `differs` `(n_rows, n_constants)` is as in `SampleBatch`, for all rows of the table.
+    """
 
     source: Source
     staged: Staged
     windows: Windows
+    differs: Mask
     notes: list[str]
 
     @property
@@ -45,11 +50,13 @@ class SampleBatch(NamedTuple):
     """Samples before they are encoded: the columns as read, and cells `(n_rows, n_cells)`.
 
     With windows the columns have the last row of each, the cells all their rows, and `rows` is the
-    number of each of these in the table.
+    number of each of these in the table. `differs` `(n_rows, n_constants)` is True where a cell of
+    a constant column that the table has is another value.
     """
 
     batch: pa.RecordBatch
     cells: Cells
+    differs: Mask
     rows: Indices | None = None
 
 
@@ -59,6 +66,7 @@ class EncodedBatch:
 
     batch: pa.RecordBatch
     cells: Cells
+    differs: Mask
     code: EncoderOutput
     rows: Indices | None = None
 
@@ -83,19 +91,33 @@ class DecodedRows:
 
 
 def row_batches(
-    model: LoadedModel, source: Source, batch_rows: int | None, tally: Tally
+    model: LoadedModel,
+    source: Source,
+    constants: CellReader,
+    batch_rows: int | None,
+    tallies: tuple[Tally, Tally],
 ) -> Iterator[SampleBatch]:
-    """Yield the source's rows, in order, and count their missing and unseen cells."""
+    """Yield the source's rows, in order, and count their cells.
+
+    `tallies` are those of the columns that vary and of the `constants`.
+    """
     before = 0
     for batch in source.batches(batch_rows or model.batch_rows):
         cells = model.reader.read(batch, table=source.name, before=before)
+        constant_cells = constants.read(batch, table=source.name, before=before)
         before += batch.num_rows
-        tally.add(cells)
-        yield SampleBatch(batch, cells)
+        for tally, part in zip(tallies, (cells, constant_cells), strict=True):
+            tally.add(part)
+        yield SampleBatch(batch, cells, differing_columns(constant_cells, constants.layout))
 
 
 def open_windows(
-    model: LoadedModel, source: Source, *, tally: Tally, progress: Progress = SILENT
+    model: LoadedModel,
+    source: Source,
+    constants: CellReader,
+    *,
+    tallies: tuple[Tally, Tally],
+    progress: Progress = SILENT,
 ) -> WindowedTable:
     """Stage the rows of a matched table and cut them as the model's training table was.
 
@@ -111,8 +133,23 @@ def open_windows(
         features, model.reader, rows=rows, codes=None, memory=STAGING_MEMORY, progress=progress
     )
     for block in staged.cells.split(1 << 16):
-        tally.add(block.numpy())
-    return WindowedTable(source, replace(staged, windows=windows), windows, series.notes(windows))
+        tallies[0].add(block.numpy())
+    return WindowedTable(
+        source, replace(staged, windows=windows), windows,
+        differs=_differs(source, constants, tallies[1], len(rows)), notes=series.notes(windows),
+    )  # fmt: skip
+
+
+def _differs(source: Source, constants: CellReader, tally: Tally, rows: int) -> Mask:
+    columns = constants.layout.columns
+    found, before = np.zeros((rows, len(columns)), dtype=np.bool_), 0
+    if columns:
+        for batch in source.select([column.name for column in columns]).batches():
+            cells = constants.read(batch, table=source.name, before=before)
+            tally.add(cells)
+            found[before : before + len(cells)] = differing_columns(cells, constants.layout)
+            before += len(cells)
+    return found
 
 
 def labels_of_windows(table: WindowedTable, label: Label, rule: str) -> tuple[Codes, int]:
@@ -142,19 +179,21 @@ def window_batches(
         cells = table.staged.cells.index_select(0, torch.from_numpy(rows)).numpy()
         last = columns.take(pa.array(windows.last_rows[chosen])).combine_chunks()
         batch = last.to_batches()[0] if carried else _without_columns(len(chosen))
-        yield SampleBatch(batch, cells, rows)
+        yield SampleBatch(batch, cells, table.differs[rows], rows)
 
 
 def encoded_batches(
     model: LoadedModel, batches: Iterator[SampleBatch], progress: Progress
 ) -> Iterator[EncodedBatch]:
     """Yield the same batches with their latents."""
-    for batch, cells, rows in batches:
+    for samples in batches:
         with torch.no_grad():
-            on_device = torch.from_numpy(cells).to(model.device)
+            on_device = torch.from_numpy(samples.cells).to(model.device)
             code = model.network.distribution(model.inputs(on_device))
-        yield EncodedBatch(batch, cells, code, rows)
-        progress.rows(batch.num_rows)
+        yield EncodedBatch(
+            samples.batch, samples.cells, samples.differs, code=code, rows=samples.rows
+        )
+        progress.rows(samples.batch.num_rows)
 
 
 def decoded_rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from aecli.device import choose_device, set_threads
 from aecli.errors import UsageError
 from aecli.features.layout import Inputs
 from aecli.features.reader import CellReader
+from aecli.features.training_range import as_varying
 from aecli.model.build import build
 from aecli.model.weights import load_into
 from aecli.model_directory import read_spec, weights_path
@@ -27,7 +29,10 @@ MOST_CELLS = 1 << 26
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model ready to run: its spec, its network on a device, its baseline's tensors."""
+    """A model ready to run: its spec, its network on a device, its baseline's tensors.
+
+    `reader` reads the columns that vary.
+    """
 
     directory: Path
     spec: ModelSpec
@@ -36,6 +41,11 @@ class LoadedModel:
     reader: CellReader
     device: torch.device
     baseline: dict[str, Tensor]
+
+    def constant_reader(self, names: Collection[str]) -> CellReader:
+        """Return a reader of those of the constant columns that are among `names`."""
+        present = [column for column in as_varying(self.spec.columns) if column.name in names]
+        return CellReader(present, nonfinite=self.reader.nonfinite)
 
     @property
     def batch_rows(self) -> int:

@@ -105,6 +105,7 @@ def reconstruct_pass(
 ) -> Pass:
     """Open a pass that reconstructs rows; arguments and errors are those of `reconstruct`."""
     opened = Pass.over(model, data, keep=keep, batch_size=batch_size, read=read, progress=progress)
+    opened.by_row = True
     encoded = opened.encoded()
     require_decoder(model)
     inverse = InverseColumns(model.spec.columns)
@@ -140,6 +141,7 @@ def fill_pass(
     """
     source = data if isinstance(data, Source) else open_source(data, read or ReadOptions())
     opened = Pass.over(model, source, carry=False, batch_size=batch_size, progress=progress)
+    opened.by_row = True
     encoded = opened.encoded()
     require_decoder(model)
     whole, formats = with_all_columns(model, source, opened.source or source)

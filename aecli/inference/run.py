@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from aecli.errors import UsageError
-from aecli.features.reader import Tally
+from aecli.features.training_range import Tally
 from aecli.inference.batches import (
     EncodedBatch,
     SampleBatch,
@@ -22,6 +22,7 @@ from aecli.inference.batches import (
     window_batches,
 )
 from aecli.inference.loaded_model import LoadedModel
+from aecli.inference.range_notes import range_notes
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.read_options import ReadOptions
@@ -34,8 +35,10 @@ from aecli.table.writers import open_writer
 class StreamResult:
     """Result of `encode`, `reconstruct` or `predict`.
 
-    `unseen` counts cells whose category the training rows did not have, `missing` counts empty
-    cells in columns that had none, both per column; `ignored` are columns the model does not know.
+    `rows` are those written; `unit` says whether each is a row or a window of the table.
+    `unseen` counts cells whose category the training rows did not have, `out_of_range` those
+    outside the range of training or other than its constant, `missing` empty cells in columns that
+    had none, all per column; `ignored` are columns the model does not know.
     `notes` say how rows were cut into windows and what else was unusual; `uncovered` rows lie in no
     window. `filled` and `unfilled` count, per column, the missing cells that `reconstruct` with
     `fill` had a value for and those it had none for.
@@ -53,6 +56,8 @@ class StreamResult:
     uncovered: int = 0
     filled: Mapping[str, int] = field(default_factory=dict)
     unfilled: Mapping[str, int] = field(default_factory=dict)
+    out_of_range: Mapping[str, int] = field(default_factory=dict)
+    unit: str = "row"
 
 
 class Pass:
@@ -67,8 +72,10 @@ class Pass:
         carried: columns of the table that go before those that are made.
         ignored: columns of the table that the model does not know.
         has_label: whether the table has the model's label.
-        tally: counts missing and unseen cells as they are read.
+        constants: reads the constant columns that the table has.
+        tallies: counts of cells, of columns that vary and of constant ones, as they are read.
         windowed: the table cut into windows; None before it is read, or where samples are rows.
+        by_row: whether the output has rows where the model reads windows.
         schema: of the batches.
         batches: the output.
     """
@@ -80,6 +87,7 @@ class Pass:
         *,
         carried: Sequence[str] = (),
         ignored: Sequence[str] = (),
+        constants: Sequence[str] = (),
         has_label: bool = False,
         batch_size: int | None = None,
         progress: Progress = SILENT,
@@ -91,8 +99,10 @@ class Pass:
         self.has_label = has_label
         self.batch_size = batch_size
         self.progress = progress
-        self.tally = Tally(model.reader.layout)
+        self.constants = model.constant_reader(constants)
+        self.tallies = Tally(model.reader.layout), Tally(self.constants.layout)
         self.windowed: WindowedTable | None = None
+        self.by_row = False
         self.schema = pa.schema([])
         self.batches: Iterator[pa.RecordBatch] = iter(())
 
@@ -118,12 +128,15 @@ class Pass:
             DataError: the table cannot be read or lacks columns.
         """
         source = data if isinstance(data, Source) else open_source(data, read or ReadOptions())
-        source, matched = match_columns(source, model.spec, keep=keep, with_label=with_label)
+        source, matched = match_columns(
+            source, model.spec, keep=keep, with_label=with_label, with_constants=True
+        )
         return cls(
             model,
             source,
             carried=matched.kept if carry else (),
             ignored=matched.ignored,
+            constants=matched.constants,
             has_label=matched.label,
             batch_size=batch_size,
             progress=progress,
@@ -141,9 +154,11 @@ class Pass:
         assert self.source is not None, "only a pass over a table has samples"
         if self.model.spec.network.window == 1:
             self.progress.stage(stage, self.source.n_rows)
-            return row_batches(self.model, self.source, self.batch_size, self.tally)
+            return row_batches(
+                self.model, self.source, self.constants, self.batch_size, self.tallies
+            )
         self.windowed = open_windows(
-            self.model, self.source, tally=self.tally, progress=self.progress
+            self.model, self.source, self.constants, tallies=self.tallies, progress=self.progress
         )
         self.progress.stage(stage, len(self.windowed.windows))
         columns = self.carried if carried is None else carried
@@ -198,6 +213,7 @@ class Pass:
             OutputError: the output cannot be written.
         """
         rows, inputs = 0, self.source.paths if self.source else []
+        by_window = self.windowed is not None and not self.by_row
         with open_writer(output, self.schema, inputs=inputs, format=to) as write:
             for batch in self.batches:
                 write(batch)
@@ -209,12 +225,34 @@ class Pass:
             rows=rows,
             columns=self.schema.names,
             seconds=time.perf_counter() - began,
-            unseen=self.tally.unseen(),
-            missing=self.tally.missing(),
+            unseen=self.tallies[0].unseen(),
+            missing=self.tallies[0].missing(),
             ignored=self.ignored,
-            notes=self.windowed.notes if self.windowed else [],
+            notes=[*(self.windowed.notes if self.windowed else []), *self.range_notes()],
             uncovered=self.windowed.uncovered if self.windowed else 0,
+            out_of_range=self.out_of_range(),
+            unit="window" if by_window else "row",
         )
+
+    def out_of_range(self) -> dict[str, int]:
+        """Return the cells of each column that are out of range, or not its constant."""
+        found = [*self.tallies[0].beyond(), *self.tallies[1].beyond()]
+        return {column.name: below + above for column, _, below, above in found}
+
+    def range_notes(self) -> list[str]:
+        """Return one line on each column of which many cells are out of range."""
+        return range_notes(*(tally.beyond() for tally in self.tallies))
+
+    def cell_shares(self) -> dict[str, float]:
+        """Return the shares of the cells that were read which are missing, unseen, out of range."""
+        varying, constants = self.tallies
+        counts = {
+            "missing_share": varying.missing_cells + constants.missing_cells,
+            "unseen_share": sum(varying.unseen().values()),
+            "out_of_range_share": sum(self.out_of_range().values()),
+        }
+        cells = max(1, varying.cells + constants.cells)
+        return {name: count / cells for name, count in counts.items()}
 
     def read_all(self) -> pa.Table:
         """Return the output as one table in memory."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from aecli.array_types import AnyFloats, Indices
+from aecli.array_types import AnyFloats, Indices, Mask
 from aecli.features.inverse import InverseColumns
 from aecli.inference.batches import WindowedTable
 from aecli.inference.loaded_model import LoadedModel
@@ -37,7 +37,9 @@ def signal_excerpt(
     size = table.windows.size
     for group in np.array_split(starts, max(1, len(starts) * size // SCORING_BLOCK)):
         positions = (group[:, None] + np.arange(size)).reshape(-1)
-        decoded, window_scores = _decoded_windows(model, scorer, cells[torch.from_numpy(positions)])
+        decoded, window_scores = _decoded_windows(
+            model, scorer, cells[torch.from_numpy(positions)], table.differs[rows[positions]]
+        )
         np.add.at(outputs, positions, decoded)
         np.add.at(scores, positions, np.repeat(window_scores, size))
         np.add.at(counts, positions, 1)
@@ -67,11 +69,11 @@ def _excerpt_windows(table: WindowedTable, last_row: int) -> tuple[Indices, Indi
 
 
 def _decoded_windows(
-    model: LoadedModel, scorer: Scorer | None, cells: torch.Tensor
+    model: LoadedModel, scorer: Scorer | None, cells: torch.Tensor, differs: Mask
 ) -> tuple[AnyFloats, AnyFloats]:
     """Return the outputs of every row of some windows, and the windows' scores."""
     if scorer is not None:
-        scored = scorer.score(cells)
+        scored = scorer.score(cells, differs)
         return scored.outputs.double().numpy(), scored.scores["mean"].numpy()
     with torch.no_grad():
         latent = model.network.encode(model.inputs(cells.to(model.device)))

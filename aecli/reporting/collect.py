@@ -43,7 +43,7 @@ from aecli.reporting.examples import (
 )
 from aecli.reporting.latent import latent_traversals, pca_map, umap_map
 from aecli.row_sample import RowSample, seeded_keys
-from aecli.schema.model_spec import Label, ModelSpec
+from aecli.schema.model_spec import Column, Label, ModelSpec
 from aecli.scoring.scorer import Scorer
 from aecli.table.source import Source
 
@@ -95,7 +95,7 @@ class SampleCollector:
         scores = np.full(count, np.nan)
         errors = reasons = np.full((count, 1), np.nan)
         if self.scorer is not None:
-            scored = self.scorer.score(batch.cells)
+            scored = self.scorer.score(batch.cells, batch.differs)
             scores, outputs = scored.scores["mean"].numpy(), scored.outputs
             errors, reasons = scored.errors.numpy(), scored.reasons.numpy()
         else:
@@ -134,12 +134,15 @@ class SampleCollector:
         median = sample.take(order[start : start + EXAMPLES_PER_RANK])
         return {"worst": worst, "median": median, "best": best}
 
-    def anomalous_rows(self, identifiers: Sequence[str]) -> list[ReportRow]:
+    def anomalous_rows(
+        self, identifiers: Sequence[str], constants: Sequence[Column]
+    ) -> list[ReportRow]:
         """Return the samples with the highest scores; none without calibration."""
         spec, anomalous = self.model.spec, lowest_keys(self.anomalous)
         if spec.calibration is None or anomalous is None:
             return []
-        return anomalous_rows(spec, anomalous, identifiers[0] if identifiers else None)
+        identifier = identifiers[0] if identifiers else None
+        return anomalous_rows(spec, anomalous, identifier, constants)
 
 
 def collect(directory: Path, source: Source, options: CollectOptions) -> ReportData:
@@ -163,7 +166,9 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
     sample = lowest_keys(collector.sample)
     assert sample is not None, "a table without rows has been refused"
     latent = _latent_distribution(covariance, result.latent.dead, sample)
-    table, anomalous = evaluation.opened.windowed, collector.anomalous_rows(identifiers)
+    opened = evaluation.opened
+    anomalous = collector.anomalous_rows(identifiers, opened.constants.layout.columns)
+    table = opened.windowed
     data = replace(
         collect_saved(directory, model.spec),
         data=source.name,

@@ -102,9 +102,12 @@ def cell_text(array: pa.Array, position: int) -> str:
 
 
 def anomalous_rows(
-    spec: ModelSpec, samples: SampledRows, identifier: str | None
+    spec: ModelSpec,
+    samples: SampledRows,
+    identifier: str | None,
+    constants: Sequence[Column] = (),
 ) -> list[ReportRow]:
-    """Return samples with the columns that explain their scores.
+    """Return samples with the columns that explain their scores, `constants` last.
 
     Rows have the values and reconstructions of these columns; windows have their names only, and
     so have rows of a model whose decoder was not trained.
@@ -113,7 +116,7 @@ def anomalous_rows(
     of_rows = spec.network.window == 1 and spec.decoder_trained
     arrays = inverse.arrays(samples.outputs[:, 0]) if of_rows else []
     reconstructed = dict(zip(inverse.schema.names, arrays, strict=False))
-    varying = inverse.layout.columns
+    named = (*inverse.layout.columns, *constants)
     rows = []
     for position in range(len(samples)):
         sizes, order = _largest_first(samples.reasons[position], REASONS_SHOWN)
@@ -124,7 +127,7 @@ def anomalous_rows(
                 number=int(samples.row[position]) + 1,
                 error=float(samples.scores[position]),
                 cells=[
-                    _row_cell(varying[i], float(sizes[i]), samples, reconstructed, position)
+                    _row_cell(named[i], float(sizes[i]), samples, reconstructed, position)
                     for i in large
                 ],
                 identifier="" if column is None else cell_text(column, position),
@@ -167,7 +170,7 @@ def example_rows(
         arrays = inverse.arrays(first.outputs[:, 0])
         reconstructed = dict(zip(inverse.schema.names, arrays, strict=True))
         sizes, order = _largest_first(first.errors[0], CELLS_SHOWN)
-        cells = [_row_cell(varying[i], float(sizes[i]), first, reconstructed, 0) for i in order]
+        cells = [_row_cell(named[i], float(sizes[i]), first, reconstructed, 0) for i in order]
         error = float(first.mean_errors[0])
         shown[rank] = ReportRow(int(first.row[0]) + 1, error, cells)
     return shown

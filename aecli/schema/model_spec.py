@@ -84,6 +84,11 @@ class Column(StrictModel):
         return self
 
     @property
+    def moves_forward(self) -> bool:
+        """Return whether it holds dates or timestamps, which may come after the training rows'."""
+        return self.kind == "time" and bool(self.high)
+
+    @property
     def long_tailed(self) -> bool:
         """Return whether a training value lies beyond `LONG_TAIL` scaled units."""
         if self.kind != "number" or not self.low or not self.high:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from aecli.array_types import Codes, Floats, Indices
+from aecli.array_types import Codes, Floats, Indices, Mask
 from aecli.atomic_files import Lock
 from aecli.errors import DataError, UsageError
 from aecli.features.reader import Cells
@@ -120,8 +120,8 @@ def calibrate(
 def _scored(opened: Pass, scorer: Scorer, anomaly: str | None) -> tuple[Scores, Codes | None]:
     """Return scores by aggregate and marks: 1 for anomalies, 0 for others, -1 unknown."""
     sample = RowSample(MOST_CALIBRATION_ROWS)
-    for cells, codes in _samples(opened, anomaly):
-        scores = scorer.score(cells).scores
+    for cells, differs, codes in _samples(opened, anomaly):
+        scores = scorer.score(cells, differs).scores
         rows = np.stack([*(scores[name].numpy() for name in AGGREGATES), codes], axis=1)
         _add(sample, rows)
         opened.progress.rows(len(codes))
@@ -149,8 +149,8 @@ def _add(sample: RowSample, rows: Floats) -> None:
     sample.add(position_keys(sample.seen, len(rows)), take)
 
 
-def _samples(opened: Pass, anomaly: str | None) -> Iterator[tuple[Cells, Codes]]:
-    """Yield the cells of samples, and whether each is an anomaly."""
+def _samples(opened: Pass, anomaly: str | None) -> Iterator[tuple[Cells, Mask, Codes]]:
+    """Yield the cells of samples, where their constants differ, and which are anomalies."""
     samples = opened.samples("scoring", carried=[])
     marks = None
     if opened.windowed is not None:
@@ -158,15 +158,15 @@ def _samples(opened: Pass, anomaly: str | None) -> Iterator[tuple[Cells, Codes]]
         if anomaly:
             marks = marks_of_windows(opened.model, opened.windowed, anomaly)
     start = 0
-    for batch, cells, _ in samples:
+    for batch, cells, differs, _ in samples:
         if marks is not None:
             end = start + batch.num_rows
-            yield cells, marks[start:end]
+            yield cells, differs, marks[start:end]
             start = end
         elif anomaly:
-            yield cells, anomaly_codes(batch.column(anomaly), anomaly)
+            yield cells, differs, anomaly_codes(batch.column(anomaly), anomaly)
         else:
-            yield cells, _unknown(len(cells))
+            yield cells, differs, _unknown(len(cells))
 
 
 def marks_of_windows(model: LoadedModel, table: WindowedTable, anomaly: str) -> Codes:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aecli.features.layout import Inputs
 from aecli.features.staging import Staged
+from aecli.features.training_range import as_new_rows
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.model_spec import (
     AGGREGATES,
@@ -56,6 +57,7 @@ def fit_scores(
     scorer = Scorer(network, inputs, columns, fitted)
     centre, whiten, whiten_latent = _joint(cells, scorer, sizes)
     held_out = _spread_out(valid, deviations.layout.cells) if len(valid) else cells
+    held_out = as_new_rows(held_out, deviations.layout)
     scale = _column_scales(held_out, scorer, sizes)
     scorer.fitted = fitted = replace(
         fitted, scale=scale, centre=centre, whiten=whiten, whiten_latent=whiten_latent,

@@ -21,8 +21,8 @@ from aecli.scoring.scorer import Scorer
 class ScoreColumns:
     """Output columns of scored samples, and how many samples lie above the threshold.
 
-    `explain` is how many columns are named as reasons; with `detail` every column's reconstruction
-    and error is an output, too.
+    `explain` is how many columns are named as reasons, `constants` among them; with `detail` every
+    other column's reconstruction and error is an output, too.
     """
 
     def __init__(
@@ -33,11 +33,13 @@ class ScoreColumns:
         threshold: float,
         explain: int,
         detail: bool,
+        constants: Sequence[str] = (),
     ) -> None:
         self.threshold = threshold
         self.outliers = 0
         self._inverse = InverseColumns(columns)
         self._names = [column.name for column in self._inverse.layout.columns]
+        self._reason_names = [*self._names, *constants]
         self._scale = scale
         self._explain = min(explain, len(self._names))
         self._detail = detail
@@ -71,8 +73,8 @@ class ScoreColumns:
         """Return the arrays of scored samples, and count the outliers among them.
 
         `scores` are `(n_samples,)`, `NaN` where there is none; `errors` and `reasons` are
-        `(n_samples, n_columns)`, as in `ScoredSamples`. `outputs` are those of the network
-        `(n_rows, n_outputs)`; with `detail` every sample is a row.
+        `(n_samples, n_columns)`, reasons also of constants, as in `ScoredSamples`. `outputs` are
+        those of the network `(n_rows, n_outputs)`; with `detail` every sample is a row.
         """
         unknown = np.isnan(scores)
         outlier = scores > self.threshold
@@ -91,7 +93,7 @@ class ScoreColumns:
         known = np.where(np.isnan(reasons), -1.0, reasons)
         order = np.argsort(-known, axis=1, kind="stable")[:, : self._explain]
         largest = np.take_along_axis(known, order, axis=1)
-        names = pa.array(self._names, pa.string())
+        names = pa.array(self._reason_names, pa.string())
         arrays: list[pa.Array] = []
         for rank in range(self._explain):
             nothing = largest[:, rank] < 0
@@ -125,7 +127,8 @@ def scores_of_rows(
 ) -> tuple[Floats, Floats, Floats, AnyFloats]:
     """Return the scores, errors, reasons and outputs of rows: means over a row's windows.
 
-    They are `NaN` where a row lies in none, and its outputs 0.
+    They are `NaN` where a row lies in none, and its outputs 0. Constant columns count in the row
+    that differs, and not in the others of its windows.
     """
     counts = torch.from_numpy(table.windows.coverage()).double()
     layout = scorer.deviations.layout
@@ -133,9 +136,9 @@ def scores_of_rows(
     sums = torch.zeros(2, len(counts), len(layout.columns)).double()
     observed = torch.zeros_like(sums[0])
     outputs = torch.zeros(len(counts), layout.outputs)
-    for _, cells, indices in batches:
-        assert indices is not None, "windows know their rows"
-        scored, rows = scorer.score(cells), torch.from_numpy(indices)
+    for samples in batches:
+        assert samples.rows is not None, "windows know their rows"
+        scored, rows = scorer.score(samples.cells), torch.from_numpy(samples.rows)
         scores.index_add_(0, rows, scored.scores[aggregate].repeat_interleave(scorer.window))
         of_rows = torch.stack([scored.row_errors, scored.row_reasons])
         sums.index_add_(1, rows, of_rows.nan_to_num(0.0))
@@ -143,7 +146,10 @@ def scores_of_rows(
         outputs.index_add_(0, rows, scored.outputs)
     outputs /= counts.clamp(min=1)[:, None]
     errors, reasons = (sums / observed).numpy()
-    return (scores / counts).numpy(), errors, reasons, outputs.numpy()
+    scored_rows = (counts > 0)[:, None]
+    own, own_reasons = scorer.constant_parts(torch.from_numpy(table.differs) & scored_rows)
+    reasons = np.concatenate([reasons, own_reasons.numpy()], 1)
+    return (scores / counts + own[aggregate]).numpy(), errors, reasons, outputs.numpy()
 
 
 def _float32(values: Floats) -> pa.Array:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -13,6 +13,7 @@ from aecli.errors import UsageError
 from aecli.inference.batches import SampleBatch
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass, StreamResult
+from aecli.metrics.gates import SCORE_FIGURES, Gate, check_conditions, judge
 from aecli.model_directory import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import AGGREGATES, Calibration, ModelSpec
@@ -28,13 +29,17 @@ class ScoreResult(StreamResult):
     """Result of `score`, with how many rows or windows lie above the threshold.
 
     `calibrated_on` names the rows that percentiles and the threshold come from, `calibrated_rows`
-    of them.
+    of them. `shares` are those of the rows or windows above the threshold, and of the cells that
+    are missing, unseen, and out of range or other than the constant; `gates` are conditions on
+    them.
     """
 
     outliers: int = 0
     threshold: float = 0.0
     calibrated_on: str = ""
     calibrated_rows: int = 0
+    shares: Mapping[str, float] = field(default_factory=dict)
+    gates: Sequence[Gate] = ()
 
 
 def score(
@@ -46,6 +51,7 @@ def score(
     threshold: str | float = "auto",
     aggregate: str = "mean",
     score_unit: str = "window",
+    fail_if: Sequence[str] = (),
     model: str | os.PathLike[str] | None = None,
     tag: str | None = None,
     keep: Sequence[str] = (),
@@ -67,6 +73,7 @@ def score(
         aggregate: how the columns' errors count in the score: `mean`, `max` or `top3`.
         score_unit: `window` or `row`, where the model encodes windows; a row has the mean of
             its windows.
+        fail_if: conditions such as `outlier_share>0.05`; the result says which failed.
 
     Raises:
         UsageError: an argument is unknown or out of bounds, or does not fit the model.
@@ -75,6 +82,7 @@ def score(
         OutputError: the output cannot be written.
     """
     began = time.perf_counter()
+    check_conditions(fail_if, SCORE_FIGURES)
     _check(explain, aggregate, score_unit, threshold)
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
     opened, columns = score_pass(
@@ -83,8 +91,11 @@ def score(
     )  # fmt: skip
     result = opened.write(output, to, began=began)
     calibration = _calibration(loaded.spec)
+    shares = {"outlier_share": columns.outliers / max(1, result.rows), **opened.cell_shares()}
     return ScoreResult(
         **vars(result),
+        shares=shares,
+        gates=judge(fail_if, shares),
         outliers=columns.outliers,
         threshold=columns.threshold,
         calibrated_on=calibration.source,
@@ -116,14 +127,15 @@ def score_pass(
     if detail and not by_row:
         hint = "--score-unit row"
         raise UsageError("--detail shows rows, and this model scores windows", hint=hint)
-    scale = _calibration(spec).scales[aggregate]
-    columns = ScoreColumns(
-        spec.columns, scale, threshold=threshold_value(threshold, scale), explain=explain,
-        detail=detail,
-    )  # fmt: skip
     opened = Pass.over(
         model, data, keep=[*keep, *(_varying(spec) if detail else [])], batch_size=batch_size,
         read=read, progress=progress,
+    )  # fmt: skip
+    opened.by_row = by_row
+    scale = _calibration(spec).scales[aggregate]
+    columns = ScoreColumns(
+        spec.columns, scale, threshold=threshold_value(threshold, scale), explain=explain,
+        detail=detail, constants=[column.name for column in opened.constants.layout.columns],
     )  # fmt: skip
     fields = columns.fields()
     if detail:
@@ -145,8 +157,8 @@ def _sample_scores(
     columns: ScoreColumns,
     aggregate: str,
 ) -> Iterator[pa.RecordBatch]:
-    for batch, cells, _ in samples:
-        scored = scorer.score(cells)
+    for batch, cells, differs, _ in samples:
+        scored = scorer.score(cells, differs)
         parts = (scored.scores[aggregate], scored.errors, scored.reasons, scored.outputs)
         yield opened.joined(batch, columns.arrays(*(part.numpy() for part in parts)))
         opened.progress.rows(batch.num_rows)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from aecli.array_types import Mask
 from aecli.errors import ModelError
 from aecli.features.layout import Inputs
 from aecli.features.reader import Cells
+from aecli.features.training_range import without_later_times
 from aecli.inference.loaded_model import LoadedModel
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.model_spec import AGGREGATES, Column
@@ -54,6 +56,7 @@ class ScoredSamples:
     `errors` `(n_samples, n_columns)` are reconstruction errors over the columns' held-out median
     errors, `NaN` where nothing was observed. `reasons` are how odd each column is: the mean of its
     error and its distance from the usual, each over the held-out median of that part of the score.
+    Reasons of constant columns, where these were compared, come after the others'.
     `row_errors` and `row_reasons` `(n_rows, n_columns)` are the same for every row of windows.
     `outputs` `(n_rows, n_outputs)` are the network's.
     """
@@ -72,7 +75,8 @@ class Scorer:
     The score of a sample is the mean of three parts, each divided by its held-out median, so that
     an ordinary sample scores about 1: the reconstruction errors of its columns, the squared
     Mahalanobis distance of its residuals and latent together, and the mean squared distance of its
-    values from the usual ones.
+    values from the usual ones. A cell that differs from a constant of training adds the default
+    threshold. The times of a row count as missing where one is after the last of training.
     """
 
     def __init__(
@@ -81,8 +85,10 @@ class Scorer:
         inputs: Inputs,
         columns: Sequence[Column],
         fitted: ScoringFit,
+        thresholds: Mapping[str, float] | None = None,
     ) -> None:
         self.fitted = fitted
+        self.thresholds = thresholds or dict.fromkeys(AGGREGATES, 1.0)
         self.deviations = Deviations(columns)
         self._network = network
         self._inputs = inputs
@@ -95,16 +101,46 @@ class Scorer:
         Raises:
             ModelError: the model was saved without what scoring needs.
         """
-        return cls(model.network, model.inputs, model.spec.columns, stored_fit(model))
+        fitted, calibration = stored_fit(model), model.spec.calibration
+        assert calibration is not None, "the stored fit has one"
+        thresholds = {name: scale.threshold for name, scale in calibration.scales.items()}
+        return cls(model.network, model.inputs, model.spec.columns, fitted, thresholds)
 
     @property
     def window(self) -> int:
         """Return the rows of a sample."""
         return self._network.window
 
-    def score(self, cells: Cells | Tensor) -> ScoredSamples:
-        """Score cells `(n_samples * window, n_cells)`, each sample alike in any batch."""
-        rows = torch.as_tensor(cells)
+    def score(self, cells: Cells | Tensor, differs: Mask | None = None) -> ScoredSamples:
+        """Score cells `(n_samples * window, n_cells)`, each sample alike in any batch.
+
+        `differs` `(n_samples * window, n_constants)` says where constant columns do; a window
+        differs where one of its rows does.
+        """
+        scored = self._scored(torch.as_tensor(cells))
+        if differs is None or not differs.shape[1]:
+            return scored
+        by_sample = torch.from_numpy(differs).view(-1, self.window, differs.shape[1])
+        scores, reasons = self.constant_parts(by_sample.any(1))
+        return replace(
+            scored,
+            scores={name: scored.scores[name] + scores[name] for name in AGGREGATES},
+            reasons=torch.cat([scored.reasons, reasons], 1),
+        )
+
+    def constant_parts(self, differs: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Return what constant columns add to scores `(n_samples,)`, and their reasons.
+
+        `differs` and the reasons are `(n_samples, n_constants)`. A reason is the default threshold
+        times the number of the other columns, since scores are means over these; NaN elsewhere.
+        """
+        counts = differs.sum(1).double()
+        columns = max(1, len(self.deviations.layout.columns))
+        reasons = torch.where(differs, self.thresholds["mean"] * columns, torch.nan).double()
+        return {name: counts * self.thresholds[name] for name in AGGREGATES}, reasons
+
+    def _scored(self, cells: Tensor) -> ScoredSamples:
+        rows = without_later_times(cells, self.deviations.layout)
         parts = [self._block(block) for block in rows.split(self._block_rows())]
         if not parts:
             parts = [self._block(rows)]

@@ -131,7 +131,7 @@ def fit_marked_thresholds(
     if fpr is None and codes is None:
         return calibration
     if fpr is not None:
-        rule = f"{fpr:.6g} of the ordinary rows lie above it"
+        rule = f"{fpr:.6g} of the ordinary {rows.partition(' ')[0]} lie above it"
         limits = {name: float(np.quantile(values, 1 - fpr)) for name, values in normal.items()}
     else:
         assert codes is not None, "either is given here"

@@ -36,21 +36,31 @@ FittedColumns: TypeAlias = ModelSpec | ColumnPlan
 
 @dataclass(frozen=True)
 class MatchedColumns:
-    """Columns that a model ignores, those copied to the output, and whether there is a label."""
+    """Columns that a model ignores, those copied to the output, and whether there is a label.
+
+    `constants` are the constant columns that are read.
+    """
 
     ignored: list[str]
     kept: list[str]
     label: bool
+    constants: list[str]
 
 
 def match_columns(
-    source: Source, spec: FittedColumns, *, keep: Sequence[str] = (), with_label: bool = False
+    source: Source,
+    spec: FittedColumns,
+    *,
+    keep: Sequence[str] = (),
+    with_label: bool = False,
+    with_constants: bool = False,
 ) -> tuple[Source, MatchedColumns]:
     """Select the columns of a table that a model needs, whatever their order.
 
     The result has the identifiers that are present, the columns of `keep` (names or globs), the
-    features that vary, and the label if it is present and `with_label`, each once, in that order;
-    a feature that is kept is there twice, once as it is written.
+    features that vary, constant ones that are present if `with_constants`, and the label if it is
+    present and `with_label`, each once, in that order; a feature that is kept is there twice, once
+    as it is written.
     Text formats and the names of partitions are read with the model's types.
 
     Raises:
@@ -60,6 +70,8 @@ def match_columns(
     names = set(source.names)
     features = [column for column in spec.columns if not column.constant]
     _require_features(source, [column.name for column in features])
+    constants = [c for c in spec.columns if with_constants and c.constant and c.name in names]
+    features += constants
     kept = [item.name for item in spec.ids if item.name in names]
     kept += [
         name
@@ -78,7 +90,7 @@ def match_columns(
     known = {*names_to_read, *_known_names(spec)}
     ignored = [name for name in source.names if name not in known]
     return source.select(names_to_read, readings), MatchedColumns(
-        ignored=ignored, kept=kept, label=bool(label)
+        ignored=ignored, kept=kept, label=bool(label), constants=[c.name for c in constants]
     )
 
 

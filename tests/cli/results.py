@@ -161,6 +161,7 @@ def evaluation(
         "classification": classification(classes),
         "latent": LatentHealth(64, 62, 62 / 64, [3, 17], 41.23, 0.61, 0.12, [0.1] * 64, None),
         "unseen": {"country": 3},
+        "out_of_range": {},
         "gates": [],
         "seconds": 1.2,
     }

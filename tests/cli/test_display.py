@@ -10,9 +10,9 @@ from aecli.cli.display.history import EpochTable
 from aecli.cli.display.inspection import inspection_report
 from aecli.cli.display.model import column_groups, scaling, training_facts, training_report
 from aecli.cli.display.written import stream_report
-from aecli.evaluation.results import Gate
 from aecli.inference.run import StreamResult
 from aecli.inspection.inspect import DataInspection
+from aecli.metrics.gates import Gate
 from aecli.schema.model_spec import Label, LeftOut
 from tests.cli.results import (
     PEOPLE,

@@ -27,3 +27,37 @@ def test_a_threshold_that_means_nothing_is_a_usage_error(tmp_path: Path):
     done = run_aecli(tmp_path, "score", "rows.csv", "-o", "-", "--threshold", "p200")
     assert (done.code, done.out) == (2, "")
     assert "'p200' is no threshold" in done.err
+
+
+def test_a_share_above_its_limit_ends_with_8_once_the_scores_are_written(tmp_path: Path):
+    write_table(tmp_path / "rows.csv")
+    run_aecli(tmp_path, "train", "rows.csv", *QUICK, "-q")
+    gates = ("--fail-if", "outlier_share>=0", "--fail-if", "missing_share>0.9")
+    for output in ("-", "s.csv"):
+        done = run_aecli(tmp_path, "score", "rows.csv", "-o", output, *gates, "-q")
+        assert done.code == 8
+        assert "1 of 2 gates failed" in done.err
+        assert "outlier_share>=0: it is 0" in done.err
+        written = done.out if output == "-" else (tmp_path / output).read_text()
+        assert len(written.splitlines()) == 201
+    passed = run_aecli(tmp_path, "score", "rows.csv", "-o", "-", "--fail-if", "outlier_share>0.9")
+    assert passed.code == 0
+    refused = run_aecli(tmp_path, "score", "rows.csv", "-o", "x.csv", "--fail-if", "auroc<0.9")
+    assert refused.code == 2
+    assert "known: missing_share, out_of_range_share, outlier_share, unseen_share" in refused.err
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_windows_are_counted_as_windows(tmp_path: Path):
+    write_table(tmp_path / "rows.csv")
+    quick = ("--epochs", "2", "--window", "4", "--latent", "2", "-q")
+    run_aecli(tmp_path, "train", "rows.csv", "--label", "kind", *quick)
+    encoded = run_aecli(tmp_path, "encode", "rows.csv", "-o", "z.csv")
+    assert "windows of 2 columns to z.csv" in encoded.err
+    rows = run_aecli(tmp_path, "reconstruct", "rows.csv", "-o", "r.csv")
+    assert rows.err.startswith("200 rows of")
+    windows = run_aecli(tmp_path, "score", "rows.csv", "-o", "s.csv", "--json", "-q")
+    assert json.loads(windows.out)["unit"] == "window"
+    rows = run_aecli(tmp_path, "score", "rows.csv", "-o", "s.csv", "--score-unit", "row")
+    assert rows.err.startswith("200 rows of")
+    assert "labelled windows" in run_aecli(tmp_path, "evaluate", "rows.csv").out

@@ -88,7 +88,7 @@ def test_rows_that_nobody_judged_are_left_out(model: Path):
 def test_marks_of_one_side_give_no_figures_but_a_note(model: Path, odd: float, what: str):
     found = aecli.evaluate(table(100, 4, odd=odd), model=model, anomaly="odd")
     assert found.anomaly.auroc is None
-    assert found.notes == [f"odd marks {what}: scores cannot be measured"]
+    assert f"odd marks {what}: scores cannot be measured" in found.notes
 
 
 def test_windows_are_marked_as_calibrate_marks_them(windowed: Path):

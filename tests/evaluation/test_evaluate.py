@@ -88,8 +88,8 @@ def test_gates_say_what_failed(model: Path):
     ("condition", "message"),
     [
         ("accurracy<0.9", "no figure 'accurracy'"),
-        ("accuracy is bad", "is no condition"),
-        ("accuracy<high", "is no condition"),
+        ("accuracy is bad", "is not a condition"),
+        ("accuracy<high", "is not a condition"),
         ("l1>3", "has no l1"),
     ],
 )

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aecli.errors import DataError
-from aecli.features.reader import CellReader, Tally
+from aecli.features.reader import CellReader
+from aecli.features.training_range import Tally
 from aecli.schema.model_spec import Column
 from tests.columns import boolean, category, number, vector
 

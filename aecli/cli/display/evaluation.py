@@ -23,9 +23,10 @@ from aecli.cli.display.written import cell_counts
 from aecli.formatting import count, figure, percent, weight
 
 if TYPE_CHECKING:
-    from aecli.evaluation.results import EvaluateResult, Gate
+    from aecli.evaluation.results import EvaluateResult
     from aecli.metrics.classification import Classification
     from aecli.metrics.columns import ColumnScore
+    from aecli.metrics.gates import Gate
     from aecli.metrics.latent import LatentHealth
 
 WORST_COLUMNS_SHOWN = 10
@@ -42,7 +43,7 @@ def evaluation_report(result: EvaluateResult, *, all_columns: bool = False) -> R
             Group(title, *unseen, *note_lines(result.notes)),
             titled("losses", _losses(result)),
             _columns(result, all_columns),
-            _classification(result.classification) if result.classification else None,
+            _classification(result.classification, result.unit) if result.classification else None,
             titled("latent", _latent(result.latent)),
             anomaly_block(result.anomaly) if result.anomaly and result.anomaly.auroc else None,
             probe_block(result.probe) if result.probe else None,
@@ -121,7 +122,7 @@ def _score(metric: str, value: float | None) -> str:
     return f"{round(value, 4) + 0.0:.4f}" if abs(value) < 1000 else figure(value)
 
 
-def _classification(result: Classification) -> RenderableType:
+def _classification(result: Classification, unit: str) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(style=DIM)
     table.add_column(justify="right")
@@ -137,8 +138,8 @@ def _classification(result: Classification) -> RenderableType:
     table.add_row("log loss", figure(result.log_loss, 3))
     return stacked(
         [
-            titled(_title("classification", count(result.rows, "labelled row")), table),
-            titled("confusion", confusion_table(result)),
+            titled(_title("classification", count(result.rows, f"labelled {unit}")), table),
+            titled("confusion", confusion_table(result, unit)),
         ]
     )
 

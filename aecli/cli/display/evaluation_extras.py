@@ -207,13 +207,13 @@ MOST_MATRIX_CLASSES = 12
 CLASS_PAIRS_SHOWN = 10
 
 
-def confusion_table(result: Classification) -> FittedBlock:
+def confusion_table(result: Classification, unit: str = "row") -> FittedBlock:
     """Draw the confusion matrix where it fits, else the pairs of classes most often confused."""
 
     def draw(console: Console, width: int) -> Table:
         matrix = _matrix(result) if len(result.classes) <= MOST_MATRIX_CLASSES else None
         fits = matrix is not None and console.measure(matrix).maximum <= width
-        return matrix if matrix is not None and fits else _pairs(result)
+        return matrix if matrix is not None and fits else _pairs(result, unit)
 
     return FittedBlock(draw)
 
@@ -228,8 +228,8 @@ def _matrix(result: Classification) -> Table:
     return table
 
 
-def _pairs(result: Classification) -> Table:
-    """Return the pairs of classes with most wrong rows."""
+def _pairs(result: Classification, unit: str) -> Table:
+    """Return the pairs of classes with most wrong rows or windows."""
     wrong = sorted(
         (
             (number, row, column)
@@ -239,7 +239,7 @@ def _pairs(result: Classification) -> Table:
         ),
         reverse=True,
     )
-    table = figures("true", "predicted", "rows", "of the true class", left=2)
+    table = figures("true", "predicted", f"{unit}s", "of the true class", left=2)
     for number, row, column in wrong[:CLASS_PAIRS_SHOWN]:
         names = (clipped(result.classes[index], 28) for index in (row, column))
         share = _share(result.confusion[row], column)

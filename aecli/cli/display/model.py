@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 _PLURALS = {"category": "categories"}
 SUMMARY_EPOCHS_SHOWN = 16
 LAYERS_SHOWN = 3
+DATES_SHOWN = 3
 BASELINE_MEASURES = {
     "mse": "squared error, scaled",
     "r2": "R² of all numbers",
@@ -213,8 +214,25 @@ def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
         yield "latent", Text(_latent_in_use(summary, spec))
     if spec.network.architecture not in OWN_ACTIVATIONS:
         yield "dead units", dead_units_line(summary.dead_units)
+    later = [column for column in spec.columns if column.moves_forward]
+    if later and spec.calibration is not None:
+        yield "scores", later_times_line(later)
     if summary.health:
         yield "health", Text("\n".join(map(safe, summary.health)), style=BAD)
+
+
+def later_times_line(columns: Sequence[Column]) -> Text:
+    """Name the time columns with their last training value, after which they are not scored."""
+    from aecli.table.bounds import bound_text
+
+    names = [clipped(column.name, 24) for column in columns[:DATES_SHOWN]]
+    dates = [bound_text(column, column.high[0]) for column in columns[:DATES_SHOWN]]
+    if len(columns) == 1:
+        return Text(f"{names[0]} is not scored after its last training date {dates[0]}")
+    listed = ", ".join(f"{name} {date}" for name, date in zip(names, dates, strict=True))
+    rest = len(columns) - DATES_SHOWN
+    more = f", … and {count(rest)} more" if rest > 0 else ""
+    return Text(f"not scored after their last training dates: {listed}{more}")
 
 
 def network_line(network: Network, parameters: int) -> Text:

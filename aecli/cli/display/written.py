@@ -91,8 +91,8 @@ def plot_report(result: PlotResult) -> RenderableType:
 
 def _stream_lines(result: StreamResult) -> Iterator[Text]:
     where = "stdout" if result.output == "-" else safe(result.output)
-    shape = f"{count(result.rows, 'row')} of {count(len(result.columns), 'column')}"
-    speed = f"{count(round(result.rows / max(result.seconds, 1e-6)))} rows/s"
+    shape = f"{count(result.rows, result.unit)} of {count(len(result.columns), 'column')}"
+    speed = f"{count(round(result.rows / max(result.seconds, 1e-6)))} {result.unit}s/s"
     yield Text(f"{shape} to {where} in {duration(result.seconds)} ({speed})")
     yield from cell_counts("filled", result.filled, style="")
     yield from cell_counts("in no window, left empty", result.unfilled)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from aecli.errors import UsageError, nearest
-from aecli.evaluation.results import Gate
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -18,7 +18,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 
 CONDITION = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(<=|>=|<|>)\s*(\S+)\s*")
 
-GATE_FIGURES = (
+EVALUATE_FIGURES = (
     "accuracy",
     "active_share",
     "anomaly_auroc",
@@ -48,23 +48,39 @@ GATE_FIGURES = (
     "total",
 )
 
+SCORE_FIGURES = ("missing_share", "out_of_range_share", "outlier_share", "unseen_share")
+
 NEEDS = {"anomaly": "--anomaly", "probe": "--probe", "knn": "--probe"}
 """The option without which there is no figure of a name that begins so."""
 
 
-def check_conditions(conditions: Sequence[str], options: Collection[str]) -> None:
+@dataclass(frozen=True)
+class Gate:
+    """One `--fail-if` condition, its figure, and whether it failed."""
+
+    condition: str
+    value: float
+    failed: bool
+
+
+def check_conditions(
+    conditions: Sequence[str], known: Sequence[str], options: Collection[str] = ()
+) -> None:
     """Refuse a condition that cannot be judged, before any row is read.
 
     Args:
         conditions: as they were given.
+        known: the figures of the command.
         options: those among `NEEDS` that were given.
 
     Raises:
-        UsageError: a condition is no `FIGURE<NUMBER`, or names no figure, or one of an option that
-            was not given.
+        UsageError: a condition is not a `FIGURE<NUMBER`, names no figure, or one of an option
+            that was not given.
     """
     for condition in conditions:
-        name, _, _ = _parsed(condition)
+        name = _parsed(condition)[0]
+        if name not in known:
+            raise _unknown_figure(condition, name, known)
         needed = NEEDS.get(name.partition("_")[0])
         if needed is not None and needed not in options:
             raise UsageError(
@@ -88,7 +104,7 @@ def judge(conditions: Sequence[str], figures: Mapping[str, float]) -> list[Gate]
                 facts=[f"it has: {', '.join(sorted(figures))}"],
             )
         value = figures[name]
-        # A figure that is no number passes no gate.
+        # A figure that is not a number passes no gate.
         gates.append(Gate(condition, value, failed=compare(value, bound) or value != value))
     return gates
 
@@ -101,14 +117,17 @@ def _parsed(condition: str) -> tuple[str, Callable[[float, float], bool], float]
         bound = float("nan")
     if found is None or bound != bound:
         raise UsageError(
-            f"--fail-if {condition!r} is no condition", hint="--fail-if 'accuracy<0.9'"
+            f"--fail-if {condition!r} is not a condition",
+            hint="a figure, <, <=, > or >=, and a number, in quotes: --fail-if 'FIGURE>0.1'",
         )
-    name = found[1]
-    if name not in GATE_FIGURES:
-        near = nearest(name, GATE_FIGURES)
-        raise UsageError(
-            f"--fail-if {condition!r}: there is no figure {name!r}",
-            facts=[f"known: {', '.join(GATE_FIGURES)}"],
-            hint=f"--fail-if '{near}{found[2]}{found[3]}'" if near else None,
-        )
-    return name, OPERATORS[found[2]], bound
+    return found[1], OPERATORS[found[2]], bound
+
+
+def _unknown_figure(condition: str, name: str, known: Sequence[str]) -> UsageError:
+    near = nearest(name, known)
+    changed = condition.replace(name, near, 1) if near else ""
+    return UsageError(
+        f"--fail-if {condition!r}: there is no figure {name!r}",
+        facts=[f"known: {', '.join(known)}"],
+        hint=f"--fail-if '{changed.strip()}'" if near else None,
+    )

@@ -1,0 +1,69 @@
+"""Describe columns with many cells outside the range of training, or other than its constant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from aecli.formatting import count, shell_name
+from aecli.schema.model_spec import Column
+from aecli.table.bounds import bound_text
+
+LARGEST_SILENT_SHARE = 0.02
+"""Share of a column's observed cells that may be out of range without a note."""
+
+RANGE_NOTES_SHOWN = 5
+
+NAME_SHOWN = 40
+"""Characters of a column's name or a value in a note."""
+
+Beyond: TypeAlias = tuple[Column, int, int, int]
+"""A column, its observed cells, and those below and above the range of training."""
+
+
+def range_notes(varying: Sequence[Beyond], constants: Sequence[Beyond]) -> list[str]:
+    """Return one line per column, constant ones first, then by their share of cells out of range.
+
+    A constant column has a line from the first cell that differs, since training had no other.
+    """
+    many = [(n + m) / seen for _, seen, n, m in varying]
+    order = sorted(range(len(varying)), key=lambda i: -many[i])
+    lines = [_constant_note(*found) for found in constants]
+    lines += [_range_note(*varying[i]) for i in order if many[i] > LARGEST_SILENT_SHARE]
+    rest = len(lines) - RANGE_NOTES_SHOWN
+    more = [f"{count(rest, 'more column')} with values that training did not have"]
+    return lines[:RANGE_NOTES_SHOWN] + (more if rest > 0 else [])
+
+
+def _constant_note(column: Column, observed: int, below: int, above: int) -> str:
+    if column.size > 1:
+        only = "the only vector in training"
+    elif column.kind in ("boolean", "category"):
+        only = f"{_clipped(str(column.mode))}, the only one in training"
+    else:
+        only = f"{bound_text(column, column.low[0])}, the only one in training"
+    return f"{_counted(column, observed, below + above)} differ from {only}"
+
+
+def _range_note(column: Column, observed: int, below: int, above: int) -> str:
+    counted = _counted(column, observed, below + above)
+    if column.kind == "vector":
+        return f"{counted} outside the range of their element in training"
+    low, high = bound_text(column, column.low[0]), bound_text(column, column.high[0])
+    if not column.moves_forward:
+        return f"{counted} outside the training range {low} to {high}"
+    hint = f"try --exclude {shell_name(column.name)}"
+    if not below:
+        return f"{counted} after the last training date {high}; {hint}"
+    if not above:
+        return f"{counted} before the first training date {low}; {hint}"
+    return f"{counted} outside the training dates {low} to {high}; {hint}"
+
+
+def _counted(column: Column, observed: int, beyond: int) -> str:
+    what = "element" if column.size > 1 else "value"
+    return f"{_clipped(column.name)}: {beyond:,} of {count(observed, what)}"
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= NAME_SHOWN else text[: NAME_SHOWN - 1] + "…"
