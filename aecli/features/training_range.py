@@ -11,10 +11,11 @@ from torch import Tensor
 
 from aecli.array_types import Floats, Mask
 from aecli.features.layout import Layout
-from aecli.features.reader import FAR, Cells
+from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
+from aecli.table.scaling import FAR
 
-ROUNDING = 2.0**-22
+CELL_ROUNDING = 2.0**-22
 """Relative error of a float32 cell, with a factor of two to spare."""
 
 FLOATS = ("float", "double", "halffloat")
@@ -48,7 +49,7 @@ def _number_limits(column: Column) -> tuple[Sequence[float] | Floats, Sequence[f
     center, scale = np.array(column.center), np.array(column.scale)
     with np.errstate(over="ignore"):  # clipped below
         low, high = ((low - rounding[0]) - center) / scale, ((high + rounding[1]) - center) / scale
-    slack = ROUNDING * np.maximum(np.abs(low), np.abs(high))
+    slack = CELL_ROUNDING * np.maximum(np.abs(low), np.abs(high))
     return np.clip(low - slack, -FAR, FAR), np.clip(high + slack, -FAR, FAR)
 
 

@@ -170,7 +170,7 @@ def example_rows(
         arrays = inverse.arrays(first.outputs[:, 0])
         reconstructed = dict(zip(inverse.schema.names, arrays, strict=True))
         sizes, order = _largest_first(first.errors[0], CELLS_SHOWN)
-        cells = [_row_cell(named[i], float(sizes[i]), first, reconstructed, 0) for i in order]
+        cells = [_row_cell(varying[i], float(sizes[i]), first, reconstructed, 0) for i in order]
         error = float(first.mean_errors[0])
         shown[rank] = ReportRow(int(first.row[0]) + 1, error, cells)
     return shown
