@@ -121,6 +121,9 @@ def expected_value(option: Option, error_type: str = "") -> str:
 
 def _suggestion(option: Option, value: object) -> object:
     """Return a valid value close to the invalid one."""
+    if option.name == "valid":
+        kind = str(value).partition(":")[0]
+        return {"last": "last:0.1", "group": "group:customer"}.get(kind, option.default)
     if option.shape == "choice":
         return nearest(str(value), option.choices) or option.default or option.choices[0]
     if option.shape == "sizes" and (sizes := _sizes(value)):
