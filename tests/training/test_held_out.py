@@ -140,7 +140,7 @@ def test_folds_of_groups_and_of_time_hold_each_row_out_once():
     columns = {"x": range(30), "g": [row % 6 for row in range(30)]}
     for valid in ("last:0.1", "group:g"):
         folds = [held_out(columns, (fold, 3), valid=valid)[0] for fold in range(3)]
-        assert sorted(sum(folds, [])) == list(range(30))
+        assert sorted(row for rows in folds for row in rows) == list(range(30))
         assert all(len(rows) == 10 for rows in folds)
     assert held_out(columns, (0, 3), valid="last:0.1")[0] == list(range(10))
     with pytest.raises(DataError, match="the groups of 'g' are too few for 7 folds"):
