@@ -20,7 +20,7 @@ _WORDS = {
     # Sections of a config file
     "trainer": "training",
     # Options
-    "label": "target targets y label-col label-column target-column class-column response labels-column",
+    "label": "target targets y label-col label-column target-column class-column response",
     "columns": "features feature-columns input-features usecols x-columns",
     "exclude": "drop ignore ignored-columns drop-columns skip-columns",
     "categorical": "cat-features categorical-features categories nominal",

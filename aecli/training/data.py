@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,23 +20,32 @@ from aecli.schema.option_types import parse_valid
 from aecli.schema.options import ColumnOptions, TrainOptions
 from aecli.table.column_match import match_columns
 from aecli.table.column_plan import ColumnPlan, plan_columns
-from aecli.table.labels import label_codes, read_labels, with_counts, with_written_label
+from aecli.table.labels import (
+    label_codes,
+    label_notes,
+    read_labels,
+    with_counts,
+    with_written_label,
+)
 from aecli.table.paths import find_files
 from aecli.table.source import Data, Source, open_source
+from aecli.training.code_notes import code_notes
 from aecli.training.held_out import divide_rows, unseen_classes_note
+from aecli.training.order_notes import split_notes, window_notes
 
 MEMORY_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
 @dataclass(frozen=True)
 class PreparedTable:
-    """A table ready for training: its fitted columns, and the rows of both sides."""
+    """A table ready for training: its fitted columns, its rows of both sides, its file's name."""
 
     plan: ColumnPlan
     layout: Layout
     train: Staged
     valid: Staged
     notes: list[str]
+    table: str = ""
 
 
 def prepare(
@@ -56,10 +66,11 @@ def prepare(
     """
     memory = parse_memory(options.training.memory)
     source = data if isinstance(data, Source) else open_rereadable(data, options)
-    label, codes = None, None
+    label, codes, label_facts = None, None, []
     if options.columns.label is not None:
         progress.stage("reading the label", source.n_rows)
         label, codes = read_labels(source, options.columns.label)
+        label_facts = label_notes(label)
     rows = len(codes) if codes is not None else _count(source)
     if rows == 0:
         raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
@@ -80,13 +91,16 @@ def prepare(
         train, valid = (
             as_windows(side, windows, own, how) for side, own in ((train, mask), (valid, ~mask))
         )
-        notes = [*notes, *series.notes(windows)]
+        notes = [*notes, *series.notes(windows), *window_notes(source, series, plan)]
         plan = _with_window_counts(plan, train, options)
+    elif fold is None and parse_valid(options.training.valid)[0] == "random":
+        notes = [*notes, *split_notes(source, plan, options, mask)]
     if fold is None and parse_valid(options.training.valid)[0] == "file":
         valid = _validation_file(plan, reader, options, progress)
         notes = [*notes, *_shared_files(source, options.training.valid)]
-    notes = [*source.notes, *plan.notes, *_doubtful_texts(plan, source), *notes]
-    return PreparedTable(plan, reader.layout, train, valid, notes)
+    notes = [*source.notes, *plan.notes, *_doubtful_texts(plan, source), *label_facts, *notes]
+    notes += code_notes(source, plan)
+    return PreparedTable(plan, reader.layout, train, valid, notes, Path(source.name).name)
 
 
 def open_rereadable(data: Data, options: TrainOptions) -> Source:
