@@ -32,6 +32,7 @@ STEADY = 0.9
 """Share of equal steps from which a column of integers is a time."""
 
 MOST_KEY_COLUMNS = 8
+"""Columns that are read for one note at most."""
 
 
 def split_notes(
@@ -55,7 +56,7 @@ def split_notes(
                 f"validation rows lie between training rows; {newest}{last} holds out the newest"
             )
             break
-    for name in _keys(plan):
+    for name in _keys(plan)[:MOST_KEY_COLUMNS]:
         if name not in clocks and (note := _key_note(source, name, train_rows)):
             yield note
             break
@@ -76,7 +77,7 @@ def _key_note(source: Source, name: str, train_rows: Mask) -> str:
     kind = decoded_type(source.readings[name].type)
     if not (is_text(kind) or pa.types.is_integer(kind)):
         return ""
-    keys = _codes(source, [name])
+    keys = _codes(source, name)
     trained = train_rows[: len(keys)]
     distinct, held_out = len(np.unique(keys)), keys[~trained]
     shared = np.isin(held_out, keys[trained])
@@ -121,13 +122,12 @@ def _times_of(source: Source, names: Sequence[str]) -> list[str]:
     if clocks:
         return clocks
     counting = []
-    for name in names:
-        if pa.types.is_integer(kinds[name]):
-            steps = np.diff(_ticks(source, name))
-            if len(steps) and steps.max() > 0:
-                values, counts = np.unique(steps, return_counts=True)
-                common = values[counts.argmax()]
-                counting += [name] if common > 0 and counts.max() >= STEADY * len(steps) else []
+    for name in [n for n in names if pa.types.is_integer(kinds[n])][:MOST_KEY_COLUMNS]:
+        steps = np.diff(_ticks(source, name))
+        if len(steps):
+            values, counts = np.unique(steps, return_counts=True)
+            common = values[counts.argmax()]
+            counting += [name] if common > 0 and counts.max() >= STEADY * len(steps) else []
     return counting
 
 
@@ -155,10 +155,13 @@ def _separating(
         or is_text(decoded_type(readings[name].type))
         or pa.types.is_integer(decoded_type(readings[name].type))
     ][:MOST_KEY_COLUMNS]
+    own = {name: _codes(source, name) for name in candidates}
     for size in (1, 2):
         for chosen in combinations(candidates, size):
-            codes = _codes(source, chosen)
-            codes = np.unique_inverse(codes + groups * (codes.max() + 1)).inverse_indices
+            codes = groups
+            for name in chosen:
+                codes = codes * (own[name].max(initial=0) + 1) + own[name]
+            codes = np.unique_inverse(codes).inverse_indices
             order = np.argsort(codes, kind="stable")
             found = len(np.unique(codes))
             few = 2 * found <= len(codes)
@@ -207,15 +210,12 @@ def _ticks(source: Source, name: str) -> Floats:
     return ticks
 
 
-def _codes(source: Source, names: Sequence[str]) -> Codes:
+def _codes(source: Source, name: str) -> Codes:
     """Return a code of each of the first rows; rows of equal values have one code."""
-    codes = None
-    for name in names:
-        encoded = first_rows(source, [name])[name].combine_chunks()
-        if not pa.types.is_dictionary(encoded.type):
-            encoded = encoded.dictionary_encode()
-        column = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False) + 1
-        codes = column if codes is None else codes * (column.max(initial=0) + 1) + column
-    assert codes is not None, "a column was named"
-    found: Codes = codes.astype(np.int64)
+    column = first_rows(source, [name]).unify_dictionaries()[name]
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    indices = [chunk.indices for chunk in column.chunks]
+    codes = pa.chunked_array(indices, column.type.index_type).cast(pa.int64()).fill_null(-1)
+    found: Codes = codes.to_numpy() + 1
     return found
