@@ -15,8 +15,10 @@ UsageError and DataError are ValueErrors too: what a caller gave was wrong.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import ClassVar
+
+from aecli.synonyms import ours
 
 
 class AecliError(Exception):
@@ -80,7 +82,33 @@ class GateError(AecliError):
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:
-    """Return the known name most like `name`, or None where none is near."""
-    folded = {item.casefold(): item for item in known}
-    found = get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.6)
-    return folded[found[0]] if found else None
+    """Return the known name that `name` stands for, or None where none is close.
+
+    It is the only one that begins with `name`, else our word for a word of another tool, else one
+    that differs by a slip of the keyboard. Case, `_` beside `-` and leading dashes do not count.
+    """
+    folded = {_folded(item): item for item in known}
+    word = _folded(name)
+    if word in folded:
+        return folded[word]
+    begun = [item for item in folded if item.startswith(word)] if len(word) > 2 else []
+    if len(begun) == 1:
+        return folded[begun[0]]
+    for synonym in map(_folded, ours(word)):
+        if synonym in folded:
+            return folded[synonym]
+    found = get_close_matches(word, list(folded), n=1, cutoff=0.6)
+    return folded[found[0]] if found and _is_slip(word, found[0]) else None
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", "-").lstrip("-")
+
+
+def _is_slip(word: str, known: str) -> bool:
+    """Return whether two words differ in one letter of five, the first only in long words."""
+    letters = SequenceMatcher(None, word, known).get_matching_blocks()
+    longest = max(len(word), len(known))
+    differing = longest - sum(block.size for block in letters)
+    same_start = word[:1] == known[:1] or longest > 6 or len(word) < longest
+    return differing <= max(1, longest // 5) and same_start

@@ -16,8 +16,9 @@ from types import FrameType
 
 import click
 
-from aecli.errors import AecliError
+from aecli.errors import AecliError, nearest
 from aecli.formatting import safe
+from aecli.synonyms import VALUES
 
 INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
 _MEMORY_MESSAGES = ("can't allocate memory", "out of memory", "realloc of size", "malloc of size")
@@ -93,11 +94,14 @@ def _click_lines(error: click.ClickException) -> list[str]:
     match error:
         case click.NoSuchOption():
             what = f"{path} has no option {error.option_name}"
-            near = _near(error.possibilities)
-            hint = f"{path} {near}" if near else hint
+            known = [opt for param in ctx.command.params for opt in param.opts if opt[:2] == "--"]
+            near = nearest(error.option_name, known)
+            value = VALUES.get(error.option_name.lstrip("-")) if near == "--device" else None
+            hint = " ".join(filter(None, (path, near, value))) if near else hint
         case click.exceptions.NoSuchCommand():
             what = f"aecli has no command {error.command_name!r}"
-            near = _near(error.possibilities)
+            known = list(ctx.command.commands) if isinstance(ctx.command, click.Group) else []
+            near = nearest(error.command_name, known)
             hint = f"{path} {near}" if near else hint
         case click.MissingParameter() if error.param is not None:
             option = isinstance(error.param, click.Option)
@@ -136,10 +140,6 @@ def _is_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _MEMORY_MESSAGES)
-
-
-def _near(possibilities: list[str] | None) -> str | None:
-    return possibilities[0] if possibilities else None
 
 
 def _sentence(message: str) -> str:

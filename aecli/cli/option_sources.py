@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from aecli.errors import UsageError, nearest
 from aecli.schema.option_docs import format_value, options
 from aecli.schema.options import TrainOptions
 from aecli.schema.read_options import ReadOptions
@@ -167,6 +168,24 @@ def validate(values: Mapping[str, OptionValue]) -> TrainOptions:
 def environment_variable(name: str) -> str:
     """Return the environment variable of an option."""
     return "AECLI_" + name.upper()
+
+
+def require_known_variables(environ: Mapping[str, str]) -> None:
+    """Raise UsageError where an `AECLI_…` variable is not one of an option.
+
+    An empty variable counts as not set.
+    """
+    known = [environment_variable(name) for name in (*options(), "model", "tag")]
+    for name, text in environ.items():
+        if not text or not name.startswith(environment_variable("")) or name in known:
+            continue
+        words = {variable.removeprefix("AECLI_"): variable for variable in known}
+        near = nearest(name.removeprefix("AECLI_"), list(words))
+        raise UsageError(
+            f"the environment variable {name}={_abbreviated(text)} is not one of an option",
+            facts=[f"did you mean {words[near]}?"] if near else [],
+            hint=f"unset {name}",
+        )
 
 
 def _class_section(text: str, equals: str) -> str:

@@ -12,7 +12,14 @@ import click
 from click.core import ParameterSource
 
 from aecli.cli.config_file import PATH_KEYS, read_config
-from aecli.cli.option_sources import OptionValue, Settings, merge, merge_model, validate
+from aecli.cli.option_sources import (
+    OptionValue,
+    Settings,
+    merge,
+    merge_model,
+    require_known_variables,
+    validate,
+)
 from aecli.schema import option_docs
 from aecli.schema.option_docs import Option
 from aecli.schema.option_types import StrictModel
@@ -80,6 +87,8 @@ class SectionCommand(click.Command):
             if ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
                 flags[spec_name or param.name] = value
             names += [spec_name] if spec_name else []
+        if any(param.name == "config" for param in self.params):
+            require_known_variables(os.environ)
         config = _config_values(ctx)
         values = merge(names, flags=flags, environ=os.environ, config=config)
         options = validate(values)

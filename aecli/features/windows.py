@@ -126,8 +126,12 @@ def _by_first_row(groups: Indices) -> Indices:
     return first.argsort().argsort()[inverse]
 
 
-def held_out_rows(windows: Windows, groups: Indices | None, share: float, seed: int) -> Mask:
+def held_out_rows(
+    windows: Windows, groups: Indices | None, share: float, seed: int, *, ends: bool = False
+) -> Mask:
     """Return a mask `(n_rows,)` of validation rows: whole series where there are ten, else ends.
+
+    With `ends` it is the ends of the series, however many there are.
 
     Rows of overlapping windows are nearly copies, so single windows must not be held out. With
     fewer than ten series of a window's length, the last `share` of each series' rows is held out,
@@ -141,7 +145,7 @@ def held_out_rows(windows: Windows, groups: Indices | None, share: float, seed: 
     ordered = codes[windows.order]
     of_window = ordered[windows.starts]
     names = np.unique(of_window)
-    if len(names) >= MANY_SERIES:
+    if len(names) >= MANY_SERIES and not ends:
         chosen = _shuffled(names, seed)[: max(1, round(share * len(names)))]
         return np.isin(codes, chosen)
     for name in names:
@@ -229,22 +233,24 @@ class Series:
             hint=hint,
         )
 
-    def held_out(self, share: float, seed: int) -> Mask:
+    def held_out(self, share: float, seed: int, *, ends: bool = False) -> Mask:
         """Return a mask `(n_rows,)` of validation rows: whole series, or the end of each.
 
-        No row is held out where one of the sides would be left without a window.
+        With `ends` it is the end of each, however many series there are. No row is held out where
+        one of the sides would be left without a window.
         """
-        mask = held_out_rows(self.cut(), self.keys.groups, share, seed)
-        return self._divided(mask)
+        mask = held_out_rows(self.cut(), self.keys.groups, share, seed, ends=ends)
+        return self.divided(mask)
 
     def held_out_fold(self, fold: int, folds: int, seed: int) -> Mask:
         """Return a mask `(n_rows,)` of one of `folds` parts: whole series, or a stretch of each.
 
         No row is held out where one of the sides would be left without a window.
         """
-        return self._divided(fold_rows(self.cut(), self.keys.groups, fold, folds, seed))
+        return self.divided(fold_rows(self.cut(), self.keys.groups, fold, folds, seed))
 
-    def _divided(self, mask: Mask) -> Mask:
+    def divided(self, mask: Mask) -> Mask:
+        """Return the mask of held-out rows, or none where a side would have no window."""
         windows = self.cut(mask)
         held_out = mask[windows.last_rows]
         return mask if held_out.any() and not held_out.all() else np.zeros_like(mask)

@@ -172,8 +172,10 @@ def _unused_options(options: TrainOptions) -> Iterator[_UnusedOption]:
     yield from _unused_network_options(options)
     windows, label = options.windows, options.columns.label
     if windows.window is None:
+        orders_rows = options.training.valid.startswith("last")
         for name in type(windows).model_fields:
-            yield windows, name, "without --window"
+            if name != "time" or not orders_rows:
+                yield windows, name, "without --window"
     elif label is None:
         yield windows, "window_label", "without --label"
     training = options.training

@@ -313,6 +313,7 @@ class ModelSpec(StrictModel):
     options: TrainOptions
     weights: WeightsFile
     summary: Summary
+    table: str = Field("", description="Name of the training table's file, without its folders.")
     calibration: Calibration | None = Field(
         None, description="None in models of an aecli that did not score."
     )

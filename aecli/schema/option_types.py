@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+DEFAULT_SHARE = "0.1"
+ValidationKind = Literal["none", "random", "last", "group", "file"]
 
 
 class StrictModel(BaseModel):
@@ -36,9 +39,51 @@ def _seconds(value: Any) -> Any:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2] or "s"]
 
 
-def _share(value: Any) -> Any:
+def parse_valid(value: str) -> tuple[ValidationKind, str, float]:
+    """Return the kind of validation rows, the file or column that it names, and the share.
+
+    A file that is called like one of the other kinds is `./last:0.1`.
+
+    Raises:
+        ValueError: a share that is not between 0 and 1, or `group` without a column.
+    """
+    if value == "none":
+        return "none", "", 0.0
+    if value == "last" or value.startswith("last:"):
+        return "last", "", _validation_share(value[5:] or DEFAULT_SHARE)
+    if value == "group" or value.startswith("group:"):
+        column, colon, share = value[6:].rpartition(":")
+        if not colon or not _is_number(share):
+            column, share = value[6:], DEFAULT_SHARE
+        if not column:
+            raise ValueError("must name a column, as in group:customer")
+        return "group", column, _validation_share(share)
+    if _is_number(value):
+        return "random", "", _validation_share(value)
+    return "file", value, 0.0
+
+
+def _validation_share(text: str) -> float:
+    share = float(text) if _is_number(text) else 0.0
+    if not 0 < share < 1:
+        raise ValueError("must have a share between 0 and 1")
+    return share
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _valid(value: Any) -> Any:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return repr(value) if number else value
+    text = repr(value) if number else value
+    if isinstance(text, str):
+        parse_valid(text)
+    return text
 
 
 def _noise(value: Any) -> Any:
@@ -72,7 +117,7 @@ Size = Annotated[int, Field(ge=1, le=65_536)]
 Sizes = Annotated[list[Size], BeforeValidator(_split_sizes), Field(max_length=64)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Share = Annotated[str, BeforeValidator(_share)]
+Valid = Annotated[str, BeforeValidator(_valid)]
 Noise = Annotated[str, BeforeValidator(_noise)]
 Shape = Annotated[str, BeforeValidator(_shape)]
 Gap = Annotated[str, BeforeValidator(_gap)]

@@ -18,10 +18,10 @@ from aecli.schema.option_types import (
     Noise,
     Seconds,
     Shape,
-    Share,
     Size,
     Sizes,
     StrictModel,
+    Valid,
     Weight,
 )
 from aecli.schema.read_options import ReadOptions
@@ -154,7 +154,11 @@ class WindowOptions(StrictModel):
         1, description="Rows from the start of one window to the start of the next."
     )
     group: Names = Field([], description="Columns that name a series; windows never cross series.")
-    time: str | None = Field(None, description="Column to order rows by; file order unless given.")
+    time: str | None = Field(
+        None,
+        description="Column to order rows by, for windows and for --valid last:0.1; without it "
+        "they are in file order.",
+    )
     max_gap: Gap | None = Field(
         None, description="Longest step of --time within a window: 90s, 10m, 2h, or a number."
     )
@@ -202,8 +206,11 @@ class LossOptions(StrictModel):
 class TrainingOptions(StrictModel):
     """Training"""
 
-    valid: Share = Field(
-        "0.1", description="Validation rows: a FILE, a share such as 0.1, or none."
+    valid: Valid = Field(
+        "0.1",
+        description="Validation rows: a share such as 0.1 at random, last:0.1 (the last by --time "
+        "or file order), group:COLUMN (whole groups, group:COLUMN:0.2 for another share), a FILE, "
+        "or none.",
     )
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         None,

@@ -18,6 +18,7 @@ from aecli.schema.torch_classes import (
     OptimizerSpec,
     TorchClassSpec,
 )
+from aecli.synonyms import ours
 
 OptionFormatter = Callable[[str, object], str]
 """Writes an option with a value as it would stand at its source: `--lr 20` or `lr=20`."""
@@ -81,7 +82,7 @@ def _usage_error(
         if name not in problems:
             option, value = options()[name], values[name]
             problems[name] = f"{spelled(name, value)}: {_problem(option, detail)}"
-            hints.append(spelled(name, _suggestion(option, value)))
+            hints.append(spelled(*_suggested_option(option, value)))
     first, *others = problems.values()
     return UsageError(first, facts=[f"also {other}" for other in others], hint=hints[0])
 
@@ -119,8 +120,18 @@ def expected_value(option: Option, error_type: str = "") -> str:
     return f"of the form {option.default_text}" if "pattern" in error_type else "text"
 
 
+def _suggested_option(option: Option, value: object) -> tuple[str, object]:
+    """Return the option to set in place of an invalid one, and its value."""
+    if option.name == "arch" and "variational" in ours(str(value).casefold()):
+        return "variational", True
+    return option.name, _suggestion(option, value)
+
+
 def _suggestion(option: Option, value: object) -> object:
     """Return a valid value close to the invalid one."""
+    if option.name == "valid":
+        kind = str(value).partition(":")[0]
+        return {"last": "last:0.1", "group": "group:customer"}.get(kind, option.default)
     if option.shape == "choice":
         return nearest(str(value), option.choices) or option.default or option.choices[0]
     if option.shape == "sizes":

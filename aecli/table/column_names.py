@@ -127,10 +127,11 @@ def require_column(table: str, names: Sequence[str], name: str, option: str) -> 
     if name in names:
         return
     near = nearest(name, names)
+    flag = option if option.endswith(":") else f"{option} "
     raise DataError(
         f"{table} has no column {name!r}" + (f"; did you mean {near!r}?" if near else ""),
-        facts=[f"{option} {name}", f"its columns: {name_list(names)}"],
-        hint=f"{option} {_quoted(near)}" if near else f"aecli inspect {shell_name(table)}",
+        facts=[f"{flag}{name}", f"its columns: {name_list(names)}"],
+        hint=f"{flag}{_quoted(near)}" if near else f"aecli inspect {shell_name(table)}",
     )
 
 

@@ -49,7 +49,7 @@ class Candidate:
         """Return whether its values are counted: categories, integers named like identifiers."""
         if self.kind == "category":
             return True
-        return self.may_be_row_number and _named_like_identifier(self.name)
+        return self.may_be_row_number and named_like_identifier(self.name)
 
     @property
     def may_be_row_number(self) -> bool:
@@ -301,7 +301,7 @@ class ColumnScan:
                 yield vectors.T
 
 
-def _named_like_identifier(name: str) -> bool:
+def named_like_identifier(name: str) -> bool:
     """Return whether the first or last word is `id` or alike: `UID`, `order_id`, `PassengerId`."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
     return bool(words) and bool({words[0].lower(), words[-1].lower()} & _ID_WORDS)

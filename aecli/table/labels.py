@@ -18,6 +18,10 @@ from aecli.table.cells.reading import Reading
 from aecli.table.column_names import require_column
 from aecli.table.source import Source
 
+MANY_CLASSES = 10
+MANY_NUMBERS = 50
+FEW_ROWS_PER_CLASS = 5
+
 
 def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
     """Return the label with its counts over all rows, and each row's code `(n_rows,)`, -1 for null.
@@ -58,6 +62,26 @@ def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
     codes = rank[codes]
     uncounted = Label(name=label, type=type_name(kind), classes=classes, counts=[0] * len(classes))
     return with_counts(uncounted, codes), codes
+
+
+def label_notes(label: Label) -> list[str]:
+    """Return a note, in a list, where most classes are too rare to be learned.
+
+    `label` has the counts of all rows.
+    """
+    classes, rows = len(label.classes), sum(label.counts)
+    single = sum(count == 1 for count in label.counts)
+    numbers = all(isinstance(value, int) and not isinstance(value, bool) for value in label.classes)
+    if numbers and classes >= MANY_NUMBERS and rows < FEW_ROWS_PER_CLASS * classes:
+        kind = "it looks like a number to predict"
+    elif classes >= MANY_CLASSES and 2 * single >= classes:
+        kind = "it looks like an identifier" if 10 * single >= 9 * classes else "they are too rare"
+    else:
+        return []
+    fact = f"{single:,} of {classes:,} classes have one row" if single else ""
+    fact = fact or f"{classes:,} integers in {rows:,} rows"
+    role = f", or --id {label.name}" if kind == "it looks like an identifier" else ""
+    return [f"label {label.name!r}: {fact}: {kind}; try another --label{role}"]
 
 
 def with_written_label(source: Source, label: str) -> Source:

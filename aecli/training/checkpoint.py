@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from aecli.atomic_files import atomic_path
 from aecli.errors import ModelError, UsageError
+from aecli.formatting import name_list
 from aecli.progress import Epoch
 
 Tensors = dict[str, Tensor]
@@ -103,17 +105,52 @@ class Checkpoint:
         shutil.rmtree(self._path.parent, ignore_errors=True)
 
     def _refuse_another(self, identity: Mapping[str, object]) -> None:
+        if identity == self._identity:
+            return
+        saved, present = _flat(identity.get("options")), _flat(self._identity.get("options"))
         differing = [
-            f"{name}: was {identity.get(name)!r}, is {self._identity.get(name)!r}"
-            for name in sorted(identity.keys() | self._identity.keys())
-            if identity.get(name) != self._identity.get(name)
+            f"{name} was {_shown(saved.get(name))}, is {_shown(present.get(name))}"
+            for name in dict.fromkeys([*saved, *present])
+            if saved.get(name) != present.get(name)
         ]
-        if differing:
-            raise UsageError(
-                "the unfinished training was another one",
-                facts=[line[:160] for line in differing[:3]],
-                hint="repeat its options, or run without --resume to start over",
-            )
+        kind, hint = "options", "repeat its options, or run without --resume to start over"
+        if not differing:
+            kind, hint = "data", "the same table, or run without --resume to start over"
+            differing = _changed_data(identity, self._identity)
+        what = f"the checkpoint has different {kind}"
+        if len(differing) == 1:
+            raise UsageError(f"{what}: {differing[0]}", hint=hint)
+        more = [f"and {len(differing) - 3} more"] if len(differing) > 4 else []
+        shown = differing[:3] if more else differing
+        raise UsageError(what, facts=[*shown, *more], hint=hint)
+
+
+def _flat(options: Any) -> dict[str, Any]:
+    """Return the options of all sections by name; those of anything else are none."""
+    sections = options.values() if isinstance(options, dict) else []
+    return {name: value for section in sections for name, value in section.items()}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict) and "name" in value:
+        args = ",".join(f"{name}={arg}" for name, arg in value.get("args", {}).items())
+        value = f"{value['name']}:{args}" if args else value["name"]
+    if isinstance(value, list):
+        value = ",".join(map(str, value))
+    text = "not set" if value is None or value == "" else str(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _changed_data(saved: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:
+    """Return what differs in the data: the numbers of rows, and columns."""
+    differing = []
+    sides = zip(("training", "validation"), saved["rows"], present["rows"], strict=True)
+    differing += [f"{side} rows were {a:,}, are {b:,}" for side, a, b in sides if a != b]
+    before, now = ({c["name"]: c for c in part["columns"]} for part in (saved, present))
+    changed = [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name)]
+    if changed:
+        differing.append(f"the cells of {name_list(changed, 3)} changed")
+    return differing
 
 
 def copied(tensors: Mapping[str, Tensor]) -> Tensors:

@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from aecli.array_types import Codes
 from aecli.errors import DataError, UsageError
 from aecli.features.layout import Layout, lay_out
 from aecli.features.reader import CellReader
 from aecli.features.staging import Staged, as_windows, stage
-from aecli.features.windows import Series, read_series
+from aecli.features.windows import read_series
 from aecli.progress import Progress
 from aecli.schema.model_spec import Label
+from aecli.schema.option_types import parse_valid
 from aecli.schema.options import ColumnOptions, TrainOptions
 from aecli.table.column_match import match_columns
 from aecli.table.column_plan import ColumnPlan, plan_columns
-from aecli.table.labels import label_codes, read_labels, with_counts, with_written_label
+from aecli.table.labels import (
+    label_codes,
+    label_notes,
+    read_labels,
+    with_counts,
+    with_written_label,
+)
 from aecli.table.paths import find_files
 from aecli.table.source import Data, Source, open_source
-from aecli.training.split import rows_outside, training_rows
+from aecli.training.code_notes import code_notes
+from aecli.training.held_out import divide_rows, unseen_classes_note
+from aecli.training.order_notes import split_notes, window_notes
 
 MEMORY_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
 @dataclass(frozen=True)
 class PreparedTable:
-    """A table ready for training: its fitted columns, and the rows of both sides."""
+    """A table ready for training: its fitted columns, its rows of both sides, its file's name."""
 
     plan: ColumnPlan
     layout: Layout
     train: Staged
     valid: Staged
     notes: list[str]
+    table: str = ""
 
 
 def prepare(
@@ -57,21 +66,20 @@ def prepare(
     """
     memory = parse_memory(options.training.memory)
     source = data if isinstance(data, Source) else open_rereadable(data, options)
-    label, codes = None, None
+    label, codes, label_facts = None, None, []
     if options.columns.label is not None:
         progress.stage("reading the label", source.n_rows)
         label, codes = read_labels(source, options.columns.label)
+        label_facts = label_notes(label)
     rows = len(codes) if codes is not None else _count(source)
     if rows == 0:
         raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
     series = read_series(source, options.windows)
-    if fold is None:
-        mask, notes = _split(rows, codes, options, series)
-    else:
-        mask, notes = _fold_mask(*fold, rows, codes, options, series), []
+    mask, notes = divide_rows(source, options, rows, codes=codes, series=series, fold=fold)
     progress.stage("fitting columns", rows)
     if label is not None and codes is not None:
         label = with_counts(label, codes, mask)
+        notes += unseen_classes_note(label, options.training.valid) if fold is None else []
     chosen = _with_keys_as_ids(options)
     plan = plan_columns(source, chosen, train_rows=mask, label=label, progress=progress)
     plan = _with_mask_indicators(_with_compressed_tails(plan, options), options)
@@ -83,13 +91,16 @@ def prepare(
         train, valid = (
             as_windows(side, windows, own, how) for side, own in ((train, mask), (valid, ~mask))
         )
-        notes = [*notes, *series.notes(windows)]
+        notes = [*notes, *series.notes(windows), *window_notes(source, series, plan)]
         plan = _with_window_counts(plan, train, options)
-    if fold is None and _is_file(options.training.valid):
+    elif fold is None and parse_valid(options.training.valid)[0] == "random":
+        notes = [*notes, *split_notes(source, plan, options, mask)]
+    if fold is None and parse_valid(options.training.valid)[0] == "file":
         valid = _validation_file(plan, reader, options, progress)
         notes = [*notes, *_shared_files(source, options.training.valid)]
-    notes = [*source.notes, *plan.notes, *_doubtful_texts(plan, source), *notes]
-    return PreparedTable(plan, reader.layout, train, valid, notes)
+    notes = [*source.notes, *plan.notes, *_doubtful_texts(plan, source), *label_facts, *notes]
+    notes += code_notes(source, plan)
+    return PreparedTable(plan, reader.layout, train, valid, notes, Path(source.name).name)
 
 
 def open_rereadable(data: Data, options: TrainOptions) -> Source:
@@ -180,62 +191,6 @@ def _count(source: Source) -> int:
     if source.n_rows is not None:
         return source.n_rows
     return sum(batch.num_rows for batch in source.batches())
-
-
-def _is_file(valid: str) -> bool:
-    if valid == "none":
-        return False
-    try:
-        float(valid)
-    except ValueError:
-        return True
-    return False
-
-
-def _split(
-    rows: int, codes: Codes | None, options: TrainOptions, series: Series | None
-) -> tuple[npt.NDArray[np.bool_], list[str]]:
-    valid = options.training.valid
-    if valid == "none" or _is_file(valid):
-        return np.ones(rows, dtype=np.bool_), []
-    share = float(valid)
-    if not 0 < share < 1:
-        raise UsageError(f"--valid {valid} is no share between 0 and 1", hint="--valid 0.1 or none")
-    seed = options.training.seed
-    if series is None:
-        mask = training_rows(rows, share, seed, codes)
-    else:
-        mask = ~series.held_out(share, seed)
-    if mask.all():
-        few = f"{rows:,} rows are too few for a validation share of {valid}: there is none"
-        return mask, [few]
-    return mask, []
-
-
-def _fold_mask(
-    fold: int,
-    folds: int,
-    rows: int,
-    codes: Codes | None,
-    options: TrainOptions,
-    series: Series | None,
-) -> npt.NDArray[np.bool_]:
-    """Return a mask `(rows,)`, True for the rows outside a fold.
-
-    Raises:
-        DataError: the table is too short for so many folds.
-    """
-    seed = options.training.seed
-    if series is None:
-        mask = rows_outside(fold, folds, rows, seed, codes)
-    else:
-        mask = ~series.held_out_fold(fold, folds, seed)
-    if mask.all() or not mask.any():
-        what = f"{rows:,} rows" if series is None else "the windows of this table"
-        raise DataError(
-            f"{what} are too few for {folds} folds", hint="fewer --folds, or a longer table"
-        )
-    return mask
 
 
 def _validation_file(

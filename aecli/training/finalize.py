@@ -157,6 +157,7 @@ def _spec(fitted: FittedNetwork, summary: Summary, calibration: Calibration) -> 
         options=fitted.options,
         weights=UNSAVED.model_copy(update={"parameters": parameters}),
         summary=summary,
+        table=fitted.prepared.table,
         calibration=calibration,
     )
 

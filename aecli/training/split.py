@@ -16,11 +16,16 @@ def training_rows(rows: int, share: float, seed: int, codes: Codes | None = None
     """Return a mask `(rows,)`, True for training rows; the others are for validation.
 
     With label `codes` each class (and the unlabelled rows) is divided by itself, so that a rare
-    class is on both sides where it has the rows. At least one row of each stays for training.
+    class is on both sides where it has the rows. At least one row of each stays for training. Where
+    every class is too small for the share, rows of classes with several are held out.
     """
     mask = np.ones(rows, dtype=np.bool_)
-    for members in _shuffled_classes(rows, seed, codes):
+    classes = _shuffled_classes(rows, seed, codes)
+    for members in classes:
         mask[members[: min(round(share * len(members)), len(members) - 1)]] = False
+    if mask.all() and rows:
+        spare = np.concatenate([members[:-1] for members in classes])
+        mask[_generator(seed, stream=0).permutation(spare)[: round(share * rows)]] = False
     return mask
 
 
@@ -36,6 +41,54 @@ def rows_outside(fold: int, folds: int, rows: int, seed: int, codes: Codes | Non
             mask[members[(np.arange(len(members)) + place) % folds == fold]] = False
         place += len(members)
     return mask
+
+
+def last_rows(rows: int, share: float, times: Codes | None = None) -> Mask:
+    """Return a mask `(rows,)` of the last rows by time, or by their order; at least one.
+
+    Rows of one time stay together, so that the share may differ. None are chosen where all rows
+    have one time.
+    """
+    first = min(rows - max(1, round(share * rows)), rows - 1)
+    times = np.arange(rows, dtype=np.int64) if times is None else times
+    if rows < 2:
+        return np.zeros(rows, dtype=np.bool_)
+    border = np.partition(times, first)[first]
+    mask: Mask = times >= border if border > times.min() else times > border
+    return mask
+
+
+def stretch_of_fold(rows: int, times: Codes | None, fold: int, folds: int) -> Mask:
+    """Return a mask `(rows,)` of one of `folds` stretches of rows in the order of time."""
+    order = np.arange(rows) if times is None else times.argsort(kind="stable")
+    mask = np.zeros(rows, dtype=np.bool_)
+    first, last = (rows * part // folds for part in (fold, fold + 1))
+    mask[order[first:last]] = True
+    return mask
+
+
+def group_rows(groups: Codes, share: float, seed: int) -> Mask:
+    """Return a mask `(rows,)` of whole groups with about `share` of the rows.
+
+    Groups are drawn by `seed`; one that would exceed the share is skipped. Where every group would,
+    it is the smallest.
+    """
+    names, sizes = np.unique(groups, return_counts=True)
+    if len(names) < 2:
+        return np.zeros(len(groups), dtype=np.bool_)
+    left = round(share * len(groups))
+    chosen = []
+    for place in _generator(seed, stream=0).permutation(len(names)).tolist():
+        if sizes[place] <= left:
+            left -= int(sizes[place])
+            chosen.append(names[place])
+    return np.isin(groups, chosen or [names[sizes.argmin()]])
+
+
+def groups_of_fold(groups: Codes, fold: int, folds: int, seed: int) -> Mask:
+    """Return a mask `(rows,)` of one of `folds` parts of whole groups."""
+    names = _generator(seed, stream=0).permutation(np.unique(groups))
+    return np.isin(groups, names[fold::folds])
 
 
 def _shuffled_classes(rows: int, seed: int, codes: Codes | None) -> list[Codes]:

@@ -22,6 +22,7 @@ from aecli.training.data import prepare
 from aecli.training.finalize import TrainedModel, finalize
 from aecli.training.fit import configure_process, fit
 from aecli.training.interrupt import Interrupt
+from aecli.training.replaced_model import with_replaced_model
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def train(
                 prepared, chosen, device, interrupt=interrupt, directory=directory,
                 resume=resume, progress=progress,
             )  # fmt: skip
-            trained = finalize(fitted, progress)
+            trained = with_replaced_model(finalize(fitted, progress), directory, progress)
             spec = save(directory, trained.spec, trained.weights, trained.records())
         if spec.summary.finished:
             Checkpoint(directory, {}).remove()

@@ -26,6 +26,7 @@ from aecli.training.data import PreparedTable, open_rereadable, prepare, prepare
 from aecli.training.finalize import finalize
 from aecli.training.fit import FittedNetwork, configure_process, fit
 from aecli.training.interrupt import Interrupt
+from aecli.training.replaced_model import with_replaced_model
 from aecli.training.schedule import default_batch_size
 from aecli.tuning.objective import SearchObjective, require_measurable
 from aecli.tuning.search_space import Chooser, SearchSpace
@@ -193,6 +194,7 @@ class SearchRun:
         with Lock(directory, patience=SAVE_LOCK_PATIENCE):
             best, fitted = self._best(interrupt)
             trained = finalize(fitted, self.progress)
+            trained = with_replaced_model(trained, directory, self.progress)
             result = self._result(best, trained.spec)
             history = trained.records()
             spec = save(directory, trained.spec, trained.weights, history, result.record())

@@ -222,3 +222,25 @@ def test_main_calls_the_function_of_a_command_with_no_frame_of_aecli_between(mon
     monkeypatch.setattr(cli.commands["train"], "callback", record)
     assert main(["train", "data.csv"]) == 0
     assert frames == ["main"]
+
+
+@pytest.mark.parametrize(
+    ("command", "variable", "near"),
+    [
+        ("train", "AECLI_EPOCH", "did you mean AECLI_EPOCHS?"),
+        ("tune", "AECLI_LEARNING_RATE", "did you mean AECLI_LR?"),
+        ("train", "AECLI_lr", "did you mean AECLI_LR?"),
+        ("train", "AECLI_XYZZY", "is not one of an option"),
+    ],
+)
+def test_a_variable_that_is_not_one_of_an_option_is_an_error(aecli, command, variable, near):
+    result = aecli(command, "none.csv", **{variable: "7"})
+    assert result.code == 2
+    assert f"{variable}=7" in result.err
+    assert near in result.err
+
+
+def test_known_and_empty_variables_and_those_of_other_programs_are_fine(aecli):
+    known = {"AECLI_MODEL": "m", "AECLI_EPOCHS": "3", "AECLI_EPOCH": "", "MY_AECLI_X": "1"}
+    assert aecli("train", "--print-config", **known).code == 0
+    assert "not one of an option" not in aecli("inspect", "none", AECLI_EPOCH="1").err

@@ -1,0 +1,104 @@
+"""Words of other tools for our commands, options and values: scikit-learn, PyOD, Keras and others.
+
+Every word is in lower case, with `-` between its parts.
+"""
+
+from __future__ import annotations
+
+_WORDS = {
+    # Commands
+    "train": "fit learn run training",
+    "encode": "transform embed embedding embeddings encoder-output project",
+    "reconstruct": "inverse autoencode impute denoise fill",
+    "predict": "predict-proba predictions classify infer inference",
+    "score": "detect anomaly anomalies outlier outliers decision-function score-samples",
+    "evaluate": "eval test validate metrics benchmark",
+    "sample": "generate",
+    "tune": "search optimize optimise hyperopt optuna sweep automl",
+    "inspect": "info describe show summary profile",
+    "plot": "visualize visualise draw",
+    # Sections of a config file
+    "trainer": "training",
+    # Options
+    "label": "target targets y label-col label-column target-column class-column response",
+    "columns": "features feature-columns input-features usecols x-columns",
+    "exclude": "drop ignore ignored-columns drop-columns skip-columns",
+    "categorical": "cat-features categorical-features categories nominal",
+    "id": "index index-col key identifier id-column",
+    "scale": "scaler scaling normalize normalise standardize standardise preprocessing",
+    "encoder": "hidden-layers hidden-layer-sizes hidden-neurons encoder-neurons layer-sizes "
+    "encoder-layers hidden-sizes",
+    "decoder": "decoder-neurons decoder-layers",
+    "latent": "bottleneck code-size n-components latent-dim encoding-dim latent-size z-dim "
+    "embedding-size",
+    "hidden": "units hidden-size hidden-units",
+    "layers": "num-layers n-layers",
+    "heads": "n-heads num-heads nhead",
+    "activation": "hidden-activation hidden-activation-name act",
+    "norm": "batch-norm batchnorm normalization",
+    "dropout": "dropout-rate drop-rate",
+    "arch": "architecture model-type network",
+    "variational": "vae",
+    "window": "sequence-length seq-len lookback timesteps window-size n-steps",
+    "stride": "step-size hop",
+    "group": "series-id entity group-by groups",
+    "time": "timestamp time-column date-column datetime",
+    "number_loss": "loss criterion loss-function",
+    "l1": "l1-regularization sparsity",
+    "balance": "class-balance balanced",
+    "valid": "test-size validation-split validation val validation-size validation-fraction "
+    "val-size test-split split holdout valid-size valid-split validation-data",
+    "epochs": "epoch epoch-num n-epochs num-epochs max-epochs iter iterations n-iter max-iter "
+    "nb-epoch",
+    "batch_size": "batch batchsize bs minibatch",
+    "lr": "learning-rate learning-rate-init alpha eta",
+    "optimizer": "weight-decay momentum optim",
+    "schedule": "scheduler lr-schedule",
+    "patience": "early-stopping early-stop n-iter-no-change stopping-rounds",
+    "clip": "clip-norm grad-clip gradient-clipping max-grad-norm clipnorm",
+    "seed": "random-state random-seed rng",
+    "time_limit": "timeout max-time max-runtime-secs",
+    "device": "gpu gpus cuda use-gpu cpu mps accelerator",
+    "threads": "n-jobs num-threads workers num-workers jobs",
+    "precision": "amp fp16 bf16 mixed-precision dtype",
+    "threshold": "contamination cutoff",
+    "delimiter": "sep separator",
+    "null_values": "na-values nan-values missing-values",
+    "output": "out outfile out-file output-file save dest",
+    "model": "output-dir model-dir model-path model-file save-dir checkpoint",
+    "trials": "n-trials num-trials",
+    "folds": "cv n-folds k-fold kfold",
+    "json": "as-json",
+    "quiet": "silent",
+    # Values
+    "conv2d": "cnn conv convnet convolutional",
+    "lstm": "rnn gru recurrent",
+    "transformer": "attention",
+    "mlp": "dense fc autoencoder ae feedforward",
+    "standard": "zscore z-score standardscaler",
+    "minmax": "min-max minmaxscaler normalized",
+    "robust": "robustscaler",
+    "mse": "l2 mean-squared-error squared",
+    "mae": "l1loss mean-absolute-error absolute",
+    "batch": "batchnorm1d batch-norm",
+    "cosine": "cosineannealing cosine-annealing",
+    "plateau": "reducelronplateau reduce-lr-on-plateau",
+    "fp32": "float32 full",
+    "LeakyReLU": "leaky",
+    "SiLU": "swish",
+}
+
+_KNOWN: dict[str, list[str]] = {}
+for _ours, _theirs in _WORDS.items():
+    for _word in _theirs.split():
+        _KNOWN.setdefault(_word, []).append(_ours)
+
+VALUES = {word: word for word in ("cuda", "cpu", "mps")} | dict.fromkeys(
+    ("gpu", "gpus", "use-gpu"), "cuda"
+)
+"""Values of the option that a word without one stands for."""
+
+
+def ours(word: str) -> list[str]:
+    """Return our names for a word of another tool."""
+    return _KNOWN.get(word, [])

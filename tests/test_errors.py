@@ -1,0 +1,52 @@
+"""Names that are suggested for unknown ones: never a wrong one."""
+
+from __future__ import annotations
+
+import pytest
+
+from aecli.cli.main import COMMANDS, cli
+from aecli.errors import nearest
+from aecli.schema.option_docs import options
+
+TRAIN = [
+    opt for param in cli.commands["train"].params for opt in param.opts if opt.startswith("--")
+]
+COMMAND_NAMES = [str(command.name) for command in COMMANDS]
+
+
+@pytest.mark.parametrize(
+    ("words", "known", "suggested"),
+    [
+        ("--batch --batch_size --bs", TRAIN, "--batch-size"),
+        ("--gpu --cuda --devic", TRAIN, "--device"),
+        ("--target --y --label-column --lable", TRAIN, "--label"),
+        ("--test-size --validation-split --vaild", TRAIN, "--valid"),
+        ("--learning_rate --learning-rate --lrr", TRAIN, "--lr"),
+        ("--hidden-layers --ecoder", TRAIN, "--encoder"),
+        ("--n-epochs --epoch --iter --epohcs", TRAIN, "--epochs"),
+        ("--random-state --sed --seeds", TRAIN, "--seed"),
+        ("--early-stopping", TRAIN, "--patience"),
+        (
+            "--encod --label-smoothing --verbose --xyzzy --foo --colour --max --log-level --n",
+            TRAIN,
+            None,
+        ),
+        ("fit trian tarin", COMMAND_NAMES, "train"),
+        ("transform embed encod", COMMAND_NAMES, "encode"),
+        ("predict_proba predictions", COMMAND_NAMES, "predict"),
+        ("export deploy serve version help", COMMAND_NAMES, None),
+        ("cnn CNN conv2", options()["arch"].choices, "conv2d"),
+        ("gru rnn lstn", options()["arch"].choices, "lstm"),
+        ("resnet unet None", options()["arch"].choices, None),
+        ("zscore Standard", options()["scale"].choices, "standard"),
+        ("amuont AMOUNT amou", ["amount", "paid", "customer"], "amount"),
+        ("price x in", ["amount", "paid", "income"], None),
+    ],
+)
+def test_a_slip_a_beginning_or_a_word_of_another_tool_names_ours(words, known, suggested):
+    assert {nearest(word, known) for word in words.split()} == {suggested}
+
+
+def test_an_empty_name_is_near_nothing():
+    assert nearest("", ["a", ""]) in (None, "")
+    assert nearest("--", ["a"]) is None
