@@ -16,7 +16,7 @@ from aecli.features.reader import CellReader
 from aecli.features.staging import Staged, as_windows, stage
 from aecli.features.windows import Series, read_series
 from aecli.progress import Progress
-from aecli.schema.model_spec import Label
+from aecli.schema.model_spec import FEWEST_CALIBRATION_ROWS, Label
 from aecli.schema.options import ColumnOptions, TrainOptions
 from aecli.table.column_match import match_columns
 from aecli.table.column_plan import ColumnPlan, plan_columns
@@ -28,15 +28,23 @@ from aecli.training.split import rows_outside, training_rows
 MEMORY_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
+MOST_CROSS_FITTED = 2_000
+"""Most samples of a table whose scores are cross-fitted: training it thrice more takes seconds."""
+
+
 @dataclass(frozen=True)
 class PreparedTable:
-    """A table ready for training: its fitted columns, and the rows of both sides."""
+    """A table ready for training: its fitted columns, and the rows of both sides.
+
+    `source` is the table itself where its held-out samples are too few for thresholds of scores.
+    """
 
     plan: ColumnPlan
     layout: Layout
     train: Staged
     valid: Staged
     notes: list[str]
+    source: Source | None = None
 
 
 def prepare(
@@ -89,7 +97,14 @@ def prepare(
         valid = _validation_file(plan, reader, options, progress)
         notes = [*notes, *_shared_files(source, options.training.valid)]
     notes = [*source.notes, *plan.notes, *_doubtful_texts(plan, source), *notes]
-    return PreparedTable(plan, reader.layout, train, valid, notes)
+    again = source if fold is None and _cross_fits(options, train, valid) else None
+    return PreparedTable(plan, reader.layout, train, valid, notes, again)
+
+
+def _cross_fits(options: TrainOptions, train: Staged, valid: Staged) -> bool:
+    """Return whether held-out samples are few, in a table of few samples divided by chance."""
+    few = len(valid) < FEWEST_CALIBRATION_ROWS and len(train) + len(valid) <= MOST_CROSS_FITTED
+    return few and not _is_file(options.training.valid)
 
 
 def open_rereadable(data: Data, options: TrainOptions) -> Source:
