@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -37,46 +38,65 @@ LEAST_ERROR = 0.1
 """Smallest divisor of a column's errors, as a share of what a constant answer makes: of the spread
 of a number, and of the entropy of a boolean or category (benchmarks/RESULTS.md, Outliers)."""
 
+TINY = 1e-12
+"""Smallest divisor of all, of a column that never errs."""
+
 
 def fit_scorer(
-    network: AutoencoderNetwork,
-    inputs: Inputs,
-    columns: tuple[Column, ...],
-    train: Staged,
-    valid: Staged,
+    network: AutoencoderNetwork, inputs: Inputs, columns: tuple[Column, ...], train: Staged
 ) -> Scorer:
-    """Return a scorer, fitted on training samples, and on held-out ones for the size of errors.
+    """Return a scorer that is fitted on training samples, but for the size of held-out errors.
 
-    Without held-out samples training ones stand for them.
+    Columns and parts of the score are divided by 1 until `fit_sizes` is called.
     """
     network.eval()
     deviations = Deviations(columns)
     cells = _spread_out(train, deviations.layout.cells)
     fitted = usual(cells, deviations)
     scorer = Scorer(network, inputs, columns, fitted)
-    least = least_deviations(cells, deviations, fitted)
+    residuals, entropies = _constant_answer(cells, deviations, fitted)
     errors, vectors = _errors_and_vectors(cells, scorer)
-    centre, whiten, whiten_latent = _joint(vectors, least.repeat(scorer.window))
-    held_out = _spread_out(valid, deviations.layout.cells) if len(valid) else cells
-    held_out_errors = _errors_and_vectors(held_out, scorer)[0] if len(valid) else errors
-    scorer.fitted = fitted = replace(
+    centre, whiten, whiten_latent = _joint(vectors, LEAST_ERROR * residuals.repeat(scorer.window))
+    least = LEAST_ERROR * torch.cat([LEAST_ERROR * fitted.spread.square(), entropies])
+    floor = deviations.per_column(least[None])[0].nan_to_num(0.0)
+    scorer.fitted = replace(
         fitted,
-        scale=_column_scales(errors, held_out_errors, deviations, fitted, cells),
+        scale=torch.maximum(TYPICAL * errors.nanmean(0).nan_to_num(0.0), floor).clamp(min=TINY),
         centre=centre, whiten=whiten, whiten_latent=whiten_latent,
         medians=torch.ones(len(AGGREGATES) + 2),
     )  # fmt: skip
-    scorer.fitted = replace(fitted, medians=_typical(_parts(held_out, scorer)))
     return scorer
 
 
-def scores_of(scorer: Scorer, staged: Staged) -> dict[str, Floats]:
-    """Return the scores `(n_samples,)` of staged samples by aggregate."""
-    parts = _parts(_spread_out(staged, scorer.deviations.layout.cells), scorer)
+def fit_sizes(scorer: Scorer, held_out: Sequence[tuple[Scorer, Staged]]) -> dict[str, Floats]:
+    """Fit what columns and parts of the score are divided by; return the scores of the samples.
+
+    `held_out` are samples that the weights were not fitted on, with the scorer that they are held
+    out of: this one, or those of the folds of a table. A column's errors are divided by their
+    median, and at least by a share of their mean, here and in training, and by the scorer's floor.
+    """
+    names = [column.name for column in scorer.deviations.layout.columns]
+    samples = [(one, _spread_out(staged, one.deviations.layout.cells)) for one, staged in held_out]
+    errors = torch.cat(
+        [_by_name(_errors_and_vectors(cells, one)[0], one, names) for one, cells in samples]
+    )
+    typical = torch.maximum(errors.nanmedian(0).values, TYPICAL * errors.nanmean(0))
+    scale = torch.maximum(typical.nan_to_num(0.0), scorer.fitted.scale)
+    for one, _ in held_out:
+        scales = dict(zip(names, scale, strict=True))
+        own = [scales.get(c.name, torch.tensor(1.0)) for c in one.deviations.layout.columns]
+        one.fitted = replace(one.fitted, scale=torch.stack(own).double())
+    parts = torch.cat([one.parts(*run)[0] for one, cells in samples for run in _runs(cells, one)])
+    scorer.fitted = replace(scorer.fitted, scale=scale, medians=_typical(parts))
     return {name: values.numpy() for name, values in scorer.combined(parts).items()}
 
 
-def _parts(cells: Tensor, scorer: Scorer) -> Tensor:
-    return torch.cat([scorer.parts(*run)[0] for run in _runs(cells, scorer)])
+def _by_name(values: Tensor, scorer: Scorer, names: list[str]) -> Tensor:
+    """Return a scorer's columns in the order of `names`; `NaN` for one that it does not have."""
+    places = {column.name: i for i, column in enumerate(scorer.deviations.layout.columns)}
+    missing = torch.full((len(values), 1), torch.nan).double()
+    wanted = torch.tensor([places.get(name, -1) for name in names])
+    return torch.cat([values, missing], 1)[:, wanted]
 
 
 def _typical(parts: Tensor) -> Tensor:
@@ -131,17 +151,19 @@ def _as_events(centered: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(rare, size, spread), torch.where(rare, odds, 0.0)
 
 
-def least_deviations(cells: Tensor, deviations: Deviations, fitted: ScoringFit) -> Tensor:
-    """Return the smallest divisor of each cell's residuals `(n_cells,)`.
+def _constant_answer(
+    cells: Tensor, deviations: Deviations, fitted: ScoringFit
+) -> tuple[Tensor, Tensor]:
+    """Return the usual residual of each cell `(n_cells,)` where every row gets the same answer.
 
-    It is a share of the spread of numbers, and of the deviation of a value's indicator.
+    It is the spread of a number and the deviation of a value's indicator. With it come the
+    entropies of booleans and categories, which are their errors then.
     """
-    others = [
-        (share * (1 - share)).sum().sqrt()
-        for share in (_shares(*column) for column in _codes(cells, deviations))
-    ]
-    tensors = [fitted.spread, torch.tensor(others).double()]
-    return LEAST_ERROR * torch.cat(tensors)
+    shares = [_shares(*column) for column in _codes(cells, deviations)]
+    indicators = [(share * (1 - share)).sum().sqrt() for share in shares]
+    entropies = [torch.special.entr(share).sum() for share in shares]
+    residuals = torch.cat([fitted.spread, torch.tensor(indicators).double()])
+    return residuals, torch.tensor(entropies).double()
 
 
 def _shares(codes: Tensor, values: int) -> Tensor:
@@ -206,25 +228,6 @@ def _whitening(vectors: Tensor) -> Tensor:
     factor = torch.linalg.cholesky(shrunk)
     inverse: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
     return inverse.T
-
-
-def _column_scales(
-    train: Tensor, held_out: Tensor, deviations: Deviations, fitted: ScoringFit, cells: Tensor
-) -> Tensor:
-    """Return what each column's errors are divided by `(n_columns,)`.
-
-    It is the median error of held-out samples, and at least a share of the mean error of these and
-    of the training samples, which have the rare values too, and of a constant answer's error.
-    """
-    means = [errors.nanmean(0) for errors in (held_out, torch.cat([train, held_out]), train)]
-    typical = torch.stack([held_out.nanmedian(0).values, *(TYPICAL * mean for mean in means)])
-    shares = [_shares(*column) for column in _codes(cells, deviations)]
-    entropies = [torch.special.entr(share).sum() for share in shares]
-    numbers = (LEAST_ERROR * fitted.spread).square()
-    least = torch.cat([numbers, LEAST_ERROR * torch.tensor(entropies).double()])
-    floor = deviations.per_column(least[None])[0].nan_to_num(0.0)
-    found = torch.maximum(typical.nan_to_num(0.0).amax(0), floor)
-    return found.clamp(min=1e-12)
 
 
 def _runs(cells: Tensor, scorer: Scorer) -> list[tuple[Tensor, Tensor, Tensor]]:

@@ -92,10 +92,10 @@ def fit_thresholds(scores: Mapping[str, Floats], *, source: str) -> Calibration:
 
     The threshold is the 99th percentile, or Tukey's fence of the logarithms (third quartile plus
     1.5 times the distance of the quartiles; Tukey 1977) where that is lower: anomalies among the
-    rows raise the percentile, and hardly the fence. The fence is never below the percentile
-    `LOWEST_FENCE`: some tables have scores of long tails, and not one anomaly. The quartiles of fewer than
-    `FEWEST_CALIBRATION_ROWS` samples make no fence: there the percentile, close to their highest
-    score, stands alone.
+    rows raise the percentile, and hardly the fence. The fence counts down to the percentile
+    `LOWEST_FENCE` only: some tables have scores of long tails, and not one anomaly. Fewer than
+    `FEWEST_CALIBRATION_ROWS` samples make no fence: there the percentile stands alone, which is
+    their highest score.
     """
     rows = len(next(iter(scores.values())))
     few = rows < FEWEST_CALIBRATION_ROWS

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
-from aecli.array_types import Floats
 from aecli.errors import AecliError
 from aecli.features.layout import Inputs
 from aecli.features.staging import Staged
@@ -16,7 +12,7 @@ from aecli.nn.init import rotate_latent
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Calibration
 from aecli.scoring.deviations import ScoringFit
-from aecli.scoring.fit import fit_scorer, scores_of
+from aecli.scoring.fit import fit_scorer, fit_sizes
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import fit_thresholds
 from aecli.training.baselines import latent_axes
@@ -26,6 +22,10 @@ from aecli.training.interrupt import Interrupt
 
 FOLDS = 3
 """Parts of a table that are held out in turn: 5 took twice the time for the same thresholds."""
+
+STOPPED = "stopped before cross-fitting"
+
+TOO_FEW = "too few for cross-fitting"
 
 SPARSE = {"l1", "kl"}
 """Losses of single latent units, which a rotation would change."""
@@ -62,57 +62,56 @@ def calibrate_scores(
     """
     prepared = fitted.prepared
     progress.stage("calibrating scores")
-    scorer = _scorer(fitted, inputs, prepared.valid)
-    held_out = prepared.valid if len(prepared.valid) else prepared.train
-    where = "validation" if len(prepared.valid) else "training"
-    unit = "rows" if held_out.size == 1 else "windows"
-    source = f"{where} {unit}"
+    scorer = _scorer(fitted, inputs)
+    samples = prepared.valid if len(prepared.valid) else prepared.train
+    unit = "rows" if samples.size == 1 else "windows"
+    source = f"{'validation' if len(prepared.valid) else 'training'} {unit}"
+    held_out = [(scorer, samples)]
     if prepared.source is not None:
-        scores, ended = _cross_fitted(fitted, interrupt, seconds, progress)
-        if scores:
-            source = f"cross-fitted {unit} ({FOLDS} folds)"
-            return scorer.fitted, fit_thresholds(scores, source=source)
-        source += f" ({ended})"
-    return scorer.fitted, fit_thresholds(scores_of(scorer, held_out), source=source)
+        folds, ended = _folds(fitted, interrupt, seconds, progress)
+        source = f"cross-fitted {unit} ({FOLDS} folds)" if folds else f"{source} ({ended})"
+        held_out = folds or held_out
+    scores = fit_sizes(scorer, held_out)
+    return scorer.fitted, fit_thresholds(scores, source=source)
 
 
-def _scorer(fitted: FittedNetwork, inputs: Inputs, valid: Staged) -> Scorer:
+def _scorer(fitted: FittedNetwork, inputs: Inputs) -> Scorer:
     setup = fitted.setup
-    train = fitted.prepared.train
-    return fit_scorer(setup.objective.network, inputs, setup.columns, train, valid)
+    return fit_scorer(setup.objective.network, inputs, setup.columns, fitted.prepared.train)
 
 
-def _cross_fitted(
+def _folds(
     fitted: FittedNetwork, interrupt: Interrupt, seconds: float | None, progress: Progress
-) -> tuple[Mapping[str, Floats], str]:
-    """Return the scores of the folds one after another, or none and why."""
+) -> tuple[list[tuple[Scorer, Staged]], str]:
+    """Return each fold's samples with a scorer of the others, or nothing and why."""
     until = None if seconds is None else time.perf_counter() + seconds
-    parts: list[Mapping[str, Floats]] = []
+    folds: list[tuple[Scorer, Staged]] = []
+    last = fitted
     for fold in range(FOLDS):
         left = None if until is None else until - time.perf_counter()
-        stopped = not fitted.result.finished or interrupt.signal is not None
-        if stopped or (left is not None and left <= 0):
-            return {}, "stopped before cross-fitting"
+        finished = last.result.finished and interrupt.signal is None
+        if not finished or (left is not None and left <= 0):
+            return [], STOPPED
         progress.stage(f"cross-fitting scores, fold {fold + 1} of {FOLDS}")
         try:
-            scores = _fold_scores(fitted, fold, interrupt, left)
+            last, held_out = _fit_fold(fitted, fold, interrupt, left)
         except AecliError:
-            return {}, "too few for cross-fitting"
-        if scores is None:
-            return {}, "stopped before cross-fitting"
-        parts.append(scores)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, ""
+            return [], TOO_FEW
+        inputs = Inputs(last.prepared.layout).to(last.device)
+        rotate_to_axes(last, inputs)
+        folds.append((_scorer(last, inputs), held_out))
+    return (folds, "") if last.result.finished else ([], STOPPED)
 
 
-def _fold_scores(
+def _fit_fold(
     fitted: FittedNetwork, fold: int, interrupt: Interrupt, seconds: float | None
-) -> Mapping[str, Floats] | None:
-    """Return the scores of a fold's samples by a network of the others, None where it was stopped.
+) -> tuple[FittedNetwork, Staged]:
+    """Return a network that is trained with the same options outside of a fold, and the fold.
 
-    Its own samples end the training early, as the held-out ones did; without these none do.
+    The fold ends the training early, as the held-out samples did; without these nothing does.
 
     Raises:
-        AecliError: the others are too few for a training.
+        AecliError: the samples are too few for a training.
     """
     whole, options = fitted.prepared, fitted.options
     assert whole.source is not None, "a small table is kept"
@@ -122,9 +121,4 @@ def _fold_scores(
         prepared = replace(prepared, valid=held_out.first(0))
     training = options.training.model_copy(update={"time_limit": seconds})
     options = options.model_copy(update={"training": training})
-    one = fit(prepared, options, fitted.device, interrupt=interrupt)
-    if not one.result.finished:
-        return None
-    inputs = Inputs(prepared.layout).to(fitted.device)
-    rotate_to_axes(one, inputs)
-    return scores_of(_scorer(one, inputs, prepared.valid), held_out)
+    return fit(prepared, options, fitted.device, interrupt=interrupt), held_out
