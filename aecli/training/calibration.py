@@ -21,7 +21,7 @@ from aecli.training.fit import FittedNetwork, fit
 from aecli.training.interrupt import Interrupt
 
 FOLDS = 3
-"""Parts of a table that are held out in turn: 5 took twice the time for the same thresholds."""
+"""Parts of a table that are held out in turn: with 5 it takes twice the time, and flags as many."""
 
 STOPPED = "stopped before cross-fitting"
 

@@ -102,9 +102,9 @@ def prepare(
 
 
 def _cross_fits(options: TrainOptions, train: Staged, valid: Staged) -> bool:
-    """Return whether held-out samples are few, in a table of few samples divided by chance."""
+    """Return whether held-out samples are few, in a small table that is divided by chance."""
     few = len(valid) < FEWEST_CALIBRATION_ROWS and len(train) + len(valid) <= MOST_CROSS_FITTED
-    return few and not _is_file(options.training.valid)
+    return few and _is_share(options.training.valid)
 
 
 def open_rereadable(data: Data, options: TrainOptions) -> Source:
@@ -198,13 +198,16 @@ def _count(source: Source) -> int:
 
 
 def _is_file(valid: str) -> bool:
-    if valid == "none":
-        return False
+    return not _is_share(valid)
+
+
+def _is_share(valid: str) -> bool:
+    """Return whether the validation rows are drawn by chance, none of them included."""
     try:
         float(valid)
     except ValueError:
-        return True
-    return False
+        return valid == "none"
+    return True
 
 
 def _split(
