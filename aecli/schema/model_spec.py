@@ -227,7 +227,9 @@ class ScoreScale(StrictModel):
 class Calibration(StrictModel):
     """Scores of rows that the weights were not fitted on, by aggregate."""
 
-    source: str = Field(description="The rows: `validation rows`, `cross-fitted rows`, or a chosen table.")
+    source: str = Field(
+        description="The rows: `validation rows`, `cross-fitted rows`, or a chosen table."
+    )
     rows: Annotated[int, Field(ge=1)]
     rule: str = Field(description="How the thresholds were chosen, for people.")
     scales: dict[Literal[AGGREGATES], ScoreScale]  # type: ignore[valid-type]  # one list of names
