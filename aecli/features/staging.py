@@ -58,6 +58,14 @@ class Staged:
         windows = replace(self.windows, starts=self.windows.starts[::step])
         return Staged(self.cells, codes, self.complete, windows)
 
+    def first(self, count: int) -> Staged:
+        """Return the first `count` samples."""
+        codes = None if self.codes is None else self.codes[:count]
+        if self.windows is None:
+            return replace(self, cells=self.cells[:count], codes=codes)
+        windows = replace(self.windows, starts=self.windows.starts[:count])
+        return replace(self, codes=codes, windows=windows)
+
     def blocks(self, samples: int) -> Iterator[Tensor]:
         """Yield the cells `(n_samples * size, n_cells)` of blocks of samples, in order."""
         if self.windows is None:

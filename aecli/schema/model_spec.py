@@ -239,7 +239,9 @@ class ScoreScale(StrictModel):
 class Calibration(StrictModel):
     """Scores of rows that the weights were not fitted on, by aggregate."""
 
-    source: str = Field(description="The rows: `validation rows`, or a table that was chosen.")
+    source: str = Field(
+        description="The rows: `validation rows`, `cross-fitted rows`, or a chosen table."
+    )
     rows: Annotated[int, Field(ge=1)]
     rule: str = Field(description="How the thresholds were chosen, for people.")
     scales: dict[Literal[AGGREGATES], ScoreScale]  # type: ignore[valid-type]  # one list of names

@@ -17,6 +17,8 @@ from aecli.schema.options import LossOptions
 HUGE = 1e12
 """Largest output looked at: what an exploding network gives must stay finite when squared."""
 
+LINEAR_RATIO = 5.0
+"""Ratio to the usual above which an error or a part of the score grows with its logarithm only."""
 
 PREFIX = "baseline.score_"
 """Prefix of the tensors that scoring needs, in the weights file."""
@@ -27,15 +29,17 @@ class ScoringFit:
     """What scoring needs beside the network, fitted on training and validation rows.
 
     `median` and `spread` `(n_numbers,)` say where numbers usually lie, and so does `leaving`:
-    2 · log(p(median) / p(other)) of a number with two values, whose `spread` is their distance, and
-    0 of any other. `rarity` has, for every boolean and category column, 2 · log(p(mode) / p(value))
-    per value, and for a value that training did not have at its end.
+    2 · log(p(median) / p(other)) of a number with two values, or with one value in nearly all rows,
+    whose `spread` is the root mean square of the others' distances; 0 of any other number.
+    `rarity` has, for every boolean and category column, 2 · log(p(mode) / p(value)) per value, and
+    for a value that training did not have at its end.
 
-    `scale` `(n_columns,)` is each column's held-out median error. Joint vectors (the residuals of a
-    sample's rows, then its latent) have `centre` `(n_joint,)` and are made uncorrelated and of unit
-    variance by `whiten`: `(n_joint, n_joint)`, or with more than `WIDEST_JOINT` of them
-    `(n_residuals,)` divisors, and `whiten_latent` for the latent. `medians` are those of the parts,
-    on held-out samples: reconstruction by each of `AGGREGATES`, joint, and place.
+    `scale` `(n_columns,)` is what each column's error is divided by: its held-out median, or a
+    floor. Joint vectors (the residuals of a sample's rows, then its latent) have `centre`
+    `(n_joint,)` and are made uncorrelated and of unit variance by `whiten`: `(n_joint, n_joint)`,
+    or with more than `WIDEST_JOINT` of them `(n_residuals,)` divisors, and `whiten_latent` for the
+    latent. `medians` are those of the parts, on held-out samples: reconstruction by each of
+    `AGGREGATES`, joint, and place.
     """
 
     median: Tensor
@@ -97,7 +101,7 @@ class Deviations:
 
         ((x - median) / spread)² for a number, 2 · log(p(mode) / p(value)) for the rest, which is
         the same for a normal distribution: twice the logarithm of how much rarer the value is. A
-        number of two values adds that to the square, which is then 1.
+        number of two values, or of one in nearly all rows, adds that to the square.
         """
         apart = cells[:, : self.layout.numbers].double() - fitted.median
         leaving = torch.where(apart == 0, 0.0, fitted.leaving)
@@ -127,6 +131,12 @@ class Deviations:
             for part in (values.nan_to_num(0.0), observed)
         )
         return sums / counts  # 0 / 0 is the NaN that is wanted
+
+
+def log_compressed(ratios: Tensor) -> Tensor:
+    """Return ratios, those beyond `LINEAR_RATIO` k as k · (1 + log(ratio / k)); `NaN` stays."""
+    beyond = LINEAR_RATIO * (1 + (ratios / LINEAR_RATIO).clamp(min=1.0).log())
+    return torch.where(ratios > LINEAR_RATIO, beyond, ratios)
 
 
 def _uncertainty(codes: Tensor, logits: Tensor) -> Tensor:

@@ -1,24 +1,21 @@
-"""Fit what a row's score needs, and its threshold, on training and held-out samples."""
+"""Fit what a row's score needs on training and held-out samples."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from aecli.features.layout import Inputs
+from aecli.array_types import Floats
+from aecli.features.layout import Inputs, Layout
 from aecli.features.staging import Staged
 from aecli.features.training_range import as_new_rows
 from aecli.nn.autoencoder import AutoencoderNetwork
-from aecli.schema.model_spec import (
-    AGGREGATES,
-    Calibration,
-    Column,
-)
+from aecli.schema.model_spec import AGGREGATES, Column
 from aecli.scoring.deviations import Deviations, ScoringFit
 from aecli.scoring.scorer import SCORING_BLOCK, Scorer, joint_vectors
-from aecli.scoring.threshold import fit_thresholds
 
 WIDEST_JOINT = 1_024
 """Most residuals and latents of a sample whose full covariance is kept: 8 MB beside the weights."""
@@ -29,47 +26,83 @@ FITTED_VALUES = 1 << 23
 LEAST_SPREAD = 0.05
 """A number's spread is at least this share of its standard deviation; most rows may be near one."""
 
-MOSTLY_ONE_SPREAD = 0.2
+REPEATED_SPREAD = 0.2
 """The same where most rows have the very same value (benchmarks/RESULTS.md, Outliers)."""
+
+MOSTLY_ONE = 0.95
+"""Share of equal values above which any other value counts by how rare it is, as a boolean does."""
 
 TYPICAL = 0.25
 """A column's median error counts as at least this share of its mean error."""
 
-TINY = 1e-4
-"""Residuals below this share of a number's standard deviation are rounding."""
+LEAST_ERROR = 0.1
+"""Smallest divisor of a column's errors, as a share of what a constant answer makes: of the spread
+of a number, and of the entropy of a boolean or category (benchmarks/RESULTS.md, Outliers)."""
+
+TINY = 1e-12
+"""Smallest divisor of all, of a column that never errs."""
 
 
-def fit_scores(
-    network: AutoencoderNetwork,
-    inputs: Inputs,
-    columns: tuple[Column, ...],
-    train: Staged,
-    valid: Staged,
-) -> tuple[ScoringFit, Calibration]:
-    """Fit on training samples what is usual, and on held-out ones what scores are.
+def fit_scorer(
+    network: AutoencoderNetwork, inputs: Inputs, columns: tuple[Column, ...], train: Staged
+) -> Scorer:
+    """Return a scorer that is fitted on training samples, but for the size of held-out errors.
 
-    Without held-out samples training ones stand for them, and the calibration says so.
+    Columns and parts of the score are divided by 1 until `fit_sizes` is called.
     """
     network.eval()
     deviations = Deviations(columns)
     cells = _spread_out(train, deviations.layout.cells)
-    fitted, sizes = usual(cells, deviations)
+    fitted = usual(cells, deviations)
     scorer = Scorer(network, inputs, columns, fitted)
-    centre, whiten, whiten_latent = _joint(cells, scorer, sizes)
-    held_out = _spread_out(valid, deviations.layout.cells) if len(valid) else cells
-    held_out = as_new_rows(held_out, deviations.layout)
-    scale = _column_scales(held_out, scorer, sizes)
-    scorer.fitted = fitted = replace(
-        fitted, scale=scale, centre=centre, whiten=whiten, whiten_latent=whiten_latent,
+    residuals, entropies = _constant_answer(cells, deviations, fitted)
+    errors, vectors = _errors_and_vectors(cells, scorer)
+    centre, whiten, whiten_latent = _joint(vectors, LEAST_ERROR * residuals.repeat(scorer.window))
+    least = LEAST_ERROR * torch.cat([LEAST_ERROR * fitted.spread.square(), entropies])
+    floor = deviations.per_column(least[None])[0].nan_to_num(0.0)
+    scorer.fitted = replace(
+        fitted,
+        scale=torch.maximum(TYPICAL * errors.nanmean(0).nan_to_num(0.0), floor).clamp(min=TINY),
+        centre=centre, whiten=whiten, whiten_latent=whiten_latent,
         medians=torch.ones(len(AGGREGATES) + 2),
     )  # fmt: skip
-    parts = torch.cat([scorer.parts(*run)[0] for run in _runs(held_out, scorer)])
-    scorer.fitted = fitted = replace(fitted, medians=_typical(parts))
-    scores = {name: values.numpy() for name, values in scorer.combined(parts).items()}
-    where = "validation" if len(valid) else "training"
-    return fitted, fit_thresholds(
-        scores, source=f"{where} {'rows' if train.size == 1 else 'windows'}"
+    return scorer
+
+
+def fit_sizes(scorer: Scorer, held_out: Sequence[tuple[Scorer, Staged]]) -> dict[str, Floats]:
+    """Fit what columns and parts of the score are divided by; return the scores of the samples.
+
+    `held_out` are samples that the weights were not fitted on, with the scorer that they are held
+    out of: this one, or those of the folds of a table. A column's errors are divided by their
+    median, and at least by a share of their mean, here and in training, and by the scorer's floor.
+    """
+    names = [column.name for column in scorer.deviations.layout.columns]
+    samples = [(one, _new_rows(staged, one.deviations.layout)) for one, staged in held_out]
+    errors = torch.cat(
+        [_by_name(_errors_and_vectors(cells, one)[0], one, names) for one, cells in samples]
     )
+    typical = torch.maximum(errors.nanmedian(0).values, TYPICAL * errors.nanmean(0))
+    scale = torch.maximum(typical.nan_to_num(0.0), scorer.fitted.scale)
+    for one, _ in held_out:
+        scales = dict(zip(names, scale, strict=True))
+        own = [scales.get(c.name, torch.tensor(1.0)) for c in one.deviations.layout.columns]
+        one.fitted = replace(one.fitted, scale=torch.stack(own).double())
+    parts = torch.cat([one.parts(*run)[0] for one, cells in samples for run in _runs(cells, one)])
+    scorer.fitted = replace(scorer.fitted, scale=scale, medians=_typical(parts))
+    return {name: values.numpy() for name, values in scorer.combined(parts).items()}
+
+
+def _new_rows(staged: Staged, layout: Layout) -> Tensor:
+    """Return held-out cells as those of rows that are later than training: without their dates."""
+    return as_new_rows(_spread_out(staged, layout.cells), layout)
+
+
+def _by_name(values: Tensor, scorer: Scorer, names: list[str]) -> Tensor:
+    """Return a scorer's columns in the order of `names`; `NaN` for one that it does not have."""
+    places = {column.name: i for i, column in enumerate(scorer.deviations.layout.columns)}
+    missing = torch.full((len(values), 1), torch.nan).double()
+    wanted = torch.tensor([places.get(name, -1) for name in names])
+    return torch.cat([values, missing], 1)[:, wanted]
 
 
 def _typical(parts: Tensor) -> Tensor:
@@ -84,11 +117,8 @@ def _typical(parts: Tensor) -> Tensor:
     return torch.where(medians > 0, medians, 1.0)
 
 
-def usual(cells: Tensor, deviations: Deviations) -> tuple[ScoringFit, Tensor]:
-    """Return a fit of where cells lie, and their standard deviations `(n_cells,)`, 1 for codes.
-
-    What needs the network is not fitted yet, and 1.
-    """
+def usual(cells: Tensor, deviations: Deviations) -> ScoringFit:
+    """Return a fit of where cells lie; what needs the network is not fitted yet, and 1."""
     numbers = cells[:, : deviations.layout.numbers].double()
     median = numbers.nanmedian(0).values.nan_to_num(0.0)
     centered = numbers - median
@@ -96,30 +126,55 @@ def usual(cells: Tensor, deviations: Deviations) -> tuple[ScoringFit, Tensor]:
     mean = numbers.nanmean(0)
     sizes = (numbers - mean).square().nanmean(0).sqrt().nan_to_num(0.0)
     sizes = torch.where(sizes > 0, sizes, 1.0)
-    floor = torch.where(deviation == 0, MOSTLY_ONE_SPREAD, LEAST_SPREAD)
+    floor = torch.where(deviation == 0, REPEATED_SPREAD, LEAST_SPREAD)
     spread = torch.maximum(1.4826 * deviation, floor * sizes)
-    spread, leaving = _as_booleans(centered, spread)
-    values = [2] * deviations.layout.booleans + list(deviations.layout.cardinalities)
-    codes = cells[:, deviations.layout.numbers :].unbind(1)
-    rarity = [_rarity(column, size) for column, size in zip(codes, values, strict=True)]
-    rest = torch.ones(deviations.layout.cells - deviations.layout.numbers).double()
+    spread, leaving = _as_events(centered, spread)
+    rarity = [_rarity(codes, size) for codes, size in _codes(cells, deviations)]
     unfitted = (torch.ones(1).double() for _ in range(5))
-    fitted = ScoringFit(median, spread, leaving.double(), rarity, *unfitted)
-    return fitted, torch.cat([sizes, rest])
+    return ScoringFit(median, spread, leaving.double(), rarity, *unfitted)
 
 
-def _as_booleans(centered: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
-    """Return spreads, and what leaving the median costs a number of only two values.
+def _codes(cells: Tensor, deviations: Deviations) -> list[tuple[Tensor, int]]:
+    """Return the codes of each boolean and category, and how many values it has."""
+    where = deviations.layout
+    sizes = [2] * where.booleans + list(where.cardinalities)
+    return list(zip(cells[:, where.numbers :].unbind(1), sizes, strict=True))
 
-    Such a number is a boolean in other words, and how far its values lie apart means nothing.
+
+def _as_events(centered: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Return spreads, and what leaving the median costs a number of one value and rare others.
+
+    A number of only two values is a boolean in other words: how far they lie apart means nothing.
+    Where nearly all values are one, any other is rare first, and then far out beside the others.
     """
     other = torch.where(centered == 0, torch.nan, centered)
     high = other.nan_to_num(-torch.inf).amax(0)
     low = other.nan_to_num(torch.inf).amin(0)
-    two = high == low
     stayed, left = (centered == 0).sum(0), (centered.abs() > 0).sum(0)
+    rare = (high == low) | ((left > 0) & (stayed > MOSTLY_ONE * (stayed + left)))
     odds = 2 * ((stayed + 1) / (left + 1)).log().clamp(min=0)
-    return torch.where(two, high.abs(), spread), torch.where(two, odds, 0.0)
+    size = other.square().nanmean(0).sqrt()
+    return torch.where(rare, size, spread), torch.where(rare, odds, 0.0)
+
+
+def _constant_answer(
+    cells: Tensor, deviations: Deviations, fitted: ScoringFit
+) -> tuple[Tensor, Tensor]:
+    """Return the usual residual of each cell `(n_cells,)` where every row gets the same answer.
+
+    It is the spread of a number and the deviation of a value's indicator. With it come the
+    entropies of booleans and categories, which are their errors then.
+    """
+    shares = [_shares(*column) for column in _codes(cells, deviations)]
+    indicators = [(share * (1 - share)).sum().sqrt() for share in shares]
+    entropies = [torch.special.entr(share).sum() for share in shares]
+    residuals = torch.cat([fitted.spread, torch.tensor(indicators).double()])
+    return residuals, torch.tensor(entropies).double()
+
+
+def _shares(codes: Tensor, values: int) -> Tensor:
+    counts = torch.bincount(codes[codes >= 0].long(), minlength=values).double()
+    return counts / counts.sum().clamp(min=1)
 
 
 def _rarity(codes: Tensor, values: int) -> Tensor:
@@ -129,17 +184,22 @@ def _rarity(codes: Tensor, values: int) -> Tensor:
     return 2 * (counts.max() / counts).log()
 
 
-def _joint(cells: Tensor, scorer: Scorer, sizes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    deviations = scorer.deviations
-    vectors = torch.cat(
-        [joint_vectors(deviations.residuals(c, out), z) for c, z, out in _runs(cells, scorer)]
-    )
-    latent = scorer.run(cells[: scorer.window])[0].shape[1]
-    residuals = vectors.shape[1] - latent
-    floor = torch.cat([TINY * sizes.repeat(scorer.window), torch.zeros(latent).double()])
+def _errors_and_vectors(cells: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
+    """Return the samples' errors by column, and their joint vectors."""
+    deviations, errors, vectors = scorer.deviations, [], []
+    for block, latent, outputs in _runs(cells, scorer):
+        cell_errors = deviations.errors(block, outputs)
+        errors.append(deviations.per_column(cell_errors, scorer.window))
+        vectors.append(joint_vectors(deviations.residuals(block, outputs), latent))
+    return torch.cat(errors), torch.cat(vectors)
+
+
+def _joint(vectors: Tensor, least: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what centres and whitens joint vectors; residuals have a `least` deviation."""
+    residuals = len(least)
     centre = vectors.mean(0)
     vectors -= centre
-    scale = _divisors(vectors, floor)
+    scale = _divisors(vectors, torch.cat([least, least.new_zeros(vectors.shape[1] - residuals)]))
     vectors *= scale
     if vectors.shape[1] <= WIDEST_JOINT:
         return centre, scale[:, None] * _whitening(vectors), torch.zeros(0, 0)
@@ -174,21 +234,6 @@ def _whitening(vectors: Tensor) -> Tensor:
     factor = torch.linalg.cholesky(shrunk)
     inverse: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
     return inverse.T
-
-
-def _column_scales(cells: Tensor, scorer: Scorer, sizes: Tensor) -> Tensor:
-    deviations = scorer.deviations
-    errors = torch.cat(
-        [
-            deviations.per_column(deviations.errors(c, out), scorer.window)
-            for c, _, out in _runs(cells, scorer)
-        ]
-    )
-    median, mean = errors.nanmedian(0).values, errors.nanmean(0)
-    trivial = torch.tensor([c.trivial_loss for c in deviations.layout.columns]).double()
-    floor = deviations.per_column((TINY * sizes).square()[None])[0]
-    scale = torch.maximum(median, TYPICAL * mean)
-    return torch.maximum(torch.where(scale.isnan(), trivial, scale), floor)
 
 
 def _runs(cells: Tensor, scorer: Scorer) -> list[tuple[Tensor, Tensor, Tensor]]:

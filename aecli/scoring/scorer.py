@@ -17,7 +17,13 @@ from aecli.features.training_range import without_later_times
 from aecli.inference.loaded_model import LoadedModel
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.model_spec import AGGREGATES, Column
-from aecli.scoring.deviations import HUGE, PREFIX, Deviations, ScoringFit
+from aecli.scoring.deviations import (
+    HUGE,
+    PREFIX,
+    Deviations,
+    ScoringFit,
+    log_compressed,
+)
 
 SCORING_BLOCK = 1_024
 """Rows of every pass through the network, filled up where there are fewer: matrix products of one
@@ -75,7 +81,8 @@ class Scorer:
     The score of a sample is the mean of three parts, each divided by its held-out median, so that
     an ordinary sample scores about 1: the reconstruction errors of its columns, the squared
     Mahalanobis distance of its residuals and latent together, and the mean squared distance of its
-    values from the usual ones. A cell that differs from a constant of training adds the default
+    values from the usual ones. A column's error and a part count by their logarithm beyond
+    `LINEAR_RATIO` times the usual. A cell that differs from a constant of training adds the default
     threshold. The times of a row count as missing where one is after the last of training.
     """
 
@@ -168,15 +175,17 @@ class Scorer:
         place = deviations.per_column(apart, window)
         far = place if window == 1 else deviations.per_column(apart)
         joint = joint_vectors(deviations.residuals(cells, outputs), latent)
-        found = [aggregated(of_samples, name) for name in AGGREGATES]
+        compressed = log_compressed(of_samples)
+        found = [aggregated(compressed, name) for name in AGGREGATES]
         found += [whitened(joint, fitted), aggregated(place, "mean")]
         medians = fitted.medians
-        reasons = (of_rows / medians[0] + far / medians[-1]) / 2
+        reasons = (log_compressed(of_rows) / medians[0] + far / medians[-1]) / 2
         return torch.stack(found, 1), of_rows, reasons
 
     def combined(self, parts: Tensor) -> dict[str, Tensor]:
         """Return scores `(n_samples,)` by aggregate; a part that is not there counts as 1."""
         ratios = (parts / self.fitted.medians).nan_to_num(1.0).clamp(max=HUGE)
+        ratios = log_compressed(ratios)
         count = len(AGGREGATES)
         rest = ratios[:, count] + ratios[:, count + 1]
         return {name: (ratios[:, i] + rest) / 3 for i, name in enumerate(AGGREGATES)}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 
 from aecli.array_types import Codes, Floats
 from aecli.errors import UsageError
@@ -16,6 +17,10 @@ from aecli.schema.model_spec import (
     Calibration,
     ScoreScale,
 )
+from aecli.scoring.deviations import log_compressed
+
+LOWEST_FENCE = 98
+"""Percentile that the fence is never below; figures are in benchmarks/RESULTS.md, Outliers."""
 
 NUMBER = r"(\d+(?:\.\d*)?|\.\d+)(?:e-?\d+)?"
 
@@ -87,31 +92,44 @@ def fit_thresholds(scores: Mapping[str, Floats], *, source: str) -> Calibration:
 
     The threshold is the 99th percentile, or Tukey's fence of the logarithms (third quartile plus
     1.5 times the distance of the quartiles; Tukey 1977) where that is lower: anomalies among the
-    rows raise the percentile, and hardly the fence. The quartiles of fewer than
-    `FEWEST_CALIBRATION_ROWS` samples make no fence: there the percentile, close to their highest
-    score, stands alone.
+    rows raise the percentile, and hardly the fence. The fence counts down to the percentile
+    `LOWEST_FENCE` only: some tables have scores of long tails, and not one anomaly. Fewer than
+    `FEWEST_CALIBRATION_ROWS` samples make no fence: there the percentile stands alone, which is
+    their highest score.
     """
+    rows = len(next(iter(scores.values())))
+    few = rows < FEWEST_CALIBRATION_ROWS
     found = {}
     for name, values in scores.items():
-        low, high = np.quantile(np.log(np.maximum(values, 1e-12)), [0.25, 0.75])
-        percentile = float(np.quantile(values, 0.99))
-        fence = math.exp(min(high + 1.5 * (high - low), 700.0))
+        percentile, lowest = _quantiles(values, [0.99, LOWEST_FENCE / 100])
         found[name] = ScoreScale(
             quantiles=quantiles(values),
-            threshold=percentile
-            if len(values) < FEWEST_CALIBRATION_ROWS
-            else min(percentile, fence),
+            threshold=percentile if few else min(percentile, max(lowest, _fence(values))),
         )
-    rows = len(next(iter(scores.values())))
-    rule = "the 99th percentile, or Tukey's fence of the logarithms where it is lower"
-    if rows < FEWEST_CALIBRATION_ROWS:
-        rule = "the 99th percentile"
+    rule = "the 99th percentile"
+    if not few:
+        rule += f", or Tukey's fence of the logarithms between it and the {LOWEST_FENCE}th"
     return Calibration(source=source, rows=rows, rule=rule, scales=found)
+
+
+def _fence(values: Floats) -> float:
+    """Return Tukey's fence of the logarithms, compressed as scores of that size are."""
+    low, high = np.quantile(np.log(np.maximum(values, 1e-12)), [0.25, 0.75])
+    fence = math.exp(min(high + 1.5 * (high - low), 700.0))
+    return float(log_compressed(torch.tensor(fence, dtype=torch.float64)))
 
 
 def quantiles(values: Floats) -> list[float]:
     """Return the quantiles of scores at `LEVELS`."""
-    return [float(value) for value in np.quantile(values, np.array(LEVELS) / 100)]
+    return _quantiles(values, np.array(LEVELS) / 100)
+
+
+def _quantiles(values: Floats, shares: Sequence[float] | Floats) -> list[float]:
+    """Return quantiles that as many further values of the same distribution exceed on average.
+
+    The usual interpolation between few values lies too low for that (Hyndman and Fan 1996, type 6).
+    """
+    return [float(value) for value in np.quantile(values, shares, method="weibull")]
 
 
 def fit_marked_thresholds(
@@ -132,7 +150,7 @@ def fit_marked_thresholds(
         return calibration
     if fpr is not None:
         rule = f"{fpr:.6g} of the ordinary {rows.partition(' ')[0]} lie above it"
-        limits = {name: float(np.quantile(values, 1 - fpr)) for name, values in normal.items()}
+        limits = {name: _quantiles(values, [1 - fpr])[0] for name, values in normal.items()}
     else:
         assert codes is not None, "either is given here"
         rule = f"the best F1 for {anomaly}"

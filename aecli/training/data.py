@@ -15,7 +15,7 @@ from aecli.features.reader import CellReader
 from aecli.features.staging import Staged, as_windows, stage
 from aecli.features.windows import read_series
 from aecli.progress import Progress
-from aecli.schema.model_spec import Label
+from aecli.schema.model_spec import FEWEST_CALIBRATION_ROWS, Label
 from aecli.schema.option_types import parse_valid
 from aecli.schema.options import ColumnOptions, TrainOptions
 from aecli.table.column_match import match_columns
@@ -36,9 +36,16 @@ from aecli.training.order_notes import split_notes, window_notes
 MEMORY_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
+MOST_CROSS_FITTED = 2_000
+"""Most samples of a table whose scores are cross-fitted: training it thrice more takes seconds."""
+
+
 @dataclass(frozen=True)
 class PreparedTable:
-    """A table ready for training: its fitted columns, its rows of both sides, its file's name."""
+    """A table ready for training: its fitted columns, its rows of both sides, its file's name.
+
+    `source` is the table itself where its held-out samples are too few for thresholds of scores.
+    """
 
     plan: ColumnPlan
     layout: Layout
@@ -46,6 +53,7 @@ class PreparedTable:
     valid: Staged
     notes: list[str]
     table: str = ""
+    source: Source | None = None
 
 
 def prepare(
@@ -100,7 +108,15 @@ def prepare(
         notes = [*notes, *_shared_files(source, options.training.valid)]
     notes = [*source.notes, *plan.notes, *_doubtful_texts(plan, source), *label_facts, *notes]
     notes += code_notes(source, plan)
-    return PreparedTable(plan, reader.layout, train, valid, notes, Path(source.name).name)
+    again = source if fold is None and _cross_fits(options, train, valid) else None
+    name = Path(source.name).name
+    return PreparedTable(plan, reader.layout, train, valid, notes, name, again)
+
+
+def _cross_fits(options: TrainOptions, train: Staged, valid: Staged) -> bool:
+    """Return whether held-out samples are few, in a small table that they are rows of."""
+    few = len(valid) < FEWEST_CALIBRATION_ROWS and len(train) + len(valid) <= MOST_CROSS_FITTED
+    return few and parse_valid(options.training.valid)[0] != "file"
 
 
 def open_rereadable(data: Data, options: TrainOptions) -> Source:

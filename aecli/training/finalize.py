@@ -15,23 +15,15 @@ from torch import Tensor
 
 from aecli.features.layout import Inputs, lay_out
 from aecli.model.weights import to_bytes
-from aecli.nn.init import rotate_latent
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.model_spec import Calibration, ModelSpec, Summary, WeightsFile
-from aecli.scoring.fit import fit_scores
-from aecli.training.baselines import (
-    compare,
-    dead_hidden_units,
-    fit_number_ranges,
-    latent_axes,
-)
+from aecli.training.baselines import compare, dead_hidden_units, fit_number_ranges
+from aecli.training.calibration import calibrate_scores, rotate_to_axes
 from aecli.training.data import PreparedTable
 from aecli.training.diagnostics import diagnose, loss_shares
 from aecli.training.fit import FittedNetwork
+from aecli.training.interrupt import Interrupt
 from aecli.training.sampling_prior import class_latents, decoder_noise
-
-SPARSE = {"l1", "kl"}
-"""Losses of single latent units, which a rotation would change."""
 
 UNSAVED = WeightsFile(file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0, parameters=0)
 
@@ -52,23 +44,29 @@ class TrainedModel:
         return [_record(epoch) for epoch in self.history]
 
 
-def finalize(fitted: FittedNetwork, progress: Progress = SILENT) -> TrainedModel:
-    """Compare a fitted network with PCA, calibrate its scores, and collect all that is saved."""
+def finalize(
+    fitted: FittedNetwork,
+    *,
+    interrupt: Interrupt,
+    seconds: float | None = None,
+    progress: Progress = SILENT,
+) -> TrainedModel:
+    """Compare a fitted network with PCA, calibrate its scores, and collect all that is saved.
+
+    Cross-fitting, for the calibration of small tables, takes at most `seconds`; None for no limit.
+    """
     prepared, setup = fitted.prepared, fitted.setup
-    network = setup.objective.network
     inputs = Inputs(prepared.layout).to(fitted.device)
-    if setup.network.linear_latent and not SPARSE & setup.objective.weights.keys():
-        rotate_latent(network, latent_axes(network, inputs, prepared.train, setup.network))
+    rotate_to_axes(fitted, inputs)
     progress.stage("comparing with PCA")
     ranges = fit_number_ranges(prepared.train, prepared.layout)
     summary = _summary(fitted, inputs, ranges)
-    progress.stage("calibrating scores")
-    scoring, calibration = fit_scores(
-        network, inputs, setup.columns, prepared.train, prepared.valid
+    scoring, calibration = calibrate_scores(
+        fitted, inputs, interrupt=interrupt, seconds=seconds, progress=progress
     )
     tensors = _baseline_tensors(fitted) | scoring.tensors() | {"baseline.ranges": ranges}
     spec = _spec(fitted, summary, calibration)
-    return TrainedModel(spec, to_bytes(network, tensors), fitted.result.history)
+    return TrainedModel(spec, to_bytes(setup.objective.network, tensors), fitted.result.history)
 
 
 def _baseline_tensors(fitted: FittedNetwork) -> dict[str, Tensor]:

@@ -34,6 +34,12 @@ class FittedNetwork:
     device: torch.device
     precision: str
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Return what its training left of the time limit, None where there is no limit."""
+        limit = self.options.training.time_limit
+        return None if limit is None else limit - self.result.seconds
+
 
 def configure_process(options: TrainOptions) -> torch.device:
     """Set threads and memory of this process as the options say; return the device to train on.

@@ -79,7 +79,10 @@ def train(
                 prepared, chosen, device, interrupt=interrupt, directory=directory,
                 resume=resume, progress=progress,
             )  # fmt: skip
-            trained = with_replaced_model(finalize(fitted, progress), directory, progress)
+            trained = finalize(
+                fitted, interrupt=interrupt, seconds=fitted.seconds_left, progress=progress
+            )
+            trained = with_replaced_model(trained, directory, progress)
             spec = save(directory, trained.spec, trained.weights, trained.records())
         if spec.summary.finished:
             Checkpoint(directory, {}).remove()
@@ -99,7 +102,7 @@ def train_in_memory(data: Data, options: TrainOptions, progress: Progress = SILE
     prepared = prepare(data, options, progress)
     interrupt = Interrupt(listen=False)
     fitted = fit(prepared, options, device, interrupt=interrupt, progress=progress)
-    trained = finalize(fitted, progress)
+    trained = finalize(fitted, interrupt=interrupt, seconds=fitted.seconds_left, progress=progress)
     progress.finish()
     return trained
 

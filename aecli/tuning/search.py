@@ -193,7 +193,12 @@ class SearchRun:
         directory = self.directory
         with Lock(directory, patience=SAVE_LOCK_PATIENCE):
             best, fitted = self._best(interrupt)
-            trained = finalize(fitted, self.progress)
+            trained = finalize(
+                fitted,
+                interrupt=interrupt,
+                seconds=self.budget.seconds_left,
+                progress=self.progress,
+            )
             trained = with_replaced_model(trained, directory, self.progress)
             result = self._result(best, trained.spec)
             history = trained.records()

@@ -13,6 +13,8 @@ import pytest
 import aecli
 from aecli.errors import DataError, ModelError, UsageError
 
+CROSS_FITTED = "cross-fitted rows (3 folds)"
+
 
 def table(rows: int, seed: int = 0) -> pa.Table:
     generator = np.random.default_rng(seed)
@@ -169,7 +171,7 @@ def test_calibrate_moves_the_threshold_and_no_score(tmp_path: Path):
     assert {path.name: path.read_bytes() for path in model.glob("weights-*")} == weights
     stored = json.loads((model / "spec.json").read_text())["calibration"]
     assert stored["scales"]["mean"]["threshold"] == result.calibration.scales["mean"].threshold
-    assert (result.before.source, result.calibration.rows) == ("validation rows", 200)
+    assert (result.before.source, result.calibration.rows) == (CROSS_FITTED, 200)
 
 
 def test_calibrate_with_labels_finds_the_best_f1(tmp_path: Path):
@@ -211,12 +213,6 @@ def test_a_missing_vector_is_a_missing_cell_in_any_batch(tmp_path: Path):
     whole = scored(rows, tmp_path / "m", tmp_path)
     assert scored(rows, tmp_path / "m", tmp_path, batch_size=1).equals(whole)
     assert aecli.load(tmp_path / "m").score(rows.slice(4, 1)).equals(whole.slice(4, 1))
-
-
-def test_without_validation_rows_training_rows_are_named(tmp_path: Path):
-    found = aecli.train(table(40), model=tmp_path / "m", valid="none", epochs=2, id=["id"])
-    assert found.spec.calibration is not None
-    assert found.spec.calibration.source == "training rows"
 
 
 def test_a_model_without_a_calibration_says_so(model: Path, tmp_path: Path):
@@ -289,11 +285,3 @@ def test_a_percentile_is_the_share_of_held_out_rows_that_score_lower(tmp_path: P
     scores = found["score"].to_numpy()
     wanted = [100 * (scores < score).mean() for score in scores]
     np.testing.assert_allclose(found["score_percentile"].to_numpy(), wanted, atol=1.01)
-
-
-def test_few_held_out_rows_do_not_set_a_threshold_among_themselves(tmp_path: Path):
-    calibration = aecli.train(table(60), model=tmp_path / "m", epochs=3, id=["id"]).spec.calibration
-    assert calibration is not None
-    assert calibration.rows == 6
-    scale = calibration.scales["mean"]
-    assert 0.9 * scale.quantiles[-1] + 0.1 * scale.quantiles[80] < scale.threshold
