@@ -41,14 +41,14 @@ class Progress:
     def note(self, message: str) -> None:
         """Called with a message for the user."""
 
-    def stage(self, name: str, total_rows: int | None = None) -> None:
-        """Called as a pass over rows begins, with the number of its rows where that is known."""
+    def stage(self, name: str, total_rows: int | None = None, unit: str = "row") -> None:
+        """Called as a pass over rows or windows begins, with their number where it is known."""
 
     def rows(self, count: int) -> None:
         """Called when `count` more rows of the current stage are done."""
 
-    def training(self, epochs: int, rows_per_epoch: int) -> None:
-        """Called as a training begins."""
+    def training(self, epochs: int, rows_per_epoch: int, unit: str = "row") -> None:
+        """Called as a training begins, on rows or windows."""
 
     def resumed(self, history: Sequence[Epoch]) -> None:
         """Called with the epochs of an earlier run, right after `training`."""

@@ -51,7 +51,7 @@ _WORDS = {
     "epochs": "epoch epoch-num n-epochs num-epochs max-epochs iter iterations n-iter max-iter "
     "nb-epoch",
     "batch_size": "batch batchsize bs minibatch",
-    "lr": "learning-rate learning-rate-init alpha eta",
+    "lr": "learning-rate lrate learning-rate-init alpha eta",
     "optimizer": "weight-decay momentum optim",
     "schedule": "scheduler lr-schedule",
     "patience": "early-stopping early-stop n-iter-no-change stopping-rounds",

@@ -54,12 +54,12 @@ def _rows_done(task: Task) -> str:
     share = _share(task)
     if share is not None:
         return percent(share, 0)
-    return f"{count(round(task.completed))} rows" if task.completed else ""
+    return f"{count(round(task.completed))} {task.fields['unit']}s" if task.completed else ""
 
 
 def _speed(task: Task) -> list[str]:
-    """Return rows per second and the time left, as far as they are known."""
-    parts = [f"{count(round(task.speed))} rows/s"] if task.speed else []
+    """Return rows or windows per second and the time left, as far as they are known."""
+    parts = [f"{count(round(task.speed))} {task.fields['unit']}s/s"] if task.speed else []
     if task.speed and task.time_remaining is not None:
         # Early stopping may end a training before its last epoch.
         at_most = "at most " if task.fields["training"] else ""
@@ -100,6 +100,7 @@ class RowCountProgress(Progress):
         self._clock = clock
         self._epochs = 0
         self._rows_per_epoch = 0
+        self._unit = "row"
         # Never started: it only measures speed.
         self._tasks = RichProgress(
             console=console, auto_refresh=False, speed_estimate_period=SPEED_SECONDS, get_time=clock
@@ -112,7 +113,9 @@ class RowCountProgress(Progress):
         """Start to count rows: `done` of them were done by an earlier run."""
         for number in self._tasks.task_ids:
             self._tasks.remove_task(number)
-        number = self._tasks.add_task(stage, total=rows, completed=done, training=training)
+        number = self._tasks.add_task(
+            stage, total=rows, completed=done, training=training, unit=self._unit
+        )
         self._task = self._tasks.tasks[0]
         self._tasks.advance(number, 0)  # rich measures speed from the first sample on
 
@@ -120,13 +123,14 @@ class RowCountProgress(Progress):
         """Print one sentence."""
         self.console.print(Text(f"note: {safe(message)}"), soft_wrap=not self.console.is_terminal)
 
-    def stage(self, name: str, total_rows: int | None = None) -> None:
-        """Start following a pass over rows."""
+    def stage(self, name: str, total_rows: int | None = None, unit: str = "row") -> None:
+        """Start following a pass over rows or windows."""
+        self._unit = unit
         self._start(name, total_rows)
 
-    def training(self, epochs: int, rows_per_epoch: int) -> None:
+    def training(self, epochs: int, rows_per_epoch: int, unit: str = "row") -> None:
         """Start following epochs."""
-        self._epochs, self._rows_per_epoch = epochs, rows_per_epoch
+        self._epochs, self._rows_per_epoch, self._unit = epochs, rows_per_epoch, unit
         self._start("", epochs * rows_per_epoch, training=True)
         self._name_epoch()
 
@@ -163,14 +167,14 @@ class LiveProgress(RowCountProgress):
         self._standing: Standing | None = None
         self._trial_began = 0.0
 
-    def stage(self, name: str, total_rows: int | None = None) -> None:
-        """Start following a pass over rows, and draw it."""
-        super().stage(name, total_rows)
+    def stage(self, name: str, total_rows: int | None = None, unit: str = "row") -> None:
+        """Start following a pass over rows or windows, and draw it."""
+        super().stage(name, total_rows, unit)
         self._draw(at_once=True)
 
-    def training(self, epochs: int, rows_per_epoch: int) -> None:
+    def training(self, epochs: int, rows_per_epoch: int, unit: str = "row") -> None:
         """Start following epochs, and draw them."""
-        super().training(epochs, rows_per_epoch)
+        super().training(epochs, rows_per_epoch, unit)
         self._draw(at_once=True)
 
     def rows(self, count: int) -> None:

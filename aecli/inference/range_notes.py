@@ -42,7 +42,8 @@ def _constant_note(column: Column, observed: int, below: int, above: int) -> str
         only = f"{_clipped(str(column.mode))}, the only one in training"
     else:
         only = f"{bound_text(column, column.low[0])}, the only one in training"
-    return f"{_counted(column, observed, below + above)} differ from {only}"
+    differ = "differ" if below + above > 1 else "differs"
+    return f"{_counted(column, observed, below + above)} {differ} from {only}"
 
 
 def _range_note(column: Column, observed: int, below: int, above: int) -> str:
@@ -50,9 +51,11 @@ def _range_note(column: Column, observed: int, below: int, above: int) -> str:
     if column.kind == "vector":
         return f"{counted} outside the range of their element in training"
     low, high = bound_text(column, column.low[0]), bound_text(column, column.high[0])
-    if not column.moves_forward:
-        return f"{counted} outside the training range {low} to {high}"
     hint = f"try --exclude {shell_name(column.name)}"
+    if not column.moves_forward:
+        # Most of them on one side: a counter, or a clock that is written as a number.
+        moved = f"; {hint}" if 2 * max(below, above) > observed else ""
+        return f"{counted} outside the training range {low} to {high}{moved}"
     if not below:
         return f"{counted} after the last training date {high}; {hint}"
     if not above:

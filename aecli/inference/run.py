@@ -160,7 +160,7 @@ class Pass:
         self.windowed = open_windows(
             self.model, self.source, self.constants, tallies=self.tallies, progress=self.progress
         )
-        self.progress.stage(stage, len(self.windowed.windows))
+        self.progress.stage(stage, len(self.windowed.windows), "window")
         columns = self.carried if carried is None else carried
         return window_batches(self.model, self.windowed, columns, self.batch_size)
 

@@ -89,7 +89,8 @@ def fit(
         progress=progress,
         on_epoch=on_epoch,
     )
-    progress.training(trainer.epochs, len(prepared.train))
+    unit = "row" if prepared.train.windows is None else "window"
+    progress.training(trainer.epochs, len(prepared.train), unit)
     result = trainer.fit(resume=resume)
     return FittedNetwork(prepared, options, setup, result, notes, device, precision)
 

@@ -202,8 +202,8 @@ class _EpochProgress(Progress):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
-    def training(self, epochs: int, rows_per_epoch: int) -> None:
-        self._progress.training(epochs, rows_per_epoch)
+    def training(self, epochs: int, rows_per_epoch: int, unit: str = "row") -> None:
+        self._progress.training(epochs, rows_per_epoch, unit)
 
     def rows(self, count: int) -> None:
         self._progress.rows(count)

@@ -111,7 +111,7 @@ def test_names_in_a_variable_may_hold_spaces(parse):
         (["--epochs", "1.5"], "--epochs 1.5: must be a whole number, 1 to 1000000",
          "--epochs 16"),
         (["--encoder", "5,0"],
-         "--encoder 5,0: must be whole numbers such as 512,256,64, each 1 to 65536",
+         "--encoder 5,0: must be whole numbers such as 512,256,64, each 1 to 65536, or halve",
          "--encoder 512,256,64"),
         (["--scale", "standrad"],
          "--scale standrad: must be one of auto, standard, minmax, robust, none",

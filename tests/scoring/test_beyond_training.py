@@ -91,7 +91,7 @@ def test_another_value_of_a_constant_is_an_outlier_of_that_column(
     assert result.out_of_range[column] == 1
     (note,) = [note for note in result.notes if note.startswith(f"{column}: ")]
     if only is not None:
-        assert note == f"{column}: 1 of 6 values differ from {only}, the only one in training"
+        assert note == f"{column}: 1 of 6 values differs from {only}, the only one in training"
 
 
 def test_constants_as_trained_missing_or_absent_change_nothing(model: Path, tmp_path: Path) -> None:
@@ -116,14 +116,14 @@ def test_a_constant_date_that_has_moved_on_is_said_and_not_scored(
     before, _ = scored(rows, model, tmp_path)
     found, result = scored(changed(rows, "day", 2, dt.date(2026, 2, 1)), model, tmp_path)
     assert found.equals(before)
-    assert "day: 1 of 6 values differ from 2026-01-31, the only one in training" in result.notes
+    assert "day: 1 of 6 values differs from 2026-01-31, the only one in training" in result.notes
 
 
 def test_every_command_that_reads_rows_sees_the_constant_that_differs(
     model: Path, tmp_path: Path
 ) -> None:
     rows = changed(plant(6, 1), "volt", 2, 7.0)
-    said = "volt: 1 of 6 values differ from 0.1, the only one in training"
+    said = "volt: 1 of 6 values differs from 0.1, the only one in training"
     output = str(tmp_path / "o.parquet")
     for command in (aecli.encode, aecli.reconstruct):
         result = command(rows, output, model=model)

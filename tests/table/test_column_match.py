@@ -58,7 +58,7 @@ def test_columns_are_found_by_name_in_any_order(spec: Callable[..., ModelSpec]) 
         )
         assert only_batch(source).to_pylist() == [{"n": 1, "t": "b", "b": True}]
         assert source.names == ["n", "t", "b"]
-        assert found == MatchedColumns(ignored=["extra"], kept=[], label=False)
+        assert found == MatchedColumns(ignored=["extra"], kept=[], constants=[], label=False)
 
     check()
 
@@ -74,7 +74,7 @@ def test_carried_columns_come_first_and_each_once(spec: Callable[..., ModelSpec]
     table = pa.table({name: ["1"] for name in names})
     source, found = match_columns(open_source(table), model, keep=["x*", "n"], with_label=True)
     assert source.names == [*found.kept, "n", "t", "y"]
-    assert found == MatchedColumns(ignored=[], kept=found.kept, label=True)
+    assert found == MatchedColumns(ignored=[], kept=found.kept, constants=[], label=True)
     assert [source.copies.get(name, name) for name in found.kept] == ["id", "x1", "x2", "n"]
 
 
