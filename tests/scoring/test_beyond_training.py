@@ -219,6 +219,7 @@ def test_a_column_is_named_where_more_than_2_percent_are_out_of_range(
     column = aecli.load(model).spec.columns[0]
     low, high = (bound_text(column, bound[0]) for bound in (column.low, column.high))
     said = f"x: {outside} of 100 values outside the training range {low} to {high}"
+    said += "; try --exclude x" if outside > 50 else ""
     assert result.notes == ([said] if speaks else [])
     assert result.out_of_range == ({"x": outside} if outside else {})
 
