@@ -15,7 +15,7 @@ from aecli.features.reader import CellReader
 from aecli.features.staging import Staged, as_windows, stage
 from aecli.features.windows import read_series
 from aecli.progress import Progress
-from aecli.schema.model_spec import FEWEST_CALIBRATION_ROWS, Label
+from aecli.schema.model_spec import Label
 from aecli.schema.option_types import parse_valid
 from aecli.schema.options import ColumnOptions, TrainOptions
 from aecli.table.column_match import match_columns
@@ -35,6 +35,9 @@ from aecli.training.order_notes import split_notes, window_notes
 
 MEMORY_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
+
+FEW_HELD_OUT = 200
+"""Held-out samples whose 99th percentile is two scores: thresholds of fewer are cross-fitted."""
 
 MOST_CROSS_FITTED = 2_000
 """Most samples of a table whose scores are cross-fitted: training it thrice more takes seconds."""
@@ -115,7 +118,7 @@ def prepare(
 
 def _cross_fits(options: TrainOptions, train: Staged, valid: Staged) -> bool:
     """Return whether held-out samples are few, in a small table that they are rows of."""
-    few = len(valid) < FEWEST_CALIBRATION_ROWS and len(train) + len(valid) <= MOST_CROSS_FITTED
+    few = len(valid) < FEW_HELD_OUT and len(train) + len(valid) <= MOST_CROSS_FITTED
     return few and parse_valid(options.training.valid)[0] != "file"
 
 

@@ -6,6 +6,10 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pytest
+
 from tests.cli.conftest import QUICK, run_aecli, write_table
 
 
@@ -61,3 +65,23 @@ def test_windows_are_counted_as_windows(tmp_path: Path):
     rows = run_aecli(tmp_path, "score", "rows.csv", "-o", "s.csv", "--score-unit", "row")
     assert rows.err.startswith("200 rows of")
     assert "labelled windows" in run_aecli(tmp_path, "evaluate", "rows.csv").out
+
+
+@pytest.mark.parametrize("spelling", ["%Y-%m-%d", "%d.%m.%Y", "%Y-%m-%dT%H:%M:%S"])
+def test_ordinary_rows_of_next_month_are_ordinary(tmp_path: Path, spelling: str):
+    for name, first, days in (("jan", "2026-01-01", 28), ("feb", "2026-02-01", 10)):
+        random = np.random.default_rng(days)
+        temp = random.normal(20, 5, 20 * days).round(2)
+        when = pd.date_range(first, periods=days).repeat(20)
+        load = (5 * temp + 100 + random.normal(0, 3, len(temp))).round(1)
+        table = pd.DataFrame({"day": when.strftime(spelling), "temp": temp, "load": load})
+        table["zone"] = np.where(temp > 20, "A", "B")
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    trained = run_aecli(tmp_path, "train", "jan.csv", "--epochs", "15", "--threads", "1")
+    assert trained.code == 0
+    assert "day is not scored after its last training date 2026-01-28" in trained.out
+    scored = run_aecli(
+        tmp_path, "score", "feb.csv", "-o", "s.csv", "--fail-if", "outlier_share>0.02"
+    )
+    assert scored.code == 0, scored.err
+    assert "day: 200 of 200 values after the last training date 2026-01-28" in scored.err

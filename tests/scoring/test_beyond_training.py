@@ -164,8 +164,8 @@ def test_a_window_differs_where_one_of_its_rows_does_and_a_row_by_itself(
     before, _ = scored(rows, series, tmp_path)
     found, result = scored(broken, series, tmp_path)
     added = found["score"].to_numpy() - before["score"].to_numpy()
-    windows = 1 + (np.arange(len(found)) + len(rows) - len(found)) - 3 + 0
-    holds = (windows <= 6) & (windows + 3 > 6)
+    starts = np.arange(len(found))
+    holds = (starts <= 6) & (starts + 3 > 6)
     assert added == pytest.approx(np.where(holds, result.threshold, 0), rel=1e-4, abs=1e-4)
     assert set(np.array(found["top1_column"].to_pylist())[holds]) == {"site"}
     before, _ = scored(rows, series, tmp_path, score_unit="row")
