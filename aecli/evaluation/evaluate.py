@@ -58,8 +58,8 @@ class Evaluation:
         _check_columns(columns, source, model.spec)
         self.model = model
         self.opened = Pass.over(
-            model, source, keep=list(columns.values()), with_label=True, batch_size=batch_size,
-            progress=progress,
+            model, source, references=list(columns.values()), with_label=True,
+            batch_size=batch_size, progress=progress,
         )  # fmt: skip
         self.by = by
         has_label = self.opened.has_label and model.spec.network.classes

@@ -64,21 +64,17 @@ def _float32_error(column: Column, values: Floats) -> Floats:
     return np.where(np.isfinite(rounded), np.abs(rounded - values), 0.0)
 
 
-def outside(cells: Cells, low: Cells, high: Cells) -> Mask:
-    """Return where cells `(n_rows, n_cells)` are below `low` or above `high`; missing are not."""
-    return (cells < low) | (cells > high)
+def at_last_times(cells: Tensor, layout: Layout) -> Tensor:
+    """Return cells `(n_rows, n_cells)` with the last time of training in place of later ones.
 
-
-def differing_columns(cells: Cells, layout: Layout) -> Mask:
-    """Return where constant columns differ `(n_rows, n_columns)`; later times do not count."""
-    low, high = cell_limits(layout)
-    for cell, owner in enumerate(layout.column_of):
-        if layout.columns[owner].moves_forward:
-            high[cell] = np.inf
-    found = np.zeros((len(cells), len(layout.columns)), dtype=np.bool_)
-    where = outside(cells, low, high)
-    for cell, owner in enumerate(layout.column_of):
-        found[:, owner] |= where[:, cell]
+    A network has seen that one beside the other columns, and no later one.
+    """
+    places = _time_cells(layout)
+    if not places:
+        return cells
+    last = torch.from_numpy(cell_limits(layout)[1][places]).to(cells.device)
+    found = cells.clone()
+    found[:, places] = torch.minimum(cells[:, places], last)
     return found
 
 
@@ -128,6 +124,17 @@ class Tally:
         self._missing = np.zeros(where.cells, dtype=np.int64)
         self._below, self._above = np.zeros_like(self._missing), np.zeros_like(self._missing)
         self._unseen = np.zeros(len(where.category), dtype=np.int64)
+        times = np.array([where.columns[owner].moves_forward for owner in where.column_of], bool)
+        self._last = np.where(times, np.float32(np.inf), self._high)
+        self._starts = np.cumsum([0, *where.widths], dtype=np.int64)[:-1]
+
+    def differing(self, cells: Cells) -> Mask:
+        """Return where columns are out of range `(n_rows, n_columns)`; later times do not count."""
+        if not cells.size:
+            return np.zeros((len(cells), len(self.layout.columns)), dtype=np.bool_)
+        beyond = (cells < self._low) | (cells > self._last)
+        found: Mask = np.logical_or.reduceat(beyond, self._starts, axis=1)
+        return found
 
     def add(self, cells: Cells) -> None:
         """Count one batch of cells."""

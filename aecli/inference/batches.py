@@ -14,7 +14,7 @@ from torch import Tensor
 from aecli.array_types import AnyFloats, Codes, Indices, Mask
 from aecli.features.reader import CellReader, Cells
 from aecli.features.staging import Staged, stage
-from aecli.features.training_range import Tally, differing_columns
+from aecli.features.training_range import Tally
 from aecli.features.windows import Windows, read_series, window_codes
 from aecli.inference.loaded_model import LoadedModel
 from aecli.nn.autoencoder import EncoderOutput
@@ -102,13 +102,13 @@ def row_batches(
     `tallies` are those of the columns that vary and of the `constants`.
     """
     before = 0
-    for batch in source.batches(batch_rows or model.batch_rows):
+    for batch in source.batches(batch_rows or model.batch_rows_beside(constants.layout.cells)):
         cells = model.reader.read(batch, table=source.name, before=before)
         constant_cells = constants.read(batch, table=source.name, before=before)
         before += batch.num_rows
         for tally, part in zip(tallies, (cells, constant_cells), strict=True):
             tally.add(part)
-        yield SampleBatch(batch, cells, differing_columns(constant_cells, constants.layout))
+        yield SampleBatch(batch, cells, tallies[1].differing(constant_cells))
 
 
 def open_windows(
@@ -147,7 +147,7 @@ def _differs(source: Source, constants: CellReader, tally: Tally, rows: int) -> 
         for batch in source.select([column.name for column in columns]).batches():
             cells = constants.read(batch, table=source.name, before=before)
             tally.add(cells)
-            found[before : before + len(cells)] = differing_columns(cells, constants.layout)
+            found[before : before + len(cells)] = tally.differing(cells)
             before += len(cells)
     return found
 

@@ -55,6 +55,10 @@ class LoadedModel:
         samples = min(1 << 14, wanted, network.samples_within(MOST_CELLS))
         return min(1 << 14, max(1, samples) * network.window)
 
+    def batch_rows_beside(self, cells: int) -> int:
+        """Return the same where so many other cells are read beside each row's own."""
+        return min(self.batch_rows, max(256, BATCH_CELLS // max(1, cells)))
+
 
 def require_decoder(model: LoadedModel) -> None:
     """Refuse a model whose decoder was left as it was drawn.

@@ -113,6 +113,7 @@ class Pass:
         data: Data,
         *,
         keep: Sequence[str] = (),
+        references: Sequence[str] = (),
         carry: bool = True,
         with_label: bool = False,
         batch_size: int | None = None,
@@ -121,15 +122,21 @@ class Pass:
     ) -> Pass:
         """Open a pass over a table, which is matched with the model; `data` may be a source.
 
-        Identifiers and the columns of `keep` are carried, unless `carry` is False. `batch_size` is
-        rows, or windows, per pass through the network.
+        Identifiers and the columns of `keep` are carried, unless `carry` is False, and so are
+        `references`, such as anomaly marks, which the model must not see. `batch_size` is rows, or
+        windows, per pass through the network.
 
         Raises:
             DataError: the table cannot be read or lacks columns.
         """
         source = data if isinstance(data, Source) else open_source(data, read or ReadOptions())
         source, matched = match_columns(
-            source, model.spec, keep=keep, with_label=with_label, with_constants=True
+            source,
+            model.spec,
+            keep=[*keep, *references],
+            with_label=with_label,
+            constants=True,
+            references=references,
         )
         return cls(
             model,

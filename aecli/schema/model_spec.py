@@ -317,7 +317,7 @@ class ModelSpec(StrictModel):
     summary: Summary
     table: str = Field("", description="Name of the training table's file, without its folders.")
     calibration: Calibration | None = Field(
-        None, description="None in models of an aecli that did not score."
+        None, description="None where the decoder was not trained: rows have no scores."
     )
 
     model_config = ConfigDict(populate_by_name=True)

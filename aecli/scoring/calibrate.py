@@ -96,8 +96,9 @@ def calibrate(
     if anomaly is not None:
         require_reference_column(source, loaded.spec, anomaly, "--anomaly")
     opened = Pass.over(
-        loaded, source, keep=[anomaly] if anomaly else [], batch_size=batch_size, progress=progress
-    )
+        loaded, source, references=[anomaly] if anomaly else [], batch_size=batch_size,
+        progress=progress,
+    )  # fmt: skip
     scores, codes = _scored(opened, scorer, anomaly)
     progress.finish()
     before = loaded.spec.calibration

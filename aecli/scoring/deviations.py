@@ -39,7 +39,8 @@ class ScoringFit:
     `(n_joint,)` and are made uncorrelated and of unit variance by `whiten`: `(n_joint, n_joint)`,
     or with more than `WIDEST_JOINT` of them `(n_residuals,)` divisors, and `whiten_latent` for the
     latent. `medians` are those of the parts, on held-out samples: reconstruction by each of
-    `AGGREGATES`, joint, and place.
+    `AGGREGATES`, joint, and place. `constant` by `AGGREGATES` is what a cell adds to the score that
+    differs from the only value of training.
     """
 
     median: Tensor
@@ -51,6 +52,7 @@ class ScoringFit:
     whiten: Tensor
     whiten_latent: Tensor
     medians: Tensor
+    constant: Tensor
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what goes into the weights file."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from aecli.array_types import Floats
-from aecli.features.layout import Inputs, Layout
+from aecli.features.layout import Inputs
 from aecli.features.staging import Staged
 from aecli.features.training_range import as_new_rows
 from aecli.nn.autoencoder import AutoencoderNetwork
@@ -39,6 +40,9 @@ LEAST_ERROR = 0.1
 """Smallest divisor of a column's errors, as a share of what a constant answer makes: of the spread
 of a number, and of the entropy of a boolean or category (benchmarks/RESULTS.md, Outliers)."""
 
+Run: TypeAlias = tuple[Tensor, Tensor, Tensor]
+"""Cells of a block of samples, with their latents and outputs."""
+
 TINY = 1e-12
 """Smallest divisor of all, of a column that never errs."""
 
@@ -56,7 +60,7 @@ def fit_scorer(
     fitted = usual(cells, deviations)
     scorer = Scorer(network, inputs, columns, fitted)
     residuals, entropies = _constant_answer(cells, deviations, fitted)
-    errors, vectors = _errors_and_vectors(cells, scorer)
+    errors, vectors = _errors_and_vectors(_runs(cells, scorer), scorer)
     centre, whiten, whiten_latent = _joint(vectors, LEAST_ERROR * residuals.repeat(scorer.window))
     least = LEAST_ERROR * torch.cat([LEAST_ERROR * fitted.spread.square(), entropies])
     floor = deviations.per_column(least[None])[0].nan_to_num(0.0)
@@ -77,9 +81,9 @@ def fit_sizes(scorer: Scorer, held_out: Sequence[tuple[Scorer, Staged]]) -> dict
     median, and at least by a share of their mean, here and in training, and by the scorer's floor.
     """
     names = [column.name for column in scorer.deviations.layout.columns]
-    samples = [(one, _new_rows(staged, one.deviations.layout)) for one, staged in held_out]
+    runs = [(one, _runs_of_new_rows(staged, one)) for one, staged in held_out]
     errors = torch.cat(
-        [_by_name(_errors_and_vectors(cells, one)[0], one, names) for one, cells in samples]
+        [_by_name(_errors_and_vectors(own, one)[0], one, names) for one, own in runs]
     )
     typical = torch.maximum(errors.nanmedian(0).values, TYPICAL * errors.nanmean(0))
     scale = torch.maximum(typical.nan_to_num(0.0), scorer.fitted.scale)
@@ -87,14 +91,16 @@ def fit_sizes(scorer: Scorer, held_out: Sequence[tuple[Scorer, Staged]]) -> dict
         scales = dict(zip(names, scale, strict=True))
         own = [scales.get(c.name, torch.tensor(1.0)) for c in one.deviations.layout.columns]
         one.fitted = replace(one.fitted, scale=torch.stack(own).double())
-    parts = torch.cat([one.parts(*run)[0] for one, cells in samples for run in _runs(cells, one)])
+    parts = torch.cat([one.parts(*run)[0] for one, own in runs for run in own])
     scorer.fitted = replace(scorer.fitted, scale=scale, medians=_typical(parts))
     return {name: values.numpy() for name, values in scorer.combined(parts).items()}
 
 
-def _new_rows(staged: Staged, layout: Layout) -> Tensor:
-    """Return held-out cells as those of rows that are later than training: without their dates."""
-    return as_new_rows(_spread_out(staged, layout.cells), layout)
+def _runs_of_new_rows(staged: Staged, scorer: Scorer) -> list[Run]:
+    """Return runs of held-out cells, which are scored as those of rows later than training."""
+    layout = scorer.deviations.layout
+    runs = _runs(_spread_out(staged, layout.cells), scorer)
+    return [(as_new_rows(cells, layout), latent, outputs) for cells, latent, outputs in runs]
 
 
 def _by_name(values: Tensor, scorer: Scorer, names: list[str]) -> Tensor:
@@ -130,7 +136,7 @@ def usual(cells: Tensor, deviations: Deviations) -> ScoringFit:
     spread = torch.maximum(1.4826 * deviation, floor * sizes)
     spread, leaving = _as_events(centered, spread)
     rarity = [_rarity(codes, size) for codes, size in _codes(cells, deviations)]
-    unfitted = (torch.ones(1).double() for _ in range(5))
+    unfitted = (torch.ones(1).double() for _ in range(6))
     return ScoringFit(median, spread, leaving.double(), rarity, *unfitted)
 
 
@@ -184,10 +190,10 @@ def _rarity(codes: Tensor, values: int) -> Tensor:
     return 2 * (counts.max() / counts).log()
 
 
-def _errors_and_vectors(cells: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
+def _errors_and_vectors(runs: Sequence[Run], scorer: Scorer) -> tuple[Tensor, Tensor]:
     """Return the samples' errors by column, and their joint vectors."""
     deviations, errors, vectors = scorer.deviations, [], []
-    for block, latent, outputs in _runs(cells, scorer):
+    for block, latent, outputs in runs:
         cell_errors = deviations.errors(block, outputs)
         errors.append(deviations.per_column(cell_errors, scorer.window))
         vectors.append(joint_vectors(deviations.residuals(block, outputs), latent))
@@ -236,7 +242,7 @@ def _whitening(vectors: Tensor) -> Tensor:
     return inverse.T
 
 
-def _runs(cells: Tensor, scorer: Scorer) -> list[tuple[Tensor, Tensor, Tensor]]:
+def _runs(cells: Tensor, scorer: Scorer) -> list[Run]:
     """Return blocks of cells with their latents and outputs."""
     step = max(1, SCORING_BLOCK // scorer.window) * scorer.window
     return [(block, *scorer.run(block)) for block in cells.split(step)]

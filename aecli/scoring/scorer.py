@@ -13,8 +13,8 @@ from aecli.array_types import Mask
 from aecli.errors import ModelError
 from aecli.features.layout import Inputs
 from aecli.features.reader import Cells
-from aecli.features.training_range import without_later_times
-from aecli.inference.loaded_model import LoadedModel
+from aecli.features.training_range import at_last_times, without_later_times
+from aecli.inference.loaded_model import LoadedModel, require_decoder
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.model_spec import AGGREGATES, Column
 from aecli.scoring.deviations import (
@@ -82,8 +82,9 @@ class Scorer:
     an ordinary sample scores about 1: the reconstruction errors of its columns, the squared
     Mahalanobis distance of its residuals and latent together, and the mean squared distance of its
     values from the usual ones. A column's error and a part count by their logarithm beyond
-    `LINEAR_RATIO` times the usual. A cell that differs from a constant of training adds the default
-    threshold. The times of a row count as missing where one is after the last of training.
+    `LINEAR_RATIO` times the usual. A cell that differs from a constant of training adds a fixed
+    error. Times after the last of training are that one for the network, and the times of such a
+    row are not scored.
     """
 
     def __init__(
@@ -92,10 +93,8 @@ class Scorer:
         inputs: Inputs,
         columns: Sequence[Column],
         fitted: ScoringFit,
-        thresholds: Mapping[str, float] | None = None,
     ) -> None:
         self.fitted = fitted
-        self.thresholds = thresholds or dict.fromkeys(AGGREGATES, 1.0)
         self.deviations = Deviations(columns)
         self._network = network
         self._inputs = inputs
@@ -106,12 +105,11 @@ class Scorer:
         """Return the scorer of a loaded model.
 
         Raises:
+            UsageError: its decoder was not trained.
             ModelError: the model was saved without what scoring needs.
         """
-        fitted, calibration = stored_fit(model), model.spec.calibration
-        assert calibration is not None, "the stored fit has one"
-        thresholds = {name: scale.threshold for name, scale in calibration.scales.items()}
-        return cls(model.network, model.inputs, model.spec.columns, fitted, thresholds)
+        require_decoder(model)
+        return cls(model.network, model.inputs, model.spec.columns, stored_fit(model))
 
     @property
     def window(self) -> int:
@@ -138,19 +136,19 @@ class Scorer:
     def constant_parts(self, differs: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Return what constant columns add to scores `(n_samples,)`, and their reasons.
 
-        `differs` and the reasons are `(n_samples, n_constants)`. A reason is the default threshold
-        times the number of the other columns, since scores are means over these; NaN elsewhere.
+        `differs` and the reasons are `(n_samples, n_constants)`. A reason is what the mean score
+        gains times the number of the other columns, since it is a mean over these; NaN elsewhere.
         """
         counts = differs.sum(1).double()
+        gains = dict(zip(AGGREGATES, self.fitted.constant.tolist(), strict=True))
         columns = max(1, len(self.deviations.layout.columns))
-        reasons = torch.where(differs, self.thresholds["mean"] * columns, torch.nan).double()
-        return {name: counts * self.thresholds[name] for name in AGGREGATES}, reasons
+        reasons = torch.where(differs, gains["mean"] * columns, torch.nan).double()
+        return {name: counts * gains[name] for name in AGGREGATES}, reasons
 
     def _scored(self, cells: Tensor) -> ScoredSamples:
-        rows = without_later_times(cells, self.deviations.layout)
-        parts = [self._block(block) for block in rows.split(self._block_rows())]
+        parts = [self._block(block) for block in cells.split(self._block_rows())]
         if not parts:
-            parts = [self._block(rows)]
+            parts = [self._block(cells)]
         return ScoredSamples(
             scores={n: torch.cat([part.scores[n] for part in parts]) for n in AGGREGATES},
             errors=torch.cat([part.errors for part in parts]),
@@ -192,6 +190,7 @@ class Scorer:
 
     def run(self, cells: Tensor) -> tuple[Tensor, Tensor]:
         """Return the latents and the outputs of one block of cells."""
+        cells = at_last_times(cells, self.deviations.layout)
         with torch.no_grad():
             latent = self._network.encode(self._inputs(cells.to(self._device)))
             outputs = self._network.decode(latent)
@@ -205,7 +204,8 @@ class Scorer:
         rows, window = len(cells), self._network.window
         filled = F.pad(cells, (0, 0, 0, self._block_rows() - rows))
         latent, outputs = self.run(filled)
-        parts, of_rows, reasons = self.parts(filled, latent, outputs)
+        scored = without_later_times(filled, self.deviations.layout)
+        parts, of_rows, reasons = self.parts(scored, latent, outputs)
         scores = {n: values[: rows // window] for n, values in self.combined(parts).items()}
         found = torch.stack([of_rows, reasons])[:, :rows]
         by_sample = found.view(2, -1, window, found.shape[2]).nanmean(2) if window > 1 else found

@@ -53,14 +53,15 @@ def match_columns(
     *,
     keep: Sequence[str] = (),
     with_label: bool = False,
-    with_constants: bool = False,
+    constants: bool = False,
+    references: Sequence[str] = (),
 ) -> tuple[Source, MatchedColumns]:
     """Select the columns of a table that a model needs, whatever their order.
 
     The result has the identifiers that are present, the columns of `keep` (names or globs), the
-    features that vary, constant ones that are present if `with_constants`, and the label if it is
-    present and `with_label`, each once, in that order; a feature that is kept is there twice, once
-    as it is written.
+    features that vary, with `constants` those that do not, but for `references`, and with
+    `with_label` the label, if they are present, each once, in that order; a feature that is kept is
+    there twice, once as it is written.
     Text formats and the names of partitions are read with the model's types.
 
     Raises:
@@ -70,8 +71,9 @@ def match_columns(
     names = set(source.names)
     features = [column for column in spec.columns if not column.constant]
     _require_features(source, [column.name for column in features])
-    constants = [c for c in spec.columns if with_constants and c.constant and c.name in names]
-    features += constants
+    compared = [c for c in spec.columns if constants and c.constant and c.name in names]
+    compared = [column for column in compared if column.name not in references]
+    features += compared
     kept = [item.name for item in spec.ids if item.name in names]
     kept += [
         name
@@ -90,7 +92,7 @@ def match_columns(
     known = {*names_to_read, *_known_names(spec)}
     ignored = [name for name in source.names if name not in known]
     return source.select(names_to_read, readings), MatchedColumns(
-        ignored=ignored, kept=kept, label=bool(label), constants=[c.name for c in constants]
+        ignored=ignored, kept=kept, label=bool(label), constants=[c.name for c in compared]
     )
 
 
@@ -156,11 +158,37 @@ def _feature_readings(
         if column.name in texts:
             kind = _read_type(column)
         else:
-            has = schema.field(column.name).type
-            kind = _cast_type(column, has) or has
+            kind = _type_in(column, schema.field(column.name).type)
         known = frozenset(value for value in column.categories if isinstance(value, str))
-        readings[column.name] = Reading(kind, column.text_format, nulls, known)
+        misfit = _another_value(column, kind) if column.constant else None
+        readings[column.name] = Reading(kind, column.text_format, nulls, known, misfit)
     return readings
+
+
+def _type_in(column: Column, has: pa.DataType) -> pa.DataType:
+    """Return the type to read a column of type `has` as; a constant of any type is compared."""
+    try:
+        return _cast_type(column, has) or has
+    except DataError:
+        if not column.constant:
+            raise
+        return _read_type(column)
+
+
+def _another_value(column: Column, kind: pa.DataType) -> pa.Scalar | None:
+    """Return a value that a constant column did not have, for cells that are not of its type."""
+    if pa.types.is_dictionary(kind):
+        return None
+    if is_text(kind):
+        return pa.scalar(f"not {column.mode}", kind)
+    if column.kind == "boolean":
+        return pa.scalar(not column.mode, kind)
+    first = column.categories[0] if column.kind == "category" else column.low[0]
+    other = 0 if first else 1
+    if is_list(kind):
+        return pa.scalar([other] * column.size, kind)
+    width = pa.int32() if kind.bit_width == 32 and pa.types.is_temporal(kind) else pa.int64()
+    return pa.scalar(other, width).cast(kind)
 
 
 def _copied_readings(

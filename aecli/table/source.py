@@ -190,8 +190,8 @@ class Source:
         reading = self.readings.get(name)
         if reading is None or name in self.copies.values():
             return pa.string() if reader.format == "csv" else reader.types([name])[name]
-        spelled = reading.format is not None and holds_text(reader, name)
-        return pa.string() if spelled else reading.type
+        spelled = reading.format is not None or reading.misfit is not None
+        return pa.string() if spelled and holds_text(reader, name) else reading.type
 
     def _reading(self, name: str, reader: TableReader) -> Reading:
         """Return how a file's column is read; one that quotes all cells quotes missing ones too."""

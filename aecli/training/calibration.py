@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import torch
+
 from aecli.errors import AecliError
 from aecli.features.layout import Inputs
 from aecli.features.staging import Staged
 from aecli.nn.init import rotate_latent
 from aecli.progress import SILENT, Progress
-from aecli.schema.model_spec import Calibration
+from aecli.schema.model_spec import AGGREGATES, Calibration
 from aecli.scoring.deviations import ScoringFit
 from aecli.scoring.fit import fit_scorer, fit_sizes
 from aecli.scoring.scorer import Scorer
@@ -24,6 +26,10 @@ FOLDS = 3
 """Parts of a table that are held out in turn: with 5 it takes twice the time, and flags as many."""
 
 STOPPED = "stopped before cross-fitting"
+
+DIFFERENT = 2.0
+"""Thresholds that a cell adds to the score which differs from a constant: alone it stands above
+the threshold, and above a somewhat higher one that is calibrated later."""
 
 TOO_FEW = "too few for cross-fitting"
 
@@ -71,8 +77,9 @@ def calibrate_scores(
         folds, ended = _folds(fitted, interrupt, seconds, progress)
         source = f"cross-fitted {unit} ({FOLDS} folds)" if folds else f"{source} ({ended})"
         held_out = folds or held_out
-    scores = fit_sizes(scorer, held_out)
-    return scorer.fitted, fit_thresholds(scores, source=source)
+    calibration = fit_thresholds(fit_sizes(scorer, held_out), source=source)
+    thresholds = torch.tensor([calibration.scales[name].threshold for name in AGGREGATES])
+    return replace(scorer.fitted, constant=DIFFERENT * thresholds.double()), calibration
 
 
 def _scorer(fitted: FittedNetwork, inputs: Inputs) -> Scorer:

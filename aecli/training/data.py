@@ -39,6 +39,9 @@ MEMORY_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 FEW_HELD_OUT = 200
 """Held-out samples whose 99th percentile is two scores: thresholds of fewer are cross-fitted."""
 
+MOST_SHARED = 4
+"""Windows that share a row, up to which more of them are cross-fitted."""
+
 MOST_CROSS_FITTED = 2_000
 """Most samples of a table whose scores are cross-fitted: training it thrice more takes seconds."""
 
@@ -117,9 +120,15 @@ def prepare(
 
 
 def _cross_fits(options: TrainOptions, train: Staged, valid: Staged) -> bool:
-    """Return whether held-out samples are few, in a small table that they are rows of."""
-    few = len(valid) < FEW_HELD_OUT and len(train) + len(valid) <= MOST_CROSS_FITTED
-    return few and parse_valid(options.training.valid)[0] != "file"
+    """Return whether held-out samples are few, in a small table that they are rows of.
+
+    Windows that share rows count as the ones that would not.
+    """
+    windows = options.windows
+    shared = max(1, (windows.window or 1) // windows.stride)
+    few = len(valid) < FEW_HELD_OUT * shared
+    small = len(train) + len(valid) <= MOST_CROSS_FITTED * min(shared, MOST_SHARED)
+    return few and small and parse_valid(options.training.valid)[0] != "file"
 
 
 def open_rereadable(data: Data, options: TrainOptions) -> Source:

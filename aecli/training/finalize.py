@@ -61,10 +61,12 @@ def finalize(
     progress.stage("comparing with PCA")
     ranges = fit_number_ranges(prepared.train, prepared.layout)
     summary = _summary(fitted, inputs, ranges)
-    scoring, calibration = calibrate_scores(
-        fitted, inputs, interrupt=interrupt, seconds=seconds, progress=progress
-    )
-    tensors = _baseline_tensors(fitted) | scoring.tensors() | {"baseline.ranges": ranges}
+    tensors, calibration = _baseline_tensors(fitted) | {"baseline.ranges": ranges}, None
+    if "reconstruction" in setup.objective.weights:
+        scoring, calibration = calibrate_scores(
+            fitted, inputs, interrupt=interrupt, seconds=seconds, progress=progress
+        )
+        tensors |= scoring.tensors()
     spec = _spec(fitted, summary, calibration)
     return TrainedModel(spec, to_bytes(setup.objective.network, tensors), fitted.result.history)
 
@@ -140,7 +142,7 @@ def _majority_accuracy(prepared: PreparedTable) -> float | None:
     return float((codes[codes >= 0] == majority).double().mean())
 
 
-def _spec(fitted: FittedNetwork, summary: Summary, calibration: Calibration) -> ModelSpec:
+def _spec(fitted: FittedNetwork, summary: Summary, calibration: Calibration | None) -> ModelSpec:
     plan, setup = fitted.prepared.plan, fitted.setup
     parameters = sum(parameter.numel() for parameter in setup.objective.network.parameters())
     return ModelSpec(

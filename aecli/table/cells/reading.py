@@ -14,18 +14,23 @@ from aecli.table.cells.conversion import convert, without_nulls
 from aecli.table.cells.date_format import parsed_dates
 from aecli.table.cells.number_format import plain_numbers, spelled_number, tidied
 
+MOST_MISFITS = 256
+"""Values that are tried one by one; of more nearly all are another value than a constant."""
+
 
 @dataclass(frozen=True)
 class Reading:
     """Type of a column's cells, how text spells them, and the texts that are missing.
 
-    `categories` are values that a model knows, which are never missing.
+    `categories` are values that a model knows, which are never missing. `misfit` stands for a cell
+    that does not fit the type; None where such a cell is an error.
     """
 
     type: pa.DataType
     format: TextFormat | None = None
     null_values: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
+    misfit: pa.Scalar | None = None
 
     @property
     def missing(self) -> frozenset[str]:
@@ -39,6 +44,27 @@ def read_cells(array: pa.Array, reading: Reading) -> pa.Array:
     Raises:
         pa.ArrowInvalid, pa.ArrowNotImplementedError: a cell does not fit.
     """
+    if reading.misfit is None:
+        return _read(array, reading)
+    try:
+        return _read(array, reading)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        return _with_misfits(array, reading)
+
+
+def _with_misfits(array: pa.Array, reading: Reading) -> pa.Array:
+    """Return cells as the type of a reading, those that do not fit as its `misfit`."""
+    misfit = pa.repeat(reading.misfit, 1)
+    if not is_list(array.type) and not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
+    if pa.types.is_dictionary(array.type) and len(array.dictionary) <= MOST_MISFITS:
+        cells = (array.dictionary.slice(at, 1) for at in range(len(array.dictionary)))
+        values = [_read(cell, reading) if _fits(cell, reading) else misfit for cell in cells]
+        return pa.concat_arrays([misfit[:0], *values]).take(array.indices)
+    return misfit.take(pc.if_else(array.is_valid(), 0, pa.scalar(None, pa.int64())))
+
+
+def _read(array: pa.Array, reading: Reading) -> pa.Array:
     if is_text(decoded_type(array.type)):
         array = without_texts(array, reading.missing)
         if is_text(decoded_type(reading.type)):
@@ -107,8 +133,8 @@ def _required(array: pa.Array, format: TextFormat) -> pa.Array:
 
 def _fits(array: pa.Array, reading: Reading) -> bool:
     try:
-        read_cells(array, reading)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        _read(array, reading)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
         return False
     return True
 
