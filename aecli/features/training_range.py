@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from aecli.array_types import Floats, Mask
 from aecli.features.layout import Layout
 from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
+from aecli.table.arrow_types import parse_type
 from aecli.table.scaling import FAR
 
 CELL_ROUNDING = 2.0**-22
@@ -64,18 +66,32 @@ def _float32_error(column: Column, values: Floats) -> Floats:
     return np.where(np.isfinite(rounded), np.abs(rounded - values), 0.0)
 
 
-def at_last_times(cells: Tensor, layout: Layout) -> Tensor:
-    """Return cells `(n_rows, n_cells)` with the last time of training in place of later ones.
+def at_last_times(cells: Tensor, layout: Layout, window: int = 1) -> Tensor:
+    """Return cells `(n_samples * window, n_cells)`, all times of later samples moved back together.
 
-    A network has seen that one beside the other columns, and no later one.
+    Their latest is the last of training then: a network has seen that one, and no later one. What
+    lies between two dates of a row, and between two rows of a window, stays as it is.
     """
     places = _time_cells(layout)
     if not places:
         return cells
     last = torch.from_numpy(cell_limits(layout)[1][places]).to(cells.device)
+    seconds = torch.tensor([_seconds(layout.columns[layout.column_of[at]]) for at in places])
+    seconds = seconds.to(cells.device)
+    later = ((cells[:, places] - last) * seconds).nan_to_num(0.0).amax(1).clamp(min=0)
+    later = later.view(-1, window).amax(1).repeat_interleave(window)
     found = cells.clone()
-    found[:, places] = torch.minimum(cells[:, places], last)
+    found[:, places] -= later[:, None] / seconds
     return found
+
+
+def _seconds(column: Column) -> float:
+    """Return how long a scaled unit of a time column is."""
+    kind = parse_type(column.type)
+    if pa.types.is_date32(kind):
+        return column.scale[0] * 86_400
+    unit = getattr(kind, "unit", "ms")
+    return column.scale[0] / {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[unit]
 
 
 def without_later_times(cells: Tensor, layout: Layout) -> Tensor:

@@ -83,8 +83,8 @@ class Scorer:
     Mahalanobis distance of its residuals and latent together, and the mean squared distance of its
     values from the usual ones. A column's error and a part count by their logarithm beyond
     `LINEAR_RATIO` times the usual. A cell that differs from a constant of training adds a fixed
-    error. Times after the last of training are that one for the network, and the times of such a
-    row are not scored.
+    error. The times of a sample that is later than training are moved back together for the
+    network, and are not scored.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class Scorer:
 
     def run(self, cells: Tensor) -> tuple[Tensor, Tensor]:
         """Return the latents and the outputs of one block of cells."""
-        cells = at_last_times(cells, self.deviations.layout)
+        cells = at_last_times(cells, self.deviations.layout, self.window)
         with torch.no_grad():
             latent = self._network.encode(self._inputs(cells.to(self._device)))
             outputs = self._network.decode(latent)

@@ -86,7 +86,7 @@ def test_another_value_of_a_constant_is_an_outlier_of_that_column(
     assert found["is_outlier"][2].as_py()
     assert found["top1_column"][2].as_py() == column
     added = found["score"][2].as_py() - before["score"][2].as_py()
-    assert added == pytest.approx(result.threshold, rel=1e-4)
+    assert added == pytest.approx(2 * result.threshold, rel=1e-4)
     assert [found["score"][i] for i in (0, 1, 5)] == [before["score"][i] for i in (0, 1, 5)]
     assert result.out_of_range[column] == 1
     (note,) = [note for note in result.notes if note.startswith(f"{column}: ")]
@@ -135,6 +135,47 @@ def test_every_command_that_reads_rows_sees_the_constant_that_differs(
     assert evaluated.out_of_range["volt"] == 1
 
 
+def test_a_mark_that_training_rows_do_not_have_tells_scores_nothing(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(0)
+    marks = np.arange(200) < 20
+    for window in (None, 4):
+        train = pa.table({"x": rng.normal(size=200), "y": rng.normal(size=200), "odd": [0] * 200})
+        aecli.train(train, model=tmp_path / "m", window=window, **FEW)
+        noise = {"x": rng.normal(size=200), "y": rng.normal(size=200), "odd": marks.astype(int)}
+        found = aecli.evaluate(pa.table(noise), model=tmp_path / "m", anomaly="odd")
+        assert found.anomaly.auroc.value < 0.8
+        assert "odd" not in found.out_of_range
+
+
+@pytest.mark.parametrize("values", [["ten"], [str(i) for i in range(300)]])
+def test_a_constant_that_is_not_of_its_type_differs(
+    model: Path, tmp_path: Path, values: list[str]
+) -> None:
+    rows = plant(300, 1).drop_columns(["v", "volt"])
+    broken = rows.append_column("volt", pa.array((values * 300)[:300]))
+    _, result = scored(broken, model, tmp_path)
+    assert result.out_of_range["volt"] == 300
+    csv = tmp_path / "rows.csv"
+    broken.drop_columns(["day"]).to_pandas().to_csv(csv, index=False)
+    cells = ["0.1", "0.10", "broken", "", *["0.1"] * 296]
+    mixed = rows.append_column("volt", pa.array(cells)).to_pandas()
+    mixed.to_csv(csv, index=False)
+    _, result = scored(csv, model, tmp_path)
+    assert result.out_of_range["volt"] == 1
+
+
+def test_calibrate_makes_another_constant_ordinary(tmp_path: Path) -> None:
+    aecli.train(plant(300).drop_columns(["v"]), model=tmp_path / "m", **FEW)
+    moved = plant(300, 1).set_column(2, "volt", pa.array([7.0] * 300))
+    _, before = scored(moved, tmp_path / "m", tmp_path)
+    aecli.calibrate(moved, model=tmp_path / "m")
+    _, after = scored(moved, tmp_path / "m", tmp_path)
+    assert before.outliers == 300
+    assert after.outliers <= 6
+
+
 def test_the_python_model_calibrate_and_evaluate_see_the_same_scores(
     model: Path, tmp_path: Path
 ) -> None:
@@ -152,7 +193,7 @@ def test_the_estimator_finds_a_constant_that_differs() -> None:
     new = rows.head(3).copy()
     new.loc[1, "site"] = "MOON"
     difference = fitted.score_samples(rows.head(3)) - fitted.score_samples(new)
-    assert difference == pytest.approx([0, -fitted.offset_, 0])
+    assert difference == pytest.approx([0, -2 * fitted.offset_, 0])
     assert fitted.predict(new)[1] == -1
 
 
@@ -166,13 +207,13 @@ def test_a_window_differs_where_one_of_its_rows_does_and_a_row_by_itself(
     added = found["score"].to_numpy() - before["score"].to_numpy()
     starts = np.arange(len(found))
     holds = (starts <= 6) & (starts + 3 > 6)
-    assert added == pytest.approx(np.where(holds, result.threshold, 0), rel=1e-4, abs=1e-4)
+    assert added == pytest.approx(np.where(holds, 2 * result.threshold, 0), rel=1e-4, abs=1e-4)
     assert set(np.array(found["top1_column"].to_pylist())[holds]) == {"site"}
     before, _ = scored(rows, series, tmp_path, score_unit="row")
     found, result = scored(broken, series, tmp_path, score_unit="row")
     added = found["score"].to_numpy() - before["score"].to_numpy()
     assert added == pytest.approx(
-        np.where(np.arange(12) == 6, result.threshold, 0), rel=1e-4, abs=1e-4
+        np.where(np.arange(12) == 6, 2 * result.threshold, 0), rel=1e-4, abs=1e-4
     )
     assert found["top1_column"][6].as_py() == "site"
 
@@ -193,10 +234,10 @@ def month(rows: int, start: str, seed: int, *, kind: str) -> pd.DataFrame:
 
 @pytest.mark.parametrize("kind", ["days", "hours", "zone", "several", "shuffled"])
 def test_next_month_is_as_ordinary_as_rows_without_their_dates(tmp_path: Path, kind: str) -> None:
-    train, new = month(1500, "2026-01-01", 3, kind=kind), month(1000, "2026-02-03", 4, kind=kind)
-    aecli.train(train, model=tmp_path / "m", epochs=3, valid=0.5, seed=0)
+    train, new = month(1500, "2026-01-01", 5, kind=kind), month(1000, "2026-02-03", 6, kind=kind)
+    aecli.train(train, model=tmp_path / "m", epochs=12, seed=0)
     found, result = scored(new, tmp_path / "m", tmp_path)
-    assert result.outliers <= 30
+    assert result.outliers <= 20
     assert "day" not in found["top1_column"].to_pylist()
     (note, *_) = [note for note in result.notes if note.startswith("day: ")]
     assert note.startswith("day: 1,000 of 1,000 values after the last training date 2026-01-28")
