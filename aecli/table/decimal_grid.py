@@ -29,7 +29,7 @@ LARGEST_STEP_SHARE = 0.125
 def rounding(kind: pa.DataType) -> float:
     """Return the relative rounding of a type's values; 0 for one that is not checked.
 
-    Integers and times come back whole by themselves.
+    Integers and times are rounded by their types.
     """
     kind = decoded_type(kind)
     if is_list(kind):
