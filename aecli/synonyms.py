@@ -98,6 +98,9 @@ _WORDS = {
     "cosine": "cosineannealing cosine-annealing",
     "plateau": "reducelronplateau reduce-lr-on-plateau",
     "fp32": "float32 full",
+    "xlsx": "excel xls spreadsheet",
+    "jsonl": "json ndjson",
+    "arrow": "feather ipc",
     "LeakyReLU": "leaky",
     "SiLU": "swish",
 }

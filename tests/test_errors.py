@@ -47,6 +47,7 @@ COMMAND_NAMES = [str(command.name) for command in COMMANDS]
         ("--lat", TRAIN, "--latent"),
         ("--timeout --max-time --max_runtime_secs", TRAIN, "--time-limit"),
         ("--timeout --max-time --time-limit", TUNE, "--budget"),
+        ("excel xls", ["csv", "xlsx", "jsonl"], "xlsx"),
         ("resnet unet None", options()["arch"].choices, None),
         ("zscore Standard", options()["scale"].choices, "standard"),
         ("amuont AMOUNT amou", ["amount", "paid", "customer"], "amount"),
