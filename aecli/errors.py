@@ -121,7 +121,7 @@ def _is_slip(word: str, known: str) -> bool:
     """
     letters = SequenceMatcher(None, word, known).get_matching_blocks()
     longest = max(len(word), len(known))
-    if len(known) < 3 and set(word) != set(known):
+    if len(known) < 3 and set(word.strip()) != set(known.strip()):
         return False
     differing = longest - sum(block.size for block in letters)
     same_start = word[:1] == known[:1] or longest > 6 or len(word) < longest
