@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher, get_close_matches
 from typing import ClassVar
 
-from aecli.synonyms import ours
+from aecli.synonyms import OUTPUT_FILE, ours
 
 
 class AecliError(Exception):
@@ -81,22 +81,31 @@ class GateError(AecliError):
     exit_code = 8
 
 
-def nearest(name: str, known: Sequence[str]) -> str | None:
+def nearest(name: str, known: Sequence[str], *, file: str | None = None) -> str | None:
     """Return the known name that `name` stands for, or None where none is close.
 
-    It is the only one that begins with `name`, else our word for a word of another tool, else one
-    that differs by a slip of the keyboard. Case, `_` beside `-` and leading dashes do not count.
+    It is our word for a word of another tool, else the only one that begins with `name` or the one
+    that begins all of these, else one that differs by a slip of the keyboard. Case, `_` beside `-`
+    and leading dashes do not count.
+
+    Args:
+        name: what was given.
+        known: the names to choose from.
+        file: the one that names the file or directory a command writes, where it writes one.
     """
     folded = {_folded(item): item for item in known}
     word = _folded(name)
     if word in folded:
         return folded[word]
-    begun = [item for item in folded if item.startswith(word)] if len(word) > 2 else []
-    if len(begun) == 1:
-        return folded[begun[0]]
     for synonym in map(_folded, ours(word)):
+        if file and synonym == OUTPUT_FILE:
+            return file
         if synonym in folded:
             return folded[synonym]
+    begun = [item for item in folded if item.startswith(word)] if len(word) > 2 else []
+    shortest = min(begun, key=len, default="")
+    if begun and all(item.startswith(shortest) for item in begun):
+        return folded[shortest]
     found = get_close_matches(word, list(folded), n=1, cutoff=0.6)
     return folded[found[0]] if found and _is_slip(word, found[0]) else None
 
@@ -106,9 +115,14 @@ def _folded(name: str) -> str:
 
 
 def _is_slip(word: str, known: str) -> bool:
-    """Return whether two words differ in one letter of five, the first only in long words."""
+    """Return whether two words differ in one letter of five, the first only in long words.
+
+    Of a name of two letters, one may be doubled.
+    """
     letters = SequenceMatcher(None, word, known).get_matching_blocks()
     longest = max(len(word), len(known))
+    if len(known) < 3 and set(word.strip()) != set(known.strip()):
+        return False
     differing = longest - sum(block.size for block in letters)
     same_start = word[:1] == known[:1] or longest > 6 or len(word) < longest
     return differing <= max(1, longest // 5) and same_start

@@ -5,6 +5,9 @@ Every word is in lower case, with `-` between its parts.
 
 from __future__ import annotations
 
+OUTPUT_FILE = "output-file"
+"""What a command writes: its `--output`, or the `--model` of `train` and `tune`."""
+
 _WORDS = {
     # Commands
     "train": "fit learn run training",
@@ -20,23 +23,25 @@ _WORDS = {
     # Sections of a config file
     "trainer": "training",
     # Options
-    "label": "target targets y label-col label-column target-column class-column response",
+    "label": "target targets y label-col response-column label-column target-column "
+    "class-column response",
     "columns": "features feature-columns input-features usecols x-columns",
     "exclude": "drop ignore ignored-columns drop-columns skip-columns",
     "categorical": "cat-features categorical-features categories nominal",
     "id": "index index-col key identifier id-column",
     "scale": "scaler scaling normalize normalise standardize standardise preprocessing",
-    "encoder": "hidden-layers hidden-layer-sizes hidden-neurons encoder-neurons layer-sizes "
+    "encoder": "hidden-layers hidden-layer-sizes hidden-neurons hidden-neuron-list "
+    "encoder-neuron-list encoder-neurons layer-sizes "
     "encoder-layers hidden-sizes",
-    "decoder": "decoder-neurons decoder-layers",
+    "decoder": "decoder-neurons decoder-neuron-list decoder-layers",
     "latent": "bottleneck code-size n-components latent-dim encoding-dim latent-size z-dim "
     "embedding-size",
     "hidden": "units hidden-size hidden-units",
     "layers": "num-layers n-layers",
     "heads": "n-heads num-heads nhead",
-    "activation": "hidden-activation hidden-activation-name act",
+    "activation": "hidden-activation hidden-activation-name activation-function act",
     "norm": "batch-norm batchnorm normalization",
-    "dropout": "dropout-rate drop-rate",
+    "dropout": "dropout-rate drop-rate hidden-dropout-ratios drop",
     "arch": "architecture model-type network",
     "variational": "vae",
     "window": "sequence-length seq-len lookback timesteps window-size n-steps",
@@ -44,30 +49,39 @@ _WORDS = {
     "group": "series-id entity group-by groups",
     "time": "timestamp time-column date-column datetime",
     "number_loss": "loss criterion loss-function",
+    "l2": "l2-regularization l2-regularizer",
+    "noise": "noise-std noise-factor corruption",
+    "tag": "experiment-name run-name",
     "l1": "l1-regularization sparsity",
-    "balance": "class-balance balanced",
+    "balance": "class-balance balanced balance-classes",
     "valid": "test-size validation-split validation val validation-size validation-fraction "
     "val-size test-split split holdout valid-size valid-split validation-data",
     "epochs": "epoch epoch-num n-epochs num-epochs max-epochs iter iterations n-iter max-iter "
     "nb-epoch",
-    "batch_size": "batch batchsize bs minibatch",
-    "lr": "learning-rate lrate learning-rate-init alpha eta",
-    "optimizer": "weight-decay momentum optim",
+    "batch_size": "batch batchsize bs minibatch minibatch-size mini-batch-size",
+    "lr": "learning-rate lrate learning-rate-init rate alpha eta",
+    "optimizer": "weight-decay momentum optim solver",
     "schedule": "scheduler lr-schedule",
     "patience": "early-stopping early-stop n-iter-no-change stopping-rounds",
     "clip": "clip-norm grad-clip gradient-clipping max-grad-norm clipnorm",
     "seed": "random-state random-seed rng",
-    "time_limit": "timeout max-time max-runtime-secs",
+    "time_limit": "timeout max-time max-runtime max-runtime-secs max-seconds max-duration "
+    "time-budget",
+    "budget": "timeout max-time max-runtime max-runtime-secs max-seconds max-duration time-budget "
+    "time-limit",
     "device": "gpu gpus cuda use-gpu cpu mps accelerator",
     "threads": "n-jobs num-threads workers num-workers jobs",
     "precision": "amp fp16 bf16 mixed-precision dtype",
     "threshold": "contamination cutoff",
     "delimiter": "sep separator",
     "null_values": "na-values nan-values missing-values",
-    "output": "out outfile out-file output-file save dest",
-    "model": "output-dir model-dir model-path model-file save-dir checkpoint",
+    OUTPUT_FILE: "out outfile out-file out-path output-file output-path output-filename save "
+    "save-to save-path save-dir dest destination result results outdir out-dir output-dir "
+    "output-directory",
+    "model": "model-dir model-path model-file model-name model-id save-model checkpoint "
+    "checkpoint-dir",
     "trials": "n-trials num-trials",
-    "folds": "cv n-folds k-fold kfold",
+    "folds": "cv n-folds nfolds k-fold kfold",
     "json": "as-json",
     "quiet": "silent",
     # Values
@@ -84,6 +98,9 @@ _WORDS = {
     "cosine": "cosineannealing cosine-annealing",
     "plateau": "reducelronplateau reduce-lr-on-plateau",
     "fp32": "float32 full",
+    "xlsx": "excel xls spreadsheet",
+    "jsonl": "json ndjson",
+    "arrow": "feather ipc",
     "LeakyReLU": "leaky",
     "SiLU": "swish",
 }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from aecli.cli.main import COMMANDS, cli
+from aecli.cli.main import COMMANDS, cli, main
 from aecli.errors import nearest
 from aecli.schema.option_docs import options
 
 TRAIN = [
     opt for param in cli.commands["train"].params for opt in param.opts if opt.startswith("--")
 ]
+TUNE = [opt for param in cli.commands["tune"].params for opt in param.opts]
 COMMAND_NAMES = [str(command.name) for command in COMMANDS]
 
 
@@ -37,9 +38,20 @@ COMMAND_NAMES = [str(command.name) for command in COMMANDS]
         ("export deploy serve version help", COMMAND_NAMES, None),
         ("cnn CNN conv2", options()["arch"].choices, "conv2d"),
         ("gru rnn lstn", options()["arch"].choices, "lstm"),
+        ("--response-column", TRAIN, "--label"),
+        ("--tol --output-activation", ["--to", "--tag", "--model"], None),
+        ("--y", ["--by", "--json"], None),
+        ("--drop", TRAIN, "--exclude"),
+        ("--drop", ["--dropout", "--depth"], "--dropout"),
+        ("--dropo", TRAIN, "--dropout"),
+        ("--lat", TRAIN, "--latent"),
+        ("--timeout --max-time --max_runtime_secs", TRAIN, "--time-limit"),
+        ("--timeout --max-time --time-limit", TUNE, "--budget"),
+        ("excel xls", ["csv", "xlsx", "jsonl"], "xlsx"),
         ("resnet unet None", options()["arch"].choices, None),
         ("zscore Standard", options()["scale"].choices, "standard"),
         ("amuont AMOUNT amou", ["amount", "paid", "customer"], "amount"),
+        ("result", ["results", "label"], "results"),
         ("price x in", ["amount", "paid", "income"], None),
     ],
 )
@@ -50,3 +62,20 @@ def test_a_slip_a_beginning_or_a_word_of_another_tool_names_ours(words, known, s
 def test_an_empty_name_is_near_nothing():
     assert nearest("", ["a", ""]) in (None, "")
     assert nearest("--", ["a"]) is None
+
+
+@pytest.mark.parametrize(
+    ("command", "suggested"),
+    [
+        ("train", "--model"),
+        ("tune", "--model"),
+        ("encode", "--output"),
+        ("score", "--output"),
+        ("sample", "--output"),
+        ("evaluate", "--help"),
+    ],
+)
+@pytest.mark.parametrize("word", ["--save", "--dest", "--out", "--output-file", "--output_dir"])
+def test_what_a_command_writes_is_its_model_or_its_output(command, suggested, word, capsys):
+    assert main([command, "x.csv", word, "x"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"  try: aecli {command} {suggested}"

@@ -140,7 +140,7 @@ def _fits(value: object, option: Option | None, name: str) -> bool:
 
 def _unknown_key(key: str, value: object, file: str) -> UsageError:
     known = [*PATH_KEYS, *options()]
-    near = nearest(key.replace("-", "_"), known)
+    near = nearest(key, known, file="model")
     if isinstance(value, dict):
         inside = ", ".join(map(str, value))
         facts = [f"keys stand at the top level, in no section; [{key}] holds: {inside}"]

@@ -95,7 +95,7 @@ def _click_lines(error: click.ClickException) -> list[str]:
         case click.NoSuchOption():
             what = f"{path} has no option {error.option_name}"
             known = [opt for param in ctx.command.params for opt in param.opts if opt[:2] == "--"]
-            near = nearest(error.option_name, known)
+            near = nearest(error.option_name, known, file=_written(ctx.command))
             value = VALUES.get(error.option_name.lstrip("-")) if near == "--device" else None
             hint = " ".join(filter(None, (path, near, value))) if near else hint
         case click.exceptions.NoSuchCommand():
@@ -113,6 +113,14 @@ def _click_lines(error: click.ClickException) -> list[str]:
         case _:
             what = _sentence(error.format_message())
     return [what, f"  try: {hint}"]
+
+
+def _written(command: click.Command) -> str | None:
+    """Return the option of what a command writes; None where it writes to stdout only."""
+    names = {opt for param in command.params for opt in param.opts}
+    if "-o" in names:
+        return "--output"
+    return "--model" if "--activation" in names else None
 
 
 def _closed_pipe() -> int:

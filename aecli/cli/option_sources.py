@@ -180,7 +180,7 @@ def require_known_variables(environ: Mapping[str, str]) -> None:
         if not text or not name.startswith(environment_variable("")) or name in known:
             continue
         words = {variable.removeprefix("AECLI_"): variable for variable in known}
-        near = nearest(name.removeprefix("AECLI_"), list(words))
+        near = nearest(name.removeprefix("AECLI_"), list(words), file="MODEL")
         raise UsageError(
             f"the environment variable {name}={_abbreviated(text)} is not one of an option",
             facts=[f"did you mean {words[near]}?"] if near else [],

@@ -139,7 +139,8 @@ def _numbers(
     if pa.types.is_floating(kind):
         # Out of a narrow float's range is the largest it has, never inf.
         limit = float(np.finfo(kind.to_pandas_dtype()).max)
-        return pa.array(np.clip(values, -limit, limit).astype(kind.to_pandas_dtype()))
+        narrow = np.clip(values, -limit, limit).astype(kind.to_pandas_dtype())
+        return pa.array(narrow + narrow.dtype.type(0))  # −0 becomes 0
     if pa.types.is_decimal(kind):
         return _decimals(values, kind)
     if pa.types.is_date64(kind):
@@ -266,4 +267,4 @@ def _unit(kind: pa.DataType) -> float:
 
 
 def _nullable(values: Floats) -> pa.Array:
-    return pa.array(values, mask=~np.isfinite(values))
+    return pa.array(values + 0.0, mask=~np.isfinite(values))  # −0 becomes 0

@@ -36,14 +36,20 @@ def range_notes(varying: Sequence[Beyond], constants: Sequence[Beyond]) -> list[
 
 
 def _constant_note(column: Column, observed: int, below: int, above: int) -> str:
-    if column.size > 1:
-        only = "the only vector in training"
-    elif column.kind in ("boolean", "category"):
-        only = f"{_clipped(str(column.mode))}, the only one in training"
-    else:
-        only = f"{bound_text(column, column.low[0])}, the only one in training"
-    differ = "differ" if below + above > 1 else "differs"
-    return f"{_counted(column, observed, below + above)} {differ} from {only}"
+    differing = below + above
+    only = "the only vector" if column.size > 1 else f"{_constant_text(column)}, the only one"
+    differ = "differ" if differing > 1 else "differs"
+    moved = f"; {_excluded(column)}" if 2 * differing > observed else ""
+    return f"{_counted(column, observed, differing)} {differ} from {only} in training{moved}"
+
+
+def _constant_text(column: Column) -> str:
+    if column.kind == "category":
+        return _clipped(str(column.mode))
+    if column.kind != "boolean":
+        return bound_text(column, column.low[0])
+    spelled = column.text_format and column.text_format.booleans
+    return (spelled or ("false", "true"))[bool(column.mode)]
 
 
 def _range_note(column: Column, observed: int, below: int, above: int) -> str:
@@ -51,7 +57,7 @@ def _range_note(column: Column, observed: int, below: int, above: int) -> str:
     if column.kind == "vector":
         return f"{counted} outside the range of their element in training"
     low, high = bound_text(column, column.low[0]), bound_text(column, column.high[0])
-    hint = f"try --exclude {shell_name(column.name)}"
+    hint = _excluded(column)
     if not column.moves_forward:
         # Most of them on one side: a counter, or a clock that is written as a number.
         moved = f"; {hint}" if 2 * max(below, above) > observed else ""
@@ -61,6 +67,10 @@ def _range_note(column: Column, observed: int, below: int, above: int) -> str:
     if not above:
         return f"{counted} before the first training date {low}; {hint}"
     return f"{counted} outside the training dates {low} to {high}; {hint}"
+
+
+def _excluded(column: Column) -> str:
+    return f"try --exclude {shell_name(column.name)}"
 
 
 def _counted(column: Column, observed: int, beyond: int) -> str:

@@ -137,7 +137,7 @@ def _class_code(model: LoadedModel, name: str) -> int:
     raise UsageError(
         f"the label {label.name!r} has no class {name!r}",
         facts=[f"its classes: {name_list(names)}"],
-        hint=f"--class {near or names[0]}",
+        hint=f"--class {near}" if near else "one of its classes",
     )
 
 

@@ -1,4 +1,4 @@
-"""Measure how well rows come back, column by column, beside the column means and PCA."""
+"""Measure how well rows are reconstructed, column by column, beside the column means and PCA."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ MOST_OUTLIERS = 0.05
 do, the rows are of another distribution, and nothing is limited."""
 
 
-FELT = 0.05
-"""Limits are worth a word where they change a number's errors or deviations by this share."""
+LARGE_CHANGE = 0.05
+"""Share by which limits change a number's errors or deviations where its cells are counted."""
 
 
 @dataclass(frozen=True)
@@ -187,8 +187,8 @@ class ColumnFigures:
         """Return how many cells of each number column are limited, where R² changes by it."""
         spread, errors = self._spread(), self._errors["model"]
         moved = torch.maximum((spread[0] - spread[1]).abs(), (errors[0] - errors[1]).abs())
-        felt = moved > FELT * self._bases()[: self._numbers]
-        counts = torch.where(self._has_outliers() & felt, self._outside, 0.0)
+        changed = moved > LARGE_CHANGE * self._bases()[: self._numbers]
+        counts = torch.where(self._has_outliers() & changed, self._outside, 0.0)
         slices = self._column_slices()[: len(self._layout.numeric)]
         found = {
             column.name: int(counts[cells].sum())

@@ -214,7 +214,7 @@ def _checked_format(kind: str, data: Data | None, output: str) -> str:
         raise UsageError(
             f"there is no picture {kind!r}",
             facts=[", ".join(PICTURE_KINDS)],
-            hint=f"plot {near or 'loss'}",
+            hint=f"plot {near}" if near else "aecli plot --help",
         )
     format = Path(output).suffix.lower().removeprefix(".")
     if format not in PICTURE_FORMATS:

@@ -48,6 +48,8 @@ _EXAMPLES: dict[str, object] = {
     "text": "TEXT",
 }
 
+_HELP = "aecli train --help"
+
 
 def validate_options(values: Mapping[str, Any], *, spelled: OptionFormatter) -> TrainOptions:
     """Return option values by flat name as one validated object.
@@ -71,7 +73,7 @@ def _usage_error(
     error: ValidationError, values: Mapping[str, Any], spelled: OptionFormatter
 ) -> UsageError:
     problems: dict[str, str] = {}
-    hints: list[str] = []
+    hints: list[str | None] = []
     for detail in error.errors():
         name = str(detail["loc"][1]) if len(detail["loc"]) > 1 else ""
         if name not in values:
@@ -82,7 +84,8 @@ def _usage_error(
         if name not in problems:
             option, value = options()[name], values[name]
             problems[name] = f"{spelled(name, value)}: {_problem(option, detail)}"
-            hints.append(spelled(*_suggested_option(option, value)))
+            name, valid = _suggested_option(option, value)
+            hints.append(_HELP if valid is None else spelled(name, valid))
     first, *others = problems.values()
     return UsageError(first, facts=[f"also {other}" for other in others], hint=hints[0])
 
@@ -121,19 +124,19 @@ def expected_value(option: Option, error_type: str = "") -> str:
 
 
 def _suggested_option(option: Option, value: object) -> tuple[str, object]:
-    """Return the option to set in place of an invalid one, and its value."""
+    """Return the option to set in place of an invalid one, and its value; None for no near one."""
     if option.name == "arch" and "variational" in ours(str(value).casefold()):
         return "variational", True
     return option.name, _suggestion(option, value)
 
 
 def _suggestion(option: Option, value: object) -> object:
-    """Return a valid value close to the invalid one."""
+    """Return a valid value close to the invalid one; None where no word of a list is."""
     if option.name == "valid":
         kind = str(value).partition(":")[0]
         return {"last": "last:0.1", "group": "group:customer"}.get(kind, option.default)
     if option.shape == "choice":
-        return nearest(str(value), option.choices) or option.default or option.choices[0]
+        return nearest(str(value), option.choices)
     if option.shape == "sizes":
         sizes = _sizes(value) or nearest(str(value), option.words)
         if sizes:
@@ -142,9 +145,7 @@ def _suggestion(option: Option, value: object) -> object:
         return optimizer
     if option.shape == "named":
         known = list(_TABLES[option.name])
-        return nearest(str(value).partition(":")[0], known) or format_value(
-            option.default or "Tanh"
-        )
+        return nearest(str(value).partition(":")[0], known)
     if option.shape in ("integer", "number"):
         nearest_valid = _nearest_valid(option, value)
         if nearest_valid is not None:

@@ -92,7 +92,7 @@ def require_unscaled_reach(columns: Sequence[Column], table: str) -> None:
             raise DataError(
                 f"column {column.name!r} of {table} holds {ends[reach.argmax()]:g}, which is too "
                 "large for --scale none",
-                facts=[f"numbers beyond {FAR:,.0f} are not told apart"],
+                facts=[f"numbers beyond {FAR:,.0f} are not distinguished"],
                 hint="--scale standard",
             )
 

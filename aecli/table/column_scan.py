@@ -272,9 +272,8 @@ class ColumnScan:
         else:
             cells, first = self, self.position[candidate.name]
             at = slice(first, first + 1)
-        ends = np.abs([cells.moments.low[at], cells.moments.high[at]])
-        largest = float(ends.max(initial=0.0, where=np.isfinite(ends)))
-        return grid_of(cells.decimals[at], largest, cells.roundings[at])
+        low, high = cells.moments.low[at], cells.moments.high[at]
+        return grid_of(cells.decimals[at], low, high, cells.roundings[at])
 
     def quartiles(self, names: Sequence[str]) -> tuple[Floats, Floats, Floats] | None:
         """Return the sampled quartiles of number, time and vector columns, one entry per cell."""

@@ -259,14 +259,15 @@ def _parquet_type(kind: pa.DataType) -> pa.DataType:
 
 
 def _csv_cells(array: pa.Array) -> pa.Array:
-    """Return a column for Arrow's CSV writer: ISO 8601 times, NaN missing, no dictionaries."""
+    """Return a column for Arrow's CSV writer: ISO 8601 times, NaN missing, 0 without a sign."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         return _csv_cells(array.dictionary_decode())
     if pa.types.is_float16(kind):
         return _csv_cells(array.cast(pa.float32()))
     if pa.types.is_floating(kind):
-        return pc.if_else(pc.is_nan(array), pa.scalar(None, kind), array)
+        present = pc.if_else(pc.is_nan(array), pa.scalar(None, kind), array)
+        return pc.add(present, pa.scalar(0, kind))  # −0 becomes 0
     if pa.types.is_duration(kind):
         return array.cast(pa.int64())
     return _iso_times(array) if pa.types.is_temporal(kind) else array
@@ -287,7 +288,8 @@ def _json_cells(array: pa.Array) -> pa.Array:
     if pa.types.is_float16(kind):
         return _json_cells(array.cast(pa.float32()))
     if pa.types.is_floating(kind):
-        array = pc.if_else(pc.is_finite(array), array, pa.scalar(None, kind))
+        present = pc.if_else(pc.is_finite(array), array, pa.scalar(None, kind))
+        array = pc.add(present, pa.scalar(0, kind))  # −0 becomes 0
     if pa.types.is_duration(kind):
         array = array.cast(pa.int64())
     elif pa.types.is_temporal(kind):

@@ -30,8 +30,8 @@ def _replaced(old: ModelSpec, new: ModelSpec) -> str:
     label, new_label = (spec.label.name if spec.label else None for spec in (old, new))
     if (old.table, label, _names(old)) == (new.table, new_label, _names(new)):
         return ""
-    told = f"label {label}" if label else "no label"
-    return f"replaced the model of {old.created[:10]}: {old.table or 'a table'}, {told}"
+    labelled = f"label {label}" if label else "no label"
+    return f"replaced the model of {old.created[:10]}: {old.table or 'a table'}, {labelled}"
 
 
 def _names(spec: ModelSpec) -> set[str]:

@@ -120,6 +120,6 @@ def parse_options(values: Mapping[str, Any]) -> TrainOptions:
         )
     except KeyError as error:
         name = str(error.args[0])
-        near = nearest(name, option_names())
+        near = nearest(name, option_names(), file="model")
         hint = f"{near}=…" if near else "docs/options.md lists every option"
         raise UsageError(f"train has no option {name!r}", hint=hint) from None

@@ -103,10 +103,10 @@ def _require_consistent(
         if number is not None and number < 1:
             raise UsageError(f"{flag} {number}: must be at least 1", hint=f"{flag} 10")
     if objective not in OBJECTIVES:
-        near = nearest(objective, OBJECTIVES) or "val_loss"
+        near = nearest(objective, OBJECTIVES)
         known = ", ".join(OBJECTIVES)
         problem = f"--objective {objective}: must be one of {known}"
-        raise UsageError(problem, hint=f"--objective {near}")
+        raise UsageError(problem, hint=f"--objective {near}" if near else "aecli tune --help")
     if "time_limit" in explicit_options(options):
         raise UsageError("tune has a --budget in place of a --time-limit", hint="--budget 10m")
     if options.training.valid == "none" and folds == 1:

@@ -72,7 +72,7 @@ def scored(table: Any, model: Path, place: Path, **how: Any) -> tuple[pa.Table, 
         ("volt", -1e300, "0.1"),
         ("count", 2**62 + 2, str(2**62 + 1)),
         ("site", "MOON", "EU"),
-        ("on", False, "True"),
+        ("on", False, "true"),
         ("day", dt.date(2025, 1, 1), "2026-01-31"),
         ("v", [1.0, 2.5], None),
     ],
@@ -92,6 +92,29 @@ def test_another_value_of_a_constant_is_an_outlier_of_that_column(
     (note,) = [note for note in result.notes if note.startswith(f"{column}: ")]
     if only is not None:
         assert note == f"{column}: 1 of 6 values differs from {only}, the only one in training"
+
+
+@pytest.mark.parametrize(("differing", "hint"), [(3, ""), (4, "; try --exclude volt")])
+def test_a_constant_that_most_rows_differ_from_is_one_to_exclude(
+    model: Path, tmp_path: Path, differing: int, hint: str
+) -> None:
+    rows = plant(6, 1)
+    for row in range(differing):
+        rows = changed(rows, "volt", row, 7.0)
+    _, result = scored(rows, model, tmp_path)
+    said = f"volt: {differing} of 6 values differ from 0.1, the only one in training{hint}"
+    assert said in result.notes
+
+
+def test_a_boolean_constant_is_written_as_the_table_spells_it(tmp_path: Path) -> None:
+    row = "{0},{1:.2f},Ja\n"
+    text = "x,y,paid\n" + "".join(row.format(i % 9, i * 0.37 % 5) for i in range(60))
+    (tmp_path / "t.csv").write_text(text)
+    (tmp_path / "new.csv").write_text("x,y,paid\n" + "1,1.5,Nein\n" * 2 + "2,1.5,Ja\n" * 3)
+    options = {"model": tmp_path / "m", "latent": 1, "epochs": 1}
+    aecli.train(tmp_path / "t.csv", **options)
+    result = aecli.score(tmp_path / "new.csv", str(tmp_path / "o.csv"), model=tmp_path / "m")
+    assert "paid: 2 of 5 values differ from Ja, the only one in training" in result.notes
 
 
 def test_constants_as_trained_missing_or_absent_change_nothing(model: Path, tmp_path: Path) -> None:

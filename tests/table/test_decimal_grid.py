@@ -1,13 +1,16 @@
-"""Numbers come back with as many decimals as the training rows have."""
+"""Numbers are reconstructed with as many decimals as the training rows have."""
 
 from __future__ import annotations
 
 import csv
+import itertools
+import re
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import aecli
@@ -42,7 +45,17 @@ def planned(values: object) -> int | None:
         (RNG.integers(0, 9, ROWS) * 1e-6, 6),
         (RNG.integers(0, 9, ROWS) * 1e-7, None),
         (NOISE, None),
+        (NOISE * 1e-15, None),  # small is not 0
+        (1 + np.abs(NOISE) * 1e-8, None),  # nor are small differences
+        (1 + np.abs(NOISE) * 1e-13, None),
+        (np.append(CENTS, 1e-9), None),
+        (np.append(np.zeros(20), NOISE * 1e-9), None),
+        (np.append(np.full(2_000, np.nan), NOISE * 1e-9), None),
+        (np.append(np.full(2_000, np.nan), CENTS), 2),
+        (np.append(np.zeros(20), CENTS), 2),
+        (CENTS + 1000.0 - 1000.0, 2),  # what a difference of floats leaves
         (NOISE.astype("float32"), None),
+        (NOISE.astype("float32") * 1e-12, None),
         (NOISE.astype("float32") * 1_000, None),
         (RNG.integers(1, 9, ROWS) / 3, None),
         (np.append(CENTS, 1 / 3), None),
@@ -104,3 +117,46 @@ def test_csv_has_the_decimals_of_training(model: Path, command: str):
     assert all(len(row["carat"].partition(".")[2]) <= 2 for row in rows)
     assert all(row["count"] == "" or float(row["count"]).is_integer() for row in rows)
     assert any(len(row["noise"]) > 8 for row in rows)
+
+
+NEGATIVE = "half,whole,noise,signed\n" + "".join(
+    f"{n / 10:.1f},{round(n):.1f},{n!r},{-0.0 if row % 3 else n:.3f}\n"
+    for row, n in enumerate(NOISE.tolist())
+)
+
+
+@pytest.fixture(scope="module")
+def around_0(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("around_0")
+    (folder / "t.csv").write_text(NEGATIVE)
+    aecli.train(folder / "t.csv", model=folder / "m", latent=2, epochs=2, variational=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("command", "suffix"),
+    [
+        *itertools.product(("fill", "score"), ("csv", "jsonl")),  # Parquet has the cells as read
+        *itertools.product(("reconstruct", "residuals", "decode", "sample"), ("csv", "parquet")),
+    ],
+)
+def test_no_zero_has_a_sign(around_0: Path, command: str, suffix: str):
+    data, model, output = around_0 / "t.csv", around_0 / "m", around_0 / f"{command}.{suffix}"
+    if command == "sample":
+        aecli.sample(str(output), count=400, model=model)
+    elif command == "decode":
+        aecli.encode(data, str(around_0 / "z.csv"), model=model)
+        aecli.decode(around_0 / "z.csv", str(output), model=model)
+    elif command == "score":
+        aecli.score(data, str(output), model=model, detail=True)
+    elif command == "fill":
+        (around_0 / "holes.csv").write_text(NEGATIVE + ",,,\n" * 3)
+        aecli.reconstruct(around_0 / "holes.csv", str(output), model=model, fill=True)
+    else:
+        aecli.reconstruct(data, str(output), model=model, residuals=command == "residuals")
+    if suffix == "parquet":
+        columns = pq.read_table(output).columns
+        numbers = [c.to_numpy() for c in columns if pa.types.is_floating(c.type)]
+        assert not any((np.signbit(values) & (values == 0)).any() for values in numbers)
+    else:
+        assert not re.search(r"(^|[,: ])-0(\.0*)?($|[,}])", output.read_text(), re.MULTILINE)
