@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -108,6 +109,45 @@ def test_windows_over_a_time_that_restarts_name_the_group_or_the_time(columns, o
     found += said(columns, "sorts the rows", window=6, **options)
     assert len(found) == bool(hint)
     assert hint in "".join(found)
+
+
+TICKS = pa.array(range(ROWS), pa.int32())
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array(np.arange(ROWS) / 2),
+        pa.array(np.arange(ROWS) / 2, pa.float32()),
+        pa.array(np.arange(ROWS) / 2, pa.float16()),
+        pa.array([Decimal(row) / 4 for row in range(ROWS)], pa.decimal128(9, 2)),
+        TICKS.cast(pa.time32("s")),
+        TICKS.cast(pa.int64()).cast(pa.time64("us")),
+        TICKS.cast(pa.int64()).cast(pa.duration("ms")),
+        TICKS.cast(pa.date32()),
+        pa.array(map(str, TIMES)),
+        pa.array(TIMES).dictionary_encode(),
+    ],
+    ids=lambda times: str(times.type),
+)
+def test_windows_are_ordered_by_a_time_of_any_kind(times):
+    assert not said({"t": times}, "backwards", window=6, time="t")
+    again = times.take(pa.array(np.arange(ROWS) % 150))
+    found = said({"t": again, "device": SERIES}, "try --group device", window=6, time="t")
+    assert len(found) == 1
+
+
+def test_a_fold_repeats_no_note_of_the_table():
+    columns = {"x": X, "created": SHUFFLED, "region": RNG.integers(1, 9, ROWS)}
+    columns["y"] = [f"S{row % 150}" if row else "alone" for row in range(ROWS)]
+    for options in ({}, {"window": 6}, {"label": "y", "group": []}):
+        chosen = TrainOptions.from_flat(options)
+        whole, fold = (
+            prepare(pa.table(columns), chosen, SILENT, fold=fold).notes for fold in (None, (0, 3))
+        )
+        words = ("integers of few", "sorts the rows", "label")
+        assert [note for note in whole if any(word in note for word in words)]
+        assert not [note for note in fold if any(word in note for word in words)]
 
 
 @pytest.mark.parametrize(
