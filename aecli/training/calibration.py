@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from aecli.errors import AecliError
+from aecli.errors import DataError, DivergedError, UsageError
 from aecli.features.layout import Inputs
 from aecli.features.staging import Staged
 from aecli.nn.init import rotate_latent
@@ -25,7 +25,12 @@ FOLDS = 3
 
 STOPPED = "stopped before cross-fitting"
 
-TOO_FEW = "too few for cross-fitting"
+UNFIT: dict[type[Exception], str] = {
+    DataError: "too few for cross-fitting",
+    UsageError: "options do not fit a fold of cross-fitting",
+    DivergedError: "a fold of cross-fitting diverged",
+}
+"""Why no thresholds come from cross-fitting, by the error of a fold; the model is kept."""
 
 SPARSE = {"l1", "kl"}
 """Losses of single latent units, which a rotation would change."""
@@ -95,8 +100,8 @@ def _folds(
         progress.stage(f"cross-fitting scores, fold {fold + 1} of {FOLDS}")
         try:
             last, held_out = _fit_fold(fitted, fold, interrupt, left)
-        except AecliError:
-            return [], TOO_FEW
+        except (DataError, UsageError, DivergedError) as error:
+            return [], UNFIT[type(error)]
         inputs = Inputs(last.prepared.layout).to(last.device)
         rotate_to_axes(last, inputs)
         folds.append((_scorer(last, inputs), held_out))
@@ -111,7 +116,9 @@ def _fit_fold(
     The fold ends the training early, as the held-out samples did; without these nothing does.
 
     Raises:
-        AecliError: the samples are too few for a training.
+        DataError: the samples are too few for a training.
+        UsageError: an option does not fit the columns of the other samples.
+        DivergedError: the loss stopped being finite before any epoch was good.
     """
     whole, options = fitted.prepared, fitted.options
     assert whole.source is not None, "a small table is kept"

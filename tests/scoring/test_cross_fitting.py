@@ -36,7 +36,7 @@ def calibration(rows: pa.Table, place: Path, **options: object) -> Calibration:
         (60, {"valid": "none"}, CROSS_FITTED, 60),
         (60, {"noise": "mask:0.2"}, CROSS_FITTED, 60),
         (60, {"window": 4}, "cross-fitted windows (3 folds)", 51),
-        (1_200, {}, "validation rows", 120),
+        (2_000, {}, "validation rows", 200),
         (2_100, {"valid": "none"}, "training rows", 2_100),
         (2, {}, "training rows (too few for cross-fitting)", 2),
         (60, {"time_limit": 1e-4}, "validation rows (stopped before cross-fitting)", 6),
@@ -47,6 +47,23 @@ def test_thresholds_say_which_rows_they_come_from(
 ):
     found = calibration(table(rows), tmp_path, **options)
     assert (found.source, found.rows) == (source, count)
+
+
+def test_a_fold_that_diverges_is_not_called_too_few(tmp_path: Path):
+    values = np.random.default_rng(0).normal(size=(60, 3))
+    values[-6:] *= 1_000
+    rows = pa.table(dict(zip("abc", values.T, strict=True)))
+    steep = {"scale": "none", "optimizer": "SGD", "lr": 0.1, "clip": 0}
+    found = calibration(rows, tmp_path, valid="last:0.1", **steep)
+    assert found.source == "validation rows (a fold of cross-fitting diverged)"
+
+
+def test_a_fold_that_the_options_do_not_fit_is_not_called_too_few(tmp_path: Path):
+    pixels = np.random.default_rng(0).integers(0, 9, (60, 16)).astype(float)
+    pixels[-6:, 0] = np.nan
+    rows = pa.table({f"p{n}": values for n, values in enumerate(pixels.T)})
+    found = calibration(rows, tmp_path, valid="last:0.1", arch="conv2d", shape="4x4", channels=[2])
+    assert found.source == "validation rows (options do not fit a fold of cross-fitting)"
 
 
 def test_a_validation_table_is_what_thresholds_come_from(tmp_path: Path):

@@ -82,7 +82,7 @@ def test_a_group_may_be_any_column(column):
 
 
 MERCHANTS = pa.table(
-    {"x": range(60), "merchant": [f"m{row % 12}" for row in range(60)], "n": [1, 2, 3] * 20}
+    {"x": range(60), "merchant": [f"m{row // 5}" for row in range(60)], "n": [1, 2, 3] * 20}
 )
 
 
@@ -194,6 +194,38 @@ def test_windows_hold_out_the_end_of_each_series_or_whole_groups(tmp_path):
     }
     assert (rows["last:0.25"].train_rows, rows["last:0.25"].valid_rows) == (12 * 12, 12 * 2)
     assert (rows["group:site:0.25"].train_rows, rows["group:site:0.25"].valid_rows) == (9 * 17, 51)
+
+
+DEVICES = [f"d{row % 6}" for row in range(120)]
+SITES = [f"s{row % 2}" for row in range(120)]
+
+
+@pytest.mark.parametrize("fold", [None, (0, 3)])
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"window": 10, "time": "t"}, "--group device"),
+        ({"window": 10, "group": ["site"]}, "--group site,device"),
+        ({"window": 30}, "--group device --window 20"),
+        ({"window": 10, "group": ["device"]}, None),
+        ({"window": 10, "group": ["device"], "valid": "group:site"}, None),
+        ({"window": 121}, "--window 120"),
+    ],
+    ids=str,
+)
+def test_windows_of_series_that_mix_groups_name_the_group(options, hint, fold):
+    columns = {"t": range(120), "x": DAYS * 6, "device": DEVICES, "site": SITES}
+    chosen = TrainOptions.from_flat({"valid": "group:device"} | options)
+    if hint is None:
+        folds = fold and (0, 2)
+        prepared = prepare(pa.table(columns), chosen, SILENT, fold=folds)
+        assert len(prepared.valid)
+        assert len(prepared.valid) % 11 == 0
+        return
+    with pytest.raises(DataError) as caught:
+        prepare(pa.table(columns), chosen, SILENT, fold=fold)
+    assert caught.value.hint == hint
+    assert ("is longer than any series" in caught.value.what) == (options["window"] > 120)
 
 
 def test_one_row_cannot_be_divided():

@@ -8,11 +8,12 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import csv
 
+import aecli
 from aecli.progress import SILENT
 from aecli.schema.options import TrainOptions
 from aecli.training.data import prepare
-from aecli.training.replaced_model import _replaced
 
 RNG = np.random.default_rng(0)
 ROWS = 600
@@ -209,20 +210,31 @@ def test_integers_that_look_like_codes_hint_at_categories(columns, options, word
     assert words in "".join(found)
 
 
+SALES = pa.table({"x": range(30), "n": list(range(3)) * 10, "y": list("ab") * 15})
+
+
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("name", "columns", "options", "words"),
     [
-        ({}, ""),
-        ({"table": "orders.csv"}, "replaced the model of 2026-01-31: sales.csv, label y"),
-        ({"label": None}, "label y"),
-        ({"columns": slice(1)}, "sales.csv"),
+        ("sales.csv", "xny", {"label": "y"}, ""),
+        ("orders.csv", "ynx", {"label": "y"}, ""),
+        ("-", "xny", {"label": "y"}, ""),
+        ("sales.csv", "xny", {}, "sales.csv, label y"),
+        ("sales.csv", "xny", {"label": "n"}, "sales.csv, label y"),
+        ("orders.csv", "xy", {"label": "y"}, "sales.csv, label y"),
     ],
 )
-def test_a_model_of_another_table_that_is_replaced_is_named(model_spec, changes, words):
-    old = model_spec.model_copy(update={"table": "sales.csv"})
-    new = dict(changes)
-    if "columns" in new:
-        new["columns"] = old.columns[:1]
-    note = _replaced(old, old.model_copy(update=new))
-    assert bool(note) == bool(words)
-    assert words in note
+def test_a_model_of_other_columns_or_another_label_that_is_replaced_is_named(
+    tmp_path, monkeypatch, name, columns, options, words
+):
+    monkeypatch.chdir(tmp_path)
+    csv.write_csv(SALES, "sales.csv")
+    aecli.train("sales.csv", model="m", epochs=1, label="y")
+    again = tmp_path / ("piped.csv" if name == "-" else name)
+    csv.write_csv(SALES.select(list(columns)), again)
+    with again.open() as piped:
+        monkeypatch.setattr("sys.stdin", piped)
+        summary = aecli.train(name, model="m", epochs=1, **options).spec.summary
+    found = [note for note in summary.notes if note.startswith("replaced the model of 20")]
+    assert len(found) == bool(words)
+    assert words in "".join(found)
