@@ -164,6 +164,7 @@ class SampleFigures:
         rho = spec.options.losses.rho if "kl" in spec.loss_weights else None
         return Measured(
             rows=rows,
+            samples=self.latent.rows,
             losses=losses,
             total=sum(term.value * term.weight for term in losses.values()),
             number_r2=self.columns.number_r2("model"),

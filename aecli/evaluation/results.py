@@ -71,12 +71,14 @@ class LossShare:
 class Measured:
     """Every figure of a model on some rows; see the classes of its fields.
 
+    `samples` counts what the figures are of: the rows, or the windows of a model of windows.
     `number_r2` is the R² of all number cells together, and `number_mse` the mean squared error of
     number columns, both in scaled units (0..1 for pixels). `limited` counts the outliers that were
     limited for R², by column. After `--reconst-weight 0` nothing of the decoder is measured.
     """
 
     rows: int
+    samples: int
     losses: Mapping[str, LossShare]
     total: float
     number_r2: float | None

@@ -199,10 +199,16 @@ class Series:
         Raises:
             DataError: no piece is as long as a window.
         """
+        windows = self._pieces(held_out)
+        if self.keys.rows and not len(windows):
+            raise self._too_short(windows)
+        return windows
+
+    def _pieces(self, held_out: Mask | None) -> Windows:
         options, keys = self.options, self.keys
         assert options.window is not None, "only tables of windows have series"
         gap = options.max_gap
-        windows = cut_windows(
+        return cut_windows(
             keys.rows,
             size=options.window,
             stride=options.stride,
@@ -211,9 +217,6 @@ class Series:
             max_gap=parse_gap(gap, keys, str(options.time)) if gap else None,
             held_out=held_out,
         )
-        if keys.rows and not len(windows):
-            raise self._too_short(windows)
-        return windows
 
     def _too_short(self, windows: Windows) -> DataError:
         options, longest = self.options, int(windows.lengths().max())
@@ -251,7 +254,7 @@ class Series:
 
     def divided(self, mask: Mask) -> Mask:
         """Return the mask of held-out rows, or none where a side would have no window."""
-        windows = self.cut(mask)
+        windows = self._pieces(mask)
         held_out = mask[windows.last_rows]
         return mask if held_out.any() and not held_out.all() else np.zeros_like(mask)
 

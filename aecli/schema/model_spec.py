@@ -277,7 +277,7 @@ class Summary(StrictModel):
         description="This model beside PCA of the same latent size and column means; empty where "
         "the decoder was not trained.",
     )
-    compared_rows: int = 0
+    compared_rows: int = Field(0, description="Rows, or windows, that `baselines` come from.")
     limited: dict[str, int] = Field(
         default={}, description="Outliers that were limited for R², by column."
     )

@@ -209,8 +209,8 @@ class TrainingOptions(StrictModel):
     valid: Valid = Field(
         "0.1",
         description="Validation rows: a share such as 0.1 at random, last:0.1 (the last by --time "
-        "or file order), group:COLUMN (whole groups, group:COLUMN:0.2 for another share), a FILE, "
-        "or none.",
+        "or file order), group:COLUMN (whole groups of a column that is then an identifier, "
+        "group:COLUMN:0.2 for another share), a FILE, or none.",
     )
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         None,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from aecli.errors import AecliError
+from aecli.errors import DataError, DivergedError, UsageError
 from aecli.features.layout import Inputs
 from aecli.features.staging import Staged
 from aecli.nn.init import rotate_latent
@@ -31,7 +31,12 @@ DIFFERENT = 2.0
 """Thresholds that a cell adds to the score which differs from a constant: alone it stands above
 the threshold, and above a somewhat higher one that is calibrated later."""
 
-TOO_FEW = "too few for cross-fitting"
+UNFIT: dict[type[Exception], str] = {
+    DataError: "too few for cross-fitting",
+    UsageError: "options do not fit a fold of cross-fitting",
+    DivergedError: "a fold of cross-fitting diverged",
+}
+"""Why no thresholds come from cross-fitting, by the error of a fold; the model is kept."""
 
 SPARSE = {"l1", "kl"}
 """Losses of single latent units, which a rotation would change."""
@@ -102,8 +107,8 @@ def _folds(
         progress.stage(f"cross-fitting scores, fold {fold + 1} of {FOLDS}")
         try:
             last, held_out = _fit_fold(fitted, fold, interrupt, left)
-        except AecliError:
-            return [], TOO_FEW
+        except (DataError, UsageError, DivergedError) as error:
+            return [], UNFIT[type(error)]
         inputs = Inputs(last.prepared.layout).to(last.device)
         rotate_to_axes(last, inputs)
         folds.append((_scorer(last, inputs), held_out))
@@ -118,7 +123,9 @@ def _fit_fold(
     The fold ends the training early, as the held-out samples did; without these nothing does.
 
     Raises:
-        AecliError: the samples are too few for a training.
+        DataError: the samples are too few for a training.
+        UsageError: an option does not fit the columns of the other samples.
+        DivergedError: the loss stopped being finite before any epoch was good.
     """
     whole, options = fitted.prepared, fitted.options
     assert whole.source is not None, "a small table is kept"

@@ -84,7 +84,7 @@ def prepare(
     if options.columns.label is not None:
         progress.stage("reading the label", source.n_rows)
         label, codes = read_labels(source, options.columns.label)
-        label_facts = label_notes(label)
+        label_facts = label_notes(label) if fold is None else []
     rows = len(codes) if codes is not None else _count(source)
     if rows == 0:
         raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
@@ -105,7 +105,8 @@ def prepare(
         train, valid = (
             as_windows(side, windows, own, how) for side, own in ((train, mask), (valid, ~mask))
         )
-        notes = [*notes, *series.notes(windows), *window_notes(source, series, plan)]
+        notes = [*notes, *series.notes(windows)]
+        notes += window_notes(source, series, plan) if fold is None else []
         plan = _with_window_counts(plan, train, options)
     elif fold is None and parse_valid(options.training.valid)[0] == "random":
         notes = [*notes, *split_notes(source, plan, options, mask)]
@@ -113,7 +114,7 @@ def prepare(
         valid = _validation_file(plan, reader, options, progress)
         notes = [*notes, *_shared_files(source, options.training.valid)]
     notes = [*source.notes, *plan.notes, *_doubtful_texts(plan, source), *label_facts, *notes]
-    notes += code_notes(source, plan)
+    notes += code_notes(source, plan) if fold is None else []
     again = source if fold is None and _cross_fits(options, train, valid) else None
     name = Path(source.name).name
     return PreparedTable(plan, reader.layout, train, valid, notes, name, again)
@@ -259,13 +260,18 @@ def _shared_files(source: Source, valid: str) -> list[str]:
 
 
 def _with_keys_as_ids(options: TrainOptions) -> ColumnOptions:
-    """Return the column options with group and time as identifiers: carried, never features.
+    """Return the column options with the columns of keys as identifiers: carried, never features.
+
+    Keys are those of `--group`, of `--time` and of `--valid group:`, whose held-out values would be
+    unseen categories.
 
     Raises:
         UsageError: one of them is also named as something else.
     """
     windows, columns = options.windows, options.columns
-    keys = dict.fromkeys(windows.group, "--group")
+    kind, column, _ = parse_valid(options.training.valid)
+    keys = {column: "--valid group:"} if kind == "group" else {}
+    keys |= dict.fromkeys(windows.group, "--group")
     keys |= {windows.time: "--time"} if windows.time else {}
     label = [columns.label] if columns.label else []
     roles = {"--label": label, "--columns": columns.columns, "--categorical": columns.categorical}

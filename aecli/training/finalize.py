@@ -116,7 +116,7 @@ def _summary(fitted: FittedNetwork, inputs: Inputs, ranges: Tensor) -> Summary:
         metrics=_finite(best.metrics),
         shares=_finite(loss_shares(best, weights)),
         baselines=baselines if decodes else [],
-        compared_rows=columns.rows,
+        compared_rows=latent.rows,
         limited=columns.limited(),
         majority_accuracy=_majority_accuracy(fitted.prepared),
         dead_units=dead_hidden_units(network, inputs, prepared.train, spec),

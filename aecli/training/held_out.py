@@ -7,7 +7,7 @@ import numpy as np
 from aecli.array_types import Codes, Mask
 from aecli.errors import DataError, UsageError
 from aecli.features.windows import Series
-from aecli.formatting import count, name_list
+from aecli.formatting import count, name_list, shell_name
 from aecli.schema.model_spec import Label
 from aecli.schema.option_types import parse_valid
 from aecli.schema.options import TrainOptions
@@ -54,7 +54,7 @@ def divide_rows(
         return np.ones(rows, dtype=np.bool_), []
     seed = options.training.seed
     if kind == "group":
-        held_out = _held_out_groups(_groups(source, column, options), share, seed, series, fold)
+        held_out = _held_out_groups(source, options, series, fold)
     elif series is not None and fold is not None:
         held_out = series.held_out_fold(*fold, seed)
     elif series is not None:
@@ -73,13 +73,46 @@ def divide_rows(
 
 
 def _held_out_groups(
-    groups: Codes, share: float, seed: int, series: Series | None, fold: tuple[int, int] | None
+    source: Source, options: TrainOptions, series: Series | None, fold: tuple[int, int] | None
 ) -> Mask:
+    _, column, share = parse_valid(options.training.valid)
+    groups, seed = _groups(source, column, options), options.training.seed
     if fold is None:
         held_out = group_rows(groups, share, seed)
     else:
         held_out = groups_of_fold(groups, *fold, seed)
-    return held_out if series is None else series.divided(held_out)
+    if series is None:
+        return held_out
+    divided = series.divided(held_out)
+    # Where windows over both sides do not fit either, the series themselves are too short.
+    if len(series.cut()) and held_out.any() and not divided.any():
+        _require_whole_series(options, column, groups, series)
+    return divided
+
+
+def _require_whole_series(
+    options: TrainOptions, column: str, groups: Codes, series: Series
+) -> None:
+    """Check that no series has rows of several groups, where a side is left without a window.
+
+    Raises:
+        DataError: one has.
+    """
+    outer = np.zeros_like(groups) if series.keys.groups is None else series.keys.groups
+    own, sizes = np.unique(outer * (groups.max() + 1) + groups, return_counts=True)
+    if len(own) == len(np.unique(outer)):
+        return
+    window, longest = options.windows.window, int(sizes.max())
+    assert window is not None, "only tables of windows have series"
+    hint = f"--group {shell_name(','.join([*options.windows.group, column]))}"
+    raise DataError(
+        f"--valid {options.training.valid} leaves one side without a window of {window} rows",
+        facts=[
+            f"a series has rows of several values of {column!r}",
+            "no window has both training and validation rows",
+        ],
+        hint=hint if longest >= window else f"{hint} --window {longest}",
+    )
 
 
 def _held_out_last(

@@ -96,8 +96,9 @@ def window_notes(source: Source, series: Series, plan: ColumnPlan) -> list[str]:
     names = [name for name in source.names if name not in options.group]
     times = [options.time] if options.time else _times_of(source, names)
     groups = np.zeros(rows, dtype=np.int64) if series.keys.groups is None else series.keys.groups
+    known = series.keys.times
     for time in times:
-        ticks = _ticks(source, time)
+        ticks = _ticks(source, time) if known is None else known[:rows].astype(np.float64)
         if options.time is not None:
             order = np.lexsort((ticks, groups[:rows]))
         else:

@@ -21,6 +21,9 @@ POOR_BESIDE_OTHERS = 0.3
 WORSE_THAN_PCA = 3.0
 """Ratio to PCA's error from which a reconstruction is worse than it need be."""
 
+BELOW_MODES, MANY_ROWS = 0.05, 100
+"""Categories are worse than their modes by so much accuracy, on so many samples at least."""
+
 FEW_EPOCHS = 10
 """A training of so many epochs may have been too short."""
 
@@ -34,12 +37,12 @@ def collapsed(
     latent: LatentFigures,
     baselines: Sequence[Baseline],
 ) -> str:
-    """Return that most latent units hardly move, where the reconstruction suffers from it."""
+    """Return that the latent hardly moves, or most of it where PCA reconstructs more."""
     active = latent.size - len(latent.dead())
     figures = {baseline.name: baseline for baseline in baselines}
-    own, pca = figures["this model"].mse, figures["PCA"].mse
+    own, pca, means = (figures[name].mse for name in ("this model", "PCA", "column means"))
     # A few units may be all that the table needs: it is a fault where PCA reconstructs more.
-    enough = better_than_pca(baselines)
+    enough = active > 0 and better_than_pca(baselines)
     if latent.rows < 2 * latent.size or active >= latent.size / 2 or enough:
         return ""
     if unexplained(baselines) <= POOR:
@@ -47,8 +50,10 @@ def collapsed(
     used = f"{active} of {latent.size} units are active"
     if trivial_reconstruction(baselines):
         used += f", and {NO_BETTER}"
-    elif own is not None and pca is not None:
+    elif own is not None and pca is not None and pca < own:
         used += f", and the MSE is {own:.3g} beside PCA's {pca:.3g}"
+    elif own is not None and means is not None:
+        used += f", and the MSE is {own:.3g} beside the column means' {means:.3g}"
     return f"the latent has collapsed: {used}; try {_remedy(network, options, fit)}"
 
 
@@ -65,6 +70,8 @@ def poor(
     worse = own.mse is not None and means.mse is not None and own.mse > means.mse * (1 + POOR)
     if worse or trivial_reconstruction(baselines, margin=0.0):
         return f"{NO_BETTER} on held-out rows; try {_remedy(network, options, fit)}"
+    if latent.rows >= MANY_ROWS and (words := _below_modes(own.accuracy, means.accuracy)):
+        return f"{words}; try {_remedy(network, options, fit)}"
     if own.mse is None or pca.mse is None or own.mse < WORSE_THAN_PCA * pca.mse:
         return ""
     # Categories in exchange for numbers are no loss.
@@ -77,6 +84,15 @@ def poor(
     return (
         f"the reconstruction error is {times} that of PCA of the same size (MSE "
         f"{own.mse:.3g} against {pca.mse:.3g}{flat}); try {_remedy(network, options, fit)}"
+    )
+
+
+def _below_modes(accuracy: float | None, modes: float | None) -> str:
+    if accuracy is None or modes is None or accuracy >= modes - BELOW_MODES:
+        return ""
+    return (
+        "categories come back less often than if each were its column's most frequent value "
+        f"({accuracy:.1%} against {modes:.1%})"
     )
 
 

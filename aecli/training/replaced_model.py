@@ -1,4 +1,4 @@
-"""Note on a model directory whose model was trained on another table."""
+"""Note on a model directory whose model was trained on other columns or another label."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def with_replaced_model(trained: TrainedModel, directory: Path, progress: Progre
 
 def _replaced(old: ModelSpec, new: ModelSpec) -> str:
     label, new_label = (spec.label.name if spec.label else None for spec in (old, new))
-    if (old.table, label, _names(old)) == (new.table, new_label, _names(new)):
+    # A file that was renamed, or that is piped, holds the same table.
+    if (label, _names(old)) == (new_label, _names(new)):
         return ""
     labelled = f"label {label}" if label else "no label"
     return f"replaced the model of {old.created[:10]}: {old.table or 'a table'}, {labelled}"

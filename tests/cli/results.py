@@ -145,6 +145,7 @@ def evaluation(
     settings: dict[str, Any] = {
         "model": Path("aecli_model"),
         "rows": 10_000,
+        "samples": 10_000,
         "losses": {
             "reconstruction": LossShare(0.00712, 1.0, 0.09),
             "classification": LossShare(0.0721, 1.0, 0.91),

@@ -31,6 +31,19 @@ def test_a_feature_may_make_groups_and_a_pipe_may_be_the_table(aecli, trained, t
     assert sum(group["probe"]["measured"] for group in result["groups"]) == 100
 
 
+def test_windows_are_counted_as_windows(aecli, tmp_path):
+    lines = "".join(f"{i % 7},{i * i % 11},{'ab'[i % 2]}\n" for i in range(60))
+    (tmp_path / "steps.csv").write_text(f"x,y,part\n{lines}", encoding="utf-8")
+    flags = ("--window", "5", "--valid", "none", "--id", "part", "--epochs", "1")
+    done = aecli("train", "steps.csv", "-m", "steps", *flags)
+    compared = next(line for line in done.out.splitlines() if line.startswith("compared"))
+    assert compared.split()[1:3] == ["56", "windows"]
+    done = aecli("evaluate", "steps.csv", "-m", "steps", "--by", "part", COLUMNS="80")
+    assert done.out.startswith("56 windows in 60 rows, model steps\n")
+    groups = [line.split()[:2] for line in done.out.partition("by part")[2].splitlines()[1:4]]
+    assert groups == [["value", "windows"], ["a", "28"], ["b", "28"]]
+
+
 def test_a_second_model_that_cannot_read_the_table_is_named(aecli, trained, tmp_path):
     (tmp_path / "other.csv").write_text("a,b\n" + "1.5,2\n2.5,3\n" * 30, encoding="utf-8")
     assert aecli("train", "other.csv", "-m", "other", "--epochs", "1", "-q").code == 0

@@ -98,6 +98,7 @@ def test_windows_are_marked_as_calibrate_marks_them(windowed: Path):
     assert (found.anomaly.rows, found.anomaly.anomalies) == (40, last.sum())
     assert sum(group.anomaly.rows for group in found.groups) == 40
     assert sum(group.rows for group in found.groups) == 200
+    assert sum(group.samples for group in found.groups) == found.samples == 40
     assert found.probe.views["raw"].size == 20
     assert found.probe.fitted + found.probe.measured == 40
 

@@ -50,6 +50,23 @@ def test_thresholds_say_which_rows_they_come_from(
     assert (found.source, found.rows) == (source, count)
 
 
+def test_a_fold_that_diverges_is_not_called_too_few(tmp_path: Path):
+    values = np.random.default_rng(0).normal(size=(60, 3))
+    values[-6:] *= 1_000
+    rows = pa.table(dict(zip("abc", values.T, strict=True)))
+    steep = {"scale": "none", "optimizer": "SGD", "lr": 0.1, "clip": 0}
+    found = calibration(rows, tmp_path, valid="last:0.1", **steep)
+    assert found.source == "validation rows (a fold of cross-fitting diverged)"
+
+
+def test_a_fold_that_the_options_do_not_fit_is_not_called_too_few(tmp_path: Path):
+    pixels = np.random.default_rng(0).integers(0, 9, (60, 16)).astype(float)
+    pixels[-6:, 0] = np.nan
+    rows = pa.table({f"p{n}": values for n, values in enumerate(pixels.T)})
+    found = calibration(rows, tmp_path, valid="last:0.1", arch="conv2d", shape="4x4", channels=[2])
+    assert found.source == "validation rows (options do not fit a fold of cross-fitting)"
+
+
 def test_a_validation_table_is_what_thresholds_come_from(tmp_path: Path):
     table(50, 1).to_pandas().to_csv(tmp_path / "valid.csv", index=False)
     found = calibration(table(60), tmp_path, valid=str(tmp_path / "valid.csv"))

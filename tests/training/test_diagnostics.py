@@ -9,11 +9,18 @@ from aecli.training.diagnostics import diagnose
 from aecli.training.trainer import FitResult
 
 
-def latents(active: int = 8) -> LatentFigures:
+def latents(active: int = 8, rows: int = 500) -> LatentFigures:
     figures = LatentFigures(8)
-    values = torch.randn(500, 8, generator=torch.Generator().manual_seed(0))
+    values = torch.randn(rows, 8, generator=torch.Generator().manual_seed(0))
     values[:, active:] = 0.0
     figures.add(values)
+    return figures
+
+
+def still() -> LatentFigures:
+    """Return latents that deviate by 0.9 % of what the inputs do."""
+    figures = LatentFigures(8, input_variance=1.0)
+    figures.add(0.009 * torch.randn(5_000, 8, generator=torch.Generator().manual_seed(0)))
     return figures
 
 
@@ -98,6 +105,12 @@ COLLAPSED = "the latent has collapsed: 2 of 8 units are active"
         ({"active": 2, "variational": True, "best": 9}, COLLAPSED, "--lr 0.001"),
         ({"active": 0, "variational": True, "mse": 1.1},
          "0 of 8 units are active, and reconstruction is no better than", "--beta 0.1"),
+        ({"active": 0, "pca": 0.5}, "0 of 8 units are active, and the MSE is 0.2 beside the column",
+         "--init pca"),
+        ({"latents": still(), "pca": 0.5}, "0 of 8 units are active, and the MSE is 0.2", "--init"),
+        ({"mse": 0.01, "accuracies": (0.7, 0.75, 0.78)},
+         "most frequent value (70.0% against 78.0%)", "--init pca"),
+        ({"mse": None, "accuracies": (0.7, 0.75, 0.78)}, "column means on held-out", "--init pca"),
         ({"latents": one_direction(), "pca": 0.05},
          "is 4 times that of PCA of the same size (MSE 0.2 against 0.05, effective rank 1.0 of 32)",
          "--init pca"),
@@ -140,6 +153,10 @@ def test_each_cause_is_one_sentence_with_what_to_try(values, said, try_this):
     [
         {"active": 2, "pca": 0.3},
         {"active": 2, "mse": 0.04},
+        {"active": 0, "mse": 0.04},
+        {"latents": still(), "mse": 0.04, "pca": 0.5},
+        {"mse": 0.01, "accuracies": (0.74, 0.75, 0.78)},
+        {"mse": 0.01, "accuracies": (0.5, 0.75, 0.78), "latents": latents(rows=99)},
         {"latents": one_direction(), "pca": 0.1},
         {"latents": one_direction(), "pca": 0.1, "label": "y"},
         {"mse": 0.04, "pca": 1e-9},
@@ -157,7 +174,9 @@ def test_each_cause_is_one_sentence_with_what_to_try(values, said, try_this):
         {"train": 900, "valid": 900, "classes": 0.4, "label": "y", "reconst_weight": 1000},
     ],
     ids=[
-        "few units, better than PCA", "few units are enough", "one direction, near PCA",
+        "few units, better than PCA", "few units are enough",
+        "no unit, and a good reconstruction", "still units, and a good reconstruction",
+        "categories a little below modes", "categories of few rows", "one direction, near PCA",
         "classes decide the variance", "R² 0.96 beside a perfect PCA", "sparse beside PCA",
         "a classifier costs some reconstruction", "categories in exchange for numbers",
         "a large share of a small loss", "a penalty that leaves something to learn",

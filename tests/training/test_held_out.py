@@ -10,9 +10,11 @@ import pytest
 
 import aecli
 from aecli.errors import DataError, UsageError
+from aecli.progress import SILENT
 from aecli.schema.options import TrainOptions
 from aecli.schema.read_options import ReadOptions
 from aecli.table.source import open_source
+from aecli.training.data import prepare
 from aecli.training.held_out import divide_rows
 from aecli.training.split import group_rows, last_rows
 
@@ -77,6 +79,28 @@ def test_a_group_may_be_any_column(column):
     rows, _ = held_out(columns, valid=f"group:{column}:0.2")
     assert len(rows) == 10
     assert len({groups[row] for row in rows}) == 1
+
+
+MERCHANTS = pa.table(
+    {"x": range(60), "merchant": [f"m{row // 5}" for row in range(60)], "n": [1, 2, 3] * 20}
+)
+
+
+@pytest.mark.parametrize("fold", [None, (0, 3)])
+@pytest.mark.parametrize("options", [{}, {"window": 3}, {"exclude": ["n"]}], ids=str)
+def test_the_column_of_groups_is_carried_and_never_a_feature(fold, options):
+    prepared = prepare(
+        MERCHANTS, TrainOptions.from_flat({"valid": "group:merchant"} | options), SILENT, fold=fold
+    )
+    assert [item.name for item in prepared.plan.ids] == ["merchant"]
+    assert "merchant" not in [column.name for column in prepared.plan.columns]
+
+
+@pytest.mark.parametrize("option", ["columns", "categorical"])
+def test_the_column_of_groups_cannot_be_asked_for_as_a_feature(tmp_path, option):
+    with pytest.raises(UsageError) as caught:
+        aecli.train(MERCHANTS, model=tmp_path, valid="group:merchant", **{option: ["merchant"]})
+    assert caught.value.what == f"column 'merchant' is named by --valid group: and by --{option}"
 
 
 @pytest.mark.parametrize(
@@ -170,6 +194,38 @@ def test_windows_hold_out_the_end_of_each_series_or_whole_groups(tmp_path):
     }
     assert (rows["last:0.25"].train_rows, rows["last:0.25"].valid_rows) == (12 * 12, 12 * 2)
     assert (rows["group:site:0.25"].train_rows, rows["group:site:0.25"].valid_rows) == (9 * 17, 51)
+
+
+DEVICES = [f"d{row % 6}" for row in range(120)]
+SITES = [f"s{row % 2}" for row in range(120)]
+
+
+@pytest.mark.parametrize("fold", [None, (0, 3)])
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"window": 10, "time": "t"}, "--group device"),
+        ({"window": 10, "group": ["site"]}, "--group site,device"),
+        ({"window": 30}, "--group device --window 20"),
+        ({"window": 10, "group": ["device"]}, None),
+        ({"window": 10, "group": ["device"], "valid": "group:site"}, None),
+        ({"window": 121}, "--window 120"),
+    ],
+    ids=str,
+)
+def test_windows_of_series_that_mix_groups_name_the_group(options, hint, fold):
+    columns = {"t": range(120), "x": DAYS * 6, "device": DEVICES, "site": SITES}
+    chosen = TrainOptions.from_flat({"valid": "group:device"} | options)
+    if hint is None:
+        folds = fold and (0, 2)
+        prepared = prepare(pa.table(columns), chosen, SILENT, fold=folds)
+        assert len(prepared.valid)
+        assert len(prepared.valid) % 11 == 0
+        return
+    with pytest.raises(DataError) as caught:
+        prepare(pa.table(columns), chosen, SILENT, fold=fold)
+    assert caught.value.hint == hint
+    assert ("is longer than any series" in caught.value.what) == (options["window"] > 120)
 
 
 def test_one_row_cannot_be_divided():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import csv
 
+import aecli
 from aecli.progress import SILENT
 from aecli.schema.options import TrainOptions
 from aecli.training.data import prepare
-from aecli.training.replaced_model import _replaced
 
 RNG = np.random.default_rng(0)
 ROWS = 600
@@ -110,6 +112,45 @@ def test_windows_over_a_time_that_restarts_name_the_group_or_the_time(columns, o
     assert hint in "".join(found)
 
 
+TICKS = pa.array(range(ROWS), pa.int32())
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array(np.arange(ROWS) / 2),
+        pa.array(np.arange(ROWS) / 2, pa.float32()),
+        pa.array(np.arange(ROWS) / 2, pa.float16()),
+        pa.array([Decimal(row) / 4 for row in range(ROWS)], pa.decimal128(9, 2)),
+        TICKS.cast(pa.time32("s")),
+        TICKS.cast(pa.int64()).cast(pa.time64("us")),
+        TICKS.cast(pa.int64()).cast(pa.duration("ms")),
+        TICKS.cast(pa.date32()),
+        pa.array(map(str, TIMES)),
+        pa.array(TIMES).dictionary_encode(),
+    ],
+    ids=lambda times: str(times.type),
+)
+def test_windows_are_ordered_by_a_time_of_any_kind(times):
+    assert not said({"t": times}, "backwards", window=6, time="t")
+    again = times.take(pa.array(np.arange(ROWS) % 150))
+    found = said({"t": again, "device": SERIES}, "try --group device", window=6, time="t")
+    assert len(found) == 1
+
+
+def test_a_fold_repeats_no_note_of_the_table():
+    columns = {"x": X, "created": SHUFFLED, "region": RNG.integers(1, 9, ROWS)}
+    columns["y"] = [f"S{row % 150}" if row else "alone" for row in range(ROWS)]
+    for options in ({}, {"window": 6}, {"label": "y", "group": []}):
+        chosen = TrainOptions.from_flat(options)
+        whole, fold = (
+            prepare(pa.table(columns), chosen, SILENT, fold=fold).notes for fold in (None, (0, 3))
+        )
+        words = ("integers of few", "sorts the rows", "label")
+        assert [note for note in whole if any(word in note for word in words)]
+        assert not [note for note in fold if any(word in note for word in words)]
+
+
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
@@ -169,20 +210,31 @@ def test_integers_that_look_like_codes_hint_at_categories(columns, options, word
     assert words in "".join(found)
 
 
+SALES = pa.table({"x": range(30), "n": list(range(3)) * 10, "y": list("ab") * 15})
+
+
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("name", "columns", "options", "words"),
     [
-        ({}, ""),
-        ({"table": "orders.csv"}, "replaced the model of 2026-01-31: sales.csv, label y"),
-        ({"label": None}, "label y"),
-        ({"columns": slice(1)}, "sales.csv"),
+        ("sales.csv", "xny", {"label": "y"}, ""),
+        ("orders.csv", "ynx", {"label": "y"}, ""),
+        ("-", "xny", {"label": "y"}, ""),
+        ("sales.csv", "xny", {}, "sales.csv, label y"),
+        ("sales.csv", "xny", {"label": "n"}, "sales.csv, label y"),
+        ("orders.csv", "xy", {"label": "y"}, "sales.csv, label y"),
     ],
 )
-def test_a_model_of_another_table_that_is_replaced_is_named(model_spec, changes, words):
-    old = model_spec.model_copy(update={"table": "sales.csv"})
-    new = dict(changes)
-    if "columns" in new:
-        new["columns"] = old.columns[:1]
-    note = _replaced(old, old.model_copy(update=new))
-    assert bool(note) == bool(words)
-    assert words in note
+def test_a_model_of_other_columns_or_another_label_that_is_replaced_is_named(
+    tmp_path, monkeypatch, name, columns, options, words
+):
+    monkeypatch.chdir(tmp_path)
+    csv.write_csv(SALES, "sales.csv")
+    aecli.train("sales.csv", model="m", epochs=1, label="y")
+    again = tmp_path / ("piped.csv" if name == "-" else name)
+    csv.write_csv(SALES.select(list(columns)), again)
+    with again.open() as piped:
+        monkeypatch.setattr("sys.stdin", piped)
+        summary = aecli.train(name, model="m", epochs=1, **options).spec.summary
+    found = [note for note in summary.notes if note.startswith("replaced the model of 20")]
+    assert len(found) == bool(words)
+    assert words in "".join(found)

@@ -34,9 +34,9 @@ WORST_COLUMNS_SHOWN = 10
 
 def evaluation_report(result: EvaluateResult, *, all_columns: bool = False) -> RenderableType:
     """Return the whole evaluation; the ten worst columns unless `all_columns`."""
-    title = Text.assemble(
-        (f"{count(result.rows, 'row')}", "bold"), (", model ", DIM), user(result.model, "bold")
-    )
+    windows = f"{count(result.samples, 'window')} in " if result.unit == "window" else ""
+    counted = f"{windows}{count(result.rows, 'row')}"
+    title = Text.assemble((counted, "bold"), (", model ", DIM), user(result.model, "bold"))
     unseen = list(cell_counts("values that training did not have", result.unseen))
     return stacked(
         [

@@ -99,26 +99,26 @@ def group_blocks(result: EvaluateResult) -> RenderableType | None:
     if result.by is None:
         return None
     by = f"by {clipped(result.by, 30)}"
-    blocks = [titled(by, _model_figures(result.groups))]
+    blocks = [titled(by, _model_figures(result.groups, result.unit))]
     if result.anomaly is not None:
         blocks.append(titled(f"anomalies {by}", _anomalies(result.groups)))
     if result.probe is not None:
         title = f"probes of {clipped(result.probe.column, 30)} {by}"
-        blocks.append(titled(title, _probes(result.probe, result.groups)))
+        blocks.append(titled(title, _probes(result.probe, result.groups, result.unit)))
     return stacked(blocks)
 
 
-def _model_figures(groups: Sequence[Group]) -> RenderableType:
+def _model_figures(groups: Sequence[Group], unit: str) -> RenderableType:
     by_group = [group.figures() for group in groups]
     names = [
         name
         for name in GROUP_FIGURE_TITLES
         if any(name in group_figures for group_figures in by_group)
     ]
-    table = figures("value", "rows", *(GROUP_FIGURE_TITLES[name] for name in names))
+    table = figures("value", f"{unit}s", *(GROUP_FIGURE_TITLES[name] for name in names))
     for group, group_figures in zip(groups, by_group, strict=True):
         shown = (_model_figure(name, group_figures.get(name)) for name in names)
-        table.add_row(_name(group), count(group.rows), *shown)
+        table.add_row(_name(group), count(group.samples), *shown)
     notes = {
         "number_mse": "R², MSE: of scaled numbers",
         "column_accuracy": "accuracy: mean of the other columns",
@@ -146,10 +146,10 @@ def _anomalies(groups: Sequence[Group]) -> RenderableType:
     return table
 
 
-def _probes(probe: Probe, groups: Sequence[Group]) -> RenderableType:
+def _probes(probe: Probe, groups: Sequence[Group], unit: str) -> RenderableType:
     titles = {"raw": "raw", "pca": "PCA", "latent": "latent"}
     named = [titles[name] for name in probe.views]
-    table = figures("value", "rows", *named, *(f"NN {name}" for name in named))
+    table = figures("value", f"{unit}s", *named, *(f"NN {name}" for name in named))
     for group in groups:
         measured = group.probe
         assert measured is not None, "groups have the figures of the whole table"

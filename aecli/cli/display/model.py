@@ -288,8 +288,9 @@ def baseline_table(summary: Summary, network: Network) -> Table:
     """Compare this model's reconstruction with PCA of the same latent size and the column means."""
     components = min(network.latent, network.inputs * network.window, summary.train_rows)
     named = {"PCA": f"PCA with {components:,}"}
-    rows = f"{count(summary.compared_rows, 'row')}" if summary.compared_rows else ""
-    table = figures(rows, *(named.get(b.name, b.name) for b in summary.baselines))
+    unit = "row" if network.window == 1 else "window"
+    compared = count(summary.compared_rows, unit) if summary.compared_rows else ""
+    table = figures(compared, *(named.get(b.name, b.name) for b in summary.baselines))
     for name, title in BASELINE_MEASURES.items():
         values = [getattr(baseline, name) for baseline in summary.baselines]
         if any(value is not None for value in values):
