@@ -61,7 +61,7 @@ PICTURE_FORMATS = ("png", "svg", "pdf")
 
 KINDS_WITHOUT_DATA = ("loss", "gradients", "search", "importance", "options")
 
-KINDS_OF_THE_DECODER = ("columns", "rows", "traversal")
+KINDS_OF_THE_DECODER = ("columns", "rows", "traversal", "scores", "anomalous")
 
 NOTHING_TO_SHOW = {
     "loss": ("the model has no history.jsonl", "aecli train DATA"),

@@ -91,7 +91,7 @@ def _below_modes(accuracy: float | None, modes: float | None) -> str:
     if accuracy is None or modes is None or accuracy >= modes - BELOW_MODES:
         return ""
     return (
-        "categories come back less often than if each were its column's most frequent value "
+        "categories are reconstructed worse than by their columns' most frequent values "
         f"({accuracy:.1%} against {modes:.1%})"
     )
 
