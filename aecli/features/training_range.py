@@ -75,7 +75,7 @@ def at_last_times(cells: Tensor, layout: Layout, window: int = 1) -> Tensor:
     places = _time_cells(layout)
     if not places:
         return cells
-    last = torch.from_numpy(cell_limits(layout)[1][places]).to(cells.device)
+    last = _last_times(layout, places).to(cells.device)
     seconds = torch.tensor([_seconds(layout.columns[layout.column_of[at]]) for at in places])
     seconds = seconds.to(cells.device)
     later = ((cells[:, places] - last) * seconds).nan_to_num(0.0).amax(1).clamp(min=0)
@@ -102,7 +102,7 @@ def without_later_times(cells: Tensor, layout: Layout) -> Tensor:
     places = _time_cells(layout)
     if not places:
         return cells
-    last = torch.from_numpy(cell_limits(layout)[1][places]).to(cells.device)
+    last = _last_times(layout, places).to(cells.device)
     later = (cells[:, places] > last).any(1)
     return _without(cells, places, later) if later.any() else cells
 
@@ -116,6 +116,11 @@ def as_new_rows(cells: Tensor, layout: Layout) -> Tensor:
     if 2 * len(places) > len(layout.columns):
         return without_later_times(cells, layout)
     return _without(cells, places, torch.full([len(cells)], True, device=cells.device))
+
+
+def _last_times(layout: Layout, places: list[int]) -> Tensor:
+    owners = [layout.columns[layout.column_of[at]] for at in places]
+    return torch.tensor([float(_number_limits(column)[1][0]) for column in owners]).float()
 
 
 def _time_cells(layout: Layout) -> list[int]:
