@@ -109,7 +109,7 @@ COLLAPSED = "the latent has collapsed: 2 of 8 units are active"
          "--init pca"),
         ({"latents": still(), "pca": 0.5}, "0 of 8 units are active, and the MSE is 0.2", "--init"),
         ({"mse": 0.01, "accuracies": (0.7, 0.75, 0.78)},
-         "most frequent value (70.0% against 78.0%)", "--init pca"),
+         "most frequent values (70.0% against 78.0%)", "--init pca"),
         ({"mse": None, "accuracies": (0.7, 0.75, 0.78)}, "column means on held-out", "--init pca"),
         ({"latents": one_direction(), "pca": 0.05},
          "is 4 times that of PCA of the same size (MSE 0.2 against 0.05, effective rank 1.0 of 32)",
