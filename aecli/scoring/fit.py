@@ -60,7 +60,8 @@ def fit_scorer(
     fitted = usual(cells, deviations)
     scorer = Scorer(network, inputs, columns, fitted)
     residuals, entropies = _constant_answer(cells, deviations, fitted)
-    errors, vectors = _errors_and_vectors(_runs(cells, scorer), scorer)
+    runs = _runs(cells, scorer)
+    errors, vectors = _errors(runs, scorer), _vectors(runs, scorer)
     centre, whiten, whiten_latent = _joint(vectors, LEAST_ERROR * residuals.repeat(scorer.window))
     least = LEAST_ERROR * torch.cat([LEAST_ERROR * fitted.spread.square(), entropies])
     floor = deviations.per_column(least[None])[0].nan_to_num(0.0)
@@ -82,13 +83,11 @@ def fit_sizes(scorer: Scorer, held_out: Sequence[tuple[Scorer, Staged]]) -> dict
     """
     names = [column.name for column in scorer.deviations.layout.columns]
     runs = [(one, _runs_of_new_rows(staged, one)) for one, staged in held_out]
-    errors = torch.cat(
-        [_by_name(_errors_and_vectors(own, one)[0], one, names) for one, own in runs]
-    )
+    errors = torch.cat([_by_name(_errors(own, one), one, names) for one, own in runs])
     typical = torch.maximum(errors.nanmedian(0).values, TYPICAL * errors.nanmean(0))
     scale = torch.maximum(typical.nan_to_num(0.0), scorer.fitted.scale)
+    scales = dict(zip(names, scale, strict=True))
     for one, _ in held_out:
-        scales = dict(zip(names, scale, strict=True))
         own = [scales.get(c.name, torch.tensor(1.0)) for c in one.deviations.layout.columns]
         one.fitted = replace(one.fitted, scale=torch.stack(own).double())
     parts = torch.cat([one.parts(*run)[0] for one, own in runs for run in own])
@@ -190,14 +189,17 @@ def _rarity(codes: Tensor, values: int) -> Tensor:
     return 2 * (counts.max() / counts).log()
 
 
-def _errors_and_vectors(runs: Sequence[Run], scorer: Scorer) -> tuple[Tensor, Tensor]:
-    """Return the samples' errors by column, and their joint vectors."""
-    deviations, errors, vectors = scorer.deviations, [], []
-    for block, latent, outputs in runs:
-        cell_errors = deviations.errors(block, outputs)
-        errors.append(deviations.per_column(cell_errors, scorer.window))
-        vectors.append(joint_vectors(deviations.residuals(block, outputs), latent))
-    return torch.cat(errors), torch.cat(vectors)
+def _errors(runs: Sequence[Run], scorer: Scorer) -> Tensor:
+    """Return the samples' errors by column `(n_samples, n_columns)`."""
+    deviations = scorer.deviations
+    errors = (deviations.errors(cells, outputs) for cells, _, outputs in runs)
+    return torch.cat([deviations.per_column(block, scorer.window) for block in errors])
+
+
+def _vectors(runs: Sequence[Run], scorer: Scorer) -> Tensor:
+    """Return the samples' joint vectors `(n_samples, n_joint)`."""
+    residuals = scorer.deviations.residuals
+    return torch.cat([joint_vectors(residuals(cells, out), z) for cells, z, out in runs])
 
 
 def _joint(vectors: Tensor, least: Tensor) -> tuple[Tensor, Tensor, Tensor]:
