@@ -1,37 +1,36 @@
-"""Replace files atomically, hash them, and lock a directory against a second run."""
+"""Replace files atomically, and say what could not be written."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import re
 import shlex
 import shutil
 import stat
-import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 
-from aecli.errors import LockedError, OutputError
-
-LOCK = ".lock"
+from aecli.errors import AecliError, AecliWarning, ModelError, OutputError
+from aecli.regular_files import open_regular
 
 _TEMPORARY = re.compile(r"\.aecli-[0-9a-f]{16}\.tmp")
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system without locks answers."""
+_NO_DIRECTORY_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES)
+"""What says that a directory cannot be synced here, by its file system or for its mode."""
 
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yield an empty file beside `target`; it takes the target's place when the block ends well.
 
-    The new file is on disk before it gets its name, with mode 0666 & ~umask whoever wrote it. A
-    link is followed. Where the block raises, nothing of `target` has changed. A device or a named
-    pipe cannot be replaced and is yielded as it is.
+    The new file is on disk before it gets its name. It has the mode of the file that it replaces,
+    else 0666 & ~umask, whoever wrote it. A link is followed. Where the block raises, nothing of
+    `target` has changed. A device or a named pipe cannot be replaced and is yielded as it is.
 
     Raises:
         OutputError: the file cannot be written; closed pipes stay `BrokenPipeError`.
@@ -40,7 +39,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
         if _is_stream(target):
             yield target
             return
-        with _temporary_path(Path(os.path.realpath(target))) as temporary:
+        real = Path(os.path.realpath(target))
+        with _temporary_path(real, like=real) as (temporary, _):
             yield temporary
     except BrokenPipeError:
         raise
@@ -51,50 +51,111 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise output_error(target, error) from error
 
 
+def write_file(target: Path, content: bytes, *, like: Path | None = None) -> None:
+    """Replace a file atomically by `content`; a link of that name is replaced, not followed.
+
+    Args:
+        target: the file.
+        content: its new content.
+        like: a file whose mode the new one gets; 0666 & ~umask where there is none.
+
+    Raises:
+        OutputError: it cannot be written; nothing of `target` has changed.
+    """
+    try:
+        with (
+            _temporary_path(target, like=like or target) as (_, descriptor),
+            open(descriptor, "wb", closefd=False) as file,
+        ):
+            file.write(content)
+    except OSError as error:
+        raise output_error(target, error) from error
+
+
 @contextmanager
-def _temporary_path(target: Path) -> Iterator[Path]:
-    if target.is_dir():
+def _temporary_path(target: Path, *, like: Path) -> Iterator[tuple[Path, int]]:
+    """Yield a new file and its descriptor; rename it to `target` when the block ends well."""
+    if target.is_dir() and not target.is_symlink():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     clean_temporaries(target.parent)
-    temporary, descriptor = _new_temporary(target.parent)
+    replaced = _status(like)
+    temporary, descriptor = _new_temporary(target.parent, replaced)
     try:
-        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-        yield temporary
+        # Before the block, whose writer may put a file of another mode in its place.
+        mode = stat.S_IMODE((replaced or os.fstat(descriptor)).st_mode)
+        yield temporary, descriptor
         with open(temporary, "rb") as written:
+            _copy_owner(written.fileno(), replaced)
             os.fchmod(written.fileno(), mode)
             os.fsync(written.fileno())
         os.replace(temporary, target)
-        fsync_directory(target.parent)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
+        with suppress(OSError):
+            os.close(descriptor)
         raise
-    finally:
+    with warn_after_commit(target):
         os.close(descriptor)
+    with warn_after_commit(target):
+        fsync_directory(target.parent)
 
 
-def _new_temporary(directory: Path) -> tuple[Path, int]:
+def _status(path: Path) -> os.stat_result | None:
+    """Return the status of a regular file, None of anything else."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
+
+
+def _copy_owner(descriptor: int, replaced: os.stat_result | None) -> None:
+    """Give a new file the owner of the one it replaces, where the system lets us."""
+    own = os.fstat(descriptor)
+    if replaced is not None and (own.st_uid, own.st_gid) != (replaced.st_uid, replaced.st_gid):
+        with suppress(PermissionError):
+            os.fchown(descriptor, replaced.st_uid, replaced.st_gid)
+
+
+@contextmanager
+def warn_after_commit(saved: Path) -> Iterator[None]:
+    """Turn an error into a warning: `saved` has its new content already."""
+    try:
+        yield
+    except (OSError, AecliError) as error:
+        message = f"{saved} is saved; afterwards this failed: {error}"
+        warnings.warn(message, AecliWarning, stacklevel=4)
+
+
+def _new_temporary(directory: Path, replaced: os.stat_result | None) -> tuple[Path, int]:
+    # Nobody may read the new file whom the old one's mode keeps out.
+    mode = 0o666 if replaced is None else 0o600
     while True:
         path = directory / f".aecli-{os.urandom(8).hex()}.tmp"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         # Held as long as the writer lives, so that nobody takes the file for a leftover; somebody
         # may have done so just before.
-        if _lock(descriptor) is not False and _is_at(path, descriptor):
+        if lock_descriptor(descriptor) is not False and is_at(path, descriptor):
             return path, descriptor
         os.close(descriptor)
 
 
 def clean_temporaries(directory: Path) -> None:
     """Remove what killed runs left of `atomic_path` in `directory`; files being written stay."""
+    found: list[str] = []
     with suppress(OSError):
-        found = [name for name in os.listdir(directory) if _TEMPORARY.fullmatch(name)]
-        for name in found:
+        found = [name for name in os.listdir(directory) if is_temporary(name)]
+    for name in found:
+        # One that belongs to somebody else, or is not a file, does not keep the others.
+        with suppress(OSError, ModelError):
             _remove_leftover(directory / name)
 
 
 def _remove_leftover(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR)
+    descriptor = open_regular(path, os.O_RDWR)
     try:
-        if _lock(descriptor):
+        if lock_descriptor(descriptor):
             path.unlink()
     finally:
         os.close(descriptor)
@@ -106,93 +167,23 @@ def is_temporary(name: str) -> bool:
 
 
 def fsync_directory(path: Path) -> None:
-    """Make the names in a directory durable, where its file system can."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-class Lock:
-    """Lock of a directory against a second run; the directory is made where it does not exist.
-
-    The system lets go of the lock when its process ends, however it ends. Where the file system
-    has no locks (some network mounts) there is no protection. Directories made here go again if
-    they are still empty in the end.
+    """Make the names in a directory durable, where its file system can.
 
     Raises:
-        LockedError: another process holds it, and still does after `patience` seconds.
-        OutputError: the directory cannot be made or written to.
+        OSError: it could not, for another reason than that its file system never can.
     """
-
-    def __init__(self, directory: Path, *, patience: float = 0.0) -> None:
-        self.directory = directory
-        self._patience = patience
-        self._path = directory / LOCK
-        self._created: list[Path] = []
-        self._descriptor = -1
-
-    def __enter__(self) -> Lock:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self._created = _make(self.directory)
-            self._descriptor = self._acquire()
-        except OSError as error:
-            self._unmake()
-            raise output_error(self._path, error) from error
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # Still locked while it is removed: whoever opened it meanwhile sees that it is gone.
-        self._path.unlink(missing_ok=True)
-        os.close(self._descriptor)
-        self._unmake()
-
-    def _acquire(self) -> int:
-        until = time.monotonic() + self._patience
-        while True:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
-            if _lock(descriptor) is False:
-                owner = os.read(descriptor, 300).decode(errors="replace").split()
-                os.close(descriptor)
-                if time.monotonic() >= until:
-                    raise self._locked_error(owner)
-                time.sleep(0.1)
-                continue
-            if _is_at(self._path, descriptor):
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"{os.getpid()} {os.uname().nodename}\n".encode())
-                return descriptor
+            os.fsync(descriptor)
+        finally:
             os.close(descriptor)
-
-    def _locked_error(self, owner: list[str]) -> LockedError:
-        pid, host = (*owner, "", "")[:2]
-        where = "" if host in ("", os.uname().nodename) else f" on {host}"
-        return LockedError(
-            f"{self.directory} is being written by process {pid or 'unknown'}{where}",
-            facts=("one run at a time may write a model directory; -m names another",),
-            hint=f"ps -fp {pid}" if pid and not where else None,
-        )
-
-    def _unmake(self) -> None:
-        with suppress(OSError):
-            for directory in self._created:
-                directory.rmdir()
+    except OSError as error:
+        if error.errno not in _NO_DIRECTORY_SYNC:
+            raise
 
 
-def _lock(descriptor: int) -> bool | None:
+def lock_descriptor(descriptor: int) -> bool | None:
     """Lock an open file; False: another process has it, None: there are no locks here."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -205,18 +196,12 @@ def _lock(descriptor: int) -> bool | None:
     return True
 
 
-def _is_at(path: Path, descriptor: int) -> bool:
+def is_at(path: Path, descriptor: int) -> bool:
+    """Return whether an open file still has this name."""
     try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
     except FileNotFoundError:
         return False
-
-
-def _make(directory: Path) -> list[Path]:
-    """Make a directory and its parents; return those that were not there, deepest first."""
-    missing = [path for path in (directory, *directory.parents) if not os.path.exists(path)]
-    directory.mkdir(parents=True, exist_ok=True)
-    return missing
 
 
 def _is_stream(target: Path) -> bool:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from aecli.errors import OutputError, UsageError
-from aecli.schema.model_spec import Network
+from aecli.schema.network import Network
 
 BF16_WIDTH = 256
 """Least width for which bf16 is chosen: in narrower networks it cost error and gained nothing."""

@@ -81,6 +81,10 @@ class GateError(AecliError):
     exit_code = 8
 
 
+class AecliWarning(UserWarning):
+    """Warning that a command prints as one line and then goes on."""
+
+
 def nearest(name: str, known: Sequence[str], *, file: str | None = None) -> str | None:
     """Return the known name that `name` stands for, or None where none is close.
 

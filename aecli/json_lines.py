@@ -21,19 +21,14 @@ def to_json_lines(entries: Iterable[Mapping[str, object]]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the entries of a file in a model directory, none if it does not exist.
+def parse_json_lines(content: bytes, path: Path) -> list[dict[str, Any]]:
+    """Return the entries in the content of the file `path`.
 
     Raises:
-        ModelError: the file cannot be read, or a line is damaged.
+        ModelError: a line is not a JSON object.
     """
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
-    return [_parse_line(path, number, line) for number, line in enumerate(lines, start=1)]
+    lines = enumerate(content.splitlines(), start=1)
+    return [_parse_line(path, number, line) for number, line in lines]
 
 
 def _json_value(value: object) -> object:
@@ -49,7 +44,7 @@ def _parse_line(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         value = from_json(line)
     except ValueError as error:
-        raise ModelError(f"{path}, line {number}, is no JSON: {error}") from error
+        raise ModelError(f"{path}, line {number}, is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise ModelError(f"{path}, line {number}, is no JSON object")
+        raise ModelError(f"{path}, line {number}, is not a JSON object")
     return value

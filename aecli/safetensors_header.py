@@ -6,9 +6,9 @@ Format: 8 bytes little-endian length, that many bytes of JSON, then the tensors
 
 from __future__ import annotations
 
-import io
 import json
 import math
+import shlex
 import struct
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
@@ -52,27 +52,22 @@ class TensorInfo(NamedTuple):
         return f"{'×'.join(map(str, self.shape)) or 'scalar'} {torch_name}"
 
 
-def read_header(weights: Path | bytes) -> dict[str, TensorInfo]:
-    """Return the type and shape of each tensor of a weights file, or of its bytes, by name.
+def read_header(weights: bytes, path: Path) -> dict[str, TensorInfo]:
+    """Return the type and shape of each tensor in the bytes of the weights file `path`, by name.
 
     Raises:
-        ModelError: the file is unreadable, or its header is damaged.
+        ModelError: the header is damaged.
     """
-    path = weights if isinstance(weights, Path) else MODEL_IN_MEMORY
+    size = len(weights)
+    (length,) = struct.unpack("<Q", weights[:8].ljust(8, b"\xff"))
+    if length > min(size - 8, MAX_HEADER_BYTES):
+        raise damaged_weights(path, f"its header would end after its {size:,} bytes")
     try:
-        with io.BytesIO(weights) if isinstance(weights, bytes) else weights.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(0)
-            (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
-            if length > min(size - 8, MAX_HEADER_BYTES):
-                raise damaged_weights(path, f"its header would end after its {size:,} bytes")
-            header = json.loads(file.read(length))
-    except OSError as error:
-        raise damaged_weights(path, error.strerror or str(error)) from error
+        header = json.loads(weights[8 : 8 + length])
     except (ValueError, RecursionError) as error:
-        raise damaged_weights(path, "its header is no JSON") from error
+        raise damaged_weights(path, "its header is not JSON") from error
     if not isinstance(header, dict):
-        raise damaged_weights(path, "its header is no JSON object")
+        raise damaged_weights(path, "its header is not a JSON object")
     header.pop("__metadata__", None)
     data_bytes = size - 8 - length
     return {name: _tensor_info(path, name, entry, data_bytes) for name, entry in header.items()}
@@ -108,4 +103,4 @@ def damaged_weights(path: Path, reason: str) -> ModelError:
 
 def retrain_hint(path: Path) -> str:
     """Return what to do where a weights file cannot be used."""
-    return f"aecli train DATA -m {path.parent}, or restore the directory from a copy"
+    return f"aecli train DATA -m {shlex.quote(str(path.parent))}"

@@ -85,7 +85,7 @@ def quality(folder: Path) -> None:
     )
     widths = [matching_width(conv2d), PIXEL_LATENT]
     mlp = measured("mnist", train, test, arch="mlp", encoder=widths, epochs=epochs)
-    counts = [spec.weights.parameters for spec in (conv2d, mlp)]
+    counts = [spec.parameters for spec in (conv2d, mlp)]
     assert abs(counts[1] / counts[0] - 1) < 0.05, f"{counts} parameters are no fair comparison"
     print(f"\nmnist: {PIXEL_ROWS:,} training rows and {epochs} epochs only, latent {PIXEL_LATENT};")
     print(f"parameters: conv2d {counts[0]:,}, mlp {widths} {counts[1]:,} ", end="")
@@ -103,7 +103,7 @@ def linear_path(spec: ModelSpec) -> int:
 def matching_width(spec: ModelSpec) -> int:
     """Return the one hidden width of an MLP with about as many parameters as a model of rows."""
     inputs, latent = spec.network.inputs, spec.network.latent
-    own = spec.weights.parameters - linear_path(spec)
+    own = spec.parameters - linear_path(spec)
     # n-w-k and k-w-n have (n + 1) w + (w + 1) k and (k + 1) w + (w + 1) n parameters.
     return round((own - latent - inputs) / (2 * (inputs + latent + 1)))
 
@@ -146,7 +146,7 @@ def plain_epoch(rows: np.ndarray, spec: ModelSpec) -> tuple[float, float]:
     """Train the same modules as a tutorial does; return what `aecli_epoch` does of an epoch."""
     torch.manual_seed(0)
     network = build(spec.network, columns=spec.columns)
-    assert sum(p.numel() for p in network.parameters()) == spec.weights.parameters
+    assert sum(p.numel() for p in network.parameters()) == spec.parameters
     samples = torch.from_numpy(rows)
     if spec.network.window > 1:
         # (samples, columns, steps) of views become real (samples, steps, columns).
@@ -187,7 +187,7 @@ def speed() -> None:
             rows = series if "window" in options else images
             (loop, own, *losses), spec = medians(rows, arch, elsewhere)
             print(f"| {arch} | {loop:.2f} | {own:.2f} | {loop / own:.2f} |", flush=True)
-            sizes = f"{spec.weights.parameters:,} parameters, {spec.summary.precision}"
+            sizes = f"{spec.parameters:,} parameters, {spec.summary.precision}"
             notes.append(f"{arch} {sizes}, losses {losses[0]:.4f} and {losses[1]:.4f}")
     print(f"\n{torch.get_num_threads()} threads; losses of the loop and of aecli:")
     print(";\n".join(notes) + ".")

@@ -14,7 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-from aecli.schema.model_spec import Column, Label, ModelSpec, Network, Summary, WeightsFile
+from aecli.schema.model_spec import Column, Label, ModelSpec, Summary, WeightsFile
+from aecli.schema.network import Network
 from aecli.schema.options import TrainOptions
 from aecli.schema.torch_classes import TorchClassSpec
 

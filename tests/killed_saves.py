@@ -14,8 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from aecli.atomic_files import Lock
-from aecli.model_directory import read_history, read_spec, save, weights_path
+from aecli.directory_lock import Lock
+from aecli.model_directory.read import read_history, read_spec, weights_path
+from aecli.model_directory.save import save
 from aecli.schema.model_spec import ModelSpec
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from aecli.atomic_files import Lock, atomic_path, clean_temporaries, output_error, sha256_of
+from aecli.atomic_files import atomic_path, clean_temporaries, output_error
+from aecli.directory_lock import Lock
+from aecli.regular_files import sha256_of
 from aecli.errors import LockedError, OutputError
 
 Unprivileged = Callable[[], AbstractContextManager[None]]

@@ -18,15 +18,9 @@ from hypothesis import strategies as st
 
 from aecli.errors import ModelError, OutputError, UsageError
 from aecli.json_lines import to_json_lines
-from aecli.model_directory import (
-    check_target,
-    model_directory,
-    read_history,
-    read_spec,
-    read_tuning,
-    save,
-    weights_path,
-)
+from aecli.model_directory.location import model_directory
+from aecli.model_directory.read import read_history, read_spec, read_tuning, weights_path
+from aecli.model_directory.save import check_target, save
 from aecli.schema.model_spec import ModelSpec
 
 Unprivileged = Callable[[], AbstractContextManager[None]]
@@ -94,7 +88,7 @@ def test_what_is_saved_is_read(tmp_path: Path, model_spec: ModelSpec) -> None:
     saved = save(model, model_spec, WEIGHTS, [])
     assert read_spec(model) == saved
     assert saved.weights.size == len(WEIGHTS)
-    assert saved.weights.parameters == model_spec.weights.parameters
+    assert saved.weights.parameters == model_spec.parameters
     assert saved.columns == model_spec.columns
     assert saved.label == model_spec.label
     assert weights_path(model, saved).read_bytes() == WEIGHTS

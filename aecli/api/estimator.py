@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, Unpack
 
@@ -18,7 +19,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from aecli.api.conversion import from_array, is_pandas, to_array, to_pandas
 from aecli.api.input_rows import append_label, encode_labels, is_array_names, is_table, read_samples
-from aecli.api.model import Model, load
+from aecli.api.model import Model
 from aecli.api.parameters import (
     PARAMETER_DEFAULTS,
     PARAMETER_OPTIONS,
@@ -36,11 +37,12 @@ from aecli.api.predictions import (
     windows_of,
 )
 from aecli.array_types import AnyArray, AnyFloats, Floats
-from aecli.atomic_files import Lock
+from aecli.directory_lock import Lock
 from aecli.errors import UsageError, nearest
 from aecli.features.inverse import as_type
-from aecli.inference.loaded_model import model_of
-from aecli.model_directory import read_history, save
+from aecli.inference.loaded_model import load_with, model_of
+from aecli.model_directory.read import read_history
+from aecli.model_directory.save import save
 from aecli.safetensors_header import MODEL_IN_MEMORY
 from aecli.schema.model_spec import AGGREGATES
 from aecli.schema.options import TrainOptions, section_of
@@ -263,8 +265,10 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         check_is_fitted(self)
         return np.array([f"z{i}" for i in range(self.model_.spec.network.latent)], dtype=object)
 
-    def save(self, directory: str | os.PathLike[str]) -> None:
+    def save(self, directory: str | os.PathLike[str], *, keep_generations: int = 1) -> None:
         """Save the model directory that every command and `aecli.load` read.
+
+        `keep_generations` is how many earlier models stay in it, for `aecli.rollback`.
 
         Raises:
             UsageError: the directory holds other files and no model.
@@ -273,7 +277,10 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         """
         check_is_fitted(self)
         with Lock(Path(directory)):
-            save(Path(directory), self.model_.spec, self.model_.weights(), self.history_)
+            save(
+                Path(directory), self.model_.spec, self.model_.weights(), self.history_,
+                keep_generations=keep_generations,
+            )  # fmt: skip
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str], *, device: str = "auto") -> Self:
@@ -285,15 +292,16 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         Raises:
             ModelError: the model is missing, damaged or too new.
         """
-        model = load(directory, device=device)
-        spec = model.spec
+        path = Path(directory)
+        loaded, history = load_with(path, partial(read_history, path), device=device)
+        model, spec = Model(loaded), loaded.spec
         options = spec.options
         parameters: dict[str, Any] = {
             name: immutable(getattr(getattr(options, section_of(option.name)), option.name))
             for name, option in PARAMETER_OPTIONS.items()
         }
         estimator = cls(**parameters, random_state=options.training.seed)
-        estimator.model_, estimator.history_ = model, read_history(Path(directory))
+        estimator.model_, estimator.history_ = model, history
         names = model.columns
         if is_array_names(names):
             estimator._fitted_on = "numpy"

@@ -20,7 +20,7 @@ from aecli.inference.predict import PREDICTION, predict_pass
 from aecli.inference.reconstruct import fill_pass, reconstruct_pass
 from aecli.inference.run import Pass
 from aecli.model.weights import to_bytes
-from aecli.model_directory import model_directory
+from aecli.model_directory.location import model_directory
 from aecli.schema.model_spec import ModelSpec
 from aecli.scoring.score import score_pass
 from aecli.table.source import Data

@@ -10,13 +10,15 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TextIO
 
 import click
 
-from aecli.errors import AecliError, nearest
+from aecli.errors import AecliError, AecliWarning, nearest
 from aecli.formatting import safe
 from aecli.synonyms import VALUES
 
@@ -47,6 +49,29 @@ def raise_on_sigterm() -> Iterator[None]:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
+
+
+def show_warnings() -> None:
+    """Print our own warnings as lines on stderr, each once; other libraries' only with `-W`."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("once", category=AecliWarning)
+    other = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, AecliWarning):
+            _print_lines([str(message)], level="warning: ")
+        else:
+            other(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show  # a handler, as the module documents it
 
 
 def report_error(error: BaseException, *, debug: bool) -> int:

@@ -14,7 +14,7 @@ from aecli import __version__
 from aecli.cli.calibrate import calibrate
 from aecli.cli.decode import decode
 from aecli.cli.encode import encode
-from aecli.cli.errors import raise_on_sigterm, report_error
+from aecli.cli.errors import raise_on_sigterm, report_error, show_warnings
 from aecli.cli.evaluate import evaluate
 from aecli.cli.inspect import inspect
 from aecli.cli.predict import predict
@@ -85,8 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with raise_on_sigterm(), warnings.catch_warnings():
-            if not sys.warnoptions:
-                warnings.simplefilter("ignore")
+            show_warnings()
             code = 0
             try:
                 if instruction := os.environ.get(_COMPLETE):

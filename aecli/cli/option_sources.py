@@ -93,7 +93,7 @@ class Settings:
         Raises:
             UsageError: one layer sets both `model` and `tag`.
         """
-        from aecli.model_directory import model_directory
+        from aecli.model_directory.location import model_directory
 
         model, tag = (
             str(self.explicit[name].value) if name in self.explicit else None

@@ -25,7 +25,7 @@ from aecli.inference.batches import EncodedBatch, labels_of_windows
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
 from aecli.metrics.gates import EVALUATE_FIGURES, check_conditions, judge
-from aecli.model_directory import model_directory
+from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import UNTRAINED_DECODER, ModelSpec
 from aecli.schema.read_options import ReadOptions

@@ -19,7 +19,7 @@ from aecli.features.inverse import InverseColumns
 from aecli.formatting import name_list, shell_name
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
 from aecli.inference.run import Pass
-from aecli.model_directory import model_directory
+from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import (

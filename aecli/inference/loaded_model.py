@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -16,9 +17,12 @@ from aecli.features.reader import CellReader
 from aecli.features.training_range import as_varying
 from aecli.model.build import build
 from aecli.model.weights import load_into
-from aecli.model_directory import read_spec, weights_path
+from aecli.model_directory.read import read_model, read_weights
 from aecli.nn.autoencoder import AutoencoderNetwork
+from aecli.safetensors_header import MODEL_IN_MEMORY
 from aecli.schema.model_spec import ModelSpec
+
+T = TypeVar("T")
 
 BATCH_CELLS = 1 << 21
 """Values of the widest layer in one batch: 8 MB, so that memory stays flat and the caches warm."""
@@ -81,16 +85,35 @@ def load_model(directory: Path, *, device: str = "auto", threads: int | None = N
         ModelError: the directory holds no model, or a damaged or newer one.
         UsageError: there is no such device.
     """
-    spec = read_spec(directory)
-    path = weights_path(directory, spec)
+    return load_with(directory, lambda spec: None, device=device, threads=threads)[0]
+
+
+def load_with(
+    directory: Path,
+    read: Callable[[ModelSpec], T],
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+) -> tuple[LoadedModel, T]:
+    """Load a model directory onto a device, and with `read` what else belongs to this model.
+
+    Raises:
+        ModelError: the directory holds no model, or a damaged or newer one.
+        UsageError: there is no such device.
+    """
+
+    def read_all(spec: ModelSpec) -> tuple[bytes, T]:
+        return read_weights(directory, spec), read(spec)
+
+    spec, (weights, more) = read_model(directory, read_all)
     set_threads(threads)
-    return model_of(spec, path, directory=directory, device=device)
+    return model_of(spec, weights, directory=directory, device=device), more
 
 
 def model_of(
-    spec: ModelSpec, weights: Path | bytes, *, directory: Path, device: str = "auto"
+    spec: ModelSpec, weights: bytes, *, directory: Path, device: str = "auto"
 ) -> LoadedModel:
-    """Build a spec's network with its weights, a file or the bytes of one, on a device.
+    """Build a spec's network with the bytes of its weights file, on a device.
 
     Raises:
         ModelError: the weights are damaged or of another network.
@@ -99,7 +122,9 @@ def model_of(
     target = choose_device(device)
     with torch.device("meta"):  # allocates nothing until the weights' header has been checked
         network = build(spec.network, columns=spec.columns)
-    baseline = load_into(network, weights)
+    in_memory = directory == MODEL_IN_MEMORY
+    path = MODEL_IN_MEMORY if in_memory else directory / spec.weights.file
+    baseline = load_into(network, weights, path)
     nonfinite = spec.options.columns.nonfinite
     reader = CellReader(spec.columns, nonfinite=nonfinite)
     return LoadedModel(

@@ -16,7 +16,7 @@ from aecli.features.inverse import as_type
 from aecli.inference.batches import EncodedBatch
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass, StreamResult
-from aecli.model_directory import model_directory
+from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Label
 from aecli.schema.read_options import ReadOptions

@@ -18,7 +18,7 @@ from aecli.features.inverse import InverseColumns, residual_arrays, residual_fie
 from aecli.inference.batches import DecodedRows, decoded_rows
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
 from aecli.inference.run import Pass, StreamResult
-from aecli.model_directory import model_directory
+from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Column
 from aecli.schema.read_options import ReadOptions

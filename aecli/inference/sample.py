@@ -19,7 +19,7 @@ from aecli.inference.decode import window_fields, window_numbers
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
 from aecli.inference.predict import require_label
 from aecli.inference.run import Pass
-from aecli.model_directory import model_directory
+from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Label
 from aecli.table.arrow_types import category_values, parse_type

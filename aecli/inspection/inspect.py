@@ -12,7 +12,10 @@ from typing import Any
 
 from aecli.errors import DataError, UsageError
 from aecli.formatting import TABLE_IN_MEMORY
-from aecli.model_directory import model_directory, read_history, read_spec, weights_path
+from aecli.model_directory.generations import generations
+from aecli.model_directory.location import SPEC_FILE, model_directory
+from aecli.model_directory.read import read_history, read_model, read_weights
+from aecli.model_directory.verify import CheckedFile, verify
 from aecli.progress import SILENT, Progress
 from aecli.safetensors_header import TensorInfo, read_header
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut, ModelSpec
@@ -38,7 +41,9 @@ class Layer:
 class ModelInspection:
     """Contents of a model directory: its spec, the layers of the network, its size on disk.
 
-    `history` are the lines of history.jsonl, None unless they were requested.
+    `generations` are the earlier models that `rollback` can put back, the newest first. `history`
+    are the records of the epochs and `verified` the files that were checked, None where they were
+    not requested.
     """
 
     model: Path
@@ -46,7 +51,9 @@ class ModelInspection:
     layers: Sequence[Layer]
     parameters: int
     bytes: int
+    generations: Sequence[ModelSpec] = ()
     history: Sequence[Mapping[str, Any]] | None = None
+    verified: Sequence[CheckedFile] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,38 +78,55 @@ def inspect(
     read: ReadOptions | None = None,
     columns: ColumnOptions | None = None,
     history: bool = False,
+    verified: bool = False,
     progress: Progress = SILENT,
 ) -> ModelInspection | DataInspection:
     """Inspect a model directory or a table; without a target, the model that commands would use.
 
-    With `history` a model's losses of every epoch are read too.
+    With `history` a model's losses of every epoch are read too, and with `verified` all of its
+    files, to check them.
 
     Raises:
-        UsageError: `history` is requested of a table.
+        UsageError: `history` or `verified` is requested of a table.
         ModelError: the directory holds no model, or a damaged one.
         DataError: the table cannot be read, or has no rows.
     """
     if target is None:
-        return inspect_model(model_directory(model, tag), history=history)
-    if isinstance(target, (str, os.PathLike)) and (Path(target) / "spec.json").exists():
-        return inspect_model(Path(target), history=history)
-    if history:
+        return inspect_model(model_directory(model, tag), history=history, verified=verified)
+    if isinstance(target, (str, os.PathLike)) and os.path.lexists(Path(target, SPEC_FILE)):
+        return inspect_model(Path(target), history=history, verified=verified)
+    if history or verified:
         name = target if isinstance(target, (str, os.PathLike)) else TABLE_IN_MEMORY
-        raise UsageError(f"{name} is a table; only a model has a history", hint="aecli inspect")
+        what = "a history" if history else "files to verify"
+        raise UsageError(f"{name} is a table; only a model has {what}", hint="aecli inspect")
     return inspect_data(target, read or ReadOptions(), columns or ColumnOptions(), progress)
 
 
-def inspect_model(directory: Path, *, history: bool = False) -> ModelInspection:
-    """Read a model directory's spec and list the layers of its network."""
-    spec = read_spec(directory)
+def inspect_model(
+    directory: Path, *, history: bool = False, verified: bool = False
+) -> ModelInspection:
+    """Read a model directory: its spec, the layers of its network, its earlier models.
+
+    Raises:
+        ModelError: the directory holds no model, or a damaged one.
+    """
+
+    def read(spec: ModelSpec) -> tuple[Sequence[Layer], Sequence[Mapping[str, Any]] | None]:
+        layers = layers_of(directory, spec)
+        return layers, read_history(directory, spec) if history else None
+
+    spec, (layers, epochs) = read_model(directory, read)
+    checked = verify(directory) if verified else None
     size = sum(file.stat().st_size for file in directory.iterdir() if file.is_file())
     return ModelInspection(
         model=directory,
         spec=spec,
-        layers=layers_of(directory, spec),
-        parameters=spec.weights.parameters,
+        layers=layers,
+        parameters=spec.parameters,
         bytes=size,
-        history=read_history(directory) if history else None,
+        generations=generations(directory),
+        history=epochs,
+        verified=checked,
     )
 
 
@@ -135,11 +159,13 @@ def layers_of(directory: Path, spec: ModelSpec) -> list[Layer]:
     """Return the layers: of an MLP from its sizes alone, of the others from the weights' header.
 
     Raises:
-        ModelError: the weights of another architecture are missing or damaged.
+        FileNotFoundError: the weights of another architecture are missing.
+        ModelError: they are damaged.
     """
     if spec.network.architecture in ("mlp", "vanilla"):
         return _layers_from_sizes(spec)
-    return _layers_from_tensors(read_header(weights_path(directory, spec)))
+    path = directory / spec.weights.file
+    return _layers_from_tensors(read_header(read_weights(directory, spec), path))
 
 
 def _layers_from_tensors(header: Mapping[str, TensorInfo]) -> list[Layer]:

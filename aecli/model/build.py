@@ -16,7 +16,8 @@ from aecli.nn.convolution import ConvDecoder, ConvEncoder
 from aecli.nn.layers import MLP, TopK
 from aecli.nn.losses import ReconstructionLoss
 from aecli.nn.sequence import LSTMDecoder, LSTMEncoder, TransformerDecoder, TransformerEncoder
-from aecli.schema.model_spec import Column, Network
+from aecli.schema.model_spec import Column
+from aecli.schema.network import Network
 from aecli.schema.options import LossOptions
 
 _OUTPUTS: dict[str, Callable[[Tensor], Tensor] | None] = {

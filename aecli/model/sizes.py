@@ -9,7 +9,8 @@ from typing import Any, Literal
 from aecli.errors import DataError, UsageError
 from aecli.features.layout import NUMERIC, Layout
 from aecli.model.layers import activation_builder
-from aecli.schema.model_spec import Column, Network
+from aecli.schema.model_spec import Column
+from aecli.schema.network import Network
 from aecli.schema.options import ColumnOptions, NetworkOptions, TrainOptions
 from aecli.schema.torch_classes import TorchClassSpec
 

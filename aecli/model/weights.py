@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, load_file
+from safetensors.torch import load
 from safetensors.torch import save as save_bytes
 from torch import Tensor, nn
 
@@ -15,7 +15,6 @@ from aecli.errors import ModelError
 from aecli.safetensors_header import (
     DTYPES,
     EXTRA_PREFIX,
-    MODEL_IN_MEMORY,
     TensorInfo,
     damaged_weights,
     read_header,
@@ -38,21 +37,20 @@ def to_bytes(module: nn.Module, extra: Mapping[str, Tensor] | None = None) -> by
     return save_bytes({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
 
 
-def load_into(module: nn.Module, weights: Path | bytes) -> dict[str, Tensor]:
-    """Load a weights file, or its bytes, into the module; return the extra tensors.
+def load_into(module: nn.Module, weights: bytes, path: Path) -> dict[str, Tensor]:
+    """Load the bytes of the weights file `path` into the module; return the extra tensors.
 
     A module built under `torch.device("meta")` takes the loaded tensors as its own.
 
     Raises:
-        ModelError: the file is unreadable, damaged, of another network, or its weights not finite.
+        ModelError: they are damaged, of another network, or not finite.
     """
     state = module.state_dict()
-    path = weights if isinstance(weights, Path) else MODEL_IN_MEMORY
     expected = {k: TensorInfo(_FORMAT_NAMES[t.dtype], tuple(t.shape)) for k, t in state.items()}
-    _require_equal(path, read_header(weights), expected)
+    _require_equal(path, read_header(weights, path), expected)
     try:
-        tensors = load_file(weights) if isinstance(weights, Path) else load(weights)
-    except (SafetensorError, OSError) as error:
+        tensors = load(weights)
+    except SafetensorError as error:
         raise damaged_weights(path, str(error)) from error
     not_finite = [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
     if not_finite:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,9 @@ from aecli.evaluation.evaluate import Evaluation
 from aecli.evaluation.results import EvaluateResult
 from aecli.formatting import name_list, shell_name
 from aecli.inference.batches import EncodedBatch, WindowedTable
-from aecli.inference.loaded_model import LoadedModel, load_model
+from aecli.inference.loaded_model import LoadedModel, load_with
 from aecli.metrics.histogram import Histogram, Reliability
-from aecli.model_directory import read_spec
+from aecli.model_directory.read import read_model, read_spec
 from aecli.reporting.anomalous_window import signal_excerpt
 from aecli.reporting.collect_saved import collect_saved
 from aecli.reporting.data import (
@@ -153,7 +154,8 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
         DataError: the table has no rows, cannot be read or lacks columns.
         ModelError: the model is missing, damaged or too new.
     """
-    model = load_model(directory, device=options.device, threads=options.threads)
+    saved_of = partial(collect_saved, directory)
+    model, saved = load_with(directory, saved_of, device=options.device, threads=options.threads)
     shape = shape_of_rows(model.spec, options.shape)
     evaluation = Evaluation(model, source, batch_size=options.batch_size, progress=options.progress)
     collector = SampleCollector(model)
@@ -170,7 +172,7 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
     anomalous = collector.anomalous_rows(identifiers, opened.constants.layout.columns)
     table = opened.windowed
     data = replace(
-        collect_saved(directory, model.spec),
+        saved,
         data=source.name,
         samples=collector.samples,
         seen=options.seen,
@@ -249,12 +251,12 @@ def collect_models(
         ModelError: a model is missing, damaged or too new.
     """
     names = _short_names(directories)
-    specs = [read_spec(path) for path in directories]
-    _check_columns(directories, specs)
+    _check_columns(directories, [read_spec(path) for path in directories])
     if source is None:
-        models = [collect_saved(path, spec) for path, spec in zip(directories, specs, strict=True)]
-        return ModelComparison(names, models)
+        read = [read_model(path, partial(collect_saved, path)) for path in directories]
+        return ModelComparison(names, [saved for _, saved in read])
     models = [collect(path, source, options) for path in directories]
+    specs = [model.spec for model in models]
     results = [model.evaluation for model in models if model.evaluation is not None]
     figures, notes = _common_figures(results, specs)
     return ModelComparison(names, models, figures, notes)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from aecli.errors import ModelError
-from aecli.model_directory import TUNING_FILE, read_history, read_spec, read_tuning
+from aecli.model_directory.errors import damaged_error
+from aecli.model_directory.read import read_history, read_tuning
 from aecli.progress import Epoch
 from aecli.reporting.data import ReportData, SearchHistory
 from aecli.schema.model_spec import ModelSpec
@@ -17,17 +17,17 @@ from aecli.schema.options import TrainOptions, section_of
 from aecli.tuning.trial import POST_TRAINING_OBJECTIVES, TrialRecord, ranking
 
 
-def collect_saved(directory: Path, spec: ModelSpec | None = None) -> ReportData:
-    """Return what a model directory shows without a table; `spec` where it is known.
+def collect_saved(directory: Path, spec: ModelSpec) -> ReportData:
+    """Return what a model directory shows of the model `spec` without a table.
 
     Raises:
-        ModelError: it holds no model, or a damaged one.
+        FileNotFoundError: a file that the spec names is missing.
+        ModelError: one is damaged.
     """
-    spec = spec or read_spec(directory)
     return ReportData(
         model=directory,
         spec=spec,
-        history=[_epoch(record) for record in read_history(directory)],
+        history=[_epoch(record) for record in read_history(directory, spec)],
         search=read_search(directory, spec),
     )
 
@@ -50,6 +50,7 @@ def read_search(directory: Path, spec: ModelSpec) -> SearchHistory | None:
     """Return the search that a model's options come from, None where there was none.
 
     Raises:
+        FileNotFoundError: its record is missing.
         ModelError: its record is damaged.
     """
     record = read_tuning(directory, spec)
@@ -58,9 +59,8 @@ def read_search(directory: Path, spec: ModelSpec) -> SearchHistory | None:
     try:
         return _search_history(record)
     except (KeyError, TypeError, ValueError) as error:
-        path = directory / TUNING_FILE
-        hint = f"remove {path}: the model does without"
-        raise ModelError(f"{path} is damaged: {error!r}", hint=hint) from error
+        path = directory / (spec.tuning or spec.history).file
+        raise damaged_error(path, repr(error)) from error
 
 
 def _search_history(record: Mapping[str, Any]) -> SearchHistory:

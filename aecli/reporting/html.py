@@ -110,7 +110,7 @@ def _facts(models: Sequence[ReportData]) -> Iterator[tuple[str, list[str]]]:
     yield "architecture", [spec.network.architecture for spec in specs]
     yield "latent", [count(spec.network.latent, "number") for spec in specs]
     yield "network", [_layer_sizes(one) for one in models]
-    yield "parameters", [count(spec.weights.parameters) for spec in specs]
+    yield "parameters", [count(spec.parameters) for spec in specs]
     yield "loss", [_loss_text(one) for one in models]
     yield "epochs, best", [f"{s.summary.epochs}, {s.summary.best_epoch}" for s in specs]
     rows = "held out" if all(s.summary.valid_rows for s in specs) else "when trained"

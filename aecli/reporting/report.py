@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aecli.atomic_files import atomic_path
 from aecli.errors import OutputError, UsageError, nearest
 from aecli.formatting import shell_name
-from aecli.model_directory import model_directory
+from aecli.model_directory.location import model_directory
+from aecli.model_directory.read import read_model
 from aecli.progress import SILENT, Progress
 from aecli.reporting.collect_saved import collect_saved
 from aecli.reporting.data import CollectOptions, ReportData
@@ -250,7 +252,7 @@ def _page(
 
 def _collected(directory: Path, source: Source | None, options: CollectOptions) -> ReportData:
     if source is None:
-        return collect_saved(directory)
+        return read_model(directory, partial(collect_saved, directory))[1]
     from aecli.reporting.collect import collect
 
     return collect(directory, source, options)

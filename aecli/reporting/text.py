@@ -26,7 +26,7 @@ def _model(data: ReportData) -> Iterator[str]:
     back = " and back" if spec.decoder_trained else ""
     yield (
         f"This {kind} turns {columns} of {sample} into {count(spec.network.latent, 'number')}"
-        f"{back}, with {count(spec.weights.parameters, 'parameter')}."
+        f"{back}, with {count(spec.parameters, 'parameter')}."
     )
 
 

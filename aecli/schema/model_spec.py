@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from aecli.schema.network import MAX_CLASSES, MAX_INPUTS, Network
 from aecli.schema.option_types import StrictModel
 from aecli.schema.options import TrainOptions
 from aecli.schema.text_format import TextFormat
-from aecli.schema.torch_classes import ARCHITECTURES, ActivationSpec, NormSpec
 
-SCHEMA: Literal["aecli.model/1"] = "aecli.model/1"
+SCHEMA = "aecli.model/1.0"
+"""Name and version of the format: a minor version adds keys, a major one changes what they mean."""
 MAX_COLUMNS = 100_000
-MAX_INPUTS = 1_000_000
-MAX_CLASSES = 10_000
 
 Kind = Literal["number", "boolean", "category", "time", "vector"]
 Category = str | int | bool
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Width = Annotated[int, Field(ge=1, le=65_536)]
 
 LONG_TAIL = 8.0
 """Scaled units that bound a number without a long tail: a normal one in 50 million rows."""
@@ -122,82 +119,14 @@ class Label(StrictModel):
     counts: list[int]
 
 
-class Network(StrictModel):
-    """Network with every size filled in: all that `model.build` needs."""
+class StoredFile(StrictModel):
+    """File of the saved model: its name, made from its hash, and what must be in it."""
 
-    architecture: Literal[ARCHITECTURES] = "mlp"  # type: ignore[valid-type]  # one list of names
-    inputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = Field(description="Inputs of one row.")
-    outputs: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = Field(description="Outputs of one row.")
-    classes: Annotated[int, Field(ge=0, le=MAX_CLASSES)]
-    window: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = Field(1, description="Rows of a sample.")
-    encoder: Annotated[list[Width], Field(min_length=1, max_length=64)]
-    decoder: Annotated[list[Width], Field(max_length=64)]
-    classifier: Annotated[list[Width], Field(max_length=64)]
-    activation: ActivationSpec
-    latent_activation: ActivationSpec
-    norm: NormSpec
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    output: Literal["linear", "clipped", "sigmoid", "tanh", "unit_tanh"]
-    variational: bool = False
-    topk: Width | None = None
-    linear_path: bool = Field(
-        False, description="Linear maps beside encoder and decoder, which start as PCA."
-    )
-    shape: Annotated[list[Width], Field(max_length=3)] = Field(
-        default=[], description="Height, width and channels of an image."
-    )
-    channels: Annotated[list[Width], Field(max_length=64)] = []
-    hidden: Width | None = None
-    layers: Annotated[int, Field(ge=1, le=16)] = 1
-    heads: Annotated[int, Field(ge=1, le=64)] = 1
-    feedforward: Width | None = None
-    depth: Annotated[int, Field(ge=1, le=32)] = 1
-
-    @property
-    def latent_floor(self) -> float:
-        """Return the lower end of a bounded latent: 0, or -1 for those like tanh."""
-        return -1.0 if self.latent_activation.name in ("Tanh", "Softsign") else 0.0
-
-    @property
-    def linear_latent(self) -> bool:
-        """Return whether nothing follows the encoder's last layer: no activation, no sampling."""
-        is_identity = self.latent_activation.name == "Identity"
-        return is_identity and self.topk is None and not self.variational
-
-    @property
-    def latent(self) -> int:
-        """Return the latent size."""
-        return self.encoder[-1]
-
-    @property
-    def widest(self) -> int:
-        """Return how many numbers the widest layer holds for one sample, which decides memory."""
-        inside = [*self.encoder, *self.decoder, *self.classifier]
-        match self.architecture:
-            case "conv1d" | "conv2d":
-                sides = self.shape[:2] if self.architecture == "conv2d" else [self.window]
-                for size in self.channels:
-                    inside.append(prod(sides) * size)
-                    sides = [(side + 1) // 2 for side in sides]
-            case "lstm":
-                inside.append(4 * self.window * (self.hidden or 1))
-            case "transformer":
-                step = (3 * (self.hidden or 1), self.feedforward or 1, self.heads * self.window)
-                inside.append(self.window * max(step))
-        return max(self.window * max(self.inputs, self.outputs), *inside)
-
-    def samples_within(self, numbers: int) -> int:
-        """Return how many samples have no layer of more than `numbers`; at least one."""
-        return max(1, numbers // self.widest)
-
-
-class WeightsFile(StrictModel):
-    """Weights file of the saved model: its name, hash and size."""
-
-    file: Annotated[str, Field(pattern=r"^weights-[0-9a-f]{12}\.safetensors$")]
+    file: Annotated[
+        str, Field(pattern=r"^(weights|history|tuning)-[0-9a-f]{12}\.(safetensors|jsonl|json)$")
+    ]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     size: Annotated[int, Field(ge=0)]
-    parameters: Annotated[int, Field(ge=0)]
 
 
 class Baseline(StrictModel):
@@ -300,10 +229,18 @@ UNTRAINED_DECODER = "the decoder was not trained (--reconst-weight 0)"
 """Why a model has no figures of its reconstruction."""
 
 
+NO_DIGEST = "0" * 64
+
+
 class ModelSpec(StrictModel):
     """Contents of `spec.json` of a model directory: the commit point of a save."""
 
-    schema_: Literal["aecli.model/1"] = Field(SCHEMA, alias="schema")
+    schema_: Annotated[str, Field(pattern=r"^aecli\.model/1\.\d{1,9}$")] = Field(
+        SCHEMA, alias="schema"
+    )
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
+        NO_DIGEST, description="SHA-256 of this file's content with 64 zeros in this place."
+    )
     created: str
     versions: dict[str, str]
     columns: Annotated[list[Column], Field(min_length=1, max_length=MAX_COLUMNS)]
@@ -313,7 +250,12 @@ class ModelSpec(StrictModel):
     network: Network
     loss_weights: dict[str, Finite] = Field(description="Weight of each term that is trained on.")
     options: TrainOptions
-    weights: WeightsFile
+    parameters: Annotated[int, Field(ge=0)] = Field(description="Of the network.")
+    weights: StoredFile
+    history: StoredFile
+    tuning: StoredFile | None = Field(
+        None, description="The search that the options came from, if there was one."
+    )
     summary: Summary
     table: str = Field("", description="Name of the training table's file, without its folders.")
     calibration: Calibration | None = Field(
@@ -321,6 +263,11 @@ class ModelSpec(StrictModel):
     )
 
     model_config = ConfigDict(populate_by_name=True)
+
+    @property
+    def parts(self) -> list[StoredFile]:
+        """Return the other files of the model."""
+        return [part for part in (self.weights, self.history, self.tuning) if part is not None]
 
     @property
     def decoder_trained(self) -> bool:

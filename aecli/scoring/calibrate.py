@@ -12,14 +12,15 @@ import numpy as np
 import pyarrow as pa
 
 from aecli.array_types import Codes, Floats, Indices, Mask
-from aecli.atomic_files import Lock
+from aecli.directory_lock import Lock
 from aecli.errors import DataError, UsageError
 from aecli.features.reader import Cells
 from aecli.features.windows import window_codes
 from aecli.inference.batches import WindowedTable
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
-from aecli.model_directory import model_directory, replace_spec
+from aecli.model_directory.location import model_directory
+from aecli.model_directory.save import replace_spec
 from aecli.progress import SILENT, Progress
 from aecli.row_sample import RowSample, position_keys
 from aecli.schema.model_spec import (

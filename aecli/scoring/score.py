@@ -14,7 +14,7 @@ from aecli.inference.batches import SampleBatch
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass, StreamResult
 from aecli.metrics.gates import SCORE_FIGURES, Gate, check_conditions, judge
-from aecli.model_directory import model_directory
+from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import AGGREGATES, Calibration, ModelSpec
 from aecli.schema.read_options import ReadOptions

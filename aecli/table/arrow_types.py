@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from aecli.errors import DataError, ModelError
-from aecli.schema.model_spec import MAX_INPUTS, Category, Kind
+from aecli.schema.model_spec import Category, Kind
+from aecli.schema.network import MAX_INPUTS
 
 _SIMPLE: dict[str, pa.DataType] = {
     str(kind): kind

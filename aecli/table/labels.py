@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from aecli.array_types import Codes, Mask
 from aecli.errors import DataError
-from aecli.schema.model_spec import MAX_CLASSES, Category, Label
+from aecli.schema.model_spec import Category, Label
+from aecli.schema.network import MAX_CLASSES
 from aecli.table.arrow_types import hashable, is_plain_number, is_text, python_values, type_name
 from aecli.table.cells.conversion import NULLS
 from aecli.table.cells.reading import Reading

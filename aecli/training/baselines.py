@@ -17,7 +17,8 @@ from aecli.metrics.pca import PCA, fit_pca
 from aecli.model.layers import ACTIVATION_CLASSES
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.nn.losses import ReconstructionLoss
-from aecli.schema.model_spec import Baseline, Network
+from aecli.schema.model_spec import Baseline
+from aecli.schema.network import Network
 from aecli.training.split import epoch_order
 
 FITTED_ROWS = 1 << 18

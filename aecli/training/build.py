@@ -22,7 +22,8 @@ from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.nn.init import start_as_pca
 from aecli.nn.losses import ReconstructionLoss
 from aecli.progress import Progress
-from aecli.schema.model_spec import Column, Network
+from aecli.schema.model_spec import Column
+from aecli.schema.network import Network
 from aecli.schema.options import NetworkOptions, TrainOptions
 from aecli.training.baselines import fit_baseline, trivial_losses
 from aecli.training.data import PreparedTable, class_weights

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ConfigDict, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from aecli.atomic_files import atomic_path
-from aecli.errors import ModelError, UsageError
+from aecli.atomic_files import atomic_path, fsync_directory, output_error
+from aecli.errors import ModelError, OutputError, UsageError
 from aecli.formatting import name_list
+from aecli.model_directory.location import CHECKPOINT_DIRECTORY, checkpoint_name, is_checkpoint
 from aecli.progress import Epoch
+from aecli.regular_files import require_regular, sha256_of
 
 Tensors = dict[str, Tensor]
 
@@ -30,6 +33,8 @@ class TrainingState:
     lowest validation loss so far (training loss where there are no validation rows). `start` is how
     good a network that starts as PCA was before its first epoch.
     """
+
+    __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
 
     network: Tensors = field(default_factory=dict)
     best: Tensors = field(default_factory=dict)
@@ -45,6 +50,20 @@ class TrainingState:
     start: Epoch | None = None
 
 
+_PARTS = ("network", "best", "optimizer")
+_STATE = TypeAdapter(TrainingState)
+_DAMAGE = (
+    OSError,
+    SafetensorError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+)
+"""What reading a damaged checkpoint raises, in safetensors, torch and json."""
+
+
 class Checkpoint:
     """State of one training under `directory/checkpoint/`.
 
@@ -52,21 +71,40 @@ class Checkpoint:
     """
 
     def __init__(self, directory: Path, identity: Mapping[str, object]) -> None:
-        self._path = directory / "checkpoint" / "state.safetensors"
+        self._directory = directory
+        self._folder = directory / CHECKPOINT_DIRECTORY
         self._identity = json.loads(json.dumps(identity))
 
     def save(self, state: TrainingState) -> None:
-        """Replace the checkpoint on disk, atomically."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        """Replace the checkpoint on disk, atomically: its name is made from its hash.
+
+        Raises:
+            OutputError: it cannot be written; the one before is unchanged.
+            ModelError: a file in its place is a link or not a file.
+        """
         tensors = {
             f"{part}.{name}": tensor.detach().cpu().contiguous()
-            for part in ("network", "best", "optimizer")
+            for part in _PARTS
             for name, tensor in getattr(state, part).items()
         }
-        plain = asdict(state) | {"network": {}, "best": {}, "optimizer": {}}
+        plain = asdict(replace(state, network={}, best={}, optimizer={}))
         metadata = {"state": json.dumps(plain), "identity": json.dumps(self._identity)}
-        with atomic_path(self._path) as temporary:
-            save_file(tensors, temporary, metadata=metadata)
+        written = self._folder / "state.safetensors"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            require_regular(written)
+            with atomic_path(written) as temporary:
+                save_file(tensors, temporary, metadata=metadata)
+            target = self._folder / checkpoint_name(sha256_of(written))
+            written.rename(target)
+            fsync_directory(self._folder)
+            for path in self._files():
+                if path != target:
+                    path.unlink()
+        except OSError as error:
+            raise output_error(written, error) from error
+        except SafetensorError as error:
+            raise OutputError(f"cannot write {written}: {error}") from error
 
     def load(self) -> TrainingState:
         """Return the saved state.
@@ -75,38 +113,36 @@ class Checkpoint:
             UsageError: there is nothing to resume, or it was another training.
             ModelError: the file is damaged.
         """
-        if not self._path.exists():
+        files = sorted(self._files(), key=lambda path: path.lstat().st_mtime_ns)
+        if not files:
             raise UsageError(
-                f"{self._path.parent.parent} holds no unfinished training to resume",
+                f"{self._directory} holds no unfinished training to resume",
                 hint="run the same command without --resume",
             )
         try:
-            with safe_open(self._path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
-            plain, identity = json.loads(metadata["state"]), json.loads(metadata["identity"])
-            history = [Epoch(**epoch) for epoch in plain.pop("history")]
-            start = Epoch(**plain["start"]) if plain["start"] else None
-            state = TrainingState(**plain | {"history": history, "start": start})
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ModelError(
-                f"the checkpoint {self._path} is damaged",
-                facts=[str(error).splitlines()[0]],
-                hint="run the same command without --resume",
-            ) from error
-        self._refuse_another(identity)
-        for name, tensor in tensors.items():
-            part, _, rest = name.partition(".")
-            getattr(state, part)[rest] = tensor
+            state, identity = _read(files[-1])
+            differing = self._differences(identity)
+        except _DAMAGE as error:
+            raise _damaged_error(files[-1], error) from error
+        if differing:
+            raise differing
         return state
 
     def remove(self) -> None:
         """Remove the checkpoint: the training is finished."""
-        shutil.rmtree(self._path.parent, ignore_errors=True)
+        if not self._folder.is_symlink():
+            shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _refuse_another(self, identity: Mapping[str, object]) -> None:
+    def _files(self) -> list[Path]:
+        """Return the checkpoints on disk: several where a save was killed."""
+        if self._folder.is_symlink() or not self._folder.is_dir():
+            return []
+        return [path for path in self._folder.iterdir() if is_checkpoint(path.name)]
+
+    def _differences(self, identity: Mapping[str, Any]) -> UsageError | None:
+        """Return the error of a checkpoint of another training, None of this one's."""
         if identity == self._identity:
-            return
+            return None
         saved, present = _flat(identity.get("options")), _flat(self._identity.get("options"))
         differing = [
             f"{name} was {_shown(saved.get(name))}, is {_shown(present.get(name))}"
@@ -119,10 +155,32 @@ class Checkpoint:
             differing = _changed_data(identity, self._identity)
         what = f"the checkpoint has different {kind}"
         if len(differing) == 1:
-            raise UsageError(f"{what}: {differing[0]}", hint=hint)
+            return UsageError(f"{what}: {differing[0]}", hint=hint)
         more = [f"and {len(differing) - 3} more"] if len(differing) > 4 else []
         shown = differing[:3] if more else differing
-        raise UsageError(what, facts=[*shown, *more], hint=hint)
+        return UsageError(what, facts=[*shown, *more], hint=hint)
+
+
+def _read(path: Path) -> tuple[TrainingState, dict[str, Any]]:
+    """Return the state in a checkpoint, and the identity of its training."""
+    if checkpoint_name(sha256_of(path)) != path.name:
+        raise ValueError("its content is not what was saved")
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
+    state = _STATE.validate_python(json.loads(metadata["state"]))
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        {part: getattr(state, part) for part in _PARTS}[part][rest] = tensor
+    return state, dict(json.loads(metadata["identity"]))
+
+
+def _damaged_error(path: Path, error: Exception) -> ModelError:
+    return ModelError(
+        f"the checkpoint {path} is damaged",
+        facts=[(str(error).splitlines() or [type(error).__name__])[0]],
+        hint="run the same command without --resume",
+    )
 
 
 def _flat(options: Any) -> dict[str, Any]:

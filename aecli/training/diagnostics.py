@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from aecli.metrics.latent import LatentFigures
 from aecli.progress import Epoch
-from aecli.schema.model_spec import Baseline, Label, Network
+from aecli.schema.model_spec import Baseline, Label
+from aecli.schema.network import Network
 from aecli.schema.options import TrainOptions
 from aecli.training.poor_reconstruction import (
     NO_BETTER,

@@ -16,7 +16,7 @@ from torch import Tensor
 from aecli.features.layout import Inputs, lay_out
 from aecli.model.weights import to_bytes
 from aecli.progress import SILENT, Epoch, Progress
-from aecli.schema.model_spec import Calibration, ModelSpec, Summary, WeightsFile
+from aecli.schema.model_spec import Calibration, ModelSpec, StoredFile, Summary
 from aecli.training.baselines import compare, dead_hidden_units, fit_number_ranges
 from aecli.training.calibration import calibrate_scores, rotate_to_axes
 from aecli.training.data import PreparedTable
@@ -25,7 +25,7 @@ from aecli.training.fit import FittedNetwork
 from aecli.training.interrupt import Interrupt
 from aecli.training.sampling_prior import class_latents, decoder_noise
 
-UNSAVED = WeightsFile(file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0, parameters=0)
+UNSAVED = StoredFile(file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0)
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _spec(fitted: FittedNetwork, summary: Summary, calibration: Calibration | No
     plan, setup = fitted.prepared.plan, fitted.setup
     parameters = sum(parameter.numel() for parameter in setup.objective.network.parameters())
     return ModelSpec(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         versions=_versions(),
         columns=list(setup.columns),
         ids=list(plan.ids),
@@ -155,7 +155,9 @@ def _spec(fitted: FittedNetwork, summary: Summary, calibration: Calibration | No
         network=setup.network,
         loss_weights=setup.objective.weights,
         options=fitted.options,
-        weights=UNSAVED.model_copy(update={"parameters": parameters}),
+        parameters=parameters,
+        weights=UNSAVED,
+        history=UNSAVED,
         summary=summary,
         table=fitted.prepared.table,
         calibration=calibration,

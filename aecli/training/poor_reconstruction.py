@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aecli.metrics.latent import LatentFigures
-from aecli.schema.model_spec import Baseline, Network
+from aecli.schema.model_spec import Baseline
+from aecli.schema.network import Network
 from aecli.schema.options import TrainOptions
 from aecli.training.trainer import FitResult
 

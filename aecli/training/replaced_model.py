@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aecli.errors import ModelError
-from aecli.model_directory import read_spec
+from aecli.model_directory.read import read_spec
 from aecli.progress import Progress
 from aecli.schema.model_spec import ModelSpec
 from aecli.training.finalize import TrainedModel

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from aecli.features.staging import Staged
-from aecli.schema.model_spec import Network
+from aecli.schema.network import Network
 from aecli.training.baselines import block_samples
 from aecli.training.objective import Objective
 

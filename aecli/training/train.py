@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from aecli.atomic_files import Lock
+from aecli.directory_lock import Lock
 from aecli.errors import UsageError, nearest
-from aecli.model_directory import check_target, model_directory, save
+from aecli.model_directory.location import model_directory
+from aecli.model_directory.save import check_target, save
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.option_values import OptionValues
@@ -44,6 +45,7 @@ def train(
     model: str | os.PathLike[str] | None = None,
     tag: str | None = None,
     resume: bool = False,
+    keep_generations: int = 1,
     options: TrainOptions | None = None,
     progress: Progress = SILENT,
     **values: Unpack[OptionValues],
@@ -55,6 +57,7 @@ def train(
         model: the model directory; `AECLI_MODEL` or `./aecli_model` unless given.
         tag: short for the directory `runs/TAG`.
         resume: go on with a training that was stopped, bit for bit as if it had not been.
+        keep_generations: how many of the models that were there before stay, for `rollback`.
         options: every option at once, instead of `values`.
         progress: called as the training proceeds.
 
@@ -62,6 +65,7 @@ def train(
         UsageError: an option is unknown, out of bounds, or does not fit the table.
         DataError: the table cannot be read or cannot be learned from.
         DivergedError: the loss stopped being finite before any epoch was good.
+        ModelError: the model there is of a newer aecli, or a file of it is a link or not a file.
         OutputError: the model cannot be written.
         LockedError: another run is writing this model directory.
     """
@@ -83,7 +87,10 @@ def train(
                 fitted, interrupt=interrupt, seconds=fitted.seconds_left, progress=progress
             )
             trained = with_replaced_model(trained, directory, progress)
-            spec = save(directory, trained.spec, trained.weights, trained.records())
+            spec = save(
+                directory, trained.spec, trained.weights, trained.records(),
+                keep_generations=keep_generations,
+            )  # fmt: skip
         if spec.summary.finished:
             Checkpoint(directory, {}).remove()
         progress.finish()

@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from aecli.atomic_files import Lock
+from aecli.directory_lock import Lock
 from aecli.errors import DivergedError, UsageError
-from aecli.model_directory import save
+from aecli.model_directory.save import save
 from aecli.progress import Progress, Standing
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.option_docs import as_flags, explicit_options, train_command

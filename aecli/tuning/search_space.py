@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aecli.model.sizes import default_widths
-from aecli.schema.model_spec import Network
+from aecli.schema.network import Network
 from aecli.schema.option_docs import explicit_options, format_value
 from aecli.schema.options import TrainOptions
 

@@ -10,7 +10,8 @@ from typing import Unpack, cast
 from pydantic import TypeAdapter, ValidationError
 
 from aecli.errors import UsageError, nearest
-from aecli.model_directory import check_target, model_directory
+from aecli.model_directory.location import model_directory
+from aecli.model_directory.save import check_target
 from aecli.progress import SILENT, Progress
 from aecli.schema.option_docs import explicit_options
 from aecli.schema.option_types import Seconds

@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 import aecli
-from aecli.model_directory import read_history
+from aecli.model_directory.read import read_history
 from aecli.schema.options import TrainOptions
 
 ROOT = Path(__file__).parent.parent.parent

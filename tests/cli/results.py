@@ -27,17 +27,8 @@ from aecli.metrics.columns import ColumnScore
 from aecli.metrics.detection import Interval
 from aecli.metrics.latent import LatentHealth
 from aecli.progress import Epoch
-from aecli.schema.model_spec import (
-    Baseline,
-    Column,
-    Identifier,
-    Label,
-    LeftOut,
-    ModelSpec,
-    Network,
-    Summary,
-    WeightsFile,
-)
+from aecli.schema.model_spec import Baseline, Column, Identifier, Label, LeftOut, ModelSpec, Summary, WeightsFile
+from aecli.schema.network import Network
 from aecli.schema.options import TrainOptions
 from aecli.schema.torch_classes import TorchClassSpec
 from aecli.training.train import TrainResult

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aecli.atomic_files import Lock
+from aecli.directory_lock import Lock
 from aecli.cli.main import main
 from tests.cli.conftest import QUICK, CommandOutput
 

@@ -15,7 +15,7 @@ import pytest
 
 import aecli
 from aecli.cli.main import main
-from aecli.model_directory import read_spec, read_tuning
+from aecli.model_directory.read import read_spec, read_tuning
 
 QUICK: dict[str, Any] = {"latent": 2, "epochs": 2, "device": "cpu", "threads": 1}
 FLAGS = [f"--{name}={value}" for name, value in QUICK.items()]

@@ -26,6 +26,6 @@ def test_the_listed_layers_hold_every_parameter(kind: str, tmp_path: Path):
     )
     spec = aecli.train(table, model=tmp_path / "m", epochs=1, **KINDS[kind]).spec
     layers = aecli.inspect(tmp_path / "m").layers
-    assert sum(layer.parameters for layer in layers) == spec.weights.parameters
+    assert sum(layer.parameters for layer in layers) == spec.parameters
     assert {layer.part for layer in layers} <= {"linear path", "encoder", "decoder"}
     assert ("linear path" in {layer.part for layer in layers}) == spec.network.linear_path

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from aecli.model_directory import read_spec
+from aecli.model_directory.read import read_spec
 
 FIRST = {"number": 1, "state": "complete", "value": 0.9, "options": {}}
 BEST = {

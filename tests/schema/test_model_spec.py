@@ -2,7 +2,7 @@
 
 import pytest
 
-from aecli.schema.model_spec import Network
+from aecli.schema.network import Network
 
 
 def network(architecture: str, window: int = 1, **sizes: object) -> Network:

@@ -3,7 +3,8 @@ import torch
 
 from aecli.metrics.latent import LatentFigures
 from aecli.progress import Epoch
-from aecli.schema.model_spec import Baseline, Label, Network
+from aecli.schema.model_spec import Baseline, Label
+from aecli.schema.network import Network
 from aecli.schema.options import TrainOptions
 from aecli.training.diagnostics import diagnose
 from aecli.training.trainer import FitResult

@@ -10,7 +10,7 @@ import pytest
 
 import aecli
 from aecli.errors import DataError, UsageError
-from aecli.model_directory import read_history, read_spec
+from aecli.model_directory.read import read_history, read_spec
 
 
 def table(rows: int = 200) -> pa.Table:

@@ -10,7 +10,7 @@ import pytest
 
 import aecli
 from aecli.errors import DataError, DivergedError, UsageError
-from aecli.model_directory import read_spec, read_tuning
+from aecli.model_directory.read import read_spec, read_tuning
 from aecli.tuning.trial import TuneResult
 
 SHORT: dict[str, Any] = {"latent": 2, "epochs": 2, "device": "cpu", "threads": 1}

@@ -37,9 +37,9 @@ from aecli.schema.model_spec import (
     Label,
     LeftOut,
     ModelSpec,
-    Network,
     Summary,
 )
+from aecli.schema.network import Network
 
 if TYPE_CHECKING:
     from aecli.training.train import TrainResult
@@ -87,7 +87,7 @@ def _model_facts(model: Path, spec: ModelSpec) -> Iterator[tuple[str, Renderable
         yield "identifiers", ids_line(spec.ids)
     if spec.left_out:
         yield "left out", left_out_lines(spec.left_out)
-    yield "network", network_line(spec.network, spec.weights.parameters)
+    yield "network", network_line(spec.network, spec.parameters)
     if len(spec.loss_weights) > 1:
         yield "loss", Text(loss_sum(spec.loss_weights))
     yield from training_facts(spec)

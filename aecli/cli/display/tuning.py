@@ -78,7 +78,7 @@ def _importance(result: TuneResult) -> Table:
 
 
 def _model_facts(result: TuneResult) -> Iterator[tuple[str, RenderableType]]:
-    yield "network", network_line(result.spec.network, result.spec.weights.parameters)
+    yield "network", network_line(result.spec.network, result.spec.parameters)
     yield from training_facts(result.spec)
     if result.notes:
         yield "notes", Text("\n".join(map(safe, result.notes)))

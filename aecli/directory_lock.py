@@ -1,0 +1,127 @@
+"""Lock a directory against a second run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from types import TracebackType
+
+from aecli.atomic_files import (
+    fsync_directory,
+    is_at,
+    lock_descriptor,
+    output_error,
+    warn_after_commit,
+)
+from aecli.errors import AecliError, LockedError, ModelError
+from aecli.regular_files import open_regular
+
+LOCK = ".lock"
+
+
+class Lock:
+    """Lock of a directory against a second run; the directory is made where it does not exist.
+
+    The system lets go of the lock when its process ends, however it ends. Where the file system
+    has no locks (some network mounts) there is no protection. Directories made here go again if
+    they are still empty in the end.
+
+    Raises:
+        LockedError: another process holds it, and still does after `patience` seconds.
+        OutputError: the directory cannot be made or written to.
+        ModelError: `.lock` is not a regular file with one name.
+    """
+
+    def __init__(self, directory: Path, *, patience: float = 0.0) -> None:
+        self.directory = directory
+        self._patience = patience
+        self._path = directory / LOCK
+        self._created: list[Path] = []
+        self._descriptor = -1
+
+    def __enter__(self) -> Lock:
+        try:
+            self._created = _make(self.directory)
+            self._descriptor = self._acquire()
+        except OSError as error:
+            self._unmake()
+            raise output_error(self._path, error) from error
+        except AecliError:
+            self._unmake()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        def ending() -> AbstractContextManager[None]:
+            return warn_after_commit(self.directory) if error is None else suppress(OSError)
+
+        # Still locked while it is removed: whoever opened it meanwhile sees that it is gone.
+        with ending():
+            self._path.unlink(missing_ok=True)
+        with ending():
+            os.close(self._descriptor)
+        self._unmake()
+
+    def _acquire(self) -> int:
+        until = time.monotonic() + self._patience
+        while True:
+            descriptor = open_regular(self._path, os.O_RDWR | os.O_CREAT)
+            try:
+                free = lock_descriptor(descriptor) is not False
+                if free and is_at(self._path, descriptor):
+                    self._sign(descriptor)
+                    return descriptor
+                owner = os.read(descriptor, 300).decode(errors="replace").split()
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+            if not free and time.monotonic() >= until:
+                raise self._locked_error(owner)
+            time.sleep(0 if free else 0.1)
+
+    def _sign(self, descriptor: int) -> None:
+        """Write who holds the lock; a file that has a second name is not ours to write to."""
+        if os.fstat(descriptor).st_nlink > 1:
+            raise ModelError(
+                f"{self._path} has a second name elsewhere; nothing is written to it",
+                hint=f"ls -l {shlex.quote(str(self._path))}",
+            )
+        try:
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()} {os.uname().nodename}\n".encode())
+        except OSError:
+            with suppress(OSError):
+                self._path.unlink()
+            raise
+
+    def _locked_error(self, owner: list[str]) -> LockedError:
+        pid, host = (*owner, "", "")[:2]
+        where = "" if host in ("", os.uname().nodename) else f" on {host}"
+        return LockedError(
+            f"{self.directory} is being written by process {pid or 'unknown'}{where}",
+            facts=("one run at a time may write a model directory; -m names another",),
+            hint=f"ps -fp {pid}" if pid and not where else None,
+        )
+
+    def _unmake(self) -> None:
+        with suppress(OSError):
+            for directory in self._created:
+                directory.rmdir()
+
+
+def _make(directory: Path) -> list[Path]:
+    """Make a directory and its parents durably; return those that were not there, deepest first."""
+    missing = [path for path in (directory, *directory.parents) if not os.path.exists(path)]
+    directory.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        fsync_directory(path.parent)
+    return missing

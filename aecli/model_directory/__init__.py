@@ -1,0 +1,1 @@
+"""Read, save, verify and roll back a model directory."""

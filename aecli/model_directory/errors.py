@@ -1,0 +1,84 @@
+"""Errors of a directory that holds no model, or a damaged one."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from aecli.errors import ModelError
+from aecli.model_directory.location import (
+    DEFAULT_DIRECTORY,
+    SPEC_FILE,
+    is_earlier_spec,
+    is_ours,
+)
+
+
+def damaged_error(path: Path, *facts: str) -> ModelError:
+    """Return the error of a damaged file of a model."""
+    return ModelError(f"{path} is damaged", facts=facts, hint=way_back(path.parent))
+
+
+def missing_error(path: Path) -> ModelError:
+    """Return the error of a file that a spec names and that does not exist."""
+    return ModelError(f"{path} is missing", hint=way_back(path.parent))
+
+
+def way_back(directory: Path) -> str:
+    """Return what to do where a model cannot be used: go back to an earlier one, or train."""
+    names = os.listdir(directory) if directory.is_dir() else []
+    if any(is_earlier_spec(name) for name in names):
+        return f"aecli rollback -m {shlex.quote(str(directory))}"
+    return train_command(directory)
+
+
+def train_command(directory: Path | str) -> str:
+    """Return the command that trains a model in this directory."""
+    return f"aecli train DATA -m {shlex.quote(str(directory))}"
+
+
+def unreadable_error(path: Path, error: OSError) -> ModelError:
+    """Return the error of a file of a model that cannot be read."""
+    return ModelError(
+        f"cannot read {path}: {error.strerror}", hint=f"ls -l {shlex.quote(str(path))}"
+    )
+
+
+def no_model_error(directory: Path) -> ModelError:
+    """Return the error of a directory without a model, with what it holds instead."""
+    train = train_command(directory)
+    if not os.path.exists(directory):
+        return ModelError(f"there is no model directory {directory}", hint=train)
+    if not directory.is_dir():
+        return _file_error(directory)
+    names = sorted(os.listdir(directory))
+    if any(is_earlier_spec(name) for name in names):
+        fact = "it has an earlier model"
+        what = f"{directory / SPEC_FILE} is missing"
+        return ModelError(what, facts=(fact,), hint=way_back(directory))
+    models = [name for name in names if (directory / name / SPEC_FILE).is_file()]
+    if models:
+        return ModelError(
+            f"{directory} is not a model directory, but holds some: {name_list(models)}",
+            hint=f"-m {shlex.quote(str(directory / models[0]))}",
+        )
+    fact = f"it has: {name_list(names)}" if names else "it is empty"
+    if names and all(is_ours(name) for name in names):
+        fact = "a training that wrote to it has not saved a model"
+    message = f"{directory} is not a model directory: it has no {SPEC_FILE}"
+    return ModelError(message, facts=(fact,), hint=train)
+
+
+def _file_error(path: Path) -> ModelError:
+    inside = (path.parent / SPEC_FILE).is_file() and is_ours(path.name)
+    model = path.parent if inside else DEFAULT_DIRECTORY
+    hint = f"-m {shlex.quote(str(model))}" if inside else train_command(model)
+    return ModelError(f"{path} is a file; a model is a directory", hint=hint)
+
+
+def name_list(names: Sequence[str], limit: int = 5) -> str:
+    """Return the first names, and how many more there are."""
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

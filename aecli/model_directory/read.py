@@ -1,0 +1,139 @@
+"""Read a model: its spec, and the files that the spec names, all of one training."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aecli.errors import AecliWarning, ModelError
+from aecli.json_lines import parse_json_lines
+from aecli.model_directory.errors import (
+    damaged_error,
+    missing_error,
+    name_list,
+    no_model_error,
+    unreadable_error,
+)
+from aecli.model_directory.location import SPEC_FILE
+from aecli.model_directory.spec_file import MAX_SPEC_BYTES, decode_spec
+from aecli.regular_files import read_regular
+from aecli.schema.model_spec import ModelSpec, StoredFile
+
+T = TypeVar("T")
+
+MOST_REPLACEMENTS = 1_000
+"""Models that may replace each other while one is read; then something is wrong."""
+
+
+def read_spec(directory: Path) -> ModelSpec:
+    """Read and validate `spec.json` of a model directory; keys of a later version are a warning.
+
+    Raises:
+        ModelError: there is no model, it is damaged, beyond a limit, or from a newer aecli.
+    """
+    spec, unknown = decode_spec(spec_content(directory), directory / SPEC_FILE)
+    if unknown:
+        warnings.warn(
+            f"{directory} is of a newer aecli ({spec.schema_}); not used: {name_list(unknown)}",
+            AecliWarning,
+            stacklevel=2,
+        )
+    return spec
+
+
+def spec_content(directory: Path) -> bytes:
+    """Return the bytes of `spec.json`.
+
+    Raises:
+        ModelError: there is none, or it cannot be read.
+    """
+    path = directory / SPEC_FILE
+    try:
+        return read_regular(path, MAX_SPEC_BYTES)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise no_model_error(directory) from error
+    except OSError as error:
+        raise unreadable_error(path, error) from error
+
+
+def read_model(directory: Path, read: Callable[[ModelSpec], T]) -> tuple[ModelSpec, T]:
+    """Read the spec, and with `read` what it names; both again where a newer model replaced them.
+
+    `read` may let the FileNotFoundError of a file that was removed meanwhile pass.
+
+    Raises:
+        ModelError: there is no model, or it is damaged, incomplete or from a newer aecli.
+    """
+    spec = read_spec(directory)
+    for _ in range(MOST_REPLACEMENTS):
+        try:
+            return spec, read(spec)
+        except FileNotFoundError as error:
+            newer = read_spec(directory)
+            if newer.digest == spec.digest:
+                raise missing_error(Path(error.filename)) from error
+            spec = newer
+    raise ModelError(
+        f"{directory} is replaced faster than it can be read", hint="run the same command again"
+    )
+
+
+def read_weights(directory: Path, spec: ModelSpec) -> bytes:
+    """Return the bytes of the weights file, after checking its size and SHA-256.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        ModelError: it is damaged, or cannot be read.
+    """
+    return read_part(directory, spec.weights)
+
+
+def read_history(directory: Path, spec: ModelSpec) -> list[dict[str, Any]]:
+    """Return the records of the epochs, oldest first.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ModelError: it is damaged, or cannot be read.
+    """
+    path = directory / spec.history.file
+    return parse_json_lines(read_part(directory, spec.history), path)
+
+
+def read_tuning(directory: Path, spec: ModelSpec) -> dict[str, Any] | None:
+    """Return the record of the search that the model's options came from, None without a search.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ModelError: it is damaged, or cannot be read.
+    """
+    if spec.tuning is None:
+        return None
+    path = directory / spec.tuning.file
+    return next(iter(parse_json_lines(read_part(directory, spec.tuning), path)), None)
+
+
+def read_part(directory: Path, part: StoredFile) -> bytes:
+    """Return the content of a file that a spec names, after checking its size and SHA-256.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        ModelError: it is damaged, or cannot be read.
+    """
+    path = directory / part.file
+    try:
+        content = read_regular(path, part.size)
+        if len(content) > part.size:
+            raise damaged_error(path, f"it has more than the {part.size:,} bytes that were saved")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unreadable_error(path, error) from error
+    if len(content) < part.size:
+        raise damaged_error(path, f"it has {len(content):,} of the {part.size:,} bytes saved")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != part.sha256:
+        raise damaged_error(path, f"its SHA-256 is {digest[:12]}…; saved was {part.sha256[:12]}…")
+    return content

@@ -1,0 +1,156 @@
+"""Encode `spec.json` and decode it: its digest, the version of its schema, keys from later ones."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from aecli.errors import ModelError
+from aecli.model_directory.errors import damaged_error, train_command
+from aecli.model_directory.location import SPEC_FILE
+from aecli.regular_files import read_regular
+from aecli.schema.model_spec import NO_DIGEST, SCHEMA, ModelSpec
+
+# 100,000 columns with 128 categories each come to about half of this.
+MAX_SPEC_BYTES = 512 << 20
+
+FAMILY = SCHEMA.partition("/")[0]
+_SCHEMA = re.compile(FAMILY.replace(".", r"\.") + r"/(\d{1,9})(?:\.(\d{1,9}))?")
+_MAJOR, _MINOR = map(int, SCHEMA.partition("/")[2].split("."))
+_STRING_OR_BLANKS = re.compile(rb'("(?:[^"\\]|\\.)*+")|[ \t\r\n]++')
+
+
+def encode_spec(spec: ModelSpec) -> tuple[bytes, ModelSpec]:
+    """Return the content of `spec.json`, and the spec as `decode_spec` will return it.
+
+    Raises:
+        ValueError: it could not be read again.
+    """
+    text = spec.model_copy(update={"schema_": SCHEMA, "digest": NO_DIGEST}).model_dump_json(
+        by_alias=True, indent=2
+    )
+    content = f"{text}\n".encode()
+    digest = _digest(content)
+    content = content.replace(NO_DIGEST.encode(), digest.encode(), 1)
+    return content, ModelSpec.model_validate_json(content)
+
+
+def _digest(content: bytes) -> str:
+    """Return the SHA-256 of a spec with 64 zeros for its digest, without blanks around tokens.
+
+    Numbers and strings count as they are written, so that every changed bit changes it.
+    """
+    return hashlib.sha256(_STRING_OR_BLANKS.sub(rb"\1", content)).hexdigest()
+
+
+def decode_spec(content: bytes, path: Path) -> tuple[ModelSpec, list[str]]:
+    """Return the spec in the content of the file `path`, and the keys of a later version in it.
+
+    Raises:
+        ModelError: it is damaged, beyond a limit, or of a version that this aecli cannot read.
+    """
+    if len(content) > MAX_SPEC_BYTES:
+        raise damaged_error(path, f"it has more than {MAX_SPEC_BYTES:,} bytes")
+    try:
+        value = from_json(content)
+    except ValueError as error:
+        raise damaged_error(path, f"it is not JSON: {error}") from error
+    minor = _readable_minor(value, path)
+    try:
+        spec, unknown = _validated(value)
+    except ValidationError as error:
+        if minor > _MINOR:
+            raise newer_error(value["schema"], path.parent) from error
+        raise damaged_error(path, *_problems(error)) from error
+    if not _has_its_digest(content, spec.digest):
+        raise damaged_error(path, "its content is not what was saved: its digest differs")
+    return spec, unknown
+
+
+def _readable_minor(value: Any, path: Path) -> int:
+    """Return the minor version of a spec's schema, if its major version is that of this aecli."""
+    schema = value.get("schema") if isinstance(value, dict) else None
+    match = _SCHEMA.fullmatch(schema) if isinstance(schema, str) else None
+    if match is None:
+        raise damaged_error(path, f"it does not say that it is an {FAMILY}")
+    if int(match[1]) > _MAJOR:
+        raise newer_error(match[0], path.parent)
+    if match[2] is None or "digest" not in value:
+        raise ModelError(
+            f"{path.parent} was saved by an aecli before 0.2.0, which this one cannot read",
+            hint=train_command(path.parent),
+        )
+    return int(match[2])
+
+
+def newer_error(schema: str, directory: Path) -> ModelError:
+    """Return the error of a model that only a newer aecli can read or change."""
+    return ModelError(
+        f"{directory} was saved by a newer aecli",
+        facts=(f"its schema is {schema}; this aecli knows {SCHEMA}",),
+        hint="pip install --upgrade aecli",
+    )
+
+
+def holds_our_spec(directory: Path) -> bool:
+    """Return whether `spec.json` is that of a model, even of a damaged one.
+
+    Raises:
+        ModelError: the model is of a newer aecli.
+    """
+    try:
+        value = from_json(read_regular(directory / SPEC_FILE, MAX_SPEC_BYTES))
+    except (OSError, ValueError):
+        return False
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if not isinstance(schema, str) or not schema.startswith(FAMILY + "/"):
+        return False
+    match = _SCHEMA.fullmatch(schema)
+    if match is not None and int(match[1]) > _MAJOR:
+        raise newer_error(schema, directory)
+    return True
+
+
+def _validated(value: Any) -> tuple[ModelSpec, list[str]]:
+    """Return the spec and the unknown keys, which are ignored, of its content.
+
+    Raises:
+        ValidationError: it is not a spec, whatever its unknown keys.
+    """
+    try:
+        return ModelSpec.model_validate(value), []
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        places = [problem["loc"] for problem in problems if problem["type"] == "extra_forbidden"]
+        if len(places) < len(problems):
+            raise
+    for *parents, key in places:
+        del reduce(getitem, parents, value)[key]
+    return ModelSpec.model_validate(value), _keys(places)
+
+
+def _keys(places: Sequence[tuple[int | str, ...]]) -> list[str]:
+    """Return the names of keys: one that many columns have is named once."""
+    paths = (".".join(str(step) for step in place if isinstance(step, str)) for place in places)
+    return list(dict.fromkeys(paths))
+
+
+def _has_its_digest(content: bytes, digest: str) -> bool:
+    blank = content.replace(digest.encode(), NO_DIGEST.encode(), 1)
+    return _digest(blank) == digest
+
+
+def _problems(error: ValidationError) -> list[str]:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return [
+        f"{'.'.join(map(str, problem['loc'])) or 'spec'}: {problem['msg']}"
+        for problem in problems[:3]
+    ]

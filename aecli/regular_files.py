@@ -1,0 +1,85 @@
+"""Open regular files without following links: what lies in a model directory is not trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from aecli.errors import ModelError
+
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file and return its descriptor; the last component may not be a link.
+
+    Raises:
+        ModelError: it is a link, a pipe, a device, a directory or a socket.
+        OSError: it cannot be opened.
+    """
+    require_regular(path)
+    # A pipe that takes the file's place at this moment must not block.
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise not_regular_error(path, mode)
+    return descriptor
+
+
+def require_regular(path: Path) -> None:
+    """Check that a path is a regular file, or nothing.
+
+    Raises:
+        ModelError: it is a link, a pipe, a device, a directory or a socket.
+        OSError: it cannot be looked at.
+    """
+    with suppress(FileNotFoundError):
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISREG(mode):
+            raise not_regular_error(path, mode)
+
+
+def not_regular_error(path: Path, mode: int) -> ModelError:
+    """Return the error of a path whose `st_mode` is not that of a regular file."""
+    kind = _KINDS.get(stat.S_IFMT(mode), "a special file")
+    return ModelError(
+        f"{path} is {kind}; aecli uses regular files only in a model directory",
+        facts=("nothing was read from it or written to it",),
+        hint=f"ls -l {shlex.quote(str(path))}",
+    )
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Return the content of a regular file, at most `most` bytes and one more.
+
+    Raises:
+        ModelError: it is a link, a pipe, a device, a directory or a socket.
+        OSError: it cannot be read.
+    """
+    with open(open_regular(path), "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        return file.read(min(size, most) + 1)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a regular file as 64 hexadecimal digits.
+
+    Raises:
+        ModelError: it is a link, a pipe, a device, a directory or a socket.
+        OSError: it cannot be read.
+    """
+    with open(open_regular(path), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
