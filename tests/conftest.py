@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-from aecli.schema.model_spec import Column, Label, ModelSpec, Summary, WeightsFile
+from aecli.schema.model_spec import UNSAVED, Column, Label, ModelSpec, Summary
 from aecli.schema.network import Network
 from aecli.schema.options import TrainOptions
 from aecli.schema.torch_classes import TorchClassSpec
@@ -64,9 +64,9 @@ def model_spec() -> ModelSpec:
         ),
         loss_weights={"reconstruction": 1.0, "classification": 1.0},
         options=TrainOptions(),
-        weights=WeightsFile(
-            file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0, parameters=60
-        ),
+        parameters=60,
+        weights=UNSAVED,
+        history=UNSAVED,
         summary=Summary(
             epochs=3,
             best_epoch=2,

@@ -12,10 +12,11 @@ import random
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from aecli.directory_lock import Lock
-from aecli.model_directory.read import read_history, read_spec, weights_path
+from aecli.model_directory.read import read_history, read_model, read_weights
 from aecli.model_directory.save import save
 from aecli.schema.model_spec import ModelSpec
 
@@ -39,10 +40,10 @@ def main(spec: ModelSpec, directory: Path, rounds: int) -> None:
         time.sleep(moment.uniform(0.0, 0.08))
         os.kill(saver, signal.SIGKILL)
         os.waitpid(saver, 0)
-        path = weights_path(directory, read_spec(directory))
-        read_history(directory)
-        found.add(path.name)
-    save(directory, spec, b"last", [])
+        spec_then, _ = read_model(directory, partial(read_weights, directory))
+        read_history(directory, spec_then)
+        found.add(spec_then.weights.file)
+    save(directory, spec, b"last", [], keep_generations=0)
     print(rounds, len(found), *sorted(os.listdir(directory)))
 
 

@@ -17,8 +17,8 @@ import click
 import pytest
 
 import aecli
-from aecli import model_directory
 from aecli.cli.main import cli
+from aecli.model_directory.save import save
 from aecli.schema.model_spec import ModelSpec
 
 ROOT = Path(__file__).parent.parent
@@ -85,7 +85,7 @@ def test_inspecting_a_model_loads_nothing_heavy(
 ) -> None:
     no_tensors = b"{}"
     weights = len(no_tensors).to_bytes(8, "little") + no_tensors
-    model_directory.save(tmp_path / "model", model_spec, weights, [])
+    save(tmp_path / "model", model_spec, weights, [])
     assert not loaded("inspect", str(tmp_path / "model"), *flags) & {*HEAVY, "numpy"}
 
 

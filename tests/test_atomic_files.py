@@ -15,12 +15,17 @@ import pytest
 
 from aecli.atomic_files import atomic_path, clean_temporaries, output_error
 from aecli.directory_lock import Lock
-from aecli.regular_files import sha256_of
 from aecli.errors import LockedError, OutputError
+from aecli.regular_files import sha256_of
 
 Unprivileged = Callable[[], AbstractContextManager[None]]
 
-HOLD = "import sys, time; from pathlib import Path; from aecli.atomic_files import *\n"
+HOLD = """
+import sys, time
+from pathlib import Path
+from aecli.atomic_files import *
+from aecli.directory_lock import *
+"""
 
 
 @contextmanager

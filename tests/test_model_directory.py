@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -9,17 +10,24 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aecli.errors import ModelError, OutputError, UsageError
-from aecli.json_lines import to_json_lines
-from aecli.model_directory.location import model_directory
-from aecli.model_directory.read import read_history, read_spec, read_tuning, weights_path
+from aecli.json_lines import parse_json_lines, to_json_lines
+from aecli.model_directory.location import hashed_name, model_directory
+from aecli.model_directory.read import (
+    read_history,
+    read_model,
+    read_spec,
+    read_tuning,
+    read_weights,
+)
 from aecli.model_directory.save import check_target, save
 from aecli.schema.model_spec import ModelSpec
 
@@ -88,15 +96,15 @@ def test_what_is_saved_is_read(tmp_path: Path, model_spec: ModelSpec) -> None:
     saved = save(model, model_spec, WEIGHTS, [])
     assert read_spec(model) == saved
     assert saved.weights.size == len(WEIGHTS)
-    assert saved.weights.parameters == model_spec.parameters
+    assert saved.parameters == model_spec.parameters
     assert saved.columns == model_spec.columns
     assert saved.label == model_spec.label
-    assert weights_path(model, saved).read_bytes() == WEIGHTS
+    assert read_weights(model, saved) == WEIGHTS
 
 
 def test_spec_is_readable_by_people(model: Path) -> None:
     text = (model / "spec.json").read_text()
-    assert text.startswith('{\n  "schema": "aecli.model/1",\n')
+    assert text.startswith('{\n  "schema": "aecli.model/1.0",\n')
     assert '"größe"' in text
 
 
@@ -114,8 +122,8 @@ def test_new_generation_replaces_the_old_one_and_nothing_else(
     model: Path, model_spec: ModelSpec
 ) -> None:
     (model / "notes.txt").write_text("mine")
-    saved = save(model, model_spec, b"new", [])
-    expected = ["history.jsonl", "notes.txt", "spec.json", saved.weights.file]
+    saved = save(model, model_spec, b"new", [], keep_generations=0)
+    expected = ["notes.txt", "spec.json", saved.weights.file, saved.history.file]
     assert sorted(os.listdir(model)) == sorted(expected)
 
 
@@ -135,7 +143,7 @@ def test_killed_saves_leave_a_readable_model(tmp_path: Path, model_spec: ModelSp
     assert int(generations) > 1  # the savers did get somewhere before they were killed
     assert [name.partition("-")[0] for name in files] == [
         ".lock",
-        "history.jsonl",
+        "history",
         "spec.json",
         "weights",
     ]
@@ -151,7 +159,7 @@ def test_disk_full_leaves_the_old_model(model: Path, model_spec: ModelSpec) -> N
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert read_spec(model) == old
-    assert weights_path(model, old).read_bytes() == WEIGHTS
+    assert read_weights(model, old) == WEIGHTS
     assert len(os.listdir(model)) == 3
 
 
@@ -159,11 +167,12 @@ def test_failure_just_before_the_commit_leaves_the_old_model(
     model: Path, model_spec: ModelSpec
 ) -> None:
     old = read_spec(model)
-    (model / "history.jsonl").unlink()
-    (model / "history.jsonl").mkdir()
-    with pytest.raises(OutputError):
-        save(model, model_spec, b"new", [])
-    assert weights_path(model, read_spec(model)).read_bytes() == WEIGHTS
+    (model / ".aecli-0123456789abcdef.tmp").mkdir()
+    history = to_json_lines([{"epoch": 2}])
+    (model / hashed_name("history", hashlib.sha256(history).hexdigest())).mkdir()
+    with pytest.raises(ModelError, match="is a directory"):
+        save(model, model_spec, b"new", [{"epoch": 2}])
+    assert read_weights(model, read_spec(model)) == WEIGHTS
     assert read_spec(model) == old
 
 
@@ -171,7 +180,7 @@ def test_spec_that_could_not_be_read_is_not_committed(model: Path, model_spec: M
     summary = model_spec.summary.model_copy(update={"seconds": math.nan})
     with pytest.raises(ValueError, match="seconds"):
         save(model, model_spec.model_copy(update={"summary": summary}), b"new", [])
-    assert weights_path(model, read_spec(model)).read_bytes() == WEIGHTS
+    assert read_weights(model, read_spec(model)) == WEIGHTS
 
 
 # Where a model may not go
@@ -196,9 +205,10 @@ def test_foreign_spec_is_not_overwritten(tmp_path: Path, content: str) -> None:
 def test_unfinished_first_training_may_be_done_again(tmp_path: Path, model_spec: ModelSpec) -> None:
     (tmp_path / "weights-0123456789ab.safetensors").write_bytes(b"left behind")
     (tmp_path / ".aecli-0123456789abcdef.tmp").write_bytes(b"left behind")
-    (tmp_path / "history.jsonl").write_text("")
+    (tmp_path / "history-0123456789ab.jsonl").write_text("")
     saved = save(tmp_path, model_spec, WEIGHTS, [])
-    assert sorted(os.listdir(tmp_path)) == ["history.jsonl", "spec.json", saved.weights.file]
+    expected = [saved.history.file, "spec.json", saved.weights.file]
+    assert sorted(os.listdir(tmp_path)) == expected
 
 
 def test_file_in_place_of_the_directory(tmp_path: Path, model_spec: ModelSpec) -> None:
@@ -216,7 +226,7 @@ def test_read_only_directory(
     open_path.chmod(0o555)
     with unprivileged(), pytest.raises(OutputError, match=f"no permission in {open_path}"):
         save(open_path, model_spec, b"new", [])
-    assert weights_path(open_path, read_spec(open_path)).read_bytes() == WEIGHTS
+    assert read_weights(open_path, read_spec(open_path)) == WEIGHTS
 
 
 def test_model_that_may_not_be_read(
@@ -228,7 +238,7 @@ def test_model_that_may_not_be_read(
     with unprivileged(), pytest.raises(ModelError, match=r"spec\.json: Permission denied"):
         read_spec(open_path / "model")
     with unprivileged(), pytest.raises(ModelError, match="safetensors: Permission denied"):
-        weights_path(open_path / "model", spec)
+        read_weights(open_path / "model", spec)
     open_path.chmod(0)
     with unprivileged(), pytest.raises(ModelError, match=r"spec\.json: Permission denied"):
         read_spec(open_path / "model")
@@ -247,7 +257,7 @@ def test_directory_of_something_else_says_what_it_has(tmp_path: Path) -> None:
     for name in "abcdefg":
         (tmp_path / f"{name}.csv").write_text("")
     error = refusal(tmp_path)
-    assert error.what == f"{tmp_path} is no model directory: it has no spec.json"
+    assert error.what == f"{tmp_path} is not a model directory: it has no spec.json"
     assert error.facts == ("it has: a.csv, b.csv, c.csv, d.csv, e.csv and 2 more",)
 
 
@@ -273,7 +283,15 @@ def test_file_of_a_model_leads_to_its_directory(model: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\xff\xfe\x00", b'{"schema": "aecli.model/1", ', b"[" * 100_000, b"[]", b"null", b"{}"],
+    [
+        b"",
+        b"\xff\xfe\x00",
+        b'{"schema": "aecli.model/1.0", ',
+        b"[" * 100_000,
+        b"[]",
+        b"null",
+        b"{}",
+    ],
 )
 def test_garbage_is_damage(model: Path, content: bytes) -> None:
     (model / "spec.json").write_bytes(content)
@@ -293,13 +311,13 @@ def test_no_cut_or_flipped_byte_brings_a_traceback(
     else:
         text[place] ^= 1 << data.draw(st.integers(0, 7))
     (directory / "spec.json").write_bytes(text)
-    with pytest.raises(ModelError, match=r"is damaged|by a newer aecli"):
+    with pytest.raises(ModelError, match=r"is damaged|by a newer aecli|before 0\.2\.0"):
         read_spec(directory)
 
 
 # Damaged or not it is no whole spec, so every change must end in the same kind of refusal.
 FULL = (
-    b'{"schema": "aecli.model/1", "created": "today", "versions": {}, "columns": [{"name": "a"}]}'
+    b'{"schema": "aecli.model/1.0", "created": "today", "versions": {}, "columns": [{"name": "a"}]}'
 )
 
 
@@ -312,7 +330,6 @@ FULL = (
         (("network", "activation"), {"name": "__class__", "args": {}}, "network.activation"),
         (("columns", 0, "scale"), [0.0], "columns.0"),
         (("columns", 0, "center"), [1.0, 2.0], "columns.0"),
-        (("columns", 0, "extra"), 1, "columns.0.extra"),
         (("columns",), [], "columns"),
         (("weights", "file"), "../../etc/passwd", "weights.file"),
     ],
@@ -326,6 +343,11 @@ def test_field_beyond_its_limit_is_named(
     assert any(fact.startswith(f"{place}: ") for fact in error.facts)
 
 
+def test_changed_content_differs_from_the_digest(model: Path) -> None:
+    edit(model, "columns", 0, "extra", value=1)
+    assert "its digest differs" in refusal(model).facts[0]
+
+
 def test_number_that_json_lacks_is_damage(model: Path) -> None:
     edit(model, "columns", 0, "center", value=[math.inf])
     assert refusal(model).facts[0].startswith("columns.0.center.0: ")
@@ -334,23 +356,23 @@ def test_number_that_json_lacks_is_damage(model: Path) -> None:
 def test_spec_too_large_to_read_is_refused_unread(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aecli.model_directory.MAX_SPEC_BYTES", 100)
-    assert "at most 100 are read" in refusal(model).facts[0]
+    monkeypatch.setattr("aecli.model_directory.spec_file.MAX_SPEC_BYTES", 100)
+    assert "more than 100 bytes" in refusal(model).facts[0]
 
 
 def test_newer_schema_asks_for_a_newer_aecli(model: Path) -> None:
     edit(model, "schema", value="aecli.model/2")
     error = refusal(model)
     assert error.what == f"{model} was saved by a newer aecli"
-    assert error.facts == ("its schema is aecli.model/2; this aecli reads aecli.model/1",)
+    assert error.facts == ("its schema is aecli.model/2; this aecli knows aecli.model/1.0",)
     assert error.hint == "pip install --upgrade aecli"
 
 
 @pytest.mark.parametrize(
     ("content", "fact"),
     [
-        (WEIGHTS[:-1], "it has 15 bytes; spec.json says 16"),
-        (WEIGHTS + b"!", "it has 17 bytes; spec.json says 16"),
+        (WEIGHTS[:-1], "it has 15 of the 16 bytes saved"),
+        (WEIGHTS + b"!", "it has more than the 16 bytes that were saved"),
         (WEIGHTS.replace(b"s", b"S"), "its SHA-256 is "),
     ],
 )
@@ -358,7 +380,7 @@ def test_damaged_weights(model: Path, content: bytes, fact: str) -> None:
     spec = read_spec(model)
     (model / spec.weights.file).write_bytes(content)
     with pytest.raises(ModelError, match="is damaged") as caught:
-        weights_path(model, spec)
+        read_weights(model, spec)
     assert caught.value.facts[0].startswith(fact)
 
 
@@ -366,15 +388,22 @@ def test_missing_weights(model: Path) -> None:
     spec = read_spec(model)
     (model / spec.weights.file).unlink()
     with pytest.raises(ModelError, match=f"{spec.weights.file} is missing"):
-        weights_path(model, spec)
+        read_model(model, partial(read_weights, model))
 
 
-def test_model_replaced_while_being_read_is_said(model: Path, model_spec: ModelSpec) -> None:
-    spec = read_spec(model)
-    save(model, model_spec, b"newer", [])
-    with pytest.raises(ModelError, match="a newer model has replaced") as caught:
-        weights_path(model, spec)
-    assert caught.value.hint == "run the same command again"
+def test_a_model_that_is_replaced_while_it_is_read_is_read_anew(
+    model: Path, model_spec: ModelSpec
+) -> None:
+    newer = [b"newer", b"newest", b"last"]
+
+    def read(spec: ModelSpec) -> bytes:
+        if newer:
+            save(model, model_spec, newer.pop(0), [], keep_generations=0)
+        return read_weights(model, spec)
+
+    spec, weights = read_model(model, read)
+    assert weights == b"last"
+    assert spec == read_spec(model)
 
 
 # History
@@ -386,14 +415,16 @@ EPOCHS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(history=EPOCHS)
 def test_history_comes_back_with_null_for_no_number(
-    tmp_path_factory: pytest.TempPathFactory, history: list[dict[str, Any]]
+    tmp_path_factory: pytest.TempPathFactory, model_spec: ModelSpec, history: list[dict[str, Any]]
 ) -> None:
     directory = tmp_path_factory.mktemp("history")
-    (directory / "history.jsonl").write_bytes(to_json_lines(history))
-    assert read_history(directory) == [finite(epoch) for epoch in history]
+    spec = save(directory, model_spec, WEIGHTS, history)
+    assert read_history(directory, spec) == [finite(epoch) for epoch in history]
 
 
 def finite(value: Any) -> Any:
@@ -402,40 +433,30 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def test_a_search_belongs_to_the_weights_that_it_was_saved_with(
+def test_a_search_belongs_to_the_model_that_it_was_saved_with(
     tmp_path: Path, model_spec: ModelSpec
 ) -> None:
-    weights = b"\x02\0\0\0\0\0\0\0{}"
-    first = save(tmp_path, model_spec, weights, [], {"best": 3, "value": math.inf})
-    file = first.weights.file
-    assert read_tuning(tmp_path, first) == {"best": 3, "value": None, "weights": file}
-    text = (tmp_path / "tuning.json").read_bytes()
-    second = save(tmp_path, model_spec, weights + b" ", [])
+    first = save(tmp_path, model_spec, WEIGHTS, [], {"best": 3, "value": math.inf})
+    assert read_tuning(tmp_path, first) == {"best": 3, "value": None}
+    second = save(tmp_path, model_spec, WEIGHTS + b" ", [])
     assert read_tuning(tmp_path, second) is None
-    (tmp_path / "tuning.json").write_bytes(text)
-    assert read_tuning(tmp_path, second) is None
+    assert read_tuning(tmp_path, first) == {"best": 3, "value": None}
 
 
 def test_history_of_a_saved_model(model: Path) -> None:
-    assert read_history(model) == [{"epoch": 1, "train": {"total": 0.5}}]
-
-
-def test_model_without_history(model: Path) -> None:
-    (model / "history.jsonl").unlink()
-    assert read_history(model) == []
+    assert read_history(model, read_spec(model)) == [{"epoch": 1, "train": {"total": 0.5}}]
 
 
 @pytest.mark.parametrize("line", ["{", "[1]"])
-def test_damaged_line_of_history_is_numbered(model: Path, line: str) -> None:
-    (model / "history.jsonl").write_text(f'{{"epoch": 1}}\n{line}\n')
-    with pytest.raises(ModelError, match=r"history\.jsonl, line 2, is no JSON"):
-        read_history(model)
+def test_damaged_line_of_history_is_numbered(line: str) -> None:
+    with pytest.raises(ModelError, match=r"history\.jsonl, line 2, is not .*JSON"):
+        parse_json_lines(f'{{"epoch": 1}}\n{line}\n'.encode(), Path("m/history.jsonl"))
 
 
 def test_reading_a_model_directory_loads_neither_torch_nor_pyarrow(model: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from aecli.model_directory import *\n"
-        "m = Path(sys.argv[1]); weights_path(m, read_spec(m))\n"
+        "import sys; from pathlib import Path; from aecli.model_directory.read import *\n"
+        "m = Path(sys.argv[1]); read_weights(m, read_spec(m))\n"
         "print({'torch', 'pyarrow', 'numpy', 'pandas'} & set(sys.modules))"
     )
     done = subprocess.run(

@@ -22,7 +22,7 @@ from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.safetensors_header import MODEL_IN_MEMORY
 from aecli.schema.model_spec import ModelSpec
 
-T = TypeVar("T")
+Part = TypeVar("Part")
 
 BATCH_CELLS = 1 << 21
 """Values of the widest layer in one batch: 8 MB, so that memory stays flat and the caches warm."""
@@ -90,11 +90,11 @@ def load_model(directory: Path, *, device: str = "auto", threads: int | None = N
 
 def load_with(
     directory: Path,
-    read: Callable[[ModelSpec], T],
+    read: Callable[[ModelSpec], Part],
     *,
     device: str = "auto",
     threads: int | None = None,
-) -> tuple[LoadedModel, T]:
+) -> tuple[LoadedModel, Part]:
     """Load a model directory onto a device, and with `read` what else belongs to this model.
 
     Raises:
@@ -102,7 +102,7 @@ def load_with(
         UsageError: there is no such device.
     """
 
-    def read_all(spec: ModelSpec) -> tuple[bytes, T]:
+    def read_all(spec: ModelSpec) -> tuple[bytes, Part]:
         return read_weights(directory, spec), read(spec)
 
     spec, (weights, more) = read_model(directory, read_all)

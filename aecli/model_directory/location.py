@@ -19,11 +19,13 @@ MODEL_VARIABLE = "AECLI_MODEL"
 HASH_DIGITS = 12
 """Digits of a file's SHA-256 in its name; its spec has all 64."""
 
-SUFFIXES = {"weights": "safetensors", "history": "jsonl", "tuning": "json", "spec": "json"}
+PART_SUFFIXES = {"weights": "safetensors", "history": "jsonl", "tuning": "json", "spec": "json"}
 """Suffixes of the files that are named by their hash; `spec` is that of an earlier generation."""
 
 _HASHED = re.compile(
-    "|".join(f"{kind}-[0-9a-f]{{{HASH_DIGITS}}}\\.{suffix}" for kind, suffix in SUFFIXES.items())
+    "|".join(
+        f"{kind}-[0-9a-f]{{{HASH_DIGITS}}}\\.{suffix}" for kind, suffix in PART_SUFFIXES.items()
+    )
 )
 
 
@@ -52,8 +54,8 @@ def model_directory(model: str | os.PathLike[str] | None, tag: str | None) -> Pa
 
 
 def hashed_name(kind: str, sha256: str) -> str:
-    """Return the name of a file of some kind (a key of `SUFFIXES`) with this hash."""
-    return f"{kind}-{sha256[:HASH_DIGITS]}.{SUFFIXES[kind]}"
+    """Return the name of a file of some kind (a key of `PART_SUFFIXES`) with this hash."""
+    return f"{kind}-{sha256[:HASH_DIGITS]}.{PART_SUFFIXES[kind]}"
 
 
 def is_hashed(name: str) -> bool:

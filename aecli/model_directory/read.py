@@ -22,7 +22,7 @@ from aecli.model_directory.spec_file import MAX_SPEC_BYTES, decode_spec
 from aecli.regular_files import read_regular
 from aecli.schema.model_spec import ModelSpec, StoredFile
 
-T = TypeVar("T")
+Part = TypeVar("Part")
 
 MOST_REPLACEMENTS = 1_000
 """Models that may replace each other while one is read; then something is wrong."""
@@ -59,7 +59,7 @@ def spec_content(directory: Path) -> bytes:
         raise unreadable_error(path, error) from error
 
 
-def read_model(directory: Path, read: Callable[[ModelSpec], T]) -> tuple[ModelSpec, T]:
+def read_model(directory: Path, read: Callable[[ModelSpec], Part]) -> tuple[ModelSpec, Part]:
     """Read the spec, and with `read` what it names; both again where a newer model replaced them.
 
     `read` may let the FileNotFoundError of a file that was removed meanwhile pass.

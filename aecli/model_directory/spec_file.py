@@ -38,12 +38,12 @@ def encode_spec(spec: ModelSpec) -> tuple[bytes, ModelSpec]:
         by_alias=True, indent=2
     )
     content = f"{text}\n".encode()
-    digest = _digest(content)
+    digest = digest_of(content)
     content = content.replace(NO_DIGEST.encode(), digest.encode(), 1)
     return content, ModelSpec.model_validate_json(content)
 
 
-def _digest(content: bytes) -> str:
+def digest_of(content: bytes) -> str:
     """Return the SHA-256 of a spec with 64 zeros for its digest, without blanks around tokens.
 
     Numbers and strings count as they are written, so that every changed bit changes it.
@@ -83,7 +83,7 @@ def _readable_minor(value: Any, path: Path) -> int:
         raise damaged_error(path, f"it does not say that it is an {FAMILY}")
     if int(match[1]) > _MAJOR:
         raise newer_error(match[0], path.parent)
-    if match[2] is None or "digest" not in value:
+    if match[2] is None:
         raise ModelError(
             f"{path.parent} was saved by an aecli before 0.2.0, which this one cannot read",
             hint=train_command(path.parent),
@@ -145,7 +145,7 @@ def _keys(places: Sequence[tuple[int | str, ...]]) -> list[str]:
 
 def _has_its_digest(content: bytes, digest: str) -> bool:
     blank = content.replace(digest.encode(), NO_DIGEST.encode(), 1)
-    return _digest(blank) == digest
+    return digest_of(blank) == digest
 
 
 def _problems(error: ValidationError) -> list[str]:

@@ -129,6 +129,10 @@ class StoredFile(StrictModel):
     size: Annotated[int, Field(ge=0)]
 
 
+UNSAVED = StoredFile(file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0)
+"""What the spec of a model that is in no directory names."""
+
+
 class Baseline(StrictModel):
     """Reconstruction quality of one predictor on the compared rows; None where undefined.
 

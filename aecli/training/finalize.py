@@ -16,7 +16,7 @@ from torch import Tensor
 from aecli.features.layout import Inputs, lay_out
 from aecli.model.weights import to_bytes
 from aecli.progress import SILENT, Epoch, Progress
-from aecli.schema.model_spec import Calibration, ModelSpec, StoredFile, Summary
+from aecli.schema.model_spec import UNSAVED, Calibration, ModelSpec, Summary
 from aecli.training.baselines import compare, dead_hidden_units, fit_number_ranges
 from aecli.training.calibration import calibrate_scores, rotate_to_axes
 from aecli.training.data import PreparedTable
@@ -24,8 +24,6 @@ from aecli.training.diagnostics import diagnose, loss_shares
 from aecli.training.fit import FittedNetwork
 from aecli.training.interrupt import Interrupt
 from aecli.training.sampling_prior import class_latents, decoder_noise
-
-UNSAVED = StoredFile(file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0)
 
 
 @dataclass(frozen=True)

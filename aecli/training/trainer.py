@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from aecli.device import arithmetic
-from aecli.errors import DivergedError
+from aecli.errors import AecliWarning, DivergedError, ModelError, OutputError
 from aecli.features.staging import Staged
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.options import TrainingOptions
@@ -134,8 +135,8 @@ class Trainer:
         if not self._state.history:
             raise self._diverged()
         self._objective.network.load_state_dict(self._state.best)
-        if not self._finished and self._checkpoint is not None:
-            self._checkpoint.save(self._snapshot)
+        if not self._finished:
+            self._save_checkpoint()
         all_done = f"all {self.epochs} epochs done" if self.epochs > 1 else "its one epoch done"
         return FitResult(
             history=self._state.history,
@@ -288,11 +289,19 @@ class Trainer:
         elif self._on_epoch is not None and (why := self._on_epoch(record)):
             self._end(why, finished=True)
         self._take_snapshot()
-        if self._checkpoint is None or self._stop is not None:
-            return
-        if time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
-            self._checkpoint.save(self._snapshot)
+        if self._stop is None and time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
+            self._save_checkpoint()
             self._saved = time.perf_counter()
+
+    def _save_checkpoint(self) -> None:
+        """Save what a resumed training needs; without it the training is still worth its model."""
+        if self._checkpoint is None:
+            return
+        try:
+            self._checkpoint.save(self._snapshot)
+        except (OutputError, ModelError) as error:
+            message = f"no checkpoint was saved, so that --resume cannot go on here: {error}"
+            warnings.warn(message, AecliWarning, stacklevel=2)
 
     def _take_snapshot(self) -> None:
         """Copy the state at the end of an epoch: what a resumed training must start from."""
@@ -307,8 +316,15 @@ class Trainer:
         )
 
     def _load_state(self, state: TrainingState) -> None:
-        self._objective.network.load_state_dict(state.network)
-        self._optimizer.load(state.optimizer)
+        try:
+            self._objective.network.load_state_dict(state.network)
+            self._optimizer.load(state.optimizer)
+        except (RuntimeError, LookupError, TypeError, ValueError) as error:
+            raise ModelError(
+                "the checkpoint is of another network",
+                facts=[str(error).splitlines()[0]],
+                hint="run the same command without --resume",
+            ) from error
         self._schedule.factor, self._schedule.waited = state.schedule_factor, state.schedule_waited
         self._state = state
 

@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 import aecli
-from aecli.model_directory.read import read_history
+from aecli.model_directory.read import read_history, read_spec
 from aecli.schema.options import TrainOptions
 
 ROOT = Path(__file__).parent.parent.parent
@@ -129,7 +129,9 @@ def test_a_pickle_has_everything(fitted: aecli.Autoencoder):
 def test_a_saved_estimator_is_a_model_directory(fitted: aecli.Autoencoder, tmp_path: Path):
     rows, _ = penguins()
     fitted.save(tmp_path / "m")
-    assert [entry["epoch"] for entry in read_history(tmp_path / "m")] == list(range(1, 13))
+    assert [
+        entry["epoch"] for entry in read_history(tmp_path / "m", read_spec(tmp_path / "m"))
+    ] == list(range(1, 13))
     assert aecli.load(tmp_path / "m").predict(rows)["prediction"].tolist() == list(
         fitted.predict(rows)
     )

@@ -27,7 +27,16 @@ from aecli.metrics.columns import ColumnScore
 from aecli.metrics.detection import Interval
 from aecli.metrics.latent import LatentHealth
 from aecli.progress import Epoch
-from aecli.schema.model_spec import Baseline, Column, Identifier, Label, LeftOut, ModelSpec, Summary, WeightsFile
+from aecli.schema.model_spec import (
+    UNSAVED,
+    Baseline,
+    Column,
+    Identifier,
+    Label,
+    LeftOut,
+    ModelSpec,
+    Summary,
+)
 from aecli.schema.network import Network
 from aecli.schema.options import TrainOptions
 from aecli.schema.torch_classes import TorchClassSpec
@@ -99,9 +108,9 @@ def spec(columns: Sequence[Column] = PEOPLE, **known: Any) -> ModelSpec:
         "network": network,
         "loss_weights": {"reconstruction": 12.5, "classification": 1.0, "l1": 1e-5},
         "options": TrainOptions(),
-        "weights": WeightsFile(
-            file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=4, parameters=1_142_352
-        ),
+        "parameters": 1_142_352,
+        "weights": UNSAVED,
+        "history": UNSAVED,
         "summary": summary,
         "label": Label(name="income", type="string", classes=["<=50K", ">50K"], counts=[76, 24]),
         "ids": [Identifier(name="person", type="int64")],

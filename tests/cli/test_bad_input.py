@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aecli.directory_lock import Lock
 from aecli.cli.main import main
+from aecli.directory_lock import Lock
 from tests.cli.conftest import QUICK, CommandOutput
 
 

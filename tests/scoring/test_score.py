@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 
 import aecli
 from aecli.errors import DataError, ModelError, UsageError
+from aecli.model_directory.read import read_spec
+from aecli.model_directory.save import replace_spec
 
 CROSS_FITTED = "cross-fitted rows (3 folds)"
 
@@ -216,12 +219,9 @@ def test_a_missing_vector_is_a_missing_cell_in_any_batch(tmp_path: Path):
 
 
 def test_a_model_without_a_calibration_says_so(model: Path, tmp_path: Path):
-    (tmp_path / "old").mkdir()
-    for path in model.iterdir():
-        (tmp_path / "old" / path.name).write_bytes(path.read_bytes())
-    spec = json.loads((model / "spec.json").read_text())
-    del spec["calibration"]
-    (tmp_path / "old" / "spec.json").write_text(json.dumps(spec))
+    shutil.copytree(model, tmp_path / "old")
+    spec = read_spec(model)
+    replace_spec(tmp_path / "old", spec, spec.model_copy(update={"calibration": None}))
     with pytest.raises(ModelError, match="without what scoring needs"):
         scored(table(5), tmp_path / "old", tmp_path)
 

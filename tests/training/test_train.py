@@ -24,9 +24,9 @@ def test_a_model_directory_holds_a_spec_weights_and_history(tmp_path: Path):
     spec = read_spec(tmp_path / "m")
     assert spec == result.spec
     assert sorted(os.listdir(tmp_path / "m")) == sorted(
-        ["history.jsonl", "spec.json", spec.weights.file]
+        [spec.history.file, "spec.json", spec.weights.file]
     )
-    assert [entry["epoch"] for entry in read_history(tmp_path / "m")] == [1, 2, 3]
+    assert [entry["epoch"] for entry in read_history(tmp_path / "m", spec)] == [1, 2, 3]
     assert spec.summary.train_rows + spec.summary.valid_rows == 200
 
 
@@ -43,7 +43,7 @@ def test_the_start_at_pca_is_kept_where_no_epoch_is_better(tmp_path: Path):
     assert summary.valid["total"] < 1e-9
     assert summary.health == []  # PCA is perfect here
     assert aecli.evaluate(flat(), model=tmp_path / "m").number_mse < 1e-9
-    history = read_history(tmp_path / "m")
+    history = read_history(tmp_path / "m", read_spec(tmp_path / "m"))
     assert [(entry["epoch"], entry["best"]) for entry in history] == [(n, False) for n in (1, 2, 3)]
 
 
@@ -137,7 +137,8 @@ def test_a_failed_training_leaves_the_old_model(tmp_path: Path):
 
 def test_the_history_is_json_without_nan(tmp_path: Path):
     aecli.train(table(12), model=tmp_path / "m", latent=1, epochs=2, valid="none")
-    lines = (tmp_path / "m" / "history.jsonl").read_text().splitlines()
+    file = read_spec(tmp_path / "m").history.file
+    lines = (tmp_path / "m" / file).read_text().splitlines()
     assert [json.loads(line)["valid"] for line in lines] == [None, None]
 
 

@@ -103,8 +103,8 @@ def test_the_model_keeps_its_trials_until_another_replaces_it(tmp_path: Path):
     assert saved is not None
     assert saved["trials"] == json.loads(json.dumps([vars(t) for t in result.trials]))
     assert saved["command"] == result.command
-    aecli.train(blobs(), label="kind", model=tmp_path / "m", **SHORT)
-    assert not (tmp_path / "m" / "tuning.json").exists()
+    spec = aecli.train(blobs(), label="kind", model=tmp_path / "m", **SHORT).spec
+    assert read_tuning(tmp_path / "m", spec) is None
 
 
 def test_importance_comes_with_eight_complete_trials(tmp_path: Path):
