@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from aecli.atomic_files import atomic_path, fsync_directory, output_error
+from aecli.atomic_files import atomic_path, fsync_directory, output_error, warn_after_commit
 from aecli.errors import ModelError, OutputError, UsageError
 from aecli.formatting import name_list
 from aecli.model_directory.location import CHECKPOINT_DIRECTORY, checkpoint_name, is_checkpoint
@@ -129,9 +129,10 @@ class Checkpoint:
         return state
 
     def remove(self) -> None:
-        """Remove the checkpoint: the training is finished."""
-        if not self._folder.is_symlink():
-            shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove the checkpoint: the training is finished, and its model saved."""
+        with warn_after_commit(self._directory):
+            if self._folder.is_dir():
+                shutil.rmtree(self._folder)
 
     def _files(self) -> list[Path]:
         """Return the checkpoints on disk: several where a save was killed."""
