@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from aecli.cli.options import (
 )
 from aecli.cli.output import show
 from aecli.errors import UsageError
+from aecli.model_directory.location import SPEC_FILE
 
 
 def shape_option(command: F) -> F:
@@ -167,7 +169,7 @@ def models_and_data(
 
 
 def _is_model(path: str) -> bool:
-    return (Path(path) / "spec.json").is_file()
+    return os.path.lexists(Path(path, SPEC_FILE))
 
 
 def _tables(paths: list[str]) -> str | list[str] | None:
