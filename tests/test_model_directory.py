@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from aecli.errors import ModelError, OutputError, UsageError
 from aecli.json_lines import parse_json_lines, to_json_lines
+from aecli.model_directory.generations import generations
 from aecli.model_directory.location import hashed_name, model_directory
 from aecli.model_directory.read import (
     read_history,
@@ -463,3 +464,13 @@ def test_reading_a_model_directory_loads_neither_torch_nor_pyarrow(model: Path) 
         [sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True
     )
     assert done.stdout == "set()\n"
+
+
+def test_a_resumed_training_replaces_its_unfinished_model_and_keeps_the_one_before(
+    tmp_path: Path, model_spec: ModelSpec
+) -> None:
+    unfinished = model_spec.summary.model_copy(update={"finished": False})
+    first = save(tmp_path, model_spec, b"first", [])
+    save(tmp_path, model_spec.model_copy(update={"summary": unfinished}), b"half", [])
+    save(tmp_path, model_spec, b"whole", [], resumed=True)
+    assert [spec.digest for spec in generations(tmp_path)] == [first.digest]

@@ -55,8 +55,10 @@ def _whole_spec(path: Path) -> ModelSpec | None:
         return None
 
 
-def keep_current(directory: Path) -> ModelSpec | None:
+def keep_current(directory: Path, *, unfinished: bool = True) -> ModelSpec | None:
     """Make the model of a directory one of its generations; return it, None without a whole one.
+
+    With `unfinished` false, one whose training can go on is not kept.
 
     Raises:
         OSError: it cannot be read.
@@ -64,7 +66,7 @@ def keep_current(directory: Path) -> ModelSpec | None:
     """
     present = directory / SPEC_FILE
     spec = _whole_spec(present)
-    if spec is not None:
+    if spec is not None and (unfinished or spec.summary.finished):
         content = read_regular(present, MAX_SPEC_BYTES)
         write_file(directory / hashed_name("spec", spec.digest), content, like=present)
     return spec

@@ -80,6 +80,7 @@ def save(
     tuning: Mapping[str, object] | None = None,
     *,
     keep_generations: int = 1,
+    resumed: bool = False,
 ) -> ModelSpec:
     """Save a model and return its spec as `read_spec` will.
 
@@ -93,6 +94,7 @@ def save(
         history: the record of each epoch.
         tuning: the search that the options came from, if any; see `read_tuning`.
         keep_generations: how many earlier models stay in the directory.
+        resumed: an unfinished model there is of the same training, and not worth keeping.
 
     Raises:
         UsageError: the directory holds other files and no model.
@@ -112,7 +114,7 @@ def save(
         raise output_error(directory / SPEC_FILE, error) from error
     with _nothing_left_of_a_failure(directory):
         if keep_generations:
-            keep_current(directory)
+            keep_current(directory, unfinished=not resumed)
         for kind, part in stored.items():
             write_file(directory / part.file, contents[kind], like=directory / SPEC_FILE)
         write_file(directory / SPEC_FILE, content)

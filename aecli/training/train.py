@@ -89,7 +89,7 @@ def train(
             trained = with_replaced_model(trained, directory, progress)
             spec = save(
                 directory, trained.spec, trained.weights, trained.records(),
-                keep_generations=keep_generations,
+                keep_generations=keep_generations, resumed=resume,
             )  # fmt: skip
         if spec.summary.finished:
             Checkpoint(directory, {}).remove()

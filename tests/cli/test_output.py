@@ -13,7 +13,7 @@ from tests.cli.results import PIXELS, evaluation, model_inspection, score, train
         (train_result(), "aecli.train/1", ("spec", "summary", "best_epoch"), 25),
         (train_result(), "aecli.train/1", ("history", 0, "number"), 1),
         (train_result(), "aecli.train/1", ("model",), "aecli_model"),
-        (train_result(), "aecli.train/1", ("spec", "schema"), "aecli.model/1"),
+        (train_result(), "aecli.train/1", ("spec", "schema"), "aecli.model/1.0"),
         (evaluation([score("[x]", 0.5)]), "aecli.evaluate/1", ("columns", 0, "name"), "[x]"),
         (evaluation([]), "aecli.evaluate/1", ("classification", "confusion", 0, 0), 980),
         (model_inspection(PIXELS), "aecli.inspect/1", ("layers", 0, "parameters"), 401_920),
