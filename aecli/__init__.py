@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from aecli.inference.reconstruct import reconstruct
     from aecli.inference.sample import sample
     from aecli.inspection.inspect import inspect
+    from aecli.model_directory.rollback import rollback
     from aecli.reporting.report import plot, report
     from aecli.scoring.calibrate import calibrate
     from aecli.scoring.score import score
@@ -65,6 +66,7 @@ __all__ = [
     "predict",
     "reconstruct",
     "report",
+    "rollback",
     "sample",
     "score",
     "train",
@@ -86,6 +88,7 @@ _HOMES = {
     "predict": "aecli.inference.predict",
     "reconstruct": "aecli.inference.reconstruct",
     "report": "aecli.reporting.report",
+    "rollback": "aecli.model_directory.rollback",
     "sample": "aecli.inference.sample",
     "score": "aecli.scoring.score",
     "train": "aecli.training.train",

@@ -27,9 +27,18 @@ from aecli.schema.read_options import ReadOptions
 @spec_options(*names_of(ColumnOptions, ReadOptions))
 @option("--all-columns", section="Output", is_flag=True, help="List every column.")
 @option("--history", section="Output", is_flag=True, help="Draw a model's loss curves.")
+@option(
+    "--verify", section="Output", is_flag=True,
+    help="Read every file of a model and compare it with what was saved; exit 4 if one differs.",
+)  # fmt: skip
 @display_options(quiet=False)
 def inspect(
-    settings: Settings, target: str | None, all_columns: bool, history: bool, as_json: bool
+    settings: Settings,
+    target: str | None,
+    all_columns: bool,
+    history: bool,
+    verify: bool,
+    as_json: bool,
 ) -> None:
     """Show a model, or what each column of a table would become.
 
@@ -37,10 +46,13 @@ def inspect(
       aecli inspect
       aecli inspect runs/small --all-columns
       aecli inspect --history
+      aecli inspect --verify
       aecli inspect data.csv --label y
     """
     from aecli.cli.display.inspection import inspection_report
+    from aecli.inspection.inspect import ModelInspection
     from aecli.inspection.inspect import inspect as run
+    from aecli.model_directory.verify import require_whole
 
     if target is not None and settings.model_on_command_line:
         raise UsageError(
@@ -48,7 +60,9 @@ def inspect(
         )
     result = run(
         target, model=settings.model, read=settings.read, columns=settings.options.columns,
-        history=history,
+        history=history, verified=verify,
     )  # fmt: skip
     draw = partial(inspection_report, all_columns=all_columns)
     show(result, "aecli.inspect/1", draw, as_json=as_json)
+    if isinstance(result, ModelInspection) and result.verified is not None:
+        require_whole(result.model, result.verified)

@@ -20,6 +20,7 @@ from aecli.cli.inspect import inspect
 from aecli.cli.predict import predict
 from aecli.cli.reconstruct import reconstruct
 from aecli.cli.report import plot, report
+from aecli.cli.rollback import rollback
 from aecli.cli.sample import sample
 from aecli.cli.score import score
 from aecli.cli.train import train
@@ -69,7 +70,7 @@ def cli() -> None:
 
 COMMANDS = (
     train, tune, encode, reconstruct, decode, predict, score, calibrate, evaluate,
-    sample, inspect, report, plot,
+    sample, inspect, report, plot, rollback,
 )  # fmt: skip
 
 for command in COMMANDS:

@@ -173,6 +173,16 @@ def model_options(command: F) -> F:
     return model(tag(command))
 
 
+def keep_generations_option(command: F) -> F:
+    """Give a command `--keep-generations`."""
+    keep = option(
+        "--keep-generations", section="Model", type=click.IntRange(0, 100), default=1, metavar="N",
+        help="How many of the models that were there before stay, for aecli rollback.",
+        extra="0 to 100; default: 1",
+    )  # fmt: skip
+    return keep(command)
+
+
 def config_option(command: F) -> F:
     """Give a command `--config`."""
     config = option(

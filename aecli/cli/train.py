@@ -14,6 +14,7 @@ from aecli.cli.options import (
     config_option,
     data_argument,
     display_options,
+    keep_generations_option,
     model_options,
     option,
     spec_options,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Go on with a training that was stopped, as if it had not been.",
 )
+@keep_generations_option
 @spec_options(*option_names())
 @option(
     "--report", "page", section="Output", metavar="FILE",
@@ -52,6 +54,7 @@ def train(
     settings: Settings,
     print_config: bool,
     resume: bool,
+    keep_generations: int,
     page: str | None,
     as_json: bool,
     quiet: bool,
@@ -85,8 +88,9 @@ def train(
         if page is not None:
             check_folder(page)
         result = run(
-            settings.data, model=model, resume=resume, options=settings.options, progress=progress
-        )
+            settings.data, model=model, resume=resume, keep_generations=keep_generations,
+            options=settings.options, progress=progress,
+        )  # fmt: skip
         if page is not None:
             _write_page(page, settings, result.model, progress)
     show(result, "aecli.train/1", training_report, as_json=as_json, quiet=quiet)

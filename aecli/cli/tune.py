@@ -10,6 +10,7 @@ from aecli.cli.options import (
     config_option,
     data_argument,
     display_options,
+    keep_generations_option,
     model_options,
     option,
     spec_options,
@@ -49,6 +50,7 @@ FIXABLE_OPTIONS = [name for name in option_names() if name != "time_limit"]
     "given.",
 )  # fmt: skip
 @model_options
+@keep_generations_option
 @config_option
 @spec_options(*FIXABLE_OPTIONS)
 @display_options()
@@ -59,6 +61,7 @@ def tune(
     objective: str,
     folds: int,
     journal: str | None,
+    keep_generations: int,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -81,7 +84,8 @@ def tune(
     with show_progress(quiet=quiet, search=True) as progress:
         result = run(
             settings.data, budget=budget, trials=trials, objective=objective, folds=folds,
-            journal=journal, model=model, options=settings.options, progress=progress,
+            journal=journal, model=model, keep_generations=keep_generations,
+            options=settings.options, progress=progress,
         )  # fmt: skip
     show(result, "aecli.tune/1", tuning_report, as_json=as_json, quiet=quiet)
     if result.signal is not None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from aecli.errors import DataError, UsageError
 from aecli.formatting import TABLE_IN_MEMORY
-from aecli.model_directory.generations import generations
+from aecli.model_directory.errors import unreadable_error
+from aecli.model_directory.generations import Generation, describe, generations
 from aecli.model_directory.location import SPEC_FILE, model_directory
 from aecli.model_directory.read import read_history, read_model, read_weights
 from aecli.model_directory.verify import CheckedFile, verify
@@ -51,7 +52,7 @@ class ModelInspection:
     layers: Sequence[Layer]
     parameters: int
     bytes: int
-    generations: Sequence[ModelSpec] = ()
+    generations: Sequence[Generation] = ()
     history: Sequence[Mapping[str, Any]] | None = None
     verified: Sequence[CheckedFile] | None = None
 
@@ -117,6 +118,10 @@ def inspect_model(
 
     spec, (layers, epochs) = read_model(directory, read)
     checked = verify(directory) if verified else None
+    try:
+        earlier = [describe(generation) for generation in generations(directory)]
+    except OSError as error:
+        raise unreadable_error(Path(error.filename), error) from error
     size = sum(file.stat().st_size for file in directory.iterdir() if file.is_file())
     return ModelInspection(
         model=directory,
@@ -124,7 +129,7 @@ def inspect_model(
         layers=layers,
         parameters=spec.parameters,
         bytes=size,
-        generations=generations(directory),
+        generations=earlier,
         history=epochs,
         verified=checked,
     )

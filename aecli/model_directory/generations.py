@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from aecli.atomic_files import warn_after_commit, write_file
 from aecli.errors import ModelError, UsageError
-from aecli.model_directory.errors import missing_error, no_model_error, unreadable_error
+from aecli.model_directory.errors import missing_error, unreadable_error
 from aecli.model_directory.location import (
     HASH_DIGITS,
     SPEC_FILE,
@@ -42,9 +43,36 @@ def generations(directory: Path) -> list[ModelSpec]:
     return sorted(earlier, key=lambda spec: (spec.created, spec.digest), reverse=True)
 
 
-def generation_id(spec: ModelSpec) -> str:
-    """Return the digits that name a generation."""
-    return spec.digest[:HASH_DIGITS]
+@dataclass(frozen=True)
+class Generation:
+    """Model of a directory in short: its id, when it was trained, on what, and how well.
+
+    `loss` is its validation loss at the best epoch, the training loss without validation rows.
+    """
+
+    id: str
+    created: str
+    table: str
+    label: str | None
+    columns: int
+    latent: int
+    epochs: int
+    loss: float | None
+
+
+def describe(spec: ModelSpec) -> Generation:
+    """Return a model in short."""
+    summary = spec.summary
+    return Generation(
+        id=spec.digest[:HASH_DIGITS],
+        created=spec.created,
+        table=spec.table,
+        label=spec.label.name if spec.label else None,
+        columns=len(spec.columns),
+        latent=spec.network.latent,
+        epochs=summary.epochs,
+        loss=(summary.valid or summary.train).get("total"),
+    )
 
 
 def _whole_spec(path: Path) -> ModelSpec | None:
@@ -104,11 +132,9 @@ def roll_back(directory: Path, generation: str | None = None) -> tuple[ModelSpec
 
     Raises:
         UsageError: there is no such generation.
-        ModelError: there is no model, or the earlier model is damaged.
+        ModelError: the earlier model is damaged.
         OutputError: it cannot be written; the model is unchanged.
     """
-    if not directory.is_dir():
-        raise no_model_error(directory)
     try:
         target = _chosen(directory, generations(directory), generation)
         for part in target.parts:
@@ -140,6 +166,6 @@ def _chosen(directory: Path, found: list[ModelSpec], generation: str | None) -> 
         return matching[0]
     raise UsageError(
         f"{len(matching) or 'no'} earlier models of {directory} begin with {generation!r}",
-        facts=[f"{generation_id(spec)}  of {spec.created[:19]}" for spec in found[:3]],
-        hint=f"aecli rollback {generation_id(found[0])}",
+        facts=[f"{spec.digest[:HASH_DIGITS]}  of {spec.created[:19]}" for spec in found[:3]],
+        hint=f"aecli rollback {found[0].digest[:HASH_DIGITS]}",
     )

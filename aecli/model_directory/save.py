@@ -33,14 +33,16 @@ from aecli.regular_files import not_regular_error, require_regular
 from aecli.schema.model_spec import SCHEMA, ModelSpec, StoredFile
 
 
-def check_target(directory: Path) -> None:
+def check_target(directory: Path, keep_generations: int = 1) -> None:
     """Check that a model may be saved in `directory`: it is new, empty, or holds a model.
 
     Raises:
-        UsageError: it holds other files and no model.
+        UsageError: it holds other files and no model, or `keep_generations` is negative.
         ModelError: the model there is of a newer aecli, or a file of it is a link or not a file.
         OutputError: it is a file, or cannot be listed.
     """
+    if keep_generations < 0:
+        raise UsageError(f"keep_generations={keep_generations} is negative", hint="0 keeps none")
     if not os.path.exists(directory):
         return
     try:
@@ -101,7 +103,7 @@ def save(
         ModelError: the model there is of a newer aecli, or a file of it is a link or not a file.
         OutputError: it cannot be written; the model that was there is unchanged.
     """
-    check_target(directory)
+    check_target(directory, keep_generations)
     contents = {"weights": weights, "history": to_json_lines(history)}
     if tuning is not None:
         contents["tuning"] = to_json_lines([tuning])

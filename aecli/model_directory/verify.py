@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from aecli.errors import ModelError
-from aecli.model_directory.errors import damaged_error, missing_error, unreadable_error
-from aecli.model_directory.generations import generation_id
+from aecli.model_directory.errors import (
+    damaged_error,
+    missing_error,
+    name_list,
+    unreadable_error,
+    way_back,
+)
+from aecli.model_directory.generations import describe
 from aecli.model_directory.location import (
     CHECKPOINT_DIRECTORY,
     SPEC_FILE,
@@ -53,6 +59,21 @@ def verify(directory: Path) -> list[CheckedFile]:
     return checked + list(_checkpoints(directory))
 
 
+def require_whole(directory: Path, checked: Sequence[CheckedFile]) -> None:
+    """Refuse a directory with a damaged file.
+
+    Raises:
+        ModelError: a file has a problem.
+    """
+    damaged = [file.file for file in checked if file.problem is not None]
+    if damaged:
+        raise ModelError(
+            f"{len(damaged)} of the {len(checked)} files of {directory} are damaged",
+            facts=[name_list(damaged)],
+            hint=way_back(directory),
+        )
+
+
 def _parts(directory: Path, spec: ModelSpec, owner: str) -> Iterator[CheckedFile]:
     for part in spec.parts:
         yield _checked(directory, part.file, owner, partial(read_part, directory, part))
@@ -70,7 +91,7 @@ def _generation(directory: Path, name: str) -> Iterator[CheckedFile]:
         found.append(spec)
 
     file = _checked(directory, name, "an earlier model", read)
-    owner = f"generation {generation_id(found[0])}" if found else file.belongs_to
+    owner = f"generation {describe(found[0]).id}" if found else file.belongs_to
     yield CheckedFile(file.file, owner, file.bytes, file.problem)
     for spec in found:
         yield from _parts(directory, spec, owner)

@@ -1,4 +1,4 @@
-"""Note on a model directory whose model was trained on other columns or another label."""
+"""Say which model a training replaces, with a note on one of other columns or another label."""
 
 from __future__ import annotations
 
@@ -6,24 +6,38 @@ from dataclasses import replace
 from pathlib import Path
 
 from aecli.errors import ModelError
+from aecli.model_directory.generations import Generation, describe
+from aecli.model_directory.location import SPEC_FILE
 from aecli.model_directory.read import read_spec
 from aecli.progress import Progress
 from aecli.schema.model_spec import ModelSpec
 from aecli.training.finalize import TrainedModel
 
 
-def with_replaced_model(trained: TrainedModel, directory: Path, progress: Progress) -> TrainedModel:
-    """Return the model with a note where it replaces one of another table in `directory`."""
+def with_replaced_model(
+    trained: TrainedModel, directory: Path, progress: Progress, *, resumed: bool = False
+) -> tuple[TrainedModel, Generation | None]:
+    """Return the model, with a note where that is worth one, and the one that it replaces.
+
+    That is None in a new directory, and where the training was `resumed` from it.
+    """
+    if not (directory / SPEC_FILE).exists():
+        return trained, None
     try:
-        note = _replaced(read_spec(directory), trained.spec)
+        old = read_spec(directory)
     except ModelError:
-        return trained
-    if not note:
-        return trained
-    progress.note(note)
-    summary = trained.spec.summary
-    summary = summary.model_copy(update={"notes": [*summary.notes, note]})
-    return replace(trained, spec=trained.spec.model_copy(update={"summary": summary}))
+        progress.note(f"the model in {directory} is damaged; it is replaced and not kept")
+        return trained, None
+    if resumed and not old.summary.finished:
+        return trained, None
+    note = _replaced(old, trained.spec)
+    if note:
+        progress.note(note)
+        summary = trained.spec.summary
+        summary = summary.model_copy(update={"notes": [*summary.notes, note]})
+        spec = trained.spec.model_copy(update={"summary": summary})
+        trained = replace(trained, spec=spec)
+    return trained, describe(old)
 
 
 def _replaced(old: ModelSpec, new: ModelSpec) -> str:

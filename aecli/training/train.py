@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from aecli.directory_lock import Lock
 from aecli.errors import UsageError, nearest
+from aecli.model_directory.generations import Generation
 from aecli.model_directory.location import model_directory
 from aecli.model_directory.save import check_target, save
 from aecli.progress import SILENT, Epoch, Progress
@@ -31,12 +32,15 @@ class TrainResult:
     """Result of `train`: the saved model's directory, its spec and its loss per epoch.
 
     `signal` is the SIGINT or SIGTERM that ended the training early, if one did; the model is valid.
+    `replaced` is the model that was there before, which `rollback` puts back if it was `kept`.
     """
 
     model: Path
     spec: ModelSpec
     history: Sequence[Epoch]
     signal: int | None = None
+    replaced: Generation | None = None
+    kept: bool = True
 
 
 def train(
@@ -74,7 +78,7 @@ def train(
     chosen = options or parse_options(values)
     directory = model_directory(model, tag)
     device = configure_process(chosen)
-    check_target(directory)
+    check_target(directory, keep_generations)
     with Lock(directory):
         prepared = prepare(data, chosen, progress)
         # From the first step to the commit a signal must leave a valid model.
@@ -86,7 +90,7 @@ def train(
             trained = finalize(
                 fitted, interrupt=interrupt, seconds=fitted.seconds_left, progress=progress
             )
-            trained = with_replaced_model(trained, directory, progress)
+            trained, replaced = with_replaced_model(trained, directory, progress, resumed=resume)
             spec = save(
                 directory, trained.spec, trained.weights, trained.records(),
                 keep_generations=keep_generations, resumed=resume,
@@ -94,7 +98,14 @@ def train(
         if spec.summary.finished:
             Checkpoint(directory, {}).remove()
         progress.finish()
-    return TrainResult(model=directory, spec=spec, history=trained.history, signal=interrupt.signal)
+    return TrainResult(
+        model=directory,
+        spec=spec,
+        history=trained.history,
+        signal=interrupt.signal,
+        replaced=replaced,
+        kept=bool(keep_generations),
+    )
 
 
 def train_in_memory(data: Data, options: TrainOptions, progress: Progress = SILENT) -> TrainedModel:

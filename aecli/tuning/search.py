@@ -59,6 +59,7 @@ class SearchRun:
     folds: int
     most_trials: int | None
     budget: TimeBudget
+    keep_generations: int
     progress: Progress
 
     def __post_init__(self) -> None:
@@ -199,13 +200,21 @@ class SearchRun:
                 seconds=self.budget.seconds_left,
                 progress=self.progress,
             )
-            trained = with_replaced_model(trained, directory, self.progress)
+            trained, replaced = with_replaced_model(trained, directory, self.progress)
             result = self._result(best, trained.spec)
-            history = trained.records()
-            spec = save(directory, trained.spec, trained.weights, history, result.record())
+            spec = save(
+                directory, trained.spec, trained.weights, trained.records(), result.record(),
+                keep_generations=self.keep_generations,
+            )  # fmt: skip
             if spec.summary.finished:
                 Checkpoint(directory, {}).remove()
-        return replace(result, spec=spec, seconds=self.budget.seconds_used)
+        return replace(
+            result,
+            spec=spec,
+            seconds=self.budget.seconds_used,
+            replaced=replaced,
+            kept=bool(self.keep_generations),
+        )
 
     def _best(self, interrupt: Interrupt) -> tuple[TrialRecord, FittedNetwork]:
         """Return the best trial with its network, which is trained again if not in memory."""

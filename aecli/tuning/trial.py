@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from aecli.model_directory.generations import Generation
 from aecli.schema.model_spec import ModelSpec
 
 ObjectiveName = Literal["val_loss", "reconstruction", "accuracy", "probe", "auroc"]
@@ -55,6 +56,7 @@ class TuneResult:
     `value` is the objective of the `best` trial, `default` that of the first one, which takes the
     defaults; `command` trains the same model again. `importance` is the share of each parameter of
     the search in the objective, empty with few trials. `signal` ended the search early.
+    `replaced` is the model that was there before, which `rollback` puts back if it was `kept`.
     """
 
     model: Path
@@ -72,6 +74,8 @@ class TuneResult:
     seconds: float
     notes: Sequence[str]
     signal: int | None = None
+    replaced: Generation | None = None
+    kept: bool = True
 
     def record(self) -> dict[str, Any]:
         """Return the content of the model's `tuning.json`."""

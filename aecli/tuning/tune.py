@@ -32,6 +32,7 @@ def tune(
     journal: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | None = None,
     tag: str | None = None,
+    keep_generations: int = 1,
     options: TrainOptions | None = None,
     progress: Progress = SILENT,
     **values: Unpack[OptionValues],
@@ -50,6 +51,7 @@ def tune(
         journal: the file of all trials, which processes may share; `MODEL.journal` unless given.
         model: the model directory; `AECLI_MODEL` or `./aecli_model` unless given.
         tag: short for the directory `runs/TAG`.
+        keep_generations: how many of the models that were there before stay, for `rollback`.
         options: every option at once, instead of `values`.
         progress: called as the search proceeds.
 
@@ -68,7 +70,7 @@ def tune(
     seconds = _seconds(budget)
     _require_consistent(chosen, seconds, trials, objective, folds)
     directory = model_directory(model, tag)
-    check_target(directory)
+    check_target(directory, keep_generations)
     from aecli.tuning.search import SearchRun
     from aecli.tuning.trial_runner import TimeBudget
 
@@ -81,6 +83,7 @@ def tune(
         folds=folds,
         most_trials=trials,
         budget=TimeBudget(began, None if seconds is None else began + seconds, folds),
+        keep_generations=keep_generations,
         progress=progress,
     ).run()
 

@@ -8,6 +8,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from aecli.cli.display.generations import (
+    file_table,
+    generation_table,
+    moment,
+    rollback_command,
+)
 from aecli.cli.display.history import loss_chart
 from aecli.cli.display.model import (
     column_groups,
@@ -32,6 +38,8 @@ def inspection_report(
     if isinstance(result, ModelInspection):
         if result.history is not None:
             return Group(user(result.model, "bold"), loss_chart(result.history))
+        if result.verified is not None:
+            return Group(user(result.model, "bold"), file_table(result.verified))
         return _model(result, all_columns)
     return _data(result, all_columns)
 
@@ -43,6 +51,8 @@ def _model(result: ModelInspection, all_columns: bool) -> RenderableType:
     )
     note = "" if all_columns else "--all-columns lists each one with its reason"
     roles = list(_roles(spec.label, spec.ids, spec.left_out))
+    earlier = result.generations
+    back = f"{rollback_command(result.model, earlier[0])} puts one back" if earlier else ""
     return stacked(
         [
             Group(user(result.model, "bold"), Text(_origin(result), style=DIM)),
@@ -51,6 +61,7 @@ def _model(result: ModelInspection, all_columns: bool) -> RenderableType:
             titled("network", _network(result.layers, result.parameters)),
             titled("losses", _losses(spec)),
             titled("training", facts(training_facts(spec))),
+            titled("earlier models", generation_table(earlier), back) if earlier else None,
         ]
     )
 
@@ -74,7 +85,7 @@ def _data(result: DataInspection, all_columns: bool) -> RenderableType:
 
 def _origin(result: ModelInspection) -> str:
     spec = result.spec
-    created = spec.created.replace("T", " ").removesuffix("+00:00")
+    created = moment(spec.created)
     by = f"aecli {spec.versions.get('aecli', '?')}, torch {spec.versions.get('torch', '?')}"
     return f"trained {created} UTC with {by}; {size(result.bytes)}"
 

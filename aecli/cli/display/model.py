@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from aecli.cli.display.generations import replaced_line
 from aecli.cli.display.history import EpochTable
 from aecli.cli.display.widgets import (
     BAD,
@@ -60,7 +61,7 @@ OWN_ACTIVATIONS = ("lstm", "transformer")
 def training_report(result: TrainResult) -> RenderableType:
     """Return the table of losses and the panel that describes the model."""
     table = EpochTable(result.history, limit=SUMMARY_EPOCHS_SHOWN) if result.history else None
-    body = facts(_model_facts(result.model, result.spec))
+    body = facts(_model_facts(result))
     panel = FittedBlock(
         lambda console, width: _framed(body, width) if console.is_terminal else body
     )
@@ -79,7 +80,8 @@ def _framed(body: Table, width: int) -> Panel:
     )
 
 
-def _model_facts(model: Path, spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
+def _model_facts(result: TrainResult) -> Iterator[tuple[str, RenderableType]]:
+    model, spec = result.model, result.spec
     yield "columns", column_groups(spec.columns)
     if spec.label:
         yield "label", label_line(spec.label)
@@ -92,6 +94,8 @@ def _model_facts(model: Path, spec: ModelSpec) -> Iterator[tuple[str, Renderable
         yield "loss", Text(loss_sum(spec.loss_weights))
     yield from training_facts(spec)
     yield "saved in", Text(safe(model), style="bold")
+    if result.replaced:
+        yield "replaced", Text(replaced_line(model, result.replaced, kept=result.kept))
     yield "next", Text(next_command(model, spec), style="bold")
 
 
