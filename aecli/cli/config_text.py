@@ -1,4 +1,4 @@
-"""Read the text of a config file and parse it as TOML or YAML, within limits of size and nesting."""
+"""Read and parse config files in TOML and YAML, within limits of size and nesting."""
 
 from __future__ import annotations
 

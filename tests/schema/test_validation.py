@@ -77,6 +77,8 @@ def test_a_huge_value_is_refused_with_a_short_message(name, value):
     [("time_limit", " 1.5 h ", 5_400.0), ("time_limit", "90", 90.0), ("max_gap", " 10 m ", "10 m")],
 )
 def test_spaces_around_a_duration_do_not_matter(name, text, value):
-    options = validate_options({name: text, "window": 3}, spelled=lambda name, value: name)
+    options = validate_options(
+        {name: text, "window": 3, "time": "t"}, spelled=lambda name, value: name
+    )
     found = options.training.time_limit if name == "time_limit" else options.windows.max_gap
     assert found == value
