@@ -9,9 +9,11 @@ import threading
 import zlib
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from aecli.errors import DataError
+from aecli.table.excel import reader
 from aecli.table.source import open_source
 
 MEGABYTE = b"a" * (1 << 20)
@@ -79,6 +81,23 @@ def test_a_quote_that_is_never_closed_is_found(tmp_path, delimiter):
     path = gzipped(tmp_path / "quote.csv.gz", rows.encode(), block, 20)
     with pytest.raises(DataError, match="line 52 opens a quote that nothing closes"):
         list(open_source(str(path)).batches())
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".xlsx.gz"])
+def test_a_workbook_that_unpacks_to_more_than_memory_is_refused(
+    tmp_path, monkeypatch, suffix
+) -> None:
+    monkeypatch.setattr(reader, "_MOST_UNPACKED_BYTES", 100_000)
+    book = openpyxl.Workbook()
+    for row in [["a", "b"], *([1, 2] for _ in range(3_000))]:
+        book.active.append(row)
+    book.save(tmp_path / "rows.xlsx")
+    path = tmp_path / f"rows{suffix}"
+    if suffix.endswith(".gz"):
+        path.write_bytes(gzip.compress((tmp_path / "rows.xlsx").read_bytes()))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(DataError, match=r"unpacks to more than 100\.0 kB"):
+        open_source(str(path))
 
 
 def test_many_lines_of_a_small_file_are_read_in_batches(tmp_path):
