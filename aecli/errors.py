@@ -20,6 +20,8 @@ from typing import ClassVar
 
 from aecli.synonyms import OUTPUT_FILE, ours
 
+_END_OF_LINE = 500
+
 
 class AecliError(Exception):
     """Error that a user can act on: what went wrong, with the value; facts; one thing to try."""
@@ -33,10 +35,12 @@ class AecliError(Exception):
         self.hint = hint
 
     def lines(self) -> list[str]:
-        """Return the message as at most six lines: what, facts, `try: …`."""
+        """Return the message as at most six lines of bounded length: what, facts, `try: …`."""
         room = 5 if self.hint is None else 4
         lines = [self.what, *(f"  {fact}" for fact in self.facts[:room])]
-        return lines if self.hint is None else [*lines, f"  try: {self.hint}"]
+        if self.hint is not None:
+            lines.append(f"  try: {self.hint}")
+        return list(map(shortened_line, lines))
 
 
 class UsageError(AecliError, ValueError):
@@ -83,6 +87,13 @@ class GateError(AecliError):
 
 class AecliWarning(UserWarning):
     """Warning that a command prints as one line and then goes on."""
+
+
+def shortened_line(line: str) -> str:
+    """Return a line without the middle of a huge value that it repeats."""
+    if len(line) <= 2 * _END_OF_LINE:
+        return line
+    return f"{line[:_END_OF_LINE]} … {line[-_END_OF_LINE:]}"
 
 
 def nearest(name: str, known: Sequence[str], *, file: str | None = None) -> str | None:

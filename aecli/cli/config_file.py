@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from aecli.cli.config_text import load_config
 from aecli.cli.option_sources import OptionValue, Settings
 from aecli.cli.seed_config import SEED_SECTIONS, example, is_section, merge_flat, section_values
 from aecli.errors import UsageError, nearest
@@ -19,7 +16,6 @@ from aecli.schema.option_docs import Option, format_value, options
 from aecli.schema.torch_classes import TorchClassSpec
 from aecli.schema.validation import expected_value
 
-_EXAMPLE_HINT = "aecli train --print-config > run.toml, and change that"
 # Keys of a config file besides the options of the spec: what they must be.
 PATH_KEYS = {"data": "a path or a list of paths", "model": "a path", "tag": "a name"}
 _TOML_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -32,7 +28,7 @@ def read_config(path: Path, *, progress: Progress = SILENT) -> dict[str, OptionV
         UsageError: the file is unreadable or no TOML or YAML, or a key is unknown, there twice, or
             of the wrong type.
     """
-    file, content = str(path), _load(path)
+    file, content = str(path), load_config(path)
     sections = {key: value for key, value in content.items() if is_section(key, value)}
     values = _flat_values({key: content[key] for key in content if key not in sections}, file)
     if not sections:
@@ -70,51 +66,6 @@ def _check_type(value: OptionValue) -> None:
         f"{value.file}: {value.name} is {_kind(value.value)}; it must be {need}",
         hint="write text in quotes" if need == "text" else "aecli train --print-config",
     )
-
-
-def _load(path: Path) -> Mapping[Any, Any]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: byte {error.start} is no UTF-8", hint=_EXAMPLE_HINT) from None
-    except OSError as error:
-        raise UsageError(
-            f"cannot read the config file {path}: {error.strerror}", hint=_EXAMPLE_HINT
-        ) from None
-    match path.suffix.lower():
-        case ".toml":
-            return _load_toml(text, path)
-        case ".yaml" | ".yml":
-            return _load_yaml(text, path)
-    raise UsageError(
-        f"{path}: a config file is TOML or YAML, by its name", hint=f"{path.stem}.toml or .yaml"
-    )
-
-
-def _load_toml(text: str, path: Path) -> Mapping[Any, Any]:
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        duplicate = re.match(r"Cannot overwrite a value(.*)", str(error))
-        what = f"a key is there twice{duplicate[1]}" if duplicate else str(error)
-        raise UsageError(f"{path} is no valid TOML: {what}", hint=_EXAMPLE_HINT) from None
-
-
-def _load_yaml(text: str, path: Path) -> Mapping[Any, Any]:
-    try:
-        content = yaml.load(text, Loader=Yaml12Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise UsageError(f"{path} is no valid YAML{where}: {problem}", hint=_EXAMPLE_HINT) from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise UsageError(
-            f"{path}: a config file holds keys and values, such as `epochs: 50`", hint=_EXAMPLE_HINT
-        )
-    return content
 
 
 def _fits(value: object, option: Option | None, name: str) -> bool:
@@ -160,54 +111,6 @@ def _kind(value: object) -> str:
     kinds |= {list: "a list", dict: "a section"}
     name = kinds.get(type(value), "a date or time")
     return f"{str(value).lower()} ({name})" if isinstance(value, (bool, int, float)) else name
-
-
-class Yaml12Loader(yaml.SafeLoader):
-    """Loader that reads plain words as YAML 1.2 does.
-
-    Version 1.1, which PyYAML follows, makes text of 1e-4, false of `no`, 8 of 010 and 90 of 1:30. A
-    key that stands twice is an error here, as in TOML.
-    """
-
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # PyYAML declares it so
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping from a node, refusing a key that stands twice."""
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, (str, int, float)):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a key must be a plain word", key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is there twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
-def _number(loader: yaml.SafeLoader, node: Any) -> int | float:
-    text = loader.construct_scalar(node)
-    return int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text)
-
-
-Yaml12Loader.add_constructor("tag:yaml.org,2002:number", _number)
-
-Yaml12Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:number",
-    re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$"),
-    list("-+.0123456789"),
-)
-
-Yaml12Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-
-Yaml12Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:null", re.compile(r"(~|null|Null|NULL|)$"), ["~", "n", "N", ""]
-)
 
 
 def format_config(settings: Settings) -> str:

@@ -18,7 +18,7 @@ from typing import TextIO
 
 import click
 
-from aecli.errors import AecliError, AecliWarning, nearest
+from aecli.errors import AecliError, AecliWarning, nearest, shortened_line
 from aecli.formatting import safe
 from aecli.synonyms import VALUES
 
@@ -162,7 +162,7 @@ def _print_lines(lines: list[str], level: str = "error: ") -> None:
     prefix = f"aecli: {level}"
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         prefix = f"\x1b[1;31m{prefix}\x1b[0m"
-    first, *rest = (safe(line) for line in lines)
+    first, *rest = (safe(shortened_line(line)) for line in lines)
     try:
         print(f"{prefix}{first}", *rest, sep="\n", file=sys.stderr)
     except OSError:

@@ -144,7 +144,7 @@ def fill_pass(
     opened.by_row = True
     encoded = opened.encoded()
     require_decoder(model)
-    whole, formats = with_all_columns(model, source, opened.source or source)
+    whole, formats = with_all_columns(model, source.with_index(), opened.source or source)
     infinite_is_missing = model.spec.options.columns.nonfinite == "missing"
     filler = Filler(
         model.spec.columns, whole.schema, formats, infinite_is_missing=infinite_is_missing
@@ -155,7 +155,10 @@ def fill_pass(
         for batch, decoded in _with_decoded(whole.batches(model.batch_rows), rows):
             yield filler.fill(batch, *decoded)
 
-    return opened.output(list(whole.schema), batches()), filler
+    opened = opened.output(list(whole.schema), batches())
+    if source.pandas_metadata is not None:
+        opened.schema = opened.schema.with_metadata({b"pandas": source.pandas_metadata})
+    return opened, filler
 
 
 def _with_decoded(

@@ -33,7 +33,7 @@ def _split_sizes(value: Any) -> Any:
 def _seconds(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d)?\s*", value)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(?:\s*(s|m|h|d))?", value.strip())
     if not match:
         raise ValueError("must be a duration above 0 such as 90s, 10m or 2h")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2] or "s"]
@@ -87,7 +87,7 @@ def _valid(value: Any) -> Any:
 
 
 def _noise(value: Any) -> Any:
-    match = re.fullmatch(r"(gaussian|mask|swap):(\d*\.?\d+(?:e-?\d+)?)", str(value).strip())
+    match = re.fullmatch(r"(gaussian|mask|swap):((?:\d*\.)?\d+(?:e-?\d+)?)", str(value).strip())
     if value == "none":
         return value
     if not match:
@@ -106,9 +106,10 @@ def _shape(value: Any) -> Any:
 
 
 def _gap(value: Any) -> Any:
-    if not re.fullmatch(r"\s*\d+(\.\d+)?\s*(ms|s|m|h|d)?\s*", str(value)):
+    text = str(value).strip()
+    if not re.fullmatch(r"\d+(\.\d+)?(\s*(ms|s|m|h|d))?", text):
         raise ValueError("must be a gap such as 90s, 10m, 2h or 1d, or a number")
-    return str(value).strip()
+    return text
 
 
 Names = Annotated[list[str], BeforeValidator(_split_names)]

@@ -57,11 +57,14 @@ class BinaryFile:
         self._column_bytes = column_bytes
         unique = unique_names(_column_names(schema, name), name, notes)
         self._fields: dict[str, tuple[int, pa.DataType]] = {
-            new: (index, _readable(schema.field(index).type))
-            for index, new in enumerate(unique)
-            if not is_pandas_index(schema.field(index).name)
+            new: (index, _readable(schema.field(index).type)) for index, new in enumerate(unique)
         }
-        self.names = list(self._fields)
+        self.stored_names = unique
+        self.names = [
+            new for new, (index, _) in self._fields.items()
+            if not is_pandas_index(schema.field(index).name)
+        ]  # fmt: skip
+        self.pandas_metadata = (schema.metadata or {}).get(b"pandas")
         if len(self.names) < len(unique):
             notes.append(f"{name}: the index that pandas saved without a name is left out")
 

@@ -14,6 +14,7 @@ from aecli.errors import DataError, UsageError
 from aecli.formatting import shell_name
 from aecli.table.formats import open_bytes
 
+LONGEST_ROW_BYTES = 16 << 20
 _TEXT_CHUNK = 1 << 20
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -113,9 +114,25 @@ def _utf8_chunks(stream: Any, encoding: str) -> Iterator[bytes]:
     yield decoder.decode(b"", final=True).encode()
 
 
-def text_lines(stream: Any) -> io.TextIOWrapper:
-    """Return the lines of a stream of UTF-8, with their line ends."""
-    return io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="")
+def text_lines(stream: Any, name: str) -> Iterator[str]:
+    """Yield the lines of a stream of UTF-8 of the table `name`, with their line ends.
+
+    Raises:
+        DataError: a line is too long to be held in memory.
+    """
+    text = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="")
+    while line := text.readline(LONGEST_ROW_BYTES):
+        if len(line) == LONGEST_ROW_BYTES:
+            raise long_row_error(name)
+        yield line
+
+
+def long_row_error(name: str, place: str = "a row") -> DataError:
+    """Return the error of a row that is too long to be held in memory."""
+    return DataError(
+        f"cannot read {name}: {place} is longer than {LONGEST_ROW_BYTES >> 20} MB",
+        hint="a line end after each row",
+    )
 
 
 def skip_bytes(stream: Any, count: int) -> None:

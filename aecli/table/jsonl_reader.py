@@ -20,7 +20,14 @@ from aecli.table.arrow_types import is_list, is_text
 from aecli.table.cells.type_inference import infer_times
 from aecli.table.cells.type_joins import join_types
 from aecli.table.column_names import unique_names
-from aecli.table.encoding import bom_encoding, codec_name, encoding_error, open_text
+from aecli.table.encoding import (
+    LONGEST_ROW_BYTES,
+    bom_encoding,
+    codec_name,
+    encoding_error,
+    long_row_error,
+    open_text,
+)
 from aecli.table.formats import reading, unreadable
 
 _JSON_BLOCK_BYTES = 4 << 20
@@ -118,6 +125,8 @@ class JsonlFile:
                     if end:
                         yield _checked_utf8(lines + end), line
                         line += lines.count(b"\n") + 1
+                    if len(rest) > LONGEST_ROW_BYTES:
+                        raise long_row_error(self.name, f"line {line:,}")
                 if rest.strip():
                     yield _checked_utf8(rest), line
         except UnicodeDecodeError as error:

@@ -169,10 +169,10 @@ def _is_partition(name: str) -> bool:
 
 
 def spool_streams(paths: Sequence[Path]) -> dict[Path, Spool]:
-    """Return copies of pipes and devices, whose bytes can be read only once.
+    """Return copies of pipes, whose bytes can be read only once.
 
     Raises:
-        DataError: one of them is empty.
+        DataError: one of them is empty, or a device such as /dev/zero.
         OutputError: there is no space for a copy.
         UsageError: one of them is a terminal.
     """
@@ -181,7 +181,7 @@ def spool_streams(paths: Sequence[Path]) -> dict[Path, Spool]:
 
 def _is_stream(path: Path) -> bool:
     mode = os.stat(path).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 class Spool:
@@ -220,6 +220,7 @@ def _open_stream(path: Path | None) -> Iterator[BinaryIO]:
                 "standard input is a terminal; - reads what is piped in",
                 hint="aecli … - < data.csv",
             )
+        _require_end(sys.stdin.buffer, STANDARD_INPUT)
         yield sys.stdin.buffer
         return
     try:
@@ -230,4 +231,16 @@ def _open_stream(path: Path | None) -> Iterator[BinaryIO]:
     with stream:
         if stream.isatty():
             raise UsageError(f"{path} is a terminal", hint="aecli … - < data.csv")
+        _require_end(stream, str(path))
         yield stream
+
+
+def _require_end(stream: BinaryIO, name: str) -> None:
+    """Refuse devices other than the null device, since most of them never end."""
+    try:
+        status = os.fstat(stream.fileno())
+    except OSError:  # a stream of Python alone has no file descriptor
+        return
+    device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
+    if device and status.st_rdev != os.stat(os.devnull).st_rdev:
+        raise DataError(f"{name} is a device, not a table", hint="a file or a pipe")

@@ -16,7 +16,7 @@ import pyarrow as pa
 from aecli.errors import DataError, UsageError
 from aecli.formatting import STANDARD_INPUT
 from aecli.schema.read_options import ReadOptions
-from aecli.table.arrow_reader import is_arrow_table, memory_reader, open_memory_table
+from aecli.table.arrow_reader import BinaryFile, is_arrow_table, memory_reader, open_memory_table
 from aecli.table.arrow_types import type_name, type_noun
 from aecli.table.cells.date_format import require_date_format
 from aecli.table.cells.number_format import MARKS
@@ -107,6 +107,25 @@ class Source:
         known = {**self.given, **(readings or {})}
         given = {name: known[name] for name in names if name in known}
         return replace(self, names=list(names), given=given)
+
+    def with_index(self) -> Source:
+        """Return the same rows with the columns of the index that pandas saved without a name."""
+        stored = [
+            partition.reader.stored_names
+            if isinstance(partition.reader, BinaryFile)
+            else partition.reader.names
+            for partition in self.partitions
+        ]
+        shared = set(self.names).union(set.intersection(*map(set, stored)))
+        names = dict.fromkeys([*(name for name in stored[0] if name in shared), *self.names])
+        return replace(self, names=list(names))
+
+    @property
+    def pandas_metadata(self) -> bytes | None:
+        """Return what pandas saved on its index and types, where all files have the same."""
+        readers = [partition.reader for partition in self.partitions]
+        found = {r.pandas_metadata if isinstance(r, BinaryFile) else None for r in readers}
+        return found.pop() if len(found) == 1 else None
 
     def with_texts(self, names: Iterable[str]) -> Source:
         """Return the same rows, with the text of these columns alone as it is written."""

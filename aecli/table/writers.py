@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -98,7 +97,8 @@ def _finishing(finish: Callable[[], None]) -> Iterator[None]:
 def _parquet_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
     """Write large row groups: zstd, checksums, floats without dictionary."""
     repeating = [f.name for f in schema if not (is_list(f.type) or pa.types.is_floating(f.type))]
-    stored = pa.schema([field.with_type(_parquet_type(field.type)) for field in schema])
+    fields = [field.with_type(_parquet_type(field.type)) for field in schema]
+    stored = pa.schema(fields, metadata=schema.metadata)
     writer = pq.ParquetWriter(
         stream,
         stored,
@@ -136,7 +136,8 @@ def _parquet_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
 def _arrow_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
     """Write an Arrow IPC file, or a stream where nothing can seek; dictionaries are decoded."""
     # An IPC file has one dictionary per column, but each batch has another.
-    decoded = pa.schema([(f.name, decoded_type(f.type)) for f in schema])
+    fields = [(f.name, decoded_type(f.type)) for f in schema]
+    decoded = pa.schema(fields, metadata=schema.metadata)
     new_writer = pa.ipc.new_file if isinstance(stream, pa.OSFile) else pa.ipc.new_stream
     writer = new_writer(stream, decoded, options=pa.ipc.IpcWriteOptions(compression="lz4"))
     with _finishing(writer.close):
@@ -155,10 +156,9 @@ def _csv_writer(stream: Any, schema: pa.Schema, delimiter: str) -> Iterator[Writ
         arrays = [_csv_cells(column) for column in batch.columns]
         # Most readers skip a blank line, so a missing cell of a single column is quoted.
         if len(arrays) == 1 and arrays[0].null_count:
-            text = arrays[0].cast(pa.string())
-            cells = io.StringIO()
-            csv.writer(cells, lineterminator="\n").writerows([value] for value in text.to_pylist())
-            stream.write(cells.getvalue().encode())
+            text = pc.replace_substring(arrays[0].cast(pa.string()), '"', '""').fill_null("")
+            lines = pc.binary_join_element_wise('"', text, '"\n', "")
+            stream.write(pc.binary_join(_as_list(lines), "")[0].as_buffer())
         else:
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=written))
 

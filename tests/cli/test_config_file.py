@@ -1,3 +1,5 @@
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -122,13 +124,13 @@ def test_a_wrong_type_is_named(refused, text, message):
 @pytest.mark.parametrize(
     ("text", "name", "message"),
     [
-        ("lr = ", "run.toml", "run.toml is no valid TOML"),
-        ("lr: [1", "run.yaml", "run.yaml is no valid YAML at line"),
+        ("lr = ", "run.toml", "run.toml is not valid TOML"),
+        ("lr: [1", "run.yaml", "run.yaml is not valid YAML at line"),
         ("- lr", "run.yaml", "a config file holds keys and values"),
-        ("lr: !!python/name:os.system", "run.yaml", "run.yaml is no valid YAML"),
+        ("lr: !!python/name:os.system", "run.yaml", "run.yaml is not valid YAML"),
         ("[1]: 2", "run.yaml", "a key must be a plain word"),
-        ("[" * 5000, "run.yaml", "run.yaml is no valid YAML"),
-        ("lr: " + "9" * 5000, "run.yaml", "run.yaml is no valid YAML"),
+        ("[" * 5000, "run.yaml", "run.yaml is not valid YAML"),
+        ("lr: " + "9" * 5000, "run.yaml", "run.yaml is not valid YAML"),
         ("{}", "run.json", "a config file is TOML or YAML, by its name"),
     ],
 )
@@ -136,11 +138,118 @@ def test_a_file_that_cannot_be_read_is_explained(refused, text, name, message):
     assert message in refused(text, name)
 
 
+DOTS = ".".join("a" * 50_000)
+QUOTED_DOTS = ".".join(['"a"'] * 20_000)
+LAUGHS = "".join(f"  - &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
+MERGES = "".join(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}]}}\n" for i in range(1, 60))
+INDENTED = "".join(f"{' ' * level}a:\n" for level in range(500))
+TAGS = ("timestamp", "bool", "int", "float", "binary", "python/object:os.system", "map", "seq")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{DOTS} = 1", f"{QUOTED_DOTS} = 1", f"[{DOTS}]", f"x = {{{DOTS} = 1}}", f"[[{DOTS}]]",
+        "a = " + "[" * 100_000, "a = " + "[" * 9_000 + "]" * 9_000, "a = " + "{a=" * 50_000,
+        "epochs = " + "9" * 5_000, "epochs = 0x" + "f" * 5_000, "encoder = [" + "9" * 4_000 + "]",
+        "[model.loss]\nl1_weight = 0b" + "1" * 20_000, "lr = -" + "9" * 20,
+        "encoder = [" + "[]," * 100_000 + "]", "[[a]]\n" * 60_000, "x" * 600_000,
+        'a = """' + "\\" * 99_999, "a = '" + "[" * 99_999, "a" * 99_999 + " = 1",
+    ],
+)  # fmt: skip
+def test_huge_and_deep_toml_is_refused(refused, text):
+    message = refused(text)
+    assert message.startswith("run.toml")
+    assert len(message) < 1_500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000, "a: " + "[" * 100_000, "a: " + "{a: " * 30_000, "a: " + "{" * 60_000,
+        "- " * 50_000 + "1", "? " * 50_000 + "1", INDENTED, "a: " + "[]," * 60_000,
+        f"encoder:\n  - &a0 [x, x]\n{LAUGHS}", f"a0: &a0 {{x: 1}}\n{MERGES}",
+        f"model:\n loss:\n  l1_weight:\n  - &a0 [x, x]\n{LAUGHS}", "encoder: &a [*a]",
+        "model: &a {loss: *a}", "model:\n  optimizer: &a\n    init_args: *a\n",
+        "epochs: " + "9" * 5_000, "epochs: " + "9" * 400, "encoder: [" + "9" * 4_000 + "]",
+        *(f"epochs: !!{tag} x" for tag in TAGS), "!!int : 1", "a: !!set {a}", "a: !<x> 1",
+        "a: \0", "- 1\n" * 90_000, "x" * 600_000, "a:" * 30_000, "--- 1\n" * 5_000,
+    ],
+)  # fmt: skip
+def test_huge_and_deep_yaml_is_refused(refused, text):
+    message = refused(text, "run.yaml")
+    assert message.startswith("run.yaml")
+    assert len(message) < 1_500
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('tag = "' + "a." * 40 + '"  # ' + "[" * 40 + "\nlr = 0.5", "run.toml"),
+        ("tag = '''\n" + "[" * 40 + "'''\nlr = 0.5", "run.toml"),
+        ("tag: " + "a." * 40 + "\nlr: 0.5", "run.yaml"),
+        ("lr: &rate 0.5\nl1: *rate", "run.yaml"),
+        ("lr: 0.5\ncolumns: [" + ", ".join(f"c{i}" for i in range(9_000)) + "]", "run.yaml"),
+    ],
+)
+def test_limits_leave_ordinary_files_alone(read, text, name):
+    assert read(text, name)["lr"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("# mine\nlr = 0.5\n", 0.5), ("lr: 0.5\n", 0.5), ("{lr: 0.5}", 0.5),
+     ("[model.optimizer]\nname='Adam'\n[model.optimizer.init_args]\nlr=0.5", 0.5)],
+)  # fmt: skip
+def test_a_config_may_come_from_a_pipe(text, value):
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    try:
+        assert read_config(Path(f"/dev/fd/{reading}"))["lr"].value == value
+    finally:
+        os.close(reading)
+
+
+def test_a_slow_writer_of_a_pipe_is_waited_for():
+    reading, writing = os.pipe()
+    later = threading.Timer(0.2, lambda: (os.write(writing, b"lr: 0.5"), os.close(writing)))
+    later.start()
+    try:
+        assert read_config(Path(f"/dev/fd/{reading}"))["lr"].value == 0.5
+    finally:
+        later.join()
+        os.close(reading)
+
+
+def test_what_is_not_a_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "zero.toml").symlink_to("/dev/zero")
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    for name, message in {
+        "pipe.toml": "nothing writes into the pipe",
+        "zero.toml": "is a device",
+        "folder.toml": "Is a directory",
+        "loop.toml": "Too many levels of symbolic links",
+    }.items():
+        with pytest.raises(UsageError, match=message):
+            read_config(tmp_path / name)
+    with pytest.raises(UsageError, match="is a device"):
+        read_config(Path("/dev/zero"))
+
+
+def test_utf_16_is_not_utf_8(tmp_path):
+    (tmp_path / "run.yaml").write_bytes("lr: 1".encode("utf-16"))
+    with pytest.raises(UsageError, match="byte 0 is not UTF-8"):
+        read_config(tmp_path / "run.yaml")
+
+
 def test_a_missing_file_and_a_wrong_encoding_are_explained(tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         read_config(tmp_path / "none.toml")
     (tmp_path / "latin.toml").write_bytes(b'label = "gr\xf6\xdfe"')
-    with pytest.raises(UsageError, match="byte 11 is no UTF-8"):
+    with pytest.raises(UsageError, match="byte 11 is not UTF-8"):
         read_config(tmp_path / "latin.toml")
 
 

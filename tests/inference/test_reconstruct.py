@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -242,3 +244,79 @@ def test_residuals_of_long_integers_and_instants_are_exact(tmp_path: Path):
     assert found["whole_residual"].to_pylist() == wanted
     apart = np.array(when.cast(pa.int64())) - np.array(found["when"].cast(pa.int64()))
     np.testing.assert_allclose(found["when_residual"], apart * 1e-9, rtol=1e-12, atol=0)
+
+
+def indexed(index: Any) -> pd.DataFrame:
+    frame = pd.DataFrame({"number": np.arange(40) % 7 / 2, "colour": list("rgrb") * 10})
+    frame["nested"] = [{"a": [1], "b": "x"}] * 40
+    frame["kept"] = pd.Categorical(["u", "v"] * 20)
+    frame["when"] = pd.date_range("2024", periods=40, tz="Europe/Berlin")
+    frame.loc[::5, "number"] = np.nan
+    return frame.set_axis(index)
+
+
+@pytest.fixture(scope="module")
+def model_of_indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = tmp_path_factory.mktemp("indexed") / "model"
+    frame = indexed(pd.RangeIndex(40)).assign(number=np.arange(40) % 7 / 2)
+    columns = ["number", "colour"]
+    aecli.train(frame[columns], model=model, epochs=1, encoder=2, noise="mask:0.2")
+    return model
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.Index([f"row {i}" for i in range(40)]),
+        pd.Index(range(5, 45), name="key"),
+        pd.RangeIndex(10, 90, 2),
+        pd.MultiIndex.from_product([range(20), ["x", "y"]]),
+        pd.date_range("2024-01-01", periods=40, tz="UTC"),
+    ],
+    ids=["text", "named", "range", "levels", "dates"],
+)
+def test_the_index_of_pandas_comes_back_from_a_filled_table(
+    tmp_path: Path, model_of_indexed: Path, index: Any, suffix: str
+) -> None:
+    frame = indexed(index)
+    source, filled = tmp_path / "source.parquet", tmp_path / f"filled.{suffix}"
+    frame.to_parquet(source)
+    result = aecli.reconstruct(str(source), str(filled), fill=True, model=model_of_indexed)
+    before = pq.read_table(source)
+    assert list(result.columns) == before.column_names
+    read = pd.read_parquet if suffix == "parquet" else pd.read_feather
+    after = read(filled)
+    assert after.index.equals(frame.index)
+    assert after.index.names == frame.index.names
+    assert not after["number"].isna().any()
+    present = frame["number"].notna()
+    assert after["number"][present].equals(frame["number"][present])
+    others = [column for column in before.column_names if column != "number"]
+    if suffix == "parquet":  # an Arrow file has its dictionaries decoded
+        assert after.dtypes.equals(pd.read_parquet(source).dtypes)
+        assert pq.read_table(filled).select(others).equals(before.select(others))
+
+
+def test_files_with_the_index_of_pandas_are_filled_together(
+    tmp_path: Path, model_of_indexed: Path
+) -> None:
+    for part in ("a", "b"):
+        (tmp_path / "rows" / f"part={part}").mkdir(parents=True)
+        frame = indexed(pd.Index([f"{part}{i}" for i in range(40)]))
+        frame.to_parquet(tmp_path / "rows" / f"part={part}" / "rows.parquet")
+    output = tmp_path / "filled.parquet"
+    aecli.reconstruct(str(tmp_path / "rows"), str(output), fill=True, model=model_of_indexed)
+    after = pd.read_parquet(output)
+    assert list(after.index) == [f"{part}{i}" for part in "ab" for i in range(40)]
+    assert after["part"].tolist() == ["a"] * 40 + ["b"] * 40
+
+
+def test_a_filled_csv_has_the_index_as_a_column(tmp_path: Path, model_of_indexed: Path) -> None:
+    frame = indexed(pd.Index([f"row {i}" for i in range(40)])).drop(columns="nested")
+    frame.to_parquet(tmp_path / "source.parquet")
+    output = tmp_path / "filled.csv"
+    aecli.reconstruct(
+        str(tmp_path / "source.parquet"), str(output), fill=True, model=model_of_indexed
+    )
+    assert list(pd.read_csv(output)["__index_level_0__"]) == list(frame.index)

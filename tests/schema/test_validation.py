@@ -54,3 +54,31 @@ def test_what_is_suggested_is_taken(name):
         assert all(choice in caught.value.what for choice in options()[name].choices)
         return
     validate_options(said | COMPANIONS.get(name, {}), spelled=spelled)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("time_limit", "1" + " " * 100_000 + "x"), ("max_gap", "1" + " " * 100_000 + "x"),
+        ("noise", "gaussian:" + "1" * 100_000 + "x"), ("valid", "group:" + ":" * 100_000 + "2"),
+        ("encoder", "0," * 50_000), ("encoder", "x," * 50_000), ("epochs", "9" * 100_000),
+        ("shape", "1x" * 50_000), ("activation", ":" * 100_000), ("arch", "a" * 100_000),
+        ("optimizer", "Adam:betas=" + "1/" * 50_000), ("seed", "_" * 100_000),
+    ],
+)  # fmt: skip
+def test_a_huge_value_is_refused_with_a_short_message(name, value):
+    with pytest.raises(UsageError) as caught:
+        validate_options({name: value}, spelled=lambda name, value: f"{name}={value}")
+    assert max(map(len, caught.value.lines())) < 1_100
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("time_limit", " 1.5 h ", 5_400.0), ("time_limit", "90", 90.0), ("max_gap", " 10 m ", "10 m")],
+)
+def test_spaces_around_a_duration_do_not_matter(name, text, value):
+    options = validate_options(
+        {name: text, "window": 3, "time": "t"}, spelled=lambda name, value: name
+    )
+    found = options.training.time_limit if name == "time_limit" else options.windows.max_gap
+    assert found == value

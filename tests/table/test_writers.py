@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aecli.errors import OutputError, UsageError
@@ -200,3 +203,42 @@ def test_any_cells_survive_json_lines(
     assert [row["s"] for row in found] == texts
     finite = [n if n is not None and abs(n) < float("inf") else None for n in numbers]
     assert [None if row["n"] is None else float(np.float32(row["n"])) for row in found] == finite
+
+
+SIGNS = ["\r", "\n", '"', ",", "\t", ";", " ", "#", "a", "1", "\ufeff", "sep=", "\u2028", "\\"]
+NAMES_AND_CELLS = st.lists(st.sampled_from(SIGNS), min_size=1, max_size=4).map("".join)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+@pytest.mark.parametrize("alone", [True, False])
+@settings(deadline=None, max_examples=40)
+@given(name=NAMES_AND_CELLS, cells=st.lists(NAMES_AND_CELLS, min_size=3, max_size=3))
+def test_any_names_and_cells_survive_csv(
+    tmp_path_factory: pytest.TempPathFactory,
+    suffix: str,
+    alone: bool,
+    name: str,
+    cells: list[str],
+) -> None:
+    assume(not (alone and re.fullmatch("sep=.", name)))  # also the line that names a separator
+    path = tmp_path_factory.mktemp("signs") / f"table{suffix}"
+    columns = {name: [*cells, None, "end"]} | ({} if alone else {"other": [1, 2, 3, 4, 5]})
+    write(pa.table(columns), path)
+    delimiter = "\t" if suffix == ".tsv" else ","
+    expected = [name, *cells, "", "end"]
+    with path.open(newline="", encoding="utf-8") as file:
+        assert [row[0] for row in csv.reader(file, delimiter=delimiter)] == expected
+    frame = pd.read_csv(path, sep=delimiter, dtype=str, keep_default_na=False, encoding="utf-8")
+    assert [frame.columns[0], *frame.iloc[:, 0]] == expected
+    source = open_source(str(path))
+    assert source.names == list(columns)
+    texts = source.with_texts([name]).in_memory()
+    read = [cell for batch in texts.batches() for cell in batch.column(0).to_pylist()]
+    assert [cell or "" for cell in read] == expected[1:]
+
+
+def test_missing_cells_of_one_column_are_quoted_and_texts_too(tmp_path: Path) -> None:
+    table = pa.table({"a": ["x\ry", None, "p\tq", '"']})
+    for name in ("a.csv", "a.tsv"):
+        write(table, tmp_path / name)
+        assert (tmp_path / name).read_bytes() == b'a\n"x\ry"\n""\n"p\tq"\n""""\n'

@@ -34,7 +34,7 @@ from aecli.table.csv.header_detection import (
 from aecli.table.csv.rows import CsvRow, is_comment, is_padding, read_rows
 
 _MOST_COMMENTS = 8 << 20
-_SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n])"?(?:\r\n|\r|\n)', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"])"?(?:\r\n|\r|\n)', re.IGNORECASE)
 
 
 @dataclass(frozen=True)

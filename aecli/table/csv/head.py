@@ -41,7 +41,7 @@ def read_head(path: Path, name: str, encoding: str, options: ReadOptions) -> Csv
 def require_closed_quotes(path: Path, name: str, encoding: str, delimiter: str) -> None:
     """Raise DataError if a quote is open at the end of a file."""
     with reading(name), open_text(path, encoding) as stream:
-        line = unclosed_quote_line(text_lines(stream), delimiter)
+        line = unclosed_quote_line(text_lines(stream, name), delimiter)
     if line is not None:
         raise unclosed_quote_error(name, line)
 
@@ -73,7 +73,7 @@ def _bytes_of_lines(path: Path, name: str, encoding: str, count: int) -> int:
     if not count:
         return 0
     with open_text(path, encoding) as stream:
-        lines = list(islice(text_lines(stream), count + 1))
+        lines = list(islice(text_lines(stream, name), count + 1))
     if len(lines) <= count:
         raise DataError(
             f"{name} has no line {count + 1:,}: it ends after line {len(lines):,}",

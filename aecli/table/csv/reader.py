@@ -147,7 +147,8 @@ class CsvFile:
     def _rewritten(self, stream: Any) -> Any:
         """Return the rows as a stream that Arrow can read."""
         dialect = self._dialect
-        rows = closed_rows(dialect.rows(text_lines(stream)), self.name, dialect.lines_above)
+        rows = dialect.rows(text_lines(stream, self.name))
+        rows = closed_rows(rows, self.name, dialect.lines_above)
         return open_chunks(row_chunks(rows, dialect.delimiter), stream)
 
     def _require_empty(self, fields: pa.Array, before: int) -> None:
@@ -290,7 +291,7 @@ class CsvFile:
             with open_text(self.path, self._encoding) as stream:
                 skip_bytes(stream, dialect.rows_at)
                 count = 0
-                for found in dialect.rows(text_lines(stream)):
+                for found in dialect.rows(text_lines(stream, self.name)):
                     cells = found.cells or ([""] if width == 1 else [])
                     if not cells or (
                         0 not in found.quoted and dialect.is_skipped(cells[0], len(cells))

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from aecli.table.encoding import LONGEST_ROW_BYTES
+
 _INSIDE_QUOTES = re.compile(r'([^"]*(?:""[^"]*)*)("|\Z)')
 _INSIDE_ESCAPED = re.compile(r'((?:[^"\\]|""|\\(?:.|\Z))*)("|\Z)', re.DOTALL)
 _ESCAPED = re.compile(r'\\(["\\\r\n])|""')
@@ -43,7 +45,8 @@ def read_rows(
 ) -> Iterator[CsvRow]:
     """Yield the rows of a file, blank lines among them.
 
-    Python's csv module does not tell quoted cells from others, and refuses long ones.
+    Python's csv module does not tell quoted cells from others, and refuses long ones. A quoted cell
+    that is too long to be held in memory is the last, and not closed.
 
     Args:
         lines: the lines with their line ends.
@@ -56,8 +59,11 @@ def read_rows(
     cells: list[str] = []
     quoted: list[int] = []
     open_parts: list[str] = []
-    start, number = 0, -1
+    start, number, length = 0, -1, 0
     for number, line in enumerate(lines):
+        length = length + len(line) if open_parts else 0
+        if length > LONGEST_ROW_BYTES:
+            break
         if not open_parts:
             line = _squeezed(line) if delimiter == " " else line
             text = line.rstrip("\r\n")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import zipfile
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aecli.errors import DataError, UsageError, nearest
-from aecli.formatting import name_list, shell_name
+from aecli.formatting import name_list, shell_name, size
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_types import is_plain_number, is_text
 from aecli.table.cells.reading import without_texts
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _HEAD_ROWS = 1_000
 _CHUNK_ROWS = 16_384
+_MOST_UNPACKED_BYTES = 1 << 30
 _ENCRYPTED_PART = "EncryptedPackage".encode("utf-16-le")
 _CELL_TYPES: dict[type, pa.DataType] = {
     bool: pa.bool_(),
@@ -136,7 +139,8 @@ def _open_sheet(path: Path, name: str, wanted: str | None, notes: list[str]) -> 
         raise UsageError(message, hint="pip install 'aecli[excel]'") from error
     try:
         with reading(name), open_bytes(path) as file:
-            content = file.read()
+            content = file.read(_MOST_UNPACKED_BYTES + 1)
+        _require_bounded_size(content, name)
         if _ENCRYPTED_PART in content:
             message = f"{name} is protected by a password"
             raise DataError(message, hint="save it without a password, or as CSV")
@@ -146,6 +150,19 @@ def _open_sheet(path: Path, name: str, wanted: str | None, notes: list[str]) -> 
         return _first_sheet(workbook, name, notes)
     except CalamineError as error:
         raise unreadable(name, error) from error
+
+
+def _require_bounded_size(content: bytes, name: str) -> None:
+    """Refuse a workbook that is too large for memory, since a few kilobytes may unpack to it."""
+    unpacked = len(content)
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(io.BytesIO(content)) as archive:
+        unpacked = max(unpacked, sum(part.file_size for part in archive.infolist()))
+    if unpacked > _MOST_UNPACKED_BYTES:
+        raise DataError(
+            f"{name} unpacks to more than {size(_MOST_UNPACKED_BYTES)}; a workbook is read into "
+            "memory",
+            hint="save the sheet as CSV, which is read in batches",
+        )
 
 
 def _sheet_name(names: Sequence[str], file: str, wanted: str) -> str:
