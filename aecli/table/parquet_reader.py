@@ -11,7 +11,12 @@ import pyarrow.parquet as pq
 
 from aecli.errors import DataError
 from aecli.formatting import check_file_command
-from aecli.table.arrow_reader import BinaryFile, column_name_error, several_files_error
+from aecli.table.arrow_reader import (
+    BinaryFile,
+    column_name_error,
+    plausible_count,
+    several_files_error,
+)
 from aecli.table.formats import reading
 
 _PARQUET = b"PAR1"
@@ -54,7 +59,8 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
             raise _damaged_parquet_error(path, name) from error
         except UnicodeDecodeError as error:
             raise column_name_error(name, "a column", error) from error
-    return BinaryFile(name, "parquet", schema, metadata.num_rows, read, notes)
+    n_rows = plausible_count(metadata.num_rows, path)
+    return BinaryFile(name, "parquet", schema, n_rows, read, notes)
 
 
 def _require_one_parquet(path: Path, name: str, metadata: pq.FileMetaData) -> None:
