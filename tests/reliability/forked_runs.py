@@ -38,9 +38,7 @@ class Run:
         return found
 
 
-def run_forked(
-    action: Callable[[], int], folder: Path, *, seconds: float, max_bytes: int
-) -> Run:
+def run_forked(action: Callable[[], int], folder: Path, *, seconds: float, max_bytes: int) -> Run:
     """Run `action` in a child, which is killed after `seconds` and far above `max_bytes`.
 
     Args:
@@ -88,10 +86,10 @@ def _become(action: Callable[[], int], output: Path) -> None:
         sys.stdout = open(1, "w", closefd=False)
         sys.stderr = open(2, "w", closefd=False)
         code = action()
-        sys.stderr.flush()
     except BaseException:
         traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(code)
 
 

@@ -158,7 +158,7 @@ def _function(command: str, table: Any, folder: Path) -> None:
             own = folder / "own"
             aecli.train(table, epochs=1, encoder=[4, 2], exclude=[KEPT], model=own)
         case "encode":
-            aecli.encode(table, folder / "z.parquet", model=folder / "model", keep=[KEPT])
+            aecli.encode(table, str(folder / "z.parquet"), model=folder / "model", keep=[KEPT])
         case _:
             aecli.load(folder / "model").score(table)
 

@@ -132,9 +132,9 @@ def test_damaged_cells_are_refused_where_they_are_read(
     if store == "memory":
         data = pa.ipc.open_stream(content).read_all()
     source = open_source(data)
-    assert [cell for batch in source.select(["n"]).batches() for cell in batch["n"].to_pylist()] == [
-        *range(ROWS)
-    ]
+    assert [
+        cell for batch in source.select(["n"]).batches() for cell in batch["n"].to_pylist()
+    ] == [*range(ROWS)]
     with pytest.raises(DataError) as caught:
         list(source.batches())
     assert caught.value.what.endswith(", rows 1 to 6, column 'bad': the cells are damaged")
