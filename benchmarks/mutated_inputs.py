@@ -1,26 +1,29 @@
 """Run commands on mutated files of all formats, and count exits 1, signals, time-outs, memory.
 
-    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/mutated_inputs.py [COUNT] [SEED] [FORMAT …]
+    .venv/bin/python benchmarks/mutated_inputs.py [COUNT] [SEED] [FORMAT …]
 
-Flips bits of small valid files, overwrites, cuts and duplicates blocks, writes huge lengths and long
-runs, and joins halves of two files, then runs a command on each: in a child forked from this
+Flips bits of small valid files, overwrites, cuts and duplicates blocks, writes huge lengths and
+long runs, and joins halves of two files, then runs a command on each: in a child forked from this
 process, 3 % in a Python of their own. An input counts where its changed bytes reached a reader.
 Each input that ends as none should is kept in the folder `mutated_inputs`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: a thread pool does not survive a fork
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.reliability.mutated_runs import Trial, import_everything, trials
 
 KEPT = Path("mutated_inputs")
 DEFAULT_COUNT = 5_000
+PROGRESS_STEP = 250
 
 
 def main() -> None:
@@ -45,6 +48,8 @@ def main() -> None:
             peak, slowest = max(peak, trial.run.peak_bytes), max(slowest, trial.run.seconds)
             if trial.failures:
                 keep(trial, sum(failures.values()))
+            if sum(files.values()) % PROGRESS_STEP == 0:
+                print(f"{sum(files.values()):,} done", file=sys.stderr, flush=True)
     print(f"{sum(files.values()):,} mutated inputs of {len(files)} files")
     print(", ".join(f"{what} {number:,}" for what, number in sorted(codes.items())))
     print(f"peak {peak / 1e6:,.0f} MB, slowest {slowest:.1f} s")

@@ -94,7 +94,7 @@ class BinaryFile:
                     yield batch.slice(start, rows)
         if self.n_rows not in (None, before):
             raise DataError(
-                f"{self.name} is damaged: it has {before:,} rows, of which it counts {self.n_rows:,}",
+                f"{self.name} is damaged: it has {before:,} rows and counts {self.n_rows:,}",
                 hint=another_copy(self.name),
             )
 

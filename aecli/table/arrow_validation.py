@@ -42,7 +42,7 @@ def require_valid_columns(
 
 
 def _storage(column: pa.Array) -> pa.Array:
-    """Return what to check: dates of 64 bits may hold a part of a day, which Arrow does not want."""
+    """Return what to check: dates of 64 bits may hold a part of a day, unlike in Arrow."""
     return column.view(pa.int64()) if pa.types.is_date64(column.type) else column
 
 

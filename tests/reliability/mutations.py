@@ -101,6 +101,18 @@ def _huge_length(content: bytearray, other: bytes, rng: random.Random) -> bytes:
     return bytes(content)
 
 
+def _huge_list(content: bytearray, other: bytes, rng: random.Random) -> bytes:
+    """Let a list in a footer of Parquet claim a million items."""
+    if content[-4:] != b"PAR1":
+        return bytes(content)
+    start = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    lists = [at for at in range(start, len(content) - 8) if content[at - 1] % 16 == 9]
+    at = rng.choice(lists)
+    kind = bytes([content[at] | 0xF0])
+    footer = content[start:at] + kind + _varint(rng.choice([499_999, 2**30])) + content[at + 1 : -8]
+    return bytes(content[:start] + footer + struct.pack("<I", len(footer)) + b"PAR1")
+
+
 def _varint(value: int) -> bytes:
     """Return a number in the variable length of Thrift, zigzag as its signed ones."""
     value = (value << 1) & (2**64 - 1)
@@ -129,6 +141,7 @@ MUTATIONS: dict[str, Mutation] = {
     "cut": _truncate,
     "duplicated block": _duplicate,
     "huge length": _huge_length,
+    "huge list": _huge_list,
     "long run": _long_run,
     "spliced": _splice,
 }
