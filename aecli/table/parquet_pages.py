@@ -51,16 +51,18 @@ def require_pages_in_chunk(path: Path, start: int, end: int) -> None:
         while start < end:
             file.seek(start)
             head = file.read(_HEAD_BYTES)
-            sizes = _page_sizes(head) or _page_sizes(head + file.read(_MAX_HEAD_BYTES))
-            if sizes is None or sizes[1] < 0:
-                return  # Arrow cannot read it either, and says why.
-            start += sum(sizes)
+            length, content = _page_sizes(head)
+            if not length:
+                length, content = _page_sizes(head + file.read(_MAX_HEAD_BYTES))
+            start += length + content
             if start > end + _MISSING_BYTES:
-                raise pa.ArrowInvalid(f"a page claims {sizes[1]:,} bytes, more than its column has")
+                raise pa.ArrowInvalid(f"a page claims {content:,} bytes, more than its column has")
+            if not length or content < 0:
+                return  # Arrow cannot read it either, and says why.
 
 
-def _page_sizes(head: bytes) -> tuple[int, int] | None:
-    """Return the bytes of a page's header and of its content; None where they cannot be read."""
+def _page_sizes(head: bytes) -> tuple[int, int]:
+    """Return the bytes of a page's header, 0 where it cannot be read, and those of its content."""
     position = field = content = 0
     try:
         while head[position]:
@@ -74,7 +76,7 @@ def _page_sizes(head: bytes) -> tuple[int, int] | None:
             else:
                 position = _end_of_value(head, position, kind, _MAX_DEPTH)
     except (IndexError, ValueError):
-        return None
+        return 0, content
     return position + 1, content
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from aecli.cli.main import main
 from aecli.errors import DataError
 from aecli.table.source import Data, open_source
 
