@@ -33,6 +33,11 @@ _MODULES = (
     "aecli.inference.reconstruct",
     "aecli.scoring.score",
     "aecli.api.model",
+    "aecli.cli.display.inspection",
+    "aecli.cli.display.history",
+    "pyarrow.dataset",
+    "rich.progress",
+    "rich.table",
 )
 _UNREAD = ("is empty", "that aecli knows", "an HTML page", "a pointer of Git LFS", "has no columns")
 _TRAIN = ("--epochs", "1", "--encoder", "4,2", "--exclude", KEPT, "-q")

@@ -24,7 +24,7 @@ latent = 2
 encoder = [8, 4]
 lr = 0.01
 exclude = ["id"]
-valid-split = 0.2
+batch-size = 16
 activation = "ReLU"
 """
 YAML = b"""epochs: 1
@@ -33,7 +33,7 @@ encoder: [8, 4]
 lr: 0.01
 exclude:
   - id
-valid-split: 0.2
+batch-size: 16
 activation: "ReLU"
 """
 
