@@ -21,7 +21,7 @@ KEPT = "id"
 
 TOML = b"""epochs = 1
 latent = 2
-encoder = [8, 4]
+encoder = [4, 2]
 lr = 0.01
 exclude = ["id"]
 batch-size = 16
@@ -29,7 +29,7 @@ activation = "ReLU"
 """
 YAML = b"""epochs: 1
 latent: 2
-encoder: [8, 4]
+encoder: [4, 2]
 lr: 0.01
 exclude:
   - id
