@@ -8,13 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_TAIL_BYTES = 8  # the length of the footer, and PAR1
+_FOOTER_END_BYTES = 8  # the length of the footer, and PAR1
 _FEWEST_BYTES_OF_COLUMN = 8
 _FEWEST_ITEMS = 1_000
-_HEAD_BYTES, _MAX_HEAD_BYTES = 1 << 9, 1 << 20
+_HEADER_BYTES, _MAX_HEADER_BYTES = 1 << 9, 1 << 20
 _MISSING_BYTES = 100  # old writers did not count the header of the dictionary
 _PAGE_BYTES_FIELD = 3
-_BYTE, _LAST_INTEGER, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 3, 6, 7, 8, 9, 10, 12
+_BYTE, _LAST_INTEGER, _DOUBLE, _BYTES, _LIST, _SET, _STRUCT = 3, 6, 7, 8, 9, 10, 12
 _MAX_DEPTH = 8
 
 
@@ -22,7 +22,7 @@ def footer_limits(path: Path) -> dict[str, Any]:
     """Return limits for the lists and texts of a footer, which cannot have more than its bytes."""
     size = path.stat().st_size
     with open(path, "rb") as file:
-        file.seek(max(0, size - _TAIL_BYTES))
+        file.seek(max(0, size - _FOOTER_END_BYTES))
         length = min(size, int.from_bytes(file.read(4), "little"))
     items = max(_FEWEST_ITEMS, length // _FEWEST_BYTES_OF_COLUMN)
     return {
@@ -50,10 +50,10 @@ def require_pages_in_chunk(path: Path, start: int, end: int) -> None:
     with open(path, "rb") as file:
         while start < end:
             file.seek(start)
-            head = file.read(_HEAD_BYTES)
+            head = file.read(_HEADER_BYTES)
             length, content = _page_sizes(head)
             if not length:
-                length, content = _page_sizes(head + file.read(_MAX_HEAD_BYTES))
+                length, content = _page_sizes(head + file.read(_MAX_HEADER_BYTES))
             start += length + content
             if start > end + _MISSING_BYTES:
                 raise pa.ArrowInvalid(f"a page claims {content:,} bytes, more than its column has")
@@ -90,7 +90,7 @@ def _end_of_value(data: bytes, position: int, kind: int, depth: int) -> int:
         return position + 1 if kind == _BYTE else _varint(data, position)[1]
     if kind == _DOUBLE:
         return position + 8
-    if kind == _BINARY:
+    if kind == _BYTES:
         length, position = _varint(data, position)
         return position + length
     if kind in (_LIST, _SET):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -172,3 +173,18 @@ def import_everything() -> None:
     """Import what commands import when they run, so that the children need not."""
     for module in _MODULES:
         import_module(module)
+
+
+def print_failures(count: int, seed: int) -> None:
+    """Print what must not happen in `count` runs, then how many reached a reader."""
+    import_everything()
+    with tempfile.TemporaryDirectory() as folder:
+        ended = list(trials(count, seed, Path(folder), real=0.0))
+    for trial in ended:
+        if trial.failures:
+            print(trial.failures, trial.file.kind, trial.command, trial.run.stderr)
+    print(sum(trial.reached for trial in ended))
+
+
+if __name__ == "__main__":
+    print_failures(int(sys.argv[1]), int(sys.argv[2]))
