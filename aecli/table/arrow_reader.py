@@ -10,12 +10,14 @@ import pyarrow as pa
 
 from aecli.errors import DataError, UsageError
 from aecli.formatting import TABLE_IN_MEMORY
-from aecli.table.arrow_types import decoded_type, is_list, is_plain_number, is_text
+from aecli.table.arrow_types import is_list
+from aecli.table.arrow_validation import another_copy, require_valid_columns
 from aecli.table.column_names import is_pandas_index, unique_names
 from aecli.table.formats import reading, unreadable
 
 _ARROW_CONTINUATION = b"\xff\xff\xff\xff"
 _MEMORY_BATCH_ROWS = 1 << 20
+_ROWS_PER_BYTE = 1_000
 
 
 ColumnReader: TypeAlias = Callable[[Sequence[int], int], Iterator[list[pa.Array]]]
@@ -33,6 +35,7 @@ class BinaryFile:
         read_columns: reads columns by their positions in `schema`.
         column_bytes: returns the bytes that such a column takes in memory, where that is known.
         notes: receives what a person should know.
+        checked: whether `read_columns` checks its columns.
     """
 
     text = False
@@ -49,12 +52,14 @@ class BinaryFile:
         notes: list[str],
         *,
         column_bytes: Callable[[int], int] | None = None,
+        checked: bool = False,
     ) -> None:
         self.name = name
         self.format = format
         self.n_rows = n_rows
         self._read_columns = read_columns
         self._column_bytes = column_bytes
+        self._checked = checked
         unique = unique_names(_column_names(schema, name), name, notes)
         self._fields: dict[str, tuple[int, pa.DataType]] = {
             new: (index, _readable(schema.field(index).type)) for index, new in enumerate(unique)
@@ -80,10 +85,9 @@ class BinaryFile:
         before = 0
         with reading(self.name):
             for columns in self._read_columns(indices, rows):
-                for column, new in zip(columns, types, strict=True):
-                    if _may_hold_text(column.type):
-                        self._require_utf8(column, new, before)
-                before += len(columns[0]) if columns else 0
+                if not self._checked:
+                    require_valid_columns(columns, list(types), self.name, before)
+                before += len(columns[0])
                 cast = [
                     c if c.type == t else c.cast(t)
                     for c, t in zip(columns, read_types, strict=True)
@@ -91,6 +95,11 @@ class BinaryFile:
                 batch = pa.RecordBatch.from_arrays(cast, schema=schema)
                 for start in range(0, batch.num_rows, rows):
                     yield batch.slice(start, rows)
+        if self.n_rows not in (None, before):
+            raise DataError(
+                f"{self.name} is damaged: it has {before:,} rows and counts {self.n_rows:,}",
+                hint=another_copy(self.name),
+            )
 
     def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
         """Return the approximate bytes that the columns take in memory; None where unknown."""
@@ -103,22 +112,6 @@ class BinaryFile:
     def row_location(self, row: int) -> str:
         """Return the location of a row, counted from 0, for messages."""
         return f"row {row + 1:,}"
-
-    def _require_utf8(self, column: pa.Array, name: str, before: int) -> None:
-        """Check the text of a column's batch; `before` rows came earlier."""
-        try:
-            column.validate(full=True)
-        except pa.ArrowInvalid as error:
-            if "UTF8" not in str(error):
-                raise
-            at = _first_invalid(column)
-            if at is None:
-                return
-            raise DataError(
-                f"{self.name}, {self.row_location(before + at)}, column {name!r}: "
-                "the text is not valid UTF-8",
-                hint=f"write {name!r} again as UTF-8, or leave it out",
-            ) from error
 
 
 def open_arrow(path: Path, name: str, notes: list[str]) -> BinaryFile:
@@ -148,7 +141,14 @@ def open_arrow(path: Path, name: str, notes: list[str]) -> BinaryFile:
         with open(path, "rb") as file:
             is_stream = file.read(6) != b"ARROW1"
         schema, n_rows = _stream_schema(path) if is_stream else _arrow_file_schema(path)
+        n_rows = plausible_count(n_rows, path)
     return BinaryFile(name, "arrow", schema, n_rows, read, notes)
+
+
+def plausible_count(n_rows: int | None, path: Path) -> int | None:
+    """Return the number of rows that a file claims; None where only reading it can tell."""
+    likely = n_rows is not None and 0 <= n_rows <= _ROWS_PER_BYTE * path.stat().st_size
+    return n_rows if likely else None
 
 
 def several_files_error(name: str, what: str) -> DataError:
@@ -160,12 +160,12 @@ def several_files_error(name: str, what: str) -> DataError:
     )
 
 
-def _stream_schema(path: Path) -> tuple[pa.Schema, None]:
+def _stream_schema(path: Path) -> tuple[pa.Schema, int | None]:
     with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
         return reader.schema, None
 
 
-def _arrow_file_schema(path: Path) -> tuple[pa.Schema, int]:
+def _arrow_file_schema(path: Path) -> tuple[pa.Schema, int | None]:
     """Return the schema and the number of rows."""
     import pyarrow.dataset as ds  # only it counts rows without reading them
     from pyarrow.fs import LocalFileSystem
@@ -175,10 +175,17 @@ def _arrow_file_schema(path: Path) -> tuple[pa.Schema, int]:
     return fragment.physical_schema, n_rows
 
 
-def memory_reader(table: pa.Table, name: str, notes: list[str]) -> BinaryFile:
-    """Return the reader of a table in memory."""
+def memory_reader(
+    table: pa.Table, name: str, notes: list[str], *, checked: bool = False
+) -> BinaryFile:
+    """Return the reader of a table in memory, whose columns are `checked` or will be once."""
+    checked_columns = set(range(table.num_columns)) if checked else set()
 
     def read(indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
+        for index in set(indices) - checked_columns:
+            # Whole chunks: checking a slice of lists would check all elements of its chunk.
+            _require_valid_chunks(table.column(index), table.schema.names[index], name)
+            checked_columns.add(index)
         # The reader needs unique names even where the table's columns share one.
         names = [str(position) for position in range(len(indices))]
         columns = pa.table([table.column(index) for index in indices], names)
@@ -189,8 +196,22 @@ def memory_reader(table: pa.Table, name: str, notes: list[str]) -> BinaryFile:
         return int(table.column(index).nbytes)
 
     return BinaryFile(
-        name, "arrow", table.schema, table.num_rows, read, notes, column_bytes=column_bytes
+        name,
+        "arrow",
+        table.schema,
+        table.num_rows,
+        read,
+        notes,
+        column_bytes=column_bytes,
+        checked=True,
     )
+
+
+def _require_valid_chunks(column: pa.ChunkedArray, name: str, table: str) -> None:
+    before = 0
+    for chunk in column.chunks:
+        require_valid_columns([chunk], [name], table, before)
+        before += len(chunk)
 
 
 def is_arrow_table(data: Any) -> bool:
@@ -206,11 +227,10 @@ def open_memory_table(data: Any, notes: list[str]) -> BinaryFile:
         UsageError: it is a single column.
     """
     try:
-        if hasattr(data, "__arrow_c_stream__"):
-            table = pa.RecordBatchReader.from_stream(data).read_all()
-        else:
-            table = pa.Table.from_batches([pa.record_batch(data)])
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        table = _arrow_table(data)
+        if any(len(column) != table.num_rows for column in table.columns):
+            raise pa.ArrowInvalid("its columns have different lengths")
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         if isinstance(data, (pa.Array, pa.ChunkedArray)) or type(data).__name__ == "Series":
             raise UsageError(
                 f"a {type(data).__module__}.{type(data).__qualname__} is one column, no table",
@@ -218,6 +238,19 @@ def open_memory_table(data: Any, notes: list[str]) -> BinaryFile:
             ) from error
         raise unreadable(TABLE_IN_MEMORY, error) from error
     return memory_reader(table, TABLE_IN_MEMORY, notes)
+
+
+def _arrow_table(data: Any) -> pa.Table:
+    # The C interface does not pass the sizes of buffers, by which offsets are checked.
+    if isinstance(data, pa.Table):
+        return data
+    if isinstance(data, pa.RecordBatch):
+        return pa.Table.from_batches([data])
+    if isinstance(data, pa.RecordBatchReader):
+        return data.read_all()
+    if hasattr(data, "__arrow_c_stream__"):
+        return pa.RecordBatchReader.from_stream(data).read_all()
+    return pa.Table.from_batches([pa.record_batch(data)])
 
 
 def _column_names(schema: pa.Schema, file: str) -> list[str]:
@@ -249,36 +282,6 @@ def column_name_error(file: str, column: str, error: UnicodeDecodeError) -> Data
         facts=[repr(error.object)],
         hint="rename the column",
     )
-
-
-def _may_hold_text(kind: pa.DataType) -> bool:
-    kind = decoded_type(kind)
-    vector = is_list(kind) and is_plain_number(kind.value_type)
-    return is_text(kind) or (pa.types.is_nested(kind) and not vector)
-
-
-def _first_invalid(array: pa.Array) -> int | None:
-    """Return the position of the first invalid cell; a slice may share a buffer that has others."""
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if _is_valid(array):
-        return None
-    start, length = 0, len(array)
-    while length > 1:
-        half = length // 2
-        if _is_valid(array.slice(start, half)):
-            start, length = start + half, length - half
-        else:
-            length = half
-    return start
-
-
-def _is_valid(array: pa.Array) -> bool:
-    try:
-        array.take(pa.array(range(len(array)), pa.int64())).validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 def _readable(kind: pa.DataType) -> pa.DataType:

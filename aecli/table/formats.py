@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
 import zipfile
 from collections.abc import Iterator
@@ -85,13 +86,27 @@ def reading(name: str) -> Iterator[None]:
     """Turn errors of reading the table `name` into a DataError with its name."""
     try:
         yield
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, EOFError) as error:
+    except pa.ArrowMemoryError as error:
+        asked = re.search(r"of size (\d+) failed", str(error))
+        if asked is None or int(asked[1]) <= _memory_bytes():
+            raise
+        raise DataError(
+            f"cannot read {name}: one of its parts takes {int(asked[1]):,} bytes of memory",
+            facts=["its lengths are damaged, or its batches are too large for this machine"],
+            hint=check_file_command(name),
+        ) from error
+    except (pa.ArrowException, EOFError) as error:
         raise unreadable(name, error) from error
     except OSError as error:
         if error.errno is not None and error.strerror:
             message = f"cannot read {name}: {error.strerror}"
             raise DataError(message, hint=check_file_command(name)) from error
         raise unreadable(name, error) from error
+
+
+def _memory_bytes() -> int:
+    """Return the bytes of memory of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def unreadable(name: str, error: BaseException) -> DataError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,8 +12,14 @@ import pyarrow.parquet as pq
 
 from aecli.errors import DataError
 from aecli.formatting import check_file_command
-from aecli.table.arrow_reader import BinaryFile, column_name_error, several_files_error
+from aecli.table.arrow_reader import (
+    BinaryFile,
+    column_name_error,
+    plausible_count,
+    several_files_error,
+)
 from aecli.table.formats import reading
+from aecli.table.parquet_pages import chunk_range, footer_limits, require_pages_in_chunk
 
 _PARQUET = b"PAR1"
 _INT96_UNIT = "us"  # nanoseconds would end in 2262
@@ -27,13 +34,13 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
     """
 
     def read(indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
-        buffer = max(1 << 16, min(_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, len(indices))))
         with pq.ParquetFile(
             path,
             pre_buffer=False,
-            buffer_size=buffer,
+            buffer_size=_buffer_bytes(path, metadata, schema.names, indices),
             page_checksum_verification=True,
             coerce_int96_timestamp_unit=_INT96_UNIT,
+            **footer_limits(path),
         ) as file:
             names = file.schema_arrow.names
             # A name is also the prefix of nested ones: `a` would bring `a.b` along.
@@ -47,14 +54,46 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
 
     with reading(name):
         try:
-            with pq.ParquetFile(path, coerce_int96_timestamp_unit=_INT96_UNIT) as file:
+            limits = footer_limits(path)
+            with pq.ParquetFile(path, coerce_int96_timestamp_unit=_INT96_UNIT, **limits) as file:
                 metadata, schema = file.metadata, file.schema_arrow
             _require_one_parquet(path, name, metadata)
         except pa.ArrowInvalid as error:
             raise _damaged_parquet_error(path, name) from error
         except UnicodeDecodeError as error:
             raise column_name_error(name, "a column", error) from error
-    return BinaryFile(name, "parquet", schema, metadata.num_rows, read, notes)
+    n_rows = plausible_count(metadata.num_rows, path)
+    return BinaryFile(name, "parquet", schema, n_rows, read, notes)
+
+
+def _buffer_bytes(
+    path: Path, metadata: pq.FileMetaData, names: Sequence[str], indices: Sequence[int]
+) -> int:
+    """Return the bytes to buffer of each column; 0 where small row groups are read at once.
+
+    Buffered columns take the memory that a page claims: their pages are checked before.
+
+    Raises:
+        ArrowInvalid: a page or a column claims more bytes than there are.
+    """
+    chosen = {names[index] for index in indices}
+    leaves = [
+        number
+        for number in range(metadata.num_columns)
+        if not chosen.isdisjoint(accumulate(_parts(metadata, number), "{}.{}".format))
+    ]
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    read = [[chunk_range(group.column(leaf)) for leaf in leaves] for group in groups]
+    if all(sum(end - start for start, end in group) <= _ALL_BUFFERS_BYTES for group in read):
+        return 0
+    for start, end in (span for group in read for span in group):
+        require_pages_in_chunk(path, start, end)
+    return max(1 << 16, min(_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, len(indices))))
+
+
+def _parts(metadata: pq.FileMetaData, leaf: int) -> list[str]:
+    """Return the names that lead to a column without parts; a name may have points itself."""
+    return str(metadata.schema.column(leaf).path).split(".")
 
 
 def _require_one_parquet(path: Path, name: str, metadata: pq.FileMetaData) -> None:
@@ -65,7 +104,7 @@ def _require_one_parquet(path: Path, name: str, metadata: pq.FileMetaData) -> No
     """
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     chunks = (group.column(number) for group in groups for number in range(group.num_columns))
-    end = max(map(_chunk_end, chunks), default=len(_PARQUET))
+    end = max((chunk_range(chunk)[1] for chunk in chunks), default=len(_PARQUET))
     footer = path.stat().st_size - metadata.serialized_size - 2 * len(_PARQUET)
     if footer <= end:
         return
@@ -83,16 +122,9 @@ def _require_one_parquet(path: Path, name: str, metadata: pq.FileMetaData) -> No
 def _is_parquet(content: bytes) -> bool:
     try:
         pq.read_metadata(pa.BufferReader(content))
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError):
         return False
     return True
-
-
-def _chunk_end(chunk: pq.ColumnChunkMetaData) -> int:
-    start = chunk.data_page_offset
-    if chunk.has_dictionary_page and chunk.dictionary_page_offset:
-        start = min(start, chunk.dictionary_page_offset)
-    return int(start + chunk.total_compressed_size)
 
 
 def _damaged_parquet_error(path: Path, name: str) -> DataError:

@@ -165,7 +165,7 @@ class Source:
     def in_memory(self) -> Source:
         """Return the same rows as one Arrow table in memory, so that later passes do not parse."""
         table = pa.Table.from_batches(self.batches(), self.schema)
-        reader = memory_reader(table, self.name, [])
+        reader = memory_reader(table, self.name, [], checked=True)
         given = {name: replace(r, null_values=frozenset()) for name, r in self.readings.items()}
         partitions = (Partition(reader),)
         columns = ColumnReadings(partitions, self.options, [], evidence=self.columns.evidence)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,24 +42,29 @@ STORES = [parquet, arrow, in_memory]
 
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize(
-    "column",
+    ("column", "location"),
     [
-        TEXT,
-        pa.array([b"ab"] * ROW + [b"\xff"], pa.large_binary()).view(pa.large_string()),
-        TEXT.dictionary_encode(),
-        lists(TEXT),
-        pa.StructArray.from_arrays([TEXT], ["inner"]),
+        (TEXT, "row 70,001"),
+        (
+            pa.array([b"ab"] * ROW + [b"\xff"], pa.large_binary()).view(pa.large_string()),
+            "row 70,001",
+        ),
+        # The first batch of Parquet has the dictionary of both.
+        (TEXT.dictionary_encode(), "(row 70,001|rows 1 to 65,536)"),
+        (lists(TEXT), "rows [0-9,]+ to 70,001"),
+        (pa.StructArray.from_arrays([TEXT], ["inner"]), "rows [0-9,]+ to 70,001"),
     ],
     ids=["string", "large", "dictionary", "list", "struct"],
 )
-def test_text_that_is_not_utf_8_names_its_cell(
-    tmp_path: Path, store: Callable[[Path, pa.Table], Data], column: pa.Array
+def test_text_that_is_not_utf_8_names_its_rows(
+    tmp_path: Path, store: Callable[[Path, pa.Table], Data], column: pa.Array, location: str
 ) -> None:
     source = open_source(store(tmp_path, pa.table({"n": range(ROW + 1), "t": column})))
     assert sum(batch.num_rows for batch in source.select(["n"]).batches()) == ROW + 1
     with pytest.raises(DataError) as caught:
         list(source.batches())
-    assert "row 70,001, column 't': the text is not valid UTF-8" in caught.value.what
+    expected = f", {location}, column 't': the text is not valid UTF-8$"
+    assert re.search(expected, caught.value.what)
     assert caught.value.hint == "write 't' again as UTF-8, or leave it out"
 
 
