@@ -1,5 +1,5 @@
 """Run the command line as `python -m aecli`."""
 
-from aecli.cli.main import main
+from aecli.cli.main import run
 
-raise SystemExit(main())
+run()

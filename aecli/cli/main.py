@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 import click
 from click.shell_completion import shell_complete
@@ -105,3 +108,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
     except BaseException as error:
         return report_error(error, debug=state.get("debug", False))
+
+
+def run() -> NoReturn:
+    """Run the command line of this process, and end the process without ending the interpreter.
+
+    A reader thread of Arrow that returns to Python while the interpreter ends aborts the process,
+    after everything was said and written (https://github.com/apache/arrow/issues/34314).
+    """
+    code = main()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
