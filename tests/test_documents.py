@@ -31,6 +31,9 @@ from aecli.metrics.columns import ColumnScore
 from aecli.metrics.detection import Interval
 from aecli.metrics.gates import EVALUATE_FIGURES, SCORE_FIGURES, Gate
 from aecli.metrics.latent import LatentHealth
+from aecli.model_directory.generations import Generation
+from aecli.model_directory.rollback import RollbackResult
+from aecli.model_directory.verify import CheckedFile
 from aecli.progress import Epoch
 from aecli.reporting.report import PlotResult, ReportResult
 from aecli.schema.model_spec import ModelSpec
@@ -75,7 +78,15 @@ def test_every_command_of_the_page_runs_and_prints_what_is_shown(page: str, tmp_
 
 
 @pytest.mark.parametrize(
-    "page", [*PAGES, "docs/gallery.md", "docs/README.md", "docs/architecture.md", "CHANGELOG.md"]
+    "page",
+    [
+        *PAGES,
+        "docs/gallery.md",
+        "docs/README.md",
+        "docs/architecture.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+    ],
 )
 def test_links_lead_somewhere(page: str):
     text = (ROOT / page).read_text(encoding="utf-8")
@@ -144,6 +155,9 @@ OBJECTS = {
     "aecli.plot/1": PlotResult,
     "aecli.inspect/1` of a model": ModelInspection,
     "layers[]": Layer,
+    "generations[]": Generation,
+    "verified[]": CheckedFile,
+    "aecli.rollback/1": RollbackResult,
     "aecli.inspect/1` of a table": DataInspection,
 }
 

@@ -55,8 +55,9 @@ def show_warnings() -> None:
     """Print our own warnings as lines on stderr, each once; other libraries' only with `-W`."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-        warnings.filterwarnings("once", category=AecliWarning)
-    other = warnings.showwarning
+    # Also with -W error: after the commit of a model nothing may raise.
+    warnings.filterwarnings("always", category=AecliWarning)
+    other, shown = warnings.showwarning, set[str]()
 
     def show(
         message: Warning | str,
@@ -67,7 +68,9 @@ def show_warnings() -> None:
         line: str | None = None,
     ) -> None:
         if issubclass(category, AecliWarning):
-            _print_lines([str(message)], level="warning: ")
+            if str(message) not in shown:
+                shown.add(str(message))
+                _print_lines([str(message)], level="warning: ")
         else:
             other(message, category, filename, lineno, file, line)
 

@@ -29,7 +29,7 @@ from aecli.schema.read_options import ReadOptions
 @option("--history", section="Output", is_flag=True, help="Draw a model's loss curves.")
 @option(
     "--verify", section="Output", is_flag=True,
-    help="Read every file of a model and compare it with what was saved; exit 4 if one differs.",
+    help="Read every file of a model and of its earlier ones; exit code 4 if one is damaged.",
 )  # fmt: skip
 @display_options(quiet=False)
 def inspect(

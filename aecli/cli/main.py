@@ -73,7 +73,7 @@ def cli() -> None:
 
 COMMANDS = (
     train, tune, encode, reconstruct, decode, predict, score, calibrate, evaluate,
-    sample, inspect, report, plot, rollback,
+    sample, inspect, rollback, report, plot,
 )  # fmt: skip
 
 for command in COMMANDS:

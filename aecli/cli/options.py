@@ -20,6 +20,7 @@ from aecli.cli.option_sources import (
     require_known_variables,
     validate,
 )
+from aecli.model_directory.generations import MOST_GENERATIONS
 from aecli.schema import option_docs
 from aecli.schema.option_docs import Option
 from aecli.schema.option_types import StrictModel
@@ -176,9 +177,9 @@ def model_options(command: F) -> F:
 def keep_generations_option(command: F) -> F:
     """Give a command `--keep-generations`."""
     keep = option(
-        "--keep-generations", section="Model", type=click.IntRange(0, 100), default=1, metavar="N",
-        help="How many of the models that were there before stay, for aecli rollback.",
-        extra="0 to 100; default: 1",
+        "--keep-generations", section="Model", type=click.IntRange(0, MOST_GENERATIONS), default=1,
+        metavar="N", help="Earlier models that stay in the directory, for aecli rollback.",
+        extra=f"0 to {MOST_GENERATIONS}; default: 1",
     )  # fmt: skip
     return keep(command)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -40,9 +42,26 @@ def show_progress(*, quiet: bool, search: bool = False) -> Iterator[Progress]:
     plain = PlainSearchProgress if search else PlainProgress
     progress = LiveProgress(console) if live else plain(console)
     try:
-        yield progress
+        with _clear_before_warnings(progress) if live else nullcontext():
+            yield progress
     finally:
         progress.finish()
+
+
+@contextmanager
+def _clear_before_warnings(progress: Progress) -> Iterator[None]:
+    """Take the drawing off the screen before a warning is printed; the next step draws it again."""
+    show = warnings.showwarning
+
+    def clear_and_show(*warning: Any, **where: Any) -> None:
+        progress.finish()
+        show(*warning, **where)
+
+    warnings.showwarning = clear_and_show
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
 
 
 def _share(task: Task) -> float | None:

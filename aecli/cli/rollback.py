@@ -10,16 +10,15 @@ from aecli.cli.output import show
 
 
 @click.command(cls=SectionCommand)
-@click.argument("generation", required=False, metavar="[ID]")
+@click.argument("generation", required=False)
 @model_options
 @display_options()
 def rollback(settings: Settings, generation: str | None, as_json: bool, quiet: bool) -> None:
-    """Put an earlier model of a model directory back.
+    """Put the model back that a training replaced.
 
-    A training keeps the model that it replaces (--keep-generations). ID is the
-    beginning of an earlier model's id, as aecli inspect lists it; without one
-    the newest of them comes back. The present model is kept in its place, so
-    that the same command undoes it.
+    GENERATION is the id of an earlier model, or its first digits, as aecli
+    inspect lists them; the newest one by default. The present model becomes
+    an earlier one, and can be put back too.
 
     \b
       aecli rollback

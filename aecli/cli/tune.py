@@ -50,8 +50,8 @@ FIXABLE_OPTIONS = [name for name in option_names() if name != "time_limit"]
     "given.",
 )  # fmt: skip
 @model_options
-@keep_generations_option
 @config_option
+@keep_generations_option
 @spec_options(*FIXABLE_OPTIONS)
 @display_options()
 def tune(

@@ -76,18 +76,9 @@ class EncodedBatch:
         return self.code.latent
 
 
-@dataclass(frozen=True)
-class DecodedRows:
-    """Rows in the order of the table: as read, as cells, and as the decoder's outputs.
-
-    `cells` are `(n_rows, n_cells)`, `outputs` `(n_rows, n_outputs)`. `covered` `(n_rows,)` is False
-    where a row lies in no window.
-    """
-
-    batch: pa.RecordBatch
-    cells: Cells
-    outputs: AnyFloats
-    covered: Mask
+DecodedRows = tuple[pa.RecordBatch, Cells, AnyFloats, Mask]
+"""Rows in the order of the table: as read, as cells `(n_rows, n_cells)`, as the decoder's outputs
+`(n_rows, n_outputs)`, and whether they lie in a window `(n_rows,)`."""
 
 
 def row_batches(
@@ -205,7 +196,7 @@ def decoded_rows(
         return
     for samples in batches:
         covered = np.ones(samples.batch.num_rows, dtype=np.bool_)
-        yield DecodedRows(samples.batch, samples.cells, _outputs(model, samples).numpy(), covered)
+        yield samples.batch, samples.cells, _outputs(model, samples).numpy(), covered
 
 
 def _rows_of_windows(
@@ -222,7 +213,7 @@ def _rows_of_windows(
         rows = slice(start, start + batch.num_rows)
         start += batch.num_rows
         cells = table.staged.cells[rows].numpy()
-        yield DecodedRows(batch, cells, sums[rows].numpy(), (counts[rows] > 0).numpy())
+        yield batch, cells, sums[rows].numpy(), (counts[rows] > 0).numpy()
 
 
 @torch.no_grad()

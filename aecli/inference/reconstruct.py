@@ -112,15 +112,14 @@ def reconstruct_pass(
     fields = [*inverse.schema, *(residual_fields(model.reader.layout) if residuals else [])]
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for rows in decoded_rows(model, encoded, opened.windowed):
-            arrays = inverse.arrays(rows.outputs)
+        for batch, cells, outputs, covered in decoded_rows(model, encoded, opened.windowed):
+            arrays = inverse.arrays(outputs)
             if residuals:
-                arrays += residual_arrays(inverse, rows.batch, rows.cells, rows.outputs)
-            if not rows.covered.all():  # a row in no window is null
-                covered = pa.array(rows.covered)
-                places = pc.if_else(covered, pa.array(np.arange(len(covered))), None)
+                arrays += residual_arrays(inverse, batch, cells, outputs)
+            if not covered.all():  # a row in no window is null
+                places = pc.if_else(pa.array(covered), pa.array(np.arange(len(covered))), None)
                 arrays = [array.take(places) for array in arrays]
-            yield opened.joined(rows.batch, arrays)
+            yield opened.joined(batch, arrays)
 
     return opened.output(fields, batches())
 
@@ -165,7 +164,7 @@ def _with_decoded(
     batches: Iterator[pa.RecordBatch], rows: Iterator[DecodedRows]
 ) -> Iterator[tuple[pa.RecordBatch, tuple[AnyArray, ...]]]:
     """Yield each batch with the cells, outputs and coverage of its rows, however these come."""
-    parts = ((part.cells, part.outputs, part.covered) for part in rows if len(part.cells))
+    parts = (part for _, *part in rows if len(part[0]))
     rest: tuple[AnyArray, ...] | None = None
     for batch in batches:
         taken, missing = [], batch.num_rows

@@ -44,7 +44,7 @@ class ModelInspection:
 
     `generations` are the earlier models that `rollback` can put back, the newest first. `history`
     are the records of the epochs and `verified` the files that were checked, None where they were
-    not requested.
+    not requested. With a damaged file among those, there are neither layers nor history.
     """
 
     model: Path
@@ -111,18 +111,19 @@ def inspect_model(
     Raises:
         ModelError: the directory holds no model, or a damaged one.
     """
+    checked = verify(directory) if verified else None
+    whole = all(file.problem is None for file in checked or ())
 
     def read(spec: ModelSpec) -> tuple[Sequence[Layer], Sequence[Mapping[str, Any]] | None]:
-        layers = layers_of(directory, spec)
-        return layers, read_history(directory, spec) if history else None
+        layers = layers_of(directory, spec) if whole else []
+        return layers, read_history(directory, spec) if history and whole else None
 
     spec, (layers, epochs) = read_model(directory, read)
-    checked = verify(directory) if verified else None
     try:
         earlier = [describe(generation) for generation in generations(directory)]
+        size = sum(entry.stat().st_size for entry in os.scandir(directory) if entry.is_file())
     except OSError as error:
-        raise unreadable_error(Path(error.filename), error) from error
-    size = sum(file.stat().st_size for file in directory.iterdir() if file.is_file())
+        raise unreadable_error(Path(error.filename or directory), error) from error
     return ModelInspection(
         model=directory,
         spec=spec,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aecli.atomic_files import warn_after_commit, write_file
 from aecli.errors import ModelError, UsageError
-from aecli.model_directory.errors import missing_error, unreadable_error
+from aecli.model_directory.errors import train_command
 from aecli.model_directory.location import (
     HASH_DIGITS,
     SPEC_FILE,
@@ -17,30 +19,12 @@ from aecli.model_directory.location import (
     is_hashed,
 )
 from aecli.model_directory.read import read_part, read_spec
-from aecli.model_directory.spec_file import MAX_SPEC_BYTES, decode_spec
+from aecli.model_directory.spec_file import MAX_SPEC_BYTES, UPGRADE, decode_spec
 from aecli.regular_files import read_regular
 from aecli.schema.model_spec import ModelSpec
 
-
-def generations(directory: Path) -> list[ModelSpec]:
-    """Return the specs of the earlier models that a directory keeps, the newest first.
-
-    Damaged ones, and those that this aecli cannot read, are left out.
-
-    Raises:
-        OSError: a file cannot be read.
-    """
-    present = _whole_spec(directory / SPEC_FILE)
-    names = filter(is_earlier_spec, os.listdir(directory))
-    found = {name: _whole_spec(directory / name) for name in names}
-    earlier = [
-        spec
-        for name, spec in found.items()
-        if spec is not None
-        and name == hashed_name("spec", spec.digest)
-        and (present is None or spec.digest != present.digest)
-    ]
-    return sorted(earlier, key=lambda spec: (spec.created, spec.digest), reverse=True)
+MOST_GENERATIONS = 100
+"""Maximum number of earlier models that a directory keeps."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +48,7 @@ def describe(spec: ModelSpec) -> Generation:
     """Return a model in short."""
     summary = spec.summary
     return Generation(
-        id=spec.digest[:HASH_DIGITS],
+        id=generation_id(spec),
         created=spec.created,
         table=spec.table,
         label=spec.label.name if spec.label else None,
@@ -75,12 +59,88 @@ def describe(spec: ModelSpec) -> Generation:
     )
 
 
+def generation_id(spec: ModelSpec) -> str:
+    """Return the digits that name a generation."""
+    return spec.digest[:HASH_DIGITS]
+
+
+def require_keepable(keep_generations: int) -> None:
+    """Check the number of earlier models to keep.
+
+    Raises:
+        UsageError: it is not a whole number from 0 to `MOST_GENERATIONS`.
+    """
+    if type(keep_generations) is not int or not 0 <= keep_generations <= MOST_GENERATIONS:
+        raise UsageError(
+            f"keep_generations={keep_generations!r}: must be a whole number from 0 to "
+            f"{MOST_GENERATIONS}",
+            hint="keep_generations=1",
+        )
+
+
+def generations(directory: Path) -> list[ModelSpec]:
+    """Return the specs of the earlier models that a directory keeps, the newest first.
+
+    Damaged ones, and those that this aecli cannot read, are left out.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    present = _whole_spec(directory / SPEC_FILE)
+    names = filter(is_earlier_spec, os.listdir(directory))
+    found = {name: _whole_spec(directory / name) for name in names}
+    earlier = [
+        spec
+        for name, spec in found.items()
+        if spec is not None
+        and name == hashed_name("spec", spec.digest)
+        and (present is None or spec.digest != present.digest)
+    ]
+    return sorted(earlier, key=lambda spec: (spec.created, spec.digest), reverse=True)
+
+
 def _whole_spec(path: Path) -> ModelSpec | None:
     """Return the spec in a file; None without one, or where it is damaged."""
     try:
         return decode_spec(read_regular(path, MAX_SPEC_BYTES), path)[0]
     except (FileNotFoundError, ModelError):
         return None
+
+
+def present_model(directory: Path) -> tuple[ModelSpec | None, str]:
+    """Return the model of a directory if all of its files are whole, and else what is wrong.
+
+    Raises:
+        OSError: a file cannot be read.
+        ModelError: the model is of a newer aecli.
+    """
+    path = directory / SPEC_FILE
+    try:
+        spec = decode_spec(read_regular(path, MAX_SPEC_BYTES), path)[0]
+    except FileNotFoundError:
+        return None, f"{path} is missing"
+    except ModelError as error:
+        if error.hint == UPGRADE:
+            raise
+        return None, "; ".join((error.what, *error.facts))
+    problem = problem_of(directory, spec)
+    return (None, problem) if problem else (spec, "")
+
+
+def problem_of(directory: Path, spec: ModelSpec) -> str:
+    """Return what is wrong with the files that a spec names; nothing where all are whole.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    for part in spec.parts:
+        try:
+            read_part(directory, part)
+        except FileNotFoundError:
+            return f"{directory / part.file} is missing"
+        except ModelError as error:
+            return "; ".join((error.what, *error.facts))
+    return ""
 
 
 def keep_current(directory: Path, *, unfinished: bool = True) -> ModelSpec | None:
@@ -90,28 +150,35 @@ def keep_current(directory: Path, *, unfinished: bool = True) -> ModelSpec | Non
 
     Raises:
         OSError: it cannot be read.
+        ModelError: it is of a newer aecli.
         OutputError: it cannot be written.
     """
     present = directory / SPEC_FILE
-    spec = _whole_spec(present)
+    spec, _ = present_model(directory)
     if spec is not None and (unfinished or spec.summary.finished):
         content = read_regular(present, MAX_SPEC_BYTES)
         write_file(directory / hashed_name("spec", spec.digest), content, like=present)
     return spec
 
 
-def remove_unused(directory: Path, keep: int | None = None) -> None:
+def remove_unused(
+    directory: Path, keep: int | None = None, *, previous: ModelSpec | None = None
+) -> None:
     """Remove what neither the model of a directory nor its newest generations need.
 
     Args:
         directory: the model directory, whose `spec.json` is whole or does not exist.
         keep: how many generations stay; None for all.
+        previous: the model that was replaced, which stays before newer ones.
 
     Raises:
         OSError: a file cannot be read or removed.
         ModelError: the model is damaged; nothing is removed.
     """
-    kept = generations(directory)[:keep]
+    found = generations(directory)
+    # After a rollback the model that is replaced may be older than those that are kept.
+    found.sort(key=lambda spec: previous is None or spec.digest != previous.digest)
+    kept = found[:keep]
     specs = [*kept, read_spec(directory)] if (directory / SPEC_FILE).exists() else kept
     needed = {part.file for spec in specs for part in spec.parts}
     needed |= {hashed_name("spec", spec.digest) for spec in kept}
@@ -120,11 +187,18 @@ def remove_unused(directory: Path, keep: int | None = None) -> None:
             (directory / name).unlink(missing_ok=True)
 
 
-def roll_back(directory: Path, generation: str | None = None) -> tuple[ModelSpec, ModelSpec | None]:
-    """Make an earlier model that of the directory; return its spec and that of the one before.
+def rollback_command(directory: Path, generation: str) -> str:
+    """Return the command that puts an earlier model back."""
+    return f"aecli rollback {generation} -m {shlex.quote(str(directory))}"
 
-    The model before becomes a generation in its place, so that nothing is lost. The caller holds
-    the directory's lock.
+
+def roll_back(
+    directory: Path, generation: str | None = None
+) -> tuple[ModelSpec, ModelSpec | None, str]:
+    """Make an earlier model that of the directory; return it, the one before, and what is wrong.
+
+    The model before becomes a generation in its place. A damaged one is not kept: None, and its
+    problem. The caller holds the directory's lock.
 
     Args:
         directory: the model directory.
@@ -132,40 +206,72 @@ def roll_back(directory: Path, generation: str | None = None) -> tuple[ModelSpec
 
     Raises:
         UsageError: there is no such generation.
-        ModelError: the earlier model is damaged.
+        ModelError: the earlier model is damaged, or the present one is of a newer aecli.
+        OSError: a file cannot be read.
         OutputError: it cannot be written; the model is unchanged.
     """
-    try:
-        target = _chosen(directory, generations(directory), generation)
-        for part in target.parts:
-            read_part(directory, part)
-        earlier = directory / hashed_name("spec", target.digest)
-        content = read_regular(earlier, MAX_SPEC_BYTES)
-        before = keep_current(directory)
-    except FileNotFoundError as error:
-        raise missing_error(Path(error.filename)) from error
-    except OSError as error:
-        raise unreadable_error(Path(error.filename), error) from error
+    present, problem = present_model(directory)
+    found = generations(directory)
+    target = _chosen(directory, found, present, generation)
+    _require_whole(directory, target, found)
+    earlier = directory / hashed_name("spec", target.digest)
+    content = read_regular(earlier, MAX_SPEC_BYTES)
+    keep_current(directory)
     write_file(directory / SPEC_FILE, content, like=earlier)
     with warn_after_commit(directory):
         earlier.unlink()
-    return target, before
+    return target, present, problem
 
 
-def _chosen(directory: Path, found: list[ModelSpec], generation: str | None) -> ModelSpec:
+def _chosen(
+    directory: Path, found: Sequence[ModelSpec], present: ModelSpec | None, generation: str | None
+) -> ModelSpec:
     if not found:
-        raise UsageError(
-            f"{directory} keeps no earlier model",
-            facts=("a training keeps the one that it replaces, with --keep-generations more",),
-            hint=f"aecli inspect {directory}",
-        )
+        raise _nothing_kept(directory, present)
     if generation is None:
         return found[0]
     matching = [spec for spec in found if spec.digest.startswith(generation.lower())]
-    if len(matching) == 1 and generation:
+    if len(matching) == 1:
         return matching[0]
+    if not matching and present is not None and present.digest.startswith(generation.lower()):
+        what = f"{generation} is the model of {directory} already"
+    else:
+        number = len(matching) or "no"
+        what = f"{number} earlier models of {directory} have an id that begins with {generation!r}"
+    listed = matching or found
     raise UsageError(
-        f"{len(matching) or 'no'} earlier models of {directory} begin with {generation!r}",
-        facts=[f"{spec.digest[:HASH_DIGITS]}  of {spec.created[:19]}" for spec in found[:3]],
-        hint=f"aecli rollback {found[0].digest[:HASH_DIGITS]}",
+        what,
+        facts=[f"{generation_id(spec)} of {spec.created[:19]}" for spec in listed[:4]],
+        hint=rollback_command(directory, generation_id(listed[0])),
+    )
+
+
+def _nothing_kept(directory: Path, present: ModelSpec | None) -> UsageError | ModelError:
+    """Return the error of a directory without an earlier model that could be read."""
+    train = train_command(directory)
+    own = present and hashed_name("spec", present.digest)
+    names = [name for name in sorted(os.listdir(directory)) if is_earlier_spec(name)]
+    damaged = [name for name in names if name != own]
+    if damaged:
+        what = f"the earlier models of {directory} cannot be used"
+        facts = [f"{name} is damaged or of a newer aecli" for name in damaged[:4]]
+        return ModelError(what, facts=facts, hint=train)
+    fact = "a training keeps the model that it replaces; with --keep-generations N the last N"
+    hint = f"aecli inspect -m {shlex.quote(str(directory))}" if present else train
+    return UsageError(f"{directory} keeps no earlier model", facts=(fact,), hint=hint)
+
+
+def _require_whole(directory: Path, target: ModelSpec, found: Sequence[ModelSpec]) -> None:
+    """Refuse a damaged earlier model, and name one that is whole."""
+    problem = problem_of(directory, target)
+    if not problem:
+        return
+    others = (spec for spec in found if spec is not target and not problem_of(directory, spec))
+    other = next(others, None)
+    raise ModelError(
+        f"the earlier model {generation_id(target)} of {directory} is damaged",
+        facts=(problem, "nothing was changed"),
+        hint=rollback_command(directory, generation_id(other))
+        if other
+        else train_command(directory),
     )

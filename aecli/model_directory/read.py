@@ -76,7 +76,12 @@ def read_model(directory: Path, read: Callable[[ModelSpec], Part]) -> tuple[Mode
             if newer.digest == spec.digest:
                 raise missing_error(Path(error.filename)) from error
             spec = newer
-    raise ModelError(
+    raise replaced_too_fast(directory)
+
+
+def replaced_too_fast(directory: Path) -> ModelError:
+    """Return the error of a model that is replaced again and again while it is read."""
+    return ModelError(
         f"{directory} is replaced faster than it can be read", hint="run the same command again"
     )
 

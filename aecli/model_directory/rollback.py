@@ -1,27 +1,35 @@
-"""Put an earlier model of a model directory back."""
+"""Put an earlier model of a model directory back: `rollback`."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aecli.directory_lock import Lock
-from aecli.model_directory.errors import no_model_error
+from aecli.model_directory.errors import no_model_error, unreadable_error
 from aecli.model_directory.generations import Generation, describe, roll_back
-from aecli.model_directory.location import model_directory
+from aecli.model_directory.location import (
+    CHECKPOINT_DIRECTORY,
+    SPEC_FILE,
+    is_checkpoint,
+    is_earlier_spec,
+    model_directory,
+)
 
 
 @dataclass(frozen=True)
 class RollbackResult:
-    """Result of `rollback`: the model that is there now, and the one that was there before.
+    """Result of `rollback`: the model that was put back, and the one that it replaced.
 
-    `replaced` is None where the model before was damaged; it is not kept then.
+    `replaced` is kept as an earlier model; it is None where it was damaged, as a note then says.
     """
 
     model: Path
     restored: Generation
     replaced: Generation | None
+    notes: Sequence[str]
 
 
 def rollback(
@@ -30,26 +38,42 @@ def rollback(
     model: str | os.PathLike[str] | None = None,
     tag: str | None = None,
 ) -> RollbackResult:
-    """Put an earlier model back, in one commit; the present one can be put back in the same way.
+    """Put an earlier model back in one step; the present one becomes an earlier model.
 
     Args:
-        generation: the first digits of its id, which `inspect` lists; the newest by default.
+        generation: the first digits of the earlier model's id; the newest one by default.
         model: the model directory; `AECLI_MODEL` or `./aecli_model` by default.
         tag: short for the directory `runs/TAG`.
 
     Raises:
-        UsageError: there is no such generation.
-        ModelError: there is no model, or the earlier model is damaged.
+        UsageError: there is no such earlier model.
+        ModelError: there is no model, the present one is of a newer aecli, or the earlier one is
+            damaged.
         OutputError: it cannot be written; the model is unchanged.
         LockedError: another run is writing this model directory.
     """
     directory = model_directory(model, tag)
-    if not directory.is_dir():
+    try:
+        names = os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise no_model_error(directory) from error
+    except OSError as error:
+        raise unreadable_error(directory, error) from error
+    if SPEC_FILE not in names and not any(map(is_earlier_spec, names)):
         raise no_model_error(directory)
     with Lock(directory):
-        restored, before = roll_back(directory, generation)
-    return RollbackResult(
-        model=directory,
-        restored=describe(restored),
-        replaced=None if before is None else describe(before),
-    )
+        try:
+            restored, before, problem = roll_back(directory, generation)
+            notes = list(_notes(directory, problem))
+        except OSError as error:
+            raise unreadable_error(Path(error.filename or directory), error) from error
+    replaced = None if before is None else describe(before)
+    return RollbackResult(directory, describe(restored), replaced, notes)
+
+
+def _notes(directory: Path, problem: str) -> Iterator[str]:
+    if problem:
+        yield f"the model before was not kept: {problem}"
+    folder = directory / CHECKPOINT_DIRECTORY
+    if folder.is_dir() and any(map(is_checkpoint, os.listdir(folder))):
+        yield "an unfinished training is still here: its own command with --resume goes on with it"

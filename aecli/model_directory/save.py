@@ -19,12 +19,13 @@ from aecli.atomic_files import (
 from aecli.errors import AecliError, ModelError, UsageError
 from aecli.json_lines import to_json_lines
 from aecli.model_directory.errors import name_list
-from aecli.model_directory.generations import keep_current, remove_unused
+from aecli.model_directory.generations import keep_current, remove_unused, require_keepable
 from aecli.model_directory.location import (
     CHECKPOINT_DIRECTORY,
     DEFAULT_DIRECTORY,
     SPEC_FILE,
     hashed_name,
+    is_hashed,
     is_ours,
 )
 from aecli.model_directory.read import read_spec
@@ -33,16 +34,14 @@ from aecli.regular_files import not_regular_error, require_regular
 from aecli.schema.model_spec import SCHEMA, ModelSpec, StoredFile
 
 
-def check_target(directory: Path, keep_generations: int = 1) -> None:
+def check_target(directory: Path) -> None:
     """Check that a model may be saved in `directory`: it is new, empty, or holds a model.
 
     Raises:
-        UsageError: it holds other files and no model, or `keep_generations` is negative.
+        UsageError: it holds other files and no model.
         ModelError: the model there is of a newer aecli, or a file of it is a link or not a file.
         OutputError: it is a file, or cannot be listed.
     """
-    if keep_generations < 0:
-        raise UsageError(f"keep_generations={keep_generations} is negative", hint="0 keeps none")
     if not os.path.exists(directory):
         return
     try:
@@ -53,7 +52,8 @@ def check_target(directory: Path, keep_generations: int = 1) -> None:
         raise output_error(directory / SPEC_FILE, error) from error
     foreign = [name for name in names if not is_ours(name)]
     if SPEC_FILE in names:
-        if holds_our_spec(directory):
+        # One that is damaged beyond recognition is ours where it stands beside our other files.
+        if holds_our_spec(directory) or any(map(is_hashed, names)):
             return
         foreign = [SPEC_FILE]
     if foreign:
@@ -99,11 +99,13 @@ def save(
         resumed: an unfinished model there is of the same training, and not worth keeping.
 
     Raises:
-        UsageError: the directory holds other files and no model.
+        UsageError: the directory holds other files and no model, or `keep_generations` is not a
+            number from 0 to 100.
         ModelError: the model there is of a newer aecli, or a file of it is a link or not a file.
         OutputError: it cannot be written; the model that was there is unchanged.
     """
-    check_target(directory, keep_generations)
+    require_keepable(keep_generations)
+    check_target(directory)
     contents = {"weights": weights, "history": to_json_lines(history)}
     if tuning is not None:
         contents["tuning"] = to_json_lines([tuning])
@@ -114,14 +116,15 @@ def save(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(directory / SPEC_FILE, error) from error
+    previous = None
     with _nothing_left_of_a_failure(directory):
         if keep_generations:
-            keep_current(directory, unfinished=not resumed)
+            previous = keep_current(directory, unfinished=not resumed)
         for kind, part in stored.items():
             write_file(directory / part.file, contents[kind], like=directory / SPEC_FILE)
         write_file(directory / SPEC_FILE, content)
     with warn_after_commit(directory):
-        remove_unused(directory, keep_generations)
+        remove_unused(directory, keep_generations, previous=previous)
     return saved
 
 

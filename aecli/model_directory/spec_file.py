@@ -22,6 +22,9 @@ from aecli.schema.model_spec import NO_DIGEST, SCHEMA, ModelSpec
 # 100,000 columns with 128 categories each come to about half of this.
 MAX_SPEC_BYTES = 512 << 20
 
+UPGRADE = "pip install --upgrade aecli"
+"""What to do about a model that only a newer aecli can read."""
+
 FAMILY = SCHEMA.partition("/")[0]
 _SCHEMA = re.compile(FAMILY.replace(".", r"\.") + r"/(\d{1,9})(?:\.(\d{1,9}))?")
 _MAJOR, _MINOR = map(int, SCHEMA.partition("/")[2].split("."))
@@ -95,7 +98,7 @@ def newer_error(schema: str, directory: Path) -> ModelError:
     return ModelError(
         f"{directory} was saved by a newer aecli",
         facts=(f"its schema is {schema}; this aecli knows {SCHEMA}",),
-        hint="pip install --upgrade aecli",
+        hint=UPGRADE,
     )
 
 

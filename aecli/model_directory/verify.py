@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,11 +13,9 @@ from aecli.errors import ModelError
 from aecli.model_directory.errors import (
     damaged_error,
     missing_error,
-    name_list,
     unreadable_error,
     way_back,
 )
-from aecli.model_directory.generations import describe
 from aecli.model_directory.location import (
     CHECKPOINT_DIRECTORY,
     SPEC_FILE,
@@ -25,15 +24,26 @@ from aecli.model_directory.location import (
     is_checkpoint,
     is_earlier_spec,
 )
-from aecli.model_directory.read import read_part, read_spec
+from aecli.model_directory.read import (
+    MOST_REPLACEMENTS,
+    read_part,
+    read_spec,
+    replaced_too_fast,
+)
 from aecli.model_directory.spec_file import MAX_SPEC_BYTES, decode_spec
 from aecli.regular_files import read_regular, sha256_of
 from aecli.schema.model_spec import ModelSpec
 
+OWNER = "the model"
+"""Owner of the files that `spec.json` names."""
+
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """File of a model directory: what it belongs to, its bytes, and its problem if it has one."""
+    """File of a model directory: what it belongs to, its bytes, and its problem if it has one.
+
+    It belongs to `the model`, to the earlier model of an id, or to `checkpoint`.
+    """
 
     file: str
     belongs_to: str
@@ -44,34 +54,74 @@ class CheckedFile:
 def verify(directory: Path) -> list[CheckedFile]:
     """Read every file of the model, its earlier generations and its checkpoint, and check it.
 
+    Where a trainer replaces the model meanwhile, the new one is checked.
+
     Raises:
-        ModelError: there is no model, or its `spec.json` is damaged.
+        ModelError: there is no model, or its `spec.json` is damaged; facts tell which earlier
+            models are whole.
     """
-    spec = read_spec(directory)
-    checked = [_checked(directory, SPEC_FILE, "the model", lambda: None)]
-    checked += _parts(directory, spec, "the model")
-    seen = {file.file for file in checked}
-    for name in sorted(filter(is_earlier_spec, os.listdir(directory))):
-        for file in _generation(directory, name):
-            if file.file not in seen:
-                checked.append(file)
-                seen.add(file.file)
-    return checked + list(_checkpoints(directory))
+    for _ in range(MOST_REPLACEMENTS):
+        try:
+            spec = read_spec(directory)
+        except ModelError as error:
+            facts = [*error.facts, *_states_of_generations(directory)]
+            raise ModelError(error.what, facts=facts, hint=error.hint) from error
+        checked = _all_files(directory, spec)
+        if all(file.problem is None for file in checked) or _is_present(directory, spec):
+            return checked
+    raise replaced_too_fast(directory)
+
+
+def _all_files(directory: Path, spec: ModelSpec) -> list[CheckedFile]:
+    checked = [_checked(directory, SPEC_FILE, OWNER, lambda: None)]
+    checked += _parts(directory, spec, OWNER)
+    for name in _earlier_specs(directory):
+        earlier = list(_generation(directory, name))
+        # A trainer may remove an earlier model at any moment.
+        checked += earlier if os.path.lexists(directory / name) else []
+    checked += _checkpoints(directory)
+    files: dict[str, CheckedFile] = {}
+    for file in checked:
+        files.setdefault(file.file, file)
+    return list(files.values())
+
+
+def _is_present(directory: Path, spec: ModelSpec) -> bool:
+    try:
+        return read_spec(directory).digest == spec.digest
+    except ModelError:
+        return False
+
+
+def _earlier_specs(directory: Path) -> list[str]:
+    return sorted(filter(is_earlier_spec, os.listdir(directory)))
+
+
+def _states_of_generations(directory: Path) -> Iterator[str]:
+    """Yield whether each earlier model is whole."""
+    for name in _earlier_specs(directory) if directory.is_dir() else []:
+        files = list(_generation(directory, name))
+        bad = next((file for file in files if file.problem), None)
+        yield f"{files[0].belongs_to}: {f'{bad.file} {bad.problem}' if bad else 'whole'}"
 
 
 def require_whole(directory: Path, checked: Sequence[CheckedFile]) -> None:
-    """Refuse a directory with a damaged file.
+    """Refuse a directory with a damaged file, and name one way out.
 
     Raises:
         ModelError: a file has a problem.
     """
-    damaged = [file.file for file in checked if file.problem is not None]
-    if damaged:
-        raise ModelError(
-            f"{len(damaged)} of the {len(checked)} files of {directory} are damaged",
-            facts=[name_list(damaged)],
-            hint=way_back(directory),
-        )
+    bad = [file for file in checked if file.problem is not None]
+    if not bad:
+        return
+    what = f"{len(bad)} of {len(checked)} files of {directory} are damaged or missing"
+    facts = [f"{file.file} {file.problem}" for file in bad[:3]]
+    if any(file.belongs_to == OWNER for file in bad):
+        raise ModelError(what, facts=facts, hint=way_back(directory))
+    earlier = {file.belongs_to for file in bad} - {CHECKPOINT_DIRECTORY}
+    specs = (shlex.quote(str(directory / hashed_name("spec", each))) for each in sorted(earlier))
+    hint = f"rm {' '.join(specs)}" if earlier else "train without --resume"
+    raise ModelError(what, facts=[*facts, "the model itself is whole"], hint=hint)
 
 
 def _parts(directory: Path, spec: ModelSpec, owner: str) -> Iterator[CheckedFile]:
@@ -90,18 +140,22 @@ def _generation(directory: Path, name: str) -> Iterator[CheckedFile]:
             raise damaged_error(path, "its name is not that of its content")
         found.append(spec)
 
-    file = _checked(directory, name, "an earlier model", read)
-    owner = f"generation {describe(found[0]).id}" if found else file.belongs_to
-    yield CheckedFile(file.file, owner, file.bytes, file.problem)
+    file = _checked(directory, name, name.removeprefix("spec-").removesuffix(".json"), read)
+    yield file
     for spec in found:
-        yield from _parts(directory, spec, owner)
+        yield from _parts(directory, spec, file.belongs_to)
 
 
 def _checkpoints(directory: Path) -> Iterator[CheckedFile]:
     folder = directory / CHECKPOINT_DIRECTORY
     for name in sorted(filter(is_checkpoint, os.listdir(folder) if folder.is_dir() else [])):
-        file = f"{CHECKPOINT_DIRECTORY}/{name}"
-        yield _checked(directory, file, "the unfinished training", partial(_hash, folder / name))
+        path = folder / name
+        checked = _checked(
+            directory, f"{CHECKPOINT_DIRECTORY}/{name}", CHECKPOINT_DIRECTORY, partial(_hash, path)
+        )
+        # A training that goes on replaces it at any moment.
+        if os.path.lexists(path):
+            yield checked
 
 
 def _hash(path: Path) -> None:
@@ -120,6 +174,14 @@ def _checked(directory: Path, name: str, owner: str, read: Callable[[], object])
         problem = unreadable_error(path, error)
     except ModelError as error:
         problem = error
-    size = path.stat(follow_symlinks=False).st_size if os.path.lexists(path) else 0
-    text = None if problem is None else "; ".join((problem.what, *problem.facts))
-    return CheckedFile(name, owner, size, text)
+    text = None
+    if problem is not None:
+        text = "; ".join((problem.what.removeprefix(f"{path} "), *problem.facts))
+    return CheckedFile(name, owner, _size(path), text)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0

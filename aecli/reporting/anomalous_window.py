@@ -45,11 +45,8 @@ def signal_excerpt(
         np.add.at(counts, positions, 1)
     with np.errstate(invalid="ignore"):  # NaN, a gap in the curve, for a row in no window
         outputs, scores = outputs / counts[:, None], scores / counts
-    return SignalExcerpt(
-        rows=rows + 1,
-        columns=_worst_columns(inverse, cells.numpy(), outputs),
-        scores=scores if scorer is not None else None,
-    )
+    columns = _worst_columns(inverse, cells.numpy(), outputs)
+    return rows + 1, columns, scores if scorer is not None else None
 
 
 def _excerpt_windows(table: WindowedTable, last_row: int) -> tuple[Indices, Indices]:

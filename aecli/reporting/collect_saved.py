@@ -33,7 +33,7 @@ def collect_saved(directory: Path, spec: ModelSpec) -> ReportData:
 
 
 def _epoch(record: Mapping[str, Any]) -> Epoch:
-    """Return an epoch from its record in `history.jsonl`."""
+    """Return an epoch from its record in the history."""
     return Epoch(
         number=record["epoch"],
         train=record["train"],

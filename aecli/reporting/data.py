@@ -110,16 +110,9 @@ class ReportRow:
     identifier: str = ""
 
 
-@dataclass(frozen=True)
-class SignalExcerpt:
-    """Rows around the most anomalous window; `scores` are None without calibration.
-
-    `columns` have the values and reconstructions `(n_rows,)` in a column's own unit, by its name.
-    """
-
-    rows: Integers
-    columns: Mapping[str, tuple[AnyFloats, AnyFloats]]
-    scores: AnyFloats | None
+SignalExcerpt = tuple[Integers, Mapping[str, tuple[AnyFloats, AnyFloats]], AnyFloats | None]
+"""Rows around the most anomalous window: their numbers, by column the values and reconstructions
+`(n_rows,)` in its own unit, and the scores; None without calibration."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ KINDS_WITHOUT_DATA = ("loss", "gradients", "search", "importance", "options")
 KINDS_OF_THE_DECODER = ("columns", "rows", "traversal", "scores", "anomalous")
 
 NOTHING_TO_SHOW = {
-    "loss": ("the model has no history.jsonl", "aecli train DATA"),
+    "loss": ("the model has no history of its epochs", "aecli train DATA"),
     "gradients": ("gradient norms were not logged", "aecli train DATA --log-gradients"),
     "search": ("the model was not tuned", "aecli tune DATA --trials 30"),
     "importance": ("the model was not tuned, or by few trials", "aecli tune DATA --trials 30"),

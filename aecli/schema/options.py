@@ -242,7 +242,7 @@ class TrainingOptions(StrictModel):
         "(share of the cells, emptied or taken from another row).",
     )
     log_gradients: bool = Field(
-        False, description="Write each layer's mean gradient norm into history.jsonl."
+        False, description="Write each layer's mean gradient norm into the history of the epochs."
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         0, description="Seed of the split, the weights, the row order and the dropout."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from aecli.array_types import Floats
@@ -16,7 +17,7 @@ from aecli.table.cells.conversion import NULLS
 from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.column_statistics import ValueCounts
 from aecli.table.exact_numbers import beyond_float64
-from aecli.table.scaling import FAR, MAX_BYTE, NumericCells, Scaling, scale_cells
+from aecli.table.scaling import FAR, MAX_BYTE, NumericCells, scale_cells
 
 # With fewer rows, values may all be distinct by chance.
 MIN_ROWS_NEARLY_DISTINCT = 50
@@ -188,7 +189,7 @@ def _fit_numeric_columns(
     """Return the number, time and vector columns by name, which are scaled together."""
     sizes = [scan.size(candidate) for candidate in candidates]
     cells = _numeric_cells(candidates, sizes, scan, robust=options.scale == "robust")
-    scaling = scale_cells(cells, options.scale, bounded=options.bounded_output)
+    center, scale, method, top = scale_cells(cells, options.scale, bounded=options.bounded_output)
     low, high, mean = _finite_moments(cells)
     varying = cells.varying
     columns = {}
@@ -205,8 +206,8 @@ def _fit_numeric_columns(
             text_format=candidate.text_format,
             size=size,
             origin=scan.origins.get(candidate.name),
-            center=scaling.center[at].tolist(),
-            scale=scaling.scale[at].tolist(),
+            center=center[at].tolist(),
+            scale=scale[at].tolist(),
             has_missing=complete < scan.rows,
             constant=constant,
             observed=complete,
@@ -218,7 +219,7 @@ def _fit_numeric_columns(
             decimals=None if constant else scan.decimals_of(candidate),
             reason="constant"
             if constant
-            else _scaling_reason(candidate, cells, scaling, at, first)
+            else _scaling_reason(candidate, cells, method, top, at, first)
             + _digits_note(candidate, cells, at, scan.origins.get(candidate.name)),
         )
     return columns
@@ -267,14 +268,19 @@ def _moment(names: Sequence[str], scan: ColumnScan, field: str) -> Floats:
 
 
 def _scaling_reason(
-    candidate: Candidate, cells: NumericCells, scaling: Scaling, at: slice, first: int
+    candidate: Candidate,
+    cells: NumericCells,
+    methods: npt.NDArray[np.str_],
+    top: float | None,
+    at: slice,
+    first: int,
 ) -> str:
-    method = str(scaling.method[at][first])
+    method = str(methods[at][first])
     subject = _subject(candidate, bool(cells.byte[at][0]), at.stop - at.start)
     if method != "shared":
         return f"{subject}: {_SCALING_WORDS[method]}"
-    others = scaling.shared - int((scaling.method[at] == "shared").sum())
-    if candidate.kind == "number" and scaling.top != MAX_BYTE:
+    others = int((methods == "shared").sum() - (methods[at] == "shared").sum())
+    if candidate.kind == "number" and top != MAX_BYTE:
         subject = "small whole number"
     return f"{subject}: scaled 0..1" + (f" with the other {others:,}" if others else "")
 

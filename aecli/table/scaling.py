@@ -43,27 +43,15 @@ class NumericCells:
         return self.low < self.high
 
 
-@dataclass(frozen=True)
-class Scaling:
-    """Centre, scale (finite, positive) and method of each cell.
-
-    `shared` cells have one scale, `top`.
-    """
-
-    center: Floats
-    scale: Floats
-    method: npt.NDArray[np.str_]
-    top: float | None
-    shared: int
-
-
 def scale_cells(
     cells: NumericCells,
     option: Literal["auto", "standard", "minmax", "robust", "none"],
     *,
     bounded: bool = False,
-) -> Scaling:
-    """Return the scaling by an option of `--scale`, one entry per cell.
+) -> tuple[Floats, Floats, npt.NDArray[np.str_], float | None]:
+    """Return the scaling by an option of `--scale`: centre, scale (finite, positive) and method.
+
+    Each has one entry per cell. The cells of the method `shared` have one scale, which comes last.
 
     Times are always scaled. With a `bounded` output, cells that the option does not decide about
     are scaled to 0..1. Where the range is too wide or too narrow for a standard deviation in
@@ -83,7 +71,7 @@ def scale_cells(
             centers, scales = _center_and_scale(str(name), cells, top)
             center[chosen], scale[chosen] = centers[chosen], scales[chosen]
         _fix_degenerate(cells, center, scale, method)
-    return Scaling(center, scale, method, top, int((method == "shared").sum()))
+    return center, scale, method, top
 
 
 def _center_and_scale(name: str, cells: NumericCells, top: float | None) -> tuple[Floats, Floats]:

@@ -38,7 +38,7 @@ class TrainedModel:
     history: list[Epoch]
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the entry of each epoch in `history.jsonl`."""
+        """Return the record of each epoch in the history."""
         return [_record(epoch) for epoch in self.history]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,14 +19,8 @@ from aecli.nn.losses import (
 )
 from aecli.training.noise import Noise
 
-
-class LossTerms(NamedTuple):
-    """A batch's weighted sum, its terms in the order of `Objective.weights`, and its logits."""
-
-    total: Tensor
-    values: list[Tensor]
-    logits: Tensor | None
-
+LossTerms = tuple[Tensor, list[Tensor], Tensor | None]
+"""A batch's weighted sum, its terms in the order of `Objective.weights`, and its logits."""
 
 TRIMMED = 0.1
 """Share of a batch's samples that a trimmed loss leaves out of the reconstruction loss."""
@@ -102,7 +95,7 @@ class Objective:
             total = weighted if total is None else total + weighted
             values.append(value.detach())
         assert total is not None, "options without any loss are refused when they are parsed"
-        return LossTerms(total, values, logits)
+        return total, values, logits
 
     def _reconstruction(self, outputs: Tensor, cells: Tensor) -> Tensor:
         if not (self.trimmed_loss and self.network.training):
@@ -150,15 +143,17 @@ class EpochMeans:
 
     def add(self, terms: LossTerms, rows: int, codes: Tensor | None) -> None:
         """Add one batch."""
-        self._values.append(terms.values)
+        _, values, logits = terms
+        self._values.append(values)
         self._rows.append(rows)
-        if codes is not None and terms.logits is not None:
+        if codes is not None and logits is not None:
             self._labelled.append((codes >= 0).sum())
 
     def add_hits(self, terms: LossTerms, codes: Tensor | None) -> None:
         """Count the labelled rows of one batch that the head got right."""
-        if codes is not None and terms.logits is not None:
-            self._right.append((terms.logits.argmax(1) == codes).sum())
+        _, _, logits = terms
+        if codes is not None and logits is not None:
+            self._right.append((logits.argmax(1) == codes).sum())
 
     def add_gradients(self) -> None:
         """Add the gradients of one step, before they are clipped."""

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 from aecli.directory_lock import Lock
 from aecli.errors import UsageError, nearest
-from aecli.model_directory.generations import Generation
+from aecli.model_directory.generations import Generation, require_keepable
 from aecli.model_directory.location import model_directory
 from aecli.model_directory.save import check_target, save
 from aecli.progress import SILENT, Epoch, Progress
@@ -24,7 +24,7 @@ from aecli.training.data import prepare
 from aecli.training.finalize import TrainedModel, finalize
 from aecli.training.fit import configure_process, fit
 from aecli.training.interrupt import Interrupt
-from aecli.training.replaced_model import with_replaced_model
+from aecli.training.replaced_model import replaced_model
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class TrainResult:
     """Result of `train`: the saved model's directory, its spec and its loss per epoch.
 
     `signal` is the SIGINT or SIGTERM that ended the training early, if one did; the model is valid.
-    `replaced` is the model that was there before, which `rollback` puts back if it was `kept`.
+    `replaced` is the model that was there before, `undo` the command that puts it back; None where
+    there was none, or it is not kept.
     """
 
     model: Path
@@ -40,7 +41,7 @@ class TrainResult:
     history: Sequence[Epoch]
     signal: int | None = None
     replaced: Generation | None = None
-    kept: bool = True
+    undo: str | None = None
 
 
 def train(
@@ -61,7 +62,7 @@ def train(
         model: the model directory; `AECLI_MODEL` or `./aecli_model` unless given.
         tag: short for the directory `runs/TAG`.
         resume: go on with a training that was stopped, bit for bit as if it had not been.
-        keep_generations: how many of the models that were there before stay, for `rollback`.
+        keep_generations: how many earlier models stay in the directory, for `rollback`; 0 to 100.
         options: every option at once, instead of `values`.
         progress: called as the training proceeds.
 
@@ -77,8 +78,9 @@ def train(
         raise UsageError(f"train takes options or {next(iter(values))}=…, not both")
     chosen = options or parse_options(values)
     directory = model_directory(model, tag)
+    require_keepable(keep_generations)
     device = configure_process(chosen)
-    check_target(directory, keep_generations)
+    check_target(directory)
     with Lock(directory):
         prepared = prepare(data, chosen, progress)
         # From the first step to the commit a signal must leave a valid model.
@@ -90,7 +92,9 @@ def train(
             trained = finalize(
                 fitted, interrupt=interrupt, seconds=fitted.seconds_left, progress=progress
             )
-            trained, replaced = with_replaced_model(trained, directory, progress, resumed=resume)
+            replaced, undo = replaced_model(
+                directory, resumed=resume, keep_generations=keep_generations, progress=progress
+            )
             spec = save(
                 directory, trained.spec, trained.weights, trained.records(),
                 keep_generations=keep_generations, resumed=resume,
@@ -98,14 +102,7 @@ def train(
         if spec.summary.finished:
             Checkpoint(directory, {}).remove()
         progress.finish()
-    return TrainResult(
-        model=directory,
-        spec=spec,
-        history=trained.history,
-        signal=interrupt.signal,
-        replaced=replaced,
-        kept=bool(keep_generations),
-    )
+    return TrainResult(directory, spec, trained.history, interrupt.signal, replaced, undo)
 
 
 def train_in_memory(data: Data, options: TrainOptions, progress: Progress = SILENT) -> TrainedModel:

@@ -223,7 +223,8 @@ class Trainer:
             self._optimizer.zero_grad()
             with arithmetic(self._precision, self._device):
                 terms = objective(cells, codes)
-            terms.total.backward()
+            total = terms[0]
+            total.backward()
             if options.log_gradients:
                 means.add_gradients()
             if options.clip:
@@ -235,7 +236,7 @@ class Trainer:
             if time.perf_counter() - looked > CHECK_SECONDS:
                 self._progress.rows(seen)
                 looked, seen = time.perf_counter(), 0
-                if self._must_stop(float(terms.total.detach())):
+                if self._must_stop(float(total.detach())):
                     break
         self._progress.rows(seen)
         self._must_stop(0.0)

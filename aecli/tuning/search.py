@@ -26,7 +26,7 @@ from aecli.training.data import PreparedTable, open_rereadable, prepare, prepare
 from aecli.training.finalize import finalize
 from aecli.training.fit import FittedNetwork, configure_process, fit
 from aecli.training.interrupt import Interrupt
-from aecli.training.replaced_model import with_replaced_model
+from aecli.training.replaced_model import replaced_model
 from aecli.training.schedule import default_batch_size
 from aecli.tuning.objective import SearchObjective, require_measurable
 from aecli.tuning.search_space import Chooser, SearchSpace
@@ -200,21 +200,20 @@ class SearchRun:
                 seconds=self.budget.seconds_left,
                 progress=self.progress,
             )
-            trained, replaced = with_replaced_model(trained, directory, self.progress)
+            replaced, undo = replaced_model(
+                directory, resumed=False, keep_generations=self.keep_generations,
+                progress=self.progress,
+            )  # fmt: skip
             result = self._result(best, trained.spec)
+            history = trained.records()
             spec = save(
-                directory, trained.spec, trained.weights, trained.records(), result.record(),
+                directory, trained.spec, trained.weights, history, result.record(),
                 keep_generations=self.keep_generations,
             )  # fmt: skip
             if spec.summary.finished:
                 Checkpoint(directory, {}).remove()
-        return replace(
-            result,
-            spec=spec,
-            seconds=self.budget.seconds_used,
-            replaced=replaced,
-            kept=bool(self.keep_generations),
-        )
+        seconds = self.budget.seconds_used
+        return replace(result, spec=spec, seconds=seconds, replaced=replaced, undo=undo)
 
     def _best(self, interrupt: Interrupt) -> tuple[TrialRecord, FittedNetwork]:
         """Return the best trial with its network, which is trained again if not in memory."""

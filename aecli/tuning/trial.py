@@ -56,7 +56,7 @@ class TuneResult:
     `value` is the objective of the `best` trial, `default` that of the first one, which takes the
     defaults; `command` trains the same model again. `importance` is the share of each parameter of
     the search in the objective, empty with few trials. `signal` ended the search early.
-    `replaced` is the model that was there before, which `rollback` puts back if it was `kept`.
+    `replaced` is the model that was there before, `undo` the command that puts it back.
     """
 
     model: Path
@@ -75,10 +75,10 @@ class TuneResult:
     notes: Sequence[str]
     signal: int | None = None
     replaced: Generation | None = None
-    kept: bool = True
+    undo: str | None = None
 
     def record(self) -> dict[str, Any]:
-        """Return the content of the model's `tuning.json`."""
+        """Return the content of the file of the search in the model directory."""
         return {
             "schema": "aecli.tuning/1",
             "objective": self.objective,

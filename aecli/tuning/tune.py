@@ -10,6 +10,7 @@ from typing import Unpack, cast
 from pydantic import TypeAdapter, ValidationError
 
 from aecli.errors import UsageError, nearest
+from aecli.model_directory.generations import require_keepable
 from aecli.model_directory.location import model_directory
 from aecli.model_directory.save import check_target
 from aecli.progress import SILENT, Progress
@@ -51,7 +52,7 @@ def tune(
         journal: the file of all trials, which processes may share; `MODEL.journal` unless given.
         model: the model directory; `AECLI_MODEL` or `./aecli_model` unless given.
         tag: short for the directory `runs/TAG`.
-        keep_generations: how many of the models that were there before stay, for `rollback`.
+        keep_generations: how many earlier models stay in the directory, for `rollback`; 0 to 100.
         options: every option at once, instead of `values`.
         progress: called as the search proceeds.
 
@@ -70,7 +71,8 @@ def tune(
     seconds = _seconds(budget)
     _require_consistent(chosen, seconds, trials, objective, folds)
     directory = model_directory(model, tag)
-    check_target(directory, keep_generations)
+    require_keepable(keep_generations)
+    check_target(directory)
     from aecli.tuning.search import SearchRun
     from aecli.tuning.trial_runner import TimeBudget
 

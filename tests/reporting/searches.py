@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from aecli.model_directory.read import read_spec
+from aecli.model_directory.read import read_history, read_spec, read_weights
+from aecli.model_directory.save import save
 
 FIRST = {"number": 1, "state": "complete", "value": 0.9, "options": {}}
 BEST = {
@@ -24,11 +24,12 @@ TRIALS = [
 
 
 def save_search(model: Path, **values: Any) -> None:
-    """Write `tuning.json` for the weights of a model."""
+    """Save a model anew, with a search."""
     record = {
         "schema": "aecli.tuning/1", "objective": "val_loss", "direction": "minimize", "folds": 1,
         "best": 2, "value": 0.5, "default": 0.9, "importance": {"lr": 0.75, "depth": 0.25},
         "command": "aecli train x.csv", "notes": ["a [/note]"], "trials": TRIALS,
-        "weights": read_spec(model).weights.file,
     }  # fmt: skip
-    (model / "tuning.json").write_text(json.dumps(record | values), encoding="utf-8")
+    spec = read_spec(model)
+    weights, history = read_weights(model, spec), read_history(model, spec)
+    save(model, spec, weights, history, record | values, keep_generations=0)

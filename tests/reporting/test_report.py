@@ -12,6 +12,8 @@ import pytest
 
 import aecli
 from aecli.errors import DataError, ModelError, OutputError, UsageError
+from aecli.model_directory.read import read_spec, read_weights
+from aecli.model_directory.save import save
 from aecli.reporting.report import report
 from tests.reporting.reading import Page
 from tests.reporting.searches import TRIALS, save_search
@@ -107,7 +109,8 @@ def test_a_tuned_model_shows_its_search(model, tmp_path):
 
 def test_without_a_history_the_page_has_no_curves(model, tmp_path):
     shutil.copytree(model, tmp_path / "m")
-    (tmp_path / "m" / "history.jsonl").unlink()
+    spec = read_spec(tmp_path / "m")
+    save(tmp_path / "m", spec, read_weights(tmp_path / "m", spec), [])
     page = reported(tmp_path / "m", table(20), tmp_path)
     assert "Loss" not in page.text
     assert "Columns" in page.text

@@ -26,7 +26,7 @@ def loss_of(cells: torch.Tensor, *, trimmed_loss: bool, training: bool, window: 
     objective = Objective(
         network, Inputs(lay_out([COLUMN])), loss, {"reconstruction": 1.0}, trimmed_loss=trimmed_loss
     )
-    return float(objective(cells, None).total.detach())
+    return float(objective(cells, None)[0].detach())
 
 
 def test_the_worst_tenth_of_a_batch_does_not_count():

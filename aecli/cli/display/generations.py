@@ -1,78 +1,96 @@
-"""Draw the earlier models of a directory, the files of a model, and what `rollback` did."""
+"""Draw the models of a directory: earlier ones, one that was replaced, files that were checked."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.widgets import BAD, GOOD, figures, user
+from aecli.cli.display.widgets import BAD, DIM, GOOD, facts, figures, user
 from aecli.formatting import count, figure, safe, size
-from aecli.model_directory.generations import Generation
+from aecli.model_directory.generations import Generation, rollback_command
 from aecli.model_directory.rollback import RollbackResult
 from aecli.model_directory.verify import CheckedFile
 
 
-def rollback_report(result: RollbackResult) -> RenderableType:
-    """Return which model is there now, and how to undo it."""
-    lines = [Text(f"{safe(result.model)} has the model {described(result.restored)} again")]
-    if result.replaced is None:
-        lines.append(Text("the model that was there was damaged, and is not kept", style=BAD))
+def created_text(created: str) -> str:
+    """Return the time of a training to the second: `2026-01-31 12:00:00`."""
+    return safe(created[:19].replace("T", " "))
+
+
+def generation_line(generation: Generation) -> Text:
+    """Describe a model in one line: id, time, table, label and latent size."""
+    label = f"label {generation.label}" if generation.label else "no label"
+    parts = [created_text(generation.created), generation.table or "a table", label]
+    parts.append(f"latent {generation.latent}")
+    return Text.assemble(generation.id, "  ", user(", ".join(parts)))
+
+
+def replaced_lines(
+    replaced: Generation | None, undo: str | None
+) -> Iterator[tuple[str, RenderableType]]:
+    """Yield the model that a training replaced, and how to put it back."""
+    if replaced is None:
+        return
+    yield "replaced", generation_line(replaced)
+    if undo is None:
+        yield "", Text("it is gone (--keep-generations 0)", style=BAD)
     else:
-        undo = rollback_command(result.model, result.replaced)
-        lines.append(Text(f"the model {described(result.replaced)} is kept: {undo}"))
-    return Group(*lines)
+        yield "undo", Text(safe(undo), style="bold")
 
 
-def described(generation: Generation) -> str:
-    """Return a model in a few words: `of 2026-11-28 07:40:12 (adult.csv, label income)`."""
-    table = safe(generation.table or "a table")
-    label = f", label {safe(generation.label)}" if generation.label else ""
-    return f"of {moment(generation.created)} ({table}{label})"
-
-
-def replaced_line(model: Path, replaced: Generation, *, kept: bool) -> str:
-    """Return what a training replaced, and how to put it back."""
-    if not kept:
-        return f"the model {described(replaced)}, which is not kept"
-    return f"the model {described(replaced)}; {rollback_command(model, replaced)} puts it back"
-
-
-def moment(created: str) -> str:
-    """Return a time of `spec.json`, which is UTC, to the second."""
-    return created[:19].replace("T", " ")
-
-
-def rollback_command(model: Path, generation: Generation) -> str:
-    """Return the command that puts a generation back."""
-    return f"aecli rollback {generation.id[:8]} -m {shlex.quote(str(model))}"
+def rollback_report(result: RollbackResult) -> RenderableType:
+    """Return what is now the model of a directory, and what it replaced."""
+    rows: list[tuple[str, RenderableType]] = [
+        ("model", Text(safe(result.model), style="bold")),
+        ("restored", generation_line(result.restored)),
+    ]
+    if result.replaced is not None:
+        undo = rollback_command(result.model, result.replaced.id)
+        rows += replaced_lines(result.replaced, undo)
+    rows += [("note", Text(safe(note), style=BAD)) for note in result.notes]
+    return facts(rows)
 
 
 def generation_table(generations: Sequence[Generation]) -> Table:
     """Return one line per earlier model, the newest first."""
-    table = figures("id", "trained (UTC)", "table", "label", "latent", "epochs", "loss", left=4)
-    for generation in generations:
+    labelled = any(generation.label for generation in generations)
+    names = ["id", "trained", "table", *(["label"] if labelled else [])]
+    table = figures(*names, "latent", "epochs", "loss", left=len(names))
+    for column in table.columns[:2]:
+        column.no_wrap = True
+    for one in generations:
+        texts = [one.table, *([one.label or "–"] if labelled else [])]
+        shown = [Text(safe(text), overflow="ellipsis", no_wrap=True) for text in texts]
         table.add_row(
-            generation.id[:8],
-            moment(generation.created),
-            user(generation.table),
-            user(generation.label or ""),
-            count(generation.latent),
-            count(generation.epochs),
-            figure(generation.loss),
-        )
+            one.id, created_text(one.created), *shown,
+            count(one.latent), count(one.epochs), figure(one.loss, 3),
+        )  # fmt: skip
     return table
 
 
-def file_table(files: Sequence[CheckedFile]) -> Table:
-    """Return one line per checked file, and what is wrong with it."""
-    table = figures("file", "of", "bytes", "", left=2)
-    table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
+def verified_table(files: Sequence[CheckedFile]) -> RenderableType:
+    """Return one line per file that was checked; what is wrong with one stands under its name."""
+    table = figures("file", "belongs to", "size", "state", left=2)
+    table.columns[1].no_wrap = True
+    table.columns[3].justify = "left"
     for file in files:
-        state = Text("ok", style=GOOD) if file.problem is None else user(file.problem, BAD)
-        table.add_row(user(file.file), file.belongs_to, size(file.bytes), state)
-    return table
+        problem = f"\n  {safe(file.problem)}" if file.problem else ""
+        table.add_row(
+            Text(
+                f"{safe(_short(file.file))}{problem}", style=BAD if problem else "", overflow="fold"
+            ),
+            user(file.belongs_to),
+            size(file.bytes),
+            Text("damaged", style=BAD) if problem else Text("ok", style=GOOD),
+        )
+    bad = sum(file.problem is not None for file in files)
+    summary = f"{count(len(files), 'file')}, {f'{bad} damaged' if bad else 'all whole'}"
+    return Group(table, Text(summary, style=DIM))
+
+
+def _short(name: str) -> str:
+    """Leave out most of the 64 digits in the name of a checkpoint."""
+    return name if len(name) <= 40 else f"{name[:28]}…"

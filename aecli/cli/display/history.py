@@ -30,7 +30,7 @@ AXIS_WIDTH = 10
 
 Curve = Sequence[float | None]
 HistoryLines = Sequence[Mapping[str, Any]]
-"""Lines of `history.jsonl`."""
+"""Records of the epochs."""
 
 
 def loss_chart(history: HistoryLines) -> RenderableType:
@@ -39,7 +39,7 @@ def loss_chart(history: HistoryLines) -> RenderableType:
     Off a terminal the bars are left out, and the range of each term stays.
     """
     if not history:
-        return Text("no history.jsonl: nothing is known of the epochs", style=DIM)
+        return Text("the model has no history of its epochs", style=DIM)
     return FittedBlock(
         lambda console, width: Group(
             *_curves(history, min(width, CHART_WIDTH) - AXIS_WIDTH, bars=console.is_terminal)

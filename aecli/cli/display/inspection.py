@@ -8,12 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.generations import (
-    file_table,
-    generation_table,
-    moment,
-    rollback_command,
-)
+from aecli.cli.display.generations import created_text, generation_table, verified_table
 from aecli.cli.display.history import loss_chart
 from aecli.cli.display.model import (
     column_groups,
@@ -24,8 +19,9 @@ from aecli.cli.display.model import (
     training_facts,
 )
 from aecli.cli.display.widgets import DIM, clipped, facts, figures, stacked, titled, user
-from aecli.formatting import count, figure, size, weight
+from aecli.formatting import count, figure, safe, size, weight
 from aecli.inspection.inspect import DataInspection, Layer, ModelInspection
+from aecli.model_directory.generations import rollback_command
 from aecli.schema.model_spec import Identifier, Label, LeftOut, ModelSpec
 
 INSPECTED_COLUMNS_SHOWN = 20
@@ -36,10 +32,10 @@ def inspection_report(
 ) -> RenderableType:
     """Return a model's or a table's description; every column if `all_columns`."""
     if isinstance(result, ModelInspection):
+        if result.verified is not None:
+            return Group(user(result.model, "bold"), verified_table(result.verified))
         if result.history is not None:
             return Group(user(result.model, "bold"), loss_chart(result.history))
-        if result.verified is not None:
-            return Group(user(result.model, "bold"), file_table(result.verified))
         return _model(result, all_columns)
     return _data(result, all_columns)
 
@@ -51,8 +47,6 @@ def _model(result: ModelInspection, all_columns: bool) -> RenderableType:
     )
     note = "" if all_columns else "--all-columns lists each one with its reason"
     roles = list(_roles(spec.label, spec.ids, spec.left_out))
-    earlier = result.generations
-    back = f"{rollback_command(result.model, earlier[0])} puts one back" if earlier else ""
     return stacked(
         [
             Group(user(result.model, "bold"), Text(_origin(result), style=DIM)),
@@ -61,9 +55,15 @@ def _model(result: ModelInspection, all_columns: bool) -> RenderableType:
             titled("network", _network(result.layers, result.parameters)),
             titled("losses", _losses(spec)),
             titled("training", facts(training_facts(spec))),
-            titled("earlier models", generation_table(earlier), back) if earlier else None,
+            _earlier_models(result) if result.generations else None,
         ]
     )
+
+
+def _earlier_models(result: ModelInspection) -> RenderableType:
+    undo = rollback_command(result.model, result.generations[0].id)
+    note = f"{safe(undo)} puts the first back"
+    return titled("earlier models", generation_table(result.generations), note)
 
 
 def _data(result: DataInspection, all_columns: bool) -> RenderableType:
@@ -85,7 +85,7 @@ def _data(result: DataInspection, all_columns: bool) -> RenderableType:
 
 def _origin(result: ModelInspection) -> str:
     spec = result.spec
-    created = moment(spec.created)
+    created = created_text(spec.created)
     by = f"aecli {spec.versions.get('aecli', '?')}, torch {spec.versions.get('torch', '?')}"
     return f"trained {created} UTC with {by}; {size(result.bytes)}"
 

@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.generations import replaced_line
+from aecli.cli.display.generations import replaced_lines
 from aecli.cli.display.history import EpochTable
 from aecli.cli.display.widgets import (
     BAD,
@@ -94,8 +94,7 @@ def _model_facts(result: TrainResult) -> Iterator[tuple[str, RenderableType]]:
         yield "loss", Text(loss_sum(spec.loss_weights))
     yield from training_facts(spec)
     yield "saved in", Text(safe(model), style="bold")
-    if result.replaced:
-        yield "replaced", Text(replaced_line(model, result.replaced, kept=result.kept))
+    yield from replaced_lines(result.replaced, result.undo)
     yield "next", Text(next_command(model, spec), style="bold")
 
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from aecli.cli.display.generations import replaced_line
+from aecli.cli.display.generations import replaced_lines
 from aecli.cli.display.model import network_line, training_facts
 from aecli.cli.display.widgets import DIM, GOOD, facts, figures, stacked, titled, user
 from aecli.formatting import count, duration, figure, percent, safe
@@ -85,8 +85,7 @@ def _model_facts(result: TuneResult) -> Iterator[tuple[str, RenderableType]]:
         yield "notes", Text("\n".join(map(safe, result.notes)))
     yield "journal", Text(safe(result.journal))
     yield "saved in", Text(safe(result.model), style="bold")
-    if result.replaced:
-        yield "replaced", Text(replaced_line(result.model, result.replaced, kept=result.kept))
+    yield from replaced_lines(result.replaced, result.undo)
 
 
 def _command(command: str) -> Text:

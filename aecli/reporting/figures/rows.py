@@ -125,28 +125,28 @@ def _headings(axes: Axes, names: Sequence[str], step: float) -> None:
 
 def signal_panel(signal: SignalExcerpt, threshold: float | None) -> Panel:
     """Return consecutive rows with their reconstruction, and the score below."""
-    plots = len(signal.columns) + (signal.scores is not None)
+    numbers, columns, scores = signal
+    plots = len(columns) + (scores is not None)
 
     def draw(figure_: FigureBase) -> None:
         grid = figure_.subplots(plots, 1, sharex=True, squeeze=False)[:, 0]
-        rows = np.arange(len(signal.rows))
-        consecutive = bool((np.diff(signal.rows) == 1).all())
-        rows = signal.rows if consecutive else rows
-        for axes, (name, (values, outputs)) in zip(grid, signal.columns.items(), strict=False):
+        consecutive = bool((np.diff(numbers) == 1).all())
+        rows = numbers if consecutive else np.arange(len(numbers))
+        for axes, (name, (values, outputs)) in zip(grid, columns.items(), strict=False):
             axes.plot(rows, values, color=PRIMARY, linewidth=1.2, label="table")
             axes.plot(rows, outputs, color=SECONDARY, linewidth=1.2, label="model")
             axes.set_title(short_name(name))
             axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
         grid[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
-        if signal.scores is not None:
-            _draw_scores(grid[-1], rows, signal.scores, threshold)
+        if scores is not None:
+            _draw_scores(grid[-1], rows, scores, threshold)
         grid[-1].set_xlabel(
             "row of the table" if consecutive else "row, in the order of the series"
         )
         grid[-1].margins(x=0.01)
 
-    first, last = count(int(signal.rows[0])), count(int(signal.rows[-1]))
-    what = ", ".join(map(safe, signal.columns))
+    first, last = count(int(numbers[0])), count(int(numbers[-1]))
+    what = ", ".join(map(safe, columns))
     alt = f"Curves of {what} and their reconstructions around the oddest window"
     caption = f"Rows {first} to {last}, around the oddest window: the table, the model's "
     caption += "reconstruction, and the score of each row."
