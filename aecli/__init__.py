@@ -73,7 +73,7 @@ __all__ = [
     "tune",
 ]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Autoencoder": "aecli.api.estimator",

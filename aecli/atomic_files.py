@@ -228,7 +228,7 @@ def output_error(target: Path, error: OSError) -> OutputError:
     blocking = _file_above(target)
     if blocking is not None:
         reason, hint = f"{blocking} is a file", f"ls -ld {shlex.quote(str(blocking))}"
-    elif not os.path.exists(directory):
+    elif error.errno == errno.ENOENT and not os.path.exists(directory):
         reason, hint = f"directory {directory} does not exist", f"mkdir -p {quoted}"
     return OutputError(f"cannot write {target}: {reason}", hint=hint)
 

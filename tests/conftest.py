@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 # Two test workers share two cores: with a thread pool each, they would wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -78,6 +79,49 @@ def model_spec() -> ModelSpec:
             valid={"total": 1.1},
         ),
     )
+
+
+@pytest.fixture
+def system_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is synced, renamed, removed and closed in the test, in its order, by file name."""
+    calls: list[str] = []
+
+    def name(file: int | str | Path) -> str:
+        path = os.readlink(f"/proc/self/fd/{file}") if isinstance(file, int) else str(file)
+        return "TEMPORARY" if path.endswith(".tmp") else Path(path).name
+
+    def record(function: str) -> None:
+        call = getattr(os, function)
+
+        def recorded(*files: Any, **how: Any) -> Any:
+            calls.append(" ".join([function, *map(name, files[:2])]))
+            return call(*files, **how)
+
+        monkeypatch.setattr(os, function, recorded)
+
+    for function in ("fsync", "replace", "rename", "unlink", "close"):
+        record(function)
+    return calls
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int, str], None]:
+    """Let a function of `os` fail with an error number for the files with this end of a name."""
+
+    def fail(function: str, number: int, ending: str = "") -> None:
+        call = getattr(os, function)
+
+        def failed(file: Any, *values: Any, **how: Any) -> Any:
+            path = os.readlink(f"/proc/self/fd/{file}") if isinstance(file, int) else str(file)
+            if path.endswith(ending):
+                if function == "close":
+                    call(file)
+                raise OSError(number, os.strerror(number), path)
+            return call(file, *values, **how)
+
+        monkeypatch.setattr(os, function, failed)
+
+    return fail
 
 
 @pytest.fixture

@@ -154,5 +154,6 @@ def _problems(error: ValidationError) -> list[str]:
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     return [
         f"{'.'.join(map(str, problem['loc'])) or 'spec'}: {problem['msg']}"
-        for problem in problems[:3]
-    ]
+        for problem in problems
+        if problem["type"] != "extra_forbidden"
+    ][:3]

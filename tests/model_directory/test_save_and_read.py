@@ -35,7 +35,6 @@ from aecli.schema.model_spec import ModelSpec
 Unprivileged = Callable[[], AbstractContextManager[None]]
 
 WEIGHTS = b"sixteen weights!"
-ROUNDS = 60
 
 
 @pytest.fixture
@@ -126,28 +125,6 @@ def test_new_generation_replaces_the_old_one_and_nothing_else(
     saved = save(model, model_spec, b"new", [], keep_generations=0)
     expected = ["notes.txt", "spec.json", saved.weights.file, saved.history.file]
     assert sorted(os.listdir(model)) == sorted(expected)
-
-
-def test_killed_saves_leave_a_readable_model(tmp_path: Path, model_spec: ModelSpec) -> None:
-    (tmp_path / "spec.json").write_text(model_spec.model_dump_json(by_alias=True))
-    script = Path(__file__).with_name("killed_saves.py")
-    arguments = [tmp_path / "spec.json", tmp_path / "model", ROUNDS]
-    done = subprocess.run(
-        [sys.executable, script, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    rounds, generations, *files = done.stdout.split()
-    assert int(rounds) == ROUNDS
-    assert int(generations) > 1  # the savers did get somewhere before they were killed
-    assert [name.partition("-")[0] for name in files] == [
-        ".lock",
-        "history",
-        "spec.json",
-        "weights",
-    ]
 
 
 def test_disk_full_leaves_the_old_model(model: Path, model_spec: ModelSpec) -> None:
@@ -417,7 +394,7 @@ EPOCHS = st.lists(
 
 
 @settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(history=EPOCHS)
 def test_history_comes_back_with_null_for_no_number(

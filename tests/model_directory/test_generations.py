@@ -1,0 +1,299 @@
+"""Earlier models of a directory: which are kept, listed, pruned, and put back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from aecli.directory_lock import Lock
+from aecli.errors import AecliWarning, LockedError, ModelError, OutputError, UsageError
+from aecli.model_directory.generations import (
+    describe,
+    generations,
+    keep_current,
+    remove_unused,
+    roll_back,
+)
+from aecli.model_directory.read import read_spec, read_weights
+from aecli.model_directory.rollback import rollback
+from aecli.model_directory.save import save
+from aecli.schema.model_spec import ModelSpec
+
+DAYS = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04")
+
+
+def save_days(directory: Path, spec: ModelSpec, days: int, keep: int) -> list[ModelSpec]:
+    return [
+        save(
+            directory,
+            spec.model_copy(update={"created": f"{day}T00:00:00+00:00"}),
+            day.encode(),
+            [{"epoch": 1, "day": day}],
+            keep_generations=keep,
+        )
+        for day in DAYS[:days]
+    ]
+
+
+def digests(specs: list[ModelSpec]) -> list[str]:
+    return [spec.digest for spec in specs]
+
+
+def files_of(present: ModelSpec, *earlier: ModelSpec) -> list[str]:
+    parts = [part.file for spec in (present, *earlier) for part in spec.parts]
+    return sorted(["spec.json", *parts, *(f"spec-{s.digest[:12]}.json" for s in earlier)])
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2, 5])
+def test_a_directory_keeps_the_newest_earlier_models(
+    tmp_path: Path, model_spec: ModelSpec, keep: int
+) -> None:
+    saved = save_days(tmp_path, model_spec, 4, keep)
+    kept = saved[2::-1][:keep]
+    assert digests(generations(tmp_path)) == digests(kept)
+    assert sorted(os.listdir(tmp_path)) == files_of(saved[3], *kept)
+    assert read_spec(tmp_path) == saved[3]
+    assert [read_weights(tmp_path, spec).decode() for spec in kept] == list(DAYS[2::-1][:keep])
+
+
+def test_models_of_one_moment_are_in_the_order_of_their_digests(
+    tmp_path: Path, model_spec: ModelSpec
+) -> None:
+    for weights in (b"a", b"b", b"c", b"d"):
+        save(tmp_path, model_spec, weights, [], keep_generations=9)
+    found = digests(generations(tmp_path))
+    assert len(found) == 3
+    assert found == sorted(found, reverse=True)
+
+
+def test_a_model_is_not_one_of_its_own_generations(tmp_path: Path, model_spec: ModelSpec) -> None:
+    (saved,) = save_days(tmp_path, model_spec, 1, 1)
+    assert keep_current(tmp_path) == saved
+    assert generations(tmp_path) == []
+    remove_unused(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == files_of(saved)
+
+
+def test_a_directory_without_a_whole_model_keeps_none(tmp_path: Path) -> None:
+    assert keep_current(tmp_path) is None
+    (tmp_path / "spec.json").write_text("{}")
+    assert keep_current(tmp_path) is None
+    assert os.listdir(tmp_path) == ["spec.json"]
+
+
+def test_damaged_and_renamed_generations_are_not_listed(
+    tmp_path: Path, model_spec: ModelSpec
+) -> None:
+    _, second, _ = save_days(tmp_path, model_spec, 3, 5)
+    _, whole = (tmp_path / f"spec-{s.digest[:12]}.json" for s in (second, generations(tmp_path)[1]))
+    shutil.copy(whole, tmp_path / f"spec-{'f' * 12}.json")
+    whole.write_bytes(whole.read_bytes().replace(b"0", b"1", 1))
+    (tmp_path / f"spec-{'e' * 12}.json").symlink_to("spec.json")
+    assert digests(generations(tmp_path)) == [second.digest]
+
+
+def test_generations_are_listed_without_a_model(tmp_path: Path, model_spec: ModelSpec) -> None:
+    first, second = save_days(tmp_path, model_spec, 2, 1)
+    (tmp_path / "spec.json").unlink()
+    remove_unused(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == files_of(second, first)[0:0] + sorted(
+        [f"spec-{first.digest[:12]}.json", *(part.file for part in first.parts)]
+    )
+    assert digests(generations(tmp_path)) == [first.digest]
+
+
+def test_a_damaged_model_keeps_what_it_may_need(tmp_path: Path, model_spec: ModelSpec) -> None:
+    save_days(tmp_path, model_spec, 2, 1)
+    (tmp_path / "spec.json").write_text("{}")
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(ModelError):
+        remove_unused(tmp_path, 0)
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_pruning_leaves_what_is_not_ours(tmp_path: Path, model_spec: ModelSpec) -> None:
+    (saved,) = save_days(tmp_path, model_spec, 1, 1)
+    strangers = ["weights-0123456789ab.bin", "weights-xyz.safetensors", "history.jsonl"]
+    for name in strangers:
+        (tmp_path / name).touch()
+    for name in ("weights-0123456789ab.safetensors", "history-0123456789ab.jsonl",
+                 "tuning-0123456789ab.json", "spec-0123456789ab.json"):  # fmt: skip
+        (tmp_path / name).touch()
+    remove_unused(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted([*strangers, *files_of(saved)])
+
+
+def test_rolling_back_swaps_the_two_models(tmp_path: Path, model_spec: ModelSpec) -> None:
+    first, second = save_days(tmp_path, model_spec, 2, 1)
+    (tmp_path / f"spec-{first.digest[:12]}.json").chmod(0o640)
+    assert roll_back(tmp_path) == (first, second)
+    assert read_spec(tmp_path) == first
+    assert read_weights(tmp_path, first) == DAYS[0].encode()
+    assert sorted(os.listdir(tmp_path)) == files_of(first, second)
+    assert (tmp_path / "spec.json").stat().st_mode & 0o777 == 0o640
+    assert roll_back(tmp_path) == (second, first)
+    assert sorted(os.listdir(tmp_path)) == files_of(second, first)
+
+
+def test_rolling_back_without_a_model(tmp_path: Path, model_spec: ModelSpec) -> None:
+    first, second = save_days(tmp_path, model_spec, 2, 1)
+    (tmp_path / "spec.json").unlink()
+    assert roll_back(tmp_path) == (first, None)
+    assert read_spec(tmp_path) == first
+    assert (tmp_path / second.weights.file).exists()
+
+
+@pytest.mark.parametrize("upper", [False, True])
+@pytest.mark.parametrize("digits", [6, 12, 64])
+def test_a_generation_is_chosen_by_its_first_digits(
+    tmp_path: Path, model_spec: ModelSpec, digits: int, upper: bool
+) -> None:
+    first, *_ = save_days(tmp_path, model_spec, 4, 5)
+    chosen = first.digest[:digits].upper() if upper else first.digest[:digits]
+    assert roll_back(tmp_path, chosen)[0] == first
+
+
+@pytest.mark.parametrize(
+    ("chosen", "what"), [("zz", "no earlier models"), ("", "3 earlier models")]
+)
+def test_digits_of_no_or_several_generations_list_those_that_are_there(
+    tmp_path: Path, model_spec: ModelSpec, chosen: str, what: str
+) -> None:
+    saved = save_days(tmp_path, model_spec, 4, 5)
+    with pytest.raises(UsageError) as caught:
+        roll_back(tmp_path, chosen)
+    assert caught.value.what == f"{what} of {tmp_path} begin with {chosen!r}"
+    assert caught.value.facts == tuple(
+        f"{spec.digest[:12]}  of {spec.created[:19]}" for spec in saved[2::-1]
+    )
+    assert caught.value.hint == f"aecli rollback {saved[2].digest[:12]}"
+
+
+def test_the_only_generation_has_digits_too(tmp_path: Path, model_spec: ModelSpec) -> None:
+    save_days(tmp_path, model_spec, 2, 1)
+    with pytest.raises(UsageError, match="1 earlier models"):
+        roll_back(tmp_path, "")
+
+
+def test_a_directory_without_generations_says_how_they_come_about(
+    tmp_path: Path, model_spec: ModelSpec
+) -> None:
+    save_days(tmp_path, model_spec, 2, 0)
+    with pytest.raises(UsageError, match="keeps no earlier model"):
+        roll_back(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["missing", "flipped", "link"])
+def test_a_damaged_generation_does_not_replace_the_model(
+    tmp_path: Path, model_spec: ModelSpec, damage: str
+) -> None:
+    first, second = save_days(tmp_path, model_spec, 2, 1)
+    weights = tmp_path / first.weights.file
+    content = weights.read_bytes()
+    weights.unlink()
+    if damage == "flipped":
+        weights.write_bytes(b"x" + content[1:])
+    if damage == "link":
+        weights.symlink_to(second.weights.file)
+    with pytest.raises(ModelError, match=first.weights.file):
+        roll_back(tmp_path)
+    assert read_spec(tmp_path) == second
+    assert f"spec-{second.digest[:12]}.json" not in os.listdir(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_named(
+    open_path: Path, model_spec: ModelSpec, unprivileged
+) -> None:
+    first, _ = save_days(open_path, model_spec, 2, 1)
+    (open_path / first.weights.file).chmod(0)
+    with (
+        unprivileged(),
+        pytest.raises(ModelError, match=f"{first.weights.file}: Permission denied"),
+    ):
+        roll_back(open_path)
+
+
+@pytest.mark.parametrize("name", ["spec.json", "spec-*.json"])
+def test_a_spec_that_cannot_be_read_is_named(
+    open_path: Path, model_spec: ModelSpec, unprivileged, name: str
+) -> None:
+    save_days(open_path, model_spec, 2, 1)
+    (path,) = open_path.glob(name)
+    path.chmod(0)
+    with unprivileged(), pytest.raises(ModelError, match=f"{path.name}: Permission denied"):
+        roll_back(open_path)
+
+
+def test_a_rollback_is_one_rename_and_only_then_the_old_name_goes(
+    tmp_path: Path, model_spec: ModelSpec, system_calls: list[str]
+) -> None:
+    first, second = save_days(tmp_path, model_spec, 2, 1)
+    system_calls.clear()
+    roll_back(tmp_path)
+    earlier, kept = (f"spec-{spec.digest[:12]}.json" for spec in (first, second))
+    steps = [call for call in system_calls if call.startswith(("replace", "unlink"))]
+    assert steps == [
+        f"replace TEMPORARY {kept}",
+        "replace TEMPORARY spec.json",
+        f"unlink {earlier}",
+    ]
+
+
+@pytest.mark.parametrize(("name", "saved"), [("spec.json", False), ("spec-", True)])
+def test_a_rollback_that_fails_before_the_commit_changes_nothing(
+    tmp_path: Path, model_spec: ModelSpec, failing, name: str, saved: bool
+) -> None:
+    first, second = save_days(tmp_path, model_spec, 2, 1)
+    if saved:
+        failing("unlink", 5, f"spec-{first.digest[:12]}.json")
+        with pytest.warns(AecliWarning, match="is saved; afterwards this failed"):
+            assert roll_back(tmp_path)[0] == first
+        assert read_spec(tmp_path) == first
+    else:
+        failing("replace", 5, ".tmp")
+        with pytest.raises(OutputError):
+            roll_back(tmp_path)
+        assert read_spec(tmp_path) == second
+
+
+def test_a_generation_in_short(tmp_path: Path, model_spec: ModelSpec) -> None:
+    spec = save(tmp_path, model_spec, b"w", [])
+    short = describe(spec)
+    assert (short.id, short.created) == (spec.digest[:12], spec.created)
+    assert (short.label, short.columns, short.latent, short.epochs) == ("y", 2, 2, 3)
+    assert short.loss == 1.1
+    no_rows = spec.summary.model_copy(update={"valid": {}})
+    assert describe(spec.model_copy(update={"summary": no_rows, "label": None})).loss == 1.0
+    assert describe(spec.model_copy(update={"label": None})).label is None
+
+
+def test_the_command_rolls_back_under_the_lock(tmp_path: Path, model_spec: ModelSpec) -> None:
+    first, second = save_days(tmp_path, model_spec, 2, 1)
+    with Lock(tmp_path), pytest.raises(LockedError):
+        rollback(model=tmp_path)
+    result = rollback(first.digest[:8], model=tmp_path)
+    assert (result.model, result.restored) == (tmp_path, describe(first))
+    assert result.replaced == describe(second)
+    (tmp_path / "spec.json").unlink()
+    assert rollback(model=tmp_path).replaced is None
+    with pytest.raises(ModelError, match="there is no model directory"):
+        rollback(model=tmp_path / "missing")
+    assert not (tmp_path / "missing").exists()
+
+
+def test_an_unfinished_model_is_kept_on_request(tmp_path: Path, model_spec: ModelSpec) -> None:
+    summary = model_spec.summary.model_copy(update={"finished": False})
+    for finished, unfinished, kept in ((True, False, 1), (False, False, 0), (False, True, 1)):
+        spec = model_spec if finished else model_spec.model_copy(update={"summary": summary})
+        directory = tmp_path / f"{finished}{unfinished}"
+        saved = save(directory, spec, b"w", [])
+        (directory / "spec.json").chmod(0o640)
+        assert keep_current(directory, unfinished=unfinished) == saved
+        earlier = list(directory.glob("spec-*"))
+        assert len(earlier) == kept
+        assert all(path.stat().st_mode & 0o777 == 0o640 for path in earlier)
+    keep_current(tmp_path / "FalseFalse")
+    assert len(list((tmp_path / "FalseFalse").glob("spec-*"))) == 1
