@@ -11,7 +11,7 @@ import shutil
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from aecli.errors import AecliError, AecliWarning, ModelError, OutputError
@@ -51,20 +51,23 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise output_error(target, error) from error
 
 
-def write_file(target: Path, content: bytes, *, like: Path | None = None) -> None:
+def write_file(
+    target: Path, content: bytes, *, like: Path | None = None, commits: bool = True
+) -> None:
     """Replace a file atomically by `content`; a link of that name is replaced, not followed.
 
     Args:
         target: the file.
         content: its new content.
         like: a file whose mode the new one gets; 0666 & ~umask where there is none.
+        commits: whether the new name is the end of a save, after which errors are warnings.
 
     Raises:
-        OutputError: it cannot be written; nothing of `target` has changed.
+        OutputError: it cannot be written; nothing of `target` has changed if it `commits`.
     """
     try:
         with (
-            _temporary_path(target, like=like or target) as (_, descriptor),
+            _temporary_path(target, like=like or target, commits=commits) as (_, descriptor),
             open(descriptor, "wb", closefd=False) as file,
         ):
             file.write(content)
@@ -73,7 +76,9 @@ def write_file(target: Path, content: bytes, *, like: Path | None = None) -> Non
 
 
 @contextmanager
-def _temporary_path(target: Path, *, like: Path) -> Iterator[tuple[Path, int]]:
+def _temporary_path(
+    target: Path, *, like: Path, commits: bool = True
+) -> Iterator[tuple[Path, int]]:
     """Yield a new file and its descriptor; rename it to `target` when the block ends well."""
     if target.is_dir() and not target.is_symlink():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
@@ -95,9 +100,9 @@ def _temporary_path(target: Path, *, like: Path) -> Iterator[tuple[Path, int]]:
         with suppress(OSError):
             os.close(descriptor)
         raise
-    with warn_after_commit(target):
+    with warn_after_commit(target) if commits else nullcontext():
         os.close(descriptor)
-    with warn_after_commit(target):
+    with warn_after_commit(target) if commits else nullcontext():
         fsync_directory(target.parent)
 
 

@@ -157,7 +157,8 @@ def keep_current(directory: Path, *, unfinished: bool = True) -> ModelSpec | Non
     spec, _ = present_model(directory)
     if spec is not None and (unfinished or spec.summary.finished):
         content = read_regular(present, MAX_SPEC_BYTES)
-        write_file(directory / hashed_name("spec", spec.digest), content, like=present)
+        earlier = directory / hashed_name("spec", spec.digest)
+        write_file(earlier, content, like=present, commits=False)
     return spec
 
 
@@ -182,9 +183,10 @@ def remove_unused(
     specs = [*kept, read_spec(directory)] if (directory / SPEC_FILE).exists() else kept
     needed = {part.file for spec in specs for part in spec.parts}
     needed |= {hashed_name("spec", spec.digest) for spec in kept}
-    for name in os.listdir(directory):
-        if is_hashed(name) and name not in needed:
-            (directory / name).unlink(missing_ok=True)
+    unused = [name for name in os.listdir(directory) if is_hashed(name) and name not in needed]
+    # Specs first: one that is left without its files would be offered as a generation.
+    for name in sorted(unused, key=is_earlier_spec, reverse=True):
+        (directory / name).unlink(missing_ok=True)
 
 
 def rollback_command(directory: Path, generation: str) -> str:

@@ -121,7 +121,8 @@ def save(
         if keep_generations:
             previous = keep_current(directory, unfinished=not resumed)
         for kind, part in stored.items():
-            write_file(directory / part.file, contents[kind], like=directory / SPEC_FILE)
+            file = directory / part.file
+            write_file(file, contents[kind], like=directory / SPEC_FILE, commits=False)
         write_file(directory / SPEC_FILE, content)
     with warn_after_commit(directory):
         remove_unused(directory, keep_generations, previous=previous)

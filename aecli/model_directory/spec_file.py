@@ -14,16 +14,18 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from aecli.errors import ModelError
-from aecli.model_directory.errors import damaged_error, train_command
+from aecli.model_directory.errors import damaged_error, train_command, unreadable_error
 from aecli.model_directory.location import SPEC_FILE
 from aecli.regular_files import read_regular
-from aecli.schema.model_spec import NO_DIGEST, SCHEMA, ModelSpec
+from aecli.schema.model_spec import MAX_COLUMNS, NO_DIGEST, SCHEMA, ModelSpec
 
 # 100,000 columns with 128 categories each come to about half of this.
 MAX_SPEC_BYTES = 512 << 20
 
 UPGRADE = "pip install --upgrade aecli"
 """What to do about a model that only a newer aecli can read."""
+
+_MANY_BLANKS = b" " * (1 << 20)
 
 FAMILY = SCHEMA.partition("/")[0]
 _SCHEMA = re.compile(FAMILY.replace(".", r"\.") + r"/(\d{1,9})(?:\.(\d{1,9}))?")
@@ -61,11 +63,16 @@ def decode_spec(content: bytes, path: Path) -> tuple[ModelSpec, list[str]]:
     """
     if len(content) > MAX_SPEC_BYTES:
         raise damaged_error(path, f"it has more than {MAX_SPEC_BYTES:,} bytes")
+    if _MANY_BLANKS in content:
+        raise damaged_error(path, f"it has {len(_MANY_BLANKS):,} blanks in a row")
     try:
         value = from_json(content)
     except ValueError as error:
         raise damaged_error(path, f"it is not JSON: {error}") from error
     minor = _readable_minor(value, path)
+    columns = value.get("columns")
+    if isinstance(columns, list) and len(columns) > MAX_COLUMNS:  # before each one is validated
+        raise damaged_error(path, f"it has {len(columns):,} columns; at most {MAX_COLUMNS:,} do")
     try:
         spec, unknown = _validated(value)
     except ValidationError as error:
@@ -106,12 +113,14 @@ def holds_our_spec(directory: Path) -> bool:
     """Return whether `spec.json` is that of a model, even of a damaged one.
 
     Raises:
-        ModelError: the model is of a newer aecli.
+        ModelError: the model is of a newer aecli, or the file cannot be read.
     """
     try:
         value = from_json(read_regular(directory / SPEC_FILE, MAX_SPEC_BYTES))
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         return False
+    except OSError as error:
+        raise unreadable_error(directory / SPEC_FILE, error) from error
     schema = value.get("schema") if isinstance(value, dict) else None
     if not isinstance(schema, str) or not schema.startswith(FAMILY + "/"):
         return False

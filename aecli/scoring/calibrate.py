@@ -20,7 +20,7 @@ from aecli.inference.batches import WindowedTable
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
 from aecli.model_directory.location import model_directory
-from aecli.model_directory.save import replace_spec
+from aecli.model_directory.save import check_target, replace_spec
 from aecli.progress import SILENT, Progress
 from aecli.row_sample import RowSample, position_keys
 from aecli.schema.model_spec import (
@@ -92,6 +92,7 @@ def calibrate(
     began = time.perf_counter()
     directory = model_directory(model, tag)
     loaded = load_model(directory, device=device, threads=threads)
+    check_target(directory)  # before the table is scored
     scorer = Scorer.of(loaded)
     source = open_source(data, read or ReadOptions())
     if anomaly is not None:

@@ -1,0 +1,20 @@
+"""Whoever reads a model beside trainers that replace it gets one of the models, whole."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.reliability.models import read_whole
+from tests.reliability.readers import beside_trainers, command_failures, load_failures
+
+
+def test_readers_beside_trainers_get_a_whole_model(folder: Path) -> None:
+    model = folder / "model"
+    shutil.copytree(folder / "old", model)
+    with beside_trainers(folder, model, savers=1, trainers=1):
+        models, failures = load_failures(model, reads=150)
+        failures += command_failures(folder, model, reads=4)
+    assert models > 1
+    assert failures == []
+    assert read_whole(model)[0].table in ("a.csv", "b.csv")
