@@ -43,9 +43,9 @@ def main() -> None:
                 codes["not read"] += 1
                 continue
             files[trial.file.name] += 1
-            codes[f"exit {trial.run.code}" if trial.run.code is not None else "killed"] += 1
+            codes[f"exit {trial.run.code}" if trial.run.code >= 0 else "killed"] += 1
             failures.update(trial.failures)
-            peak, slowest = max(peak, trial.run.peak_bytes), max(slowest, trial.run.seconds)
+            peak, slowest = max(peak, trial.run.peak), max(slowest, trial.run.seconds)
             if trial.failures:
                 keep(trial, sum(failures.values()))
             if sum(files.values()) % PROGRESS_STEP == 0:
@@ -63,8 +63,8 @@ def keep(trial: Trial, number: int) -> None:
     path.write_bytes(trial.file.content)
     run = trial.run
     print(f"{path}: {', '.join(trial.failures)} ({trial.file.kind})", flush=True)
-    print(f"  {trial.command}: {run.peak_bytes / 1e6:,.0f} MB, {run.seconds:.1f} s", flush=True)
-    print("  " + run.stderr.strip().replace("\n", "\n  ")[:600], flush=True)
+    print(f"  {trial.command}: {run.peak / 1e6:,.0f} MB, {run.seconds:.1f} s", flush=True)
+    print("  " + run.err.strip().replace("\n", "\n  ")[:600], flush=True)
 
 
 if __name__ == "__main__":

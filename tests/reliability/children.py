@@ -29,13 +29,18 @@ TIMEOUT = 60.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a child ended: exit code (negative: a signal), stderr, seconds, CPU seconds, calls."""
+    """How a child ended: exit code (negative: a signal), stderr, seconds, CPU seconds, calls.
+
+    `peak` is its largest resident memory in bytes; `timed_out` says whether a limit ended it.
+    """
 
     code: int
     err: str
     seconds: float
     cpu: float = 0.0
     calls: Sequence[Call] = ()
+    peak: int = 0
+    timed_out: bool = False
 
     @property
     def warnings(self) -> list[str]:
@@ -74,6 +79,8 @@ def run_child(
     *,
     kill_after: float | None = None,
     memory: int | None = None,
+    cpu_seconds: float | None = None,
+    most_resident: int | None = None,
 ) -> Outcome:
     """Run a function in a forked child, and return how it ended.
 
@@ -82,11 +89,14 @@ def run_child(
         calls: the system calls of the child.
         kill_after: seconds until it gets SIGKILL.
         memory: bytes of address space that it may allocate besides what the parent has.
+        cpu_seconds: CPU time after which it is killed; waiting, it may take ten times as long.
+        most_resident: bytes of resident memory above which it is killed.
     """
     with tempfile.TemporaryFile("w+") as err, tempfile.TemporaryFile("w+") as made:
 
         def redirected() -> int:
             os.dup2(err.fileno(), 2)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  # of the whole child
             sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
@@ -100,12 +110,14 @@ def run_child(
 
         began = time.perf_counter()
         process = fork(redirected, calls)
-        code, cpu = _wait(process, kill_after)
+        limit = 10 * cpu_seconds if cpu_seconds else TIMEOUT
+        seconds = limit if kill_after is None else kill_after
+        code, cpu, peak, timed_out = _wait(process, seconds, cpu_seconds, most_resident)
         seconds = time.perf_counter() - began
         err.seek(0)
         made.seek(0)
         found = [Call(*call) for call in json.loads(made.read() or "[]")]
-        return Outcome(code, err.read(), seconds, cpu, found)
+        return Outcome(code, err.read(), seconds, cpu, found, peak, timed_out)
 
 
 def _limit_memory(more: int) -> None:
@@ -114,17 +126,44 @@ def _limit_memory(more: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def _wait(process: int, kill_after: float | None) -> tuple[int, float]:
-    until = time.perf_counter() + (TIMEOUT if kill_after is None else kill_after)
+def _wait(
+    process: int, seconds: float, cpu_seconds: float | None, most_resident: int | None
+) -> tuple[int, float, int, bool]:
+    """Return the exit code of a child, its CPU seconds, its peak memory, and if time ended it."""
+    until = time.perf_counter() + seconds
+    peak, timed_out, options = 0, False, os.WNOHANG
     while True:
-        ended, status, used = os.wait4(process, os.WNOHANG)
+        ended, status, used = os.wait4(process, options)
         if ended:
-            return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
-        if time.perf_counter() > until:
+            cpu, peak = used.ru_utime + used.ru_stime, max(peak, used.ru_maxrss * 1024)
+            return os.waitstatus_to_exitcode(status), cpu, peak, timed_out
+        if most_resident is not None:
+            peak = max(peak, _resident_bytes(process))
+        timed_out = time.perf_counter() > until or _cpu_above(process, cpu_seconds)
+        if timed_out or (most_resident is not None and peak > most_resident):
             os.kill(process, signal.SIGKILL)
-            _, status, used = os.wait4(process, 0)
-            return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
-        time.sleep(0.001)
+            options = 0
+        else:
+            time.sleep(0.001)
+
+
+def _cpu_above(process: int, seconds: float | None) -> bool:
+    """Return whether the threads of a process have taken more CPU time than this together."""
+    if seconds is None:
+        return False
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") > seconds
+
+
+def _resident_bytes(process: int) -> int:
+    try:
+        pages = Path(f"/proc/{process}/statm").read_text().split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * resource.getpagesize()
 
 
 def command(*arguments: object) -> Callable[[], int]:

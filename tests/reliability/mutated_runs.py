@@ -18,7 +18,7 @@ import pyarrow as pa
 import aecli
 from aecli.cli.main import main
 from aecli.errors import AecliError
-from tests.reliability.forked_runs import Run, run_forked
+from tests.reliability.children import Outcome, run_child
 from tests.reliability.mutations import Mutated, mutated_file
 from tests.reliability.valid_files import FEATURES, KEPT, valid_files
 
@@ -60,13 +60,25 @@ class Trial:
 
     file: Mutated
     command: str
-    run: Run
+    run: Outcome
     reached: bool
 
     @property
     def failures(self) -> list[str]:
         """Return what must not happen."""
-        return self.run.failures(MAX_BYTES)
+        return failures(self.run, MAX_BYTES)
+
+
+def failures(run: Outcome, most_bytes: int) -> list[str]:
+    """Return what must not happen, whatever the input is."""
+    found = ["time-out"] if run.timed_out else []
+    if run.peak > most_bytes:
+        found.append("memory")
+    if run.code < 0 and not found:
+        found.append(f"signal {-run.code}")
+    if run.code == 1 or (run.code == 6 and "out of memory" in run.err):
+        found.append(f"exit {run.code}")
+    return found
 
 
 def trials(
@@ -102,8 +114,8 @@ def _prepare(folder: Path, files: dict[str, bytes]) -> None:
     table, model = str(folder / "plain.csv"), str(folder / "model")
     arguments = ["train", table, *_TRAIN, "--columns", ",".join(FEATURES), "-m", model]
     arguments = [a for a in arguments if a not in ("--exclude", KEPT)]
-    run = run_forked(partial(main, arguments), folder, seconds=60, max_bytes=MAX_BYTES)
-    assert run.code == 0, run.stderr
+    run = run_child(partial(main, arguments))
+    assert run.code == 0, run.err
 
 
 def _tried(file: Mutated, folder: Path, rng: random.Random, real: float) -> Trial:
@@ -116,8 +128,8 @@ def _tried(file: Mutated, folder: Path, rng: random.Random, real: float) -> Tria
     else:
         arguments = _arguments(command, path, folder)
         action = partial(_apply, arguments, rng.random() < real)
-    run = run_forked(action, folder, seconds=SECONDS, max_bytes=MAX_BYTES)
-    reached = run.code != 77 and not any(sign in run.stderr for sign in _UNREAD)
+    run = run_child(action, cpu_seconds=SECONDS, most_resident=2 * MAX_BYTES)
+    reached = run.code != 77 and not any(sign in run.err for sign in _UNREAD)
     return Trial(file, " ".join(arguments), run, reached)
 
 
@@ -182,7 +194,7 @@ def print_failures(count: int, seed: int) -> None:
         ended = list(trials(count, seed, Path(folder), real=0.0))
     for trial in ended:
         if trial.failures:
-            print(trial.failures, trial.file.kind, trial.command, trial.run.stderr)
+            print(trial.failures, trial.file.kind, trial.command, trial.run.err)
     print(sum(trial.reached for trial in ended))
 
 
