@@ -22,19 +22,22 @@ READS = ("encode", "evaluate", "inspect", "report")
 
 
 def replace_for_ever(folder: Path, model: Path) -> int:
-    """Save the models `old` and `two` in turns, as fast as the disk lets."""
-    models = [read_whole(folder / name) for name in ("old", "two")]
-    while True:
+    """Save the models `old` and `two` in turns, while the parent lives."""
+    models, parent = [read_whole(folder / name) for name in ("old", "two")], os.getppid()
+    while os.getppid() == parent:
         for spec, weights, history in models:
             with Lock(model, patience=60):
                 save(model, spec, weights, history)
+    return 0
 
 
 def train_for_ever(folder: Path, model: Path) -> int:
-    """Run `aecli train` over the model, again and again."""
-    while True:
+    """Run `aecli train` over the model, again and again, as long as the parent lives."""
+    parent = os.getppid()
+    while os.getppid() == parent:
         for table in "ab":
             run_child(command(*train_arguments(folder, table, model)))
+    return 0
 
 
 @contextmanager
