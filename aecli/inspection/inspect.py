@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -121,7 +123,6 @@ def inspect_model(
     spec, (layers, epochs) = read_model(directory, read)
     try:
         earlier = [describe(generation) for generation in generations(directory)]
-        size = sum(entry.stat().st_size for entry in os.scandir(directory) if entry.is_file())
     except OSError as error:
         raise unreadable_error(Path(error.filename or directory), error) from error
     return ModelInspection(
@@ -129,11 +130,21 @@ def inspect_model(
         spec=spec,
         layers=layers,
         parameters=spec.parameters,
-        bytes=size,
+        bytes=_size(directory),
         generations=earlier,
         history=epochs,
         verified=checked,
     )
+
+
+def _size(directory: Path) -> int:
+    """Return the bytes of the files of a directory; a trainer may remove one meanwhile."""
+    size = 0
+    for name in os.listdir(directory):
+        with suppress(FileNotFoundError):
+            status = os.lstat(directory / name)
+            size += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return size
 
 
 def inspect_data(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aecli.atomic_files import warn_after_commit, write_file
 from aecli.errors import ModelError, UsageError
-from aecli.model_directory.errors import train_command
+from aecli.model_directory.errors import train_command, unreadable_error
 from aecli.model_directory.location import (
     HASH_DIGITS,
     SPEC_FILE,
@@ -18,7 +18,7 @@ from aecli.model_directory.location import (
     is_earlier_spec,
     is_hashed,
 )
-from aecli.model_directory.read import read_part, read_spec
+from aecli.model_directory.read import part_content, read_spec
 from aecli.model_directory.spec_file import MAX_SPEC_BYTES, UPGRADE, decode_spec
 from aecli.regular_files import read_regular
 from aecli.schema.model_spec import ModelSpec
@@ -135,7 +135,7 @@ def problem_of(directory: Path, spec: ModelSpec) -> str:
     """
     for part in spec.parts:
         try:
-            read_part(directory, part)
+            part_content(directory, part)
         except FileNotFoundError:
             return f"{directory / part.file} is missing"
         except ModelError as error:
@@ -149,17 +149,23 @@ def keep_current(directory: Path, *, unfinished: bool = True) -> ModelSpec | Non
     With `unfinished` false, one whose training can go on is not kept.
 
     Raises:
-        OSError: it cannot be read.
-        ModelError: it is of a newer aecli.
+        ModelError: it cannot be read, or is of a newer aecli.
         OutputError: it cannot be written.
     """
-    present = directory / SPEC_FILE
-    spec, _ = present_model(directory)
-    if spec is not None and (unfinished or spec.summary.finished):
-        content = read_regular(present, MAX_SPEC_BYTES)
-        earlier = directory / hashed_name("spec", spec.digest)
-        write_file(earlier, content, like=present, commits=False)
+    try:
+        spec, _ = present_model(directory)
+        if spec is not None and (unfinished or spec.summary.finished):
+            _keep_spec(directory, spec)
+    except OSError as error:
+        raise unreadable_error(Path(error.filename or directory), error) from error
     return spec
+
+
+def _keep_spec(directory: Path, spec: ModelSpec) -> None:
+    present = directory / SPEC_FILE
+    content = read_regular(present, MAX_SPEC_BYTES)
+    earlier = directory / hashed_name("spec", spec.digest)
+    write_file(earlier, content, like=present, commits=False)
 
 
 def remove_unused(
@@ -212,13 +218,18 @@ def roll_back(
         OSError: a file cannot be read.
         OutputError: it cannot be written; the model is unchanged.
     """
-    present, problem = present_model(directory)
+    try:
+        present, problem = present_model(directory)
+    except OSError:
+        # It may be whole; what cannot be read now must neither block the way back nor be lost.
+        present, problem = _whole_spec(directory / SPEC_FILE), ""
     found = generations(directory)
     target = _chosen(directory, found, present, generation)
     _require_whole(directory, target, found)
     earlier = directory / hashed_name("spec", target.digest)
     content = read_regular(earlier, MAX_SPEC_BYTES)
-    keep_current(directory)
+    if present is not None:
+        _keep_spec(directory, present)
     write_file(directory / SPEC_FILE, content, like=earlier)
     with warn_after_commit(directory):
         earlier.unlink()

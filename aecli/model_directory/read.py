@@ -127,15 +127,25 @@ def read_part(directory: Path, part: StoredFile) -> bytes:
         FileNotFoundError: it is missing.
         ModelError: it is damaged, or cannot be read.
     """
-    path = directory / part.file
     try:
-        content = read_regular(path, part.size)
-        if len(content) > part.size:
-            raise damaged_error(path, f"it has more than the {part.size:,} bytes that were saved")
+        return part_content(directory, part)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise unreadable_error(path, error) from error
+        raise unreadable_error(directory / part.file, error) from error
+
+
+def part_content(directory: Path, part: StoredFile) -> bytes:
+    """Return the same, and let every error of the system pass.
+
+    Raises:
+        OSError: it cannot be read.
+        ModelError: it is damaged.
+    """
+    path = directory / part.file
+    content = read_regular(path, part.size)
+    if len(content) > part.size:
+        raise damaged_error(path, f"it has more than the {part.size:,} bytes that were saved")
     if len(content) < part.size:
         raise damaged_error(path, f"it has {len(content):,} of the {part.size:,} bytes saved")
     digest = hashlib.sha256(content).hexdigest()

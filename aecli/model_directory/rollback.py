@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,16 +65,17 @@ def rollback(
     with Lock(directory):
         try:
             restored, before, problem = roll_back(directory, generation)
-            notes = list(_notes(directory, problem))
         except OSError as error:
             raise unreadable_error(Path(error.filename or directory), error) from error
     replaced = None if before is None else describe(before)
-    return RollbackResult(directory, describe(restored), replaced, notes)
+    return RollbackResult(directory, describe(restored), replaced, list(_notes(directory, problem)))
 
 
 def _notes(directory: Path, problem: str) -> Iterator[str]:
     if problem:
         yield f"the model before was not kept: {problem}"
-    folder = directory / CHECKPOINT_DIRECTORY
-    if folder.is_dir() and any(map(is_checkpoint, os.listdir(folder))):
+    unfinished: list[str] = []
+    with suppress(OSError):  # the earlier model is back already
+        unfinished = os.listdir(directory / CHECKPOINT_DIRECTORY)
+    if any(map(is_checkpoint, unfinished)):
         yield "an unfinished training is still here: its own command with --resume goes on with it"

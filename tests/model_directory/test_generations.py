@@ -129,19 +129,19 @@ def test_pruning_leaves_what_is_not_ours(tmp_path: Path, model_spec: ModelSpec) 
 def test_rolling_back_swaps_the_two_models(tmp_path: Path, model_spec: ModelSpec) -> None:
     first, second = save_days(tmp_path, model_spec, 2, 1)
     (tmp_path / f"spec-{first.digest[:12]}.json").chmod(0o640)
-    assert roll_back(tmp_path) == (first, second)
+    assert roll_back(tmp_path) == (first, second, "")
     assert read_spec(tmp_path) == first
     assert read_weights(tmp_path, first) == DAYS[0].encode()
     assert sorted(os.listdir(tmp_path)) == files_of(first, second)
     assert (tmp_path / "spec.json").stat().st_mode & 0o777 == 0o640
-    assert roll_back(tmp_path) == (second, first)
+    assert roll_back(tmp_path) == (second, first, "")
     assert sorted(os.listdir(tmp_path)) == files_of(second, first)
 
 
 def test_rolling_back_without_a_model(tmp_path: Path, model_spec: ModelSpec) -> None:
     first, second = save_days(tmp_path, model_spec, 2, 1)
     (tmp_path / "spec.json").unlink()
-    assert roll_back(tmp_path) == (first, None)
+    assert roll_back(tmp_path) == (first, None, f"{tmp_path}/spec.json is missing")
     assert read_spec(tmp_path) == first
     assert (tmp_path / second.weights.file).exists()
 
@@ -165,17 +165,11 @@ def test_digits_of_no_or_several_generations_list_those_that_are_there(
     saved = save_days(tmp_path, model_spec, 4, 5)
     with pytest.raises(UsageError) as caught:
         roll_back(tmp_path, chosen)
-    assert caught.value.what == f"{what} of {tmp_path} begin with {chosen!r}"
+    assert caught.value.what == f"{what} of {tmp_path} have an id that begins with {chosen!r}"
     assert caught.value.facts == tuple(
-        f"{spec.digest[:12]}  of {spec.created[:19]}" for spec in saved[2::-1]
+        f"{spec.digest[:12]} of {spec.created[:19]}" for spec in saved[2::-1]
     )
-    assert caught.value.hint == f"aecli rollback {saved[2].digest[:12]}"
-
-
-def test_the_only_generation_has_digits_too(tmp_path: Path, model_spec: ModelSpec) -> None:
-    save_days(tmp_path, model_spec, 2, 1)
-    with pytest.raises(UsageError, match="1 earlier models"):
-        roll_back(tmp_path, "")
+    assert caught.value.hint == f"aecli rollback {saved[2].digest[:12]} -m {tmp_path}"
 
 
 def test_a_directory_without_generations_says_how_they_come_about(
@@ -198,10 +192,31 @@ def test_a_damaged_generation_does_not_replace_the_model(
         weights.write_bytes(b"x" + content[1:])
     if damage == "link":
         weights.symlink_to(second.weights.file)
-    with pytest.raises(ModelError, match=first.weights.file):
+    with pytest.raises(ModelError, match=f"{first.digest[:12]} .* is damaged") as caught:
         roll_back(tmp_path)
+    assert first.weights.file in caught.value.facts[0]
     assert read_spec(tmp_path) == second
     assert f"spec-{second.digest[:12]}.json" not in os.listdir(tmp_path)
+
+
+def test_a_model_that_cannot_be_read_is_neither_lost_nor_in_the_way(
+    open_path: Path, model_spec: ModelSpec, unprivileged
+) -> None:
+    first, second = save_days(open_path, model_spec, 2, 1)
+    (open_path / second.weights.file).chmod(0)
+    with unprivileged():
+        assert roll_back(open_path) == (first, second, "")
+    assert generations(open_path) == [second]
+
+
+def test_a_retrain_does_not_replace_a_model_that_cannot_be_read(
+    open_path: Path, model_spec: ModelSpec, unprivileged
+) -> None:
+    _, second = save_days(open_path, model_spec, 2, 1)
+    (open_path / second.weights.file).chmod(0)
+    with unprivileged(), pytest.raises(ModelError, match="Permission denied"):
+        save(open_path, model_spec, b"new", [])
+    assert read_spec(open_path) == second
 
 
 def test_a_file_that_cannot_be_read_is_named(
@@ -213,7 +228,7 @@ def test_a_file_that_cannot_be_read_is_named(
         unprivileged(),
         pytest.raises(ModelError, match=f"{first.weights.file}: Permission denied"),
     ):
-        roll_back(open_path)
+        rollback(model=open_path)
 
 
 @pytest.mark.parametrize("name", ["spec.json", "spec-*.json"])
@@ -224,7 +239,7 @@ def test_a_spec_that_cannot_be_read_is_named(
     (path,) = open_path.glob(name)
     path.chmod(0)
     with unprivileged(), pytest.raises(ModelError, match=f"{path.name}: Permission denied"):
-        roll_back(open_path)
+        rollback(model=open_path)
 
 
 def test_a_rollback_is_one_rename_and_only_then_the_old_name_goes(
