@@ -62,10 +62,16 @@ LOADED_ONCE = (
 ROOM = "tests/model_directory"
 TESTS = {
     "aecli/model_directory/errors.py": [f"{ROOM}/test_save_and_read.py", f"{ROOM}/test_errors.py"],
-    "aecli/model_directory/generations.py": [f"{ROOM}/test_generations.py"],
+    "aecli/model_directory/generations.py": [
+        f"{ROOM}/test_generations.py",
+        f"{ROOM}/test_rollback.py",
+    ],
     "aecli/model_directory/location.py": [f"{ROOM}/test_location.py"],
     "aecli/model_directory/read.py": [f"{ROOM}/test_reading.py"],
-    "aecli/model_directory/rollback.py": ["tests/model_directory/test_generations.py"],
+    "aecli/model_directory/rollback.py": [
+        f"{ROOM}/test_rollback.py",
+        f"{ROOM}/test_generations.py",
+    ],
     "aecli/model_directory/save.py": [f"{ROOM}/test_saving.py", f"{ROOM}/test_save_and_read.py"],
     "aecli/model_directory/spec_file.py": [
         f"{ROOM}/test_spec_file.py",
