@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import time
 from contextlib import AbstractContextManager, suppress
@@ -17,9 +18,10 @@ from aecli.atomic_files import (
     warn_after_commit,
 )
 from aecli.errors import AecliError, LockedError, ModelError
-from aecli.regular_files import open_regular
+from aecli.regular_files import open_regular, read_regular
 
 LOCK = ".lock"
+_MOST_BYTES = 300
 
 
 class Lock:
@@ -79,7 +81,7 @@ class Lock:
                 if free and is_at(self._path, descriptor):
                     self._sign(descriptor)
                     return descriptor
-                owner = os.read(descriptor, 300).decode(errors="replace").split()
+                owner = os.read(descriptor, _MOST_BYTES).decode(errors="replace").split()
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -116,6 +118,20 @@ class Lock:
         with suppress(OSError):
             for directory in self._created:
                 directory.rmdir()
+
+
+def is_our_lock(path: Path) -> bool:
+    """Return whether a lock file is empty or names a process and its machine, as `Lock` writes it.
+
+    Raises:
+        ModelError: it is not a regular file.
+        OSError: it cannot be read.
+    """
+    try:
+        content = read_regular(path, _MOST_BYTES)
+    except FileNotFoundError:  # its run has ended
+        return True
+    return re.fullmatch(rb"(\d{1,10} \S{1,255}\n)?", content) is not None
 
 
 def _make(directory: Path) -> list[Path]:

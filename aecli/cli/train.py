@@ -91,9 +91,10 @@ def train(
             settings.data, model=model, resume=resume, keep_generations=keep_generations,
             options=settings.options, progress=progress,
         )  # fmt: skip
+        progress.finish()
+        show(result, "aecli.train/1", training_report, as_json=as_json, quiet=quiet)
         if page is not None:
             _write_page(page, settings, result.model, progress)
-    show(result, "aecli.train/1", training_report, as_json=as_json, quiet=quiet)
     if result.signal is not None:
         click.get_current_context().exit(128 + result.signal)
 

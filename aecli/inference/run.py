@@ -23,6 +23,7 @@ from aecli.inference.batches import (
 )
 from aecli.inference.loaded_model import LoadedModel
 from aecli.inference.range_notes import range_notes
+from aecli.model_directory.location import require_not_a_part
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.read_options import ReadOptions
@@ -216,9 +217,11 @@ class Pass:
         `time.perf_counter`.
 
         Raises:
+            UsageError: the output is a file of a model, or an input.
             DataError: a batch cannot be read.
             OutputError: the output cannot be written.
         """
+        require_not_a_part(output)
         rows, inputs = 0, self.source.paths if self.source else []
         by_window = self.windowed is not None and not self.by_row
         with open_writer(output, self.schema, inputs=inputs, format=to) as write:

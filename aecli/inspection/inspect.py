@@ -122,7 +122,8 @@ def inspect_model(
 
     spec, (layers, epochs) = read_model(directory, read)
     try:
-        earlier = [describe(generation) for generation in generations(directory)]
+        # A trainer may have replaced the model by now, and kept it.
+        earlier = [describe(g) for g in generations(directory) if g.digest != spec.digest]
     except OSError as error:
         raise unreadable_error(Path(error.filename or directory), error) from error
     return ModelInspection(

@@ -28,10 +28,17 @@ def missing_error(path: Path) -> ModelError:
 
 def way_back(directory: Path) -> str:
     """Return what to do where a model cannot be used: go back to an earlier one, or train."""
-    names = os.listdir(directory) if directory.is_dir() else []
-    if any(is_earlier_spec(name) for name in names):
+    if any(is_earlier_spec(name) for name in names_in(directory)):
         return f"aecli rollback -m {shlex.quote(str(directory))}"
     return train_command(directory)
+
+
+def names_in(directory: Path) -> list[str]:
+    """Return the sorted names in a directory; none where it cannot be listed."""
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
 
 
 def train_command(directory: Path | str) -> str:
@@ -53,12 +60,12 @@ def no_model_error(directory: Path) -> ModelError:
         return ModelError(f"there is no model directory {directory}", hint=train)
     if not directory.is_dir():
         return _file_error(directory)
-    names = sorted(os.listdir(directory))
+    names = names_in(directory)
     if any(is_earlier_spec(name) for name in names):
         fact = "it has an earlier model"
         what = f"{directory / SPEC_FILE} is missing"
         return ModelError(what, facts=(fact,), hint=way_back(directory))
-    models = [name for name in names if (directory / name / SPEC_FILE).is_file()]
+    models = [name for name in names if os.path.isfile(directory / name / SPEC_FILE)]
     if models:
         return ModelError(
             f"{directory} is not a model directory, but holds some: {name_list(models)}",
@@ -72,7 +79,7 @@ def no_model_error(directory: Path) -> ModelError:
 
 
 def _file_error(path: Path) -> ModelError:
-    inside = (path.parent / SPEC_FILE).is_file() and is_ours(path.name)
+    inside = os.path.isfile(path.parent / SPEC_FILE) and is_ours(path.name)
     model = path.parent if inside else DEFAULT_DIRECTORY
     hint = f"-m {shlex.quote(str(model))}" if inside else train_command(model)
     return ModelError(f"{path} is a file; a model is a directory", hint=hint)

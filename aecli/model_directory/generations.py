@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aecli.atomic_files import warn_after_commit, write_file
@@ -22,6 +23,7 @@ from aecli.model_directory.read import part_content, read_spec
 from aecli.model_directory.spec_file import MAX_SPEC_BYTES, UPGRADE, decode_spec
 from aecli.regular_files import read_regular
 from aecli.schema.model_spec import ModelSpec
+from aecli.schema.options import TrainOptions
 
 MOST_GENERATIONS = 100
 """Maximum number of earlier models that a directory keeps."""
@@ -79,7 +81,7 @@ def require_keepable(keep_generations: int) -> None:
 
 
 def generations(directory: Path) -> list[ModelSpec]:
-    """Return the specs of the earlier models that a directory keeps, the newest first.
+    """Return the specs of the earlier models that a directory keeps, the last replaced first.
 
     Damaged ones, and those that this aecli cannot read, are left out.
 
@@ -96,7 +98,16 @@ def generations(directory: Path) -> list[ModelSpec]:
         and name == hashed_name("spec", spec.digest)
         and (present is None or spec.digest != present.digest)
     ]
-    return sorted(earlier, key=lambda spec: (spec.created, spec.digest), reverse=True)
+    return sorted(earlier, key=partial(_kept_at, directory), reverse=True)
+
+
+def _kept_at(directory: Path, spec: ModelSpec) -> tuple[int, str, str]:
+    """Return when a model was replaced, then when it was trained."""
+    try:
+        kept = (directory / hashed_name("spec", spec.digest)).lstat().st_mtime_ns
+    except FileNotFoundError:  # a trainer has removed it
+        kept = 0
+    return kept, spec.created, spec.digest
 
 
 def _whole_spec(path: Path) -> ModelSpec | None:
@@ -143,10 +154,10 @@ def problem_of(directory: Path, spec: ModelSpec) -> str:
     return ""
 
 
-def keep_current(directory: Path, *, unfinished: bool = True) -> ModelSpec | None:
+def keep_current(directory: Path, *, resumed: ModelSpec | None = None) -> ModelSpec | None:
     """Make the model of a directory one of its generations; return it, None without a whole one.
 
-    With `unfinished` false, one whose training can go on is not kept.
+    An unfinished state of the same training as `resumed` is not kept.
 
     Raises:
         ModelError: it cannot be read, or is of a newer aecli.
@@ -154,11 +165,24 @@ def keep_current(directory: Path, *, unfinished: bool = True) -> ModelSpec | Non
     """
     try:
         spec, _ = present_model(directory)
-        if spec is not None and (unfinished or spec.summary.finished):
+        if spec is not None and (resumed is None or not continues(spec, resumed)):
             _keep_spec(directory, spec)
     except OSError as error:
         raise unreadable_error(Path(error.filename or directory), error) from error
     return spec
+
+
+def continues(unfinished: ModelSpec, resumed: ModelSpec) -> bool:
+    """Return whether `resumed` is the same training as `unfinished`, which was stopped."""
+    same_table = (unfinished.columns, unfinished.label) == (resumed.columns, resumed.label)
+    sides = (_without_limits(spec) for spec in (unfinished, resumed))
+    return not unfinished.summary.finished and same_table and next(sides) == next(sides)
+
+
+def _without_limits(spec: ModelSpec) -> TrainOptions:
+    """Return the options without those that a resumed training may change."""
+    training = spec.options.training.model_copy(update={"time_limit": None, "threads": None})
+    return spec.options.model_copy(update={"training": training})
 
 
 def _keep_spec(directory: Path, spec: ModelSpec) -> None:
@@ -168,24 +192,22 @@ def _keep_spec(directory: Path, spec: ModelSpec) -> None:
     write_file(earlier, content, like=present, commits=False)
 
 
-def remove_unused(
-    directory: Path, keep: int | None = None, *, previous: ModelSpec | None = None
-) -> None:
+def remove_unused(directory: Path, keep: int | None = None) -> None:
     """Remove what neither the model of a directory nor its newest generations need.
+
+    Nothing is removed where only a newer aecli can tell what an earlier model needs.
 
     Args:
         directory: the model directory, whose `spec.json` is whole or does not exist.
         keep: how many generations stay; None for all.
-        previous: the model that was replaced, which stays before newer ones.
 
     Raises:
         OSError: a file cannot be read or removed.
-        ModelError: the model is damaged; nothing is removed.
+        ModelError: the model is damaged, or an earlier one is of a newer aecli.
     """
-    found = generations(directory)
-    # After a rollback the model that is replaced may be older than those that are kept.
-    found.sort(key=lambda spec: previous is None or spec.digest != previous.digest)
-    kept = found[:keep]
+    for name in filter(is_earlier_spec, os.listdir(directory)):
+        _require_readable_version(directory / name)
+    kept = generations(directory)[:keep]
     specs = [*kept, read_spec(directory)] if (directory / SPEC_FILE).exists() else kept
     needed = {part.file for spec in specs for part in spec.parts}
     needed |= {hashed_name("spec", spec.digest) for spec in kept}
@@ -193,6 +215,17 @@ def remove_unused(
     # Specs first: one that is left without its files would be offered as a generation.
     for name in sorted(unused, key=is_earlier_spec, reverse=True):
         (directory / name).unlink(missing_ok=True)
+
+
+def _require_readable_version(path: Path) -> None:
+    """Raise the error of a spec that only a newer aecli can read; a damaged one is none of it."""
+    try:
+        decode_spec(read_regular(path, MAX_SPEC_BYTES), path)
+    except FileNotFoundError:
+        return
+    except ModelError as error:
+        if error.hint == UPGRADE:
+            raise
 
 
 def rollback_command(directory: Path, generation: str) -> str:
@@ -261,8 +294,8 @@ def _chosen(
 
 def _nothing_kept(directory: Path, present: ModelSpec | None) -> UsageError | ModelError:
     """Return the error of a directory without an earlier model that could be read."""
-    train = train_command(directory)
-    own = present and hashed_name("spec", present.digest)
+    train, there = train_command(directory), present or _whole_spec(directory / SPEC_FILE)
+    own = there and hashed_name("spec", there.digest)
     names = [name for name in sorted(os.listdir(directory)) if is_earlier_spec(name)]
     damaged = [name for name in names if name != own]
     if damaged:

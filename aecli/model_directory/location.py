@@ -14,6 +14,8 @@ from aecli.errors import UsageError
 SPEC_FILE = "spec.json"
 CHECKPOINT_DIRECTORY = "checkpoint"
 DEFAULT_DIRECTORY = "aecli_model"
+UNNAMED_CHECKPOINT = "state.safetensors"
+"""Name of a state in `checkpoint/` before its hash is known."""
 RUNS_DIRECTORY = "runs"
 MODEL_VARIABLE = "AECLI_MODEL"
 HASH_DIGITS = 12
@@ -53,6 +55,20 @@ def model_directory(model: str | os.PathLike[str] | None, tag: str | None) -> Pa
     return Path(model or os.environ.get(MODEL_VARIABLE) or DEFAULT_DIRECTORY)
 
 
+def require_not_a_part(output: str) -> None:
+    """Refuse an output that would replace a file of a model.
+
+    Raises:
+        UsageError: it would.
+    """
+    path = Path(os.path.realpath(output))
+    if output != "-" and is_ours(path.name) and os.path.lexists(path.with_name(SPEC_FILE)):
+        raise UsageError(
+            f"the output {output} is a file of a model",
+            hint=f"-o {shlex.quote('new_' + path.name)}",
+        )
+
+
 def hashed_name(kind: str, sha256: str) -> str:
     """Return the name of a file of some kind (a key of `PART_SUFFIXES`) with this hash."""
     return f"{kind}-{sha256[:HASH_DIGITS]}.{PART_SUFFIXES[kind]}"
@@ -76,6 +92,11 @@ def checkpoint_name(sha256: str) -> str:
 def is_checkpoint(name: str) -> bool:
     """Return whether a name is one of `checkpoint_name`."""
     return re.fullmatch(r"state-[0-9a-f]{64}\.safetensors", name) is not None
+
+
+def is_checkpoint_file(name: str) -> bool:
+    """Return whether a name in `checkpoint/` is one that a training gives."""
+    return name == UNNAMED_CHECKPOINT or is_checkpoint(name) or is_temporary(name)
 
 
 def is_ours(name: str) -> bool:

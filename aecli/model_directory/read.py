@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -143,7 +144,11 @@ def part_content(directory: Path, part: StoredFile) -> bytes:
         ModelError: it is damaged.
     """
     path = directory / part.file
-    content = read_regular(path, part.size)
+    try:
+        content = read_regular(path, part.size)
+    except MemoryError as error:
+        what = f"{path} takes {part.size:,} bytes, more than there is memory"
+        raise ModelError(what, hint=f"ls -l {shlex.quote(str(path))}") from error
     if len(content) > part.size:
         raise damaged_error(path, f"it has more than the {part.size:,} bytes that were saved")
     if len(content) < part.size:

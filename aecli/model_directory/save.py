@@ -16,15 +16,22 @@ from aecli.atomic_files import (
     warn_after_commit,
     write_file,
 )
+from aecli.directory_lock import LOCK, is_our_lock
 from aecli.errors import AecliError, ModelError, UsageError
 from aecli.json_lines import to_json_lines
-from aecli.model_directory.errors import name_list
-from aecli.model_directory.generations import keep_current, remove_unused, require_keepable
+from aecli.model_directory.errors import name_list, unreadable_error
+from aecli.model_directory.generations import (
+    keep_current,
+    present_model,
+    remove_unused,
+    require_keepable,
+)
 from aecli.model_directory.location import (
     CHECKPOINT_DIRECTORY,
     DEFAULT_DIRECTORY,
     SPEC_FILE,
     hashed_name,
+    is_checkpoint_file,
     is_hashed,
     is_ours,
 )
@@ -39,7 +46,8 @@ def check_target(directory: Path) -> None:
 
     Raises:
         UsageError: it holds other files and no model.
-        ModelError: the model there is of a newer aecli, or a file of it is a link or not a file.
+        ModelError: the model there cannot be read or is of a newer aecli, or a file of it is a link
+            or not a file.
         OutputError: it is a file, or cannot be listed.
     """
     if not os.path.exists(directory):
@@ -50,10 +58,12 @@ def check_target(directory: Path) -> None:
             _require_own(directory / name)
     except OSError as error:
         raise output_error(directory / SPEC_FILE, error) from error
-    foreign = [name for name in names if not is_ours(name)]
+    foreign = [name for name in names if not _is_own(directory / name)]
+    foreign += _foreign_checkpoints(directory)
     if SPEC_FILE in names:
         # One that is damaged beyond recognition is ours where it stands beside our other files.
         if holds_our_spec(directory) or any(map(is_hashed, names)):
+            _require_readable(directory)
             return
         foreign = [SPEC_FILE]
     if foreign:
@@ -62,6 +72,26 @@ def check_target(directory: Path) -> None:
             facts=(f"it has: {name_list(foreign)}",),
             hint=f"-m {shlex.quote(str(directory / DEFAULT_DIRECTORY))}",
         )
+
+
+def _is_own(path: Path) -> bool:
+    """Return whether a file is one of ours; other programs have files called `.lock`, too."""
+    return is_ours(path.name) and (path.name != LOCK or is_our_lock(path))
+
+
+def _foreign_checkpoints(directory: Path) -> list[str]:
+    """Return the names in `checkpoint/` that no training gives."""
+    folder = directory / CHECKPOINT_DIRECTORY
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    return [f"{folder.name}/{name}" for name in names if not is_checkpoint_file(name)]
+
+
+def _require_readable(directory: Path) -> None:
+    """Refuse a model that can be neither kept nor told to be damaged, before one is trained."""
+    try:
+        present_model(directory)
+    except OSError as error:
+        raise unreadable_error(Path(error.filename or directory), error) from error
 
 
 def _require_own(path: Path) -> None:
@@ -96,7 +126,7 @@ def save(
         history: the record of each epoch.
         tuning: the search that the options came from, if any; see `read_tuning`.
         keep_generations: how many earlier models stay in the directory.
-        resumed: an unfinished model there is of the same training, and not worth keeping.
+        resumed: a training was resumed, whose unfinished model is not kept.
 
     Raises:
         UsageError: the directory holds other files and no model, or `keep_generations` is not a
@@ -116,16 +146,15 @@ def save(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(directory / SPEC_FILE, error) from error
-    previous = None
     with _nothing_left_of_a_failure(directory):
         if keep_generations:
-            previous = keep_current(directory, unfinished=not resumed)
+            keep_current(directory, resumed=spec if resumed else None)
         for kind, part in stored.items():
             file = directory / part.file
             write_file(file, contents[kind], like=directory / SPEC_FILE, commits=False)
         write_file(directory / SPEC_FILE, content)
     with warn_after_commit(directory):
-        remove_unused(directory, keep_generations, previous=previous)
+        remove_unused(directory, keep_generations)
     return saved
 
 
@@ -157,7 +186,7 @@ def replace_spec(directory: Path, old: ModelSpec, new: ModelSpec) -> None:
     """
     check_target(directory)
     present = read_spec(directory)
-    if present.weights != old.weights:
+    if present.digest != old.digest:
         what = f"a newer model has replaced the one that was being read in {directory}"
         raise ModelError(what, hint="run the same command again")
     if present.schema_ != SCHEMA:

@@ -13,6 +13,7 @@ from aecli.errors import ModelError
 from aecli.model_directory.errors import (
     damaged_error,
     missing_error,
+    names_in,
     unreadable_error,
     way_back,
 )
@@ -94,7 +95,7 @@ def _is_present(directory: Path, spec: ModelSpec) -> bool:
 
 
 def _earlier_specs(directory: Path) -> list[str]:
-    return sorted(filter(is_earlier_spec, os.listdir(directory)))
+    return list(filter(is_earlier_spec, names_in(directory)))
 
 
 def _states_of_generations(directory: Path) -> Iterator[str]:
@@ -148,7 +149,7 @@ def _generation(directory: Path, name: str) -> Iterator[CheckedFile]:
 
 def _checkpoints(directory: Path) -> Iterator[CheckedFile]:
     folder = directory / CHECKPOINT_DIRECTORY
-    for name in sorted(filter(is_checkpoint, os.listdir(folder) if folder.is_dir() else [])):
+    for name in filter(is_checkpoint, names_in(folder)):
         path = folder / name
         checked = _checked(
             directory, f"{CHECKPOINT_DIRECTORY}/{name}", CHECKPOINT_DIRECTORY, partial(_hash, path)

@@ -12,7 +12,7 @@ from pathlib import Path
 from aecli.atomic_files import atomic_path
 from aecli.errors import OutputError, UsageError, nearest
 from aecli.formatting import shell_name
-from aecli.model_directory.location import model_directory
+from aecli.model_directory.location import model_directory, require_not_a_part
 from aecli.model_directory.read import read_model
 from aecli.progress import SILENT, Progress
 from aecli.reporting.collect_saved import collect_saved
@@ -201,7 +201,9 @@ def check_folder(output: str) -> None:
 
     Raises:
         OutputError: it does not.
+        UsageError: the file is one of a model.
     """
+    require_not_a_part(output)
     if not Path(os.path.abspath(output)).parent.is_dir():
         parent = Path(output).parent
         raise OutputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,7 +18,13 @@ from torch import Tensor
 from aecli.atomic_files import atomic_path, fsync_directory, output_error, warn_after_commit
 from aecli.errors import ModelError, OutputError, UsageError
 from aecli.formatting import name_list
-from aecli.model_directory.location import CHECKPOINT_DIRECTORY, checkpoint_name, is_checkpoint
+from aecli.model_directory.location import (
+    CHECKPOINT_DIRECTORY,
+    UNNAMED_CHECKPOINT,
+    checkpoint_name,
+    is_checkpoint,
+    is_checkpoint_file,
+)
 from aecli.progress import Epoch
 from aecli.regular_files import require_regular, sha256_of
 
@@ -89,7 +95,7 @@ class Checkpoint:
         }
         plain = asdict(replace(state, network={}, best={}, optimizer={}))
         metadata = {"state": json.dumps(plain), "identity": json.dumps(self._identity)}
-        written = self._folder / "state.safetensors"
+        written = self._folder / UNNAMED_CHECKPOINT
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             require_regular(written)
@@ -97,14 +103,15 @@ class Checkpoint:
                 save_file(tensors, temporary, metadata=metadata)
             target = self._folder / checkpoint_name(sha256_of(written))
             written.rename(target)
-            fsync_directory(self._folder)
-            for path in self._files():
-                if path != target:
-                    path.unlink()
         except OSError as error:
             raise output_error(written, error) from error
         except SafetensorError as error:
             raise OutputError(f"cannot write {written}: {error}") from error
+        with warn_after_commit(target):
+            fsync_directory(self._folder)
+            for path in self._files():
+                if path != target:
+                    path.unlink()
 
     def load(self) -> TrainingState:
         """Return the saved state.
@@ -131,8 +138,12 @@ class Checkpoint:
     def remove(self) -> None:
         """Remove the checkpoint: the training is finished, and its model saved."""
         with warn_after_commit(self._directory):
-            if self._folder.is_dir():
-                shutil.rmtree(self._folder)
+            if self._folder.is_symlink() or not self._folder.is_dir():
+                return
+            for name in filter(is_checkpoint_file, os.listdir(self._folder)):
+                (self._folder / name).unlink()
+            if not os.listdir(self._folder):
+                self._folder.rmdir()
 
     def _files(self) -> list[Path]:
         """Return the checkpoints on disk: several where a save was killed."""

@@ -93,7 +93,9 @@ def train(
                 fitted, interrupt=interrupt, seconds=fitted.seconds_left, progress=progress
             )
             replaced, undo = replaced_model(
-                directory, resumed=resume, keep_generations=keep_generations, progress=progress
+                directory,
+                resumed=trained.spec if resume else None,
+                keep_generations=keep_generations,
             )
             spec = save(
                 directory, trained.spec, trained.weights, trained.records(),

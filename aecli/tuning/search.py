@@ -201,8 +201,7 @@ class SearchRun:
                 progress=self.progress,
             )
             replaced, undo = replaced_model(
-                directory, resumed=False, keep_generations=self.keep_generations,
-                progress=self.progress,
+                directory, resumed=None, keep_generations=self.keep_generations
             )  # fmt: skip
             result = self._result(best, trained.spec)
             history = trained.records()

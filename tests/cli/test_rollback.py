@@ -101,9 +101,9 @@ def test_json_of_a_retrain_and_of_a_rollback(run: Run, trained: str) -> None:
 
 def test_a_damaged_model_that_is_replaced_is_said_and_not_kept(run: Run, trained: str) -> None:
     name = spoil(read_spec(Path("m")).weights.file)
-    done = run("train", trained, *QUICK)
-    note = next(line for line in done.err.splitlines() if line.startswith("note: the model that"))
-    assert note.startswith(f"note: the model that was there is not kept: m/{name} is damaged")
+    done = run("train", trained, *QUICK, "-q")
+    warning = "aecli: warning: the model that was there is not kept"
+    assert done.err.startswith(f"{warning}: m/{name} is damaged")
     assert "replaced" not in done.out
     assert ids()[1] == []
 

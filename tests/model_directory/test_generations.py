@@ -59,11 +59,13 @@ def test_a_directory_keeps_the_newest_earlier_models(
     assert [read_weights(tmp_path, spec).decode() for spec in kept] == list(DAYS[2::-1][:keep])
 
 
-def test_models_of_one_moment_are_in_the_order_of_their_digests(
+def test_models_that_were_copied_in_one_moment_are_in_the_order_of_their_digests(
     tmp_path: Path, model_spec: ModelSpec
 ) -> None:
     for weights in (b"a", b"b", b"c", b"d"):
         save(tmp_path, model_spec, weights, [], keep_generations=9)
+    for earlier in tmp_path.glob("spec-*"):
+        os.utime(earlier, ns=(1, 1))
     found = digests(generations(tmp_path))
     assert len(found) == 3
     assert found == sorted(found, reverse=True)
@@ -299,16 +301,20 @@ def test_the_command_rolls_back_under_the_lock(tmp_path: Path, model_spec: Model
     assert not (tmp_path / "missing").exists()
 
 
-def test_an_unfinished_model_is_kept_on_request(tmp_path: Path, model_spec: ModelSpec) -> None:
+def test_the_unfinished_model_of_a_resumed_training_is_not_kept(
+    tmp_path: Path, model_spec: ModelSpec
+) -> None:
     summary = model_spec.summary.model_copy(update={"finished": False})
-    for finished, unfinished, kept in ((True, False, 1), (False, False, 0), (False, True, 1)):
-        spec = model_spec if finished else model_spec.model_copy(update={"summary": summary})
-        directory = tmp_path / f"{finished}{unfinished}"
+    unfinished = model_spec.model_copy(update={"summary": summary})
+    for spec, resumed, kept in (
+        (model_spec, True, 1),
+        (unfinished, True, 0),
+        (unfinished, False, 1),
+    ):
+        directory = tmp_path / f"{spec.summary.finished}{resumed}"
         saved = save(directory, spec, b"w", [])
         (directory / "spec.json").chmod(0o640)
-        assert keep_current(directory, unfinished=unfinished) == saved
+        assert keep_current(directory, resumed=model_spec if resumed else None) == saved
         earlier = list(directory.glob("spec-*"))
         assert len(earlier) == kept
         assert all(path.stat().st_mode & 0o777 == 0o640 for path in earlier)
-    keep_current(tmp_path / "FalseFalse")
-    assert len(list((tmp_path / "FalseFalse").glob("spec-*"))) == 1

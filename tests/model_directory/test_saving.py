@@ -197,7 +197,8 @@ def test_a_new_spec_for_the_same_weights(tmp_path: Path, model_spec: ModelSpec) 
     assert new.table == "other"
     assert new.digest != old.digest
     assert read_weights(tmp_path, new) == b"weights"
-    replace_spec(tmp_path, old, new)  # of other specs of the same weights the last one wins
+    with pytest.raises(ModelError, match="a newer model has replaced"):
+        replace_spec(tmp_path, old, new)
 
 
 def test_a_spec_of_replaced_weights_is_refused(tmp_path: Path, model_spec: ModelSpec) -> None:
