@@ -17,8 +17,8 @@ def rollback(settings: Settings, generation: str | None, as_json: bool, quiet: b
     """Put the model back that a training replaced.
 
     GENERATION is the id of an earlier model, or its first digits, as aecli
-    inspect lists them; the newest one by default. The present model becomes
-    an earlier one, and can be put back too.
+    inspect lists them; by default the one that was replaced last. The present
+    model becomes an earlier one, and can be put back too.
 
     \b
       aecli rollback

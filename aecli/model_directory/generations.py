@@ -193,7 +193,7 @@ def _keep_spec(directory: Path, spec: ModelSpec) -> None:
 
 
 def remove_unused(directory: Path, keep: int | None = None) -> None:
-    """Remove what neither the model of a directory nor its newest generations need.
+    """Remove what neither the model of a directory nor the last of its generations need.
 
     Nothing is removed where only a newer aecli can tell what an earlier model needs.
 
@@ -243,7 +243,7 @@ def roll_back(
 
     Args:
         directory: the model directory.
-        generation: the first digits of an earlier model's id; the newest one by default.
+        generation: the first digits of an earlier model's id; the last replaced by default.
 
     Raises:
         UsageError: there is no such generation.

@@ -42,7 +42,7 @@ def rollback(
     """Put an earlier model back in one step; the present one becomes an earlier model.
 
     Args:
-        generation: the first digits of the earlier model's id; the newest one by default.
+        generation: the first digits of the earlier model's id; by default of the one replaced last.
         model: the model directory; `AECLI_MODEL` or `./aecli_model` by default.
         tag: short for the directory `runs/TAG`.
 
