@@ -6,10 +6,8 @@ import os
 import resource
 import shutil
 import stat
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -25,29 +23,10 @@ from aecli.atomic_files import (
 )
 from aecli.directory_lock import Lock
 from aecli.errors import AecliWarning, ModelError, OutputError
+from tests.other_process import running
 
 Unprivileged = Callable[[], AbstractContextManager[None]]
 Failing = Callable[[str, int, str], None]
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from aecli.atomic_files import *
-from aecli.directory_lock import *
-"""
-
-
-@contextmanager
-def running(code: str, directory: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run `code` in another process with `d` as its directory, until it has printed a line."""
-    command = [sys.executable, "-c", f"{HOLD}d = Path(sys.argv[1])\n{code}", str(directory)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def fail_to_write(target: Path) -> OutputError:

@@ -3,8 +3,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,26 +12,7 @@ import pytest
 
 from aecli.directory_lock import Lock
 from aecli.errors import AecliWarning, LockedError, ModelError, OutputError
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from aecli.directory_lock import *
-from aecli.directory_lock import *
-"""
-
-
-@contextmanager
-def running(code: str, directory: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run `code` in another process with `d` as its directory, until it has printed a line."""
-    command = [sys.executable, "-c", f"{HOLD}d = Path(sys.argv[1])\n{code}", str(directory)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        try:
-            yield process
-        finally:
-            process.kill()
+from tests.other_process import running
 
 
 def test_second_process_is_told_who_holds_the_lock(tmp_path: Path) -> None:
