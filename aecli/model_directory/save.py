@@ -56,10 +56,10 @@ def check_target(directory: Path) -> None:
         names = sorted(os.listdir(directory))
         for name in filter(is_ours, names):
             _require_own(directory / name)
+        foreign = [name for name in names if not _is_own(directory / name)]
+        foreign += _foreign_checkpoints(directory)
     except OSError as error:
         raise output_error(directory / SPEC_FILE, error) from error
-    foreign = [name for name in names if not _is_own(directory / name)]
-    foreign += _foreign_checkpoints(directory)
     if SPEC_FILE in names:
         # One that is damaged beyond recognition is ours where it stands beside our other files.
         if holds_our_spec(directory) or any(map(is_hashed, names)):

@@ -54,8 +54,7 @@ def open_writer(
         OutputError: the file cannot be written.
     """
     chosen, compression = output_format(output, format)
-    if chosen in ("csv", "tsv"):
-        _require_flat_columns(schema)
+    _require_types(schema, chosen)
     if output == STDOUT:
         with _standard_output(chosen) as stream, _writer(chosen, stream, schema) as write:
             yield write
@@ -222,13 +221,30 @@ class _Pipe(io.RawIOBase):
         self._raw.flush()
 
 
-def _require_flat_columns(schema: pa.Schema) -> None:
-    nested = [f for f in schema if pa.types.is_nested(f.type) or pa.types.is_binary(f.type)]
-    if nested:
-        raise UsageError(
-            f"CSV cannot hold column {nested[0].name!r}, a {type_name(nested[0].type)}",
-            hint="-o with a name that ends in .parquet or .jsonl",
-        )
+def _require_types(schema: pa.Schema, format: str) -> None:
+    """Refuse a column of a type that the format cannot hold, before anything is written."""
+    for field in schema:
+        kind = field.type
+        if format != "arrow" and _is_arrow_only(kind):
+            name = {"parquet": "Parquet", "jsonl": "JSON Lines"}.get(format, "CSV")
+            raise _type_error(name, field, ".arrow")
+        if format in ("csv", "tsv") and (pa.types.is_nested(kind) or pa.types.is_binary(kind)):
+            raise _type_error("CSV", field, ".parquet or .jsonl")
+
+
+def _type_error(format: str, field: pa.Field, suffix: str) -> UsageError:
+    return UsageError(
+        f"{format} cannot hold column {field.name!r}, a {type_name(field.type)}",
+        hint=f"-o with a name that ends in {suffix}",
+    )
+
+
+def _is_arrow_only(kind: pa.DataType) -> bool:
+    """Return whether no other format has a type: calendar intervals, unions, runs of values."""
+    if pa.types.is_interval(kind) or pa.types.is_union(kind) or pa.types.is_run_end_encoded(kind):
+        return True
+    inner = [kind.field(index).type for index in range(kind.num_fields)]
+    return any(map(_is_arrow_only, inner))
 
 
 def _require_not_an_input(output: str, inputs: Sequence[Path]) -> None:

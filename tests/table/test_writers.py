@@ -242,3 +242,27 @@ def test_missing_cells_of_one_column_are_quoted_and_texts_too(tmp_path: Path) ->
     for name in ("a.csv", "a.tsv"):
         write(table, tmp_path / name)
         assert (tmp_path / name).read_bytes() == b'a\n"x\ry"\n""\n"p\tq"\n""""\n'
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([(1, 2, 3)], pa.month_day_nano_interval()),
+        pa.RunEndEncodedArray.from_arrays(pa.array([1], pa.int32()), pa.array([3])),
+        pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])]),
+        pa.array([[(1, 2, 3)]], pa.list_(pa.month_day_nano_interval())),
+    ],
+    ids=lambda column: str(column.type)[:20],
+)
+def test_a_type_that_only_arrow_has_goes_into_arrow_only(
+    tmp_path: Path, column: pa.Array, suffix: str
+) -> None:
+    table = pa.table({"z": column})
+    with pytest.raises(UsageError, match="cannot hold column 'z'") as caught:
+        write(table, tmp_path / f"o.{suffix}")
+    assert caught.value.hint == "-o with a name that ends in .arrow"
+    assert os.listdir(tmp_path) == []
+    write(table, tmp_path / "o.arrow")
+    with pa.ipc.open_file(tmp_path / "o.arrow") as reader:
+        assert reader.read_all().to_pylist() == table.to_pylist()
