@@ -102,6 +102,8 @@ def _lines_and_code(error: BaseException) -> tuple[list[str], int]:
     if _is_memory(error):
         hint = "a smaller --batch-size or fewer columns (--columns)"
         return ["out of memory", f"  {_first_line(error)}", f"  try: {hint}"], 6
+    if isinstance(error, OSError) and error.errno == errno.EBADF and error.filename is None:
+        return ["cannot write the result: standard output is closed"], 6
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return [f"cannot write {error.filename or 'the output'}: no space left"], 6
     from aecli import __version__

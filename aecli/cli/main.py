@@ -110,12 +110,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return report_error(error, debug=state.get("debug", False))
 
 
+def _open_closed_streams() -> None:
+    """Open what the caller has closed, so that no other file gets the number of a standard stream.
+
+    Reading finds nothing, messages go nowhere, and writing a result fails.
+    """
+    for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115  # as long as the process
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def run() -> NoReturn:
     """Run the command line of this process, and end the process without ending the interpreter.
 
     A reader thread of Arrow that returns to Python while the interpreter ends aborts the process,
     after everything was said and written (https://github.com/apache/arrow/issues/34314).
     """
+    _open_closed_streams()
     code = main()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

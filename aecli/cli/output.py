@@ -61,7 +61,12 @@ def show_on_stderr(
         from aecli.cli.display.widgets import stderr
 
         console = stderr()
-        console.print(draw(result), soft_wrap=not console.is_terminal)
+        try:
+            console.print(draw(result), soft_wrap=not console.is_terminal)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            return  # The output is whole; a full disk under stderr takes nothing from it.
 
 
 def check_stdout(output: str, *, as_json: bool) -> None:

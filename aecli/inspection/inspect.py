@@ -124,6 +124,7 @@ def inspect_model(
     try:
         # A trainer may have replaced the model by now, and kept it.
         earlier = [describe(g) for g in generations(directory) if g.digest != spec.digest]
+        size = _size(directory)
     except OSError as error:
         raise unreadable_error(Path(error.filename or directory), error) from error
     return ModelInspection(
@@ -131,7 +132,7 @@ def inspect_model(
         spec=spec,
         layers=layers,
         parameters=spec.parameters,
-        bytes=_size(directory),
+        bytes=size,
         generations=earlier,
         history=epochs,
         verified=checked,

@@ -58,7 +58,7 @@ def no_model_error(directory: Path) -> ModelError:
     train = train_command(directory)
     if not os.path.exists(directory):
         return ModelError(f"there is no model directory {directory}", hint=train)
-    if not directory.is_dir():
+    if not os.path.isdir(directory):
         return _file_error(directory)
     names = names_in(directory)
     if any(is_earlier_spec(name) for name in names):

@@ -19,7 +19,7 @@ from aecli.model_directory.location import (
     is_earlier_spec,
     is_hashed,
 )
-from aecli.model_directory.read import part_content, read_spec
+from aecli.model_directory.read import read_spec, require_part
 from aecli.model_directory.spec_file import MAX_SPEC_BYTES, UPGRADE, decode_spec
 from aecli.regular_files import read_regular
 from aecli.schema.model_spec import ModelSpec
@@ -146,7 +146,7 @@ def problem_of(directory: Path, spec: ModelSpec) -> str:
     """
     for part in spec.parts:
         try:
-            part_content(directory, part)
+            require_part(directory, part)
         except FileNotFoundError:
             return f"{directory / part.file} is missing"
         except ModelError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 import warnings
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from aecli.model_directory.errors import (
 )
 from aecli.model_directory.location import SPEC_FILE
 from aecli.model_directory.spec_file import MAX_SPEC_BYTES, decode_spec
-from aecli.regular_files import read_regular
+from aecli.regular_files import read_regular, require_regular, sha256_of
 from aecli.schema.model_spec import ModelSpec, StoredFile
 
 Part = TypeVar("Part")
@@ -134,6 +135,22 @@ def read_part(directory: Path, part: StoredFile) -> bytes:
         raise
     except OSError as error:
         raise unreadable_error(directory / part.file, error) from error
+
+
+def require_part(directory: Path, part: StoredFile) -> None:
+    """Check a file that a spec names, without holding it in memory.
+
+    Raises:
+        OSError: it cannot be read.
+        ModelError: it is damaged.
+    """
+    path = directory / part.file
+    require_regular(path)
+    size = os.lstat(path).st_size
+    if size != part.size:
+        raise damaged_error(path, f"it has {size:,} of the {part.size:,} bytes saved")
+    if sha256_of(path) != part.sha256:
+        raise damaged_error(path, "its SHA-256 is not the one that was saved")
 
 
 def part_content(directory: Path, part: StoredFile) -> bytes:

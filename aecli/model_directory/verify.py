@@ -27,9 +27,9 @@ from aecli.model_directory.location import (
 )
 from aecli.model_directory.read import (
     MOST_REPLACEMENTS,
-    read_part,
     read_spec,
     replaced_too_fast,
+    require_part,
 )
 from aecli.model_directory.spec_file import MAX_SPEC_BYTES, decode_spec
 from aecli.regular_files import read_regular, sha256_of
@@ -100,7 +100,7 @@ def _earlier_specs(directory: Path) -> list[str]:
 
 def _states_of_generations(directory: Path) -> Iterator[str]:
     """Yield whether each earlier model is whole."""
-    for name in _earlier_specs(directory) if directory.is_dir() else []:
+    for name in _earlier_specs(directory):
         files = list(_generation(directory, name))
         bad = next((file for file in files if file.problem), None)
         yield f"{files[0].belongs_to}: {f'{bad.file} {bad.problem}' if bad else 'whole'}"
@@ -127,7 +127,7 @@ def require_whole(directory: Path, checked: Sequence[CheckedFile]) -> None:
 
 def _parts(directory: Path, spec: ModelSpec, owner: str) -> Iterator[CheckedFile]:
     for part in spec.parts:
-        yield _checked(directory, part.file, owner, partial(read_part, directory, part))
+        yield _checked(directory, part.file, owner, partial(require_part, directory, part))
 
 
 def _generation(directory: Path, name: str) -> Iterator[CheckedFile]:
@@ -149,6 +149,10 @@ def _generation(directory: Path, name: str) -> Iterator[CheckedFile]:
 
 def _checkpoints(directory: Path) -> Iterator[CheckedFile]:
     folder = directory / CHECKPOINT_DIRECTORY
+    if folder.is_symlink():
+        problem = "is a symbolic link"
+        yield CheckedFile(folder.name, CHECKPOINT_DIRECTORY, folder.lstat().st_size, problem)
+        return
     for name in filter(is_checkpoint, names_in(folder)):
         path = folder / name
         checked = _checked(

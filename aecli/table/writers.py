@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 
 from aecli.atomic_files import atomic_path
 from aecli.errors import UsageError
-from aecli.table.arrow_types import decoded_type, is_list, is_plain_number, type_name
+from aecli.table.arrow_types import decoded_type, is_list, type_name
 from aecli.table.csv.cells import header_line
 from aecli.table.formats import output_format
+from aecli.table.output_cells import csv_cells, csv_type, json_cells, parquet_type
 from aecli.table.paths import STDIN as STDOUT
 
 _ROW_GROUP_BYTES = 8 << 20
@@ -56,7 +57,10 @@ def open_writer(
     chosen, compression = output_format(output, format)
     _require_types(schema, chosen)
     if output == STDOUT:
-        with _standard_output(chosen) as stream, _writer(chosen, stream, schema) as write:
+        with (
+            _standard_output(chosen) as stream,
+            _storing(_writer(chosen, stream, schema), chosen) as write,
+        ):
             yield write
         return
     _require_not_an_input(output, inputs)
@@ -64,9 +68,39 @@ def open_writer(
         atomic_path(Path(output)) as path,
         pa.OSFile(str(path), "wb") as file,
         _compressed(file, compression) as stream,
-        _writer(chosen, stream, schema) as write,
+        _storing(_writer(chosen, stream, schema), chosen) as write,
     ):
         yield write
+
+
+@contextmanager
+def _storing(writer: AbstractContextManager[Write], format: str) -> Iterator[Write]:
+    """Yield the function of a writer, whose errors name a type or value that a format lacks."""
+    with _refusing(format):
+        write = writer.__enter__()
+
+    def storing(batch: pa.RecordBatch) -> None:
+        with _refusing(format):
+            write(batch)
+
+    try:
+        yield storing
+    except BaseException:
+        writer.__exit__(*sys.exc_info())
+        raise
+    with _refusing(format):
+        writer.__exit__(None, None, None)
+
+
+@contextmanager
+def _refusing(format: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise UsageError(
+            f"the output cannot be written as {format}: {str(error).splitlines()[0][:200]}",
+            hint="-o with a name that ends in .arrow, or --keep without that column",
+        ) from error
 
 
 def _writer(format: str, stream: Any, schema: pa.Schema) -> AbstractContextManager[Write]:
@@ -96,7 +130,7 @@ def _finishing(finish: Callable[[], None]) -> Iterator[None]:
 def _parquet_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
     """Write large row groups: zstd, checksums, floats without dictionary."""
     repeating = [f.name for f in schema if not (is_list(f.type) or pa.types.is_floating(f.type))]
-    fields = [field.with_type(_parquet_type(field.type)) for field in schema]
+    fields = [field.with_type(parquet_type(field.type)) for field in schema]
     stored = pa.schema(fields, metadata=schema.metadata)
     writer = pq.ParquetWriter(
         stream,
@@ -146,13 +180,13 @@ def _arrow_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
 @contextmanager
 def _csv_writer(stream: Any, schema: pa.Schema, delimiter: str) -> Iterator[Write]:
     """Write a header and rows; fields are quoted where necessary, missing ones empty."""
-    written = pa.schema([(f.name, _csv_type(f.type)) for f in schema])
+    written = pa.schema([(f.name, csv_type(f.type)) for f in schema])
     stream.write(header_line(schema.names, delimiter).encode())
     options = pacsv.WriteOptions(include_header=False, delimiter=delimiter, quoting_style="needed")
     writer = pacsv.CSVWriter(stream, written, write_options=options)
 
     def write(batch: pa.RecordBatch) -> None:
-        arrays = [_csv_cells(column) for column in batch.columns]
+        arrays = [csv_cells(column) for column in batch.columns]
         # Most readers skip a blank line, so a missing cell of a single column is quoted.
         if len(arrays) == 1 and arrays[0].null_count:
             text = pc.replace_substring(arrays[0].cast(pa.string()), '"', '""').fill_null("")
@@ -173,7 +207,7 @@ def _jsonl_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
     def write(batch: pa.RecordBatch) -> None:
         parts: list[Any] = []
         for position, (key, column) in enumerate(zip(keys, batch.columns, strict=True)):
-            parts += [("{" if position == 0 else ", ") + key, _json_cells(column)]
+            parts += [("{" if position == 0 else ", ") + key, json_cells(column)]
         lines = pc.binary_join_element_wise(*parts, "}\n", "")
         stream.write(pc.binary_join(_as_list(lines), "")[0].as_buffer())
 
@@ -259,74 +293,3 @@ def _require_not_an_input(output: str, inputs: Sequence[Path]) -> None:
 
 def _as_list(lines: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
-
-
-def _parquet_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type for Parquet, whose decimals have no negative scale: 12E3 is 12000."""
-    if is_list(kind):
-        inner = _parquet_type(kind.value_type)
-        return kind if inner == kind.value_type else pa.list_(inner)
-    if not pa.types.is_decimal(kind) or kind.scale >= 0:
-        return kind
-    digits = kind.precision - kind.scale
-    if digits > 76:
-        return pa.string()
-    return pa.decimal128(digits, 0) if digits <= 38 else pa.decimal256(digits, 0)
-
-
-def _csv_cells(array: pa.Array) -> pa.Array:
-    """Return a column for Arrow's CSV writer: ISO 8601 times, NaN missing, 0 without a sign."""
-    kind = array.type
-    if pa.types.is_dictionary(kind):
-        return _csv_cells(array.dictionary_decode())
-    if pa.types.is_float16(kind):
-        return _csv_cells(array.cast(pa.float32()))
-    if pa.types.is_floating(kind):
-        present = pc.if_else(pc.is_nan(array), pa.scalar(None, kind), array)
-        return pc.add(present, pa.scalar(0, kind))  # −0 becomes 0
-    if pa.types.is_duration(kind):
-        return array.cast(pa.int64())
-    return _iso_times(array) if pa.types.is_temporal(kind) else array
-
-
-def _csv_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type of `_csv_cells` of a column."""
-    return _csv_cells(pa.nulls(0, kind)).type
-
-
-def _json_cells(array: pa.Array) -> pa.Array:
-    """Return a column as JSON texts: NaN and infinite numbers are null, times ISO 8601."""
-    kind = array.type
-    if pa.types.is_dictionary(kind):
-        return _json_cells(array.dictionary_decode())
-    if is_list(kind):
-        return _json_lists(array)
-    if pa.types.is_float16(kind):
-        return _json_cells(array.cast(pa.float32()))
-    if pa.types.is_floating(kind):
-        present = pc.if_else(pc.is_finite(array), array, pa.scalar(None, kind))
-        array = pc.add(present, pa.scalar(0, kind))  # −0 becomes 0
-    if pa.types.is_duration(kind):
-        array = array.cast(pa.int64())
-    elif pa.types.is_temporal(kind):
-        quoted = pc.binary_join_element_wise('"', _iso_times(array), '"', "")
-        return quoted.fill_null("null")
-    if is_plain_number(array.type) or pa.types.is_boolean(kind):
-        return array.cast(pa.string()).fill_null("null")
-    values = array.to_pylist()
-    return pa.array([json.dumps(v, ensure_ascii=False, default=str) for v in values], pa.string())
-
-
-def _iso_times(array: pa.Array) -> pa.Array:
-    """Return dates and times as ISO 8601 text, with a Z where they have a zone."""
-    text = array.cast(pa.string())
-    return pc.replace_substring(text, " ", "T", max_replacements=1)
-
-
-def _json_lists(array: pa.Array) -> pa.Array:
-    lengths = pc.list_value_length(array).fill_null(0).cast(pa.int32())
-    ends = pc.cumulative_sum(lengths)
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
-    lists = pa.ListArray.from_arrays(offsets, _json_cells(array.flatten()))
-    text = pc.binary_join_element_wise("[", pc.binary_join(lists, ", "), "]", "")
-    return pc.if_else(array.is_valid(), text, "null")

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
+from aecli import __version__
 from aecli.features.layout import Inputs, lay_out
 from aecli.model.weights import to_bytes
 from aecli.progress import SILENT, Epoch, Progress
@@ -164,8 +165,8 @@ def _spec(fitted: FittedNetwork, summary: Summary, calibration: Calibration | No
 
 @cache
 def _versions() -> dict[str, str]:
-    packages = ("aecli", "torch", "pyarrow", "safetensors")
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+    own = {"python": platform.python_version(), "aecli": __version__}
+    return own | {name: version(name) for name in ("torch", "pyarrow", "safetensors")}
 
 
 def _record(epoch: Epoch) -> dict[str, Any]:

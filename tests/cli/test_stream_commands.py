@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import QUICK, ROWS, write_table
 
@@ -56,3 +62,20 @@ def test_fill_leaves_every_cell_that_is_there(aecli, trained, tmp_path):
     refused = aecli("reconstruct", trained, "--fill", "--residuals", "-o", "other.csv")
     assert refused.code == 2
     assert not (tmp_path / "other.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "streams", "code"),
+    [
+        ("--version", ">&-", 6),
+        ("--version", "2>&-", 0),
+        ("rollback -m none", ">&- 2>&-", 4),
+        ("inspect t.csv", "2>/dev/full <&-", 0),
+    ],
+)
+def test_closed_standard_streams(tmp_path: Path, command: str, streams: str, code: int) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,5\n")
+    script = f"{shlex.quote(sys.executable)} -m aecli {command} {streams}"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    assert len(done.stderr.splitlines()) <= 6

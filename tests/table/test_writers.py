@@ -266,3 +266,23 @@ def test_a_type_that_only_arrow_has_goes_into_arrow_only(
     write(table, tmp_path / "o.arrow")
     with pa.ipc.open_file(tmp_path / "o.arrow") as reader:
         assert reader.read_all().to_pylist() == table.to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("column", "suffix"),
+    [
+        (pa.array([0], pa.timestamp("s", "Mars/Olympus")), "csv"),
+        (pa.array([0], pa.timestamp("s", "Mars/Olympus")), "jsonl"),
+        (pa.array([2**62], pa.timestamp("s")), "parquet"),
+        (pa.array([{}], pa.struct([])), "parquet"),
+        (pa.array([b"\xff\xfe"], pa.binary(2)), "csv"),
+        (pa.array([b"\xff"], pa.binary_view()), "csv"),
+    ],
+    ids=str,
+)
+def test_a_value_that_a_format_cannot_hold_is_an_error_of_the_output(
+    tmp_path: Path, column: pa.Array, suffix: str
+) -> None:
+    with pytest.raises(UsageError, match=r"cannot (be written as|hold column)"):
+        write(pa.table({"z": column}), tmp_path / f"o.{suffix}")
+    assert os.listdir(tmp_path) == []
