@@ -15,6 +15,7 @@ from aecli.model_directory.generations import (
     generations,
     keep_current,
     remove_unused,
+    require_keepable,
     roll_back,
 )
 from aecli.model_directory.read import read_spec, read_weights
@@ -318,3 +319,43 @@ def test_the_unfinished_model_of_a_resumed_training_is_not_kept(
         earlier = list(directory.glob("spec-*"))
         assert len(earlier) == kept
         assert all(path.stat().st_mode & 0o777 == 0o640 for path in earlier)
+
+
+def test_specs_of_unused_models_go_before_their_files(
+    tmp_path: Path, model_spec: ModelSpec, system_calls: list[str]
+) -> None:
+    save_days(tmp_path, model_spec, 3, 5)
+    system_calls.clear()
+    remove_unused(tmp_path, 0)
+    kinds = [call.split()[1].partition("-")[0] for call in system_calls if call[:6] == "unlink"]
+    assert kinds[:2] == ["spec", "spec"]
+    assert sorted(kinds[2:]) == ["history", "history", "weights", "weights"]
+
+
+def test_a_name_that_is_not_durable_stops_what_is_kept(
+    tmp_path: Path, model_spec: ModelSpec, failing
+) -> None:
+    saved = save(tmp_path, model_spec, b"w", [])
+    failing("fsync", 5, tmp_path.name)
+    with pytest.raises((OutputError, ModelError), match="Input/output error"):
+        keep_current(tmp_path)
+    assert read_spec(tmp_path) == saved
+
+
+@pytest.mark.parametrize(("keep", "good"), [(0, True), (100, True), (101, False), (-1, False)])
+def test_how_many_models_may_be_kept(keep: int, good: bool) -> None:
+    if good:
+        require_keepable(keep)
+        return
+    with pytest.raises(UsageError, match=f"keep_generations={keep}"):
+        require_keepable(keep)
+
+
+def test_a_copy_of_the_present_spec_is_no_earlier_model(
+    tmp_path: Path, model_spec: ModelSpec
+) -> None:
+    saved = save(tmp_path, model_spec, b"w", [])
+    keep_current(tmp_path)
+    (tmp_path / saved.weights.file).write_bytes(b"x")
+    with pytest.raises(UsageError, match="keeps no earlier model"):
+        roll_back(tmp_path)

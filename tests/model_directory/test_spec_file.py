@@ -14,7 +14,7 @@ import pytest
 from aecli.errors import AecliWarning, ModelError
 from aecli.model_directory.read import read_model, read_spec, read_weights
 from aecli.model_directory.save import check_target, replace_spec, save
-from aecli.model_directory.spec_file import decode_spec, digest_of, encode_spec
+from aecli.model_directory.spec_file import decode_spec, digest_of, encode_spec, holds_our_spec
 from aecli.schema.model_spec import ModelSpec
 
 Spec = dict[str, Any]
@@ -243,3 +243,58 @@ def test_a_million_columns_fit_into_the_limit() -> None:
     from aecli.model_directory.spec_file import MAX_SPEC_BYTES
 
     assert MAX_SPEC_BYTES == 512 * 1024 * 1024
+
+
+def test_a_megabyte_of_blanks_is_refused_before_it_is_parsed(
+    tmp_path: Path, model_spec: ModelSpec
+) -> None:
+    content, _ = encode_spec(model_spec)
+    path = tmp_path / "spec.json"
+    assert decode_spec(content + b" " * ((1 << 20) - 1), path)[0].columns == model_spec.columns
+    with pytest.raises(ModelError, match="is damaged") as caught:
+        decode_spec(content + b" " * (1 << 20), path)
+    assert caught.value.facts == ("it has 1,048,576 blanks in a row",)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_columns_are_counted_before_each_is_validated(
+    tmp_path: Path, model_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    limit = len(model_spec.columns) - more
+    monkeypatch.setattr("aecli.model_directory.spec_file.MAX_COLUMNS", limit)
+    content, _ = encode_spec(model_spec)
+    if not more:
+        assert decode_spec(content, tmp_path / "spec.json")[0].columns == model_spec.columns
+        return
+    with pytest.raises(ModelError) as caught:
+        decode_spec(content, tmp_path / "spec.json")
+    assert f"at most {limit} do" in caught.value.facts[0]
+
+
+def test_whose_spec_a_directory_holds(tmp_path: Path) -> None:
+    path = tmp_path / "spec.json"
+    assert not holds_our_spec(tmp_path)
+    for content, ours in (
+        ("{", False),
+        ("[]", False),
+        ("{}", False),
+        ('{"schema": 3}', False),
+        ('{"schema": "openapi/1.0"}', False),
+        ('{"schema": "aecli.model/1.0"}', True),
+        ('{"schema": "aecli.model/none"}', True),
+        ('{"schema": "aecli.model/0"}', True),
+    ):
+        path.write_text(content)
+        assert bool(holds_our_spec(tmp_path)) is ours, content
+    path.write_text('{"schema": "aecli.model/2.0"}')
+    with pytest.raises(ModelError, match="saved by a newer aecli"):
+        holds_our_spec(tmp_path)
+
+
+def test_a_spec_that_cannot_be_read_is_not_somebody_else_s(
+    open_path: Path, model_spec: ModelSpec, unprivileged
+) -> None:
+    (open_path / "spec.json").write_text("{}")
+    (open_path / "spec.json").chmod(0)
+    with unprivileged(), pytest.raises(ModelError, match="Permission denied"):
+        holds_our_spec(open_path)
