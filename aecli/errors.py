@@ -22,6 +22,9 @@ from aecli.synonyms import OUTPUT_FILE, ours
 
 _END_OF_LINE = 500
 
+MAX_NAME = 1_000
+"""Characters of a name that is compared with others, which takes quadratic time."""
+
 
 class AecliError(Exception):
     """Error that a user can act on: what went wrong, with the value; facts; one thing to try."""
@@ -108,6 +111,8 @@ def nearest(name: str, known: Sequence[str], *, file: str | None = None) -> str 
         known: the names to choose from.
         file: the one that names the file or directory a command writes, where it writes one.
     """
+    if len(name) > MAX_NAME:
+        return None
     folded = {_folded(item): item for item in known}
     word = _folded(name)
     if word in folded:

@@ -336,6 +336,7 @@ def _run(tree: Path, tests: list[str]) -> int:
         "-n",
         "0",
         "--no-header",
+        f"--basetemp={tree.parent / 'pytest'}",
         "--tb=line",
         "--assert=plain",
     ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from aecli.cli.main import COMMANDS, cli, main
-from aecli.errors import nearest
+from aecli.errors import DataError, nearest
 from aecli.schema.option_docs import options
+from aecli.table.column_names import match_patterns
 
 TRAIN = [
     opt for param in cli.commands["train"].params for opt in param.opts if opt.startswith("--")
@@ -79,3 +80,9 @@ def test_an_empty_name_is_near_nothing():
 def test_what_a_command_writes_is_its_model_or_its_output(command, suggested, word, capsys):
     assert main([command, "x.csv", word, "x"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == f"  try: aecli {command} {suggested}"
+
+
+def test_a_name_of_a_hundred_thousand_letters_is_not_compared():
+    assert nearest("epoch" * 20_000, ["epochs"]) is None
+    with pytest.raises(DataError, match="has no column"):
+        match_patterns("t.csv", ["a"], ["i" + "[" * 100_000], "--exclude")

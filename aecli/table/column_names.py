@@ -11,6 +11,9 @@ from aecli.errors import DataError, UsageError, nearest
 from aecli.formatting import name_list, shell_name
 from aecli.schema.options import ColumnOptions
 
+MAX_GLOB = 1_000
+"""Characters of a glob; reading one takes quadratic time."""
+
 _INDEX = re.compile(r"__index_level_\d+__")
 
 
@@ -111,7 +114,7 @@ def match_patterns(
     for pattern in patterns:
         if pattern in known:
             matched = [pattern]
-        elif any(sign in pattern for sign in "*?["):
+        elif len(pattern) <= MAX_GLOB and any(sign in pattern for sign in "*?["):
             matched = [name for name in names if fnmatchcase(name, pattern)]
         else:
             matched = []
