@@ -138,7 +138,7 @@ def _wait(
             cpu, peak = used.ru_utime + used.ru_stime, max(peak, used.ru_maxrss * 1024)
             return os.waitstatus_to_exitcode(status), cpu, peak, timed_out
         if most_resident is not None:
-            peak = max(peak, _resident_bytes(process))
+            peak = max(peak, resident_bytes(process))
         timed_out = time.perf_counter() > until or _cpu_above(process, cpu_seconds)
         if timed_out or (most_resident is not None and peak > most_resident):
             os.kill(process, signal.SIGKILL)
@@ -158,7 +158,8 @@ def _cpu_above(process: int, seconds: float | None) -> bool:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") > seconds
 
 
-def _resident_bytes(process: int) -> int:
+def resident_bytes(process: int) -> int:
+    """Return the resident memory of a process; a forked child begins with that of its parent."""
     try:
         pages = Path(f"/proc/{process}/statm").read_text().split()[1]
     except (OSError, IndexError):
