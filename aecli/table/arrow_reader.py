@@ -18,6 +18,8 @@ from aecli.table.formats import reading, unreadable
 _ARROW_CONTINUATION = b"\xff\xff\xff\xff"
 _MEMORY_BATCH_ROWS = 1 << 20
 _ROWS_PER_BYTE = 1_000
+MAX_SCALE = 200
+"""Places of a decimal: 10^200 times the largest decimal is still a float64."""
 
 
 ColumnReader: TypeAlias = Callable[[Sequence[int], int], Iterator[list[pa.Array]]]
@@ -262,7 +264,21 @@ def _column_names(schema: pa.Schema, file: str) -> list[str]:
             _require_nested_names(field.type)
         except UnicodeDecodeError as error:
             raise column_name_error(file, f"column {position:,}", error) from error
+        _require_scale(field, file)
     return names
+
+
+def _require_scale(field: pa.Field, file: str) -> None:
+    """Refuse decimals, alone or in lists, whose values no float64 can approach."""
+    kind = field.type
+    while is_list(kind):
+        kind = kind.value_type
+    if pa.types.is_decimal(kind) and abs(kind.scale) > MAX_SCALE:
+        raise DataError(
+            f"{file}, column {field.name!r}: a decimal with {kind.scale:,} places",
+            facts=[f"from -{MAX_SCALE} to {MAX_SCALE} are read"],
+            hint=f"leave {field.name!r} out, or {another_copy(file)}",
+        )
 
 
 def _require_nested_names(kind: pa.DataType) -> None:

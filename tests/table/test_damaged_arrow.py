@@ -139,3 +139,17 @@ def test_damaged_cells_are_refused_where_they_are_read(
     assert caught.value.what.endswith(", rows 1 to 6, column 'bad': the cells are damaged")
     assert caught.value.facts
     assert "leave 'bad' out" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("scale", [-(2**31), -201, 201, 2**31 - 1])
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_decimal_with_absurd_places_is_refused(tmp_path: Path, scale: int, listed: bool) -> None:
+    kind = pa.decimal128(9, scale)
+    column = pa.nulls(3, pa.list_(kind) if listed else kind)
+    path = tmp_path / "t.arrow"
+    with pa.OSFile(str(path), "wb") as file:
+        table = pa.table({"a": [1, 2, 3], "money": column})
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+    with pytest.raises(DataError, match="column 'money': a decimal with"):
+        open_source(path)
