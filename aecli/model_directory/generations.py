@@ -20,7 +20,7 @@ from aecli.model_directory.location import (
     is_hashed,
 )
 from aecli.model_directory.read import read_spec, require_part
-from aecli.model_directory.spec_file import MAX_SPEC_BYTES, UPGRADE, decode_spec
+from aecli.model_directory.spec_file import MAX_SPEC_BYTES, UPGRADE, spec_in
 from aecli.regular_files import read_regular
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.options import TrainOptions
@@ -113,7 +113,7 @@ def _kept_at(directory: Path, spec: ModelSpec) -> tuple[int, str, str]:
 def _whole_spec(path: Path) -> ModelSpec | None:
     """Return the spec in a file; None without one, or where it is damaged."""
     try:
-        return decode_spec(read_regular(path, MAX_SPEC_BYTES), path)[0]
+        return spec_in(path)
     except (FileNotFoundError, ModelError):
         return None
 
@@ -127,7 +127,7 @@ def present_model(directory: Path) -> tuple[ModelSpec | None, str]:
     """
     path = directory / SPEC_FILE
     try:
-        spec = decode_spec(read_regular(path, MAX_SPEC_BYTES), path)[0]
+        spec = spec_in(path)
     except FileNotFoundError:
         return None, f"{path} is missing"
     except ModelError as error:
@@ -220,7 +220,7 @@ def remove_unused(directory: Path, keep: int | None = None) -> None:
 def _require_readable_version(path: Path) -> None:
     """Raise the error of a spec that only a newer aecli can read; a damaged one is none of it."""
     try:
-        decode_spec(read_regular(path, MAX_SPEC_BYTES), path)
+        spec_in(path)
     except FileNotFoundError:
         return
     except ModelError as error:

@@ -84,6 +84,16 @@ def decode_spec(content: bytes, path: Path) -> tuple[ModelSpec, list[str]]:
     return spec, unknown
 
 
+def spec_in(path: Path) -> ModelSpec:
+    """Return the spec in a file, without a word on the keys of a later version.
+
+    Raises:
+        OSError: the file cannot be read.
+        ModelError: it is damaged, beyond a limit, or of a version that this aecli cannot read.
+    """
+    return decode_spec(read_regular(path, MAX_SPEC_BYTES), path)[0]
+
+
 def _readable_minor(value: Any, path: Path) -> int:
     """Return the minor version of a spec's schema, if its major version is that of this aecli."""
     schema = value.get("schema") if isinstance(value, dict) else None

@@ -31,8 +31,8 @@ from aecli.model_directory.read import (
     replaced_too_fast,
     require_part,
 )
-from aecli.model_directory.spec_file import MAX_SPEC_BYTES, decode_spec
-from aecli.regular_files import read_regular, sha256_of
+from aecli.model_directory.spec_file import spec_in
+from aecli.regular_files import sha256_of
 from aecli.schema.model_spec import ModelSpec
 
 OWNER = "the model"
@@ -136,7 +136,7 @@ def _generation(directory: Path, name: str) -> Iterator[CheckedFile]:
 
     def read() -> None:
         path = directory / name
-        spec, _ = decode_spec(read_regular(path, MAX_SPEC_BYTES), path)
+        spec = spec_in(path)
         if hashed_name("spec", spec.digest) != name:
             raise damaged_error(path, "its name is not that of its content")
         found.append(spec)
