@@ -3,40 +3,85 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from aecli.table.thrift_compact import Fields, read_fields
+
+Span: TypeAlias = tuple[int, int]
+"""Bytes of a file from the first to before the second."""
 
 _FOOTER_END_BYTES = 8  # the length of the footer, and PAR1
 _FEWEST_BYTES_OF_COLUMN = 8
 _FEWEST_ITEMS = 1_000
 _HEADER_BYTES, _MAX_HEADER_BYTES = 1 << 9, 1 << 20
 _MISSING_BYTES = 100  # old writers did not count the header of the dictionary
-_PAGE_BYTES_FIELD = 3
-_BYTE, _LAST_INTEGER, _DOUBLE, _BYTES, _LIST, _SET, _STRUCT = 3, 6, 7, 8, 9, 10, 12
-_MAX_DEPTH = 8
+
+# Numbers of fields in parquet.thrift of apache/parquet-format.
+_ROW_GROUPS, _COLUMNS, _COLUMN_METADATA, _PAGE_BYTES = 4, 1, 3, 3
+_COLUMN_BYTES, _DATA_OFFSET, _DICTIONARY_OFFSET = 7, 9, 11
+_FOOTER_FIELDS = {
+    _ROW_GROUPS: {
+        _COLUMNS: {
+            _COLUMN_METADATA: {_COLUMN_BYTES: None, _DATA_OFFSET: None, _DICTIONARY_OFFSET: None}
+        }
+    }
+}
 
 
 def footer_limits(path: Path) -> dict[str, Any]:
     """Return limits for the lists and texts of a footer, which cannot have more than its bytes."""
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        file.seek(max(0, size - _FOOTER_END_BYTES))
-        length = min(size, int.from_bytes(file.read(4), "little"))
-    items = max(_FEWEST_ITEMS, length // _FEWEST_BYTES_OF_COLUMN)
+    start, end = _footer_span(path)
+    items = max(_FEWEST_ITEMS, (end - start) // _FEWEST_BYTES_OF_COLUMN)
     return {
-        "thrift_string_size_limit": max(_FEWEST_ITEMS, length),
+        "thrift_string_size_limit": max(_FEWEST_ITEMS, end - start),
         "thrift_container_size_limit": items,
     }
 
 
-def chunk_range(chunk: pq.ColumnChunkMetaData) -> tuple[int, int]:
-    """Return where the pages of a column begin and end in the file."""
-    start = chunk.data_page_offset
-    if chunk.has_dictionary_page and chunk.dictionary_page_offset:
-        start = min(start, chunk.dictionary_page_offset)
-    return start, start + chunk.total_compressed_size
+def column_spans(path: Path, n_columns: int) -> list[list[Span]]:
+    """Return where the pages of each column without parts lie, for each row group.
+
+    The footer is read here, since `metadata.row_group(i).column(j)` of pyarrow ends the process
+    where the statistics of a column contradict the schema.
+
+    Raises:
+        ArrowInvalid: the footer cannot be read, or a row group has other columns than the schema.
+    """
+    start, end = _footer_span(path)
+    with open(path, "rb") as file:
+        file.seek(start)
+        footer = file.read(end - start)
+    try:
+        groups = read_fields(footer, 0, _FOOTER_FIELDS)[0].get(_ROW_GROUPS, [])
+    except (IndexError, ValueError) as error:
+        raise pa.ArrowInvalid(f"the footer cannot be read: {error}") from error
+    spans = [[_span(column) for column in group.get(_COLUMNS, [])] for group in groups]
+    for number, columns in enumerate(spans):
+        if len(columns) != n_columns:
+            raise pa.ArrowInvalid(
+                f"row group {number:,} has {len(columns):,} columns, the schema has {n_columns:,}"
+            )
+    return spans
+
+
+def _span(column: Fields) -> Span:
+    metadata: Fields = column.get(_COLUMN_METADATA, {})
+    start: int = metadata.get(_DATA_OFFSET, 0)
+    if dictionary := metadata.get(_DICTIONARY_OFFSET):
+        start = min(start, dictionary)
+    length: int = metadata.get(_COLUMN_BYTES, 0)
+    return start, start + length
+
+
+def _footer_span(path: Path) -> Span:
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        file.seek(max(0, size - _FOOTER_END_BYTES))
+        length = int.from_bytes(file.read(4), "little")
+    end = max(0, size - _FOOTER_END_BYTES)
+    return max(0, end - length), end
 
 
 def require_pages_in_chunk(path: Path, start: int, end: int) -> None:
@@ -63,59 +108,8 @@ def require_pages_in_chunk(path: Path, start: int, end: int) -> None:
 
 def _page_sizes(head: bytes) -> tuple[int, int]:
     """Return the bytes of a page's header, 0 where it cannot be read, and those of its content."""
-    position = field = content = 0
     try:
-        while head[position]:
-            step, kind = divmod(head[position], 16)
-            position += 1
-            if not step:
-                field, position = _zigzag(head, position)
-            field += step
-            if field == _PAGE_BYTES_FIELD:
-                content, position = _zigzag(head, position)
-            else:
-                position = _end_of_value(head, position, kind, _MAX_DEPTH)
+        fields, end = read_fields(head, 0, {_PAGE_BYTES: None})
     except (IndexError, ValueError):
-        return 0, content
-    return position + 1, content
-
-
-def _end_of_value(data: bytes, position: int, kind: int, depth: int) -> int:
-    """Return where a value in Thrift's compact form ends; 1 and 2 are booleans, without bytes."""
-    if depth == 0 or kind > _STRUCT:
-        raise ValueError("not a page header")
-    if kind < _BYTE:
-        return position
-    if kind <= _LAST_INTEGER:
-        return position + 1 if kind == _BYTE else _varint(data, position)[1]
-    if kind == _DOUBLE:
-        return position + 8
-    if kind == _BYTES:
-        length, position = _varint(data, position)
-        return position + length
-    if kind in (_LIST, _SET):
-        raise ValueError("page headers have no lists")
-    while data[position]:
-        step, inner = divmod(data[position], 16)
-        position += 1
-        if not step:
-            position = _varint(data, position)[1]
-        position = _end_of_value(data, position, inner, depth - 1)
-    return position + 1
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 70:
-        byte = data[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, position
-        shift += 7
-    raise ValueError("a number of more than 64 bits")
-
-
-def _zigzag(data: bytes, position: int) -> tuple[int, int]:
-    value, position = _varint(data, position)
-    return (value >> 1) ^ -(value & 1), position
+        return 0, 0
+    return end, int(fields.get(_PAGE_BYTES, 0))

@@ -19,7 +19,12 @@ from aecli.table.arrow_reader import (
     several_files_error,
 )
 from aecli.table.formats import reading
-from aecli.table.parquet_pages import chunk_range, footer_limits, require_pages_in_chunk
+from aecli.table.parquet_pages import (
+    Span,
+    column_spans,
+    footer_limits,
+    require_pages_in_chunk,
+)
 
 _PARQUET = b"PAR1"
 _INT96_UNIT = "us"  # nanoseconds would end in 2262
@@ -34,10 +39,11 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
     """
 
     def read(indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
+        leaves = _leaves(metadata, schema.names, indices)
         with pq.ParquetFile(
             path,
             pre_buffer=False,
-            buffer_size=_buffer_bytes(path, metadata, schema.names, indices),
+            buffer_size=_buffer_bytes(path, leaves, spans, len(indices)),
             page_checksum_verification=True,
             coerce_int96_timestamp_unit=_INT96_UNIT,
             **footer_limits(path),
@@ -57,7 +63,8 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
             limits = footer_limits(path)
             with pq.ParquetFile(path, coerce_int96_timestamp_unit=_INT96_UNIT, **limits) as file:
                 metadata, schema = file.metadata, file.schema_arrow
-            _require_one_parquet(path, name, metadata)
+            spans = column_spans(path, metadata.num_columns)
+            _require_one_parquet(path, name, metadata, spans)
         except pa.ArrowInvalid as error:
             raise _damaged_parquet_error(path, name) from error
         except UnicodeDecodeError as error:
@@ -67,7 +74,7 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
 
 
 def _buffer_bytes(
-    path: Path, metadata: pq.FileMetaData, names: Sequence[str], indices: Sequence[int]
+    path: Path, leaves: Sequence[int], spans: Sequence[Sequence[Span]], n_columns: int
 ) -> int:
     """Return the bytes to buffer of each column; 0 where small row groups are read at once.
 
@@ -76,19 +83,22 @@ def _buffer_bytes(
     Raises:
         ArrowInvalid: a page or a column claims more bytes than there are.
     """
-    chosen = {names[index] for index in indices}
-    leaves = [
-        number
-        for number in range(metadata.num_columns)
-        if not chosen.isdisjoint(accumulate(_parts(metadata, number), "{}.{}".format))
-    ]
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    read = [[chunk_range(group.column(leaf)) for leaf in leaves] for group in groups]
+    read = [[group[leaf] for leaf in leaves] for group in spans]
     if all(sum(end - start for start, end in group) <= _ALL_BUFFERS_BYTES for group in read):
         return 0
     for start, end in (span for group in read for span in group):
         require_pages_in_chunk(path, start, end)
-    return max(1 << 16, min(_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, len(indices))))
+    return max(1 << 16, min(_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, n_columns)))
+
+
+def _leaves(metadata: pq.FileMetaData, names: Sequence[str], indices: Sequence[int]) -> list[int]:
+    """Return the numbers of the columns without parts that these columns consist of."""
+    chosen = {names[index] for index in indices}
+    return [
+        number
+        for number in range(metadata.num_columns)
+        if not chosen.isdisjoint(accumulate(_parts(metadata, number), "{}.{}".format))
+    ]
 
 
 def _parts(metadata: pq.FileMetaData, leaf: int) -> list[str]:
@@ -96,15 +106,15 @@ def _parts(metadata: pq.FileMetaData, leaf: int) -> list[str]:
     return str(metadata.schema.column(leaf).path).split(".")
 
 
-def _require_one_parquet(path: Path, name: str, metadata: pq.FileMetaData) -> None:
+def _require_one_parquet(
+    path: Path, name: str, metadata: pq.FileMetaData, spans: Sequence[Sequence[Span]]
+) -> None:
     """Check that no other file stands before the one whose footer ends it.
 
     The offsets of a footer count from the start of its own file: bytes that they do not account for
     are an index, or another file.
     """
-    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
-    chunks = (group.column(number) for group in groups for number in range(group.num_columns))
-    end = max((chunk_range(chunk)[1] for chunk in chunks), default=len(_PARQUET))
+    end = max((end for group in spans for _, end in group), default=len(_PARQUET))
     footer = path.stat().st_size - metadata.serialized_size - 2 * len(_PARQUET)
     if footer <= end:
         return

@@ -11,6 +11,7 @@ import pytest
 
 from aecli.errors import DataError
 from aecli.table import parquet_reader
+from aecli.table.parquet_pages import column_spans
 from aecli.table.source import open_source
 from tests.reliability.children import resident_bytes, run_child
 from tests.reliability.mutated_runs import failures
@@ -67,6 +68,39 @@ def test_footer_that_claims_a_million_columns_takes_no_memory(tmp_path: Path) ->
     before = resident_bytes(os.getpid())
     run = run_child(partial(read_all, path), most_resident=before + 2_000 * MEGABYTE)
     assert (run.code, failures(run, before + 500 * MEGABYTE)) == (3, [])
+
+
+def test_statistics_that_contradict_the_schema_do_not_end_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"a": [1.0, None, 2.0]}), path)
+    content = bytearray(path.read_bytes())
+    footer = len(content) - 8 - struct.unpack("<I", content[-8:-4])[0]
+    optional = content.index(b"\x25\x02", footer)
+    content[optional + 1] = 0  # required now, while values are still counted by definition level
+    path.write_bytes(content)
+    run = run_child(partial(read_all, path))
+    assert run.code == 3
+
+
+def test_columns_lie_where_arrow_finds_them(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    nested = pa.array([{"x": [1, 2], "y": {"k": True}}, None] * 100)
+    table = pa.table({"a": range(200), "nested": nested, "text": ["a", "b"] * 100})
+    table = table.replace_schema_metadata({"of the file": "0" * 5_000})
+    order = [pq.SortingColumn(0)]
+    pq.write_table(table, path, row_group_size=60, sorting_columns=order, write_page_index=True)
+    metadata = pq.read_metadata(path)
+    found = [
+        [
+            (
+                start := column.dictionary_page_offset or column.data_page_offset,
+                start + column.total_compressed_size,
+            )
+            for column in map(metadata.row_group(number).column, range(metadata.num_columns))
+        ]
+        for number in range(4)
+    ]
+    assert column_spans(path, metadata.num_columns) == found
 
 
 @pytest.mark.parametrize("claimed", [90, 6_000])
