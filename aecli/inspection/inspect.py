@@ -14,7 +14,7 @@ from typing import Any
 
 from aecli.errors import DataError, UsageError
 from aecli.formatting import TABLE_IN_MEMORY
-from aecli.model_directory.errors import unreadable_error
+from aecli.model_directory.errors import readable
 from aecli.model_directory.generations import Generation, describe, generations
 from aecli.model_directory.location import SPEC_FILE, model_directory
 from aecli.model_directory.read import read_history, read_model, read_weights
@@ -121,12 +121,10 @@ def inspect_model(
         return layers, read_history(directory, spec) if history and whole else None
 
     spec, (layers, epochs) = read_model(directory, read)
-    try:
+    with readable(directory):
         # A trainer may have replaced the model by now, and kept it.
         earlier = [describe(g) for g in generations(directory) if g.digest != spec.digest]
         size = _size(directory)
-    except OSError as error:
-        raise unreadable_error(Path(error.filename or directory), error) from error
     return ModelInspection(
         model=directory,
         spec=spec,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from aecli.errors import ModelError
@@ -51,6 +52,19 @@ def unreadable_error(path: Path, error: OSError) -> ModelError:
     return ModelError(
         f"cannot read {path}: {error.strerror}", hint=f"ls -l {shlex.quote(str(path))}"
     )
+
+
+@contextmanager
+def readable(directory: Path) -> Iterator[None]:
+    """Turn the system's errors into that of a file of a model that cannot be read.
+
+    Raises:
+        ModelError: a file cannot be read.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise unreadable_error(Path(error.filename or directory), error) from error
 
 
 def no_model_error(directory: Path) -> ModelError:

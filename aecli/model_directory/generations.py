@@ -1,17 +1,18 @@
-"""Keep earlier models in a model directory, list them, and go back to one."""
+"""Keep earlier models in a model directory, and list them."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from aecli.atomic_files import warn_after_commit, write_file
-from aecli.errors import ModelError, UsageError
-from aecli.model_directory.errors import train_command, unreadable_error
+from aecli.atomic_files import write_file
+from aecli.errors import AecliWarning, ModelError, UsageError
+from aecli.model_directory.errors import readable
 from aecli.model_directory.location import (
     HASH_DIGITS,
     SPEC_FILE,
@@ -21,7 +22,7 @@ from aecli.model_directory.location import (
 )
 from aecli.model_directory.read import read_spec, require_part
 from aecli.model_directory.spec_file import MAX_SPEC_BYTES, UPGRADE, spec_in
-from aecli.regular_files import read_regular
+from aecli.regular_files import open_regular, read_regular
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.options import TrainOptions
 
@@ -88,9 +89,9 @@ def generations(directory: Path) -> list[ModelSpec]:
     Raises:
         OSError: a file cannot be read.
     """
-    present = _whole_spec(directory / SPEC_FILE)
+    present = whole_spec(directory / SPEC_FILE)
     names = filter(is_earlier_spec, os.listdir(directory))
-    found = {name: _whole_spec(directory / name) for name in names}
+    found = {name: whole_spec(directory / name) for name in names}
     earlier = [
         spec
         for name, spec in found.items()
@@ -110,12 +111,41 @@ def _kept_at(directory: Path, spec: ModelSpec) -> tuple[int, str, str]:
     return kept, spec.created, spec.digest
 
 
-def _whole_spec(path: Path) -> ModelSpec | None:
-    """Return the spec in a file; None without one, or where it is damaged."""
+def whole_spec(path: Path) -> ModelSpec | None:
+    """Return the spec in a file; None without one, or where it is damaged or too new."""
+    with suppress(ModelError):
+        return _spec_of_our_version(path)
+    return None
+
+
+def _spec_of_our_version(path: Path) -> ModelSpec | None:
+    """Return the spec in a file; None without one, or where it is damaged.
+
+    Raises:
+        OSError: it cannot be read.
+        ModelError: it is of a newer aecli.
+    """
     try:
         return spec_in(path)
-    except (FileNotFoundError, ModelError):
+    except FileNotFoundError:
         return None
+    except ModelError as error:
+        if error.hint == UPGRADE:
+            raise
+        return None
+
+
+def require_readable(directory: Path) -> None:
+    """Check that the model of a directory can be kept, or told to be damaged; it is not hashed.
+
+    Raises:
+        ModelError: a file cannot be read, or the model is of a newer aecli.
+    """
+    with readable(directory):
+        spec = _spec_of_our_version(directory / SPEC_FILE)
+        for part in spec.parts if spec else ():
+            with suppress(FileNotFoundError):
+                os.close(open_regular(directory / part.file))
 
 
 def present_model(directory: Path) -> tuple[ModelSpec | None, str]:
@@ -154,22 +184,22 @@ def problem_of(directory: Path, spec: ModelSpec) -> str:
     return ""
 
 
-def keep_current(directory: Path, *, resumed: ModelSpec | None = None) -> ModelSpec | None:
-    """Make the model of a directory one of its generations; return it, None without a whole one.
+def replaced_model(directory: Path, *, resumed: ModelSpec | None = None) -> ModelSpec | None:
+    """Return the model that a save will replace, None without a whole one.
 
-    An unfinished state of the same training as `resumed` is not kept.
+    A damaged one is a warning, and an unfinished state of the same training as `resumed` is none.
 
     Raises:
         ModelError: it cannot be read, or is of a newer aecli.
-        OutputError: it cannot be written.
     """
-    try:
-        spec, _ = present_model(directory)
-        if spec is not None and (resumed is None or not continues(spec, resumed)):
-            _keep_spec(directory, spec)
-    except OSError as error:
-        raise unreadable_error(Path(error.filename or directory), error) from error
-    return spec
+    if not (directory / SPEC_FILE).exists():
+        return None
+    with readable(directory):
+        spec, problem = present_model(directory)
+    if spec is None:
+        message = f"the model that was there is not kept: {problem}"
+        warnings.warn(message, AecliWarning, stacklevel=2)
+    return None if spec and resumed and continues(spec, resumed) else spec
 
 
 def continues(unfinished: ModelSpec, resumed: ModelSpec) -> bool:
@@ -185,7 +215,13 @@ def _without_limits(spec: ModelSpec) -> TrainOptions:
     return spec.options.model_copy(update={"training": training})
 
 
-def _keep_spec(directory: Path, spec: ModelSpec) -> None:
+def keep_model(directory: Path, spec: ModelSpec) -> None:
+    """Make the model of a directory one of its generations.
+
+    Raises:
+        OSError: it cannot be read.
+        OutputError: it cannot be written.
+    """
     present = directory / SPEC_FILE
     content = read_regular(present, MAX_SPEC_BYTES)
     earlier = directory / hashed_name("spec", spec.digest)
@@ -206,7 +242,7 @@ def remove_unused(directory: Path, keep: int | None = None) -> None:
         ModelError: the model is damaged, or an earlier one is of a newer aecli.
     """
     for name in filter(is_earlier_spec, os.listdir(directory)):
-        _require_readable_version(directory / name)
+        _spec_of_our_version(directory / name)
     kept = generations(directory)[:keep]
     specs = [*kept, read_spec(directory)] if (directory / SPEC_FILE).exists() else kept
     needed = {part.file for spec in specs for part in spec.parts}
@@ -217,107 +253,6 @@ def remove_unused(directory: Path, keep: int | None = None) -> None:
         (directory / name).unlink(missing_ok=True)
 
 
-def _require_readable_version(path: Path) -> None:
-    """Raise the error of a spec that only a newer aecli can read; a damaged one is none of it."""
-    try:
-        spec_in(path)
-    except FileNotFoundError:
-        return
-    except ModelError as error:
-        if error.hint == UPGRADE:
-            raise
-
-
 def rollback_command(directory: Path, generation: str) -> str:
     """Return the command that puts an earlier model back."""
     return f"aecli rollback {generation} -m {shlex.quote(str(directory))}"
-
-
-def roll_back(
-    directory: Path, generation: str | None = None
-) -> tuple[ModelSpec, ModelSpec | None, str]:
-    """Make an earlier model that of the directory; return it, the one before, and what is wrong.
-
-    The model before becomes a generation in its place. A damaged one is not kept: None, and its
-    problem. The caller holds the directory's lock.
-
-    Args:
-        directory: the model directory.
-        generation: the first digits of an earlier model's id; the last replaced by default.
-
-    Raises:
-        UsageError: there is no such generation.
-        ModelError: the earlier model is damaged, or the present one is of a newer aecli.
-        OSError: a file cannot be read.
-        OutputError: it cannot be written; the model is unchanged.
-    """
-    try:
-        present, problem = present_model(directory)
-    except OSError:
-        # It may be whole; what cannot be read now must neither block the way back nor be lost.
-        present, problem = _whole_spec(directory / SPEC_FILE), ""
-    found = generations(directory)
-    target = _chosen(directory, found, present, generation)
-    _require_whole(directory, target, found)
-    earlier = directory / hashed_name("spec", target.digest)
-    content = read_regular(earlier, MAX_SPEC_BYTES)
-    if present is not None:
-        _keep_spec(directory, present)
-    write_file(directory / SPEC_FILE, content, like=earlier)
-    with warn_after_commit(directory):
-        earlier.unlink()
-    return target, present, problem
-
-
-def _chosen(
-    directory: Path, found: Sequence[ModelSpec], present: ModelSpec | None, generation: str | None
-) -> ModelSpec:
-    if not found:
-        raise _nothing_kept(directory, present)
-    if generation is None:
-        return found[0]
-    matching = [spec for spec in found if spec.digest.startswith(generation.lower())]
-    if len(matching) == 1:
-        return matching[0]
-    if not matching and present is not None and present.digest.startswith(generation.lower()):
-        what = f"{generation} is the model of {directory} already"
-    else:
-        number = len(matching) or "no"
-        what = f"{number} earlier models of {directory} have an id that begins with {generation!r}"
-    listed = matching or found
-    raise UsageError(
-        what,
-        facts=[f"{generation_id(spec)} of {spec.created[:19]}" for spec in listed[:4]],
-        hint=rollback_command(directory, generation_id(listed[0])),
-    )
-
-
-def _nothing_kept(directory: Path, present: ModelSpec | None) -> UsageError | ModelError:
-    """Return the error of a directory without an earlier model that could be read."""
-    train, there = train_command(directory), present or _whole_spec(directory / SPEC_FILE)
-    own = there and hashed_name("spec", there.digest)
-    names = [name for name in sorted(os.listdir(directory)) if is_earlier_spec(name)]
-    damaged = [name for name in names if name != own]
-    if damaged:
-        what = f"the earlier models of {directory} cannot be used"
-        facts = [f"{name} is damaged or of a newer aecli" for name in damaged[:4]]
-        return ModelError(what, facts=facts, hint=train)
-    fact = "a training keeps the model that it replaces; with --keep-generations N the last N"
-    hint = f"aecli inspect -m {shlex.quote(str(directory))}" if present else train
-    return UsageError(f"{directory} keeps no earlier model", facts=(fact,), hint=hint)
-
-
-def _require_whole(directory: Path, target: ModelSpec, found: Sequence[ModelSpec]) -> None:
-    """Refuse a damaged earlier model, and name one that is whole."""
-    problem = problem_of(directory, target)
-    if not problem:
-        return
-    others = (spec for spec in found if spec is not target and not problem_of(directory, spec))
-    other = next(others, None)
-    raise ModelError(
-        f"the earlier model {generation_id(target)} of {directory} is damaged",
-        facts=(problem, "nothing was changed"),
-        hint=rollback_command(directory, generation_id(other))
-        if other
-        else train_command(directory),
-    )

@@ -19,12 +19,15 @@ from aecli.atomic_files import (
 from aecli.directory_lock import LOCK, is_our_lock
 from aecli.errors import AecliError, ModelError, UsageError
 from aecli.json_lines import to_json_lines
-from aecli.model_directory.errors import name_list, unreadable_error
+from aecli.model_directory.errors import name_list
 from aecli.model_directory.generations import (
-    keep_current,
-    present_model,
+    Generation,
+    describe,
+    keep_model,
     remove_unused,
+    replaced_model,
     require_keepable,
+    require_readable,
 )
 from aecli.model_directory.location import (
     CHECKPOINT_DIRECTORY,
@@ -63,7 +66,7 @@ def check_target(directory: Path) -> None:
     if SPEC_FILE in names:
         # One that is damaged beyond recognition is ours where it stands beside our other files.
         if holds_our_spec(directory) or any(map(is_hashed, names)):
-            _require_readable(directory)
+            require_readable(directory)
             return
         foreign = [SPEC_FILE]
     if foreign:
@@ -86,14 +89,6 @@ def _foreign_checkpoints(directory: Path) -> list[str]:
     return [f"{folder.name}/{name}" for name in names if not is_checkpoint_file(name)]
 
 
-def _require_readable(directory: Path) -> None:
-    """Refuse a model that can be neither kept nor told to be damaged, before one is trained."""
-    try:
-        present_model(directory)
-    except OSError as error:
-        raise unreadable_error(Path(error.filename or directory), error) from error
-
-
 def _require_own(path: Path) -> None:
     """Refuse a link, a pipe or a device in the place of a file of a model."""
     if path.name == CHECKPOINT_DIRECTORY:
@@ -113,11 +108,11 @@ def save(
     *,
     keep_generations: int = 1,
     resumed: bool = False,
-) -> ModelSpec:
-    """Save a model and return its spec as `read_spec` will.
+) -> tuple[ModelSpec, Generation | None]:
+    """Save a model; return its spec as `read_spec` will, and the model that it replaced, if any.
 
     The old model stays complete until the new one is, and then becomes a generation to roll back
-    to. The caller holds the directory's `Lock`.
+    to; a damaged one is a warning. The caller holds the directory's `Lock`.
 
     Args:
         directory: the model directory; made where it does not exist.
@@ -147,15 +142,16 @@ def save(
     except OSError as error:
         raise output_error(directory / SPEC_FILE, error) from error
     with _nothing_left_of_a_failure(directory):
-        if keep_generations:
-            keep_current(directory, resumed=spec if resumed else None)
+        replaced = replaced_model(directory, resumed=spec if resumed else None)
+        if replaced and keep_generations:
+            keep_model(directory, replaced)
         for kind, part in stored.items():
             file = directory / part.file
             write_file(file, contents[kind], like=directory / SPEC_FILE, commits=False)
         write_file(directory / SPEC_FILE, content)
     with warn_after_commit(directory):
         remove_unused(directory, keep_generations)
-    return saved
+    return saved, describe(replaced) if replaced else None
 
 
 @contextmanager

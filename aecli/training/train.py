@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 from aecli.directory_lock import Lock
 from aecli.errors import UsageError, nearest
-from aecli.model_directory.generations import Generation, require_keepable
+from aecli.model_directory.generations import Generation, require_keepable, rollback_command
 from aecli.model_directory.location import model_directory
 from aecli.model_directory.save import check_target, save
 from aecli.progress import SILENT, Epoch, Progress
@@ -24,7 +24,6 @@ from aecli.training.data import prepare
 from aecli.training.finalize import TrainedModel, finalize
 from aecli.training.fit import configure_process, fit
 from aecli.training.interrupt import Interrupt
-from aecli.training.replaced_model import replaced_model
 
 
 @dataclass(frozen=True)
@@ -92,18 +91,14 @@ def train(
             trained = finalize(
                 fitted, interrupt=interrupt, seconds=fitted.seconds_left, progress=progress
             )
-            replaced, undo = replaced_model(
-                directory,
-                resumed=trained.spec if resume else None,
-                keep_generations=keep_generations,
-            )
-            spec = save(
+            spec, replaced = save(
                 directory, trained.spec, trained.weights, trained.records(),
                 keep_generations=keep_generations, resumed=resume,
             )  # fmt: skip
         if spec.summary.finished:
             Checkpoint(directory, {}).remove()
         progress.finish()
+    undo = rollback_command(directory, replaced.id) if replaced and keep_generations else None
     return TrainResult(directory, spec, trained.history, interrupt.signal, replaced, undo)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from aecli.directory_lock import Lock
 from aecli.errors import DivergedError, UsageError
+from aecli.model_directory.generations import rollback_command
 from aecli.model_directory.save import save
 from aecli.progress import Progress, Standing
 from aecli.schema.model_spec import ModelSpec
@@ -26,7 +27,6 @@ from aecli.training.data import PreparedTable, open_rereadable, prepare, prepare
 from aecli.training.finalize import finalize
 from aecli.training.fit import FittedNetwork, configure_process, fit
 from aecli.training.interrupt import Interrupt
-from aecli.training.replaced_model import replaced_model
 from aecli.training.schedule import default_batch_size
 from aecli.tuning.objective import SearchObjective, require_measurable
 from aecli.tuning.search_space import Chooser, SearchSpace
@@ -200,18 +200,16 @@ class SearchRun:
                 seconds=self.budget.seconds_left,
                 progress=self.progress,
             )
-            replaced, undo = replaced_model(
-                directory, resumed=None, keep_generations=self.keep_generations
-            )  # fmt: skip
             result = self._result(best, trained.spec)
             history = trained.records()
-            spec = save(
+            spec, replaced = save(
                 directory, trained.spec, trained.weights, history, result.record(),
                 keep_generations=self.keep_generations,
             )  # fmt: skip
             if spec.summary.finished:
                 Checkpoint(directory, {}).remove()
-        seconds = self.budget.seconds_used
+        seconds, keeps = self.budget.seconds_used, self.keep_generations
+        undo = rollback_command(directory, replaced.id) if replaced and keeps else None
         return replace(result, spec=spec, seconds=seconds, replaced=replaced, undo=undo)
 
     def _best(self, interrupt: Interrupt) -> tuple[TrialRecord, FittedNetwork]:

@@ -75,7 +75,7 @@ def test_a_directory_without_a_model_says_what_it_has(
 def test_a_file_leads_to_its_model_if_it_is_a_part_of_one(
     tmp_path: Path, model_spec: ModelSpec
 ) -> None:
-    saved = save(tmp_path / "m", model_spec, b"first", [])
+    saved, _ = save(tmp_path / "m", model_spec, b"first", [])
     (tmp_path / "m" / "notes.txt").touch()
     (tmp_path / "spec-0123456789ab.json").touch()
     part = no_model_error(tmp_path / "m" / saved.weights.file)

@@ -13,13 +13,13 @@ from aecli.errors import AecliWarning, LockedError, ModelError, OutputError, Usa
 from aecli.model_directory.generations import (
     describe,
     generations,
-    keep_current,
+    keep_model,
     remove_unused,
+    replaced_model,
     require_keepable,
-    roll_back,
 )
 from aecli.model_directory.read import read_spec, read_weights
-from aecli.model_directory.rollback import rollback
+from aecli.model_directory.rollback import roll_back, rollback
 from aecli.model_directory.save import save
 from aecli.schema.model_spec import ModelSpec
 
@@ -34,7 +34,7 @@ def save_days(directory: Path, spec: ModelSpec, days: int, keep: int) -> list[Mo
             day.encode(),
             [{"epoch": 1, "day": day}],
             keep_generations=keep,
-        )
+        )[0]
         for day in DAYS[:days]
     ]
 
@@ -74,17 +74,17 @@ def test_models_that_were_copied_in_one_moment_are_in_the_order_of_their_digests
 
 def test_a_model_is_not_one_of_its_own_generations(tmp_path: Path, model_spec: ModelSpec) -> None:
     (saved,) = save_days(tmp_path, model_spec, 1, 1)
-    assert keep_current(tmp_path) == saved
+    keep_model(tmp_path, saved)
     assert generations(tmp_path) == []
     remove_unused(tmp_path)
     assert sorted(os.listdir(tmp_path)) == files_of(saved)
 
 
 def test_a_directory_without_a_whole_model_keeps_none(tmp_path: Path) -> None:
-    assert keep_current(tmp_path) is None
+    assert replaced_model(tmp_path) is None
     (tmp_path / "spec.json").write_text("{}")
-    assert keep_current(tmp_path) is None
-    assert os.listdir(tmp_path) == ["spec.json"]
+    with pytest.warns(AecliWarning, match="not kept: .*spec.json is damaged"):
+        assert replaced_model(tmp_path) is None
 
 
 def test_damaged_and_renamed_generations_are_not_listed(
@@ -278,7 +278,7 @@ def test_a_rollback_that_fails_before_the_commit_changes_nothing(
 
 
 def test_a_generation_in_short(tmp_path: Path, model_spec: ModelSpec) -> None:
-    spec = save(tmp_path, model_spec, b"w", [])
+    spec, _ = save(tmp_path, model_spec, b"w", [])
     short = describe(spec)
     assert (short.id, short.created) == (spec.digest[:12], spec.created)
     assert (short.label, short.columns, short.latent, short.epochs) == ("y", 2, 2, 3)
@@ -313,11 +313,12 @@ def test_the_unfinished_model_of_a_resumed_training_is_not_kept(
         (unfinished, False, 1),
     ):
         directory = tmp_path / f"{spec.summary.finished}{resumed}"
-        saved = save(directory, spec, b"w", [])
+        saved, _ = save(directory, spec, b"w", [])
         (directory / "spec.json").chmod(0o640)
-        assert keep_current(directory, resumed=model_spec if resumed else None) == saved
+        _, replaced = save(directory, model_spec, b"w2", [], resumed=resumed)
         earlier = list(directory.glob("spec-*"))
         assert len(earlier) == kept
+        assert (replaced.id if replaced else "") == saved.digest[:12] * kept
         assert all(path.stat().st_mode & 0o777 == 0o640 for path in earlier)
 
 
@@ -335,10 +336,10 @@ def test_specs_of_unused_models_go_before_their_files(
 def test_a_name_that_is_not_durable_stops_what_is_kept(
     tmp_path: Path, model_spec: ModelSpec, failing
 ) -> None:
-    saved = save(tmp_path, model_spec, b"w", [])
+    saved, _ = save(tmp_path, model_spec, b"w", [])
     failing("fsync", 5, tmp_path.name)
     with pytest.raises((OutputError, ModelError), match="Input/output error"):
-        keep_current(tmp_path)
+        keep_model(tmp_path, saved)
     assert read_spec(tmp_path) == saved
 
 
@@ -354,8 +355,8 @@ def test_how_many_models_may_be_kept(keep: int, good: bool) -> None:
 def test_a_copy_of_the_present_spec_is_no_earlier_model(
     tmp_path: Path, model_spec: ModelSpec
 ) -> None:
-    saved = save(tmp_path, model_spec, b"w", [])
-    keep_current(tmp_path)
+    saved, _ = save(tmp_path, model_spec, b"w", [])
+    keep_model(tmp_path, saved)
     (tmp_path / saved.weights.file).write_bytes(b"x")
     with pytest.raises(UsageError, match="keeps no earlier model"):
         roll_back(tmp_path)

@@ -11,8 +11,9 @@ import pytest
 from aecli.cli.main import main
 from aecli.directory_lock import Lock
 from aecli.errors import AecliWarning, ModelError, UsageError
-from aecli.model_directory.generations import continues, generations, roll_back
+from aecli.model_directory.generations import continues, generations
 from aecli.model_directory.read import read_spec, read_weights
+from aecli.model_directory.rollback import roll_back
 from aecli.model_directory.save import check_target, replace_spec, save
 from aecli.model_directory.spec_file import digest_of
 from aecli.schema.model_spec import NO_DIGEST, ModelSpec
@@ -81,7 +82,7 @@ def test_an_unfinished_model_of_another_training_is_kept(
 ) -> None:
     stopped = model_spec.summary.model_copy(update={"finished": False})
     other = {"summary": stopped, "label": None}
-    first = save(tmp_path, model_spec.model_copy(update=other), b"first", [])
+    first, _ = save(tmp_path, model_spec.model_copy(update=other), b"first", [])
     save(tmp_path, model_spec, b"second", [], resumed=True)
     assert generations(tmp_path) == [first]
 
@@ -89,8 +90,8 @@ def test_an_unfinished_model_of_another_training_is_kept(
 def test_calibrating_a_model_that_was_trained_again_is_refused(
     tmp_path: Path, model_spec: ModelSpec
 ) -> None:
-    old = save(tmp_path, model_spec, b"same weights", [{"epoch": 1, "seconds": 1.0}])
-    new = save(tmp_path, model_spec, b"same weights", [{"epoch": 1, "seconds": 2.0}])
+    old, _ = save(tmp_path, model_spec, b"same weights", [{"epoch": 1, "seconds": 1.0}])
+    new, _ = save(tmp_path, model_spec, b"same weights", [{"epoch": 1, "seconds": 2.0}])
     with pytest.raises(ModelError, match="a newer model has replaced"):
         replace_spec(tmp_path, old, old)
     assert read_spec(tmp_path) == new
@@ -111,7 +112,7 @@ def test_a_model_of_a_newer_version_is_refused_before_one_is_trained(
 def test_an_earlier_model_of_a_newer_version_and_its_files_stay(
     tmp_path: Path, model_spec: ModelSpec
 ) -> None:
-    first = save(tmp_path, model_spec, b"first", [])
+    first, _ = save(tmp_path, model_spec, b"first", [])
     save(tmp_path, model_spec, b"second", [])
     (earlier,) = tmp_path.glob("spec-*")
     newer = rewrite(earlier, schema="aecli.model/2.0")
@@ -128,7 +129,7 @@ def test_rolling_back_after_a_retrain_puts_back_what_it_replaced(
     first, rejected, third = (
         model_spec.model_copy(update={"created": next(dates)}) for _ in range(3)
     )
-    saved = save(tmp_path, first, b"first", [], keep_generations=3)
+    saved, _ = save(tmp_path, first, b"first", [], keep_generations=3)
     save(tmp_path, rejected, b"rejected", [], keep_generations=3)
     assert roll_back(tmp_path)[0] == saved
     save(tmp_path, third, b"third", [], keep_generations=3)
@@ -138,7 +139,7 @@ def test_rolling_back_after_a_retrain_puts_back_what_it_replaced(
 def test_an_output_does_not_replace_a_file_of_a_model(
     tmp_path: Path, model_spec: ModelSpec, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    saved = save(tmp_path / "m", model_spec, b"weights", [])
+    saved, _ = save(tmp_path / "m", model_spec, b"weights", [])
     (tmp_path / "link.html").symlink_to("m/spec.json")
     for output in (f"m/{saved.history.file}", "m/spec.json", "m/.lock", "link.html"):
         code = main(["report", str(tmp_path / "m"), "-o", str(tmp_path / output)])

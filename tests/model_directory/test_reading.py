@@ -39,7 +39,7 @@ def test_the_parts_come_back(model: Path, tmp_path: Path, model_spec: ModelSpec)
     assert read_weights(model, spec) == b"weights"
     assert read_history(model, spec) == [{"epoch": 1}, {"epoch": 2}]
     assert read_tuning(model, spec) == {"best": 3}
-    plain = save(tmp_path / "plain", model_spec, b"weights", [])
+    plain, _ = save(tmp_path / "plain", model_spec, b"weights", [])
     assert read_tuning(tmp_path / "plain", plain) is None
 
 
@@ -111,7 +111,7 @@ def test_a_model_is_read_anew_up_to_a_limit(
     def read(spec: ModelSpec) -> bytes:
         if len(replaced) < 3:
             weights = f"weights {len(replaced)}".encode()
-            replaced.append(save(model, model_spec, weights, [], keep_generations=0))
+            replaced.append(save(model, model_spec, weights, [], keep_generations=0)[0])
         return read_weights(model, spec)
 
     if limit == 3:
@@ -146,7 +146,7 @@ def test_what_is_no_directory_holds_no_model(model: Path) -> None:
 def test_files_that_may_not_be_read_say_so(
     open_path: Path, model_spec: ModelSpec, unprivileged
 ) -> None:
-    spec = save(open_path, model_spec, b"weights", [])
+    spec, _ = save(open_path, model_spec, b"weights", [])
     (open_path / spec.weights.file).chmod(0)
     with unprivileged(), pytest.raises(ModelError, match="Permission denied"):
         read_weights(open_path, spec)

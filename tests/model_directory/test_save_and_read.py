@@ -93,7 +93,7 @@ def test_directories_that_make_no_sense(model: str | None, tag: str | None) -> N
 
 def test_what_is_saved_is_read(tmp_path: Path, model_spec: ModelSpec) -> None:
     model = tmp_path / "runs" / "a"
-    saved = save(model, model_spec, WEIGHTS, [])
+    saved, _ = save(model, model_spec, WEIGHTS, [])
     assert read_spec(model) == saved
     assert saved.weights.size == len(WEIGHTS)
     assert saved.parameters == model_spec.parameters
@@ -122,7 +122,7 @@ def test_new_generation_replaces_the_old_one_and_nothing_else(
     model: Path, model_spec: ModelSpec
 ) -> None:
     (model / "notes.txt").write_text("mine")
-    saved = save(model, model_spec, b"new", [], keep_generations=0)
+    saved, _ = save(model, model_spec, b"new", [], keep_generations=0)
     expected = ["notes.txt", "spec.json", saved.weights.file, saved.history.file]
     assert sorted(os.listdir(model)) == sorted(expected)
 
@@ -184,7 +184,7 @@ def test_unfinished_first_training_may_be_done_again(tmp_path: Path, model_spec:
     (tmp_path / "weights-0123456789ab.safetensors").write_bytes(b"left behind")
     (tmp_path / ".aecli-0123456789abcdef.tmp").write_bytes(b"left behind")
     (tmp_path / "history-0123456789ab.jsonl").write_text("")
-    saved = save(tmp_path, model_spec, WEIGHTS, [])
+    saved, _ = save(tmp_path, model_spec, WEIGHTS, [])
     expected = [saved.history.file, "spec.json", saved.weights.file]
     assert sorted(os.listdir(tmp_path)) == expected
 
@@ -210,7 +210,7 @@ def test_read_only_directory(
 def test_model_that_may_not_be_read(
     model_spec: ModelSpec, open_path: Path, unprivileged: Unprivileged
 ) -> None:
-    spec = save(open_path / "model", model_spec, WEIGHTS, [])
+    spec, _ = save(open_path / "model", model_spec, WEIGHTS, [])
     (open_path / "model" / spec.weights.file).chmod(0)
     (open_path / "model" / "spec.json").chmod(0)
     with unprivileged(), pytest.raises(ModelError, match=r"spec\.json: Permission denied"):
@@ -401,7 +401,7 @@ def test_history_comes_back_with_null_for_no_number(
     tmp_path_factory: pytest.TempPathFactory, model_spec: ModelSpec, history: list[dict[str, Any]]
 ) -> None:
     directory = tmp_path_factory.mktemp("history")
-    spec = save(directory, model_spec, WEIGHTS, history)
+    spec, _ = save(directory, model_spec, WEIGHTS, history)
     assert read_history(directory, spec) == [finite(epoch) for epoch in history]
 
 
@@ -414,9 +414,9 @@ def finite(value: Any) -> Any:
 def test_a_search_belongs_to_the_model_that_it_was_saved_with(
     tmp_path: Path, model_spec: ModelSpec
 ) -> None:
-    first = save(tmp_path, model_spec, WEIGHTS, [], {"best": 3, "value": math.inf})
+    first, _ = save(tmp_path, model_spec, WEIGHTS, [], {"best": 3, "value": math.inf})
     assert read_tuning(tmp_path, first) == {"best": 3, "value": None}
-    second = save(tmp_path, model_spec, WEIGHTS + b" ", [])
+    second, _ = save(tmp_path, model_spec, WEIGHTS + b" ", [])
     assert read_tuning(tmp_path, second) is None
     assert read_tuning(tmp_path, first) == {"best": 3, "value": None}
 
@@ -447,7 +447,7 @@ def test_a_resumed_training_replaces_its_unfinished_model_and_keeps_the_one_befo
     tmp_path: Path, model_spec: ModelSpec
 ) -> None:
     unfinished = model_spec.summary.model_copy(update={"finished": False})
-    first = save(tmp_path, model_spec, b"first", [])
+    first, _ = save(tmp_path, model_spec, b"first", [])
     save(tmp_path, model_spec.model_copy(update={"summary": unfinished}), b"half", [])
     save(tmp_path, model_spec, b"whole", [], resumed=True)
     assert [spec.digest for spec in generations(tmp_path)] == [first.digest]

@@ -22,9 +22,9 @@ def content(directory: Path) -> dict[str, bytes]:
 def test_the_spec_is_renamed_last_and_nothing_goes_before(
     tmp_path: Path, model_spec: ModelSpec, system_calls: list[str]
 ) -> None:
-    old = save(tmp_path, model_spec, b"old", [], {"best": 1})
+    old, _ = save(tmp_path, model_spec, b"old", [], {"best": 1})
     system_calls.clear()
-    new = save(tmp_path, model_spec, b"new", [{"epoch": 1}], {"best": 2}, keep_generations=1)
+    new, _ = save(tmp_path, model_spec, b"new", [{"epoch": 1}], {"best": 2}, keep_generations=1)
     steps = [call for call in system_calls if call.startswith(("replace", "unlink", "fsync"))]
     names = [f"spec-{old.digest[:12]}.json", *(part.file for part in new.parts), "spec.json"]
     expected = []
@@ -36,7 +36,7 @@ def test_the_spec_is_renamed_last_and_nothing_goes_before(
 def test_old_files_go_after_the_commit(
     tmp_path: Path, model_spec: ModelSpec, system_calls: list[str]
 ) -> None:
-    old = save(tmp_path, model_spec, b"old", [{"epoch": 0}])
+    old, _ = save(tmp_path, model_spec, b"old", [{"epoch": 0}])
     system_calls.clear()
     save(tmp_path, model_spec, b"new", [{"epoch": 1}], keep_generations=0)
     steps = [call for call in system_calls if call.startswith(("replace", "unlink"))]
@@ -61,8 +61,8 @@ def test_a_model_keeps_its_mode_when_it_is_replaced(
 def test_a_model_without_a_search_does_not_take_over_that_of_its_spec(
     tmp_path: Path, model_spec: ModelSpec
 ) -> None:
-    first = save(tmp_path, model_spec, b"old", [], {"best": 1})
-    second = save(tmp_path, first, b"new", [])
+    first, _ = save(tmp_path, model_spec, b"old", [], {"best": 1})
+    second, _ = save(tmp_path, first, b"new", [])
     assert second.tuning is None
     assert read_tuning(tmp_path, second) is None
     assert second.digest != first.digest
@@ -93,10 +93,10 @@ def test_a_save_that_fails_at_any_rename_leaves_the_old_model_alone(
 
 
 def test_a_failure_to_prune_is_a_warning(tmp_path: Path, model_spec: ModelSpec, failing) -> None:
-    old = save(tmp_path, model_spec, b"old", [])
+    old, _ = save(tmp_path, model_spec, b"old", [])
     failing("unlink", errno.EIO, old.weights.file)
     with pytest.warns(AecliWarning, match="is saved; afterwards this failed"):
-        new = save(tmp_path, model_spec, b"new", [], keep_generations=0)
+        new, _ = save(tmp_path, model_spec, b"new", [], keep_generations=0)
     assert read_spec(tmp_path) == new
 
 
@@ -109,7 +109,7 @@ def test_an_old_spec_that_cannot_be_read_stops_the_save(
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr("aecli.model_directory.save.keep_current", fail)
+    monkeypatch.setattr("aecli.model_directory.save.replaced_model", fail)
     with pytest.raises(OutputError, match=r"spec\.json: Input/output error"):
         save(tmp_path, model_spec, b"new", [])
     assert content(tmp_path) == before
@@ -191,7 +191,7 @@ def test_new_and_empty_directories_and_models_with_other_files_are_fine(
 
 
 def test_a_new_spec_for_the_same_weights(tmp_path: Path, model_spec: ModelSpec) -> None:
-    old = save(tmp_path, model_spec, b"weights", [])
+    old, _ = save(tmp_path, model_spec, b"weights", [])
     replace_spec(tmp_path, old, old.model_copy(update={"table": "other"}))
     new = read_spec(tmp_path)
     assert new.table == "other"
@@ -202,8 +202,8 @@ def test_a_new_spec_for_the_same_weights(tmp_path: Path, model_spec: ModelSpec) 
 
 
 def test_a_spec_of_replaced_weights_is_refused(tmp_path: Path, model_spec: ModelSpec) -> None:
-    old = save(tmp_path, model_spec, b"old", [])
-    new = save(tmp_path, model_spec, b"new", [])
+    old, _ = save(tmp_path, model_spec, b"old", [])
+    new, _ = save(tmp_path, model_spec, b"new", [])
     with pytest.raises(ModelError, match="a newer model has replaced") as caught:
         replace_spec(tmp_path, old, old)
     assert caught.value.hint == "run the same command again"

@@ -64,7 +64,7 @@ def test_a_file_of_both_models_belongs_to_the_present_one(
     tmp_path: Path, model_spec: ModelSpec
 ) -> None:
     save(tmp_path, model_spec, b"weights", [{"epoch": 1}])
-    saved = save(tmp_path, model_spec, b"weights", [{"epoch": 2}])
+    saved, _ = save(tmp_path, model_spec, b"weights", [{"epoch": 2}])
     owners = [file.belongs_to for file in verify(tmp_path) if file.file == saved.weights.file]
     assert owners == ["the model"]
 
@@ -104,7 +104,7 @@ def test_a_part_that_is_not_there_is_named(model: Path, kind: str) -> None:
 def test_a_part_that_may_not_be_read_is_named(
     open_path: Path, model_spec: ModelSpec, unprivileged
 ) -> None:
-    spec = save(open_path, model_spec, b"weights", [])
+    spec, _ = save(open_path, model_spec, b"weights", [])
     (open_path / spec.weights.file).chmod(0)
     with unprivileged():
         assert "Permission denied" in problems(open_path)[spec.weights.file]

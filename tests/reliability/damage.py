@@ -12,9 +12,9 @@ from typing import Any
 
 from aecli.errors import ModelError
 from aecli.inference.loaded_model import load_with
-from aecli.model_directory.generations import roll_back
 from aecli.model_directory.location import is_checkpoint, is_earlier_spec
 from aecli.model_directory.read import read_history, read_spec, read_tuning
+from aecli.model_directory.rollback import roll_back
 from aecli.model_directory.spec_file import digest_of
 from aecli.model_directory.verify import verify
 from aecli.schema.model_spec import NO_DIGEST
