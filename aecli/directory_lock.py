@@ -46,7 +46,10 @@ class Lock:
 
     def __enter__(self) -> Lock:
         try:
-            self._created = _make(self.directory)
+            self._created = _missing(self.directory)
+            self.directory.mkdir(parents=True, exist_ok=True)
+            for path in self._created:
+                fsync_directory(path.parent)
             self._descriptor = self._acquire()
         except OSError as error:
             self._unmake()
@@ -115,8 +118,8 @@ class Lock:
         )
 
     def _unmake(self) -> None:
-        with suppress(OSError):
-            for directory in self._created:
+        for directory in self._created:
+            with suppress(OSError):
                 directory.rmdir()
 
 
@@ -134,10 +137,6 @@ def is_our_lock(path: Path) -> bool:
     return re.fullmatch(rb"(\d{1,10} \S{1,255}\n)?", content) is not None
 
 
-def _make(directory: Path) -> list[Path]:
-    """Make a directory and its parents durably; return those that were not there, deepest first."""
-    missing = [path for path in (directory, *directory.parents) if not os.path.exists(path)]
-    directory.mkdir(parents=True, exist_ok=True)
-    for path in missing:
-        fsync_directory(path.parent)
-    return missing
+def _missing(directory: Path) -> list[Path]:
+    """Return the directory and those of its parents that do not exist, deepest first."""
+    return [path for path in (directory, *directory.parents) if not os.path.exists(path)]

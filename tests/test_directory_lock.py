@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aecli.directory_lock import Lock
+from aecli.directory_lock import Lock, is_our_lock
 from aecli.errors import AecliWarning, LockedError, ModelError, OutputError
 from tests.other_process import running
 
@@ -41,8 +41,9 @@ def test_lock_waits_as_long_as_it_is_told_to(tmp_path: Path) -> None:
 
 
 def test_lock_leaves_nothing_where_nothing_was_saved(tmp_path: Path) -> None:
-    with Lock(tmp_path / "runs" / "a"):
-        assert (tmp_path / "runs" / "a").is_dir()
+    with Lock(tmp_path / "runs" / "a") as lock:
+        assert lock.directory == tmp_path / "runs" / "a"
+        assert lock.directory.is_dir()
     assert os.listdir(tmp_path) == []
 
 
@@ -192,6 +193,50 @@ def test_a_refused_lock_leaves_no_directory(
     with pytest.raises(ModelError), Lock(tmp_path / "runs" / "m"):
         pass
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("function", "number", "ending"),
+    [
+        ("open", errno.EACCES, ".lock"),
+        ("fsync", errno.EIO, "runs"),
+        ("mkdir", errno.ENOSPC, "m"),
+    ],
+)
+def test_a_lock_that_cannot_be_made_leaves_no_directory(
+    tmp_path: Path,
+    failing: Callable[[str, int, str], None],
+    function: str,
+    number: int,
+    ending: str,
+) -> None:
+    failing(function, number, ending)
+    with pytest.raises(OutputError), Lock(tmp_path / "runs" / "m"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "ours"),
+    [
+        (None, True),
+        (b"", True),
+        (b"1 host\n", True),
+        (f"{os.getpid()} {os.uname().nodename}\n".encode(), True),
+        (b"1234567890 " + b"h" * 255 + b"\n", True),
+        (b"12345678901 host\n", False),
+        (b"1 " + b"h" * 256 + b"\n", False),
+        (b"1 host", False),
+        (b"1 host\n1 host\n", False),
+        (b"package-lock\n", False),
+    ],
+)
+def test_a_lock_of_another_program_is_not_ours(
+    tmp_path: Path, content: bytes | None, ours: bool
+) -> None:
+    if content is not None:
+        (tmp_path / ".lock").write_bytes(content)
+    assert is_our_lock(tmp_path / ".lock") is ours
 
 
 @pytest.mark.parametrize("function", ["unlink", "close"])
