@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save
 
 from aecli.errors import ModelError
-from aecli.safetensors_header import DTYPES, MODEL_IN_MEMORY, read_header
+from aecli.safetensors_header import DTYPES, MAX_HEADER_BYTES, MODEL_IN_MEMORY, read_header
 
 
 def test_the_header_has_types_and_shapes_without_the_tensors():
@@ -39,3 +39,65 @@ def test_reading_a_header_needs_neither_torch_nor_numpy():
     code = "import sys, aecli.safetensors_header; print({'torch', 'numpy'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def weights_of(entry: object, data: bytes = b"\0" * 8, length: int | None = None) -> bytes:
+    header = json.dumps({"x": entry}).encode()
+    return struct.pack("<Q", len(header) if length is None else length) + header + data
+
+
+TENSOR = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "shape"),
+    [
+        ({}, (2,)),
+        ({"shape": [1] * 7 + [2]}, (1,) * 7 + (2,)),
+        ({"shape": [0], "data_offsets": [8, 8]}, (0,)),
+        ({"shape": [1], "data_offsets": [4, 8]}, (1,)),
+        ({"shape": [0], "data_offsets": [0, 0]}, (0,)),
+    ],
+)
+def test_tensors_that_the_file_has(changed, shape):
+    assert read_header(weights_of(TENSOR | changed), MODEL_IN_MEMORY)["x"].shape == shape
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"shape": [1] * 8 + [2]}, "'x' lies outside the file"),
+        ({"data_offsets": [0, 8, 8]}, "'x' lies outside the file"),
+        ({"data_offsets": [1, 9]}, "'x' lies outside the file"),
+        ({"data_offsets": [8, 0]}, "'x' lies outside the file"),
+        ({"data_offsets": [4, 8]}, "'x' has not the bytes of its shape"),
+        ({"dtype": "F128"}, "its header does not describe 'x' as a tensor"),
+        ({"shape": [True, 2]}, "its header does not describe 'x' as a tensor"),
+        ({"shape": None}, "its header does not describe 'x' as a tensor"),
+    ],
+)
+def test_tensors_that_the_file_has_not(changed, problem):
+    with pytest.raises(ModelError, match=problem):
+        read_header(weights_of(TENSOR | changed), MODEL_IN_MEMORY)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_header_ends_with_its_file_or_before(beyond):
+    content = b'{"__metadata__": {}}'
+    weights = struct.pack("<Q", len(content) + beyond) + content
+    if not beyond:
+        assert read_header(weights, MODEL_IN_MEMORY) == {}
+        return
+    with pytest.raises(ModelError, match="its header would end after its 28 bytes"):
+        read_header(weights, MODEL_IN_MEMORY)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_header_of_megabytes_is_not_read(beyond):
+    content = b"{}".ljust(MAX_HEADER_BYTES + beyond)
+    weights = struct.pack("<Q", len(content)) + content
+    if not beyond:
+        assert read_header(weights, MODEL_IN_MEMORY) == {}
+        return
+    with pytest.raises(ModelError, match="its header would end after"):
+        read_header(weights, MODEL_IN_MEMORY)

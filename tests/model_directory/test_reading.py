@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aecli.errors import ModelError
+from aecli.model_directory import read
 from aecli.model_directory.read import (
     read_history,
     read_model,
@@ -16,6 +17,7 @@ from aecli.model_directory.read import (
     read_spec,
     read_tuning,
     read_weights,
+    require_part,
 )
 from aecli.model_directory.save import save
 from aecli.schema.model_spec import ModelSpec
@@ -153,3 +155,25 @@ def test_files_that_may_not_be_read_say_so(
     (open_path / "spec.json").chmod(0)
     with unprivileged(), pytest.raises(ModelError, match=r"spec\.json: Permission denied"):
         read_spec(open_path)
+
+
+@each_part
+def test_a_part_of_another_size_is_damaged_before_it_is_hashed(model: Path, part: str) -> None:
+    spec, path = read_spec(model), part_path(model, part)
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(ModelError, match=f"{path.name} is damaged") as caught:
+        require_part(model, getattr(spec, part))
+    assert caught.value.facts == (f"it has {size + 1:,} of the {size:,} bytes saved",)
+
+
+def test_weights_beyond_the_memory_are_not_damaged(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(path: Path, most: int) -> bytes:
+        raise MemoryError
+
+    spec = read_spec(model)
+    monkeypatch.setattr(read, "read_regular", no_memory)
+    with pytest.raises(ModelError, match="takes 7 bytes, more than there is memory"):
+        read_weights(model, spec)
