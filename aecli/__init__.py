@@ -1,4 +1,4 @@
-"""Turn any table into a trained autoencoder, and any new table into what it learned.
+"""Train an autoencoder on any table, and apply it to new tables.
 
     import aecli
 
@@ -6,9 +6,9 @@
     aecli.encode("new.parquet", "latents.parquet", model="model")
     latents = aecli.load("model").encode(frame)
 
-Each function is one command of `aecli`, returns a result object and prints nothing; `load` gives a
-model for tables in memory, and `Autoencoder` is an estimator of scikit-learn. Importing this
-package is cheap: what a name needs is imported when it is first looked up.
+Each function is one command of `aecli`, returns a result object and prints nothing; `load` returns
+a model for tables in memory, and `Autoencoder` is a scikit-learn estimator. Importing this package
+is cheap: the module of a name is imported when the name is first used.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ __all__ = [
 
 __version__ = "0.2.0"
 
-_HOMES = {
+_MODULES = {
     "Autoencoder": "aecli.api.estimator",
     "Model": "aecli.api.model",
     "calibrate": "aecli.scoring.calibrate",
@@ -97,9 +97,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Replace files atomically, and say what could not be written."""
+"""Replace files atomically, and report write errors."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from aecli.regular_files import open_regular
 
 _TEMPORARY = re.compile(r"\.aecli-[0-9a-f]{16}\.tmp")
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What a file system without locks answers."""
+"""Error numbers of file systems without locks."""
 _NO_DIRECTORY_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES)
-"""What says that a directory cannot be synced here, by its file system or for its mode."""
+"""Error numbers of a directory that cannot be synced because of its file system or mode."""
 
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield an empty file beside `target`; it takes the target's place when the block ends well.
+    """Yield an empty file in the target's directory; rename it to `target` after the block.
 
-    The new file is on disk before it gets its name. It has the mode of the file that it replaces,
-    else 0666 & ~umask, whoever wrote it. A link is followed. Where the block raises, nothing of
-    `target` has changed. A device or a named pipe cannot be replaced and is yielded as it is.
+    The content is on disk before the rename. The new file has the mode of the file that it
+    replaces, else 0666 & ~umask, whatever the block does. Symbolic links are followed. If the block
+    raises, `target` is unchanged. A device or named pipe cannot be replaced and is yielded itself.
 
     Raises:
-        OutputError: the file cannot be written; closed pipes stay `BrokenPipeError`.
+        OutputError: the file cannot be written; a closed pipe raises `BrokenPipeError`.
     """
     try:
         if _is_stream(target):
@@ -45,7 +45,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        # Arrow's own complaints about what it reads are OSErrors too, but have no number.
+        # Arrow raises OSErrors about its input too, without an error number.
         if error.errno is None:
             raise
         raise output_error(target, error) from error
@@ -54,16 +54,16 @@ def atomic_path(target: Path) -> Iterator[Path]:
 def write_file(
     target: Path, content: bytes, *, like: Path | None = None, commits: bool = True
 ) -> None:
-    """Replace a file atomically by `content`; a link of that name is replaced, not followed.
+    """Replace a file atomically by `content`; a symbolic link is replaced, not followed.
 
     Args:
         target: the file.
         content: its new content.
-        like: a file whose mode the new one gets; 0666 & ~umask where there is none.
-        commits: whether the new name is the end of a save, after which errors are warnings.
+        like: a file whose mode the new one gets; 0666 & ~umask if it does not exist.
+        commits: whether the rename completes a save, so that later errors are warnings.
 
     Raises:
-        OutputError: it cannot be written; nothing of `target` has changed if it `commits`.
+        OutputError: the file cannot be written; with `commits`, `target` is unchanged.
     """
     try:
         with (
@@ -79,14 +79,14 @@ def write_file(
 def _temporary_path(
     target: Path, *, like: Path, commits: bool = True
 ) -> Iterator[tuple[Path, int]]:
-    """Yield a new file and its descriptor; rename it to `target` when the block ends well."""
+    """Yield a new file and its descriptor; rename it to `target` after the block."""
     if target.is_dir() and not target.is_symlink():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     clean_temporaries(target.parent)
     replaced = _status(like)
     temporary, descriptor = _new_temporary(target.parent, replaced)
     try:
-        # Before the block, whose writer may put a file of another mode in its place.
+        # Before the block: its writer may replace the file by one with another mode.
         mode = stat.S_IMODE((replaced or os.fstat(descriptor)).st_mode)
         yield temporary, descriptor
         with open(temporary, "rb") as written:
@@ -107,7 +107,7 @@ def _temporary_path(
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """Return the status of a regular file, None of anything else."""
+    """Return the status of a regular file, None for anything else."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -116,9 +116,9 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _copy_owner(descriptor: int, replaced: os.stat_result | None) -> None:
-    """Give a new file the owner of the one it replaces, where the system lets us."""
-    own = os.fstat(descriptor)
-    if replaced is not None and (own.st_uid, own.st_gid) != (replaced.st_uid, replaced.st_gid):
+    """Give a new file the owner of the file it replaces, where the system permits it."""
+    new = os.fstat(descriptor)
+    if replaced is not None and (new.st_uid, new.st_gid) != (replaced.st_uid, replaced.st_gid):
         with suppress(PermissionError):
             os.fchown(descriptor, replaced.st_uid, replaced.st_gid)
 
@@ -129,30 +129,30 @@ def warn_after_commit(saved: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, AecliError) as error:
-        message = f"{saved} is saved; afterwards this failed: {error}"
+        message = f"{saved} is saved, but a later step failed: {error}"
         warnings.warn(message, AecliWarning, stacklevel=4)
 
 
 def _new_temporary(directory: Path, replaced: os.stat_result | None) -> tuple[Path, int]:
-    # Nobody may read the new file whom the old one's mode keeps out.
+    # The new file may not be readable by users who cannot read the old one.
     mode = 0o666 if replaced is None else 0o600
     while True:
         path = directory / f".aecli-{os.urandom(8).hex()}.tmp"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        # Held as long as the writer lives, so that nobody takes the file for a leftover; somebody
-        # may have done so just before.
+        # Locked until the writer ends, so that no other run removes the file as a leftover; a run
+        # may have removed it just before the lock.
         if lock_descriptor(descriptor) is not False and is_at(path, descriptor):
             return path, descriptor
         os.close(descriptor)
 
 
 def clean_temporaries(directory: Path) -> None:
-    """Remove what killed runs left of `atomic_path` in `directory`; files being written stay."""
-    found: list[str] = []
+    """Remove the temporary files of killed runs in `directory`, not those being written."""
+    leftovers: list[str] = []
     with suppress(OSError):
-        found = [name for name in os.listdir(directory) if is_temporary(name)]
-    for name in found:
-        # One that belongs to somebody else, or is not a file, does not keep the others.
+        leftovers = [name for name in os.listdir(directory) if is_temporary(name)]
+    for name in leftovers:
+        # An entry of another user, or one that is not a file, must not stop the loop.
         with suppress(OSError, ModelError):
             _remove_leftover(directory / name)
 
@@ -167,15 +167,15 @@ def _remove_leftover(path: Path) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Return whether `name` is one that `atomic_path` gives to files not yet complete."""
+    """Return whether `name` is the name of a temporary file of `atomic_path`."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
 def fsync_directory(path: Path) -> None:
-    """Make the names in a directory durable, where its file system can.
+    """Make the names in a directory durable, where its file system supports it.
 
     Raises:
-        OSError: it could not, for another reason than that its file system never can.
+        OSError: the sync failed although the file system supports it.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -189,7 +189,7 @@ def fsync_directory(path: Path) -> None:
 
 
 def lock_descriptor(descriptor: int) -> bool | None:
-    """Lock an open file; False: another process has it, None: there are no locks here."""
+    """Lock an open file; False: another process has the lock, None: locks are not supported."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -218,13 +218,13 @@ def _is_stream(target: Path) -> bool:
 
 
 def output_error(target: Path, error: OSError) -> OutputError:
-    """Return the error of a `target` that could not be written, with what to check."""
+    """Return the error of a `target` that could not be written, with a command to check it."""
     directory = target.parent
     quoted = shlex.quote(str(directory))
     reason, hint = {
         errno.ENOSPC: (f"no space left{_free(directory)}", f"df -h {quoted}"),
         errno.EDQUOT: ("the disk quota is used up", "quota -s"),
-        errno.EFBIG: ("it is larger than a file may be here", "ulimit -f"),
+        errno.EFBIG: ("it exceeds the limit on file sizes", "ulimit -f"),
         errno.EACCES: (f"no permission in {directory}", f"ls -ld {quoted}"),
         errno.EPERM: (f"no permission in {directory}", f"ls -ld {quoted}"),
         errno.EROFS: (f"{directory} is on a read-only file system", f"df -h {quoted}"),
@@ -247,6 +247,6 @@ def _free(directory: Path) -> str:
 
 
 def _file_above(target: Path) -> Path | None:
-    # os.path answers False where Path.exists raises: no permission, a name too long.
+    # os.path.exists returns False where Path.exists raises: no permission, a name too long.
     above = (path for path in target.parents if os.path.exists(path))
     return next((path for path in above if not os.path.isdir(path)), None)

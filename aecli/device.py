@@ -13,14 +13,14 @@ from aecli.errors import OutputError, UsageError
 from aecli.schema.network import Network
 
 BF16_WIDTH = 256
-"""Least width for which bf16 is chosen: in narrower networks it cost error and gained nothing."""
+"""Minimum width for which bf16 is chosen: narrower networks lose accuracy and gain no speed."""
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called `name`; `auto` is a GPU where there is one.
+    """Return the device called `name`; `auto` is a GPU if one is available.
 
     Raises:
-        UsageError: there is no such device.
+        UsageError: the device does not exist.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -34,43 +34,43 @@ def choose_device(name: str) -> torch.device:
     }
     if kind not in available or (index and not index.isdigit()):
         raise UsageError(
-            f"--device {name!r} is no device", hint="--device auto, cpu, cuda or cuda:1"
+            f"--device {name!r} is not a device", hint="--device auto, cpu, cuda or cuda:1"
         )
     if int(index or 0) >= available[kind]:
         raise UsageError(
             f"--device {name}: this machine has {available[kind]} {kind} devices",
-            hint="--device auto takes the best there is",
+            hint="--device auto",
         )
     return torch.device(name)
 
 
 def set_threads(threads: int | None) -> None:
-    """Use this many CPU threads from now on; None leaves torch's choice, all cores."""
+    """Set the number of CPU threads; None keeps torch's default, all cores."""
     if threads is not None:
         torch.set_num_threads(threads)
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed memory for the next step instead of giving it back to the system.
+    """Let glibc keep freed memory for the next step instead of returning it to the system.
 
-    A step frees and allocates the same tensors again; page faults on fresh pages took up to half
-    of a step's time. Elsewhere than on Linux with glibc this does nothing.
+    Each step frees and allocates the same tensors; page faults took up to half of a step's time.
+    This does nothing except on Linux with glibc.
     """
     trim_threshold, mmap_threshold = -1, -3
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(trim_threshold, 1 << 30)
-        mallopt(mmap_threshold, 32 << 20)  # the largest that glibc takes
+        mallopt(mmap_threshold, 32 << 20)  # the maximum that glibc accepts
 
 
 def require_memory(parameters: int) -> None:
-    """Refuse a network that cannot be trained in this machine's memory.
+    """Raise if a network cannot be trained in this machine's memory.
 
-    Weights, gradients and an optimizer's two moments are 16 bytes a parameter. Where memory is
-    promised before it is there, as on Linux, the system would kill the process without a word.
+    Weights, gradients and an optimizer's two moments take 16 bytes per parameter. Linux overcommits
+    memory, and would kill the process without a message.
 
     Raises:
-        OutputError: they are more than all of the memory.
+        OutputError: the network needs more than all of the memory.
     """
     needed = 16 * parameters
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -78,14 +78,14 @@ def require_memory(parameters: int) -> None:
         raise OutputError(
             f"out of memory: a network of {parameters:,} parameters does not fit",
             facts=[
-                f"training it takes {needed / 1e9:,.0f} GB; this machine has {memory / 1e9:,.0f} GB"
+                f"training needs {needed / 1e9:,.0f} GB; this machine has {memory / 1e9:,.0f} GB"
             ],
-            hint="smaller sizes in --encoder and --decoder, or fewer columns (--columns)",
+            hint="smaller layers by --encoder and --decoder, or fewer columns by --columns",
         )
 
 
 def choose_precision(name: str, device: torch.device, network: Network) -> str:
-    """Return `bf16` or `fp32`; `auto` is bf16 for wide networks where the hardware has it.
+    """Return `bf16` or `fp32`; `auto` is bf16 for wide networks on hardware that supports it.
 
     Raises:
         UsageError: torch cannot compute this network in bf16 on this device.
@@ -93,7 +93,8 @@ def choose_precision(name: str, device: torch.device, network: Network) -> str:
     if network.architecture == "lstm" and device.type == "cpu":
         if name == "bf16":
             raise UsageError(
-                "--precision bf16: torch has no LSTM in bf16 on a CPU", hint="--precision fp32"
+                "--precision bf16: torch cannot compute an LSTM in bf16 on a CPU",
+                hint="--precision fp32",
             )
         return "fp32"
     if name != "auto":
@@ -112,7 +113,7 @@ def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[o
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # Without these instructions bf16 is 100 times slower; no public function tells of them.
+    # Without these instructions bf16 is 100 times slower; torch has no public test for them.
     return device.type == "cpu" and bool(
         torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     )

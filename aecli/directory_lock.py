@@ -21,20 +21,20 @@ from aecli.errors import AecliError, LockedError, ModelError
 from aecli.regular_files import open_regular, read_regular
 
 LOCK = ".lock"
-_MOST_BYTES = 300
+_MAX_BYTES = 300
 
 
 class Lock:
-    """Lock of a directory against a second run; the directory is made where it does not exist.
+    """Lock of a directory against a second run; a directory that does not exist is created.
 
-    The system lets go of the lock when its process ends, however it ends. Where the file system
-    has no locks (some network mounts) there is no protection. Directories made here go again if
-    they are still empty in the end.
+    The system releases the lock when its process ends, even if it is killed. On file systems
+    without locks (some network mounts) the directory is not protected. Directories created here
+    are removed at the end if they are empty.
 
     Raises:
-        LockedError: another process holds it, and still does after `patience` seconds.
-        OutputError: the directory cannot be made or written to.
-        ModelError: `.lock` is not a regular file with one name.
+        LockedError: another process still has the lock after `patience` seconds.
+        OutputError: the directory cannot be created or written to.
+        ModelError: `.lock` is not a regular file, or has a second hard link.
     """
 
     def __init__(self, directory: Path, *, patience: float = 0.0) -> None:
@@ -68,7 +68,7 @@ class Lock:
         def ending() -> AbstractContextManager[None]:
             return warn_after_commit(self.directory) if error is None else suppress(OSError)
 
-        # Still locked while it is removed: whoever opened it meanwhile sees that it is gone.
+        # Removed before it is unlocked: a process that opened it meanwhile sees that it is gone.
         with ending():
             self._path.unlink(missing_ok=True)
         with ending():
@@ -82,9 +82,9 @@ class Lock:
             try:
                 free = lock_descriptor(descriptor) is not False
                 if free and is_at(self._path, descriptor):
-                    self._sign(descriptor)
+                    self._write_owner(descriptor)
                     return descriptor
-                owner = os.read(descriptor, _MOST_BYTES).decode(errors="replace").split()
+                owner = os.read(descriptor, _MAX_BYTES).decode(errors="replace").split()
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -93,11 +93,11 @@ class Lock:
                 raise self._locked_error(owner)
             time.sleep(0 if free else 0.1)
 
-    def _sign(self, descriptor: int) -> None:
-        """Write who holds the lock; a file that has a second name is not ours to write to."""
+    def _write_owner(self, descriptor: int) -> None:
+        """Write the process and its machine, unless the file has a second hard link."""
         if os.fstat(descriptor).st_nlink > 1:
             raise ModelError(
-                f"{self._path} has a second name elsewhere; nothing is written to it",
+                f"{self._path} has a second hard link; nothing is written to it",
                 hint=f"ls -l {shlex.quote(str(self._path))}",
             )
         try:
@@ -113,7 +113,7 @@ class Lock:
         where = "" if host in ("", os.uname().nodename) else f" on {host}"
         return LockedError(
             f"{self.directory} is being written by process {pid or 'unknown'}{where}",
-            facts=("one run at a time may write a model directory; -m names another",),
+            facts=("only one run at a time may write a model directory; -m selects another",),
             hint=f"ps -fp {pid}" if pid and not where else None,
         )
 
@@ -123,7 +123,7 @@ class Lock:
                 directory.rmdir()
 
 
-def is_our_lock(path: Path) -> bool:
+def is_lock_file(path: Path) -> bool:
     """Return whether a lock file is empty or names a process and its machine, as `Lock` writes it.
 
     Raises:
@@ -131,7 +131,7 @@ def is_our_lock(path: Path) -> bool:
         OSError: it cannot be read.
     """
     try:
-        content = read_regular(path, _MOST_BYTES)
+        content = read_regular(path, _MAX_BYTES)
     except FileNotFoundError:  # its run has ended
         return True
     return re.fullmatch(rb"(\d{1,10} \S{1,255}\n)?", content) is not None

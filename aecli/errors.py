@@ -1,15 +1,15 @@
-"""Name everything that can go wrong on purpose; each class knows its exit code.
+"""Errors that users see, and their exit codes.
 
-AecliError              1   a bug, where no subclass fits
-├── UsageError          2   an option, a config key, a combination of them
-├── DataError           3   a table: unreadable, unfit, or lacking columns
+AecliError              1   internal error
+├── UsageError          2   an option, a config key, or a combination of them
+├── DataError           3   a table: unreadable, unsuitable, or without required columns
 ├── ModelError          4   a model directory: missing, damaged, too new
 ├── DivergedError       5   training produced no finite loss
-├── OutputError         6   cannot write, or out of memory
-├── LockedError         7   another run holds the model directory
+├── OutputError         6   a file that cannot be written, or out of memory
+├── LockedError         7   another run is writing the model directory
 └── GateError           8   a condition of `--fail-if` failed
 
-UsageError and DataError are ValueErrors too: what a caller gave was wrong.
+UsageError and DataError are also ValueErrors.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher, get_close_matches
 from typing import ClassVar
 
-from aecli.synonyms import OUTPUT_FILE, ours
+from aecli.synonyms import OUTPUT_FILE, synonyms
 
 _END_OF_LINE = 500
 
 MAX_NAME = 1_000
-"""Characters of a name that is compared with others, which takes quadratic time."""
+"""Maximum length of a name that is compared with others, which takes quadratic time."""
 
 
 class AecliError(Exception):
-    """Error that a user can act on: what went wrong, with the value; facts; one thing to try."""
+    """Error that a user can act on: what is wrong, with the value; facts; one thing to try."""
 
     exit_code: ClassVar[int] = 1
 
@@ -65,13 +65,13 @@ class ModelError(AecliError):
 
 
 class DivergedError(AecliError):
-    """Training whose loss stopped being finite before any epoch was good."""
+    """Training whose loss became non-finite before the first good epoch."""
 
     exit_code = 5
 
 
 class OutputError(AecliError):
-    """Output that cannot be written, or memory that ran out."""
+    """Output that cannot be written, or lack of memory."""
 
     exit_code = 6
 
@@ -89,27 +89,27 @@ class GateError(AecliError):
 
 
 class AecliWarning(UserWarning):
-    """Warning that a command prints as one line and then goes on."""
+    """Warning that a command prints as one line before it continues."""
 
 
 def shortened_line(line: str) -> str:
-    """Return a line without the middle of a huge value that it repeats."""
+    """Return a line with the middle of a very long value left out."""
     if len(line) <= 2 * _END_OF_LINE:
         return line
     return f"{line[:_END_OF_LINE]} … {line[-_END_OF_LINE:]}"
 
 
 def nearest(name: str, known: Sequence[str], *, file: str | None = None) -> str | None:
-    """Return the known name that `name` stands for, or None where none is close.
+    """Return the known name that `name` probably means, or None.
 
-    It is our word for a word of another tool, else the only one that begins with `name` or the one
-    that begins all of these, else one that differs by a slip of the keyboard. Case, `_` beside `-`
-    and leading dashes do not count.
+    The first of these: our name for another tool's word; the known name that begins with `name`
+    (of several, the one that is a prefix of the others); a known name that differs by a typing
+    error. Case, `_` or `-`, and leading dashes are ignored.
 
     Args:
-        name: what was given.
+        name: the unknown name.
         known: the names to choose from.
-        file: the one that names the file or directory a command writes, where it writes one.
+        file: the known name of the option for the output file or directory, if there is one.
     """
     if len(name) > MAX_NAME:
         return None
@@ -117,7 +117,7 @@ def nearest(name: str, known: Sequence[str], *, file: str | None = None) -> str 
     word = _folded(name)
     if word in folded:
         return folded[word]
-    for synonym in map(_folded, ours(word)):
+    for synonym in map(_folded, synonyms(word)):
         if file and synonym == OUTPUT_FILE:
             return file
         if synonym in folded:
@@ -126,18 +126,18 @@ def nearest(name: str, known: Sequence[str], *, file: str | None = None) -> str 
     shortest = min(begun, key=len, default="")
     if begun and all(item.startswith(shortest) for item in begun):
         return folded[shortest]
-    found = get_close_matches(word, list(folded), n=1, cutoff=0.6)
-    return folded[found[0]] if found and _is_slip(word, found[0]) else None
+    close = get_close_matches(word, list(folded), n=1, cutoff=0.6)
+    return folded[close[0]] if close and _is_typing_error(word, close[0]) else None
 
 
 def _folded(name: str) -> str:
     return name.casefold().replace("_", "-").lstrip("-")
 
 
-def _is_slip(word: str, known: str) -> bool:
-    """Return whether two words differ in one letter of five, the first only in long words.
+def _is_typing_error(word: str, known: str) -> bool:
+    """Return whether at most one letter in five differs; the first letter only in long words.
 
-    Of a name of two letters, one may be doubled.
+    In a name of two letters, one letter may be doubled.
     """
     letters = SequenceMatcher(None, word, known).get_matching_blocks()
     longest = max(len(word), len(known))

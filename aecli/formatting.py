@@ -1,4 +1,4 @@
-"""Make text, numbers and shell commands fit for people: nothing here trusts a column name."""
+"""Format text, numbers and shell commands for display; column names are not trusted."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePath
 
-# Cc controls, Cf invisible formats (bidirectional overrides among them), Cs lone surrogates,
-# Zl and Zp line separators, Co and Cn what has no agreed shape.
+# Cc control characters, Cf invisible format characters such as bidirectional overrides, Cs lone
+# surrogates, Zl and Zp line separators, Co and Cn private and unassigned characters.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
-# A zero-width joiner and the emoji selectors only join what stands beside them.
+# Zero-width joiners and emoji selectors only affect the characters next to them.
 _HARMLESS = frozenset("\u200c\u200d\ufe0e\ufe0f")
 
 STANDARD_INPUT = "standard input"
@@ -20,18 +20,18 @@ TABLE_IN_MEMORY = "the table"
 
 
 def safe(text: object) -> str:
-    """Return text with everything that could move a cursor or hide itself written as an escape."""
-    found = str(text)
-    if found.isascii() and found.isprintable():
-        return found
-    return "".join(c if _shows(c) else _escaped(c) for c in found)
+    """Return text with invisible and control characters written as escapes."""
+    string = str(text)
+    if string.isascii() and string.isprintable():
+        return string
+    return "".join(c if _is_visible(c) else _escaped(c) for c in string)
 
 
 def figure(value: float | None, digits: int = 4) -> str:
-    """Write a number with about `digits` significant digits in at most `digits + 3` characters.
+    """Format a number with about `digits` significant digits in at most `digits + 3` characters.
 
-    As in 0.01234, 0.12345, 12.34, 1.23e-5; those below 1 share their decimals, so that they align;
-    a minus sign comes on top; `–` stands for what is undefined.
+    Examples: 0.01234, 0.12345, 12.34, 1.23e-5. Values below 1 have the same number of decimals, so
+    that they align; a minus sign is extra; `–` stands for an undefined value.
     """
     if value is None or not math.isfinite(value):
         return "–"
@@ -44,14 +44,30 @@ def figure(value: float | None, digits: int = 4) -> str:
     return f"{value:.{digits + 1 if size < 1 else max(digits - before_point, 0)}f}"
 
 
+def number_text(value: float, digits: int = 5) -> str:
+    """Write a value of a table with at most `digits` significant digits, integers in full.
+
+    As in 12, 2026, 99,999, 76.712 and 1.2e12; digits are grouped from 10,000 on.
+    """
+    if not math.isfinite(value):
+        return str(value)
+    size = abs(value)
+    if size >= 1e9 or 0 < size < 1e-4:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    if value == int(value) or size >= 10 ** (digits - 1):
+        return f"{value:,.0f}" if size >= 10_000 else f"{value:.0f}"
+    return f"{value:.{digits}g}"
+
+
 def weight(value: float) -> str:
-    """Write a weight with at most four digits and nothing that can be left out: 1, 13.01, 1e-5."""
+    """Format a weight with at most four digits and no trailing zeros: 1, 13.01, 1e-5."""
     text = f"{value:.4g}"
     return _exponent(text) if "e" in text else text
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Write a share of 1 as a percentage, never rounded up to all or down to nothing."""
+    """Format a share of 1 as a percentage; only an exact 0 or 1 becomes 0 % or 100 %."""
     if share is None or not math.isfinite(share):
         return "–"
     step = 10.0**-digits
@@ -63,14 +79,14 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def count(number: int, noun: str = "", plural: str = "") -> str:
-    """Write a count with its noun: 1 row, 60,000 rows."""
+    """Format a count with its noun: 1 row, 60,000 rows."""
     if not noun:
         return f"{number:,}"
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def duration(seconds: float) -> str:
-    """Write a time as people say it: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    """Format a duration in its two largest units: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -86,7 +102,7 @@ def duration(seconds: float) -> str:
 
 
 def size(number: int) -> str:
-    """Write a count of bytes: 812 B, 3.1 MB."""
+    """Format a number of bytes: 812 B, 3.1 MB."""
     amount = float(number)
     for unit in ("B", "kB", "MB", "GB"):
         if amount < 1000 or unit == "GB":
@@ -96,13 +112,13 @@ def size(number: int) -> str:
 
 
 def name_list(names: Sequence[str], limit: int = 8) -> str:
-    """Return the first names, and how many there are in all where these are more."""
+    """Return the first `limit` names, and the total number if there are more."""
     more = f", … ({len(names):,} in all)" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
 
 
 def shell_name(name: str) -> str:
-    """Return how to write the table that messages call `name` in a shell command."""
+    """Return the shell argument for the table that messages call `name`."""
     if name in (STANDARD_INPUT, TABLE_IN_MEMORY):
         return "-" if name == STANDARD_INPUT else "DATA"
     return shlex.quote(re.sub(r" \([\d,]+ files\)$", "", name))
@@ -122,7 +138,7 @@ def check_file_command(name: str) -> str:
     return f"ls -l {shell_name(name)}"
 
 
-def _shows(char: str) -> bool:
+def _is_visible(char: str) -> bool:
     return unicodedata.category(char) not in _UNSAFE or char in _HARMLESS
 
 

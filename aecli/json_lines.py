@@ -1,4 +1,4 @@
-"""Read and write JSON lines: one object a line."""
+"""Read and write JSON Lines: one object per line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aecli.errors import ModelError
 
 
 def to_json_lines(entries: Iterable[Mapping[str, object]]) -> bytes:
-    """Return the bytes of a file of the entries."""
+    """Return the entries as the bytes of a JSON Lines file."""
     lines = (
         json.dumps(_json_value(entry), ensure_ascii=False, allow_nan=False) for entry in entries
     )
@@ -22,7 +22,7 @@ def to_json_lines(entries: Iterable[Mapping[str, object]]) -> bytes:
 
 
 def parse_json_lines(content: bytes, path: Path) -> list[dict[str, Any]]:
-    """Return the entries in the content of the file `path`.
+    """Parse the content of the JSON Lines file `path`.
 
     Raises:
         ModelError: a line is not a JSON object.

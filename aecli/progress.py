@@ -1,4 +1,4 @@
-"""Progress of a running command, as its caller sees it: epochs, trials, stages and messages."""
+"""Progress that a running command reports to its caller: epochs, trials, stages, messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Epoch:
-    """Figures of one epoch: every loss term of both sides, weighted sums under `total`."""
+    """Losses of one epoch by term, on training and validation rows; `total` is the weighted sum."""
 
     number: int
     train: Mapping[str, float]
@@ -21,11 +21,11 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """State of a search as a trial begins, counted from 1, or as its best model is saved.
+class SearchState:
+    """State of a search when a trial begins (counted from 1) or the best model is saved.
 
-    `trials` and `seconds_left` are None where there is no such limit; `best` is the objective's
-    best value so far, of `best_trial`.
+    `trials` and `seconds_left` are None without such a limit; `best` is the best value of the
+    objective so far, reached by `best_trial`.
     """
 
     trial: int | None
@@ -36,19 +36,19 @@ class Standing:
 
 
 class Progress:
-    """Receiver of a running command's progress; every method does nothing by default."""
+    """Callbacks for the progress of a running command; each does nothing by default."""
 
     def note(self, message: str) -> None:
         """Called with a message for the user."""
 
     def stage(self, name: str, total_rows: int | None = None, unit: str = "row") -> None:
-        """Called as a pass over rows or windows begins, with their number where it is known."""
+        """Called when a pass over rows or windows begins, with their number if it is known."""
 
     def rows(self, count: int) -> None:
         """Called when `count` more rows of the current stage are done."""
 
     def training(self, epochs: int, rows_per_epoch: int, unit: str = "row") -> None:
-        """Called as a training begins, on rows or windows."""
+        """Called when a training on rows or windows begins."""
 
     def resumed(self, history: Sequence[Epoch]) -> None:
         """Called with the epochs of an earlier run, right after `training`."""
@@ -56,11 +56,11 @@ class Progress:
     def epoch(self, epoch: Epoch) -> None:
         """Called at the end of an epoch."""
 
-    def trial(self, standing: Standing) -> None:
-        """Called as a trial of a search begins, or as its best model is trained and saved."""
+    def trial(self, state: SearchState) -> None:
+        """Called when a trial of a search begins, or its best model is trained and saved."""
 
     def finish(self) -> None:
-        """Called once, after everything else."""
+        """Called once, at the end."""
 
 
 SILENT = Progress()

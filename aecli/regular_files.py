@@ -1,4 +1,4 @@
-"""Open regular files without following links: what lies in a model directory is not trusted."""
+"""Open regular files without following links; files in a model directory are not trusted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
         OSError: it cannot be opened.
     """
     require_regular(path)
-    # A pipe that takes the file's place at this moment must not block.
+    # A pipe that replaces the file at this moment must not block.
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o666)
     mode = os.fstat(descriptor).st_mode
@@ -40,11 +40,11 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
 
 
 def require_regular(path: Path) -> None:
-    """Check that a path is a regular file, or nothing.
+    """Check that a path is a regular file or does not exist.
 
     Raises:
         ModelError: it is a link, a pipe, a device, a directory or a socket.
-        OSError: it cannot be looked at.
+        OSError: its status cannot be read.
     """
     with suppress(FileNotFoundError):
         mode = os.lstat(path).st_mode
@@ -56,14 +56,14 @@ def not_regular_error(path: Path, mode: int) -> ModelError:
     """Return the error of a path whose `st_mode` is not that of a regular file."""
     kind = _KINDS.get(stat.S_IFMT(mode), "a special file")
     return ModelError(
-        f"{path} is {kind}; aecli uses regular files only in a model directory",
-        facts=("nothing was read from it or written to it",),
+        f"{path} is {kind}; a model directory may contain regular files only",
+        facts=("aecli neither read it nor wrote to it",),
         hint=f"ls -l {shlex.quote(str(path))}",
     )
 
 
-def read_regular(path: Path, most: int) -> bytes:
-    """Return the content of a regular file, at most `most` bytes and one more.
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return the first `limit + 1` bytes of a regular file.
 
     Raises:
         ModelError: it is a link, a pipe, a device, a directory or a socket.
@@ -71,7 +71,7 @@ def read_regular(path: Path, most: int) -> bytes:
     """
     with open(open_regular(path), "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        return file.read(min(size, most) + 1)
+        return file.read(min(size, limit) + 1)
 
 
 def sha256_of(path: Path) -> str:

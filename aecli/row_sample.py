@@ -1,4 +1,4 @@
-"""Sample rows of a stream in bounded memory: those with the lowest keys, whatever the batches."""
+"""Sample rows of a stream in bounded memory: those with the lowest keys, for any batch size."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Columns = Mapping[str, Any]
 
 
 def seeded_keys(seed: int = 0) -> Callable[[int], npt.NDArray[np.float64]]:
-    """Return a function that draws keys for the next rows: with them a sample is uniform."""
+    """Return a function that draws keys for the next rows, which make a sample uniform."""
     return np.random.Generator(np.random.Philox(key=[seed, 0])).random
 
 
 def position_keys(first: int, rows: int) -> npt.NDArray[np.uint64]:
-    """Return keys of the rows from position `first` on: a uniform sample without a seed.
+    """Return keys of the rows from position `first` on, for a uniform sample without a seed.
 
-    SplitMix64 (Steele, Lea and Flood 2014) of the position; no two rows have the same key.
+    A key is SplitMix64 (Steele, Lea and Flood 2014) of the position, so all keys differ.
     """
     keys = np.arange(first, first + rows, dtype=np.uint64)
     keys = (keys + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
@@ -33,7 +33,7 @@ def position_keys(first: int, rows: int) -> npt.NDArray[np.uint64]:
 
 
 class RowSample:
-    """At most `limit` rows of a stream, those with the lowest keys; of equal keys the earlier row.
+    """Sample of at most `limit` rows of a stream: the lowest keys, and of equal keys the earlier.
 
     `seen` counts the rows of the stream so far.
     """
@@ -41,17 +41,17 @@ class RowSample:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.seen = 0
-        self._border: Any = None
+        self._max_key: Any = None
         self._parts: list[dict[str, Any]] = []
         self._size = 0
 
     def add(self, keys: AnyArray, columns_at: Callable[[Indices], Columns]) -> None:
-        """Add the next rows by their keys `(n_rows,)`; a row whose key is NaN is left out.
+        """Add the next rows by their keys `(n_rows,)`; rows with NaN as key are left out.
 
-        `columns_at` returns the columns of the rows at some positions; it is called for those that
-        may be in the sample.
+        `columns_at` returns the columns of the rows at given positions; it is called only for rows
+        that may enter the sample.
         """
-        candidates = ~np.isnan(keys) if self._border is None else keys < self._border
+        candidates = ~np.isnan(keys) if self._max_key is None else keys < self._max_key
         positions = np.flatnonzero(candidates)
         numbers = positions + self.seen
         self.seen += len(keys)
@@ -63,9 +63,9 @@ class RowSample:
             self._shrink()
 
     def columns(self, *, by_key: bool = False) -> dict[str, Any]:
-        """Return the columns of the sample in the order of the stream, or lowest key first.
+        """Return the columns of the sample in the order of the stream, or by ascending key.
 
-        `number` is the position of each row in the stream. Empty where no row was added.
+        `number` is the position of each row in the stream. Without rows the result is empty.
         """
         if not self._parts:
             return {}
@@ -78,12 +78,12 @@ class RowSample:
         return {name: _rows_at(values, order) for name, values in columns.items()}
 
     def _shrink(self) -> None:
-        """Join the parts into one, in the order of the stream, and drop what is over the limit."""
+        """Join the parts into one, in the order of the stream, and drop rows above the limit."""
         sample = {name: _joined([part[name] for part in self._parts]) for name in self._parts[0]}
         if len(sample["key"]) > self.limit:
             lowest = np.sort(np.argsort(sample["key"], kind="stable")[: self.limit])
             sample = {name: _rows_at(values, lowest) for name, values in sample.items()}
-            self._border = sample["key"].max() if self.limit else -np.inf
+            self._max_key = sample["key"].max() if self.limit else -np.inf
         self._parts, self._size = [sample], len(sample["key"])
 
 

@@ -1,4 +1,4 @@
-"""Read the header of a safetensors file: names, types and shapes, without its tensors.
+"""Read the header of a safetensors file: names, types and shapes of its tensors.
 
 Format: 8 bytes little-endian length, that many bytes of JSON, then the tensors
 (https://github.com/huggingface/safetensors#format). Neither torch nor numpy is needed.
@@ -16,15 +16,15 @@ from typing import NamedTuple, TypeGuard
 from aecli.errors import ModelError
 
 EXTRA_PREFIX = "baseline."
-"""Prefix of the tensors that a weights file may hold in addition to the network's."""
+"""Prefix of the tensors in a weights file that are not the network's."""
 
 MAX_HEADER_BYTES = 4 << 20
-"""Largest header read; a network of 64 layers needs a hundredth of it."""
+"""Maximum size of a header; a network of 64 layers needs a hundredth of it."""
 
 MAX_DIMENSIONS = 8
 
 MODEL_IN_MEMORY = Path("the model in memory")
-"""What messages call a model that is in no directory."""
+"""Name in messages of a model that is not in a directory."""
 
 
 DTYPES: dict[str, tuple[str, int]] = {
@@ -37,8 +37,7 @@ DTYPES: dict[str, tuple[str, int]] = {
     "U8": ("uint8", 1),
     "BOOL": ("bool", 1),
 }
-"""Element types that a weights file may have: torch's name and the bytes of one, by the format's
-name."""
+"""Element types by the format's name: torch's name and the size of an element in bytes."""
 
 
 class TensorInfo(NamedTuple):
@@ -61,7 +60,7 @@ def read_header(weights: bytes, path: Path) -> dict[str, TensorInfo]:
     size = len(weights)
     (length,) = struct.unpack("<Q", weights[:8].ljust(8, b"\xff"))
     if length > min(size - 8, MAX_HEADER_BYTES):
-        raise damaged_weights(path, f"its header would end after its {size:,} bytes")
+        raise damaged_weights(path, f"its header is longer than its {size:,} bytes")
     try:
         header = json.loads(weights[8 : 8 + length])
     except (ValueError, RecursionError) as error:
@@ -85,10 +84,10 @@ def _tensor_info(path: Path, name: str, entry: object, data_bytes: int) -> Tenso
         or len(offsets) != 2
         or not offsets[0] <= offsets[1] <= data_bytes
     ):
-        raise damaged_weights(path, f"{name!r} lies outside the file")
+        raise damaged_weights(path, f"{name!r} is outside the file")
     _, element_bytes = DTYPES[code]
     if offsets[1] - offsets[0] != math.prod(shape) * element_bytes:
-        raise damaged_weights(path, f"{name!r} has not the bytes of its shape")
+        raise damaged_weights(path, f"the size of {name!r} does not match its shape")
     return TensorInfo(code, tuple(shape))
 
 
@@ -102,5 +101,5 @@ def damaged_weights(path: Path, reason: str) -> ModelError:
 
 
 def retrain_hint(path: Path) -> str:
-    """Return what to do where a weights file cannot be used."""
+    """Return the command that trains a model again whose weights cannot be used."""
     return f"aecli train DATA -m {shlex.quote(str(path.parent))}"

@@ -1,14 +1,14 @@
-"""Words of other tools for our commands, options and values: scikit-learn, PyOD, Keras and others.
+"""Names in other tools (scikit-learn, PyOD, Keras, …) for our commands, options and values.
 
-Every word is in lower case, with `-` between its parts.
+All are in lower case, with `-` between the parts.
 """
 
 from __future__ import annotations
 
 OUTPUT_FILE = "output-file"
-"""What a command writes: its `--output`, or the `--model` of `train` and `tune`."""
+"""The option for a command's output: `--output`, or `--model` of `train` and `tune`."""
 
-_WORDS = {
+_OTHER_NAMES = {
     # Commands
     "train": "fit learn run training",
     "encode": "transform embed embedding embeddings encoder-output project",
@@ -105,17 +105,17 @@ _WORDS = {
     "SiLU": "swish",
 }
 
-_KNOWN: dict[str, list[str]] = {}
-for _ours, _theirs in _WORDS.items():
-    for _word in _theirs.split():
-        _KNOWN.setdefault(_word, []).append(_ours)
+_SYNONYMS: dict[str, list[str]] = {}
+for _name, _other_names in _OTHER_NAMES.items():
+    for _word in _other_names.split():
+        _SYNONYMS.setdefault(_word, []).append(_name)
 
 VALUES = {word: word for word in ("cuda", "cpu", "mps")} | dict.fromkeys(
     ("gpu", "gpus", "use-gpu"), "cuda"
 )
-"""Values of the option that a word without one stands for."""
+"""Values of options that are implied by a word."""
 
 
-def ours(word: str) -> list[str]:
+def synonyms(word: str) -> list[str]:
     """Return our names for a word of another tool."""
-    return _KNOWN.get(word, [])
+    return _SYNONYMS.get(word, [])

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/architectures.py FOLDER [quality] [speed]
 
-`quality` trains on `split=train` and measures `split=test` once, beside PCA of the same latent on
+`quality` trains on `split=train` and measures `split=test` once, next to PCA of the same latent on
 the same samples: windows of two tables of series, and MNIST by convolutions and by an MLP of as
 many parameters. `speed` times the second of two epochs on generated rows, with Adam at 1e-3 and
 batches of 256, against the same modules in the DataLoader loop of a tutorial, in a process of its
@@ -70,7 +70,7 @@ def measured(name: str, train: pa.Table, test: pa.Table, **options: Any) -> Mode
 
 
 def quality(folder: Path) -> None:
-    """Print the test error of every architecture beside that of PCA."""
+    """Print the test error of every architecture next to that of PCA."""
     print("| table | architecture | scaled MSE | PCA of the same latent | seconds |")
     print("|---|---|---|---|---|")
     for name, window in SERIES.items():
@@ -86,14 +86,14 @@ def quality(folder: Path) -> None:
     widths = [matching_width(conv2d), PIXEL_LATENT]
     mlp = measured("mnist", train, test, arch="mlp", encoder=widths, epochs=epochs)
     counts = [spec.parameters for spec in (conv2d, mlp)]
-    assert abs(counts[1] / counts[0] - 1) < 0.05, f"{counts} parameters are no fair comparison"
+    assert abs(counts[1] / counts[0] - 1) < 0.05, f"{counts} parameters are not comparable"
     print(f"\nmnist: {PIXEL_ROWS:,} training rows and {epochs} epochs only, latent {PIXEL_LATENT};")
     print(f"parameters: conv2d {counts[0]:,}, mlp {widths} {counts[1]:,} ", end="")
     print(f"(of both {linear_path(conv2d):,} are the linear path that starts as PCA).")
 
 
 def linear_path(spec: ModelSpec) -> int:
-    """Return the parameters of the linear maps beside encoder and decoder."""
+    """Return the parameters of the linear maps next to encoder and decoder."""
     network = spec.network
     if not network.linear_path:
         return 0

@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/features.py FOLDER [head] [latents] [few]
 
-`head` trains on Adult's `split=train` with its label and measures the AUROC of `split=test`, beside
-logistic regression and gradient boosting on the raw columns. `latents` trains without the label and
-puts gradient boosting on the 16 latents, beside PCA of the same size. `few` keeps 1 % of MNIST's
-labels, drawn per class, and compares the joint model with the same encoder and head trained on the
+`head` trains on Adult's `split=train` with its label and measures the AUROC of `split=test`, with
+those of logistic regression and gradient boosting on raw columns. `latents` trains without the
+label and fits gradient boosting on the 16 latents, and on PCA of the same size. `few` keeps 1 % of
+MNIST's labels, drawn per class, and compares the joint model with the same network trained on the
 labelled rows alone. Defaults only, means of seeds 0, 1 and 2; test rows are seen once, at the end.
 """
 
@@ -72,7 +72,7 @@ def adult(folder: Path) -> tuple[pa.Table, pa.Table]:
 
 
 def head(folder: Path) -> None:
-    """Print the AUROC of the label's head beside learners on the raw columns."""
+    """Print the AUROC of the label's head next to learners on the raw columns."""
     train, test = adult(folder)
     found = []
     for seed in SEEDS:

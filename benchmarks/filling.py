@@ -1,11 +1,11 @@
-"""Measure how well missing cells of Adult and diamonds are filled, beside means and scikit-learn.
+"""Compare filling missing cells of Adult and diamonds with means and scikit-learn.
 
     .venv/bin/python benchmarks/filling.py FOLDER [adult] [diamonds] [-- TRAIN OPTIONS]
 
-FOLDER holds `adult.csv` and `diamonds.csv`. A seeded tenth of the cells of every column is emptied,
+FOLDER holds `adult.csv` and `diamonds.csv`. A seeded tenth of the cells of every column is masked,
 at random; training and filling see only what is left, through the installed command. Numbers are
 compared by their root mean squared error over the standard deviation of the column, categories by
-the share that is right, both over the emptied cells alone. The peer is scikit-learn's
+the share that is right, both over the masked cells alone. The peer is scikit-learn's
 IterativeImputer (its defaults) on the same rows, with categories one-hot and all zeros where they
 are missing: with missing ones to impute as well it takes nine times as long and is worse.
 """
@@ -40,19 +40,19 @@ def read(path: Path) -> pa.Table:
 
 
 def punched(table: pa.Table) -> tuple[pa.Table, dict[str, Mask]]:
-    """Return the table with a share of its cells emptied, and where they were."""
-    dice = np.random.default_rng(SEED)
-    columns, holes = [], {}
+    """Return the table with a share of its cells masked, and their positions."""
+    rng = np.random.default_rng(SEED)
+    columns, masks = [], {}
     for name in table.schema.names:
         cells = table[name].combine_chunks()
-        hole = dice.random(len(cells)) < SHARE
-        holes[name] = hole & cells.is_valid().to_numpy(zero_copy_only=False)
-        columns.append(pc.if_else(pa.array(hole), pa.scalar(None, cells.type), cells))
-    return pa.table(columns, names=table.schema.names), holes
+        mask = rng.random(len(cells)) < SHARE
+        masks[name] = mask & cells.is_valid().to_numpy(zero_copy_only=False)
+        columns.append(pc.if_else(pa.array(mask), pa.scalar(None, cells.type), cells))
+    return pa.table(columns, names=table.schema.names), masks
 
 
 def by_aecli(table: pa.Table, options: list[str]) -> pa.Table:
-    """Train on the rows with holes and fill them."""
+    """Train on the rows with missing cells and fill them."""
     aecli = Path(sys.executable).with_name("aecli")
     with tempfile.TemporaryDirectory() as folder:
         data, model, output = (str(Path(folder, name)) for name in ("t.parquet", "m", "f.parquet"))
@@ -97,16 +97,16 @@ def by_iterative_imputer(table: pa.Table) -> pa.Table:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Say whether a column is one of numbers."""
+    """Return whether a column is numeric."""
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-def figures(truth: pa.Table, filled: pa.Table, holes: dict[str, Mask]) -> dict[str, float]:
+def figures(truth: pa.Table, filled: pa.Table, masks: dict[str, Mask]) -> dict[str, float]:
     """Return the error of each number column and the accuracy of each other one."""
     found = {}
     for name in filled.schema.names:
-        hole = pa.array(holes[name])
-        actual, answer = truth[name].filter(hole), filled[name].filter(hole)
+        mask = pa.array(masks[name])
+        actual, answer = truth[name].filter(mask), filled[name].filter(mask)
         if is_number(actual.type):
             scale = pc.stddev(truth[name]).as_py()
             difference = np.subtract(answer.to_numpy(), actual.to_numpy(), dtype=np.float64)
@@ -124,7 +124,7 @@ def main() -> None:
         wanted, options = rest[: rest.index("--")], rest[rest.index("--") + 1 :]
     for name in wanted or ["adult", "diamonds"]:
         truth = read(Path(data, f"{name}.csv"))
-        table, holes = punched(truth)
+        table, masks = punched(truth)
         results = {}
         for who, fill in (
             ("aecli", lambda table: by_aecli(table, options)),
@@ -132,7 +132,7 @@ def main() -> None:
             ("IterativeImputer", by_iterative_imputer),
         ):
             began = time.perf_counter()
-            results[who] = figures(truth, fill(table), holes)
+            results[who] = figures(truth, fill(table), masks)
             print(f"{name}: {who} took {time.perf_counter() - began:.0f} s", flush=True)
         show(truth, results)
 

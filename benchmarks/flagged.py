@@ -5,7 +5,7 @@
 Each of 20 tables, of FOLDER or generated here, is divided by the seed: two thirds of its rows, at
 most as many as `TABLES` says, are trained on with defaults, and up to 1,000 others of the same
 distribution are scored. Of a table with marked anomalies the ordinary rows are divided so, and its
-anomalies are scored beside them for the AUROC. All figures but the AUROC are of ordinary rows only,
+anomalies are scored with them for the AUROC. All figures but the AUROC are of ordinary rows only,
 the seeds together: the share above the default threshold, the 99th percentile over the median, and
 the largest score.
 """

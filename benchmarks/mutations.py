@@ -240,7 +240,7 @@ def _changes(node: ast.AST) -> Iterator[Change]:
             if keyword.arg in WORDING:
                 continue
             yield "drop keyword", node, _put(node.keywords, index, None)
-    # Callers ask whether an answer is true, so that None is no other answer than False or "".
+    # Callers ask whether an answer is true, so that None is the same as False or "".
     is_falsy = isinstance(node, ast.Return) and getattr(node.value, "value", node.value) in FALSY
     if isinstance(node, ast.Return) and not is_falsy:
         yield "return None", node, _set(node, "value", ast.Constant(None))
@@ -378,7 +378,7 @@ def copied(folder: str) -> Path:
 
 
 def confine() -> None:
-    """Start this script anew where nothing but a temporary folder can be written to."""
+    """Start this script again where only a temporary folder can be written to."""
     with tempfile.TemporaryDirectory(prefix="aecli-mutations-") as folder:
         mapped = [] if os.geteuid() == 0 else ["--map-root-user"]
         command = ["unshare", "--mount", *mapped, "sh", "-c", CONFINE, "sh", folder]

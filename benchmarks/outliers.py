@@ -7,7 +7,7 @@ the normal rows and scores the rest, `unsup` trains on everything and scores it.
 FOLDER/skab.parquet and trains a model on the first 400 rows of each run that has anomalies, in
 windows of 60; the rest is scored row by row, and all runs make one ranking. `nab` reads
 FOLDER/nab/*.csv, trains on a whole file in windows of 48 without its label, and scores its rows.
-Figures are AUROC. Isolation forest and the Mahalanobis distance of the inputs stand beside them
+Figures are AUROC. Isolation forest and the Mahalanobis distance of the inputs are next to them
 where scikit-learn can be imported.
 """
 
@@ -119,7 +119,7 @@ def adbench(folder: Path) -> None:
                 marks = test["anomaly"].to_numpy()
                 rows, asked = train.drop_columns(["anomaly"]), test.drop_columns(["anomaly"])
                 scores = own(rows, asked, seed, [])["score"].to_numpy()
-                assert np.isfinite(scores).all(), "a score is no number"
+                assert np.isfinite(scores).all(), "a score is not a number"
                 figures = found.setdefault(protocol, {})
                 figures.setdefault("aecli", []).append(auroc(marks, scores))
                 for name, fit in PEERS.items():
@@ -160,7 +160,7 @@ def skab(folder: Path) -> None:
 
 
 def nab(folder: Path) -> None:
-    """Print the AUROC of every file's rows beside windowed PCA and an isolation forest."""
+    """Print the AUROC of every file's rows next to windowed PCA and an isolation forest."""
     size, means = 48, []
     peers = {"windowed PCA": pca} | ({"isolation forest": forest} if PEERS else {})
     print(f"| file | aecli | {' | '.join(peers)} |\n|---|---|{'---|' * len(peers)}")

@@ -1,4 +1,4 @@
-"""Compare reading a CSV file with pyarrow.csv alone, which is told the types: CPU seconds, memory.
+"""Compare reading a CSV file with pyarrow.csv alone, which knows the types: CPU seconds, memory.
 
     .venv/bin/python benchmarks/reading.py [ROWS]
 

@@ -1,4 +1,4 @@
-"""Kill commands, let their system calls fail, damage models, read them beside trainers; count.
+"""Kill commands, let their system calls fail, damage models, read them during trainings; count.
 
     .venv/bin/python benchmarks/reliability.py [PART …] [--count 1]
 
@@ -39,7 +39,7 @@ from tests.reliability.damage import (
 )
 from tests.reliability.hostile_specs import hostile_specs, large_specs
 from tests.reliability.models import make_models
-from tests.reliability.readers import beside_trainers, command_failures, load_failures
+from tests.reliability.readers import command_failures, during_training, load_failures
 from tests.reliability.scenarios import NAMES, Scenario
 
 RANDOM_KILLS = 10
@@ -166,7 +166,7 @@ def _ending(done: Outcome) -> str:
 def readers(folder: Path, count: int) -> None:
     model = folder / "model"
     shutil.copytree(folder / "old", model)
-    with beside_trainers(folder, model, savers=2, trainers=2):
+    with during_training(folder, model, savers=2, trainers=2):
         models, problems = load_failures(model, LOADS * count)
         problems += command_failures(folder, model, FORKED_READS * count)
     report(
@@ -181,9 +181,9 @@ def processes(folder: Path, count: int) -> None:
     _flips_and_processes(folder, rng, PROCESSES * count)
     model = folder / "model"
     shutil.copytree(folder / "old", model)
-    with beside_trainers(folder, model, savers=2, trainers=2):
+    with during_training(folder, model, savers=2, trainers=2):
         problems = command_failures(folder, model, PROCESSES * count, real=True)
-    report("processes that read beside trainers", problems, tried=PROCESSES * count)
+    report("processes that read during trainings", problems, tried=PROCESSES * count)
 
 
 def _killed_processes(folder: Path, rng: random.Random, tries: int) -> None:

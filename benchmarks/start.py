@@ -6,10 +6,10 @@
 training held out, which chose the epoch for both starts. `mnist` trains latents of 12, 32 and 64 on
 `split=train` with defaults only and measures `split=test`: pixels in 0..1, over all 784, and as
 `aecli reconstruct` writes them, whole and within 0..255; with k = 32 also the accuracy of 5 nearest
-neighbours on the latents. `labelled` puts a classifier beside it. `lengths` trains for fewer and
+neighbours on the latents. `labelled` adds a classifier. `lengths` trains for fewer and
 for more epochs, and compares the losses of the rows that training held out. `rates` sets the rate
-and the cut of numbers to 0..1 beside those that were the defaults once: on MNIST's test rows, and
-with a label on the sample of Adult.
+and the cut of numbers to 0..1, compared with earlier defaults: on MNIST's test rows, and with a
+label on the sample of Adult.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def mnist_row(train: pa.Table, test: pa.Table, latent: int, start: str, place: P
 
 
 def labelled(folder: Path) -> None:
-    """Print what both starts come to beside a classifier."""
+    """Print what both starts come to with a classifier."""
     adult = halves(pacsv.read_csv(folder / "adult.csv"))
     digits = halves(pq.read_table(folder / "mnist.parquet"))
     wide = {"label": "label", "encoder": [512, 256, 64], "l1": 1e-4, "epochs": 15}

@@ -1,4 +1,4 @@
-"""Measure what checking the cells of Arrow and Parquet files costs, beside reading alone.
+"""Measure what checking the cells of Arrow and Parquet files costs, compared with reading alone.
 
     .venv/bin/python benchmarks/validation.py [ROWS]
 

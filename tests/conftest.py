@@ -20,6 +20,21 @@ from aecli.schema.network import Network
 from aecli.schema.options import TrainOptions
 from aecli.schema.torch_classes import TorchClassSpec
 
+LONG_TESTS = (
+    "tests/test_documents.py",
+    "tests/api/test_estimator.py",
+    "tests/scoring/",
+    "tests/cli/test_tune.py",
+    "tests/reliability/",
+    "tests/reporting/",
+)
+"""Where the longest tests are: they run first, so that no worker waits for the other at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest tests first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG_TESTS))
+
 
 @pytest.fixture
 def model_spec() -> ModelSpec:
@@ -151,3 +166,11 @@ def unprivileged() -> Callable[[], AbstractContextManager[None]]:
             os.seteuid(user)
 
     return nobody
+
+
+@pytest.fixture(scope="module")
+def no_cross_fitting() -> Iterator[None]:
+    """Train one network per small table, not four: thresholds of scores do not matter here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aecli.training.data.MAX_CROSS_FITTED", 0)
+        yield

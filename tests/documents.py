@@ -6,10 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.fork_server import bin_directory
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(sh|console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -50,9 +51,9 @@ class Reader:
 
     def type(self, command: Command) -> str:
         """Run a command and return what it printed on both streams."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        path = f"{bin_directory()}{os.pathsep}{os.environ['PATH']}"
         known = {key: value for key, value in os.environ.items() if not key.startswith("AECLI_")}
-        line = [sys.executable, "-c", command.text]
+        line = [bin_directory() / "python", "-c", command.text]
         if command.language != "python":
             line = ["bash", "-c", f"(exit {self.code})\n{command.text}"]
         done = subprocess.run(

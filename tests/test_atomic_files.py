@@ -167,7 +167,7 @@ def test_write_cut_short_leaves_the_old_file(tmp_path: Path) -> None:
         error = fail_to_write(target)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert "larger than a file may be here" in error.what
+    assert "exceeds the limit on file sizes" in error.what
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["out.csv"]
 
@@ -335,7 +335,7 @@ def test_what_fails_after_the_commit_is_one_warning(
     tmp_path: Path, failing: Failing, write: Callable[[Path], None], function: str
 ) -> None:
     failing(function, errno.EIO, {"close": "/out", "fsync": tmp_path.name}[function])
-    with pytest.warns(AecliWarning, match="out is saved; afterwards this failed") as seen:
+    with pytest.warns(AecliWarning, match="out is saved, but a later step failed") as seen:
         write(tmp_path / "out")
     assert len(seen) == 1
     assert (tmp_path / "out").read_bytes() == b"new"
@@ -345,7 +345,7 @@ def test_what_fails_after_the_commit_is_one_warning(
 def test_errors_after_a_commit_are_warnings_and_bugs_are_not(
     kind: Callable[[str], Exception],
 ) -> None:
-    told = pytest.warns(AecliWarning, match="m is saved; afterwards this failed: it broke")
+    told = pytest.warns(AecliWarning, match="m is saved, but a later step failed: it broke")
     with told, warn_after_commit(Path("m")):
         raise kind("it broke")
     with pytest.raises(ValueError, match="a bug"), warn_after_commit(Path("m")):
@@ -493,7 +493,7 @@ def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
     [
         (errno.ENOSPC, "no space left on its file system (", "df -h"),
         (errno.EDQUOT, "the disk quota is used up", "quota -s"),
-        (errno.EFBIG, "it is larger than a file may be here", "ulimit -f"),
+        (errno.EFBIG, "it exceeds the limit on file sizes", "ulimit -f"),
         (errno.EACCES, "no permission in {}", "ls -ld"),
         (errno.EPERM, "no permission in {}", "ls -ld"),
         (errno.EROFS, "{} is on a read-only file system", "df -h"),

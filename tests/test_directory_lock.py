@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aecli.directory_lock import Lock, is_our_lock
+from aecli.directory_lock import Lock, is_lock_file
 from aecli.errors import AecliWarning, LockedError, ModelError, OutputError
 from tests.other_process import running
 
@@ -165,7 +165,7 @@ def test_a_file_with_a_second_name_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     os.link(tmp_path / "victim", tmp_path / "m" / ".lock")
     before = open_files()
-    with pytest.raises(ModelError, match="has a second name"), Lock(tmp_path / "m"):
+    with pytest.raises(ModelError, match="has a second hard link"), Lock(tmp_path / "m"):
         pass
     assert (tmp_path / "victim").read_text() == "precious"
     assert open_files() == before
@@ -178,7 +178,7 @@ def test_a_lock_that_is_not_a_regular_file_is_refused(
     (tmp_path / "victim").write_text("precious")
     (tmp_path / "m").mkdir()
     make(tmp_path / "m" / ".lock")
-    with pytest.raises(ModelError, match="uses regular files only"), Lock(tmp_path / "m"):
+    with pytest.raises(ModelError, match="may contain regular files only"), Lock(tmp_path / "m"):
         pass
     assert (tmp_path / "victim").read_text() == "precious"
 
@@ -243,7 +243,7 @@ def test_a_lock_that_cannot_be_made_leaves_no_directory(
         (None, True),
         (b"", True),
         (b"1 host\n", True),
-        (f"{os.getpid()} {os.uname().nodename}\n".encode(), True),
+        (f"4321 {os.uname().nodename}\n".encode(), True),
         (b"1234567890 " + b"h" * 255 + b"\n", True),
         (b"12345678901 host\n", False),
         (b"1 " + b"h" * 256 + b"\n", False),
@@ -257,7 +257,7 @@ def test_a_lock_of_another_program_is_not_ours(
 ) -> None:
     if content is not None:
         (tmp_path / ".lock").write_bytes(content)
-    assert is_our_lock(tmp_path / ".lock") is ours
+    assert is_lock_file(tmp_path / ".lock") is ours
 
 
 @pytest.mark.parametrize("function", ["unlink", "close"])
@@ -268,7 +268,7 @@ def test_what_fails_at_the_end_is_a_warning(
         with Lock(tmp_path):
             failing(function, errno.EIO, ".lock" if function == "unlink" else "(deleted)")
 
-    with pytest.warns(AecliWarning, match=f"{tmp_path} is saved; afterwards this failed") as seen:
+    with pytest.warns(AecliWarning, match=f"{tmp_path} is saved, but a later step failed") as seen:
         save()
     assert len(seen) == 1
 

@@ -39,19 +39,20 @@ from aecli.reporting.report import PlotResult, ReportResult
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.option_docs import as_flags
 from aecli.scoring.calibrate import CalibrateResult
+from aecli.scoring.explanation import AnomalousSample, ScoreReason
 from aecli.scoring.score import ScoreResult
 from aecli.training.train import TrainResult
 from aecli.tuning.trial import TrialRecord, TuneResult
 from tests.documents import ROOT, Reader, commands, missing_lines, runnable
 
 PAGES = [
+    "docs/variants.md",
     "README.md",
+    "docs/evaluation.md",
     "docs/columns.md",
     "docs/tables.md",
-    "docs/variants.md",
     "docs/losses.md",
     "docs/outliers.md",
-    "docs/evaluation.md",
     "docs/tune.md",
     "docs/report.md",
     "docs/models.md",
@@ -60,6 +61,7 @@ PAGES = [
     "docs/sequences.md",
     "docs/filling.md",
     "docs/json.md",
+    "docs/pipelines.md",
     "docs/python.md",
 ]
 
@@ -84,7 +86,9 @@ def test_every_command_of_the_page_runs_and_prints_what_is_shown(page: str, tmp_
         "docs/gallery.md",
         "docs/README.md",
         "docs/architecture.md",
+        "docs/completion.md",
         "CHANGELOG.md",
+        "CONTRIBUTING.md",
         "SECURITY.md",
     ],
 )
@@ -92,6 +96,14 @@ def test_links_lead_somewhere(page: str):
     text = (ROOT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert (ROOT / page).parent.joinpath(link).exists(), link
+
+
+def test_the_files_that_contributors_are_sent_to_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`([\w/.]+\.(?:py|md|toml))`", text))
+    files = [path.as_posix() for path in ROOT.rglob("*.*") if ".venv" not in path.parts]
+    assert len(names) > 30
+    assert [name for name in names if not any(file.endswith(f"/{name}") for file in files)] == []
 
 
 GALLERY = runpy.run_path(str(ROOT / "docs/gallery.py"))
@@ -136,9 +148,12 @@ OBJECTS = {
     "aecli.encode/1": StreamResult,
     "aecli.decode/1": DecodeResult,
     "aecli.score/1": ScoreResult,
+    "anomalous[]": AnomalousSample,
+    "reasons[]": ScoreReason,
     "aecli.calibrate/1": CalibrateResult,
     "aecli.sample/1": SampleResult,
     "aecli.evaluate/1": EvaluateResult,
+    "intervals.NAME": Interval,
     "losses.NAME": LossShare,
     "columns[]": ColumnScore,
     "classification": Classification,

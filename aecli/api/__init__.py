@@ -1,1 +1,1 @@
-"""Trained models as Python objects: `aecli.load`'s model, and an estimator for scikit-learn."""
+"""Trained models as Python objects: the model of `aecli.load`, and a scikit-learn estimator."""

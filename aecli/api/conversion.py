@@ -13,7 +13,7 @@ from aecli.array_types import AnyArray
 from aecli.errors import DataError
 
 ArrayColumn = tuple[str, int]
-"""Name of a column, and how many columns of an array it takes: one per element of a vector."""
+"""Name of a column, and its number of columns in an array: one per element of a vector."""
 
 
 def is_pandas(data: object) -> bool:
@@ -26,14 +26,14 @@ def from_array(values: AnyArray, columns: Sequence[ArrayColumn]) -> pa.Table:
     """Return an array `(n_rows, n_columns)` as a table; NaN and None are missing cells.
 
     Raises:
-        DataError: it has another width than `columns`, or cells of several kinds.
+        DataError: its width is not that of `columns`, or a column has values of several kinds.
     """
     width = sum(size for _, size in columns)
     if values.ndim != 2 or values.shape[1] != width:
         shape = "×".join(map(str, values.shape)) or "no"
         first = ", ".join(name for name, _ in columns[:8])
         raise DataError(
-            f"the array is of shape {shape}; this model takes (rows, {width:,})",
+            f"the array has shape {shape}; this model needs (rows, {width:,})",
             facts=[f"its columns, in order: {first}{', …' if len(columns) > 8 else ''}"],
             hint="a DataFrame, whose columns are matched by name",
         )
@@ -52,15 +52,15 @@ def _cells(values: AnyArray, name: str) -> pa.Array:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise DataError(
-            f"column {name!r} holds values of several kinds: {str(error).splitlines()[0]}",
-            hint="one kind to a column: numbers, text, booleans, or dates",
+            f"column {name!r} contains values of several kinds: {str(error).splitlines()[0]}",
+            hint="one kind per column: numbers, text, booleans, or dates",
         ) from error
 
 
 def to_array(table: pa.Table) -> AnyArray:
-    """Return a table as one array `(n_rows, n_columns)`, vectors spread over several columns.
+    """Return a table as one array `(n_rows, n_columns)`, with one column per vector element.
 
-    Its type fits every column: that of numbers alone is numeric, that of several kinds object.
+    Its type fits every column: numeric for numbers only, object for several kinds.
     """
     parts = [_column_array(column.combine_chunks()) for column in table.columns]
     if not parts:

@@ -53,7 +53,7 @@ from aecli.training.train import parse_options, train_in_memory
 
 
 def _classifies(estimator: Autoencoder) -> bool:
-    """Return whether it was fitted on labels; before the fit, whether it would use them."""
+    """Return whether it was fitted with labels; before the fit, whether labels would be used."""
     if hasattr(estimator, "model_"):
         return hasattr(estimator, "classes_")
     return bool(estimator.classification_weight != 0)
@@ -67,19 +67,19 @@ def _returns_pandas(estimator: Autoencoder) -> bool:
 class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn ships no types
     """Autoencoder for scikit-learn: latents, reconstructions, outliers and classes.
 
-    `fit(X)` learns to reconstruct rows; `fit(X, y)` learns to classify them as well, where None and
+    `fit(X)` learns to reconstruct rows; `fit(X, y)` also learns to classify them, where None and
     NaN in `y` are unlabelled rows. `X` is an array, or a DataFrame with columns of any kind: text,
-    dates, booleans, missing cells. Then `transform` returns latents and `inverse_transform` rows;
+    dates, booleans, missing values. `transform` returns latents and `inverse_transform` rows;
     `score_samples` returns negative anomaly scores. `predict` and `decision_function` are those of
-    a classifier where there were labels, else of an outlier detector: 1 inliers, -1 outliers.
+    a classifier if there were labels, else of an outlier detector: 1 for inliers, -1 for outliers.
 
     Attributes:
         model_: the `aecli.Model`.
         history_: the losses and metrics of each epoch, a dict per epoch.
-        classes_: the classes, where `y` had labels.
+        classes_: the classes, if `y` had labels.
         offset_: minus the score above which a row is an outlier.
         n_features_in_: the number of columns of `X`.
-        feature_names_in_: their names, where they were text.
+        feature_names_in_: their names, if they were text.
     """
 
     def __init__(self, **parameters: Unpack[EstimatorParameters]) -> None:
@@ -91,7 +91,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         for name, value in {**PARAMETER_DEFAULTS, **parameters}.items():
             setattr(self, name, value)
 
-    __init__.__signature__ = signature()  # type: ignore[attr-defined]  # where inspect looks first
+    __init__.__signature__ = signature()  # type: ignore[attr-defined]  # used by inspect
 
     def __sklearn_tags__(self) -> Tags:
         tags: Tags = super().__sklearn_tags__()
@@ -102,17 +102,17 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
             tags.estimator_type = "outlier_detector"
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
-        # Text is taken, but the tag `string` also promises to take dicts and the like as cells.
+        # Text is supported, but the tag `string` also implies dicts and the like as cells.
         tags.input_tags.string = False
         tags.transformer_tags.preserves_dtype = []  # latents are float32
         return tags
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803  # scikit-learn's name
-        """Train on the rows of `X`, with the labels `y` where they are given.
+        """Train on the rows of `X`, with the labels `y` if they are given.
 
         Raises:
             ValueError: a parameter is out of bounds, or X or y does not fit.
-            DivergedError: the loss stopped being finite before any epoch was good.
+            DivergedError: the loss became non-finite before the first good epoch.
         """
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
@@ -133,7 +133,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         check_threshold(self.threshold)
         if self.aggregate not in AGGREGATES:
             known = ", ".join(AGGREGATES)
-            raise UsageError(f"aggregate={self.aggregate!r} is none of {known}")
+            raise UsageError(f"aggregate={self.aggregate!r} is not one of {known}")
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31 - 1)
@@ -162,7 +162,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
     def transform(self, X: Any) -> Any:  # noqa: N803
         """Return the latents `(n_samples, latent)`, float32; with windows one row per window.
 
-        As a DataFrame (`set_output`) these have the index of each window's last row.
+        A DataFrame (`set_output`) has the index of each window's last row.
         """
         rows = self._read(X)
         latents = latents_of(self.model_.loaded, rows)
@@ -176,10 +176,10 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         return from_array(latents, [(name, 1) for name in self.get_feature_names_out()])
 
     def inverse_transform(self, X: Any) -> Any:  # noqa: N803
-        """Return the rows that latents `(n_samples, latent)` decode to, in the type fitted on.
+        """Return the rows decoded from latents `(n_samples, latent)`, in the type of `fit`.
 
-        An array has the columns of `fit`, NaN in those that were empty there; a table has the
-        features of the model.
+        An array has the columns of `fit`, NaN in those without values; a table has the features of
+        the model.
         """
         check_is_fitted(self)
         latents = check_array(X, dtype=np.float32)
@@ -190,7 +190,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         return to_pandas(rows, index) if self._fitted_on == "pandas" else rows
 
     def _input_array(self, rows: pa.Table) -> AnyArray:
-        """Return rows as an array with the columns of `fit`, NaN in those that were empty."""
+        """Return rows as an array with the columns of `fit`, NaN in those without values."""
         spec = self.model_.spec
         values = to_array(rows.select([column.name for column in spec.columns]))
         if values.shape[1] == self.n_features_in_:
@@ -201,7 +201,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         return array
 
     def predict(self, X: Any) -> AnyArray:  # noqa: N803
-        """Return each row's class, where there were labels; else 1 for inliers, -1 for outliers.
+        """Return each row's class if there were labels; else 1 for inliers, -1 for outliers.
 
         With windows there is one class per window; a row in no window is an inlier.
         """
@@ -223,7 +223,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
     def decision_function(self, X: Any) -> AnyFloats:  # noqa: N803
         """Return the logits of classes, or score_samples - offset_ without labels.
 
-        For two classes it is one number per row, the log-odds of the second.
+        For two classes it is one number per row, the log-odds of the second class.
         """
         rows = self._read(X)
         if not _classifies(self):
@@ -234,7 +234,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
     def score_samples(self, X: Any) -> Floats:  # noqa: N803
         """Return minus the score of `aecli score` `(n_samples,)`: the lower, the more anomalous.
 
-        NaN for a row in no window.
+        The score is NaN for a row in no window.
         """
         return self._negative_scores(self._read(X))
 
@@ -244,10 +244,10 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Return the accuracy on labelled rows; without labels, minus the reconstruction loss.
 
-        With windows it is the accuracy on the windows that have a label, assigned as in training.
+        With windows it is the accuracy on the windows that have a label, as in training.
 
         Raises:
-            ValueError: `y` is of another length than `X`, or holds no label.
+            ValueError: the length of `y` is not that of `X`, or all labels are missing.
         """
         rows = self._read(X)
         if y is None or not _classifies(self):
@@ -257,7 +257,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         codes = codes_of_samples(self.model_.loaded, rows, codes)
         labelled = codes >= 0
         if not labelled.any():
-            raise ValueError("y labels no window: every label is missing, or lies in no window")
+            raise ValueError("no window has a label: every label is missing, or in no window")
         return float(accuracy_score(classes[codes[labelled]], self.predict(X)[labelled]))
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
@@ -266,12 +266,12 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         return np.array([f"z{i}" for i in range(self.model_.spec.network.latent)], dtype=object)
 
     def save(self, directory: str | os.PathLike[str], *, keep_generations: int = 1) -> None:
-        """Save the model directory that every command and `aecli.load` read.
+        """Save a model directory for all commands and `aecli.load`.
 
-        `keep_generations` is how many earlier models stay in it, for `aecli.rollback`.
+        `keep_generations` is the number of earlier models to keep in it, for `aecli.rollback`.
 
         Raises:
-            UsageError: the directory holds other files and no model.
+            UsageError: the directory contains other files and no model.
             OutputError: it cannot be written.
             LockedError: another run is writing it.
         """
@@ -284,9 +284,9 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str], *, device: str = "auto") -> Self:
-        """Return a fitted estimator from a model directory, however it was trained.
+        """Return a fitted estimator from a model directory of any training.
 
-        Its parameters are the options of the training. Arrays are taken to have the columns of
+        Its parameters are the options of the training. Arrays must have the columns of
         `model_.columns`; tables are matched by name.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Checks of an estimator's `X` and `y`, as scikit-learn has them, and conversion to Arrow."""
+"""Check an estimator's `X` and `y` as scikit-learn does, and convert them to Arrow."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def read_samples(estimator: Any, rows: Any, *, reset: bool) -> pa.Table:
     """Return the rows of `X` as a table; the columns of an array are called `x0`, `x1`, ….
 
     With `reset` the estimator gets `n_features_in_` and `feature_names_in_`. Tables are matched by
-    name: their columns may have any order, and there may be others. An array must be as wide as in
-    `fit`.
+    name: their columns may be in any order, and additional columns are allowed. An array must be as
+    wide as in `fit`.
 
     Raises:
-        ValueError: it is not a matrix, is empty, or of another width than in `fit`.
-        TypeError: a column holds values of several kinds.
+        ValueError: it is not a matrix, is empty, or its width is not that of `fit`.
+        TypeError: a column contains values of several kinds.
     """
     if is_table(rows):
         return _read_table(estimator, rows, reset=reset)
@@ -69,22 +69,22 @@ def _read_table(estimator: Any, rows: Any, *, reset: bool) -> pa.Table:
 def append_label(table: pa.Table, y: Any) -> tuple[pa.Table, str, AnyArray]:
     """Return the table with `y` as its last column, that column's name, and the classes.
 
-    None and NaN are unlabelled rows. The column has the name of a Series, else `y`, followed by `_`
-    as long as the table has such a column.
+    None and NaN are unlabelled rows. The name is that of a Series, else `y`, followed by `_` as
+    long as the table has such a column.
 
     Raises:
-        ValueError: `y` is of another length, holds no label, or numbers that are not classes.
+        ValueError: the length of `y` is wrong, it has no label, or its numbers are not classes.
     """
     check_consistent_length(table, y)
     labels, known = convert_labels(y)
     if not len(known):
-        raise ValueError("y holds no label: every value is missing; leave y out for no classifier")
+        raise ValueError("y has no label: every value is missing; omit y to train no classifier")
     if known.dtype.kind == "f" and np.isinf(known).any():
-        raise ValueError("Input y contains infinity, which is no class")
+        raise ValueError("Input y contains infinity, which is not a class")
     try:
         check_classification_targets(known)
     except ValueError as error:
-        message = f"{error} To leave y out of the training: classification_weight=0."
+        message = f"{error} To ignore y in the training: classification_weight=0."
         raise ValueError(message) from error
     name = getattr(y, "name", None)
     name = name if isinstance(name, str) and name else "y"
@@ -100,15 +100,15 @@ def convert_labels(y: Any) -> tuple[pa.Array, AnyArray]:
 
 
 def encode_labels(y: Any) -> tuple[AnyArray, Codes]:
-    """Return the distinct labels of `y`, sorted, and each row's code `(n_rows,)`, -1 for none.
+    """Return the distinct labels of `y`, sorted, and codes `(n_rows,)`, -1 for unlabelled rows.
 
     Raises:
-        ValueError: `y` holds no label.
+        ValueError: `y` has no label.
     """
     labels, known = convert_labels(y)
     if not len(known):
         raise ValueError(
-            "y holds no label: every value is missing; leave y out for the reconstruction loss"
+            "y has no label: every value is missing; omit y for the reconstruction loss"
         )
     classes, indices = np.unique(known, return_inverse=True)
     codes = np.full(len(labels), -1, dtype=np.int64)
@@ -117,5 +117,5 @@ def encode_labels(y: Any) -> tuple[AnyArray, Codes]:
 
 
 def is_array_names(names: Sequence[str]) -> bool:
-    """Return whether these are the names that `read_samples` gives to the columns of an array."""
+    """Return whether these are the names of an array's columns in `read_samples`."""
     return all(name[:1] == "x" and name[1:].isdecimal() for name in names)

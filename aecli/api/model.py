@@ -36,14 +36,14 @@ def load(
     """Load a model directory once, for any number of tables.
 
     Args:
-        model: the model directory; `AECLI_MODEL` or `./aecli_model` unless given.
+        model: the model directory; default: `AECLI_MODEL` or `./aecli_model`.
         tag: short for the directory `runs/TAG`.
         device: auto, cpu, cuda, cuda:N or mps.
-        threads: CPU threads of this process from now on; untouched unless given.
+        threads: number of CPU threads of this process; default: unchanged.
 
     Raises:
         ModelError: the model is missing, damaged or too new.
-        UsageError: there is no such device.
+        UsageError: the device does not exist.
     """
     return Model(load_model(model_directory(model, tag), device=device, threads=threads))
 
@@ -51,10 +51,10 @@ def load(
 class Model:
     """Trained model for tables in memory.
 
-    Every method takes a pandas DataFrame, an Arrow table (or another Arrow stream, such as a polars
-    DataFrame), a NumPy array, or the path of a file. For a DataFrame it returns a DataFrame with
-    the same index, for an array an array, otherwise an Arrow table. Columns are matched by name;
-    those of an array are those of `columns`, in order, with one column per element of a vector.
+    Every method accepts a pandas DataFrame, an Arrow table (or another Arrow stream, such as a
+    polars DataFrame), a NumPy array, or the path of a file. It returns a DataFrame with the same
+    index for a DataFrame, an array for an array, otherwise an Arrow table. Columns are matched by
+    name; those of an array are `columns`, in order, with one column per element of a vector.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -95,14 +95,14 @@ class Model:
         """Return the latents of each row, `(n_rows, latent)`, or of each window.
 
         Args:
-            data: the rows; the label may be absent.
+            data: the rows; the label is optional.
             as_list: one fixed-size list column `z` instead of `z0`, `z1`, …; not for arrays.
             with_std: add the standard deviations of a variational latent.
             keep: columns of `data` (names or globs) to copy to the output, besides the identifiers.
 
         Raises:
-            DataError: the table lacks columns, or one does not fit.
-            UsageError: `with_std` with a latent that is not variational.
+            DataError: columns are missing, or one does not fit.
+            UsageError: `with_std` for a model that is not variational.
         """
         arrow = self._arrow(data)
         opened = encode_pass(self.loaded, arrow, as_list=as_list, with_std=with_std, keep=keep)
@@ -120,20 +120,20 @@ class Model:
 
         Args:
             data: the rows.
-            fill: replace only the missing cells of `data`; everything else stays as it is.
-            residuals: add a column `<name>_residual` for every feature that varies.
+            fill: replace only the missing values of `data`; everything else is unchanged.
+            residuals: add a column `<name>_residual` for every varying feature.
             keep: columns of `data` (names or globs) to copy to the output.
 
         Raises:
-            UsageError: `fill` comes with `residuals` or `keep`.
-            DataError: the table lacks columns, or one does not fit.
+            UsageError: `fill` with `residuals` or `keep`.
+            DataError: columns are missing, or one does not fit.
         """
         arrow = self._arrow(data)
         if not fill:
             opened = reconstruct_pass(self.loaded, arrow, residuals=residuals, keep=keep)
             return _as_input_type(data, opened)
         if residuals or keep:
-            raise UsageError("fill=True gives the whole table back, and nothing beside it")
+            raise UsageError("fill=True returns the whole table: residuals and keep have no effect")
         opened, _ = fill_pass(self.loaded, arrow)
         return _as_input_type(data, opened)
 
@@ -148,22 +148,22 @@ class Model:
         score_unit: str = "window",
         keep: Sequence[str] = (),
     ) -> Any:
-        """Return the anomaly score of each row and its columns; of an array the scores only.
+        """Return the anomaly score of each row and its columns; for an array only the scores.
 
         Args:
             data: the rows.
-            explain: how many of the columns with the largest errors to name.
-            detail: every column's value, reconstruction and error as well.
+            explain: the number of columns with the largest errors to name.
+            detail: whether to add every column's value, reconstruction and error.
             threshold: `auto`, a percentile such as `p99`, `fpr:0.01`, or a score.
             aggregate: how the columns' errors are combined: `mean`, `max` or `top3`.
-            score_unit: `window` or `row`, where the model encodes windows; the score of a row is
-                the mean over its windows.
+            score_unit: `window` or `row`, for models of windows; the score of a row is the mean
+                over its windows.
             keep: columns of `data` (names or globs) to copy to the output.
 
         Raises:
             UsageError: an argument is unknown or out of bounds, or does not fit the model.
             ModelError: the model was saved without scores.
-            DataError: the table lacks columns, or one does not fit.
+            DataError: columns are missing, or one does not fit.
         """
         opened, _ = score_pass(
             self.loaded, self._arrow(data), explain=explain, detail=detail, threshold=threshold,
@@ -172,25 +172,25 @@ class Model:
         return _as_input_type(data, opened, array_column="score")
 
     def predict(self, data: Data, *, top: int | None = None, keep: Sequence[str] = ()) -> Any:
-        """Return `prediction` and `prob_<class>` of each row; of an array the predictions only.
+        """Return `prediction` and `prob_<class>` of each row; for an array only the predictions.
 
         Args:
-            data: the rows; the label may be absent.
-            top: only so many of the likeliest classes: `top1_class`, `top1_prob`, `top2_class`, ….
+            data: the rows; the label is optional.
+            top: only this many of the most probable classes: `top1_class`, `top1_prob`, ….
             keep: columns of `data` (names or globs) to copy to the output.
 
         Raises:
             UsageError: the model has no classifier, or fewer than `top` classes.
-            DataError: the table lacks columns, or one does not fit.
+            DataError: columns are missing, or one does not fit.
         """
         opened = predict_pass(self.loaded, self._arrow(data), top=top, keep=keep)
         return _as_input_type(data, opened, array_column=PREDICTION)
 
     def decode(self, latents: Data, *, keep: Sequence[str] = ()) -> Any:
-        """Return the rows that latents decode to: `z0`, `z1`, …, a list `z`, or an array.
+        """Return the rows decoded from latents: `z0`, `z1`, …, a list `z`, or an array.
 
         Args:
-            latents: latents as `encode` returns them, or edited.
+            latents: latents of `encode`, unchanged or edited.
             keep: columns of `latents` (names or globs) to copy to the output.
 
         Raises:
@@ -214,7 +214,7 @@ def _from_bytes(spec: str, weights: bytes, directory: str, device: str) -> Model
 
 
 def _as_input_type(data: Data, opened: Pass, *, array_column: str | None = None) -> Any:
-    """Return an output as the type of `data`; for an array only `array_column`, where given."""
+    """Return an output as the type of `data`; for an array only `array_column`, if given."""
     table = opened.read_all()
     windows = opened.windowed.windows if opened.windowed else None
     by_window = windows is not None and len(table) == len(windows)
@@ -225,7 +225,7 @@ def _as_input_type(data: Data, opened: Pass, *, array_column: str | None = None)
 
 
 def _as_type(data: Data, table: pa.Table, rows: Indices) -> Any:
-    """Return a table as the type of `data`, of whose `rows` `(n_rows,)` it is the result."""
+    """Return a table as the type of `data`; it is the result for `rows` `(n_rows,)` of it."""
     if isinstance(data, np.ndarray):
         return to_array(table)
     return to_pandas(table, data.index.take(rows)) if is_pandas(data) else table

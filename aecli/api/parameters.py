@@ -1,4 +1,4 @@
-"""Parameters of the estimator: names, types, defaults and help, made from the training options."""
+"""Parameters of the estimator: names, types, defaults and help, from the training options."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from aecli.schema.read_options import ReadOptions
 from aecli.schema.torch_classes import TorchClassSpec
 
 NO_PARAMETERS = {"label", "seed", *ReadOptions.model_fields}
-"""Options that are not parameters: `fit` takes the label, `random_state` is the seed, and no file
-is read."""
+"""Options that are not parameters: `fit` gets the label, `random_state` is the seed, and no file is
+read."""
 
 RENAMED_OPTIONS = {"class_weight": "classification_weight"}
-"""Options whose names mean something else in scikit-learn."""
+"""Options whose names have another meaning in scikit-learn."""
 
 ESTIMATOR_ONLY: dict[str, tuple[Any, str]] = {
     "threshold": (
@@ -25,10 +25,10 @@ ESTIMATOR_ONLY: dict[str, tuple[Any, str]] = {
         "Score above which a row is an outlier: auto, a percentile of held-out rows such as p99, "
         "fpr:0.01, or a score.",
     ),
-    "aggregate": ("mean", "How the columns' errors count in a row's score: mean, max or top3."),
+    "aggregate": ("mean", "Combination of the columns' errors in a score: mean, max or top3."),
     "random_state": (
         0,
-        "Seed of the split, the weights, the row order and the dropout; None takes another seed in "
+        "Seed of the split, the weights, the row order and the dropout; None uses another seed in "
         "every fit.",
     ),
 }
@@ -74,7 +74,7 @@ def signature() -> Signature:
 
 
 def parameter_docs() -> str:
-    """Return the parameters with their help, as a section of a class's docstring."""
+    """Return the parameters with their help, as a section of a docstring."""
     helps = {name: option.help for name, option in PARAMETER_OPTIONS.items()}
     helps |= {name: text for name, (_, text) in ESTIMATOR_ONLY.items()}
     defaults = PARAMETER_DEFAULTS

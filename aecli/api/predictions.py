@@ -32,14 +32,14 @@ def logits_of(model: LoadedModel, data: Data) -> Float32s:
 
 
 def windows_of(model: LoadedModel, data: Data) -> Windows | None:
-    """Return the windows of a table, None where the model encodes single rows."""
+    """Return the windows of a table, None for models of single rows."""
     source, _ = match_columns(open_source(data), model.spec)
     series = read_series(source, model.spec.options.windows, model.spec.ids)
     return None if series is None else series.cut()
 
 
 def codes_of_samples(model: LoadedModel, data: Data, codes: Codes) -> Codes:
-    """Return the label codes of rows `(n_rows,)`, or of the windows of them, as in training."""
+    """Return the label codes of rows `(n_rows,)`, or of their windows, as in training."""
     windows = windows_of(model, data)
     if windows is None:
         return codes
@@ -47,7 +47,7 @@ def codes_of_samples(model: LoadedModel, data: Data, codes: Codes) -> Codes:
 
 
 def reconstruction_loss(model: LoadedModel, data: Data) -> float:
-    """Return the mean reconstruction loss of rows, as training and `aecli evaluate` give it."""
+    """Return the mean reconstruction loss of rows, as in training and `aecli evaluate`."""
     terms = TermFigures(model.network, model.spec)
     for samples in Pass.over(model, data).encoded(carried=[]):
         with torch.no_grad():
@@ -58,7 +58,7 @@ def reconstruction_loss(model: LoadedModel, data: Data) -> float:
 
 
 def scores_of(model: LoadedModel, data: Data, aggregate: str) -> Floats:
-    """Return the score `(n_rows,)` of each row; the mean of its windows, NaN where in none."""
+    """Return the score `(n_rows,)` of each row; the mean over its windows, NaN if in none."""
     scorer, opened = Scorer.of(model), Pass.over(model, data)
     batches = opened.samples("scoring", carried=[])
     if opened.windowed is not None:

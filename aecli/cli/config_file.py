@@ -16,7 +16,7 @@ from aecli.schema.option_docs import Option, format_value, options
 from aecli.schema.torch_classes import TorchClassSpec
 from aecli.schema.validation import expected_value
 
-# Keys of a config file besides the options of the spec: what they must be.
+# Keys of a config file that are not options of the spec, with their types.
 PATH_KEYS = {"data": "a path or a list of paths", "model": "a path", "tag": "a name"}
 _TOML_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
@@ -25,7 +25,7 @@ def read_config(path: Path, *, progress: Progress = SILENT) -> dict[str, OptionV
     """Return the values of a config file by option name; unused keys are a note to `progress`.
 
     Raises:
-        UsageError: the file is unreadable or no TOML or YAML, or a key is unknown, there twice, or
+        UsageError: the file is unreadable or not TOML or YAML, or a key is unknown, a duplicate, or
             of the wrong type.
     """
     file, content = str(path), load_config(path)
@@ -48,8 +48,8 @@ def _flat_values(content: Mapping[Any, Any], file: str) -> dict[str, OptionValue
         if name not in options() and name not in PATH_KEYS:
             raise _unknown_key(str(key), value, file)
         if name in values:
-            what = f"{file}: {name} is there twice, with _ and with -"
-            raise UsageError(what, hint=f"{name} alone")
+            what = f"{file}: duplicate key {name}, with _ and with -"
+            raise UsageError(what, hint=f"only one of them: {name}")
         if value is not None:
             values[name] = OptionValue(name, value, "config", file)
             _check_type(values[name])
@@ -64,12 +64,12 @@ def _check_type(value: OptionValue) -> None:
         raise UsageError(f"{value.spell(value.value)}: must be {need}", hint=example(value))
     raise UsageError(
         f"{value.file}: {value.name} is {_kind(value.value)}; it must be {need}",
-        hint="write text in quotes" if need == "text" else "aecli train --print-config",
+        hint="text is written in quotes" if need == "text" else "aecli train --print-config",
     )
 
 
 def _fits(value: object, option: Option | None, name: str) -> bool:
-    """Return whether a value has a type that the option can take; the spec checks bounds."""
+    """Return whether a value has a type that the option accepts; the spec checks bounds."""
     if option is None:
         paths = value if name == "data" and isinstance(value, list) else [value]
         return all(isinstance(path, str) for path in paths)
@@ -84,8 +84,8 @@ def _fits(value: object, option: Option | None, name: str) -> bool:
         case "sizes" | "names":
             kind = str if option.shape == "names" else int
             entries = value if isinstance(value, list) else [value]
-            right = all(isinstance(v, kind) and not isinstance(v, bool) for v in entries)
-            return right or isinstance(value, str)
+            typed = all(isinstance(v, kind) and not isinstance(v, bool) for v in entries)
+            return typed or isinstance(value, str)
     return isinstance(value, str) or (number and name in ("valid", "max_gap"))
 
 
@@ -94,7 +94,7 @@ def _unknown_key(key: str, value: object, file: str) -> UsageError:
     near = nearest(key, known, file="model")
     if isinstance(value, dict):
         inside = ", ".join(map(str, value))
-        facts = [f"keys stand at the top level, in no section; [{key}] holds: {inside}"]
+        facts = [f"keys are at the top level, not in sections; [{key}] contains: {inside}"]
         section = nearest(key, SEED_SECTIONS)
         facts = [*facts[: bool(inside)], *([f"did you mean {section}?"] if section else [])]
         hint = "aecli train --print-config (it prints every key)"

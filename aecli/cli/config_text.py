@@ -15,9 +15,9 @@ import yaml
 from aecli.errors import UsageError
 
 _EXAMPLE_HINT = "aecli train --print-config > run.toml, and change that"
-# The parsers take time that grows with the square of the nesting, and YAML 10 µs per token.
+# The time of the parsers is quadratic in the nesting, and YAML takes 10 µs per token.
 _CONFIG_BYTES, _CONFIG_LEVELS, _CONFIG_VALUES = 500_000, 16, 20_000
-_LARGEST_INTEGER = 2**63 - 1
+_MAX_INTEGER = 2**63 - 1
 _TOO_DEEP = f"it nests more than {_CONFIG_LEVELS} levels"
 _TOO_MANY = f"it has more than {_CONFIG_VALUES:,} values"
 _GLOBS_HINT = "globs for the names of many columns, such as 'gene_*'"
@@ -30,9 +30,9 @@ _TOML_LINE = re.compile(r"\s*(#.*)?(\[|[^\s#:{[][^:{[]*=)")
 
 
 def load_config(path: Path) -> Mapping[Any, Any]:
-    """Return the keys and values of a config file; its name says whether it is TOML or YAML.
+    """Return the keys and values of a config file; its suffix decides between TOML and YAML.
 
-    A pipe has no such name, so its first line says it.
+    The format of a pipe, which has no such name, is that of its first line.
 
     Raises:
         UsageError: the file is unreadable, too large, not TOML or YAML, or nests too deeply.
@@ -49,8 +49,8 @@ def load_config(path: Path) -> Mapping[Any, Any]:
             content = _load_yaml(text, path)
         case _:
             raise UsageError(
-                f"{path}: a config file is TOML or YAML, by its name",
-                hint=f"{path.stem}.toml or .yaml",
+                f"{path}: the name of a config file must end in .toml or .yaml",
+                hint=f"{path.stem}.toml, or {path.stem}.yaml",
             )
     _require_limits(content, path)
     return content
@@ -75,9 +75,9 @@ def _read_text(path: Path) -> str:
 
 
 def _read_bytes(path: Path) -> bytes:
-    """Return the content of a file or pipe, of a larger one the first bytes.
+    """Return the content of a file or pipe, up to one byte more than the limit.
 
-    A pipe is waited for as long as something has it open for writing.
+    Reading a pipe waits until every writer has closed it.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     with open(descriptor, "rb", closefd=True) as file:
@@ -101,8 +101,8 @@ def _read_bytes(path: Path) -> bytes:
 def _load_toml(text: str, path: Path) -> Mapping[Any, Any]:
     bare = _TOML_TEXT_OR_COMMENT.sub(lambda found: "" if found[0][0] == "#" else "_", text)
     level = deepest = 0
-    for sign in re.findall(r"[][{}]", bare):
-        level += 1 if sign in "[{" else -1
+    for bracket in re.findall(r"[][{}]", bare):
+        level += 1 if bracket in "[{" else -1
         deepest = max(deepest, level)
     dots = max(part.count(".") for part in re.split(r"[][\n,={}]", bare))
     if max(deepest, dots) > _CONFIG_LEVELS:
@@ -111,7 +111,7 @@ def _load_toml(text: str, path: Path) -> Mapping[Any, Any]:
         return tomllib.loads(text)
     except ValueError as error:
         duplicate = re.match(r"Cannot overwrite a value(.*)", str(error))
-        what = f"a key is there twice{duplicate[1]}" if duplicate else _reason(error)
+        what = f"duplicate key{duplicate[1]}" if duplicate else _reason(error)
         raise _invalid(path, "TOML", what) from None
 
 
@@ -126,7 +126,8 @@ def _load_yaml(text: str, path: Path) -> Mapping[Any, Any]:
         return {}
     if not isinstance(content, dict):
         raise UsageError(
-            f"{path}: a config file holds keys and values, such as `epochs: 50`", hint=_EXAMPLE_HINT
+            f"{path}: a config file must have keys and values, such as `epochs: 50`",
+            hint=_EXAMPLE_HINT,
         )
     return content
 
@@ -153,62 +154,60 @@ def _require_limits(content: Mapping[Any, Any], path: Path) -> None:
             raise UsageError(f"{path}: {_TOO_DEEP}", hint=_EXAMPLE_HINT)
         if count > _CONFIG_VALUES:
             raise UsageError(f"{path}: {_TOO_MANY}", hint=_GLOBS_HINT)
-        if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
-            raise UsageError(
-                f"{path}: a whole number is beyond {_LARGEST_INTEGER}", hint=_EXAMPLE_HINT
-            )
+        if isinstance(value, int) and abs(value) > _MAX_INTEGER:
+            raise UsageError(f"{path}: a whole number is beyond {_MAX_INTEGER}", hint=_EXAMPLE_HINT)
         inside = value.values() if isinstance(value, dict) else value
         if isinstance(value, (dict, list)):
             values += [(item, level + 1) for item in inside]
 
 
 class Yaml12Loader(yaml.SafeLoader):
-    """Loader that reads plain words as YAML 1.2 does, and refuses tags and deep nesting.
+    """YAML loader that resolves plain scalars as YAML 1.2 does, without tags and deep nesting.
 
-    Version 1.1, which PyYAML follows, makes text of 1e-4, false of `no`, 8 of 010 and 90 of 1:30. A
-    key that stands twice is an error here, as in TOML.
+    Version 1.1, which PyYAML implements, reads 1e-4 as text, `no` as false, 010 as 8 and 1:30 as
+    90. A duplicate key is an error here, as in TOML.
     """
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # PyYAML declares it so
 
     def fetch_tag(self) -> None:
-        """Refuse a tag: options are of plain types, and wrong values of others raise anything."""
-        self._refuse("tags such as !!int are not supported")
+        """Raise on a tag: options have plain types, and other types raise any exception."""
+        self._fail("tags such as !!int are not supported")
 
     def fetch_more_tokens(self) -> None:
-        """Scan the next tokens, of which a value takes two at least."""
+        """Scan the next tokens; each value has at least two."""
         if self.tokens_taken > 2 * _CONFIG_VALUES:
-            self._refuse(_TOO_MANY)
+            self._fail(_TOO_MANY)
         super().fetch_more_tokens()
 
     def fetch_flow_collection_start(self, token_class: Any) -> None:
         """Begin a list or mapping in brackets."""
         if self.flow_level >= _CONFIG_LEVELS:
-            self._refuse(_TOO_DEEP)
+            self._fail(_TOO_DEEP)
         super().fetch_flow_collection_start(token_class)
 
     def add_indent(self, column: int) -> bool:
         """Begin a list or mapping by indentation."""
         if len(self.indents) > _CONFIG_LEVELS:
-            self._refuse(_TOO_DEEP)
+            self._fail(_TOO_DEEP)
         return bool(super().add_indent(column))
 
-    def _refuse(self, problem: str) -> None:
+    def _fail(self, problem: str) -> None:
         raise yaml.scanner.ScannerError(None, None, problem, self.get_mark())
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping from a node, refusing a key that stands twice."""
+        """Build a mapping from a node; raise on a duplicate key."""
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, (str, int, float)):
                 raise yaml.constructor.ConstructorError(
-                    None, None, "a key must be a plain word", key_node.start_mark
+                    None, None, "a key must be a plain scalar", key_node.start_mark
                 )
             if key in seen:
                 shown = key if len(str(key)) <= 40 else f"{str(key)[:40]}…"
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {shown!r} is there twice", key_node.start_mark
+                    None, None, f"duplicate key {shown!r}", key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)

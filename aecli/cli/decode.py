@@ -1,4 +1,4 @@
-"""Write the rows that latents decode to: `aecli decode`."""
+"""Decode latents to rows: `aecli decode`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import click
 
 from aecli.cli.option_sources import Settings
 from aecli.cli.options import (
-    SectionCommand,
     data_argument,
     display_options,
     keep_option,
@@ -16,12 +15,13 @@ from aecli.cli.options import (
     split_names,
 )
 from aecli.cli.output import check_stdout, show_on_stderr
+from aecli.cli.section_command import SectionCommand
 
 
 @click.command(cls=SectionCommand)
-@data_argument(metavar="LATENTS...")
+@data_argument(metavar="[MODEL] LATENTS...")
 @model_options
-@output_options
+@output_options()
 @keep_option
 @pass_options
 @display_options()
@@ -34,25 +34,25 @@ def decode(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write the rows that latents stand for, in their own units.
+    """Write the rows that latents decode to, in their own units.
 
     LATENTS is a table with the columns z0, z1, … or the list column z, as
-    encode writes it or as you changed it. A model trained with --window
-    writes a window of rows per latent, numbered in the column window.
+    encode writes it, changed or not. A model trained with --window writes a
+    window of rows per latent, numbered in the column window.
 
     \b
       aecli encode data.parquet -o latents.parquet
       aecli decode latents.parquet -o rows.parquet
     """
     check_stdout(output, as_json=as_json)
-    model = settings.model
+    model, data = settings.model_and_table()
     from aecli.cli.display.written import decode_report
     from aecli.cli.progress import show_progress
     from aecli.inference.decode import decode as run
 
     with show_progress(quiet=quiet) as progress:
         result = run(
-            settings.data, output, model=model,
+            data, output, model=model,
             keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device,
             threads=settings.threads, read=settings.read, progress=progress,
         )  # fmt: skip

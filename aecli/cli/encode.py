@@ -6,28 +6,26 @@ import click
 
 from aecli.cli.option_sources import Settings
 from aecli.cli.options import (
-    SectionCommand,
     data_argument,
     display_options,
     keep_option,
     model_options,
-    option,
     output_options,
     pass_options,
     split_names,
 )
 from aecli.cli.output import check_stdout, show_on_stderr
+from aecli.cli.section_command import SectionCommand, option
 
 
 @click.command(cls=SectionCommand)
 @data_argument()
 @model_options
-@output_options
+@output_options()
 @keep_option
 @option(
     "--as", "layout", section="Output", type=click.Choice(("columns", "list")), default="columns",
     metavar="NAME", help="Latent as columns z0, z1, … or as one list column z.",
-    extra="columns, list; default: columns",
 )  # fmt: skip
 @option(
     "--with-std", section="Output", is_flag=True,
@@ -46,11 +44,11 @@ def encode(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write the latent of every row of a table.
+    """Write the latent of each row of a table.
 
-    The rows come out in the order of DATA, with the model's identifier
-    columns and those of --keep. A model trained with --window writes one
-    row per window, with these columns of its last row.
+    Rows are in the order of DATA, with the model's identifier columns and
+    those of --keep. A model trained with --window writes one row per window,
+    with these columns of its last row.
 
     \b
       aecli encode data.parquet -o latents.parquet
@@ -58,14 +56,14 @@ def encode(
       cat new.csv | aecli encode - -o - > latents.csv
     """
     check_stdout(output, as_json=as_json)
-    model = settings.model
+    model, data = settings.model_and_table()
     from aecli.cli.display.written import stream_report
     from aecli.cli.progress import show_progress
     from aecli.inference.encode import encode as run
 
     with show_progress(quiet=quiet) as progress:
         result = run(
-            settings.data, output, as_list=layout == "list", with_std=with_std, model=model,
+            data, output, as_list=layout == "list", with_std=with_std, model=model,
             keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device,
             threads=settings.threads, read=settings.read, progress=progress,
         )  # fmt: skip

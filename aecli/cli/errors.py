@@ -1,4 +1,4 @@
-"""Turn whatever ends a command into lines on stderr and an exit code; SIGTERM is an exception."""
+"""Convert every exception that ends a command to lines on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ from aecli.formatting import safe
 from aecli.synonyms import VALUES
 
 INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
+_EXTRA_ARGUMENTS = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 _MEMORY_MESSAGES = ("can't allocate memory", "out of memory", "realloc of size", "malloc of size")
 
 
 class Terminated(BaseException):
-    """Arrival of SIGTERM; like KeyboardInterrupt, no `except Exception` catches it."""
+    """Exception for SIGTERM; like KeyboardInterrupt, `except Exception` does not catch it."""
 
 
 @contextmanager
 def raise_on_sigterm() -> Iterator[None]:
-    """Raise `Terminated` inside when SIGTERM comes, so that nothing half-written stays.
+    """Raise `Terminated` on SIGTERM inside the block, so that no incomplete file remains.
 
-    Does nothing if the parent process chose to ignore the signal.
+    Does nothing if the parent process ignores the signal.
     """
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -52,10 +53,10 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def show_warnings() -> None:
-    """Print our own warnings as lines on stderr, each once; other libraries' only with `-W`."""
+    """Print warnings of aecli as lines on stderr, each once; those of libraries only with `-W`."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    # Also with -W error: after the commit of a model nothing may raise.
+    # Also with -W error: nothing may raise after a model is committed.
     warnings.filterwarnings("always", category=AecliWarning)
     other, shown = warnings.showwarning, set[str]()
 
@@ -74,11 +75,11 @@ def show_warnings() -> None:
         else:
             other(message, category, filename, lineno, file, line)
 
-    warnings.showwarning = show  # a handler, as the module documents it
+    warnings.showwarning = show  # documented as the way to set a handler
 
 
 def report_error(error: BaseException, *, debug: bool) -> int:
-    """Print on stderr what went wrong and return the exit code."""
+    """Print the error on stderr and return the exit code."""
     if isinstance(error, BrokenPipeError):
         return _closed_pipe()
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
@@ -125,7 +126,7 @@ def _click_lines(error: click.ClickException) -> list[str]:
         case click.NoSuchOption():
             what = f"{path} has no option {error.option_name}"
             known = [opt for param in ctx.command.params for opt in param.opts if opt[:2] == "--"]
-            near = nearest(error.option_name, known, file=_written(ctx.command))
+            near = nearest(error.option_name, known, file=_output_option(ctx.command))
             value = VALUES.get(error.option_name.lstrip("-")) if near == "--device" else None
             hint = " ".join(filter(None, (path, near, value))) if near else hint
         case click.exceptions.NoSuchCommand():
@@ -135,18 +136,21 @@ def _click_lines(error: click.ClickException) -> list[str]:
             hint = f"{path} {near}" if near else hint
         case click.MissingParameter() if error.param is not None:
             option = isinstance(error.param, click.Option)
-            needs = "/".join(error.param.opts) if option else error.param.make_metavar(ctx)
+            metavar = error.param.make_metavar(ctx).removeprefix("[MODEL] ")
+            needs = "/".join(error.param.opts) if option else metavar
             what = f"{path} needs {needs}"
         case click.BadParameter() if error.param is not None:
             message = re.sub(r"(\d+)<=x<=(\d+)", r"\1 to \2", _sentence(error.message))
             what = f"{error.param.opts[-1]}: {message}"
+        case click.UsageError() if extra := _EXTRA_ARGUMENTS.match(error.message):
+            what = f"{path} takes no further argument: {extra[1]}"
         case _:
             what = _sentence(error.format_message())
     return [what, f"  try: {hint}"]
 
 
-def _written(command: click.Command) -> str | None:
-    """Return the option of what a command writes; None where it writes to stdout only."""
+def _output_option(command: click.Command) -> str | None:
+    """Return the option of a command's output; None where it writes to stdout only."""
     names = {opt for param in command.params for opt in param.opts}
     if "-o" in names:
         return "--output"
@@ -154,7 +158,7 @@ def _written(command: click.Command) -> str | None:
 
 
 def _closed_pipe() -> int:
-    # What is still buffered would raise again while Python exits.
+    # Buffered output would raise again at the exit of Python.
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -171,13 +175,15 @@ def _print_lines(lines: list[str], level: str = "error: ") -> None:
     try:
         print(f"{prefix}{first}", *rest, sep="\n", file=sys.stderr)
     except OSError:
-        return  # Nobody reads stderr any more; the exit code still tells.
+        return  # stderr is closed; the exit code still reports the error.
 
 
 def _is_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _MEMORY_MESSAGES)
+    return isinstance(error, RuntimeError) and any(
+        message in str(error) for message in _MEMORY_MESSAGES
+    )
 
 
 def _sentence(message: str) -> str:

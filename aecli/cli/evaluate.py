@@ -6,40 +6,36 @@ from functools import partial
 
 import click
 
+from aecli.cli.completion import complete_directories
 from aecli.cli.option_sources import Settings
-from aecli.cli.options import (
-    SectionCommand,
-    data_argument,
-    display_options,
-    model_options,
-    option,
-    pass_options,
-)
+from aecli.cli.options import data_argument, display_options, model_options, pass_options
 from aecli.cli.output import require_gates, show
+from aecli.cli.section_command import SectionCommand, option
 
 
 @click.command(cls=SectionCommand)
 @data_argument()
 @model_options
 @option(
-    "--fail-if", section="Model", multiple=True, metavar="COND",
-    help="Exit with 8 if a figure is so, as in 'accuracy<0.9'; may be repeated.",
+    "--fail-if", section="Figures", multiple=True, metavar="COND",
+    help="Exit with 8 if the condition holds: 'accuracy<0.9'. Repeatable.",
 )  # fmt: skip
 @option(
     "--anomaly", section="Figures", metavar="NAME",
-    help="Column that marks anomalies (true or 1): how well scores tell them.",
+    help="Column that marks anomalies (true or 1), to measure how well scores detect them.",
 )  # fmt: skip
 @option(
     "--probe", section="Figures", metavar="NAME",
-    help="Column to predict from raw columns, PCA and the latents, side by side.",
+    help="Column to predict from raw columns, PCA and the latents, for comparison.",
 )  # fmt: skip
 @option(
     "--by", section="Figures", metavar="NAME",
-    help="Split every figure by this column's values; the rarer ones beyond 20 are one group.",
+    help="Column to group every figure by; values beyond the 20 most frequent are one group.",
 )  # fmt: skip
 @option(
     "--compare", section="Figures", metavar="DIR",
-    help="Another model, set beside this one on the same rows.",
+    help="Another model, to compare with this one on the same rows.",
+    shell_complete=complete_directories,
 )  # fmt: skip
 @pass_options
 @option("--all-columns", section="Output", is_flag=True, help="List every column.")
@@ -56,22 +52,27 @@ def evaluate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Measure a model on a table, beside column means and PCA.
+    """Measure a model on a table, compared with PCA.
+
+    The first lines are R² of the numbers and the accuracy of categories and
+    label, compared with PCA of the latent size and the trivial prediction (mean,
+    most frequent value).
 
     \b
       aecli evaluate test.parquet
+      aecli evaluate runs/small test.parquet
       aecli evaluate test.parquet --fail-if 'accuracy<0.9' --fail-if 'auroc<0.95'
       aecli evaluate judged.parquet --anomaly anomaly --by machine
       aecli evaluate test.parquet --probe species --compare runs/plain
     """
-    model = settings.model
+    model, data = settings.model_and_table()
     from aecli.cli.display.evaluation import evaluation_report
     from aecli.cli.progress import show_progress
     from aecli.evaluation.evaluate import evaluate as run
 
     with show_progress(quiet=quiet) as progress:
         result = run(
-            settings.data, model=model, anomaly=anomaly, probe=probe, by=by,
+            data, model=model, anomaly=anomaly, probe=probe, by=by,
             compare=compare, fail_if=fail_if, batch_size=batch_size, device=settings.device,
             threads=settings.threads, read=settings.read, progress=progress,
         )  # fmt: skip

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import click
+
 from aecli.errors import UsageError, nearest
+from aecli.model_directory.location import is_model, model_directory
 from aecli.schema.option_docs import format_value, options
 from aecli.schema.options import TrainOptions
 from aecli.schema.read_options import ReadOptions
@@ -37,7 +41,7 @@ class OptionValue:
         return sources.get(self.layer, self.layer)
 
     def spell(self, value: object) -> str:
-        """Write the option with another value, in the syntax of the layer that set this one."""
+        """Write the option with another value, in the syntax of the layer that set this value."""
         text = _abbreviated(value)
         if self.layer == "environment":
             return f"{environment_variable(self.name)}={text}"
@@ -84,7 +88,7 @@ class Settings:
         """Return the path of the table, or a list of other than one path."""
         value = self.explicit["data"].value if "data" in self.explicit else ()
         paths = [value] if isinstance(value, str) else list(value)  # type: ignore[call-overload]
-        return paths[0] if len(paths) == 1 else paths
+        return one_or_several(paths) or []
 
     @property
     def model(self) -> Path:
@@ -93,19 +97,77 @@ class Settings:
         Raises:
             UsageError: one layer sets both `model` and `tag`.
         """
-        from aecli.model_directory.location import model_directory
-
         model, tag = (
             str(self.explicit[name].value) if name in self.explicit else None
             for name in ("model", "tag")
         )
         return model_directory(model, tag)
 
+    def model_and_data(self) -> tuple[Path, str | list[str] | None]:
+        """Return the model directory and the tables; the first of DATA may be the directory.
+
+        Raises:
+            UsageError: the command line names the model twice, or one layer sets model and tag.
+        """
+        data = self.data
+        paths = [data] if isinstance(data, str) else data
+        model, tables = self.model_and_rest(paths)
+        return model, one_or_several(tables)
+
+    def model_and_rest(self, arguments: Sequence[str]) -> tuple[Path, list[str]]:
+        """Return the model directory, which may be the first argument, and the other arguments.
+
+        Raises:
+            UsageError: the command line names the model twice, or one layer sets model and tag.
+        """
+        if not arguments or not is_model(arguments[0]):
+            return self.model, list(arguments)
+        return self.model_or(arguments[0]), list(arguments[1:])
+
+    def model_or(self, argument: str | None) -> Path:
+        """Return the argument as the model directory, or without it the one of the options.
+
+        Raises:
+            UsageError: the command line names the model twice, or one layer sets model and tag.
+        """
+        if argument is None:
+            return self.model
+        if self.model_option:
+            raise UsageError(
+                f"{argument} and {self.model_option} both name the model",
+                hint="give only one of them",
+            )
+        return Path(argument)
+
+    def model_and_table(self) -> tuple[Path, str | list[str]]:
+        """Return the model directory and the tables, of which there must be one.
+
+        Raises:
+            UsageError: there is none, or as for `model_and_data`.
+        """
+        model, data = self.model_and_data()
+        if data is None:
+            command = click.get_current_context().command_path
+            raise UsageError(
+                f"the table is missing: {model} is a model directory",
+                hint=f"{command} {shlex.quote(str(model))} data.parquet",
+            )
+        return model, data
+
     @property
-    def model_on_command_line(self) -> bool:
-        """Return whether the command line has `--model` or `--tag`."""
+    def model_option(self) -> str:
+        """Return `--model` or `--tag` with its value, as on the command line; else nothing."""
         values = (self.explicit.get(name) for name in ("model", "tag"))
-        return any(value is not None and value.layer == "command line" for value in values)
+        return " and ".join(
+            value.spell(value.value)
+            for value in values
+            if value is not None and value.layer == "command line"
+        )
+
+
+def one_or_several(paths: list[str]) -> str | list[str] | None:
+    """Return one path, or a list of several; None where there is none."""
+    return None if not paths else paths[0] if len(paths) == 1 else paths
 
 
 def merge(
@@ -136,8 +198,8 @@ def merge_model(
 ) -> dict[str, OptionValue]:
     """Return `model` and `tag` of the first layer that sets either.
 
-    They name the same directory, so a `--tag` outranks an `AECLI_MODEL`. Both in one layer are
-    returned together, which is an error for the caller to report.
+    They name the same directory, so `--tag` overrides `AECLI_MODEL`. Both of one layer are returned
+    together, which the caller reports as an error.
     """
     layers: tuple[tuple[Mapping[str, object], Mapping[str, str], Mapping[str, OptionValue]], ...]
     layers = ((flags, {}, {}), ({}, environ, {}), ({}, {}, config))
@@ -154,8 +216,8 @@ def validate(values: Mapping[str, OptionValue]) -> TrainOptions:
     """Return the values as one validated object.
 
     Raises:
-        UsageError: a value is of the wrong type or out of bounds, or two options disagree; the
-            message names the flag, variable or config key.
+        UsageError: a value is of the wrong type or out of bounds, or two options contradict each
+            other; the message names the flag, variable or config key.
     """
     return validate_options(
         {name: value.value for name, value in values.items()},
@@ -171,7 +233,7 @@ def environment_variable(name: str) -> str:
 
 
 def require_known_variables(environ: Mapping[str, str]) -> None:
-    """Raise UsageError where an `AECLI_…` variable is not one of an option.
+    """Raise UsageError where an `AECLI_…` variable is not that of an option.
 
     An empty variable counts as not set.
     """
@@ -182,7 +244,7 @@ def require_known_variables(environ: Mapping[str, str]) -> None:
         words = {variable.removeprefix("AECLI_"): variable for variable in known}
         near = nearest(name.removeprefix("AECLI_"), list(words), file="MODEL")
         raise UsageError(
-            f"the environment variable {name}={_abbreviated(text)} is not one of an option",
+            f"the environment variable {name}={_abbreviated(text)} is not that of an option",
             facts=[f"did you mean {words[near]}?"] if near else [],
             hint=f"unset {name}",
         )

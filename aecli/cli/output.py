@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from aecli.errors import GateError, UsageError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from aecli.metrics.gates import Gate
 
@@ -31,7 +31,7 @@ def show(
     as_json: bool,
     quiet: bool = False,
 ) -> None:
-    """Print a result on stdout as JSON or drawn; `quiet` leaves the drawing out."""
+    """Print a result on stdout as JSON or drawn; with `quiet` nothing is drawn."""
     if as_json:
         print(as_object(result, schema))
     elif not quiet:
@@ -41,9 +41,7 @@ def show(
         if console.is_terminal:
             console.print(draw(result))
             return
-        with console.capture() as captured:
-            console.print(draw(result))
-        print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+        print(_plain_lines(console, draw(result)))
 
 
 def show_on_stderr(
@@ -54,7 +52,7 @@ def show_on_stderr(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Print a result as JSON on stdout, or drawn on stderr: stdout may be the command's output."""
+    """Print a result as JSON on stdout, or drawn on stderr: stdout may have the output."""
     if as_json:
         print(as_object(result, schema))
     elif not quiet:
@@ -62,17 +60,40 @@ def show_on_stderr(
 
         console = stderr()
         try:
-            console.print(draw(result), soft_wrap=not console.is_terminal)
+            if console.is_terminal:
+                console.print(draw(result))
+            else:
+                print(_plain_lines(console, draw(result)), file=sys.stderr)
         except BrokenPipeError:
             raise
         except OSError:
-            return  # The output is whole; a full disk under stderr takes nothing from it.
+            return  # The output is complete, also if stderr is on a full disk.
 
 
-def check_stdout(output: str, *, as_json: bool) -> None:
+def _plain_lines(console: Console, drawing: RenderableType) -> str:
+    """Return a drawing as lines without trailing spaces; a sentence is one line."""
+    with console.capture() as captured:
+        for part in _parts(drawing):
+            console.print(part, soft_wrap=isinstance(part, str))
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def _parts(drawing: RenderableType) -> Iterator[RenderableType]:
+    """Yield the parts of a drawing, and the sentences among them as plain text."""
+    from rich.console import Group
+    from rich.text import Text
+
+    if isinstance(drawing, Group):
+        for part in drawing.renderables:
+            yield from _parts(part)
+    else:
+        yield drawing.plain if isinstance(drawing, Text) else drawing
+
+
+def check_stdout(output: str | None, *, as_json: bool) -> None:
     """Raise a UsageError if rows and the JSON result would both go to stdout."""
     if as_json and output == "-":
-        raise UsageError("--json and -o - both want stdout", hint="-o FILE with --json")
+        raise UsageError("--json and -o - both write to stdout", hint="-o FILE with --json")
 
 
 def require_gates(gates: Sequence[Gate]) -> None:

@@ -6,28 +6,27 @@ import click
 
 from aecli.cli.option_sources import Settings
 from aecli.cli.options import (
-    SectionCommand,
     data_argument,
     display_options,
     keep_option,
     model_options,
-    option,
     output_options,
     pass_options,
     split_names,
 )
 from aecli.cli.output import check_stdout, show_on_stderr
+from aecli.cli.section_command import SectionCommand, option
 
 
 @click.command(cls=SectionCommand)
 @data_argument()
 @model_options
-@output_options
+@output_options()
 @keep_option
 @option(
     "--top", section="Output", type=click.IntRange(1), metavar="K",
-    help="Write the K likeliest classes, as top1_class, top1_prob, …, not every probability.",
-    extra="1 to the number of classes",
+    help="Write the K most probable classes, as top1_class, top1_prob, …, instead of every "
+    "probability.", allowed="1 to the number of classes",
 )  # fmt: skip
 @pass_options
 @display_options()
@@ -41,7 +40,7 @@ def predict(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write the class of every row, with its probability.
+    """Write the predicted class of each row, with probabilities.
 
     The model must have been trained with --label; DATA needs no label. The
     columns are prediction and prob_CLASS for every class. A model trained
@@ -52,14 +51,14 @@ def predict(
       aecli predict new.csv --top 3 --keep name -o predictions.csv
     """
     check_stdout(output, as_json=as_json)
-    model = settings.model
+    model, data = settings.model_and_table()
     from aecli.cli.display.written import stream_report
     from aecli.cli.progress import show_progress
     from aecli.inference.predict import predict as run
 
     with show_progress(quiet=quiet) as progress:
         result = run(
-            settings.data, output, top=top, model=model,
+            data, output, top=top, model=model,
             keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device,
             threads=settings.threads, read=settings.read, progress=progress,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Show on stderr how a command goes: drawn live on a terminal, else a plain line now and then."""
+"""Show the progress of a command on stderr: live on a terminal, else as lines at intervals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.text import Text
 from aecli.cli.display.history import EpochTable
 from aecli.cli.display.widgets import CONSOLE_WIDTH, DIM, stderr
 from aecli.formatting import count, duration, figure, percent, safe
-from aecli.progress import SILENT, Epoch, Progress, Standing
+from aecli.progress import SILENT, Epoch, Progress, SearchState
 
 DRAW_SECONDS = 0.1
 LINE_SECONDS = 30.0
@@ -32,12 +32,12 @@ Clock = Callable[[], float]
 
 @contextmanager
 def show_progress(*, quiet: bool, search: bool = False) -> Iterator[Progress]:
-    """Give a progress that suits stderr, and finish it at the end."""
+    """Yield the progress display for stderr, and finish it at the end."""
     if quiet:
         yield SILENT
         return
     console = stderr()
-    # FORCE_COLOR makes rich take a log file for a terminal; a bar does not belong there.
+    # With FORCE_COLOR rich treats a log file as a terminal; a bar must not be written there.
     live = console.file.isatty() and console.is_interactive
     plain = PlainSearchProgress if search else PlainProgress
     progress = LiveProgress(console) if live else plain(console)
@@ -50,7 +50,7 @@ def show_progress(*, quiet: bool, search: bool = False) -> Iterator[Progress]:
 
 @contextmanager
 def _clear_before_warnings(progress: Progress) -> Iterator[None]:
-    """Take the drawing off the screen before a warning is printed; the next step draws it again."""
+    """Clear the live display before a warning is printed; the next step draws it again."""
     show = warnings.showwarning
 
     def clear_and_show(*warning: Any, **where: Any) -> None:
@@ -73,12 +73,12 @@ def _rows_done(task: Task) -> str:
     share = _share(task)
     if share is not None:
         return percent(share, 0)
-    return f"{count(round(task.completed))} {task.fields['unit']}s" if task.completed else ""
+    return count(round(task.completed), task.fields["unit"]) if task.completed else ""
 
 
 def _speed(task: Task) -> list[str]:
     """Return rows or windows per second and the time left, as far as they are known."""
-    parts = [f"{count(round(task.speed))} {task.fields['unit']}s/s"] if task.speed else []
+    parts = [f"{count(round(task.speed), task.fields['unit'])}/s"] if task.speed else []
     if task.speed and task.time_remaining is not None:
         # Early stopping may end a training before its last epoch.
         at_most = "at most " if task.fields["training"] else ""
@@ -87,7 +87,7 @@ def _speed(task: Task) -> list[str]:
 
 
 def _task_line(task: Task, width: int) -> Table:
-    """Return the stage, a bar as wide as there is room, and in words what is done and left."""
+    """Return the stage, a bar that fits the width, and the rows done and the time left."""
     line = Table.grid(Column(no_wrap=True), Column(), Column(no_wrap=True), padding=(0, 1))
     bar: RenderableType = Text("")
     if task.total:
@@ -100,10 +100,10 @@ def _task_line(task: Task, width: int) -> Table:
     return line
 
 
-def _search_state(standing: Standing, *details: str) -> list[str]:
+def _search_state(standing: SearchState, *details: str) -> list[str]:
     """Return the state of a search: `trial 7 of 50`, `epoch 3/40`, `best 0.0123 (trial 4)`."""
     of_trials = f" of {standing.trials}" if standing.trials else ""
-    parts = [f"trial {standing.trial}{of_trials}" if standing.trial else "the best"]
+    parts = [f"trial {standing.trial}{of_trials}" if standing.trial else "training the best"]
     parts += [text for text in details if text]
     if standing.best is not None:
         parts.append(f"best {figure(standing.best)} (trial {standing.best_trial})")
@@ -111,7 +111,7 @@ def _search_state(standing: Standing, *details: str) -> list[str]:
 
 
 class RowCountProgress(Progress):
-    """Count of the rows of the current stage, and the epochs so far; subclasses show them."""
+    """Counter of the rows of the current stage and of the epochs; subclasses show them."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         self.console = console
@@ -120,7 +120,7 @@ class RowCountProgress(Progress):
         self._epochs = 0
         self._rows_per_epoch = 0
         self._unit = "row"
-        # Never started: it only measures speed.
+        # It is never started: it only measures speed.
         self._tasks = RichProgress(
             console=console, auto_refresh=False, speed_estimate_period=SPEED_SECONDS, get_time=clock
         )
@@ -143,12 +143,12 @@ class RowCountProgress(Progress):
         self.console.print(Text(f"note: {safe(message)}"), soft_wrap=not self.console.is_terminal)
 
     def stage(self, name: str, total_rows: int | None = None, unit: str = "row") -> None:
-        """Start following a pass over rows or windows."""
+        """Start a pass over rows or windows."""
         self._unit = unit
         self._start(name, total_rows)
 
     def training(self, epochs: int, rows_per_epoch: int, unit: str = "row") -> None:
-        """Start following epochs."""
+        """Start counting epochs."""
         self._epochs, self._rows_per_epoch, self._unit = epochs, rows_per_epoch, unit
         self._start("", epochs * rows_per_epoch, training=True)
         self._name_epoch()
@@ -177,22 +177,22 @@ class RowCountProgress(Progress):
 
 
 class LiveProgress(RowCountProgress):
-    """The last epochs and a bar, or a search in one line, drawn ten times a second at most."""
+    """Live display of the last epochs and a bar, or of a search, at most ten times a second."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         super().__init__(console, clock)
         self._live: Live | None = None
         self._drawn_at = -DRAW_SECONDS
-        self._standing: Standing | None = None
+        self._standing: SearchState | None = None
         self._trial_began = 0.0
 
     def stage(self, name: str, total_rows: int | None = None, unit: str = "row") -> None:
-        """Start following a pass over rows or windows, and draw it."""
+        """Start a pass over rows or windows, and draw it."""
         super().stage(name, total_rows, unit)
         self._draw(at_once=True)
 
     def training(self, epochs: int, rows_per_epoch: int, unit: str = "row") -> None:
-        """Start following epochs, and draw them."""
+        """Start counting epochs, and draw them."""
         super().training(epochs, rows_per_epoch, unit)
         self._draw(at_once=True)
 
@@ -206,15 +206,15 @@ class LiveProgress(RowCountProgress):
         super().epoch(epoch)
         self._draw()
 
-    def trial(self, standing: Standing) -> None:
-        """Start following a trial."""
+    def trial(self, standing: SearchState) -> None:
+        """Start a trial."""
         self._standing, self._trial_began = standing, self._clock()
         self._start("", None)
         self.history.clear()
         self._draw(at_once=True)
 
     def finish(self) -> None:
-        """Clear the screen of the drawing."""
+        """Clear the live display."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -225,7 +225,7 @@ class LiveProgress(RowCountProgress):
             return
         self._drawn_at = now
         if self._live is None:
-            # No thread of rich's: it would take turns with the training loop.
+            # A refresh thread of rich would compete with the training loop.
             self._live = Live(
                 console=self.console, auto_refresh=False, transient=True, redirect_stdout=False,
                 redirect_stderr=False,
@@ -242,7 +242,7 @@ class LiveProgress(RowCountProgress):
         limit = max(min(LATEST_EPOCHS_SHOWN, self.console.height - 5), 1)
         return Group(EpochTable(self.history, limit=limit, latest=True), Text(""), line)
 
-    def _search_line(self, standing: Standing) -> Text:
+    def _search_line(self, standing: SearchState) -> Text:
         parts = _search_state(standing, self._task.description)
         if standing.seconds_left is not None:
             left = max(standing.seconds_left - (self._clock() - self._trial_began), 0.0)
@@ -253,7 +253,7 @@ class LiveProgress(RowCountProgress):
 
 
 class PlainProgress(RowCountProgress):
-    """Lines for the first and the last epoch, and one every half minute between them."""
+    """Plain lines for the first and the last epoch, and every half minute between them."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         super().__init__(console, clock)
@@ -263,7 +263,7 @@ class PlainProgress(RowCountProgress):
     def rows(self, count: int) -> None:
         """Count rows, and print a line if the last one is old enough."""
         super().rows(count)
-        # An epoch that takes less than this prints its own line, with its losses.
+        # A shorter epoch prints a line with its losses.
         in_epochs = self.history and self._task.fields["training"]
         if self._clock() - self._printed_at >= LINE_SECONDS * (2 if in_epochs else 1):
             self._print([self._task.description, _rows_done(self._task), *_speed(self._task)])
@@ -275,7 +275,7 @@ class PlainProgress(RowCountProgress):
             self._print_epoch(epoch)
 
     def finish(self) -> None:
-        """Print the last epoch unless that was done."""
+        """Print the last epoch if it is not printed yet."""
         if self.history and self._printed_epoch is not self.history[-1]:
             self._print_epoch(self.history[-1])
 
@@ -292,11 +292,11 @@ class PlainProgress(RowCountProgress):
 
 
 class PlainSearchProgress(PlainProgress):
-    """A line for each better trial, and one every half minute."""
+    """Plain lines for each better trial, and every half minute."""
 
-    _standing: Standing | None = None
+    _standing: SearchState | None = None
 
-    def trial(self, standing: Standing) -> None:
+    def trial(self, standing: SearchState) -> None:
         """Print the state if a trial was better, or if the last line is old enough."""
         before = self._standing
         self._standing = standing
@@ -316,9 +316,9 @@ class PlainSearchProgress(PlainProgress):
         self._name_epoch()
 
     def finish(self) -> None:
-        """Print nothing: the result says it all."""
+        """Print nothing: the result is printed by the command."""
 
-    def _print_state(self, standing: Standing) -> None:
+    def _print_state(self, standing: SearchState) -> None:
         left = standing.seconds_left
         parts = _search_state(standing, *([self._task.description] if self.history else []))
         parts += [f"{duration(max(left, 0.0))} left"] if left is not None else []

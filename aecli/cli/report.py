@@ -1,53 +1,49 @@
-"""Write a report on a model, or one of its pictures: `aecli report` and `aecli plot`."""
+"""Write a report of a model, or one of its pictures: `aecli report` and `aecli plot`."""
 
 from __future__ import annotations
 
 import itertools
-import os
+import shlex
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
-from aecli.cli.option_sources import Settings
-from aecli.cli.options import (
-    F,
-    SectionCommand,
-    display_options,
-    model_options,
-    option,
-    pass_options,
-)
+from aecli.cli.completion import complete_files, complete_words
+from aecli.cli.option_sources import Settings, one_or_several
+from aecli.cli.options import F, data_argument, display_options, model_options, pass_options
 from aecli.cli.output import show
+from aecli.cli.section_command import SectionCommand, option
 from aecli.errors import UsageError
-from aecli.model_directory.location import SPEC_FILE
+from aecli.model_directory.location import is_model
 
 
 def shape_option(command: F) -> F:
     """Give a command `--shape`, for rows that are images."""
     shape = option(
         "--shape", section="Pictures", metavar="HxW[xC]",
-        help="Rows are images of this height, width and channels; known of conv2d models.",
+        help="Height, width and channels of rows that are images.",
+        default_text="that of a conv2d model",
     )  # fmt: skip
     return shape(command)
 
 
 @click.command(cls=SectionCommand)
-@click.argument("targets", nargs=-1, metavar="[MODEL] [DATA...]")
+@data_argument(required=False, metavar="[MODEL] [DATA...]")
 @model_options
 @option(
     "-o", "--output", section="Output", default="report.html", metavar="FILE",
-    help="HTML file to write.", extra="default: report.html",
+    help="HTML file to write.", shell_complete=complete_files,
 )  # fmt: skip
 @option(
     "--side-by-side", section="Model", is_flag=True,
-    help="Set several models side by side: name them all before DATA.",
+    help="Compare several models, which are all named before DATA.",
 )  # fmt: skip
 @shape_option
 @pass_options
 @display_options()
 def report(
     settings: Settings,
-    targets: tuple[str, ...],
     output: str,
     side_by_side: bool,
     shape: str | None,
@@ -55,11 +51,11 @@ def report(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write what is known of a model as one HTML page.
+    """Write a report of a model as one HTML page.
 
-    The page needs no network and no script: a summary, the loss curves, and
-    with DATA how every column comes back, the latent, the label, scores and
-    rows beside their reconstructions.
+    The page needs no network. It has a summary and the loss curves, and with
+    DATA the reconstruction of each column, the latent, the label, the most
+    anomalous rows, and rows with their reconstructions.
 
     \b
       aecli report
@@ -68,9 +64,9 @@ def report(
       aecli report --side-by-side runs/plain runs/sparse test.parquet
     """
     if side_by_side:
-        model, others, data = models_and_data(targets, settings)
+        model, others, data = models_and_data(settings)
     else:
-        model, data = model_and_data(targets, settings)
+        model, data = settings.model_and_data()
         others = []
     from aecli.cli.display.written import page_report
     from aecli.cli.progress import show_progress
@@ -85,13 +81,21 @@ def report(
     show(result, "aecli.report/1", page_report, as_json=as_json, quiet=quiet)
 
 
+def _complete_kind(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from aecli.reporting.report import PICTURE_KINDS
+
+    return complete_words(PICTURE_KINDS)(ctx, param, incomplete)
+
+
 @click.command(cls=SectionCommand)
-@click.argument("kind")
-@click.argument("targets", nargs=-1, metavar="[MODEL] [DATA...]")
+@click.argument("kind", shell_complete=_complete_kind)
+@data_argument(required=False, metavar="[MODEL] [DATA...]")
 @model_options
 @option(
-    "-o", "--output", section="Output", required=True, metavar="FILE", extra="required",
-    help="Picture to write: png, svg or pdf, by its name.",
+    "-o", "--output", section="Output", required=True, metavar="FILE",
+    help="Picture to write: png, svg or pdf, by its name.", shell_complete=complete_files,
 )  # fmt: skip
 @shape_option
 @pass_options
@@ -99,7 +103,6 @@ def report(
 def plot(
     settings: Settings,
     kind: str,
-    targets: tuple[str, ...],
     output: str,
     shape: str | None,
     batch_size: int | None,
@@ -109,15 +112,21 @@ def plot(
     """Draw one picture of a model.
 
     KIND is loss, gradients, or of a model by tune search, importance or
-    options, which need no DATA; or columns, rows, map, activations, units,
-    correlation, traversal, confusion, calibration, scores, anomalous.
+    options, which need no DATA; or card, columns, rows, map, activations,
+    units, correlation, traversal, confusion, calibration, scores, anomalous.
 
     \b
+      aecli plot card test.parquet -o card.png
       aecli plot loss -o loss.svg
       aecli plot map test.parquet -o map.png
       aecli plot rows digits.parquet --shape 8x8 -o digits.png
     """
-    model, data = model_and_data(targets, settings)
+    if is_model(kind):
+        raise UsageError(
+            f"KIND, a picture's name, comes first, but {kind} is a model directory",
+            hint=f"aecli plot card {shlex.quote(kind)} data.parquet -o card.png",
+        )
+    model, data = settings.model_and_data()
     from aecli.cli.display.written import plot_report
     from aecli.cli.progress import show_progress
     from aecli.reporting.report import plot as run
@@ -131,32 +140,15 @@ def plot(
     show(result, "aecli.plot/1", plot_report, as_json=as_json, quiet=quiet)
 
 
-def model_and_data(
-    targets: tuple[str, ...], settings: Settings
-) -> tuple[Path, str | list[str] | None]:
-    """Return the model directory, which may be the first of the targets, and the tables.
-
-    Raises:
-        UsageError: the model is named twice.
-    """
-    paths = list(targets)
-    first_is_model = bool(paths) and _is_model(paths[0])
-    if first_is_model and settings.model_on_command_line:
-        raise UsageError(f"{paths[0]} and -m both name the model", hint=f"-m {paths[0]}")
-    model = Path(paths.pop(0)) if first_is_model else settings.model
-    return model, _tables(paths)
-
-
-def models_and_data(
-    targets: tuple[str, ...], settings: Settings
-) -> tuple[Path, list[Path], str | list[str] | None]:
+def models_and_data(settings: Settings) -> tuple[Path, list[Path], str | list[str] | None]:
     """Return a model directory, the others that are named before the tables, and the tables.
 
     Raises:
         UsageError: there are not two models.
     """
-    leading = list(itertools.takewhile(_is_model, targets))
-    models = [str(settings.model)] if settings.model_on_command_line else []
+    paths = [settings.data] if isinstance(settings.data, str) else settings.data
+    leading = list(itertools.takewhile(is_model, paths))
+    models = [str(settings.model)] if settings.model_option else []
     models += leading
     if len(models) < 2:
         raise UsageError(
@@ -165,12 +157,4 @@ def models_and_data(
             hint="aecli report --side-by-side runs/a runs/b data.parquet",
         )
     model, *others = (Path(path) for path in models)
-    return model, others, _tables(list(targets[len(leading) :]))
-
-
-def _is_model(path: str) -> bool:
-    return os.path.lexists(Path(path, SPEC_FILE))
-
-
-def _tables(paths: list[str]) -> str | list[str] | None:
-    return None if not paths else paths[0] if len(paths) == 1 else paths
+    return model, others, one_or_several(paths[len(leading) :])

@@ -6,17 +6,17 @@ import click
 
 from aecli.cli.option_sources import Settings
 from aecli.cli.options import (
-    SectionCommand,
     data_argument,
     display_options,
     keep_option,
     model_options,
-    option,
     output_options,
     pass_options,
     split_names,
 )
-from aecli.cli.output import check_stdout, require_gates, show_on_stderr
+from aecli.cli.output import check_stdout, require_gates, show, show_on_stderr
+from aecli.cli.section_command import SectionCommand, option
+from aecli.errors import UsageError
 from aecli.schema.model_spec import AGGREGATES
 
 
@@ -25,40 +25,38 @@ from aecli.schema.model_spec import AGGREGATES
 @model_options
 @option(
     "--threshold", section="Scores", default="auto", metavar="VALUE",
-    help="Score above which a row is an outlier: auto, a percentile of held-out rows as in p99.5, "
-    "a false positive rate as in fpr:0.01, or a score.",
-    extra="default: auto",
+    help="Score above which a row is an outlier: auto, a percentile of held-out rows (p99.5), a "
+    "false positive rate (fpr:0.01), or a score.",
 )  # fmt: skip
 @option(
     "--explain", section="Scores", type=click.IntRange(0, 1000), default=3, metavar="K",
-    help="Name the K columns that make a row odd.", extra="0 to 1000; default: 3",
+    help="Number of columns to name as reasons for a score.",
 )  # fmt: skip
 @option(
     "--aggregate", section="Scores", type=click.Choice(AGGREGATES), default="mean", metavar="NAME",
-    help="How the columns' errors count: their mean, the largest, or the mean of the largest 3.",
-    extra=f"{', '.join(AGGREGATES)}; default: mean",
+    help="How to combine the errors of columns: mean, largest, or mean of the largest 3.",
+    rare=True,
 )  # fmt: skip
 @option(
     "--score-unit", section="Scores", type=click.Choice(("window", "row")), default="window",
-    metavar="NAME", help="Where the model encodes windows: a score per window or per row.",
-    extra="window, row; default: window",
+    metavar="NAME", help="For a model of windows: a score per window or per row.", rare=True,
 )  # fmt: skip
 @option(
     "--fail-if", section="Scores", multiple=True, metavar="COND",
-    help="Exit with 8, once the scores are written, if a figure is so, as in 'outlier_share>0.05'; "
-    "also missing_share, unseen_share and out_of_range_share, of the cells; may be repeated.",
+    help="Exit with 8 after scoring if the condition holds: 'outlier_share>0.05'; also of "
+    "missing_share, unseen_share and out_of_range_share of the cells. Repeatable.",
 )  # fmt: skip
-@output_options
+@output_options(required=False)
 @keep_option
 @option(
     "--detail", section="Output", is_flag=True,
-    help="Add every column's value, reconstruction and error.",
+    help="Write the value, reconstruction and error of every column, too.", rare=True,
 )  # fmt: skip
 @pass_options
 @display_options()
 def score(
     settings: Settings,
-    output: str,
+    output: str | None,
     to: str | None,
     keep: tuple[str, ...],
     threshold: str,
@@ -71,30 +69,36 @@ def score(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write how odd every row is, and which columns make it so.
+    """Score how anomalous rows are, and explain the highest scores.
 
-    An ordinary row scores about 1. The rows come out in the order of DATA,
-    with the model's identifier columns and those of --keep. A model trained
-    with --window writes one row per window, or with --score-unit row every row.
+    An ordinary row scores about 1. The ten rows with the highest scores are
+    printed with their identifiers, the columns that explain the score, and
+    the values that the model expected. With -o the scores of all rows are
+    written too, in the order of DATA, one per row, or per window for a model
+    trained with --window.
 
     \b
-      aecli score new.parquet -o scores.parquet
-      aecli score new.csv --threshold fpr:0.01 --explain 5 -o -
-      aecli score new.parquet -o - --fail-if 'outlier_share>0.05' > scores.csv
-      aecli score new.parquet --detail --keep name -o why.parquet
+      aecli score new.csv
+      aecli score new.parquet -o scores.parquet --explain 5
+      aecli score runs/small new.csv --threshold fpr:0.01 --keep name
+      aecli score new.parquet -q --fail-if 'outlier_share>0.05'
     """
     check_stdout(output, as_json=as_json)
-    model = settings.model
-    from aecli.cli.display.written import score_report
+    if output is None and (detail or to is not None):
+        flag = "--detail" if detail else f"--to {to}"
+        raise UsageError(f"{flag} is for the file of the scores", hint=f"{flag} -o FILE")
+    model, data = settings.model_and_table()
+    from aecli.cli.display.anomalies import score_report
     from aecli.cli.progress import show_progress
     from aecli.scoring.score import score as run
 
     with show_progress(quiet=quiet) as progress:
         result = run(
-            settings.data, output, threshold=threshold, explain=explain, aggregate=aggregate,
+            data, output, threshold=threshold, explain=explain, aggregate=aggregate,
             score_unit=score_unit, fail_if=fail_if, detail=detail, model=model,
             keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device,
             threads=settings.threads, read=settings.read, progress=progress,
         )  # fmt: skip
-    show_on_stderr(result, "aecli.score/1", score_report, as_json=as_json, quiet=quiet)
+    show_result = show if output is None else show_on_stderr
+    show_result(result, "aecli.score/1", score_report, as_json=as_json, quiet=quiet)
     require_gates(result.gates)

@@ -1,6 +1,6 @@
 """Read config files in sections: translate keys such as `model.loss.l1_weight` into options.
 
-The keys are those of the autoencoder with a classification head that this project began with. Its
+The keys are those of the autoencoder with a classifier from which this project was developed. Its
 losses are sums over columns and units, so such a file also sets `reduction`.
 """
 
@@ -13,7 +13,7 @@ from aecli.cli.option_sources import OptionValue
 from aecli.errors import UsageError, nearest
 from aecli.schema.option_docs import format_value
 
-# The option that each key stands for, and a value that it takes.
+# Option of each key, and an example value.
 KEYS: dict[str, tuple[str, object]] = {
     "trainer.max_epochs": ("epochs", 20),
     "model.encoder_layers": ("encoder", [512, 256, 64]),
@@ -44,7 +44,7 @@ _LEAVES = [
 ]
 _SECTIONS = {path.rpartition(".")[0] for path in _LEAVES}
 SEED_SECTIONS = list(dict.fromkeys(path.partition(".")[0] for path in _LEAVES))
-_MOST_ROWS = 1_048_576
+_MAX_ROWS = 1_048_576
 _KEYS_HINT = "aecli train --print-config (a flat key for each option)"
 
 
@@ -54,13 +54,13 @@ def section_values(
     """Return the values that the sections of a file set, and the keys that have no effect here.
 
     Raises:
-        UsageError: a key is unknown, there twice, or of the wrong type.
+        UsageError: a key is unknown, a duplicate, or of the wrong type.
     """
     leaves: dict[str, Any] = {}
     for path, value in _leaves(sections, "", file):
         if path in leaves:
-            what = f"{file}: {path} is there twice, with _ and with -"
-            raise UsageError(what, hint=f"{path} alone")
+            what = f"{file}: duplicate key {path}, with _ and with -"
+            raise UsageError(what, hint=f"only one of them: {path}")
         leaves[path] = value
     values = [
         _value(path, value, file)
@@ -92,7 +92,7 @@ def merge_flat(
             raise UsageError(
                 f"{value.file}: {name} is {format_value(other.value)} and {value.key} is "
                 f"{format_value(value.value)}; both mean --{name.replace('_', '-')}",
-                hint=f"{value.key} alone",
+                hint=f"only {value.key}",
             )
     return {**in_sections, **flat}
 
@@ -104,7 +104,7 @@ def _value(path: str, value: object, file: str, key: str = "") -> OptionValue:
 def _class_values(
     section: str, leaves: Mapping[str, Any], file: str
 ) -> tuple[list[OptionValue], list[str]]:
-    """Return a class with its constructor arguments as one option, `lr` as its own; unused keys."""
+    """Return the options of a class with its arguments, `lr` separately, and unused keys."""
     path, args_path = f"{section}.name", f"{section}.init_args"
     name, args = leaves.get(path), dict(leaves.get(args_path) or {})
     values: list[OptionValue] = []
@@ -122,16 +122,16 @@ def _class_values(
         text = f"{name}:{','.join(shown)}" if shown else name
         values.append(_value(path, text, file, key=section))
     elif shown:
-        what = f"{file}: {args_path} is there without {path}"
+        what = f"{file}: {args_path} needs {path}"
         raise UsageError(what, hint=_example_line(path, file))
     return values, [f"{args_path}.{key}" for key in args if key in unused]
 
 
 def _encode_rows(rows: object, file: str) -> str:
-    """Return the key of rows per pass with the flag to use in its place."""
+    """Return the key of rows per pass with the flag that replaces it."""
     is_integer = isinstance(rows, int) and not isinstance(rows, bool)
-    if not is_integer or not 1 <= rows <= _MOST_ROWS:  # type: ignore[operator]  # it is an int
-        raise _wrong_value(ENCODE, rows, f"a whole number, 1 to {_MOST_ROWS}", file)
+    if not is_integer or not 1 <= rows <= _MAX_ROWS:  # type: ignore[operator]  # it is an int
+        raise _wrong_value(ENCODE, rows, f"a whole number, 1 to {_MAX_ROWS}", file)
     return f"{ENCODE} (aecli encode --batch-size {rows})"
 
 
@@ -192,7 +192,7 @@ def _wrong_value(
 
 
 def _example_line(path: str, file: str) -> str | None:
-    """Return a line that could stand for a key, where one is known."""
+    """Return an example line of a key, where one is known."""
     value = {path: value for path, (_, value) in KEYS.items()} | {ENCODE: 256}
     path = f"{path}.lr" if path == "model.optimizer.init_args" else path
     return OptionValue("", None, "config", file, path).spell(value[path]) if path in value else None
@@ -211,7 +211,7 @@ def _unknown_key(path: str, file: str) -> UsageError:
         f"{file}: unknown key {path!r}",
         facts=[
             *([f"did you mean {likely}?"] if likely else []),
-            f"{parent} holds: {', '.join(inside)}",
+            f"{parent} contains: {', '.join(inside)}",
         ],
         hint=_example_line(likely or "", file) or _KEYS_HINT,
     )

@@ -2,53 +2,62 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from aecli.cli.completion import complete_files
 from aecli.cli.config_file import format_config
 from aecli.cli.option_sources import Settings
 from aecli.cli.options import (
-    SectionCommand,
     config_option,
     data_argument,
     display_options,
     keep_generations_option,
     model_options,
-    option,
     spec_options,
 )
 from aecli.cli.output import show
+from aecli.cli.section_command import SectionCommand, option
 from aecli.errors import UsageError
 from aecli.schema.options import option_names
 
 if TYPE_CHECKING:
     from aecli.progress import Progress
 
+USUAL_OPTIONS = (
+    "label", "exclude", "id", "encoder", "latent", "variational", "window", "time", "valid",
+    "epochs", "lr", "time_limit", "seed",
+)  # fmt: skip
+"""Options that `--help` lists; `--help-all` has the others."""
+
 
 @click.command(cls=SectionCommand)
-@data_argument(required=False)
+@data_argument(required=False, metavar="DATA...")
 @model_options
 @config_option
 @option(
     "--print-config",
     section="Model",
     is_flag=True,
-    help="Print every option, its value and where it comes from, as TOML; train nothing.",
+    rare=True,
+    help="Print every option with its value and source as TOML, and do not train.",
 )
 @option(
     "--resume",
     section="Model",
     is_flag=True,
-    help="Go on with a training that was stopped, as if it had not been.",
+    help="Continue a training that was stopped, with the same result as without the stop.",
 )
 @keep_generations_option
-@spec_options(*option_names())
+@spec_options(*option_names(), usual=USUAL_OPTIONS)
 @option(
     "--report", "page", section="Output", metavar="FILE",
-    help="Write an HTML page about the model at the end, as aecli report does with DATA.",
+    help="Also write an HTML report of the model on DATA.", shell_complete=complete_files,
 )  # fmt: skip
+@option("-v", "--verbose", section="Output", is_flag=True, help="Show the losses of every epoch.")
 @display_options()
 def train(
     settings: Settings,
@@ -56,28 +65,33 @@ def train(
     resume: bool,
     keep_generations: int,
     page: str | None,
+    verbose: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Train an autoencoder on a table and save it.
 
     DATA is one or more files, folders or globs (Parquet, CSV, Arrow, JSON
-    Lines, Excel), or - for stdin.
+    Lines, Excel), or - for stdin. Text, dates and missing cells need no
+    preparation.
 
     \b
       aecli train data.parquet
-      aecli train data.parquet --label y --encoder 512,256,64 --l1 1e-4
+      aecli train data.csv --label y --exclude name,comment
       aecli train data.csv --latent 16 --valid test.csv --tag small
+      aecli train sensors.parquet --window 24 --time timestamp
 
-    Each option may also be given as an environment variable (AECLI_LR=0.01)
-    or as a key of the config file (lr = 0.01). The command line wins over the
-    environment, the environment over the file.
+    Each option is also an environment variable (AECLI_LR=0.01) and a key of
+    the config file (lr = 0.01). The command line overrides the environment,
+    the environment the file.
     """
     if print_config:
         click.echo(format_config(settings), nl=False)
         return
     if settings.data == []:
-        raise UsageError("train needs a table: no DATA was given", hint="aecli train data.parquet")
+        raise UsageError(
+            "train needs a table, and DATA is missing", hint="aecli train data.parquet"
+        )
     model = settings.model
     from aecli.cli.display.model import training_report
     from aecli.cli.progress import show_progress
@@ -92,7 +106,8 @@ def train(
             options=settings.options, progress=progress,
         )  # fmt: skip
         progress.finish()
-        show(result, "aecli.train/1", training_report, as_json=as_json, quiet=quiet)
+        draw = partial(training_report, every_epoch=verbose)
+        show(result, "aecli.train/1", draw, as_json=as_json, quiet=quiet)
         if page is not None:
             _write_page(page, settings, result.model, progress)
     if result.signal is not None:
@@ -100,7 +115,7 @@ def train(
 
 
 def _write_page(page: str, settings: Settings, model: Path, progress: Progress) -> None:
-    """Write the report of a table that has just been trained on; stdin cannot be read again."""
+    """Write the report on the training table, or without a table where it was stdin."""
     from aecli.reporting.report import report
 
     report(

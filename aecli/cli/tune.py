@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import click
 
+from aecli.cli.completion import complete_files
 from aecli.cli.option_sources import Settings
 from aecli.cli.options import (
-    SectionCommand,
     config_option,
     data_argument,
     display_options,
     keep_generations_option,
     model_options,
-    option,
     spec_options,
 )
 from aecli.cli.output import show
+from aecli.cli.section_command import SectionCommand, option
 from aecli.schema.options import option_names
 from aecli.tuning.trial import OBJECTIVES
 
@@ -23,36 +23,34 @@ FIXABLE_OPTIONS = [name for name in option_names() if name != "time_limit"]
 
 
 @click.command(cls=SectionCommand)
-@data_argument()
+@data_argument(metavar="DATA...")
 @option(
     "--budget", section="Search", metavar="TIME",
-    help="How long all of it may take, the training of the best included: 90s, 10m, 2h.",
+    help="Maximum time of the search, including the training of the best: 90s, 10m, 2h.",
 )  # fmt: skip
 @option(
     "--trials", section="Search", type=click.IntRange(1, 1_000_000), metavar="N",
-    help="How many trials the journal is to have.",
+    help="Number of trials in the journal at which the search ends.",
 )  # fmt: skip
 @option(
     "--objective", section="Search", type=click.Choice(OBJECTIVES), default=OBJECTIVES[0],
     metavar="NAME",
-    help="What is optimised on validation rows. With a label: accuracy and auroc of the "
-    "classifier, or the accuracy of a linear probe of the latents.",
-    extra=f"{', '.join(OBJECTIVES)}; default: {OBJECTIVES[0]}",
+    help="Figure to optimise on validation rows. With a label: accuracy or auroc of the "
+    "classifier, or probe, the accuracy of a linear probe of the latents.",
 )  # fmt: skip
 @option(
     "--folds", section="Search", type=click.IntRange(1, 1_000), default=1, metavar="N",
-    help="Folds of a cross-validation; 1 measures on the validation rows of train.",
-    extra="at least 1; default: 1",
+    help="Folds of cross-validation; 1: the validation rows of train.",
 )  # fmt: skip
 @option(
     "--journal", section="Search", metavar="FILE",
-    help="File of all trials, to go on from and to share among processes; MODEL.journal unless "
-    "given.",
+    help="File of all trials, to continue from and to share among processes.",
+    default_text="MODEL.journal", shell_complete=complete_files,
 )  # fmt: skip
 @model_options
 @config_option
 @keep_generations_option
-@spec_options(*FIXABLE_OPTIONS)
+@spec_options(*FIXABLE_OPTIONS, usual=("label", "exclude", "id", "latent", "valid", "epochs"))
 @display_options()
 def tune(
     settings: Settings,
@@ -67,9 +65,9 @@ def tune(
 ) -> None:
     """Search for options that train a better model, and save it.
 
-    Sizes, activation, dropout, noise, learning rate, batch size, weight decay
-    and loss weights are searched; an option that is given stays as it is. The
-    first trial takes the defaults. Needs pip install 'aecli[tune]'.
+    The search covers sizes, activation, dropout, noise, learning rate, batch
+    size, weight decay and loss weights; an option that you set is fixed. The
+    first trial uses the defaults. It needs pip install 'aecli[tune]'.
 
     \b
       aecli tune data.parquet --budget 10m

@@ -1,1 +1,1 @@
-"""Measure: columns against baselines, the label's figures, the latent's health."""
+"""Evaluation: figures of columns, label, latent, groups, anomalies and probes."""

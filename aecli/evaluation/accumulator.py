@@ -1,6 +1,6 @@
-"""Accumulate every figure of one model over a stream of samples, in constant memory.
+"""Accumulators of all figures of a model over a stream of samples, in constant memory.
 
-Figures are exact over all samples: none is a mean of batch means.
+Figures are exact over all samples, not means of batch means.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from aecli.features.layout import lay_out
 from aecli.inference.loaded_model import LoadedModel
 from aecli.metrics.classification import Classification, ClassificationFigures
 from aecli.metrics.columns import ColumnFigures
+from aecli.metrics.detection import Interval
+from aecli.metrics.intervals import share_interval
 from aecli.metrics.latent import LatentFigures, input_variance
 from aecli.metrics.pca import PCA
 from aecli.model.build import build_reconstruction_loss
@@ -26,7 +28,7 @@ from aecli.training.data import class_weights
 
 
 class DecodedSamples(NamedTuple):
-    """Samples with all that a model computes from them.
+    """Samples with all outputs of a model for them.
 
     `cells` and `outputs` have a row per row of a window; `logits` and `codes` are None without a
     classifier or a label.
@@ -53,7 +55,7 @@ class DecodedSamples(NamedTuple):
 
 
 class TermFigures:
-    """Accumulator of the loss terms that the model was trained on."""
+    """Accumulator of the loss terms of a model's training."""
 
     def __init__(self, network: AutoencoderNetwork, spec: ModelSpec) -> None:
         layout = lay_out(spec.columns)
@@ -96,7 +98,7 @@ class TermFigures:
             self._labelled += int((codes >= 0).sum())
 
     def shares(self) -> dict[str, LossShare]:
-        """Return each term with its share; classification only where rows were labelled."""
+        """Return each term with its share; classification only with labelled rows."""
         means = {
             "reconstruction": self.reconstruction(),
             "l1": self._sums["l1"] / max(1, self._latents),
@@ -120,7 +122,7 @@ class TermFigures:
         return float(bernoulli_kl((mean - low) / (1 - low), rho).mean())
 
     def reconstruction(self) -> float:
-        """Return the mean reconstruction loss, whatever its weight."""
+        """Return the mean reconstruction loss, without its weight."""
         columns = len(self._column_weights)
         sums = torch.zeros(columns, dtype=torch.float64).index_add_(
             0, self._column_of, self._errors
@@ -132,7 +134,7 @@ class TermFigures:
 
 
 class SampleFigures:
-    """Figures of samples, accumulated; with a `label` those of the classifier, too."""
+    """Accumulator of all figures of samples; with a `label` also those of the classifier."""
 
     def __init__(self, model: LoadedModel, label: Label | None) -> None:
         network = model.spec.network
@@ -159,8 +161,9 @@ class SampleFigures:
         self.latent.add(code.latent)
 
     def measured(self, rows: int, *, anomaly: Detection | None, probe: Probe | None) -> Measured:
-        """Return all figures of the samples, which come from `rows` rows."""
+        """Return all figures of the samples of `rows` rows."""
         losses, spec = self.terms.shares(), self._spec
+        classification = self._classification()
         rho = spec.options.losses.rho if "kl" in spec.loss_weights else None
         return Measured(
             rows=rows,
@@ -175,11 +178,25 @@ class SampleFigures:
             number_mse_pca=self.columns.number_mse("pca"),
             limited=self.columns.limited(),
             columns=self.columns.scores() if spec.decoder_trained else [],
-            classification=self._classification(),
+            classification=classification,
             latent=self.latent.health(low=spec.network.latent_floor, rho=rho),
             anomaly=anomaly,
             probe=probe,
+            intervals=self._intervals(classification),
         )
+
+    def _intervals(self, classification: Classification | None) -> dict[str, Interval]:
+        """Return the 95 % intervals of `Measured`, also of the classifier's accuracy."""
+        intervals = self.columns.intervals() if self._spec.decoder_trained else {}
+        if classification is None:
+            return intervals
+        rows, trivial = classification.rows, classification.baseline_accuracy
+        accuracy = share_interval(classification.accuracy * rows, rows)
+        if accuracy is not None:
+            value, low, high = accuracy.value, accuracy.low, accuracy.high
+            intervals["label"] = accuracy
+            intervals["label_gain"] = Interval(value - trivial, low - trivial, high - trivial)
+        return intervals
 
     def _classification(self) -> Classification | None:
         if self.classification is None or self._label is None:
@@ -189,7 +206,7 @@ class SampleFigures:
 
 
 def stored_pca(model: LoadedModel) -> PCA | None:
-    """Return the PCA of the latent's size that was fitted on the training rows, if it is there."""
+    """Return the PCA of the latent's size, fitted on the training rows; None if not saved."""
     if "baseline.mean" not in model.baseline:
         return None
     mean, components = (model.baseline[f"baseline.{part}"] for part in ("mean", "components"))

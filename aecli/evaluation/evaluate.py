@@ -1,4 +1,4 @@
-"""Evaluate a saved model on a table, beside the column means, PCA and another model."""
+"""Evaluate a saved model on a table, and compare it with column means, PCA and another model."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from aecli.evaluation.accumulator import DecodedSamples, SampleFigures
 from aecli.evaluation.anomaly_and_probe import Detector, Prober
 from aecli.evaluation.compare import compare_results
 from aecli.evaluation.groups import group_codes, read_groups
-from aecli.evaluation.results import EvaluateResult, Group
+from aecli.evaluation.results import EvaluateResult, Group, model_figures
 from aecli.inference.batches import EncodedBatch, labels_of_windows
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
-from aecli.metrics.gates import EVALUATE_FIGURES, check_conditions, judge
+from aecli.metrics.gates import check_conditions, evaluate_gates
 from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import UNTRAINED_DECODER, ModelSpec
 from aecli.schema.read_options import ReadOptions
-from aecli.scoring.calibrate import anomaly_codes, marks_of_windows
+from aecli.scoring.calibrate import anomaly_codes, anomaly_codes_of_windows
 from aecli.table.column_match import require_reference_column
 from aecli.table.column_names import require_column
 from aecli.table.labels import label_codes, unknown_labels
 from aecli.table.source import Data, Source, open_source
 
 Labelled = tuple[EncodedBatch, Codes | None, Codes | None]
-"""Samples, their label codes and their marks of anomalies."""
+"""Samples, their label codes and their anomaly codes."""
 
 
 class Evaluation:
@@ -75,37 +75,37 @@ class Evaluation:
 
     @property
     def source(self) -> Source:
-        """Return the table, narrowed to the columns that are read."""
-        assert self.opened.source is not None, "a table is evaluated"
+        """Return the table with only the columns that are read."""
+        assert self.opened.source is not None, "an evaluation reads a table"
         return self.opened.source
 
     def run(self) -> None:
-        """Read the table and add all of it to the figures.
+        """Read the table and accumulate the figures.
 
         Raises:
-            DataError: it has no rows, or a column of the evaluation is of another kind.
+            DataError: it has no rows, or a column of the evaluation has an unsuitable type.
         """
         for _ in self.samples():
             pass
         self.opened.progress.finish()
 
     def samples(self, carried: Sequence[str] = ()) -> Iterator[tuple[EncodedBatch, Codes | None]]:
-        """Yield the table's rows or windows with their label codes, once they are added.
+        """Yield rows or windows with their label codes, after adding them to the figures.
 
         Rows have every column that was read, windows the columns `carried` of their last rows.
 
         Raises:
-            DataError: it has no rows, or a column of the evaluation is of another kind.
+            DataError: it has no rows, or a column of the evaluation has an unsuitable type.
         """
         if self.by:
             self.groups, self.rarer = read_groups(self.source, self.by)
-        own = [self.prober.column] if self.prober else []
-        own += [self.by] if self.by else []
-        encoded = self.opened.encoded(carried=list(dict.fromkeys([*carried, *own])))
+        needed = [self.prober.column] if self.prober else []
+        needed += [self.by] if self.by else []
+        encoded = self.opened.encoded(carried=list(dict.fromkeys([*carried, *needed])))
         windowed = self.opened.windowed is not None
         labelled = self._windows(encoded) if windowed else self._rows(encoded)
-        for samples, codes, marks in labelled:
-            self._add(samples, codes, marks)
+        for samples, codes, anomalies in labelled:
+            self._add(samples, codes, anomalies)
             yield samples, codes
         if self.rows == 0:
             raise DataError(f"{self.source.name} has no rows", hint="a table with at least one row")
@@ -114,30 +114,30 @@ class Evaluation:
         return SampleFigures(self.model, self.label)
 
     def _rows(self, encoded: Iterator[EncodedBatch]) -> Iterator[Labelled]:
-        """Yield encoded rows with their label codes and marks of anomalies."""
+        """Yield encoded rows with their label codes and anomaly codes."""
         for samples in encoded:
             self.rows += len(samples.cells)
-            codes = marks = None
+            codes = anomalies = None
             if self.label is not None:
                 array = samples.batch.column(self.label.name)
                 codes = label_codes(array, self.label)
                 self.unknown_labels += unknown_labels(array, codes)
             if self.detector is not None:
                 column = self.detector.column
-                marks = anomaly_codes(samples.batch.column(column), column)
-            yield samples, codes, marks
+                anomalies = anomaly_codes(samples.batch.column(column), column)
+            yield samples, codes, anomalies
 
     def _windows(self, encoded: Iterator[EncodedBatch]) -> Iterator[Labelled]:
-        """Yield the same of windows, labelled and marked as the model's training windows were."""
+        """Yield the same of windows, labelled by the rule of the model's training."""
         table = self.opened.windowed
-        assert table is not None, "only windows come here"
+        assert table is not None, "this is called for windows only"
         self.rows = len(table.staged.cells)
-        codes = marks = None
+        codes = anomalies = None
         if self.label is not None:
             rule = self.model.spec.options.windows.window_label
             codes, self.unknown_labels = labels_of_windows(table, self.label, rule)
         if self.detector is not None:
-            marks = marks_of_windows(self.model, table, self.detector.column)
+            anomalies = anomaly_codes_of_windows(self.model, table, self.detector.column)
         start = 0
         for samples in encoded:
             part = slice(start, start + len(samples.latent))
@@ -145,11 +145,11 @@ class Evaluation:
             yield (
                 samples,
                 None if codes is None else codes[part],
-                None if marks is None else marks[part],
+                None if anomalies is None else anomalies[part],
             )
 
     @torch.no_grad()
-    def _add(self, samples: EncodedBatch, codes: Codes | None, marks: Codes | None) -> None:
+    def _add(self, samples: EncodedBatch, codes: Codes | None, anomalies: Codes | None) -> None:
         network = self.model.network
         cells = torch.from_numpy(samples.cells).to(self.model.device)
         outputs = network.decode(samples.latent).float()
@@ -160,8 +160,8 @@ class Evaluation:
         decoded = DecodedSamples(cells, samples.code, outputs, logits, labels)
         self.figures.add(decoded)
         groups = self._add_groups(samples, decoded)
-        if self.detector is not None and marks is not None:
-            self.detector.add(samples, marks, groups)
+        if self.detector is not None and anomalies is not None:
+            self.detector.add(samples, anomalies, groups)
         if self.prober is not None:
             column = samples.batch.column(self.prober.column)
             self.prober.add(cells, samples.latent, column, groups)
@@ -212,7 +212,7 @@ class Evaluation:
             yield Group(**vars(measured), value=value, pooled=pooled)
 
     def _notes(self) -> Iterator[str]:
-        """Yield what could not be measured; fits the probes."""
+        """Fit the probes, and yield notes on figures that could not be measured."""
         if not self.model.spec.decoder_trained:
             yield f"{UNTRAINED_DECODER}: it has no figures"
         if self.detector is not None:
@@ -220,20 +220,18 @@ class Evaluation:
         if self.prober is not None:
             yield from self.prober.notes()
         if self.rarer:
-            yield f"{len(self.rarer):,} rarer values of {self.by} are one group"
+            yield f"{len(self.rarer):,} rarer values of {self.by} form one group"
         absent = len(self.groups) + bool(self.rarer) - len(self.figures_by_group)
         if absent:
-            yield f"{absent:,} groups of {self.by} have no window"
+            yield f"{absent:,} groups of {self.by} contain no window"
 
 
 def _check_columns(columns: Mapping[str, str], source: Source, spec: ModelSpec) -> None:
-    """Refuse what cannot be measured honestly, before any row is read.
-
-    `columns` are those of the options that were given.
+    """Raise if the columns named by options cannot be used, before any row is read.
 
     Raises:
         DataError: the table lacks one of the columns.
-        UsageError: the model reads the column that is to be told from its answers.
+        UsageError: a column to be predicted is a feature of the model.
     """
     for option, name in columns.items():
         if option == "--by":
@@ -262,29 +260,29 @@ def evaluate(
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory.
-        anomaly: a column that is true or 1 for anomalies, empty where nobody knows; scores are
-            measured by it.
-        probe: a column to predict from raw columns, PCA and the latents, side by side.
-        by: a column whose values split every figure.
+        anomaly: a column that is true or 1 for anomalies, missing if unknown; scores are measured
+            against it.
+        probe: a column to predict from raw columns, PCA and the latents, for comparison.
+        by: a column whose values define groups with separate figures.
         compare: the directory of another model, measured on the same rows.
-        fail_if: conditions such as `accuracy<0.9`; the result says which failed.
+        fail_if: conditions such as `accuracy<0.9`, which are evaluated in the result.
 
     Raises:
-        UsageError: a condition cannot be understood, or names a figure that is not here; the model
-            reads `anomaly` or `probe`; `by` goes with `compare`.
+        UsageError: a condition is invalid or names an unavailable figure, the model reads `anomaly`
+            or `probe`, or `by` and `compare` are combined.
         DataError: the table has no rows, cannot be read or lacks columns.
-        ModelError: a model is missing, damaged or too new, or cannot score.
+        ModelError: a model is missing, damaged or too new, or has no scoring fit.
     """
     began = time.perf_counter()
     given = {"--anomaly": anomaly, "--probe": probe}
     options = [option for option, name in given.items() if name is not None]
-    check_conditions(fail_if, EVALUATE_FIGURES, options)
     if by is not None and compare is not None:
         raise UsageError(
-            "--by and --compare would make a table of two models per group",
-            hint="one of them, or evaluate each model with --by and --json",
+            "--by and --compare cannot be combined",
+            hint="use one of them, or evaluate each model with --by and --json",
         )
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
+    check_conditions(fail_if, model_figures(loaded.spec), options)
     other = None if compare is None else load_model(Path(compare), device=device, threads=threads)
     source = open_source(data, read or ReadOptions())
     evaluation_of = partial(
@@ -298,9 +296,9 @@ def evaluate(
     if second is not None:
         second.run()
         compared = second.result(time.perf_counter() - began)
-        both = compare_results(result, compared, loaded.spec, second.model.spec)
-        result = replace(result, compared=both, seconds=time.perf_counter() - began)
-    return result.with_gates(judge(fail_if, result.figures()))
+        comparison = compare_results(result, compared, loaded.spec, second.model.spec)
+        result = replace(result, compared=comparison, seconds=time.perf_counter() - began)
+    return result.with_gates(evaluate_gates(fail_if, result.figures()))
 
 
 def _second(model: LoadedModel, evaluation_of: Callable[[LoadedModel], Evaluation]) -> Evaluation:

@@ -1,24 +1,41 @@
-"""Define the figures that an evaluation measures, over all rows or a group of them."""
+"""Results of an evaluation, of all rows or of a group of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aecli.metrics.classification import Classification
 from aecli.metrics.columns import ColumnScore, mean_accuracy
 from aecli.metrics.detection import Interval
-from aecli.metrics.gates import Gate
+from aecli.metrics.gates import EVALUATE_FIGURES, Gate
 from aecli.metrics.latent import LatentHealth
+from aecli.schema.model_spec import ModelSpec
+
+CLASSIFIER_FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss")
+
+
+def model_figures(spec: ModelSpec) -> list[str]:
+    """Return the figures of an evaluation that a model can have, whatever the table."""
+    losses = {"reconstruction", "classification", "l1", "l2", "kl", "kl_normal"}
+    absent = losses - set(spec.loss_weights)
+    if not spec.network.classes:
+        absent |= set(CLASSIFIER_FIGURES)
+    kinds = {column.kind for column in spec.columns if not column.constant}
+    if not spec.decoder_trained or kinds <= {"boolean", "category"}:
+        absent |= {"number_r2", "number_mse"}
+    if not spec.decoder_trained or not kinds & {"boolean", "category"}:
+        absent.add("column_accuracy")
+    return [name for name in EVALUATE_FIGURES if name not in absent]
 
 
 @dataclass(frozen=True)
 class Detection:
-    """How well scores tell the anomalies of `column` from other samples.
+    """Figures of anomaly detection, for the anomalies labelled by `column`.
 
-    `rows` are the samples whose label is known. Figures are None where all are of one side. `f1` is
-    F1 above the model's stored `threshold`, `best_f1` the highest, above `best_threshold`.
+    `rows` is the number of samples with a known label. Figures are None if all have the same label.
+    `f1` is F1 at the model's stored `threshold`, `best_f1` the highest F1, at `best_threshold`.
     """
 
     column: str
@@ -34,7 +51,7 @@ class Detection:
 
 @dataclass(frozen=True)
 class ProbeView:
-    """How well a linear probe and 5 nearest neighbours predict from `size` features."""
+    """Figures of a linear probe and of 5 nearest neighbours on `size` features."""
 
     size: int
     linear: float | None
@@ -43,11 +60,11 @@ class ProbeView:
 
 @dataclass(frozen=True)
 class Probe:
-    """Predictions of `column` from raw columns, PCA and the latents, compared.
+    """Comparison of predictions of `column` from raw columns, PCA and the latents.
 
-    `metric` is `accuracy`, or `r2` where the column holds numbers. Probes are fitted on `fitted`
-    samples and measured on `measured` others; `baseline` is the figure of the most frequent class
-    or of the mean among the former.
+    `metric` is `accuracy`, or `r2` for a column of numbers. Probes are fitted on `fitted`
+    samples and measured on `measured` others; `baseline` is the figure for the most frequent class
+    or the mean of the fitted samples.
     """
 
     column: str
@@ -60,7 +77,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class LossShare:
-    """One loss term: its mean over the rows, its weight, and its share of the total."""
+    """Loss term: its mean over the rows, its weight, and its share of the total."""
 
     value: float
     weight: float
@@ -69,12 +86,15 @@ class LossShare:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Every figure of a model on some rows; see the classes of its fields.
+    """All figures of a model on a set of rows; see the classes of its fields.
 
-    `samples` counts what the figures are of: the rows, or the windows of a model of windows.
+    `samples` is the number of rows, or of windows for a model of windows.
     `number_r2` is the R² of all number cells together, and `number_mse` the mean squared error of
     number columns, both in scaled units (0..1 for pixels). `limited` counts the outliers that were
-    limited for R², by column. After `--reconst-weight 0` nothing of the decoder is measured.
+    clipped for R², by column. After `--reconst-weight 0` the decoder has no figures.
+    `intervals` are 95 % intervals of `numbers`, `categories` and `label`, and of the differences
+    (`numbers_gain`, …) from PCA, for the label from the most frequent class; those of too few
+    samples are absent.
     """
 
     rows: int
@@ -93,14 +113,15 @@ class Measured:
     latent: LatentHealth
     anomaly: Detection | None = None
     probe: Probe | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
 
     @property
     def worst_first(self) -> list[ColumnScore]:
-        """Return the columns, that with the largest share of the error first."""
+        """Return the columns by descending share of the error."""
         return sorted(self.columns, key=lambda column: -(column.share or 0.0))
 
     def figures(self) -> dict[str, float]:
-        """Return every figure that `--fail-if` may name; those undefined here are absent."""
+        """Return every figure that `--fail-if` may name, except undefined ones."""
         figures: dict[str, float | None] = {
             "total": self.total,
             "active_share": self.latent.active_share,
@@ -111,7 +132,7 @@ class Measured:
         }
         figures |= {name: share.value for name, share in self.losses.items()}
         if self.classification:
-            for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"):
+            for name in CLASSIFIER_FIGURES:
                 figures[name] = getattr(self.classification, name)
         if self.anomaly:
             for name in ("auroc", "average_precision", "best_f1", "f1"):
@@ -124,9 +145,9 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Group(Measured):
-    """Figures of the rows with one `value` of a column, as text; None where it is missing.
+    """Figures of the rows with one `value` of a column, as text; None if it is missing.
 
-    `pooled` counts the rare values that were put together in this group, 0 for a group of its own.
+    `pooled` is the number of rare values in a group of several values, else 0.
     """
 
     value: str | None
@@ -135,7 +156,7 @@ class Group(Measured):
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure of two models, and by how much the first one's is larger."""
+    """Figure of two models, and the first minus the second."""
 
     name: str
     value: float
@@ -147,10 +168,10 @@ class Difference:
 class EvaluateResult(Measured):
     """Result of `evaluate`; see the classes of its fields.
 
-    `groups` split every figure by the column `by`; `compared` sets another model beside this one.
-    `unit` says whether a sample is a row or a window.
-    `unseen` and `out_of_range` count cells by column, as for `encode`. `notes` say what could not
-    be measured, or only in part, and which columns have many cells out of range.
+    `groups` are the figures by value of the column `by`; `compared` is the comparison with another
+    model. `unit` is `row` or `window`. `unseen` and `out_of_range` count cells by column, as for
+    `encode`. `notes` name figures that could not be measured, or only in part, and columns with
+    many cells out of range.
     """
 
     model: Path
@@ -165,16 +186,15 @@ class EvaluateResult(Measured):
     notes: Sequence[str] = ()
 
     def with_gates(self, gates: Sequence[Gate]) -> EvaluateResult:
-        """Return the same result with the judged gates."""
+        """Return the same result with the evaluated gates."""
         return replace(self, gates=gates)
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Another model's evaluation on the same rows, compared.
+    """Comparison with another model's evaluation on the same rows.
 
-    `figures` and `columns` are those that both have and that mean the same in both; `notes` name
-    the others.
+    `figures` and `columns` are the comparable ones; `notes` name the others.
     """
 
     result: EvaluateResult

@@ -1,1 +1,1 @@
-"""Turn tables into tensors and back: cells, network inputs, staging, inverse columns."""
+"""Conversion of tables to tensors and back: cells, network inputs, staging, inverse columns."""

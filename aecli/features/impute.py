@@ -1,4 +1,4 @@
-"""Fill the missing cells of Arrow columns with a model's answers, and leave all others alone."""
+"""Fill the missing values of Arrow columns with a model's reconstruction; change nothing else."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from aecli.table.arrow_types import (
     vector_values,
 )
 from aecli.table.cells.conversion import convert
-from aecli.table.cells.reading import spelled
+from aecli.table.cells.reading import formatted_texts
 
 
 class Filler:
     """Imputation of the features of a table's batches, in the table's own types.
 
-    Numbers lie within the range of the training rows, and a category is one of the training rows
-    with a slot of its own. `formats` are the spellings of values in columns of text.
+    Numbers are within the range of the training rows, and a category is one of the categories
+    of the training rows. `formats` are the formats of values in text columns.
 
     Attributes:
-        filled: counts the missing cells that were filled, by column.
-        unfilled: counts those that were not.
+        filled: number of filled values, by column.
+        unfilled: number of missing values that were not filled.
     """
 
     def __init__(
@@ -68,16 +68,16 @@ class Filler:
     def fill(
         self, batch: pa.RecordBatch, cells: Cells, outputs: AnyFloats, covered: Mask
     ) -> pa.RecordBatch:
-        """Return a batch without missing features, but for the rows that are not `covered`.
+        """Return a batch without missing features, except in rows that are not `covered`.
 
         Args:
             batch: `n_rows` rows of the whole table.
-            cells: the same rows as the model reads them, `(n_rows, n_cells)`.
+            cells: the same rows as read by the model, `(n_rows, n_cells)`.
             outputs: the decoder's outputs `(n_rows, n_outputs)`.
-            covered: `(n_rows,)`, False where there is no answer.
+            covered: `(n_rows,)`, False for rows without outputs.
 
         Raises:
-            DataError: an answer does not fit the type that the column has here.
+            DataError: a value does not fit the type of the column in this table.
         """
         arrays = [
             self._filled(self._columns[name], array, cells, outputs, covered)
@@ -91,46 +91,46 @@ class Filler:
         self, column: Column, array: pa.Array, cells: Cells, outputs: AnyFloats, covered: Mask
     ) -> pa.Array:
         part = self._slices.get(column.name)
-        missing = self._holes(column, array) if part is None else np.isnan(cells[:, part])
-        holes = missing & covered[:, None]
-        rows = np.flatnonzero(holes.any(axis=1))
-        self.filled[column.name] += int(holes.sum())
-        self.unfilled[column.name] += int(missing.sum() - holes.sum())
+        missing = self._missing(column, array) if part is None else np.isnan(cells[:, part])
+        fillable = missing & covered[:, None]
+        rows = np.flatnonzero(fillable.any(axis=1))
+        self.filled[column.name] += int(fillable.sum())
+        self.unfilled[column.name] += int(missing.sum() - fillable.sum())
         if not len(rows):
             return array
-        answers = self._as_table_type(column, self._inverse.column(column, outputs[rows]))
+        fills = self._as_table_type(column, self._inverse.column(column, outputs[rows]))
         if column.kind == "vector":
-            return _with_elements(array, rows, holes[rows], answers)
+            return _with_elements(array, rows, fillable[rows], fills)
         if pa.types.is_dictionary(array.type):
-            return _with_entries(column, array, rows, answers)
-        return _replaced(array, rows, answers)
+            return _with_entries(column, array, rows, fills)
+        return _replaced(array, rows, fills)
 
-    def _holes(self, column: Column, array: pa.Array) -> npt.NDArray[np.bool_]:
+    def _missing(self, column: Column, array: pa.Array) -> npt.NDArray[np.bool_]:
         """Return where a constant column, which has no cells, is missing: `(n_rows, size)`."""
         if column.kind == "vector" and is_list(array.type):
             values = vector_values(array, column.size)
             if values is not None:
                 return np.isnan(values) | (np.isinf(values) & self._infinite)
-        holes = pc.is_null(array, nan_is_null=True).to_numpy(zero_copy_only=False)
+        is_null = pc.is_null(array, nan_is_null=True).to_numpy(zero_copy_only=False)
         if self._infinite and pa.types.is_floating(array.type):
-            holes |= np.isinf(number_values(array))
-        missing: npt.NDArray[np.bool_] = holes[:, None]
+            is_null |= np.isinf(number_values(array))
+        missing: npt.NDArray[np.bool_] = is_null[:, None]
         return missing
 
-    def _as_table_type(self, column: Column, answers: pa.Array) -> pa.Array:
+    def _as_table_type(self, column: Column, fills: pa.Array) -> pa.Array:
         type, format = self._types[column.name], self._formats.get(column.name)
         if format is not None:
-            return spelled(answers, format).cast(type)
-        if pa.types.is_dictionary(answers.type):
-            answers = answers.dictionary_decode()
+            return formatted_texts(fills, format).cast(type)
+        if pa.types.is_dictionary(fills.type):
+            fills = fills.dictionary_decode()
         try:
-            return convert(answers, type)
+            return convert(fills, type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise _unfit(column, type) from error
 
 
 def _converts_to(column: Column, type: pa.DataType) -> bool:
-    """Return whether the table's type can hold answers; whole numbers are rounded first."""
+    """Return whether the table's type fits the reconstruction; integers are rounded first."""
     stored = parse_type(column.type)
     if is_list(type) and is_list(stored):
         stored, type = stored.value_type, type.value_type
@@ -141,20 +141,20 @@ def _converts_to(column: Column, type: pa.DataType) -> bool:
     return bool(pa.types.is_decimal(stored) and pa.types.is_decimal(type))
 
 
-def _replaced(array: pa.Array, rows: Indices, answers: pa.Array) -> pa.Array:
-    places = np.arange(len(array))
-    places[rows] = len(array) + np.arange(len(rows))
-    return pa.concat_arrays([array, answers]).take(pa.array(places))
+def _replaced(array: pa.Array, rows: Indices, fills: pa.Array) -> pa.Array:
+    indices = np.arange(len(array))
+    indices[rows] = len(array) + np.arange(len(rows))
+    return pa.concat_arrays([array, fills]).take(pa.array(indices))
 
 
 def _with_entries(
-    column: Column, array: pa.DictionaryArray, rows: Indices, answers: pa.Array
+    column: Column, array: pa.DictionaryArray, rows: Indices, fills: pa.Array
 ) -> pa.Array:
-    """Fill a dictionary array; its dictionary keeps its order and gets the values it lacks."""
+    """Fill a dictionary array; new values are appended to its dictionary."""
     known = array.dictionary
-    lacking = answers.unique().filter(pc.invert(pc.is_in(answers.unique(), value_set=known)))
+    lacking = fills.unique().filter(pc.invert(pc.is_in(fills.unique(), value_set=known)))
     dictionary = pa.concat_arrays([known, lacking]) if len(lacking) else known
-    codes = pc.index_in(answers, value_set=dictionary)
+    codes = pc.index_in(fills, value_set=dictionary)
     try:
         indices = _replaced(array.indices, rows, codes.cast(array.indices.type))
     except pa.ArrowInvalid as error:
@@ -162,25 +162,25 @@ def _with_entries(
     return pa.DictionaryArray.from_arrays(indices, dictionary, ordered=array.type.ordered)
 
 
-def _with_elements(array: pa.Array, rows: Indices, holes: Mask, answers: pa.Array) -> pa.Array:
-    """Fill the elements of vectors that are missing: `holes` `(n_chosen, size)`, of `rows`."""
-    size = holes.shape[1]
+def _with_elements(array: pa.Array, rows: Indices, missing: Mask, fills: pa.Array) -> pa.Array:
+    """Fill the missing elements of vectors: `missing` is `(n_chosen, size)` for the `rows`."""
+    size = missing.shape[1]
     present = array.is_valid().to_numpy(zero_copy_only=False)
     flat = array.flatten()
-    places = (np.cumsum(present) - 1)[:, None] * size + np.arange(size)
-    own = np.arange(len(rows) * size).reshape(-1, size) + len(flat)
-    places[rows] = np.where(holes, own, places[rows])
-    empty = ~present
-    empty[rows] = False
-    elements = pa.concat_arrays([flat, answers.flatten()])
-    taken = elements.take(pa.array(places.reshape(-1), mask=np.repeat(empty, size)))
-    lists = pa.FixedSizeListArray.from_arrays(taken, size, mask=pa.array(empty))
+    indices = (np.cumsum(present) - 1)[:, None] * size + np.arange(size)
+    fill_indices = np.arange(len(rows) * size).reshape(-1, size) + len(flat)
+    indices[rows] = np.where(missing, fill_indices, indices[rows])
+    null = ~present
+    null[rows] = False
+    elements = pa.concat_arrays([flat, fills.flatten()])
+    taken = elements.take(pa.array(indices.reshape(-1), mask=np.repeat(null, size)))
+    lists = pa.FixedSizeListArray.from_arrays(taken, size, mask=pa.array(null))
     return lists if lists.type == array.type else lists.cast(array.type)
 
 
 def _unfit(column: Column, type: pa.DataType) -> DataError:
     return DataError(
         f"column {column.name!r} is {type_name(type)} here and {column.type} in the model: its "
-        "missing cells cannot be filled",
+        "missing values cannot be filled",
         hint=f"convert {column.name!r} to {column.type}",
     )

@@ -1,6 +1,6 @@
-"""Turn network outputs back into Arrow columns in their own names, types and units.
+"""Convert network outputs back to Arrow columns with their names, types and units.
 
-Residuals are how far these are from the cells that were read, in the same units.
+Residuals are the differences of the columns as read and these, in the same units.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from aecli.table.decimal_grid import on_grid
 from aecli.table.exact_numbers import differences, sums
 
 DAY = 86_400_000
-"""Milliseconds, the unit of a date64, which is a whole day all the same."""
+"""Milliseconds per day; the values of a date64 are milliseconds of whole days."""
 
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
@@ -31,8 +31,8 @@ SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 class InverseColumns:
     """Inverse of the features: outputs `(n_rows, n_outputs)` to one Arrow array per column.
 
-    With `bounded`, numbers are cut to the lowest and highest of the training rows. With `named`,
-    the slot that rare categories share is never the answer. `types` stand for the training table's.
+    With `bounded`, numbers are clipped to the range of the training rows. With `named`, the class
+    of rare categories is never predicted. `types` replace those of the training table.
     """
 
     def __init__(
@@ -57,19 +57,19 @@ class InverseColumns:
 
     @property
     def schema(self) -> pa.Schema:
-        """Return the schema of reconstructed rows, in the order of the training table."""
+        """Return the schema of reconstructed rows, in training table order."""
         return pa.schema([(column.name, self.types[column.name]) for column in self.columns])
 
     def arrays(self, outputs: AnyFloats) -> list[pa.Array]:
-        """Return one array of `n_rows` per column; integers rounded, categories the likeliest."""
+        """Return one array of `n_rows` per column; integers rounded, categories by argmax."""
         return [self.column(column, outputs) for column in self.columns]
 
     def part(self, column: Column, outputs: AnyFloats) -> AnyFloats:
-        """Return the outputs `(n_rows, n_slots)` of a column that varies."""
+        """Return the outputs `(n_rows, n_slots)` of a varying column."""
         return outputs[:, self._slices[column.name]]
 
     def column(self, column: Column, outputs: AnyFloats) -> pa.Array:
-        """Return one column's array."""
+        """Return the array of one column."""
         kind = self.types[column.name]
         if column.constant:
             return _constant(column, kind, len(outputs))
@@ -80,7 +80,7 @@ class InverseColumns:
             values = category_values([*column.categories, *[None] * column.has_other], kind)
             slots = part[:, : len(column.categories)] if self.named else part
             return as_type(values.take(pa.array(slots.argmax(axis=1))), kind)
-        with np.errstate(over="ignore"):  # beyond the type's range is its end
+        with np.errstate(over="ignore"):  # an overflow is clipped to the type's range
             units = part * np.array(column.scale) + np.array(column.center)
         if self.bounded:
             units = np.clip(units, column.low, column.high)
@@ -104,7 +104,7 @@ def _output_slices(where: Layout) -> dict[str, slice]:
 
 
 def spelled_booleans(truth: pa.Array, column: Column) -> pa.Array:
-    """Return booleans as the training table wrote them."""
+    """Return booleans in the texts of the training table."""
     if column.text_format is None or column.text_format.booleans is None:
         return truth
     false, true = column.text_format.booleans
@@ -123,7 +123,7 @@ def _constant(column: Column, kind: pa.DataType, rows: int) -> pa.Array:
 
 
 def as_type(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return values as a type, which may be a dictionary of them."""
+    """Return values as a type, which may be a dictionary type."""
     return (
         values.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else values.cast(kind)
     )
@@ -137,7 +137,7 @@ def _numbers(
     if origin is not None:
         values = values + float(Fraction(origin))
     if pa.types.is_floating(kind):
-        # Out of a narrow float's range is the largest it has, never inf.
+        # Values beyond a narrow float's range are clipped, and never infinite.
         limit = float(np.finfo(kind.to_pandas_dtype()).max)
         narrow = np.clip(values, -limit, limit).astype(kind.to_pandas_dtype())
         return pa.array(narrow + narrow.dtype.type(0))  # −0 becomes 0
@@ -168,7 +168,7 @@ def _decimals(values: npt.NDArray[np.float64], kind: pa.DataType) -> pa.Array:
 
 
 def residual_fields(where: Layout) -> list[pa.Field]:
-    """Return a field `<name>_residual` for each column that varies: float64, or a list of them."""
+    """Return a field `<name>_residual` for each varying column: float64, or a list of them."""
     fields = []
     for column in where.columns:
         vector = column.kind == "vector"
@@ -180,14 +180,14 @@ def residual_fields(where: Layout) -> list[pa.Field]:
 def residual_arrays(
     inverse: InverseColumns, batch: pa.RecordBatch, cells: Cells, outputs: AnyFloats
 ) -> list[pa.Array]:
-    """Return the residual of each column that varies, null where the cell is missing.
+    """Return the residual of each varying column, null where the cell is missing.
 
-    Of a number: value − reconstruction, both as they stand in the table (dates in days, other times
-    in seconds). Of a boolean or category: 1 − the probability of the actual value.
+    For a number it is value − reconstruction, as in the table (dates in days, other times in
+    seconds). For a boolean or category it is 1 − the probability of the actual value.
 
     Args:
-        inverse: of the training table's types.
-        batch: `n_rows` rows with every column that varies, as the model reads them.
+        inverse: with the training table's types.
+        batch: `n_rows` rows with every varying column, as read by the model.
         cells: the same rows `(n_rows, n_cells)`.
         outputs: the decoder's outputs `(n_rows, n_outputs)`.
     """
@@ -195,50 +195,50 @@ def residual_arrays(
     codes = cells[:, layout.numbers :]
     arrays = []
     for column in layout.numeric:
-        found = inverse.column(column, outputs)
-        arrays.append(_difference(column, batch.column(column.name), found))
+        reconstruction = inverse.column(column, outputs)
+        arrays.append(_difference(column, batch.column(column.name), reconstruction))
     for position, column in enumerate(layout.boolean + layout.category):
         part = inverse.part(column, outputs).astype(np.float64)
-        surprise = _of_boolean if column.kind == "boolean" else _of_category
-        arrays.append(_nullable(surprise(codes[:, position], part)))
+        residual = _of_boolean if column.kind == "boolean" else _of_category
+        arrays.append(_nullable(residual(codes[:, position], part)))
     return arrays
 
 
-def _difference(column: Column, actual: pa.Array, answer: pa.Array) -> pa.Array:
+def _difference(column: Column, actual: pa.Array, reconstruction: pa.Array) -> pa.Array:
     if column.kind == "vector":
         values = vector_values(actual, column.size)
-        answers = vector_values(answer, column.size)
+        reconstructed = vector_values(reconstruction, column.size)
         assert values is not None, "its length was checked when it was read"
-        assert answers is not None, "the inverse gives every vector its length"
+        assert reconstructed is not None, "the inverse has the vectors' length"
         return pa.FixedSizeListArray.from_arrays(
-            _nullable((values - answers).reshape(-1)), column.size
+            _nullable((values - reconstructed).reshape(-1)), column.size
         )
     if column.origin is not None:
         origin = Fraction(column.origin)
-        found = differences(actual, origin) - differences(answer, origin)
+        residual = differences(actual, origin) - differences(reconstruction, origin)
     else:
-        found = _minus(actual, answer)
-    return _nullable(found * _unit(parse_type(column.type)))
+        residual = _minus(actual, reconstruction)
+    return _nullable(residual * _unit(parse_type(column.type)))
 
 
-def _minus(actual: pa.Array, answer: pa.Array) -> Floats:
-    """Return the differences `(n_rows,)`, each rounded once; NaN where a cell is missing."""
-    known = pc.and_(actual.is_valid(), answer.is_valid())
-    values, answers = (number_values(array.filter(known)) for array in (actual, answer))
-    if values.dtype.kind in "iu" and answers.dtype.kind in "iu":
-        high, low = (_halves(values) - _halves(answers)).T
-        found = high * 2.0**32 + low
+def _minus(actual: pa.Array, reconstruction: pa.Array) -> Floats:
+    """Return the differences `(n_rows,)`, each rounded once; NaN where a value is missing."""
+    known = pc.and_(actual.is_valid(), reconstruction.is_valid())
+    values, others = (number_values(array.filter(known)) for array in (actual, reconstruction))
+    if values.dtype.kind in "iu" and others.dtype.kind in "iu":
+        high, low = (_halves(values) - _halves(others)).T
+        residual = high * 2.0**32 + low
     else:
-        found = values.astype(np.float64) - answers
+        residual = values.astype(np.float64) - others
     differences = np.full(len(actual), np.nan)
-    differences[known.to_numpy(zero_copy_only=False)] = found
+    differences[known.to_numpy(zero_copy_only=False)] = residual
     return differences
 
 
 def _halves(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Return the upper and lower 32 bits of integers `(n_rows, 2)`.
 
-    A float has no room for 64 bits, and the difference of two such integers may overflow.
+    A float has fewer than 64 bits, and the difference of two such integers may overflow.
     """
     wide = values.astype(np.uint64 if values.dtype == np.uint64 else np.int64)
     return np.stack([(wide >> 32).astype(np.int64), (wide & 0xFFFFFFFF).astype(np.int64)], axis=1)
@@ -246,18 +246,18 @@ def _halves(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 def _of_boolean(codes: Cells, logits: Floats) -> Floats:
     truth = 1 / (1 + np.exp(-np.clip(logits[:, 0], -500, 500)))
-    surprise: Floats = np.abs(codes - truth)
-    return surprise
+    residual: Floats = np.abs(codes - truth)
+    return residual
 
 
 def _of_category(codes: Cells, logits: Floats) -> Floats:
-    """Return 1 − the actual slot's share of the softmax; 1 for a value without a slot."""
+    """Return 1 − the softmax probability of the actual value; 1 for an unseen value."""
     from scipy.special import softmax
 
     slots = np.nan_to_num(codes).clip(min=0).astype(np.int64)
     probability = softmax(logits, axis=1)[np.arange(len(codes)), slots]
-    surprise = np.where(codes < 0, 1.0, 1 - probability)
-    return np.where(np.isnan(codes), np.nan, surprise)
+    residual = np.where(codes < 0, 1.0, 1 - probability)
+    return np.where(np.isnan(codes), np.nan, residual)
 
 
 def _unit(kind: pa.DataType) -> float:

@@ -1,4 +1,4 @@
-"""Find which cell, input and output of a network belongs to which column; make inputs of cells."""
+"""Layout of a network's cells, inputs and outputs by column; conversion of cells to inputs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ STEEP = 100.0
 class Layout:
     """Position of each varying column among the cells: numbers, then booleans, then categories.
 
-    `numeric`, `boolean` and `category` are the columns of each block in order; `column_of[cell]`
-    counts the varying columns in that same order. `indicators` are the cells whose
-    absence is an input, and `compressed` those that are inputs a second time, compressed.
+    `numeric`, `boolean` and `category` are the columns of each block in order; `column_of[cell]` is
+    an index into the varying columns in that order. `indicators` are the cells with an additional
+    input that is 1 if they are missing, `compressed` those with an additional, compressed input.
     """
 
     numeric: tuple[Column, ...]
@@ -37,12 +37,12 @@ class Layout:
 
     @property
     def numbers(self) -> int:
-        """Return how many cells are scaled numbers."""
+        """Return the number of cells that are scaled numbers."""
         return sum(column.size for column in self.numeric)
 
     @property
     def booleans(self) -> int:
-        """Return how many cells are booleans."""
+        """Return the number of cells that are booleans."""
         return len(self.boolean)
 
     @property
@@ -52,7 +52,7 @@ class Layout:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Return how many cells each varying column has."""
+        """Return the number of cells of each varying column."""
         return tuple(c.size if c.kind in NUMERIC else 1 for c in self.columns)
 
     @property
@@ -62,13 +62,13 @@ class Layout:
 
     @property
     def indicators(self) -> tuple[int, ...]:
-        """Return the cells of columns that had missing cells in training, or were masked there."""
-        told = [column.has_missing or column.masked for column in self.columns]
-        return tuple(cell for cell, owner in enumerate(self.column_of) if told[owner])
+        """Return the cells of columns with missing or masked cells in training."""
+        indicated = [column.has_missing or column.masked for column in self.columns]
+        return tuple(cell for cell, owner in enumerate(self.column_of) if indicated[owner])
 
     @property
     def compressed(self) -> tuple[int, ...]:
-        """Return the cells of columns whose long tail the network also reads compressed."""
+        """Return the cells of columns with long tails, which have a compressed input too."""
         return tuple(
             cell for cell, owner in enumerate(self.column_of) if self.columns[owner].compressed
         )
@@ -90,7 +90,7 @@ class Layout:
 
 
 def lay_out(columns: Sequence[Column]) -> Layout:
-    """Lay the varying columns out in blocks; constant columns have no cells."""
+    """Arrange the varying columns in blocks; constant columns have no cells."""
     varying = [column for column in columns if not column.constant]
     return Layout(
         numeric=tuple(c for c in varying if c.kind in NUMERIC),
@@ -102,9 +102,9 @@ def lay_out(columns: Sequence[Column]) -> Layout:
 class Inputs(nn.Module):
     """Map from cells `(n_rows, n_cells)` to network inputs `(n_rows, n_inputs)`.
 
-    Missing cells become 0 (the centre), unseen categories all zeros. `complete` promises that
-    no cell is missing, so that a table of numbers is its own input. Without `compressed`,
-    compressed copies stay 0: what the network is compared with sees the columns as they are.
+    Missing cells become 0 (the centre), unseen categories all zeros. With `complete` no cell is
+    missing, and a table of numbers is passed unchanged. Without `compressed`, compressed inputs are
+    0, for comparisons with other models.
     """
 
     def __init__(self, layout: Layout, *, complete: bool = False, compressed: bool = True) -> None:

@@ -20,7 +20,7 @@ from aecli.table.scaling import FAR
 
 Cells = npt.NDArray[np.float32]
 
-# A float64 tile of all numbers stays in the processor's cache while it is scaled and transposed.
+# A float64 tile of all numbers fits the processor's cache while it is scaled and transposed.
 TILE_BYTES = 2 << 20
 
 
@@ -49,9 +49,9 @@ class CellReader:
         table: str = "the table",
         before: int = 0,
     ) -> Cells:
-        """Return the batch's cells, written into `out` of shape `(n_rows, n_cells)` where given.
+        """Return the cells of a batch, written to `out` of shape `(n_rows, n_cells)` if given.
 
-        Messages name `table`, of which `before` rows came earlier.
+        Messages refer to `table`, of which `before` rows precede.
 
         Raises:
             DataError: a number is infinite and `nonfinite` is "error".
@@ -86,14 +86,14 @@ class CellReader:
             part = tile[:, : stop - start]
             for index, source in enumerate(sources):
                 part[index] = source[start:stop]
-            self._take_infinite(part, table, before + start)
+            self._handle_infinite(part, table, before + start)
             with np.errstate(over="ignore"):  # clipped below
                 part -= self._center[:, None]
                 part /= self._scale[:, None]
             np.clip(part, -FAR, FAR, out=part)
             out[start:stop] = part.T
 
-    def _take_infinite(self, part: npt.NDArray[np.float64], table: str, before: int) -> None:
+    def _handle_infinite(self, part: npt.NDArray[np.float64], table: str, before: int) -> None:
         infinite = np.isinf(part)
         if not infinite.any():
             return
@@ -103,7 +103,7 @@ class CellReader:
         cell, row = (int(index) for index in np.argwhere(infinite)[0])
         column = self.layout.columns[self.layout.column_of[cell]]
         raise DataError(
-            f"column {column.name!r} of {table} holds an infinite number in row "
+            f"column {column.name!r} of {table} contains an infinite number in row "
             f"{before + row + 1:,}",
             hint="train with --nonfinite missing to treat infinite numbers as missing",
         )
@@ -113,8 +113,8 @@ def _vectors(array: pa.Array, column: Column) -> npt.NDArray[np.float64]:
     values = vector_values(array, column.size)
     if values is None:
         raise DataError(
-            f"column {column.name!r} holds a list of another length than {column.size:,}",
-            hint=f"leave the cell empty, or make every list {column.size:,} long",
+            f"column {column.name!r} contains a list whose length is not {column.size:,}",
+            hint=f"make every list {column.size:,} long, or null",
         )
     return values
 
@@ -128,18 +128,18 @@ def _category_codes(array: pa.Array, codes: dict[Any, int], has_other: bool) -> 
     if not pa.types.is_dictionary(array.type):
         array = hashable(array).dictionary_encode()
     unknown = len(codes) if has_other else -1
-    found = [
+    known_codes = [
         np.nan if value is None or value != value else _code(value, codes, unknown)
         for value in array.dictionary.to_pylist()
     ]
-    table = np.array([*found, np.nan], dtype=np.float32)
-    indices = pc.fill_null(array.indices.cast(pa.int64()), len(found))
-    codes_found: Cells = table[indices.to_numpy(zero_copy_only=False)]
-    return codes_found
+    table = np.array([*known_codes, np.nan], dtype=np.float32)
+    indices = pc.fill_null(array.indices.cast(pa.int64()), len(known_codes))
+    cells: Cells = table[indices.to_numpy(zero_copy_only=False)]
+    return cells
 
 
 def _code(value: Any, codes: dict[Any, int], unknown: int) -> int:
-    """Return a value's code; a text that training did not have counts without space around it."""
+    """Return a value's code; a text that is not in the training rows is stripped first."""
     if value not in codes and isinstance(value, str):
         value = value.strip()
     return codes.get(value, unknown)

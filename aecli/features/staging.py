@@ -1,4 +1,4 @@
-"""Stage a table's cells for training: a matrix in memory, or memory-mapped beyond the budget."""
+"""Stage the cells of a table for training: a matrix in memory, or memory-mapped if it is large."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from aecli.table.source import Source
 class Staged:
     """Samples: the cells `(n_rows, n_cells)` of rows, or of windows of them.
 
-    `codes` `(n_samples,)` are label codes, -1 where unlabelled. `complete` says that no cell is
-    missing or unseen. With `windows` each sample is that many rows.
+    `codes` `(n_samples,)` are label codes, -1 for unlabelled. With `complete` no cell is missing or
+    unseen. With `windows` each sample is a window of rows.
     """
 
     cells: Tensor
@@ -38,17 +38,17 @@ class Staged:
 
     @property
     def size(self) -> int:
-        """Return the rows of one sample."""
+        """Return the number of rows per sample."""
         return 1 if self.windows is None else self.windows.size
 
     def rows(self, chosen: Tensor) -> Tensor:
-        """Return the row numbers `(n_chosen * size,)` of chosen samples, sample after sample."""
+        """Return the row indices `(n_chosen * size,)` of chosen samples, sample by sample."""
         if self.windows is None:
             return chosen
         return torch.from_numpy(self.windows.rows(chosen.numpy()).reshape(-1))
 
     def thinned(self, limit: int) -> Staged:
-        """Return at most `limit` samples, evenly spread, since tables are often sorted."""
+        """Return at most `limit` samples, evenly spaced, because tables are often sorted."""
         step = -(-len(self) // max(1, limit))
         if step <= 1:
             return self
@@ -76,12 +76,12 @@ class Staged:
 
 
 def as_windows(staged: Staged, windows: Windows, rows: Mask, rule: str) -> Staged:
-    """Return staged rows, those where `rows` is True, as samples of the windows among them."""
-    own = windows.within(rows)
+    """Return the staged rows where `rows` is True, as samples of the windows among them."""
+    inside = windows.within(rows)
     codes = staged.codes
     if codes is not None:
-        codes = torch.from_numpy(window_codes(codes.numpy(), own, rule))
-    return replace(staged, codes=codes, windows=own)
+        codes = torch.from_numpy(window_codes(codes.numpy(), inside, rule))
+    return replace(staged, codes=codes, windows=inside)
 
 
 def stage(
@@ -96,10 +96,10 @@ def stage(
     """Read the table once; return the rows where `rows` is True, and the others.
 
     Args:
-        source: the table, narrowed to the columns that the reader wants.
+        source: the table, with the columns of the reader.
         rows: `(n_rows,)`, True for training rows.
         codes: label codes of all rows, or None without a label.
-        memory: bytes that the cells may take in memory; more go into an unlinked temporary file.
+        memory: maximum size of the cells in memory, in bytes; larger ones are in a temporary file.
 
     Raises:
         OutputError: the temporary file does not fit on the disk.
@@ -111,15 +111,15 @@ def stage(
     start = held_out = 0
     progress.stage("reading", len(rows))
     for batch in source.batches():
-        wanted = rows[start : start + batch.num_rows]
-        kept = parts[0][start - held_out :][: int(wanted.sum())]
-        others = parts[1][held_out:][: len(wanted) - len(kept)]
+        is_training = rows[start : start + batch.num_rows]
+        kept = parts[0][start - held_out :][: int(is_training.sum())]
+        others = parts[1][held_out:][: len(is_training) - len(kept)]
         if len(others):
             cells = reader.read(batch, table=source.name, before=start)
-            kept[:], others[:] = cells[wanted], cells[~wanted]
+            kept[:], others[:] = cells[is_training], cells[~is_training]
         else:
             reader.read(batch, kept, table=source.name, before=start)
-        start += len(wanted)
+        start += len(is_training)
         held_out += len(others)
         progress.rows(batch.num_rows)
     first_category = reader.layout.numbers + reader.layout.booleans
@@ -132,7 +132,7 @@ def stage(
 
 def _staged(part: Cells, codes: npt.NDArray[np.int64] | None, first_category: int) -> Staged:
     cells = torch.from_numpy(part)
-    # The sum of a block is NaN exactly where a cell is: one pass, no mask in memory.
+    # The sum of a block is NaN if one of its cells is: one pass, and no mask in memory.
     complete = not any(
         bool(block.sum().isnan()) or bool((block[:, first_category:] < 0).any())
         for block in cells.split(65_536)
@@ -146,7 +146,7 @@ def _matrix(rows: int, width: int, in_memory: bool) -> Cells:
     size = 4 * rows * width
     try:
         with tempfile.TemporaryFile(prefix="aecli-cells-") as file:
-            # Reserved at once: a disk that fills up under a memory map kills the process.
+            # Allocated at once: a full disk under a memory map would kill the process.
             os.posix_fallocate(file.fileno(), 0, size)
             return np.memmap(file, dtype=np.float32, mode="r+", shape=(rows, width))
     except OSError as error:

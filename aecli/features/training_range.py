@@ -1,4 +1,4 @@
-"""Find and count cells beyond the training rows: missing, unseen, out of range, not constant."""
+"""Detect and count cells beyond the training rows: missing, unseen, out of range, not constant."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from aecli.table.arrow_types import parse_type
 from aecli.table.scaling import FAR
 
 CELL_ROUNDING = 2.0**-22
-"""Relative error of a float32 cell, with a factor of two to spare."""
+"""Relative error of a float32 cell, with a margin of a factor of two."""
 
 FLOATS = ("float", "double", "halffloat")
 
 
 def as_varying(columns: Iterable[Column]) -> list[Column]:
-    """Return the constant columns as ones with cells, so that they can be read and compared."""
+    """Return the constant columns as varying ones, which have cells, so that they can be read."""
     return [column.model_copy(update={"constant": False}) for column in columns if column.constant]
 
 
 def cell_limits(layout: Layout) -> tuple[Cells, Cells]:
-    """Return the lowest and highest cells `(n_cells,)` of the training rows, give or take rounding.
+    """Return the minimum and maximum cells `(n_cells,)` of the training rows, with rounding errors.
 
-    A category column has limits where it had one value; unseen categories are another count.
+    Category columns only have limits if they had one value; unseen categories are counted apart.
     """
     pairs = [_number_limits(column) for column in layout.numeric]
     for column in layout.boolean:
@@ -56,7 +56,7 @@ def _number_limits(column: Column) -> tuple[Sequence[float] | Floats, Sequence[f
 
 
 def _float32_error(column: Column, values: Floats) -> Floats:
-    """Return by how much float32 rounds values: another table may hold the same ones as float32."""
+    """Return the rounding error of values in float32, in which another table may store them."""
     if column.type not in FLOATS or column.origin is not None:
         return np.zeros(len(values))
     with np.errstate(over="ignore"):
@@ -67,26 +67,26 @@ def _float32_error(column: Column, values: Floats) -> Floats:
 
 
 def at_last_times(cells: Tensor, layout: Layout, window: int = 1) -> Tensor:
-    """Return cells `(n_samples * window, n_cells)`, all times of later samples moved back together.
+    """Return cells `(n_samples * window, n_cells)` with times after the training shifted back.
 
-    Their latest is the last of training then: a network has seen that one, and no later one. What
-    lies between two dates of a row, and between two rows of a window, stays as it is.
+    The times of a sample are shifted by the same duration, so that the latest is the last training
+    time: the network has not seen later ones. Differences within a row or a window do not change.
     """
-    places = _time_cells(layout)
-    if not places:
+    time_cells = _time_cells(layout)
+    if not time_cells:
         return cells
-    last = _last_times(layout, places).to(cells.device)
-    seconds = torch.tensor([_seconds(layout.columns[layout.column_of[at]]) for at in places])
+    last = _last_times(layout, time_cells).to(cells.device)
+    seconds = torch.tensor([_seconds(layout.columns[layout.column_of[at]]) for at in time_cells])
     seconds = seconds.to(cells.device)
-    later = ((cells[:, places] - last) * seconds).nan_to_num(0.0).amax(1).clamp(min=0)
+    later = ((cells[:, time_cells] - last) * seconds).nan_to_num(0.0).amax(1).clamp(min=0)
     later = later.view(-1, window).amax(1).repeat_interleave(window)
-    found = cells.clone()
-    found[:, places] -= later[:, None] / seconds
-    return found
+    shifted = cells.clone()
+    shifted[:, time_cells] -= later[:, None] / seconds
+    return shifted
 
 
 def _seconds(column: Column) -> float:
-    """Return how long a scaled unit of a time column is."""
+    """Return the duration of a scaled unit of a time column in seconds."""
     kind = parse_type(column.type)
     if pa.types.is_date32(kind):
         return column.scale[0] * 86_400
@@ -95,31 +95,31 @@ def _seconds(column: Column) -> float:
 
 
 def without_later_times(cells: Tensor, layout: Layout) -> Tensor:
-    """Return cells `(n_rows, n_cells)`, a row's times missing where one is after the training.
+    """Return cells `(n_rows, n_cells)`; times of rows with a time after the training are missing.
 
-    New rows come later than the training rows: that they do is not an anomaly.
+    New rows are usually later than the training rows, which is not an anomaly.
     """
-    places = _time_cells(layout)
-    if not places:
+    time_cells = _time_cells(layout)
+    if not time_cells:
         return cells
-    last = _last_times(layout, places).to(cells.device)
-    later = (cells[:, places] > last).any(1)
-    return _without(cells, places, later) if later.any() else cells
+    last = _last_times(layout, time_cells).to(cells.device)
+    later = (cells[:, time_cells] > last).any(1)
+    return _without(cells, time_cells, later) if later.any() else cells
 
 
 def as_new_rows(cells: Tensor, layout: Layout) -> Tensor:
-    """Return cells `(n_rows, n_cells)` of held-out rows as if these came after the training rows.
+    """Return cells `(n_rows, n_cells)` of held-out rows as if they came after the training rows.
 
-    Thresholds fit rows whose times are missing, unless most columns are times.
+    Thresholds are fitted to rows with missing times, unless most columns are times.
     """
-    places = _time_cells(layout)
-    if 2 * len(places) > len(layout.columns):
+    time_cells = _time_cells(layout)
+    if 2 * len(time_cells) > len(layout.columns):
         return without_later_times(cells, layout)
-    return _without(cells, places, torch.full([len(cells)], True, device=cells.device))
+    return _without(cells, time_cells, torch.full([len(cells)], True, device=cells.device))
 
 
-def _last_times(layout: Layout, places: list[int]) -> Tensor:
-    owners = [layout.columns[layout.column_of[at]] for at in places]
+def _last_times(layout: Layout, time_cells: list[int]) -> Tensor:
+    owners = [layout.columns[layout.column_of[at]] for at in time_cells]
     return torch.tensor([float(_number_limits(column)[1][0]) for column in owners]).float()
 
 
@@ -128,14 +128,14 @@ def _time_cells(layout: Layout) -> list[int]:
     return [cell for cell, column in enumerate(owners) if column.moves_forward]
 
 
-def _without(cells: Tensor, places: list[int], rows: Tensor) -> Tensor:
-    found = cells.clone()
-    found[:, places] = torch.where(rows[:, None], torch.nan, cells[:, places])
-    return found
+def _without(cells: Tensor, chosen: list[int], rows: Tensor) -> Tensor:
+    result = cells.clone()
+    result[:, chosen] = torch.where(rows[:, None], torch.nan, cells[:, chosen])
+    return result
 
 
 class Tally:
-    """Counts of cells that the training rows did not have: missing, unseen and out of range."""
+    """Counts of cells beyond the training rows: missing, unseen and out of range."""
 
     def __init__(self, where: Layout) -> None:
         self.layout = where
@@ -150,12 +150,12 @@ class Tally:
         self._starts = np.cumsum([0, *where.widths], dtype=np.int64)[:-1]
 
     def differing(self, cells: Cells) -> Mask:
-        """Return where columns are out of range `(n_rows, n_columns)`; later times do not count."""
+        """Return where columns are out of range `(n_rows, n_columns)`, except for later times."""
         if not cells.size:
             return np.zeros((len(cells), len(self.layout.columns)), dtype=np.bool_)
         beyond = (cells < self._low) | (cells > self._last)
-        found: Mask = np.logical_or.reduceat(beyond, self._starts, axis=1)
-        return found
+        differing: Mask = np.logical_or.reduceat(beyond, self._starts, axis=1)
+        return differing
 
     def add(self, cells: Cells) -> None:
         """Count one batch of cells."""
@@ -171,34 +171,34 @@ class Tally:
 
     @property
     def cells(self) -> int:
-        """Return how many cells were counted."""
+        """Return the number of counted cells."""
         return self.rows * self.layout.cells
 
     @property
     def missing_cells(self) -> int:
-        """Return how many of them are missing, whether or not training had missing ones."""
+        """Return the number of missing cells, including columns that had some in training."""
         return int(self._missing.sum())
 
     def missing(self) -> dict[str, int]:
-        """Return the missing cells of each column that had none in training."""
+        """Return the number of missing cells of each column that had none in training."""
         counts = self._by_column(self._missing)
         columns = zip(self.layout.columns, counts, strict=True)
         return {c.name: n for c, n in columns if n and not c.has_missing}
 
     def unseen(self) -> dict[str, int]:
-        """Return the cells of each category column whose value the training rows did not have."""
+        """Return the number of cells of each category column with a value unseen in training."""
         pairs = zip(self.layout.category, self._unseen, strict=True)
         return {column.name: int(count) for column, count in pairs if count}
 
     def beyond(self) -> list[tuple[Column, int, int, int]]:
         """Return the columns with cells out of range: observed cells, those below, those above.
 
-        A constant column's are the cells that differ from the constant.
+        For a constant column these are the cells that differ from the constant.
         """
         observed = self._by_column(self.rows - self._missing)
         below, above = self._by_column(self._below), self._by_column(self._above)
         counted = zip(self.layout.columns, observed, below, above, strict=True)
-        return [found for found in counted if found[2] or found[3]]
+        return [counts for counts in counted if counts[2] or counts[3]]
 
     def _by_column(self, of_cells: npt.NDArray[np.int64]) -> list[int]:
         sums = np.zeros(len(self.layout.columns), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Cut ordered rows into windows that cross neither series nor gaps, and hold some of them out."""
+"""Divide ordered rows into windows within series and between gaps, and hold some of them out."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from aecli.table.row_order import RowOrder, is_clock, parse_gap, read_row_order
 from aecli.table.source import Source
 
 MANY_SERIES = 10
-"""Number of series from which whole ones are held out."""
+"""Minimum number of series for which whole series are held out."""
 
 
 @dataclass(frozen=True)
 class Windows:
     """Windows of `size` rows: window i is `order[starts[i] : starts[i] + size]`.
 
-    `order` are row numbers of the table, series after series and in time within each. `firsts` are
-    the places in it where a piece begins that no window leaves.
+    `order` are row indices of the table, by series and by time within each. `firsts` are the
+    positions in it where a segment begins; windows do not cross segments.
     """
 
     order: Indices
@@ -39,39 +39,39 @@ class Windows:
         return len(self.starts)
 
     def rows(self, chosen: Indices | slice = slice(None)) -> Indices:
-        """Return the table's row numbers `(n_windows, size)` of some windows."""
+        """Return the row indices `(n_windows, size)` of some windows."""
         rows: Indices = self.order[self.starts[chosen, None] + np.arange(self.size)]
         return rows
 
     @property
     def last_rows(self) -> Indices:
-        """Return the row number `(n_windows,)` that each window ends with."""
+        """Return the index `(n_windows,)` of the last row of each window."""
         return self.order[self.starts + self.size - 1]
 
     @property
     def series(self) -> int:
-        """Return how many pieces there are."""
+        """Return the number of segments."""
         return len(self.firsts)
 
     def lengths(self) -> Indices:
-        """Return the rows `(series,)` of each piece."""
+        """Return the number of rows `(series,)` of each segment."""
         return np.diff(np.append(self.firsts, len(self.order)))
 
     def within(self, rows: Mask) -> Windows:
-        """Return the windows that lie in the rows where `rows` is True, numbered among those."""
+        """Return the windows within the rows where `rows` is True, with indices into those rows."""
         kept = rows[self.order]
-        place = np.cumsum(kept) - 1
+        position = np.cumsum(kept) - 1
         number = np.cumsum(rows) - 1
         starts = self.starts[kept[self.starts]]
         return Windows(
             order=number[self.order[kept]],
-            starts=place[starts],
+            starts=position[starts],
             size=self.size,
-            firsts=place[self.firsts[kept[self.firsts]]],
+            firsts=position[self.firsts[kept[self.firsts]]],
         )
 
     def coverage(self) -> npt.NDArray[np.int64]:
-        """Return how many windows `(n_rows,)` each row of the table lies in."""
+        """Return the number of windows `(n_rows,)` that contain each row of the table."""
         steps = np.zeros(len(self.order) + 1, dtype=np.int64)
         np.add.at(steps, self.starts, 1)
         np.add.at(steps, self.starts + self.size, -1)
@@ -90,16 +90,16 @@ def cut_windows(
     max_gap: float | None = None,
     held_out: Mask | None = None,
 ) -> Windows:
-    """Cut a table's rows into windows, series after series in the order of their first rows.
+    """Divide the rows of a table into windows, by series in the order of their first rows.
 
     Args:
-        rows: how many rows the table has.
+        rows: the number of rows of the table.
         size: rows per window.
         stride: rows from the start of a window to the start of the next in its series.
-        groups: `(rows,)` codes; rows of one code make a series. One series unless given.
-        times: `(rows,)` what to sort each series by, stably; file order unless given.
-        max_gap: a longer step of `times` ends a piece that windows must not leave.
-        held_out: `(rows,)`; a change of it between neighbours ends a piece, too.
+        groups: `(rows,)` codes of the series; default: one series.
+        times: `(rows,)` to sort each series by, stably; default: file order.
+        max_gap: a larger step of `times` starts a new segment.
+        held_out: `(rows,)`; a change between adjacent rows starts a new segment too.
     """
     order = np.arange(rows, dtype=np.int64)
     if groups is not None or times is not None:
@@ -115,7 +115,7 @@ def cut_windows(
     firsts = np.flatnonzero(breaks)
     lengths = np.diff(np.append(firsts, rows))
     counts = np.maximum((lengths - size) // stride + 1, 0)
-    # Window j of a piece starts j strides behind the piece's first row.
+    # Window j of a segment starts j strides after the segment's first row.
     within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
     starts = np.repeat(firsts, counts) + within * stride
     return Windows(order.astype(np.int64), starts.astype(np.int64), size, firsts)
@@ -129,9 +129,9 @@ def _by_first_row(groups: Indices) -> Indices:
 def held_out_rows(
     windows: Windows, groups: Indices | None, share: float, seed: int, *, ends: bool = False
 ) -> Mask:
-    """Return a mask `(n_rows,)` of validation rows: whole series where there are ten, else ends.
+    """Return a mask `(n_rows,)` of validation rows: whole series if there are ten, else ends.
 
-    With `ends` it is the ends of the series, however many there are.
+    With `ends` it is the ends of the series in any case.
 
     Rows of overlapping windows are nearly copies, so single windows must not be held out. With
     fewer than ten series of a window's length, the last `share` of each series' rows is held out,
@@ -149,19 +149,19 @@ def held_out_rows(
         chosen = _shuffled(names, seed)[: max(1, round(share * len(names)))]
         return np.isin(codes, chosen)
     for name in names:
-        places = np.flatnonzero(ordered == name)
+        positions = np.flatnonzero(ordered == name)
         starts = windows.starts[of_window == name]
-        border = min(places[-1] + 1 - round(share * len(places)), starts[-1])
-        if starts[0] + windows.size <= border:
-            mask[windows.order[border : places[-1] + 1]] = True
+        first = min(positions[-1] + 1 - round(share * len(positions)), starts[-1])
+        if starts[0] + windows.size <= first:
+            mask[windows.order[first : positions[-1] + 1]] = True
     return mask
 
 
 def fold_rows(windows: Windows, groups: Indices | None, fold: int, folds: int, seed: int) -> Mask:
-    """Return a mask `(n_rows,)` of one of `folds` parts: whole series where there are ten.
+    """Return a mask `(n_rows,)` of one of `folds` parts: whole series if there are ten.
 
-    With fewer it is a stretch of each series, the first one for fold 0, as `held_out_rows` takes
-    the last. So the parts never share a window.
+    With fewer it is a segment of each series, the first one for fold 0. The parts do not share a
+    window.
     """
     rows = len(windows.order)
     codes = np.zeros(rows, dtype=np.int64) if groups is None else groups
@@ -171,9 +171,9 @@ def fold_rows(windows: Windows, groups: Indices | None, fold: int, folds: int, s
         return np.isin(codes, _shuffled(names, seed)[fold::folds])
     mask = np.zeros(rows, dtype=np.bool_)
     for name in names:
-        places = np.flatnonzero(ordered == name)
-        first, last = (len(places) * part // folds for part in (fold, fold + 1))
-        mask[windows.order[places[first:last]]] = True
+        positions = np.flatnonzero(ordered == name)
+        first, last = (len(positions) * part // folds for part in (fold, fold + 1))
+        mask[windows.order[positions[first:last]]] = True
     return mask
 
 
@@ -183,9 +183,9 @@ def _shuffled(names: Indices, seed: int) -> Indices:
 
 @dataclass(frozen=True)
 class Series:
-    """Ordered rows of a table, to be cut into windows.
+    """Ordered rows of a table that are divided into windows.
 
-    `stored` says that the options are a model's: no message may suggest to change them.
+    With `stored` the options are a model's: no message may suggest changing them.
     """
 
     name: str
@@ -194,17 +194,17 @@ class Series:
     stored: bool = False
 
     def cut(self, held_out: Mask | None = None) -> Windows:
-        """Cut windows that cross neither series, gaps, nor the border of held-out rows.
+        """Return windows that do not cross series, gaps, or the limits of held-out rows.
 
         Raises:
-            DataError: no piece is as long as a window.
+            DataError: no segment is as long as a window.
         """
-        windows = self._pieces(held_out)
+        windows = self._segments(held_out)
         if self.keys.rows and not len(windows):
             raise self._too_short(windows)
         return windows
 
-    def _pieces(self, held_out: Mask | None) -> Windows:
+    def _segments(self, held_out: Mask | None) -> Windows:
         options, keys = self.options, self.keys
         assert options.window is not None, "only tables of windows have series"
         gap = options.max_gap
@@ -220,8 +220,8 @@ class Series:
 
     def _too_short(self, windows: Windows) -> DataError:
         options, longest = self.options, int(windows.lengths().max())
-        one = "piece" if options.max_gap else "series"
-        pieces = "pieces" if options.max_gap and windows.series > 1 else one
+        one = "segment" if options.max_gap else "series"
+        segments = "segments" if options.max_gap and windows.series > 1 else one
         rows = f"{longest:,} row{'s' if longest > 1 else ''}"
         given = {"a larger --max-gap": options.max_gap, "no --group": options.group}
         freer = [advice for advice, value in given.items() if value]
@@ -232,55 +232,55 @@ class Series:
             hint = f"a table with a {one} of {options.window} rows or more"
         return DataError(
             f"{window} is longer than any {one} of {self.name}",
-            facts=[f"{windows.series:,} {pieces}, the longest of {rows}"],
+            facts=[f"{windows.series:,} {segments}, the longest of {rows}"],
             hint=hint,
         )
 
     def held_out(self, share: float, seed: int, *, ends: bool = False) -> Mask:
         """Return a mask `(n_rows,)` of validation rows: whole series, or the end of each.
 
-        With `ends` it is the end of each, however many series there are. No row is held out where
-        one of the sides would be left without a window.
+        With `ends` it is the end of each in any case. No row is held out if the training or the
+        validation rows would have no window.
         """
         mask = held_out_rows(self.cut(), self.keys.groups, share, seed, ends=ends)
         return self.divided(mask)
 
     def held_out_fold(self, fold: int, folds: int, seed: int) -> Mask:
-        """Return a mask `(n_rows,)` of one of `folds` parts: whole series, or a stretch of each.
+        """Return a mask `(n_rows,)` of one of `folds` parts: whole series, or a segment of each.
 
-        No row is held out where one of the sides would be left without a window.
+        No row is held out if the training or the validation rows would have no window.
         """
         return self.divided(fold_rows(self.cut(), self.keys.groups, fold, folds, seed))
 
     def divided(self, mask: Mask) -> Mask:
-        """Return the mask of held-out rows, or none where a side would have no window."""
-        windows = self._pieces(mask)
+        """Return the mask of held-out rows, or an empty one if a side would have no window."""
+        windows = self._segments(mask)
         held_out = mask[windows.last_rows]
         return mask if held_out.any() and not held_out.all() else np.zeros_like(mask)
 
     def notes(self, windows: Windows) -> list[str]:
-        """Return what a person should know of the windows."""
+        """Return messages for the user about the windows."""
         covered = windows.coverage() > 0
-        pieces = count(windows.series, "piece")
-        said = [f"{count(len(windows), 'window')} of {windows.size} rows in {pieces}"]
+        segments = count(windows.series, "segment")
+        notes = [f"{count(len(windows), 'window')} of {windows.size} rows in {segments}"]
         if self.keys.times is not None and _unsorted(self.keys):
-            said.append(f"rows were not in the order of {self.options.time}: sorted")
+            notes.append(f"rows were not in the order of {self.options.time}: sorted")
         if not covered.all():
-            lost = int((~covered).sum())
-            said.append(f"{lost:,} of {len(covered):,} rows lie in no window")
-        return said
+            uncovered = int((~covered).sum())
+            notes.append(f"{uncovered:,} of {len(covered):,} rows are in no window")
+        return notes
 
 
 def read_series(
     source: Source, options: WindowOptions, trained: Sequence[Identifier] | None = None
 ) -> Series | None:
-    """Read what orders a table's rows, None where rows are encoded one by one.
+    """Read the columns that order the rows of a table; return None for models of single rows.
 
-    `trained` are the identifiers of the training table, where this is another one.
+    `trained` are the identifiers of the training table, if this is another table.
 
     Raises:
-        DataError: a column is not there, cannot order rows, or orders them otherwise than the
-            training table's did.
+        DataError: a column does not exist, cannot order rows, or is not of the training table's
+            kind.
     """
     if options.window is None:
         return None
@@ -292,18 +292,18 @@ def read_series(
         if known.name == options.time and (keys.ticks is not None) != is_clock(
             parse_type(known.type)
         ):
-            found = type_name(source.schema.field(known.name).type)
+            kind = type_name(source.schema.field(known.name).type)
             raise DataError(
-                f"the time column {known.name!r} of {source.name} is {found}; this model was "
+                f"the time column {known.name!r} of {source.name} is {kind}; this model was "
                 f"trained on {known.type}",
-                facts=["dates and numbers cannot be compared alike"],
+                facts=["dates and numbers cannot be compared"],
                 hint=f"convert {known.name!r} to {known.type}",
             )
     return Series(source.name, keys, options, trained is not None)
 
 
 def window_codes(codes: Codes, windows: Windows, rule: str) -> Codes:
-    """Return a label code per window: its last row's, or the one of most labelled rows."""
+    """Return a label code per window: of its last row, or the most frequent of its rows."""
     if rule == "last":
         return codes[windows.last_rows]
     inside = codes[windows.rows()]
@@ -314,7 +314,7 @@ def window_codes(codes: Codes, windows: Windows, rule: str) -> Codes:
 
 def _unsorted(keys: RowOrder) -> bool:
     groups = np.zeros(keys.rows, dtype=np.int64) if keys.groups is None else keys.groups
-    assert keys.times is not None, "asked only where there is a time"
+    assert keys.times is not None, "called only with times"
     order = groups.argsort(kind="stable")
     same = groups[order][1:] == groups[order][:-1]
     return bool((np.diff(keys.times[order])[same] < 0).any())

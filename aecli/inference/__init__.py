@@ -1,1 +1,1 @@
-"""Run a saved model over Arrow batches: what `encode`, `reconstruct` and `evaluate` share."""
+"""Application of a saved model to Arrow batches, shared by `encode`, `reconstruct`, `evaluate`."""

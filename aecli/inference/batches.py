@@ -1,4 +1,4 @@
-"""Batches of a table's rows or windows on their way through a model: read, encoded, decoded."""
+"""Batches of a table's rows or windows: read, encoded and decoded by a model."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from aecli.table.labels import label_codes, unknown_labels
 from aecli.table.source import Source
 
 STAGING_MEMORY = 1 << 30
-"""Bytes of staged rows held in memory; more go to disk, where windows are read in order."""
+"""Maximum size in bytes of staged rows in memory; more are written to disk."""
 
 
 @dataclass(frozen=True)
 class WindowedTable:
-    """A table whose rows are staged and cut into a model's windows.
+    """Table whose rows are staged and divided into a model's windows.
 
     `differs` `(n_rows, n_constants)` is as in `SampleBatch`, for all rows of the table.
     """
@@ -42,16 +42,16 @@ class WindowedTable:
 
     @property
     def uncovered(self) -> int:
-        """Return how many rows lie in no window."""
+        """Return the number of rows in no window."""
         return int((self.windows.coverage() == 0).sum())
 
 
 class SampleBatch(NamedTuple):
-    """Samples before they are encoded: the columns as read, and cells `(n_rows, n_cells)`.
+    """Samples before encoding: the columns as read, and cells `(n_rows, n_cells)`.
 
-    With windows the columns have the last row of each, the cells all their rows, and `rows` is the
-    number of each of these in the table. `differs` `(n_rows, n_constants)` is True where a cell of
-    a constant column that the table has is another value.
+    For windows, the columns are those of the last row of each, the cells those of all their rows,
+    and `rows` are the indices of these rows in the table. `differs` `(n_rows, n_constants)` is
+    True where the value of a constant column differs from its constant.
     """
 
     batch: pa.RecordBatch
@@ -77,8 +77,8 @@ class EncodedBatch:
 
 
 DecodedRows = tuple[pa.RecordBatch, Cells, AnyFloats, Mask]
-"""Rows in the order of the table: as read, as cells `(n_rows, n_cells)`, as the decoder's outputs
-`(n_rows, n_outputs)`, and whether they lie in a window `(n_rows,)`."""
+"""Rows in table order: as read, as cells `(n_rows, n_cells)`, as outputs of the decoder
+`(n_rows, n_outputs)`, and whether they are in a window `(n_rows,)`."""
 
 
 def row_batches(
@@ -88,12 +88,12 @@ def row_batches(
     batch_rows: int | None,
     tallies: tuple[Tally, Tally],
 ) -> Iterator[SampleBatch]:
-    """Yield the source's rows, in order, and count their cells.
+    """Yield the rows of the source, in order, and count their cells.
 
-    `tallies` are those of the columns that vary and of the `constants`.
+    `tallies` are those of the varying columns and of the `constants`.
     """
     before = 0
-    for batch in source.batches(batch_rows or model.batch_rows_beside(constants.layout.cells)):
+    for batch in source.batches(batch_rows or model.batch_rows_with(constants.layout.cells)):
         cells = model.reader.read(batch, table=source.name, before=before)
         constant_cells = constants.read(batch, table=source.name, before=before)
         before += batch.num_rows
@@ -110,13 +110,13 @@ def open_windows(
     tallies: tuple[Tally, Tally],
     progress: Progress = SILENT,
 ) -> WindowedTable:
-    """Stage the rows of a matched table and cut them as the model's training table was.
+    """Stage the rows of a matched table and divide them into windows as in training.
 
     Raises:
-        DataError: the columns that order rows are missing, or no series is as long as a window.
+        DataError: the columns that order rows are missing, or every series is too short.
     """
     series = read_series(source, model.spec.options.windows, model.spec.ids)
-    assert series is not None, "only models of windows come here"
+    assert series is not None, "only models of windows are supported"
     windows = series.cut()
     features = source.select([column.name for column in model.reader.layout.columns])
     rows = np.ones(series.keys.rows, dtype=np.bool_)
@@ -133,20 +133,20 @@ def open_windows(
 
 def _differs(source: Source, constants: CellReader, tally: Tally, rows: int) -> Mask:
     columns = constants.layout.columns
-    found, before = np.zeros((rows, len(columns)), dtype=np.bool_), 0
+    differs, before = np.zeros((rows, len(columns)), dtype=np.bool_), 0
     if columns:
         for batch in source.select([column.name for column in columns]).batches():
             cells = constants.read(batch, table=source.name, before=before)
             tally.add(cells)
-            found[before : before + len(cells)] = tally.differing(cells)
+            differs[before : before + len(cells)] = tally.differing(cells)
             before += len(cells)
-    return found
+    return differs
 
 
 def labels_of_windows(table: WindowedTable, label: Label, rule: str) -> tuple[Codes, int]:
-    """Return the label code `(n_windows,)` of each window, -1 where it has none.
+    """Return the label code `(n_windows,)` of each window, -1 for none, and a count.
 
-    And how many rows hold a value that is not a class of the label. `rule` is `--window-label`.
+    The count is the number of rows whose label is not a known class. `rule` is `--window-label`.
     """
     parts, unknown = [np.empty(0, dtype=np.int64)], 0
     for batch in table.source.select([label.name]).batches():
@@ -158,7 +158,7 @@ def labels_of_windows(table: WindowedTable, label: Label, rule: str) -> tuple[Co
 def window_batches(
     model: LoadedModel, table: WindowedTable, carried: Sequence[str], batch_windows: int | None
 ) -> Iterator[SampleBatch]:
-    """Yield windows, series after series, with the carried columns of their last rows."""
+    """Yield windows, series by series, with the copied columns of their last rows."""
     windows = table.windows
     size = batch_windows or max(1, model.batch_rows // model.spec.network.window)
     source = table.source.select(list(carried))
@@ -190,7 +190,7 @@ def encoded_batches(
 def decoded_rows(
     model: LoadedModel, batches: Iterator[EncodedBatch], table: WindowedTable | None
 ) -> Iterator[DecodedRows]:
-    """Decode the batches; a row of several windows has the mean of their outputs."""
+    """Decode the batches; the outputs of a row in several windows are averaged."""
     if table is not None:
         yield from _rows_of_windows(model, batches, table)
         return
@@ -205,7 +205,7 @@ def _rows_of_windows(
     counts = torch.from_numpy(table.windows.coverage())
     sums = torch.zeros(len(counts), model.reader.layout.outputs)
     for samples in batches:
-        assert samples.rows is not None, "windows know their rows"
+        assert samples.rows is not None, "samples of windows have row indices"
         sums.index_add_(0, torch.from_numpy(samples.rows), _outputs(model, samples))
     sums /= counts.clamp(min=1)[:, None]
     start = 0

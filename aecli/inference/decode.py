@@ -1,4 +1,4 @@
-"""Decode latents, as `encode` wrote them or as a person changed them, into rows."""
+"""Decode latents, unchanged or edited, into rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from aecli.table.column_names import match_patterns
 from aecli.table.source import Data, Source, open_source
 
 WINDOW_COLUMN = "window"
-"""Output column that counts the windows, where the model encodes windows of rows."""
+"""Output column with the number of the window, for models of windows."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +63,23 @@ def decode(
     read: ReadOptions | None = None,
     progress: Progress = SILENT,
 ) -> DecodeResult:
-    """Write the rows that latents stand for to `output`, in the training table's own units.
+    """Write the rows decoded from latents to `output`, in the units of the training table.
 
-    A model of windows gives a window of rows for each latent, numbered in a column `window`.
+    A model of windows decodes each latent to a window of rows, numbered in a column `window`.
 
     Args:
         data: a table with the latents, `z0`, `z1`, … or one list column `z`, as `encode` writes it.
-        output: a file whose name says the format, or `-` for standard output.
-        model: the model directory, `tag` short for `runs/TAG`.
-        keep: columns of `data` to carry along (names or globs), beside the model's identifiers.
-        to: the format to write, whatever the name.
-        batch_size: latents per pass through the network.
+        output: a file whose suffix is the format, or `-` for standard output.
+        model: the model directory; `tag` is short for `runs/TAG`.
+        keep: columns of `data` to copy (names or globs), in addition to the model's identifiers.
+        to: the output format, for any suffix.
+        batch_size: latents per batch of the network.
 
     Raises:
         ModelError: the model is missing, damaged or too new.
-        DataError: the table cannot be read, does not hold the model's latents, or one of them is
+        DataError: the table cannot be read or does not contain the model's latents, or a latent is
             missing, infinite or too large.
-        UsageError: a carried column has the name of a feature, or the decoder was not trained.
+        UsageError: a copied column has the name of a feature, or the decoder was not trained.
         OutputError: the output cannot be written.
     """
     began = time.perf_counter()
@@ -107,7 +107,7 @@ def decode_pass(
     read: ReadOptions | None = None,
     progress: Progress = SILENT,
 ) -> Pass:
-    """Open a pass that decodes a table of latents; arguments and errors are those of `decode`."""
+    """Prepare a pass that decodes latents; arguments and errors are those of `decode`."""
     require_decoder(model)
     table = open_source(data, read or ReadOptions())
     latents = latent_columns(model, table)
@@ -129,9 +129,9 @@ def _carried(
 
 
 def _decoded(opened: Pass, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows, or windows of rows, that the latents in the columns `names` stand for."""
+    """Yield the rows, or windows of rows, decoded from the latents in the columns `names`."""
     model, source, window = opened.model, opened.source, opened.model.spec.network.window
-    assert source is not None, "latents come from a table"
+    assert source is not None, "latents are read from a table"
     inverse, before = InverseColumns(model.spec.columns), 0
     opened.progress.stage("decoding", source.n_rows)
     for batch in source.batches(opened.batch_size or max(1, model.batch_rows // window)):
@@ -156,7 +156,7 @@ def _decoded(opened: Pass, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
 
 
 def window_fields(model: LoadedModel, others: Sequence[pa.Field]) -> list[pa.Field]:
-    """Return the field that counts windows, under a name that no other has; none without them."""
+    """Return the field that numbers windows, with a unique name; none for models of rows."""
     if model.spec.network.window == 1:
         return []
     used = {field.name for field in others}
@@ -171,10 +171,10 @@ def window_numbers(model: LoadedModel, before: int, count: int) -> list[pa.Array
 
 
 def latent_columns(model: LoadedModel, source: Source) -> Source:
-    """Return the source with its latents, `z0`, `z1`, … or the list `z`, as they are to be read.
+    """Return the source with only its latent columns, `z0`, `z1`, … or the list `z`.
 
     Raises:
-        DataError: some are missing, there are more than the model has, or one holds no numbers.
+        DataError: columns are missing or superfluous, or one does not contain numbers.
     """
     size = model.spec.network.latent
     expected = [f"z{index}" for index in range(size)]
@@ -196,11 +196,11 @@ def _other_columns(
     lacks = [name for name in expected if name not in present]
     more = [name for name in present if name not in expected]
     facts = [f"it lacks: {name_list(lacks)}"] if lacks else []
-    facts += [f"it has also: {name_list(more)}"] if more else []
+    facts += [f"it also has: {name_list(more)}"] if more else []
     size = len(expected)
     which = f"z0 … z{size - 1}" if size > 1 else "z0"
     return DataError(
-        f"{source.name} does not hold the {size:,} latents of {model.directory}: {which}, or a "
+        f"{source.name} does not contain the {size:,} latents of {model.directory}: {which}, or a "
         "list z",
         facts=facts,
         hint=f"aecli encode DATA -m {shell_name(str(model.directory))} -o latents.parquet",
@@ -221,7 +221,7 @@ def _require_numbers(name: str, kind: pa.DataType, size: int) -> None:
 
 def _other_length(name: str, size: int) -> DataError:
     return DataError(
-        f"column {name!r} holds lists of another length than {size:,}, the latent's size",
+        f"column {name!r} contains lists whose length is not {size:,}, the size of the latent",
         hint="aecli inspect shows the model's latent",
     )
 
@@ -247,10 +247,10 @@ def read_latents(batch: pa.RecordBatch, size: int, *, table: str, before: int) -
     if wrong.any():
         row, unit = (int(index) for index in np.argwhere(wrong)[0])
         cell = values[row, unit]
-        what = "has no value" if np.isnan(cell) else f"holds {cell:g}, no finite float32,"
+        what = "has no value" if np.isnan(cell) else f"contains {cell:g}, not a finite float32,"
         column = "z" if batch.schema.names == ["z"] else f"z{unit}"
         raise DataError(
             f"column {column!r} of {table} {what} in row {before + row + 1:,}",
-            hint="every latent of a row must be there: drop the row, or fill it with 0",
+            hint="drop the row, or fill it with 0",
         )
     return latents

@@ -1,4 +1,4 @@
-"""Encode a table's rows into latents."""
+"""Encode the rows of a table into latents."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def encode(
     """Write the latents of `data`'s rows to `output`, in order, in constant memory.
 
     Args:
-        data: paths, globs or folders, `-`, or a table in memory; the label may be absent.
-        output: a file whose name says the format, or `-` for standard output.
+        data: paths, globs or folders, `-`, or a table in memory; the label is optional.
+        output: a file whose suffix is the format, or `-` for standard output.
         as_list: write one fixed-size list column `z` instead of `z0`, `z1`, ….
         with_std: add the standard deviations of a variational latent, `s0`, `s1`, … or `s`.
-        model: the model directory, `tag` short for `runs/TAG`.
-        keep: columns of `data` to carry along (names or globs), beside the identifiers.
-        to: the format to write, whatever the name.
-        batch_size: rows, or windows, per pass through the network.
+        model: the model directory; `tag` is short for `runs/TAG`.
+        keep: columns of `data` to copy (names or globs), in addition to the identifiers.
+        to: the output format, for any suffix.
+        batch_size: rows, or windows, per batch of the network.
 
     Raises:
-        UsageError: `with_std` goes with a latent that is not variational.
+        UsageError: `with_std` for a model that is not variational.
         ModelError: the model is missing, damaged or too new.
-        DataError: the table cannot be read or lacks columns.
+        DataError: the table cannot be read, or columns are missing.
         OutputError: the output cannot be written.
     """
     began = time.perf_counter()
@@ -73,7 +73,7 @@ def encode_pass(
     read: ReadOptions | None = None,
     progress: Progress = SILENT,
 ) -> Pass:
-    """Open a pass that makes latents of rows; arguments and errors are those of `encode`."""
+    """Prepare a pass that encodes rows; arguments and errors are those of `encode`."""
     opened = Pass.over(model, data, keep=keep, batch_size=batch_size, read=read, progress=progress)
     fields = latent_fields(model, as_list=as_list, with_std=with_std)
     return opened.output_encoded(
@@ -85,12 +85,12 @@ def latent_fields(model: LoadedModel, *, as_list: bool, with_std: bool) -> list[
     """Return the fields `z0`, `z1`, … or one fixed-size list `z`; then standard deviations.
 
     Raises:
-        UsageError: there are no standard deviations, since the model is not variational.
+        UsageError: the model is not variational and has no standard deviations.
     """
     if with_std and not model.spec.network.variational:
         raise UsageError(
             f"--with-std: the latents of {model.directory} have no standard deviations",
-            hint="aecli train DATA --variational, or leave --with-std out",
+            hint="aecli train DATA --variational, or omit --with-std",
         )
     size = model.spec.network.latent
     names = ["z", "s"] if with_std else ["z"]

@@ -1,4 +1,4 @@
-"""Load a model directory, ready to run."""
+"""Load a model directory for use."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from aecli.schema.model_spec import ModelSpec
 Part = TypeVar("Part")
 
 BATCH_CELLS = 1 << 21
-"""Values of the widest layer in one batch: 8 MB, so that memory stays flat and the caches warm."""
+"""Number of values of the widest layer in a batch: 8 MB, for low memory use and warm caches."""
 
-MOST_CELLS = 1 << 26
+MAX_LAYER_CELLS = 1 << 26
 """The same where batches of few rows would be slow: 256 MB."""
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model ready to run: its spec, its network on a device, its baseline's tensors.
+    """Model that can be applied: its spec, its network on a device, tensors of its baseline.
 
     `reader` reads the columns that vary.
     """
@@ -47,28 +47,28 @@ class LoadedModel:
     baseline: dict[str, Tensor]
 
     def constant_reader(self, names: Collection[str]) -> CellReader:
-        """Return a reader of those of the constant columns that are among `names`."""
+        """Return a reader of the constant columns in `names`."""
         present = [column for column in as_varying(self.spec.columns) if column.name in names]
         return CellReader(present, nonfinite=self.reader.nonfinite)
 
     @property
     def batch_rows(self) -> int:
-        """Return how many rows to take at a time unless the user says so."""
+        """Return the default number of rows per batch."""
         network = self.spec.network
-        wanted = max(256 // network.window, network.samples_within(BATCH_CELLS))
-        samples = min(1 << 14, wanted, network.samples_within(MOST_CELLS))
+        preferred = max(256 // network.window, network.samples_within(BATCH_CELLS))
+        samples = min(1 << 14, preferred, network.samples_within(MAX_LAYER_CELLS))
         return min(1 << 14, max(1, samples) * network.window)
 
-    def batch_rows_beside(self, cells: int) -> int:
-        """Return the same where so many other cells are read beside each row's own."""
+    def batch_rows_with(self, cells: int) -> int:
+        """Return the default number of rows per batch if `cells` other cells per row are read."""
         return min(self.batch_rows, max(256, BATCH_CELLS // max(1, cells)))
 
 
 def require_decoder(model: LoadedModel) -> None:
-    """Refuse a model whose decoder was left as it was drawn.
+    """Raise if the decoder was not trained.
 
     Raises:
-        UsageError: it was trained for its label alone.
+        UsageError: the model was trained for its label only.
     """
     if "reconstruction" in model.spec.loss_weights:
         return
@@ -82,8 +82,8 @@ def load_model(directory: Path, *, device: str = "auto", threads: int | None = N
     """Load a model directory onto a device.
 
     Raises:
-        ModelError: the directory holds no model, or a damaged or newer one.
-        UsageError: there is no such device.
+        ModelError: the directory contains no model, or a damaged or newer one.
+        UsageError: the device does not exist.
     """
     return load_with(directory, lambda spec: None, device=device, threads=threads)[0]
 
@@ -95,11 +95,11 @@ def load_with(
     device: str = "auto",
     threads: int | None = None,
 ) -> tuple[LoadedModel, Part]:
-    """Load a model directory onto a device, and with `read` what else belongs to this model.
+    """Load a model directory onto a device, together with what `read` returns for the same model.
 
     Raises:
-        ModelError: the directory holds no model, or a damaged or newer one.
-        UsageError: there is no such device.
+        ModelError: the directory contains no model, or a damaged or newer one.
+        UsageError: the device does not exist.
     """
 
     def read_all(spec: ModelSpec) -> tuple[bytes, Part]:
@@ -113,14 +113,14 @@ def load_with(
 def model_of(
     spec: ModelSpec, weights: bytes, *, directory: Path, device: str = "auto"
 ) -> LoadedModel:
-    """Build a spec's network with the bytes of its weights file, on a device.
+    """Build the network of a spec on a device, with weights from the bytes of their file.
 
     Raises:
         ModelError: the weights are damaged or of another network.
-        UsageError: there is no such device.
+        UsageError: the device does not exist.
     """
     target = choose_device(device)
-    with torch.device("meta"):  # allocates nothing until the weights' header has been checked
+    with torch.device("meta"):  # allocates no memory before the weights' header is checked
         network = build(spec.network, columns=spec.columns)
     in_memory = directory == MODEL_IN_MEMORY
     path = MODEL_IN_MEMORY if in_memory else directory / spec.weights.file

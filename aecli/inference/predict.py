@@ -1,4 +1,4 @@
-"""Predict the label of a table's rows."""
+"""Predict the label of the rows of a table."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ def predict(
     read: ReadOptions | None = None,
     progress: Progress = SILENT,
 ) -> StreamResult:
-    """Write the class of each of `data`'s rows to `output`, in order, in constant memory.
+    """Write the predicted class of each of `data`'s rows to `output`, in order.
 
-    The columns are `prediction`, in the label's own type, and a float32 `prob_<class>` for each
-    class. A model of windows gives a row per window.
+    The columns are `prediction`, of the label's type, and a float32 `prob_<class>` for each class.
+    A model of windows writes one row per window.
 
     Args:
-        data: paths, globs or folders, `-`, or a table in memory; the label may be absent.
-        output: a file whose name says the format, or `-` for standard output.
-        top: write the likeliest classes only: `top1_class`, `top1_prob`, `top2_class`, ….
-        model: the model directory, `tag` short for `runs/TAG`.
-        keep: columns of `data` to carry along (names or globs), beside the identifiers.
-        to: the format to write, whatever the name.
-        batch_size: rows, or windows, per pass through the network.
+        data: paths, globs or folders, `-`, or a table in memory; the label is optional.
+        output: a file whose suffix is the format, or `-` for standard output.
+        top: write only the most probable classes: `top1_class`, `top1_prob`, `top2_class`, ….
+        model: the model directory; `tag` is short for `runs/TAG`.
+        keep: columns of `data` to copy (names or globs), in addition to the identifiers.
+        to: the output format, for any suffix.
+        batch_size: rows, or windows, per batch of the network.
 
     Raises:
         UsageError: the model has no classifier, or fewer than `top` classes.
         ModelError: the model is missing, damaged or too new.
-        DataError: the table cannot be read or lacks columns.
+        DataError: the table cannot be read, or columns are missing.
         OutputError: the output cannot be written.
     """
     began = time.perf_counter()
@@ -79,7 +79,7 @@ def predict_pass(
     read: ReadOptions | None = None,
     progress: Progress = SILENT,
 ) -> Pass:
-    """Open a pass that predicts classes of rows; arguments and errors are those of `predict`."""
+    """Prepare a pass that predicts classes; arguments and errors are those of `predict`."""
     opened = Pass.over(model, data, keep=keep, batch_size=batch_size, read=read, progress=progress)
     fields = _fields(require_label(model), top)
     return opened.output_encoded(fields, lambda samples: _arrays(model, samples, top))
@@ -89,7 +89,7 @@ def require_label(model: LoadedModel) -> Label:
     """Return the label of a model with a classifier.
 
     Raises:
-        UsageError: the model has none.
+        UsageError: the model has no classifier.
     """
     label = model.spec.label
     if label is None or not model.spec.network.classes:

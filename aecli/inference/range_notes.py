@@ -1,4 +1,4 @@
-"""Describe columns with many cells outside the range of training, or other than its constant."""
+"""Describe columns with many values that are out of range, or differ from a constant."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from aecli.formatting import count, shell_name
 from aecli.schema.model_spec import Column
 from aecli.table.bounds import bound_text
 
-LARGEST_SILENT_SHARE = 0.02
-"""Share of a column's observed cells that may be out of range without a note."""
+MAX_SILENT_SHARE = 0.02
+"""Maximum share of a column's values that are out of range without a note."""
 
 RANGE_NOTES_SHOWN = 5
 
 NAME_SHOWN = 40
-"""Characters of a column's name or a value in a note."""
+"""Maximum length of a column's name or of a value in a note."""
 
-Beyond: TypeAlias = tuple[Column, int, int, int]
-"""A column, its observed cells, and those below and above the range of training."""
+RangeCounts: TypeAlias = tuple[Column, int, int, int]
+"""Column, the number of its values, and the numbers below and above the range of training."""
 
 
-def range_notes(varying: Sequence[Beyond], constants: Sequence[Beyond]) -> list[str]:
-    """Return one line per column, constant ones first, then by their share of cells out of range.
+def range_notes(varying: Sequence[RangeCounts], constants: Sequence[RangeCounts]) -> list[str]:
+    """Return one line per column: constant columns, then by their share of values out of range.
 
-    A constant column has a line from the first cell that differs, since training had no other.
+    A constant column has a line as soon as one value differs.
     """
     many = [(n + m) / seen for _, seen, n, m in varying]
     order = sorted(range(len(varying)), key=lambda i: -many[i])
-    lines = [_constant_note(*found) for found in constants]
-    lines += [_range_note(*varying[i]) for i in order if many[i] > LARGEST_SILENT_SHARE]
+    lines = [_constant_note(*counts) for counts in constants]
+    lines += [_range_note(*varying[i]) for i in order if many[i] > MAX_SILENT_SHARE]
     rest = len(lines) - RANGE_NOTES_SHOWN
     more = [f"{count(rest, 'more column')} with values that training did not have"]
     return lines[:RANGE_NOTES_SHOWN] + (more if rest > 0 else [])
@@ -48,8 +48,8 @@ def _constant_text(column: Column) -> str:
         return _clipped(str(column.mode))
     if column.kind != "boolean":
         return bound_text(column, column.low[0])
-    spelled = column.text_format and column.text_format.booleans
-    return (spelled or ("false", "true"))[bool(column.mode)]
+    texts = column.text_format and column.text_format.booleans
+    return (texts or ("false", "true"))[bool(column.mode)]
 
 
 def _range_note(column: Column, observed: int, below: int, above: int) -> str:
@@ -59,7 +59,7 @@ def _range_note(column: Column, observed: int, below: int, above: int) -> str:
     low, high = bound_text(column, column.low[0]), bound_text(column, column.high[0])
     hint = _excluded(column)
     if not column.moves_forward:
-        # Most of them on one side: a counter, or a clock that is written as a number.
+        # Most of them on one side: a counter, or a time stored as a number.
         moved = f"; {hint}" if 2 * max(below, above) > observed else ""
         return f"{counted} outside the training range {low} to {high}{moved}"
     if not below:

@@ -1,4 +1,4 @@
-"""Reconstruct a table's rows, or fill its missing cells with the model's reconstruction."""
+"""Reconstruct the rows of a table, or fill its missing values with their reconstruction."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from aecli.schema.text_format import TextFormat
 from aecli.table.arrow_types import decoded_type, is_text, parse_type
 from aecli.table.cells.type_joins import join_types
 from aecli.table.column_match import TEXT_FORMATS
-from aecli.table.exact_numbers import roomy_decimal
+from aecli.table.exact_numbers import wide_decimal
 from aecli.table.source import Data, Source, open_source
 
 NOT_TRAINED_TO_FILL = (
-    "training emptied no cells, so the fills are poor: aecli train --noise mask:0.2"
+    "the model was not trained with masked cells, so fills are poor: aecli train --noise mask:0.2"
 )
 
 
@@ -53,19 +53,19 @@ def reconstruct(
     """Write the reconstruction of `data`'s rows to `output`, in order, in constant memory.
 
     Args:
-        data: paths, globs or folders, `-`, or a table in memory; the label may be absent.
-        output: a file whose name says the format, or `-` for standard output.
-        fill: write the whole table as it is, with only its missing features filled.
-        residuals: add a column `<name>_residual` for every feature that varies.
-        model: the model directory, `tag` short for `runs/TAG`.
-        keep: columns of `data` to carry along (names or globs), beside the identifiers.
-        to: the format to write, whatever the name.
-        batch_size: rows, or windows, per pass through the network.
+        data: paths, globs or folders, `-`, or a table in memory; the label is optional.
+        output: a file whose suffix is the format, or `-` for standard output.
+        fill: write the whole table unchanged, except that missing features are filled.
+        residuals: add a column `<name>_residual` for every varying feature.
+        model: the model directory; `tag` is short for `runs/TAG`.
+        keep: columns of `data` to copy (names or globs), in addition to the identifiers.
+        to: the output format, for any suffix.
+        batch_size: rows, or windows, per batch of the network.
 
     Raises:
-        UsageError: `fill` comes with `residuals` or `keep`, or the decoder was not trained.
+        UsageError: `fill` with `residuals` or `keep`, or the decoder was not trained.
         ModelError: the model is missing, damaged or too new.
-        DataError: the table cannot be read or lacks columns, or a column cannot be filled.
+        DataError: the table cannot be read, columns are missing, or a column cannot be filled.
         OutputError: the output cannot be written.
     """
     began = time.perf_counter()
@@ -89,8 +89,8 @@ def reconstruct(
 def _refuse_with_fill(*, residuals: bool, keep: Sequence[str]) -> None:
     if residuals or keep:
         option = "--residuals" if residuals else "--keep"
-        why = "changes no value that is there" if residuals else "writes every column"
-        raise UsageError(f"--fill {why}: it leaves nothing for {option}", hint="one of them")
+        why = "changes no existing value" if residuals else "writes every column"
+        raise UsageError(f"--fill {why}: {option} has no effect", hint=f"omit {option}")
 
 
 def reconstruct_pass(
@@ -103,7 +103,7 @@ def reconstruct_pass(
     read: ReadOptions | None = None,
     progress: Progress = SILENT,
 ) -> Pass:
-    """Open a pass that reconstructs rows; arguments and errors are those of `reconstruct`."""
+    """Prepare a pass that reconstructs rows; arguments and errors are those of `reconstruct`."""
     opened = Pass.over(model, data, keep=keep, batch_size=batch_size, read=read, progress=progress)
     opened.by_row = True
     encoded = opened.encoded()
@@ -116,9 +116,9 @@ def reconstruct_pass(
             arrays = inverse.arrays(outputs)
             if residuals:
                 arrays += residual_arrays(inverse, batch, cells, outputs)
-            if not covered.all():  # a row in no window is null
-                places = pc.if_else(pa.array(covered), pa.array(np.arange(len(covered))), None)
-                arrays = [array.take(places) for array in arrays]
+            if not covered.all():  # rows in no window are null
+                indices = pc.if_else(pa.array(covered), pa.array(np.arange(len(covered))), None)
+                arrays = [array.take(indices) for array in arrays]
             yield opened.joined(batch, arrays)
 
     return opened.output(fields, batches())
@@ -132,11 +132,11 @@ def fill_pass(
     read: ReadOptions | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Pass, Filler]:
-    """Open a pass that fills a table, and return it with the filler, which counts what it fills.
+    """Prepare a pass that fills a table, and return it with its filler, which counts the fills.
 
     Raises:
         UsageError: the decoder was not trained.
-        DataError: the table cannot be read or lacks columns, or a column cannot be filled.
+        DataError: the table cannot be read, columns are missing, or a column cannot be filled.
     """
     source = data if isinstance(data, Source) else open_source(data, read or ReadOptions())
     opened = Pass.over(model, source, carry=False, batch_size=batch_size, progress=progress)
@@ -163,7 +163,7 @@ def fill_pass(
 def _with_decoded(
     batches: Iterator[pa.RecordBatch], rows: Iterator[DecodedRows]
 ) -> Iterator[tuple[pa.RecordBatch, tuple[AnyArray, ...]]]:
-    """Yield each batch with the cells, outputs and coverage of its rows, however these come."""
+    """Yield each batch with the cells, outputs and coverage of its rows, for any batch sizes."""
     parts = (part for _, *part in rows if len(part[0]))
     rest: tuple[AnyArray, ...] | None = None
     for batch in batches:
@@ -180,31 +180,33 @@ def _with_decoded(
 def with_all_columns(
     model: LoadedModel, source: Source, matched: Source
 ) -> tuple[Source, dict[str, TextFormat]]:
-    """Return a source with every column in its own type, and one that holds a feature's values.
+    """Return a source with all columns in types that fit the filled values, and text formats.
 
-    And how the columns of text spell the values of features: their text is read as it is written.
-    The types of text formats are those of this table's cells; a column of whole numbers that the
-    training table had fractions in is a double, and one without any cell is what it was there.
+    The text formats are those of features in text columns, whose existing text is not changed.
+    Types of text files come from the cells of this table; an integer column that had fractions in
+    training is float64, and a column without values has its type in training.
 
     Args:
         model: the model.
         source: the whole table.
-        matched: the table as the model reads it.
+        matched: the table with the model's readings.
     """
-    # What the model reads a column as, which its own cells may leave open, counts.
+    # The model's reading of a column takes precedence: its cells may be ambiguous.
     readings, formats = {**source.readings, **matched.readings}, {}
     written = source.with_texts(source.names).readings
     features = {column.name: column for column in model.spec.columns}
     chosen = dict(written)
     for name in source.names:
-        found, own = readings[name], written[name]
-        as_text = is_text(decoded_type(own.type))
-        if found.format is not None or (as_text and not is_text(decoded_type(found.type))):
-            formats[name] = found.format or TextFormat()
-            chosen[name] = replace(own, type=own.type if as_text else pa.string())
+        matched_reading, reading = readings[name], written[name]
+        text = is_text(decoded_type(reading.type))
+        if matched_reading.format is not None or (
+            text and not is_text(decoded_type(matched_reading.type))
+        ):
+            formats[name] = matched_reading.format or TextFormat()
+            chosen[name] = replace(reading, type=reading.type if text else pa.string())
         elif name in features:
-            kind = _filled_type(features[name], own.type, source.format)
-            chosen[name] = replace(own, type=kind)
+            kind = _filled_type(features[name], reading.type, source.format)
+            chosen[name] = replace(reading, type=kind)
     return source.select(source.names, chosen), formats
 
 
@@ -217,8 +219,8 @@ def _filled_type(column: Column, present: pa.DataType, format: str) -> pa.DataTy
     if column.origin is not None:
         if not pa.types.is_integer(stored) or pa.types.is_integer(present):
             return stored
-        # Whole numbers too long for an integer are text, those with a point or exponent a double.
-        return pa.decimal256(76, 0) if is_text(present) else roomy_decimal(stored)
+        # Integers too long for an integer type are text, those with a point or exponent floats.
+        return pa.decimal256(76, 0) if is_text(present) else wide_decimal(stored)
     if pa.types.is_dictionary(stored):
         stored = stored.value_type
     return join_types(present, stored) or (stored if is_text(stored) else present)

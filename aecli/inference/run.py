@@ -1,10 +1,11 @@
-"""One pass of a table through a loaded model: what every streaming command does."""
+"""Pass of a table through a loaded model, shared by all streaming commands."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,24 +30,24 @@ from aecli.schema.model_spec import ModelSpec
 from aecli.schema.read_options import ReadOptions
 from aecli.table.column_match import match_columns
 from aecli.table.source import Data, Source, open_source
-from aecli.table.writers import open_writer
+from aecli.table.writers import Write, open_writer
 
 
 @dataclass(frozen=True)
 class StreamResult:
     """Result of `encode`, `reconstruct` or `predict`.
 
-    `rows` are those written; `unit` says whether each is a row or a window of the table.
-    `unseen` counts cells whose category the training rows did not have, `out_of_range` those
-    outside the range of training or other than its constant, `missing` empty cells in columns that
-    had none, all per column; `ignored` are columns the model does not know.
-    `notes` say how rows were cut into windows and what else was unusual; `uncovered` rows lie in no
-    window. `filled` and `unfilled` count, per column, the missing cells that `reconstruct` with
-    `fill` had a value for and those it had none for.
+    `rows` is the number of rows in the output, which is None if nothing was written; `unit` says
+    whether each is a row or a window of the table. Per column, `unseen` counts categories that the
+    training rows did not have, `out_of_range` values outside the range of training or different
+    from its constant, `missing` missing values in columns that had none. `ignored` are columns
+    unknown to the model. `notes` are messages about windows and unusual data; `uncovered` counts
+    rows in no window. `filled` and `unfilled` count, per column, the missing values that
+    `reconstruct` with `fill` could fill and those it could not.
     """
 
     model: Path
-    output: str
+    output: str | None
     rows: int
     columns: Sequence[str]
     seconds: float
@@ -64,19 +65,19 @@ class StreamResult:
 class Pass:
     """One pass of a table through a model: samples in, record batches out, in order.
 
-    A command opens it with `over`, says with `output` or `output_encoded` what is made of the
-    samples, and writes or collects the batches, which are computed when they are asked for.
+    `over` opens a table, `output` or `output_encoded` defines the output, whose batches are
+    computed lazily and then written or collected.
 
     Attributes:
         model: the loaded model.
-        source: the table, narrowed to what the model reads and what is carried; None for draws.
-        carried: columns of the table that go before those that are made.
-        ignored: columns of the table that the model does not know.
+        source: the table, with the columns to read or copy; None if rows are drawn.
+        carried: columns of the table that are copied to the output, before its own columns.
+        ignored: columns of the table that are unknown to the model.
         has_label: whether the table has the model's label.
-        constants: reads the constant columns that the table has.
-        tallies: counts of cells, of columns that vary and of constant ones, as they are read.
-        windowed: the table cut into windows; None before it is read, or where samples are rows.
-        by_row: whether the output has rows where the model reads windows.
+        constants: reads the constant columns of the table.
+        tallies: counts of cells, of varying and of constant columns.
+        windowed: the table divided into windows; None before reading, or for models of rows.
+        by_row: whether the output has rows although the model reads windows.
         schema: of the batches.
         batches: the output.
     """
@@ -121,14 +122,14 @@ class Pass:
         read: ReadOptions | None = None,
         progress: Progress = SILENT,
     ) -> Pass:
-        """Open a pass over a table, which is matched with the model; `data` may be a source.
+        """Open a pass over a table, matched with the model; `data` may be a source.
 
-        Identifiers and the columns of `keep` are carried, unless `carry` is False, and so are
-        `references`, such as anomaly marks, which the model must not see. `batch_size` is rows, or
-        windows, per pass through the network.
+        Identifiers and the columns of `keep` are copied, if `carry` is True, and so are
+        `references`, such as anomaly labels, which are not inputs of the model. `batch_size` is
+        rows, or windows, per batch of the network.
 
         Raises:
-            DataError: the table cannot be read or lacks columns.
+            DataError: the table cannot be read, or columns are missing.
         """
         source = data if isinstance(data, Source) else open_source(data, read or ReadOptions())
         source, matched = match_columns(
@@ -151,13 +152,13 @@ class Pass:
         )
 
     def samples(self, stage: str, *, carried: Sequence[str] | None = None) -> Iterator[SampleBatch]:
-        """Return the table's rows, with every column read, or its windows with those `carried`.
+        """Return the rows of the table with all columns, or its windows with those in `carried`.
 
-        Windows of rows are staged at once, since they follow their own order. The caller reports
+        Windows of rows are staged at once, because they have their own order. The caller reports
         the progress of `stage`.
 
         Raises:
-            DataError: the table cannot be cut into windows.
+            DataError: the table cannot be divided into windows.
         """
         assert self.source is not None, "only a pass over a table has samples"
         if self.model.spec.network.window == 1:
@@ -178,14 +179,13 @@ class Pass:
         return encoded_batches(self.model, samples, self.progress)
 
     def output(self, fields: Sequence[pa.Field], batches: Iterator[pa.RecordBatch]) -> Pass:
-        """Set the output: the carried columns, then `fields`; `batches` are made of both.
+        """Set the output: the copied columns, then `fields`; `batches` contain both.
 
         Raises:
-            UsageError: a carried column has the name of one of `fields`, or two of these have one.
+            UsageError: two output columns have the same name.
         """
         schema = pa.schema([]) if self.source is None else self.source.schema
-        copies = {} if self.source is None else self.source.copies
-        carried = [schema.field(n).with_name(copies.get(n, n)) for n in self.carried]
+        carried = [schema.field(n).with_name(title) for n, title in self.titles().items()]
         self.schema = output_schema(carried, fields, self.model.spec)
         self.batches = batches
         return self
@@ -193,11 +193,11 @@ class Pass:
     def output_encoded(
         self, fields: Sequence[pa.Field], arrays: Callable[[EncodedBatch], list[pa.Array]]
     ) -> Pass:
-        """Set the output to what `arrays` makes of each encoded batch: one array per field.
+        """Set the output to the arrays, one per field, that `arrays` returns for encoded batches.
 
         Raises:
-            DataError: the table cannot be cut into windows.
-            UsageError: a carried column has the name of one of `fields`, or two of these have one.
+            DataError: the table cannot be divided into windows.
+            UsageError: two output columns have the same name.
         """
 
         def joined(samples: EncodedBatch) -> pa.RecordBatch:
@@ -205,26 +205,34 @@ class Pass:
 
         return self.output(fields, map(joined, self.encoded()))
 
+    def titles(self) -> dict[str, str]:
+        """Return what each carried column is called in the output, by its name in the source."""
+        copies = {} if self.source is None else self.source.copies
+        return {name: copies.get(name, name) for name in self.carried}
+
     def joined(self, batch: pa.RecordBatch, arrays: Sequence[pa.Array]) -> pa.RecordBatch:
-        """Return a batch of the output: the carried columns of `batch`, then the arrays."""
+        """Return a batch of the output: the copied columns of `batch`, then the arrays."""
         carried = [batch.column(name) for name in self.carried]
         return pa.RecordBatch.from_arrays([*carried, *arrays], schema=self.schema)
 
-    def write(self, output: str, to: str | None, *, began: float) -> StreamResult:
-        """Write the output to a file or standard output, whole or not at all.
+    def write(self, output: str | None, to: str | None, *, began: float) -> StreamResult:
+        """Write the complete output, or nothing, to a file or standard output.
 
-        `to` is the format, whatever the name; `began` is when the command began, by
-        `time.perf_counter`.
+        Without `output` the batches are computed and not written. `to` is the format, for any
+        suffix; `began` is the start of the command by `time.perf_counter`.
 
         Raises:
             UsageError: the output is a file of a model, or an input.
             DataError: a batch cannot be read.
             OutputError: the output cannot be written.
         """
-        require_not_a_part(output)
         rows, inputs = 0, self.source.paths if self.source else []
         by_window = self.windowed is not None and not self.by_row
-        with open_writer(output, self.schema, inputs=inputs, format=to) as write:
+        writer: AbstractContextManager[Write] = nullcontext(lambda batch: None)
+        if output is not None:
+            require_not_a_part(output)
+            writer = open_writer(output, self.schema, inputs=inputs, format=to)
+        with writer as write:
             for batch in self.batches:
                 write(batch)
                 rows += batch.num_rows
@@ -245,16 +253,16 @@ class Pass:
         )
 
     def out_of_range(self) -> dict[str, int]:
-        """Return the cells of each column that are out of range, or not its constant."""
-        found = [*self.tallies[0].beyond(), *self.tallies[1].beyond()]
-        return {column.name: below + above for column, _, below, above in found}
+        """Return the number of values of each column that are out of range, or not its constant."""
+        counts = [*self.tallies[0].beyond(), *self.tallies[1].beyond()]
+        return {column.name: below + above for column, _, below, above in counts}
 
     def range_notes(self) -> list[str]:
-        """Return one line on each column of which many cells are out of range."""
+        """Return one line on each column with many values out of range."""
         return range_notes(*(tally.beyond() for tally in self.tallies))
 
     def cell_shares(self) -> dict[str, float]:
-        """Return the shares of the cells that were read which are missing, unseen, out of range."""
+        """Return the shares of cells that are missing, unseen and out of range."""
         varying, constants = self.tallies
         counts = {
             "missing_share": varying.missing_cells + constants.missing_cells,
@@ -272,17 +280,16 @@ class Pass:
 def output_schema(
     carried: Sequence[pa.Field], new: Sequence[pa.Field], spec: ModelSpec
 ) -> pa.Schema:
-    """Return the schema of an output: columns that are carried, then those that a model makes.
+    """Return the schema of an output: copied columns, then new ones.
 
     Raises:
-        UsageError: a carried column has the name of one that the model makes, or two of these
-            have one name.
+        UsageError: two columns have the same name.
     """
     twice = [name for name, count in Counter(field.name for field in new).items() if count > 1]
     if twice:
         raise UsageError(
-            f"two output columns would be called {twice[0]!r}",
-            hint="rename one of the columns that it comes from, and train again",
+            f"two output columns have the name {twice[0]!r}",
+            hint="rename one of the columns that it is derived from, and train again",
         )
     clash = {field.name for field in carried} & {field.name for field in new}
     if clash:
@@ -294,14 +301,14 @@ def _name_clash(name: str, spec: ModelSpec) -> UsageError:
     if name not in [item.name for item in spec.ids]:
         return UsageError(
             f"the kept column {name!r} has the name of an output column",
-            hint="leave it out of --keep, or rename it in the table",
+            hint="omit it from --keep, or rename it in the table",
         )
     windows = spec.options.windows
     ordering = name in (*windows.group, windows.time)
     other = f"{name}_id"
     return UsageError(
         f"the identifier {name!r} has the name of an output column",
-        facts=["identifiers of the training table are carried into every output"],
+        facts=["identifiers of the training table are copied to every output"],
         hint=f"rename it in the table to {other!r}, and "
         + ("train again" if ordering else f"--keep {other!r}"),
     )

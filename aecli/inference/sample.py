@@ -1,4 +1,4 @@
-"""Draw new rows from a variational model."""
+"""Sample new rows from a variational model."""
 
 from __future__ import annotations
 
@@ -50,20 +50,19 @@ def sample(
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> SampleResult:
-    """Draw latents, decode them, and write them in the table's own units.
+    """Draw latents, decode them, and write the rows in the units of the training table.
 
-    Latents come from the prior N(0, 1), or with a classifier from each class's own normal
-    distribution, as often as its rows stood in the training table: beside a classifier they do not
-    look like the prior (ex-post density estimation, Ghosh et al. 2020). Numbers are drawn from a
-    normal distribution about what the decoder expects, with the variance that it left on held-out
-    rows, and cut to the range of the training rows; booleans and categories are drawn from the
-    decoder's probabilities.
+    Latents come from the prior N(0, 1); with a classifier, they come from one normal distribution
+    per class, by class frequency, because such latents do not follow the prior (ex-post density
+    estimation, Ghosh et al. 2020). Numbers are drawn from a normal distribution around the
+    decoder's output, with its residual variance on held-out rows, and clipped to the range of
+    training; booleans and categories are drawn from the decoder's probabilities.
 
     Args:
-        output: a file whose name says the format, or `-` for standard output.
-        count: rows to draw; windows, where the model encodes windows.
-        of_class: a class of the label: latents are drawn as those of its training rows lie.
-        seed: of the draw; the same rows come from the same seed on the same machine.
+        output: a file whose suffix is the format, or `-` for standard output.
+        count: the number of rows, or of windows for a model of windows.
+        of_class: a class of the label, whose latent distribution is used.
+        seed: of the random numbers; on one machine the same seed gives the same rows.
 
     Raises:
         UsageError: the model is not variational, it has no classifier or no such class, its decoder
@@ -72,7 +71,7 @@ def sample(
         OutputError: the output cannot be written.
     """
     if count < 1 or seed < 0:
-        raise UsageError(f"count={count}, seed={seed}: there is nothing to draw", hint="count=1000")
+        raise UsageError(f"count={count}, seed={seed}: no rows to sample", hint="count=1000")
     began = time.perf_counter()
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
     opened = sample_pass(loaded, count=count, of_class=of_class, seed=seed, progress=progress)
@@ -95,7 +94,7 @@ def sample_pass(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Pass:
-    """Open a pass that draws rows; arguments and errors are those of `sample`."""
+    """Prepare a pass that samples rows; arguments and errors are those of `sample`."""
     _require_variational(model)
     require_decoder(model)
     code = None if of_class is None else _class_code(model, of_class)
@@ -122,7 +121,7 @@ def sample_pass(
 def _require_variational(model: LoadedModel) -> None:
     if not model.spec.network.variational:
         raise UsageError(
-            f"{model.directory} is not variational: its latents have no distribution to draw from",
+            f"{model.directory} is not variational: its latents have no distribution to sample",
             hint="aecli train DATA --variational",
         )
 
@@ -176,8 +175,8 @@ def _rows(
     outputs[:, :numbers] += torch.randn(len(outputs), numbers, generator=generator) * spread
     logits = outputs[:, numbers:]
     dense = model.reader.layout.booleans
-    # The likeliest of logits plus Gumbel noise is a draw from their softmax; a logit plus logistic
-    # noise is positive as often as its sigmoid says.
+    # The argmax of logits plus Gumbel noise is a sample of their softmax; a logit plus logistic
+    # noise is positive with the probability of its sigmoid.
     uniform = torch.rand(logits[:, :dense].shape, generator=generator)
     logits[:, :dense] += torch.logit(uniform, 1e-6)
     logits[:, dense:] += _gumbel(logits[:, dense:], generator)

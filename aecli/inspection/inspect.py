@@ -1,4 +1,4 @@
-"""Inspect a model directory, or the columns that a table would have in training; without torch."""
+"""Inspect a model directory, or how the columns of a table are used in training; without torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aecli.errors import DataError, UsageError
 from aecli.formatting import TABLE_IN_MEMORY
 from aecli.model_directory.errors import readable
 from aecli.model_directory.generations import Generation, describe, generations
-from aecli.model_directory.location import SPEC_FILE, model_directory
+from aecli.model_directory.location import is_model, model_directory
 from aecli.model_directory.read import read_history, read_model, read_weights
 from aecli.model_directory.verify import CheckedFile, verify
 from aecli.progress import SILENT, Progress
@@ -26,12 +26,12 @@ from aecli.schema.options import ColumnOptions
 from aecli.schema.read_options import ReadOptions
 
 LAYER_PART_NAMES = {"head": "classifier", "path": "linear path"}
-"""What users read for a part of the network, where that is not its name in the weights file."""
+"""Displayed names of parts of the network, if they differ from those in the weights file."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Layer of the network: the part it belongs to, its shape and its parameter count."""
+    """Layer of the network: its part of the network, shape and number of parameters."""
 
     part: str
     name: str
@@ -44,9 +44,9 @@ class Layer:
 class ModelInspection:
     """Contents of a model directory: its spec, the layers of the network, its size on disk.
 
-    `generations` are the earlier models that `rollback` can put back, the newest first. `history`
-    are the records of the epochs and `verified` the files that were checked, None where they were
-    not requested. With a damaged file among those, there are neither layers nor history.
+    `generations` are the earlier models that `rollback` can restore, newest first. `history`
+    contains the records of the epochs and `verified` the checked files, None if not requested. If
+    one of these files is damaged, there are neither layers nor history.
     """
 
     model: Path
@@ -61,7 +61,7 @@ class ModelInspection:
 
 @dataclass(frozen=True)
 class DataInspection:
-    """What each column of a table would become in training, and why."""
+    """Use of each column of a table in training, and the reasons."""
 
     data: str
     format: str
@@ -84,19 +84,19 @@ def inspect(
     verified: bool = False,
     progress: Progress = SILENT,
 ) -> ModelInspection | DataInspection:
-    """Inspect a model directory or a table; without a target, the model that commands would use.
+    """Inspect a model directory or a table; without a target, the default model of commands.
 
-    With `history` a model's losses of every epoch are read too, and with `verified` all of its
-    files, to check them.
+    With `history` the losses of every epoch of a model are read too, and with `verified` all of its
+    files are checked.
 
     Raises:
-        UsageError: `history` or `verified` is requested of a table.
-        ModelError: the directory holds no model, or a damaged one.
+        UsageError: `history` or `verified` is requested for a table.
+        ModelError: the directory contains no model, or a damaged one.
         DataError: the table cannot be read, or has no rows.
     """
     if target is None:
         return inspect_model(model_directory(model, tag), history=history, verified=verified)
-    if isinstance(target, (str, os.PathLike)) and os.path.lexists(Path(target, SPEC_FILE)):
+    if isinstance(target, (str, os.PathLike)) and is_model(target):
         return inspect_model(Path(target), history=history, verified=verified)
     if history or verified:
         name = target if isinstance(target, (str, os.PathLike)) else TABLE_IN_MEMORY
@@ -111,7 +111,7 @@ def inspect_model(
     """Read a model directory: its spec, the layers of its network, its earlier models.
 
     Raises:
-        ModelError: the directory holds no model, or a damaged one.
+        ModelError: the directory contains no model, or a damaged one.
     """
     checked = verify(directory) if verified else None
     whole = all(file.problem is None for file in checked or ())
@@ -122,7 +122,7 @@ def inspect_model(
 
     spec, (layers, epochs) = read_model(directory, read)
     with readable(directory):
-        # A trainer may have replaced the model by now, and kept it.
+        # A training may have replaced the model by now, and kept it.
         earlier = [describe(g) for g in generations(directory) if g.digest != spec.digest]
         size = _size(directory)
     return ModelInspection(
@@ -138,7 +138,7 @@ def inspect_model(
 
 
 def _size(directory: Path) -> int:
-    """Return the bytes of the files of a directory; a trainer may remove one meanwhile."""
+    """Return the total size of a directory's files in bytes; a file may disappear meanwhile."""
     size = 0
     for name in os.listdir(directory):
         with suppress(FileNotFoundError):
@@ -150,7 +150,7 @@ def _size(directory: Path) -> int:
 def inspect_data(
     data: Any, read: ReadOptions, columns: ColumnOptions, progress: Progress
 ) -> DataInspection:
-    """Read a table once and return what each column would become."""
+    """Read a table once and return how each column is used in training."""
     from aecli.table.column_plan import describe_columns
     from aecli.table.labels import read_labels
     from aecli.table.source import open_source
@@ -173,11 +173,11 @@ def inspect_data(
 
 
 def layers_of(directory: Path, spec: ModelSpec) -> list[Layer]:
-    """Return the layers: of an MLP from its sizes alone, of the others from the weights' header.
+    """Return the layers: of an MLP from its sizes, of others from the header of the weights.
 
     Raises:
-        FileNotFoundError: the weights of another architecture are missing.
-        ModelError: they are damaged.
+        FileNotFoundError: the weights file, needed except for an MLP, is missing.
+        ModelError: it is damaged.
     """
     if spec.network.architecture in ("mlp", "vanilla"):
         return _layers_from_sizes(spec)
@@ -197,7 +197,7 @@ def _layers_from_tensors(header: Mapping[str, TensorInfo]) -> list[Layer]:
         inputs, outputs = (largest[1], largest[0]) if len(largest) > 1 else (largest[0], largest[0])
         parameters = sum(prod(shape) for shape in shapes)
         part_name = LAYER_PART_NAMES.get(part, part)
-        layers.append(Layer(part_name, name or "own", inputs, outputs, parameters))
+        layers.append(Layer(part_name, name or "parameters", inputs, outputs, parameters))
     order = ["linear path", "encoder", "decoder", "classifier"]
     return sorted(layers, key=lambda layer: order.index(layer.part))
 

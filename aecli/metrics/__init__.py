@@ -1,1 +1,1 @@
-"""Figures of a model's quality, accumulated over batches: columns, classes, latents, scores."""
+"""Metrics of a model's quality, accumulated over batches: columns, classes, latents, scores."""

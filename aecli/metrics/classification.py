@@ -1,4 +1,4 @@
-"""Measure the classification head over a stream of rows, in constant memory."""
+"""Measure a classifier over a stream of rows, in constant memory."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 RANGE = 40.0
-"""Log-odds beyond ±40 count as 40: a probability nearer to 0 or 1 than float32 can say."""
+"""Log-odds are clipped to ±40, beyond the precision of probabilities in float32."""
 
 
 @dataclass(frozen=True)
 class Classification:
-    """Figures of the label over the labelled rows; `confusion[true][predicted]` counts rows.
+    """Metrics of the classifier on the labelled rows; `confusion[true][predicted]` counts rows.
 
-    `auroc` is one-vs-rest, the mean over classes with both sides; None where there is none.
+    `auroc` is one-vs-rest, averaged over classes with positive and negative rows; None without any.
     """
 
     rows: int
@@ -42,7 +42,7 @@ class ClassificationFigures:
         self._log_loss = 0.0
 
     def add(self, logits: Tensor, codes: Tensor) -> None:
-        """Add logits `(n_rows, n_classes)` and codes `(n_rows,)`, -1 where unlabelled."""
+        """Add logits `(n_rows, n_classes)` and codes `(n_rows,)`, -1 for unlabelled rows."""
         labelled = codes >= 0
         logits, codes = logits[labelled].double().cpu(), codes[labelled].cpu()
         pairs = codes * self._classes + logits.argmax(1)
@@ -56,8 +56,8 @@ class ClassificationFigures:
         odds = (log_p - log_q).clamp(-RANGE, RANGE)
         bins = ((odds + RANGE) * ((self._bins - 1) / (2 * RANGE))).long()
         bins += torch.arange(self._classes) * self._bins
-        own = F.one_hot(codes, self._classes).bool()
-        for side, chosen in enumerate((bins[~own], bins[own])):
+        is_true = F.one_hot(codes, self._classes).bool()
+        for side, chosen in enumerate((bins[~is_true], bins[is_true])):
             self._histograms[side] += torch.bincount(chosen, minlength=self._classes * self._bins)
 
     @property
@@ -66,17 +66,17 @@ class ClassificationFigures:
         return int(self.confusion.sum())
 
     def accuracy(self) -> float:
-        """Return the share of labelled rows that were right."""
+        """Return the share of labelled rows that are classified correctly."""
         return float(self.confusion.diagonal().sum()) / self.rows
 
     def balanced_accuracy(self) -> float:
-        """Return the mean recall over the classes that these rows have."""
+        """Return the mean recall over the classes of these rows."""
         support = self.confusion.sum(1)
         present = support > 0
         return float((self.confusion.diagonal()[present] / support[present]).double().mean())
 
     def macro_f1(self) -> float:
-        """Return the mean F1 over the classes that these rows have or that were predicted."""
+        """Return the mean F1 over the classes of these rows and of the predictions."""
         support, predicted = self.confusion.sum(1), self.confusion.sum(0)
         seen = support + predicted
         return float((2.0 * self.confusion.diagonal()[seen > 0] / seen[seen > 0]).double().mean())
@@ -86,10 +86,10 @@ class ClassificationFigures:
         return self._log_loss / self.rows
 
     def auroc(self) -> float | None:
-        """Return one-vs-rest AUROC, the mean over classes with both sides; None without any.
+        """Return one-vs-rest AUROC, averaged over classes with positive and negative rows, or None.
 
-        It is the Mann-Whitney statistic over histograms of the log-odds, ties counted half; two
-        classes have 65,536 bins, each 0.001 wide.
+        It is the Mann-Whitney statistic over histograms of the log-odds, with ties counted half;
+        for two classes there are 65,536 bins of width 0.001.
         """
         negative, positive = self._histograms.view(2, self._classes, self._bins).double()
         below = negative.cumsum(1) - negative
@@ -100,9 +100,9 @@ class ClassificationFigures:
         )
 
     def result(self, classes: Sequence[str], class_counts: Sequence[int]) -> Classification | None:
-        """Return the figures, None where no row was labelled.
+        """Return the metrics, None without labelled rows.
 
-        `class_counts` are the training samples of each class, whose largest is the trivial answer.
+        `class_counts` are the training samples per class; the largest is the trivial prediction.
         """
         if self.rows == 0:
             return None

@@ -1,10 +1,11 @@
-"""Measure how well rows are reconstructed, column by column, beside the column means and PCA."""
+"""Measure the reconstruction of each column, compared with the column means and PCA."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Literal
 
@@ -12,34 +13,36 @@ import torch
 from torch import Tensor
 
 from aecli.features.layout import Inputs, Layout
+from aecli.metrics.detection import Interval
+from aecli.metrics.intervals import RowGroups, explained_interval, paired_interval
 from aecli.metrics.number_ranges import default_ranges
 from aecli.metrics.pca import PCA
 from aecli.table.scaling import FAR
 
 Predictor = Literal["model", "baseline", "pca"]
-"""What reconstructs a row: the network, the training means and modes, or PCA of the same size."""
+"""Source of a reconstruction: the network, the training means and modes, or PCA of that size."""
 
-LEAST_VARIANCE = 0.1
-"""The variance that R² divides by is at least this share of the training rows'."""
+MIN_VARIANCE = 0.1
+"""Minimum of the variance in R², as a share of the training rows' variance."""
 
-MOST_OUTLIERS = 0.05
-"""A number has outliers where at most this share of its values lies beyond its range; where more
-do, the rows are of another distribution, and nothing is limited."""
+MAX_OUTLIER_SHARE = 0.05
+"""Maximum share of a number's values out of range that are outliers; if more are, the rows have
+another distribution, and values are not clipped."""
 
 
 LARGE_CHANGE = 0.05
-"""Share by which limits change a number's errors or deviations where its cells are counted."""
+"""Minimum relative change of errors or deviations by clipping for which cells are counted."""
 
 
 @dataclass(frozen=True)
 class ColumnScore:
-    """One column's reconstruction beside the trivial answer and PCA of the same size.
+    """Reconstruction of one column, compared with the trivial prediction and PCA of the same size.
 
     `metric` is `r2` for number, time and vector, `accuracy` for boolean and category. `baseline` is
-    the training mean's (0 on training rows by definition) or mode's figure on these rows. A figure
-    is None where it is undefined: no observed cell, or a column without variance here and in
-    training. `share` is the column's part of the model's total error: of the squared errors of
-    scaled numbers, in which a wrong boolean or category counts 1.
+    the metric of the training mean (0 on training rows by definition) or mode. A metric is None if
+    it is undefined: without observed cells, or for a column without variance here and in training.
+    `share` is the column's share of the model's total error, which is the sum of the squared errors
+    of scaled numbers and of 1 per wrong boolean or category.
     """
 
     name: str
@@ -54,11 +57,11 @@ class ColumnScore:
 
 
 class ColumnFigures:
-    """Accumulator of R² and accuracy of a network, of PCA and of the trivial answer, cell by cell.
+    """Accumulator of R² and accuracy of the network, of PCA and of the trivial prediction.
 
-    R² is taken about these rows' own mean, so that the training mean (`baseline`) scores 0 or less.
-    For R² alone, values and reconstructions are limited to `ranges` of `number_ranges`, so that no
-    single cell decides it; squared errors are also kept as they are.
+    R² refers to the mean of these rows, so that the training mean (`baseline`) scores 0 or less.
+    For R² only, values and reconstructions are clipped to `ranges` of `number_ranges`, so that no
+    single cell dominates it; squared errors are also stored without clipping.
     """
 
     def __init__(
@@ -79,19 +82,21 @@ class ColumnFigures:
         cells = layout.cells
         self._count = torch.zeros(cells, dtype=torch.float64)
         self._outside = torch.zeros(self._numbers, dtype=torch.float64)
-        # The first row is of numbers as they are, the second of limited ones.
+        # Index 0 is for numbers without clipping, index 1 for clipped numbers.
         self._sum = torch.zeros(2, self._numbers, dtype=torch.float64)
-        self._squares = torch.zeros(2, self._numbers, dtype=torch.float64)
-        predictors: list[Predictor] = ["model"] if pca is None else ["model", "pca"]
-        self._errors = {name: torch.zeros_like(self._squares) for name in predictors}
+        # Squared deviations, then errors of each predictor, in the same order; then counts of cells
+        # of booleans and categories, and of wrong predictions.
+        self._predictors: list[Predictor] = ["baseline", "model"]
+        self._predictors += [] if pca is None else ["pca"]
+        self._wrong_at = 2 * len(self._predictors) * self._numbers
+        self._groups = RowGroups(self._wrong_at + len(self._predictors))
         wrong = torch.zeros(cells - self._numbers, dtype=torch.float64)
-        self._wrong: dict[Predictor, Tensor] = {
-            name: wrong.clone() for name in (*predictors, "baseline")
-        }
+        self._wrong: dict[Predictor, Tensor] = {name: wrong.clone() for name in self._predictors}
 
     def add(self, cells: Tensor, outputs: Tensor) -> None:
         """Add cells `(n_rows, n_cells)` and the network's outputs `(n_rows, n_outputs)`."""
         self.rows += len(cells)
+        self._groups.next_rows(len(cells))
         self._count += (~cells.isnan()).sum(0).cpu()
         numbers = cells[:, : self._numbers].double()
         limited = self._limited(numbers)
@@ -99,13 +104,13 @@ class ColumnFigures:
         for row, values in enumerate((numbers, limited)):
             deviations = (values - self._means[row].to(values.device)).nan_to_num(0.0)
             self._sum[row] += deviations.sum(0).cpu()
-            self._squares[row] += deviations.square().sum(0).cpu()
-        self._add_errors("model", (numbers, limited), outputs)
-        self._add_wrong("model", cells, outputs, threshold=0.0)
+            self._groups.add_at(row * self._numbers, deviations.square())
+        known = (~cells[:, self._numbers :].isnan()).sum(1, keepdim=True)
+        self._groups.add_at(self._wrong_at, known)
+        self._add_predictions("model", cells, numbers, limited, outputs)
         if self._pca is not None:
-            answers = self._pca_outputs(self._pca, cells)
-            self._add_errors("pca", (numbers, limited), answers)
-            self._add_wrong("pca", cells, answers, threshold=0.5)
+            predictions = self._pca_outputs(self._pca, cells)
+            self._add_predictions("pca", cells, numbers, limited, predictions)
         wrong = torch.where(cells.isnan(), False, cells != self._modes.to(cells))
         self._wrong["baseline"] += wrong[:, self._numbers :].sum(0).cpu()
 
@@ -113,38 +118,45 @@ class ColumnFigures:
         return numbers.clamp(self._low.to(numbers.device), self._high.to(numbers.device))
 
     def _pca_outputs(self, pca: PCA, cells: Tensor) -> Tensor:
-        """Return PCA's outputs; it sees windows as flat vectors, as wide as its components."""
+        """Return PCA's outputs; windows are flat vectors, as wide as its components."""
         inputs: Tensor = self._inputs(cells)
         return pca.reconstruct(inputs.reshape(-1, pca.components.shape[1])).reshape(inputs.shape)
 
-    def _add_errors(
-        self, predictor: Predictor, numbers: tuple[Tensor, Tensor], outputs: Tensor
+    def _add_predictions(
+        self, predictor: Predictor, cells: Tensor, numbers: Tensor, limited: Tensor, outputs: Tensor
     ) -> None:
-        answers = outputs[:, : self._numbers].double()
-        for row, (values, found) in enumerate(
-            zip(numbers, (answers, self._limited(answers)), strict=True)
-        ):
-            errors = torch.where(values.isnan(), 0.0, (found - values).square())
-            self._errors[predictor][row] += errors.sum(0).cpu()
+        """Add a predictor's squared errors of numbers, and its wrong booleans and categories."""
+        position = self._predictors.index(predictor)
+        predictions = outputs[:, : self._numbers].double()
+        pairs = ((numbers, predictions), (limited, self._limited(predictions)))
+        for row, (values, predicted) in enumerate(pairs):
+            errors = torch.where(values.isnan(), 0.0, (predicted - values).square())
+            self._groups.add_at((2 * position + row) * self._numbers, errors)
+        # PCA reconstructs a boolean as a number, the network as a logit.
+        threshold = 0.5 if predictor == "pca" else 0.0
+        wrong = self._wrong_predictions(cells, outputs, threshold)
+        self._wrong[predictor] += wrong.sum(0).cpu()
+        self._groups.add_at(self._wrong_at + position, wrong.sum(1, keepdim=True))
 
-    def _add_wrong(
-        self, predictor: Predictor, cells: Tensor, outputs: Tensor, *, threshold: float
-    ) -> None:
-        """Count a predictor's wrong answers; a boolean is answered True above the threshold."""
+    def _wrong_predictions(self, cells: Tensor, outputs: Tensor, threshold: float) -> Tensor:
+        """Return where booleans and categories are wrong `(n_rows, n_cells)`.
+
+        A boolean is predicted True above the threshold.
+        """
         layout, numbers = self._layout, self._numbers
         dense = numbers + layout.booleans
-        answers = cells[:, numbers:].clone()
-        answers[:, : layout.booleans] = (outputs[:, numbers:dense] > threshold).to(cells.dtype)
+        predictions = cells[:, numbers:].clone()
+        predictions[:, : layout.booleans] = (outputs[:, numbers:dense] > threshold).to(cells.dtype)
         blocks = outputs[:, dense : layout.outputs].split(list(layout.cardinalities), dim=1)
         for position, block in enumerate(blocks, start=layout.booleans):
-            answers[:, position] = block.argmax(1).to(cells.dtype)
+            predictions[:, position] = block.argmax(1).to(cells.dtype)
         codes = cells[:, numbers:]
-        wrong = torch.where(codes.isnan(), False, answers != codes)
-        self._wrong[predictor] += wrong.sum(0).cpu()
+        return torch.where(codes.isnan(), False, predictions != codes)
 
     def scores(self) -> list[ColumnScore]:
-        """Return one score per varying column, in the order of the cells."""
+        """Return one score per varying column, in cell order."""
         bases, errors = self._bases(), self._chosen_errors()
+        model = self._number_errors()["model"]
         total = float(errors["model"].sum())
         scores = []
         for column, cells in zip(self._layout.columns, self._column_slices(), strict=True):
@@ -152,10 +164,10 @@ class ColumnFigures:
             numeric = cells.start < self._numbers
             base = float(bases[cells].sum())
             sums = {name: float(values[cells].sum()) for name, values in errors.items()}
-            # Rounding leaves a little spread in a column that is constant.
+            # Rounding errors give a constant column a small variance.
             defined = count > 0 and base > 1e-9 * count
             figures = {name: _explained(error, base, defined) for name, error in sums.items()}
-            plain = float(self._errors["model"][0, cells].sum()) if numeric else 0.0
+            plain = float(model[0, cells].sum()) if numeric else 0.0
             scores.append(
                 ColumnScore(
                     name=column.name,
@@ -172,10 +184,10 @@ class ColumnFigures:
         return scores
 
     def number_r2(self, predictor: Predictor) -> float | None:
-        """Return a predictor's R² of all number cells together, in scaled units.
+        """Return a predictor's R² of all number cells, in scaled units.
 
-        1 − the sum of squared errors / the sum of squared deviations from these rows' means. None
-        where no number was observed, or there is no such predictor.
+        It is 1 − the sum of squared errors / the sum of squared deviations from these rows' means.
+        None without numbers, or without this predictor.
         """
         errors = self._chosen_errors().get(predictor)
         base = float(self._bases()[: self._numbers].sum())
@@ -183,23 +195,69 @@ class ColumnFigures:
             return None
         return _explained(float(errors[: self._numbers].sum()), base, defined=True)
 
+    def intervals(self) -> dict[str, Interval]:
+        """Return `numbers`, their R², and `categories`, their mean accuracy, with intervals.
+
+        `numbers_gain` and `categories_gain` are the differences from PCA. Intervals of too few
+        rows, and of figures that were not measured, are absent.
+        """
+        scores = self.scores()
+        figures: dict[str, Callable[[Predictor], float | None]] = {
+            "numbers": self.number_r2,
+            "categories": partial(mean_accuracy, scores),
+        }
+        errors, others = self.group_errors("model"), self.group_errors("pca")
+        found: dict[str, Interval | None] = {}
+        for kind, figure in figures.items():
+            value, pca = figure("model"), figure("pca")
+            if value is not None:
+                found[kind] = explained_interval(value, errors[kind])
+            if value is not None and pca is not None:
+                found[f"{kind}_gain"] = paired_interval(value - pca, errors[kind], others[kind])
+        return {name: interval for name, interval in found.items() if interval is not None}
+
+    def group_errors(self, predictor: Predictor = "model") -> dict[str, Tensor]:
+        """Return errors and their bases of groups of rows `(n_groups, 2)`, by kind of column.
+
+        Empty without this predictor.
+        """
+        if predictor not in self._predictors:
+            return {}
+        position, sums = self._predictors.index(predictor), self._groups.sums()
+        counts = sums[:, self._wrong_at :]
+        chosen = self._has_outliers()
+        errors, bases = (
+            torch.where(chosen, both[:, 1], both[:, 0]).sum(1)
+            for both in (self._number_sums(position), self._number_sums(0))
+        )
+        return {
+            "numbers": torch.stack([errors, bases], 1),
+            "categories": counts[:, [position, 0]],
+        }
+
+    def _number_sums(self, position: int) -> Tensor:
+        """Return sums over groups `(n_groups, 2, n_numbers)`, without and with clipping."""
+        first = 2 * position * self._numbers
+        sums = self._groups.sums()[:, first : first + 2 * self._numbers]
+        return sums.reshape(len(sums), 2, self._numbers)
+
     def limited(self) -> dict[str, int]:
-        """Return how many cells of each number column are limited, where R² changes by it."""
-        spread, errors = self._spread(), self._errors["model"]
+        """Return the number of clipped cells of each number column whose R² changes by clipping."""
+        spread, errors = self._spread(), self._number_errors()["model"]
         moved = torch.maximum((spread[0] - spread[1]).abs(), (errors[0] - errors[1]).abs())
         changed = moved > LARGE_CHANGE * self._bases()[: self._numbers]
         counts = torch.where(self._has_outliers() & changed, self._outside, 0.0)
         slices = self._column_slices()[: len(self._layout.numeric)]
-        found = {
+        clipped = {
             column.name: int(counts[cells].sum())
             for column, cells in zip(self._layout.numeric, slices, strict=True)
         }
-        return {name: count for name, count in found.items() if count}
+        return {name: count for name, count in clipped.items() if count}
 
     def number_mse(self, predictor: Predictor) -> float | None:
         """Return a predictor's mean squared error over number columns, in scaled units.
 
-        None where no number was observed, or there is no such predictor.
+        None without numbers, or without this predictor.
         """
         errors = {name: both[0] for name, both in self._number_errors().items()}.get(predictor)
         numeric = [cells for cells in self._column_slices() if cells.start < self._numbers]
@@ -215,15 +273,19 @@ class ColumnFigures:
         return mean if math.isfinite(mean) else None
 
     def _has_outliers(self) -> Tensor:
-        """Return where values beyond the range are few; one or two never are another table."""
-        most = (MOST_OUTLIERS * self._count[: self._numbers]).clamp(min=2)
-        return self._outside <= most
+        """Return where few values are out of range; up to two are always few."""
+        limit = (MAX_OUTLIER_SHARE * self._count[: self._numbers]).clamp(min=2)
+        return self._outside <= limit
 
     def _number_errors(self) -> dict[Predictor, Tensor]:
-        return {**self._errors, "baseline": self._squares}
+        """Return squared errors of each predictor `(2, n_numbers)`, without and with clipping."""
+        return {
+            name: self._number_sums(position).sum(0)
+            for position, name in enumerate(self._predictors)
+        }
 
     def _chosen_errors(self) -> dict[Predictor, Tensor]:
-        """Return each predictor's error of every cell: limited where a number has outliers."""
+        """Return each predictor's error of every cell, clipped for numbers with outliers."""
         chosen = self._has_outliers()
         return {
             name: torch.cat([torch.where(chosen, both[1], both[0]), self._wrong[name]])
@@ -231,15 +293,16 @@ class ColumnFigures:
         }
 
     def _bases(self) -> Tensor:
-        """Return what each cell's error is a share of: squared deviations, or its count."""
+        """Return the denominator of each cell's error: squared deviations, or its count."""
         count, spread = self._count[: self._numbers], self._spread()
         chosen = torch.where(self._has_outliers(), spread[1], spread[0])
-        floor = LEAST_VARIANCE * self._variance * count
+        floor = MIN_VARIANCE * self._variance * count
         return torch.cat([torch.maximum(chosen, floor), self._count[self._numbers :]])
 
     def _spread(self) -> Tensor:
-        """Return squared deviations from these rows' means `(2, n_numbers)`, plain and limited."""
-        return self._squares - self._sum.square() / self._count[: self._numbers].clamp(min=1)
+        """Return squared deviations from the mean `(2, n_numbers)`, without and with clipping."""
+        squares = self._number_sums(0).sum(0)
+        return squares - self._sum.square() / self._count[: self._numbers].clamp(min=1)
 
     def _column_slices(self) -> list[slice]:
         stops = list(accumulate(self._layout.widths))
@@ -268,15 +331,15 @@ def _scaled_means(layout: Layout) -> Tensor:
         for triple in zip(column.mean, column.center, column.scale, strict=True)
     ]
     means = [(mean - center) / scale for mean, center, scale in triples]
-    # Cells are no further from their centre than the reader lets them be.
+    # The reader clips cells at this distance from their centre.
     return torch.tensor(means, dtype=torch.float64).clamp(-FAR, FAR)
 
 
 def _mode_codes(layout: Layout) -> Tensor:
-    """Return the most frequent value of every boolean and category, 0 for numbers.
+    """Return the mode of every boolean and category, 0 for numbers.
 
-    Categories are stored by frequency, so that the first is the mode, unless the rare values that
-    share the last slot are more frequent together.
+    Categories are stored by frequency, so the first is the mode, except if the rare values in the
+    last class are more frequent together.
     """
     codes = [0.0] * layout.numbers
     codes += [float(bool(column.mode)) for column in layout.boolean]

@@ -1,4 +1,4 @@
-"""Measure how well scores tell anomalies from ordinary samples, with bootstrap intervals."""
+"""Measure how well scores separate anomalies from other samples, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from aecli.array_types import Floats, Integers, Mask
 REPLICATES = 1_000
 
 REPLICATES_AT_ONCE = 50
-"""Replicates drawn at a time."""
+"""Number of replicates drawn together."""
 
 SCORE_BINS = 4_096
-"""Most bins of scores in a replicate; intervals hardly feel what is finer."""
+"""Maximum number of score bins in a replicate; finer bins hardly change the intervals."""
 
 DETECTION_FIGURES = ("auroc", "average_precision", "best_f1", "f1")
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Figure with the ends of its 95 % bootstrap interval."""
+    """Metric with its 95 % interval."""
 
     value: float
     low: float
@@ -31,17 +31,17 @@ class Interval:
 def detection_figures(
     scores: Floats, marks: Mask, threshold: float, seed: int = 0
 ) -> dict[str, Interval]:
-    """Return each of `DETECTION_FIGURES` with its 95 % interval, from samples of both sides.
+    """Return each of `DETECTION_FIGURES` with its 95 % interval; both kinds of samples are needed.
 
     Args:
         scores: `(n_samples,)`.
         marks: `(n_samples,)`, True for anomalies.
-        threshold: the score above which `f1` takes a sample for an anomaly.
+        threshold: the score above which a sample is an anomaly for `f1`.
         seed: of the bootstrap.
 
-    Intervals are percentiles of a bootstrap that draws anomalies and other samples apart, as many
-    of each as there are (stratified; Efron and Tibshirani 1993, §13.3). The threshold of the best
-    F1 is chosen anew in every replicate.
+    Intervals are percentiles of a stratified bootstrap, which draws anomalies and other samples
+    separately, as many of each as there are (Efron and Tibshirani 1993, §13.3). The threshold of
+    the best F1 is chosen in every replicate.
     """
     exact = _figures(*_counts(_ranks(scores), marks), above=_distinct_above(scores, threshold))
     bins = _bins(scores, marks, threshold)
@@ -56,7 +56,7 @@ def detection_figures(
 
 
 def _ranks(scores: Floats) -> Integers:
-    """Return 0 for the highest score, 1 for the next; equal scores have one rank."""
+    """Return 0 for the highest score, 1 for the next; equal scores have equal ranks."""
     ranks: Integers = np.unique(-scores, return_inverse=True)[1].reshape(-1)
     return ranks
 
@@ -66,16 +66,16 @@ def _distinct_above(scores: Floats, threshold: float) -> int:
 
 
 def _counts(bins: Integers, marks: Mask) -> tuple[Integers, Integers]:
-    """Return the anomalies and the other samples in each bin, `(1, n_bins)`."""
+    """Return the numbers of anomalies and other samples in each bin, `(1, n_bins)`."""
     size = int(bins.max()) + 1
     positive, negative = (np.bincount(bins[m], minlength=size) for m in (marks, ~marks))
     return positive[None], negative[None]
 
 
 def _bins(scores: Floats, marks: Mask, threshold: float) -> Integers:
-    """Return a bin per sample, in falling order of scores; none holds both sides of the threshold.
+    """Return a bin per sample, by descending score; no bin contains both sides of the threshold.
 
-    Each side fills half of the bins evenly, so that the few anomalies are told apart finely.
+    Each kind of sample fills half of the bins evenly, so that the few anomalies have many bins.
     """
     ranks = _ranks(scores)
     if ranks.max() < SCORE_BINS:
@@ -90,7 +90,7 @@ def _bins(scores: Floats, marks: Mask, threshold: float) -> Integers:
 def _bootstrap(
     positive: Integers, negative: Integers, above: int, rng: np.random.Generator
 ) -> Floats:
-    """Return the figures `(n_figures, n_replicates)` of samples drawn with replacement."""
+    """Return the metrics `(n_figures, n_replicates)` of samples drawn with replacement."""
     parts = []
     for _ in range(REPLICATES // REPLICATES_AT_ONCE):
         hits, false = (
@@ -102,9 +102,9 @@ def _bootstrap(
 
 
 def _figures(positive: Integers, negative: Integers, above: int) -> Floats:
-    """Return the figures `(n_figures, n_tables)` of tables of bins `(n_tables, n_bins)`.
+    """Return the metrics `(n_figures, n_tables)` of tables of bins `(n_tables, n_bins)`.
 
-    Bins go from the highest scores down; the first `above` of them lie above the threshold.
+    Bins are sorted by descending score; the first `above` of them are above the threshold.
     """
     hits, false = positive.cumsum(1), negative.cumsum(1)
     anomalies, others = hits[:, -1:], false[:, -1:]

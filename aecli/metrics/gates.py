@@ -1,4 +1,4 @@
-"""Parse and judge `--fail-if` conditions such as `accuracy<0.9`."""
+"""Parse and evaluate `--fail-if` conditions such as `accuracy<0.9`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from aecli.errors import UsageError, nearest
 
@@ -51,7 +52,7 @@ EVALUATE_FIGURES = (
 SCORE_FIGURES = ("missing_share", "out_of_range_share", "outlier_share", "unseen_share")
 
 NEEDS = {"anomaly": "--anomaly", "probe": "--probe", "knn": "--probe"}
-"""The option without which there is no figure of a name that begins so."""
+"""Option required for figures whose names begin with the key."""
 
 
 @dataclass(frozen=True)
@@ -66,22 +67,23 @@ class Gate:
 def check_conditions(
     conditions: Sequence[str], known: Sequence[str], options: Collection[str] = ()
 ) -> None:
-    """Refuse a condition that cannot be judged, before any row is read.
+    """Raise for a condition that cannot be evaluated, before any row is read.
 
     Args:
-        conditions: as they were given.
+        conditions: of the user.
         known: the figures of the command.
-        options: those among `NEEDS` that were given.
+        options: the given options among `NEEDS`.
 
     Raises:
-        UsageError: a condition is not a `FIGURE<NUMBER`, names no figure, or one of an option
-            that was not given.
+        UsageError: a condition is not of the form `FIGURE<NUMBER`, or its figure is unknown or
+            needs another option.
     """
     for condition in conditions:
         name = _parsed(condition)[0]
+        needed = _needed_option(name)
         if name not in known:
-            raise _unknown_figure(condition, name, known)
-        needed = NEEDS.get(name.partition("_")[0])
+            has = [figure for figure in known if _needed_option(figure) in (None, *options)]
+            raise _unknown_figure(condition, name, has)
         if needed is not None and needed not in options:
             raise UsageError(
                 f"--fail-if {condition!r}: there is no {name} without {needed}",
@@ -89,11 +91,15 @@ def check_conditions(
             )
 
 
-def judge(conditions: Sequence[str], figures: Mapping[str, float]) -> list[Gate]:
+def _needed_option(figure: str) -> str | None:
+    return NEEDS.get(figure.partition("_")[0])
+
+
+def evaluate_gates(conditions: Sequence[str], figures: Mapping[str, float]) -> list[Gate]:
     """Return one gate per condition.
 
     Raises:
-        UsageError: a condition names a figure that this model and table do not have.
+        UsageError: this model and table do not have the figure of a condition.
     """
     gates = []
     for condition in conditions:
@@ -104,30 +110,49 @@ def judge(conditions: Sequence[str], figures: Mapping[str, float]) -> list[Gate]
                 facts=[f"it has: {', '.join(sorted(figures))}"],
             )
         value = figures[name]
-        # A figure that is not a number passes no gate.
+        # A NaN fails every gate.
         gates.append(Gate(condition, value, failed=compare(value, bound) or value != value))
     return gates
 
 
 def _parsed(condition: str) -> tuple[str, Callable[[float, float], bool], float]:
-    found = CONDITION.fullmatch(condition)
+    match = CONDITION.fullmatch(condition)
     try:
-        bound = float(found[3]) if found else float("nan")
+        bound = float(match[3]) if match else float("nan")
     except ValueError:
         bound = float("nan")
-    if found is None or bound != bound:
+    if match is None or bound != bound:
         raise UsageError(
             f"--fail-if {condition!r} is not a condition",
             hint="a figure, <, <=, > or >=, and a number, in quotes: --fail-if 'FIGURE>0.1'",
         )
-    return found[1], OPERATORS[found[2]], bound
+    return match[1], OPERATORS[match[2]], bound
 
 
 def _unknown_figure(condition: str, name: str, known: Sequence[str]) -> UsageError:
-    near = nearest(name, known)
-    changed = condition.replace(name, near, 1) if near else ""
+    of_scores = set(known) <= set(SCORE_FIGURES)
+    facts = [f"{'score' if of_scores else 'this model'} has: {', '.join(known)}"]
+    elsewhere = name in (*EVALUATE_FIGURES, *SCORE_FIGURES)
+    if name in EVALUATE_FIGURES and of_scores:
+        facts.append(f"{name} is a figure of aecli evaluate")
+    elif name in EVALUATE_FIGURES:
+        facts.append(f"{name} is a figure that aecli evaluate has for other models")
+    elif name in SCORE_FIGURES:
+        facts.append(f"{name} is a figure of aecli score")
+    near = [] if elsewhere else _near_figures(name, known)
+    changed = condition.strip().replace(name, near[0], 1) if near else ""
     return UsageError(
         f"--fail-if {condition!r}: there is no figure {name!r}",
-        facts=[f"known: {', '.join(known)}"],
-        hint=f"--fail-if '{changed.strip()}'" if near else None,
+        facts=facts,
+        hint=f"--fail-if '{changed}'" if near else None,
     )
+
+
+def _near_figures(name: str, known: Sequence[str]) -> list[str]:
+    """Return the figures that a name may stand for, the most similar first."""
+    near = nearest(name, known)
+    if near is not None:
+        return [near]
+    words = set(name.split("_"))
+    parts = [figure for figure in known if words <= set(figure.split("_"))]
+    return parts or get_close_matches(name, known, n=1, cutoff=0.6)

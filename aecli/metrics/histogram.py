@@ -1,4 +1,4 @@
-"""Histograms of figures over batches, for pictures: counts per bin, and accuracy by confidence."""
+"""Histograms for plots: counts per bin, and accuracy by confidence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aecli.array_types import AnyFloats
 
 
 class Histogram:
-    """Counts of positive values in bins of one fiftieth of a power of ten."""
+    """Counts of positive values in logarithmic bins, 50 per decade."""
 
     LOWEST, HIGHEST, PER_DECADE = -6, 13, 50
 
@@ -17,7 +17,7 @@ class Histogram:
         self.counts = np.zeros((self.HIGHEST - self.LOWEST) * self.PER_DECADE, dtype=np.int64)
 
     def add(self, values: AnyFloats) -> None:
-        """Add values `(n_values,)`; NaN is left out."""
+        """Add values `(n_values,)`; NaN is ignored."""
         known = values[~np.isnan(values)].clip(10.0**self.LOWEST, None)
         bins = ((np.log10(known) - self.LOWEST) * self.PER_DECADE).astype(np.int64)
         self.counts += np.bincount(
@@ -25,7 +25,7 @@ class Histogram:
         )
 
     def shown(self) -> tuple[AnyFloats, npt.NDArray[np.int64]]:
-        """Return the edges and counts of the bins from the first that has values to the last."""
+        """Return the edges and counts of the bins from the first to the last one with values."""
         used = np.flatnonzero(self.counts)
         if not len(used):
             return np.array([1.0, 10.0]), np.zeros(1, dtype=np.int64)
@@ -35,7 +35,7 @@ class Histogram:
 
 
 class Reliability:
-    """Counts, by confidence, of how often the likeliest class was right."""
+    """Accuracy of the most probable class by its confidence."""
 
     BINS = 10
 
@@ -43,7 +43,7 @@ class Reliability:
         self._sums = np.zeros((3, self.BINS))
 
     def add(self, confidence: AnyFloats, right: npt.NDArray[np.bool_]) -> None:
-        """Add the probability of the answer and whether it was right, both `(n_samples,)`."""
+        """Add the confidence and whether the prediction is right, both `(n_samples,)`."""
         bins = np.minimum((confidence * self.BINS).astype(np.int64), self.BINS - 1)
         for sums, weights in zip(
             self._sums, (None, confidence, right.astype(np.float64)), strict=True
@@ -51,7 +51,7 @@ class Reliability:
             sums += np.bincount(bins, weights, minlength=self.BINS)
 
     def bins(self) -> list[tuple[float, float, int]]:
-        """Return the mean confidence, the accuracy and the count of each bin that has samples."""
+        """Return the mean confidence, the accuracy and the count of each bin with samples."""
         return [(c / n, r / n, int(n)) for n, c, r in self._sums.T.tolist() if n]
 
     def error(self) -> float:

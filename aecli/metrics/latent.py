@@ -1,4 +1,4 @@
-"""Measure how the latent is used: active units, effective rank, sparsity; and dead hidden units."""
+"""Measure the use of the latent: active units, effective rank, sparsity; and dead hidden units."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from aecli.row_sample import RowSample, position_keys
 from aecli.schema.model_spec import Column
 
 ACTIVE_SHARE = 1e-4
-"""A unit is active if its variance is above this share of the widest unit's and the inputs'."""
+"""Minimum variance of an active unit, as a share of the largest unit's and of the inputs'."""
 
 ACTIVE_VARIANCE = 0.01
-"""A variational unit is active if the variance of its mean over rows is above this: its prior's is
-1, and noise of about that size covers less (Burda et al. 2016, §5.2)."""
+"""Minimum variance of the mean of an active variational unit; the prior has variance 1, and noise
+of about that size hides less (Burda et al. 2016, §5.2)."""
 
 NEAR_ZERO = 1e-3
-"""A latent is near zero below this share of its unit's root mean square over all rows; all of a
-unit's are where that itself is below this share of the whole latent's."""
+"""Latents are near zero below this share of their unit's root mean square over all rows; for units
+whose own is below this share of the whole latent's, all latents are."""
 
 TAIL = 0.01
-"""Share of the rows at each end of a unit that may be outliers."""
+"""Share of the rows at each end of a unit's range that may be outliers."""
 
-MOST_SAMPLED_ROWS, MOST_SAMPLED_VALUES = 8_192, 1 << 22
-"""Rows and values of the sample that robust figures come from."""
+MAX_LATENT_SAMPLES, MAX_LATENT_VALUES = 8_192, 1 << 22
+"""Maximum rows and values of the sample used for robust metrics."""
 
 SLOT_VARIANCE = 0.1
-"""Variance of a category's slot, in a table without numbers."""
+"""Variance of a one-hot input, for tables without numbers."""
 
 BINS_PER_OCTAVE, LOWEST_OCTAVE, HIGHEST_OCTAVE = 4, -64, 64
-"""Sizes of latents are counted in bins of 19 %, from 2^-64 (what is below is 0) to 2^64."""
+"""Magnitudes of latents are counted in bins of 19 %, from 2^-64 (0 below) to 2^64."""
 
 MODULE_NAMES = {"head": "classifier", "code": "latent"}
-"""Names that users read for a module of the network, where they are not those in the code."""
+"""Displayed names of parts of the network, if they differ from those in the code."""
 
 
 @dataclass(frozen=True)
 class LatentHealth:
-    """Use of the latent; `active` units deviate at least 1 % as much as the widest and the inputs.
+    """Use of the latent; an active unit's deviation is at least 1 % of the largest and the inputs'.
 
-    `means` is each unit's mean activation, which `rho` is the goal of; None without that loss.
+    `means` is the mean activation of each unit, whose target is `rho`; None without that loss.
     """
 
     size: int
@@ -63,11 +63,11 @@ class LatentHealth:
 
 
 class LatentFigures:
-    """Accumulator of the first two moments of latents `(n_rows, latent)`, and of their sizes.
+    """Accumulator of the moments of latents `(n_rows, latent)`, and of their magnitudes.
 
     `variational` latents are means of distributions, which have a scale of their own; others are
-    measured against `input_variance`. Covariance, dead units and effective rank come from a sample
-    `with_limited_outliers`.
+    compared with `input_variance`. Covariance, dead units and effective rank are computed from a
+    sample `with_limited_outliers`.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class LatentFigures:
         self.size = size
         self._variational = variational
         self._input_variance = input_variance
-        self._sample = RowSample(min(MOST_SAMPLED_ROWS, max(256, MOST_SAMPLED_VALUES // size)))
+        self._sample = RowSample(min(MAX_LATENT_SAMPLES, max(256, MAX_LATENT_VALUES // size)))
         self.rows = 0
         self._sum = torch.zeros(size, dtype=torch.float64)
         self._products = torch.zeros(size, size, dtype=torch.float64)
@@ -107,7 +107,7 @@ class LatentFigures:
         return centred.T @ centred / len(values)
 
     def axes(self) -> Tensor:
-        """Return the principal axes as rows `(latent, latent)`, by falling variance.
+        """Return the principal axes as rows `(latent, latent)`, by descending variance.
 
         The largest entry of each is positive, so that signs do not depend on the solver.
         """
@@ -118,7 +118,7 @@ class LatentFigures:
         return axes * torch.where(largest < 0, -1.0, 1.0)
 
     def dead(self) -> list[int]:
-        """Return the units that hardly vary: beside the widest, the inputs, or their own noise."""
+        """Return the units that hardly vary, relative to the largest, the inputs or noise."""
         variance = self.covariance().diagonal()
         floor = max(ACTIVE_SHARE * max(float(variance.max()), self._input_variance), 1e-12)
         if self._variational:
@@ -126,7 +126,7 @@ class LatentFigures:
         return [index for index, value in enumerate(variance.tolist()) if value <= floor]
 
     def effective_rank(self) -> float:
-        """Return exp(entropy of the covariance's eigenvalues' shares) (Roy and Vetterli 2007)."""
+        """Return exp of the entropy of the covariance's eigenvalue shares (Roy, Vetterli 2007)."""
         values = torch.linalg.eigvalsh(self.covariance()).clamp(min=0)
         if float(values.sum()) <= 0:
             return 0.0
@@ -138,23 +138,23 @@ class LatentFigures:
         return self._sum / self.rows
 
     def mean_abs(self) -> float:
-        """Return mean |z|."""
+        """Return the mean of |z|."""
         return self._absolute / (self.rows * self.size)
 
     def near_zero_share(self) -> float:
-        """Return the share of latents that are zero or nearly so.
+        """Return the share of latents that are zero or nearly zero.
 
-        The scale of a unit is known only behind the last row, so sizes are kept in bins.
+        The scale of a unit is known only after the last row, so magnitudes are stored in bins.
         """
         scales = (self._products.diagonal() / self.rows).sqrt()
         small = scales <= NEAR_ZERO * scales.square().mean().sqrt()
-        border = torch.where(small, self._bins, _bin_of(NEAR_ZERO * scales))
-        below = torch.arange(self._bins) < border.clamp(min=1)[:, None]
+        limit = torch.where(small, self._bins, _bin_of(NEAR_ZERO * scales))
+        below = torch.arange(self._bins) < limit.clamp(min=1)[:, None]
         counts = self._sizes.view(self.size, self._bins)
         return int(counts[below].sum()) / (self.rows * self.size)
 
     def health(self, *, low: float, rho: float | None) -> LatentHealth:
-        """Return how the latent is used; means are moved to 0..1 from `low`..1."""
+        """Return the use of the latent; means are rescaled from `low`..1 to 0..1."""
         dead = self.dead()
         active = self.size - len(dead)
         return LatentHealth(
@@ -171,11 +171,11 @@ class LatentFigures:
 
 
 def with_limited_outliers(values: AnyFloats) -> AnyFloats:
-    """Return values `(n_rows, n_units)` with those far beyond the others of their unit moved near.
+    """Return values `(n_rows, n_units)` with outliers of each unit clipped.
 
-    A unit's range is that of its middle 98 %; a value may lie beyond it by as much as it is wide,
-    which is about 7 standard deviations of a normal distribution from the middle. A unit whose
-    middle 98 % are one value stays as it is.
+    A unit's range is that of its middle 98 %; values may exceed it by the width of the range, which
+    is about 7 standard deviations of a normal distribution from the middle. A unit whose middle
+    98 % are constant is not clipped.
     """
     tail = min(math.ceil(TAIL * len(values)), (len(values) - 1) // 2)
     ordered = np.partition(values, (tail, len(values) - 1 - tail), axis=0)
@@ -186,14 +186,14 @@ def with_limited_outliers(values: AnyFloats) -> AnyFloats:
 
 
 def input_variance(columns: Sequence[Column]) -> float:
-    """Return the variance of a scaled number of the training rows, about, by its trivial loss."""
+    """Return the approximate variance of a scaled number of the training rows."""
     varying = [column for column in columns if not column.constant]
     known = [column.trivial_loss for column in varying if column.kind in NUMERIC]
     return sum(known) / len(known) if known else SLOT_VARIANCE
 
 
 def _bin_of(sizes: Tensor) -> Tensor:
-    """Return the bin of each size of at least 0; bin 0 is zero itself."""
+    """Return the bin of each nonnegative magnitude; bin 0 is zero itself."""
     octaves = sizes.clamp(2.0**LOWEST_OCTAVE, 2.0**HIGHEST_OCTAVE).log2() - LOWEST_OCTAVE
     return (octaves * BINS_PER_OCTAVE).floor().long()
 
@@ -202,7 +202,7 @@ def _bin_of(sizes: Tensor) -> Tensor:
 def dead_units(
     network: AutoencoderNetwork, activations: tuple[type[nn.Module], ...], inputs: Tensor
 ) -> dict[str, int]:
-    """Count, per hidden layer, the units whose output is the same for every row of `inputs`.
+    """Count, per hidden layer, the units whose output is constant over the rows of `inputs`.
 
     Layers are named by the part of the network and their position: `encoder layer 1`.
     """
@@ -210,7 +210,7 @@ def dead_units(
 
     def watch(name: str) -> object:
         def count(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            # A convolution's unit is a channel, wherever it answers.
+            # A unit of a convolution is a channel, at all positions.
             rest = [0, *range(2, output.dim())]
             spread = output.amax(rest) - output.amin(rest)
             counts[name] = int((spread <= 1e-7).sum())

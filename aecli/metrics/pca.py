@@ -1,4 +1,4 @@
-"""Fit PCA of the latent's size on the training rows: the baseline that a network must beat."""
+"""Fit PCA of the latent's size on the training rows: the baseline of a network."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 COVARIANCE_WIDTH = 2_048
-"""Widest input whose covariance is decomposed exactly; wider ones are sampled."""
+"""Maximum input width for an exact decomposition of the covariance; wider inputs are sampled."""
 
 SVD_ROWS = 4_096
 
 
 @dataclass(frozen=True)
 class PCA:
-    """A mean `(n_inputs,)` and orthonormal components `(n_components, n_inputs)`.
+    """Mean `(n_inputs,)` and orthonormal components `(n_components, n_inputs)`.
 
-    `shares` `(n_components,)` are the parts of the inputs' variance that the components explain;
-    they fall.
+    `shares` `(n_components,)` are the explained variances as shares of the inputs' variance, in
+    descending order.
     """
 
     mean: Tensor
@@ -27,11 +27,11 @@ class PCA:
     shares: Tensor
 
     def first(self, count: int) -> PCA:
-        """Return the `count` components that explain most."""
+        """Return the first `count` components, which explain most."""
         return PCA(self.mean, self.components[:count], self.shares[:count])
 
     def to(self, device: torch.device) -> PCA:
-        """Return the same on a device."""
+        """Return the same PCA on a device."""
         return PCA(self.mean.to(device), self.components.to(device), self.shares.to(device))
 
     def reconstruct(self, inputs: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ def fit_pca(batches: Callable[[], Iterable[Tensor]], components: int) -> PCA:
     """Fit PCA on batches of inputs `(n_rows, n_inputs)`, in float64.
 
     Inputs wider than 2,048 use a randomized SVD (Halko, Martinsson, Tropp 2011, §1.3) of the first
-    4,096 rows, so the baseline costs less than an epoch.
+    4,096 rows, so that the baseline takes less time than an epoch.
     """
     first = next(iter(batches()))
     width = first.shape[1]
@@ -52,7 +52,7 @@ def fit_pca(batches: Callable[[], Iterable[Tensor]], components: int) -> PCA:
     rows = 0
     total = torch.zeros(width, dtype=torch.float64)
     products = torch.zeros(width, width, dtype=torch.float64)
-    # Products are summed about the first batch's mean, which keeps the subtraction below harmless.
+    # Products are centred at the first batch's mean, to avoid cancellation below.
     shift = first.double().mean(0).cpu()
     for inputs in batches():
         centred = (inputs - shift.to(inputs)).float()

@@ -1,4 +1,4 @@
-"""Predict a column from several views of the same samples: a linear probe and 5 neighbours."""
+"""Predict a column from several views of the same samples: linear probe and 5 neighbours."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from aecli.array_types import AnyArray, AnyFloats
 
 PROBE_NEIGHBOURS = 5
 
-LEAST = 20
-"""Fewest samples that a probe is fitted and measured on."""
+MIN_SAMPLES = 20
+"""Minimum number of samples for a probe."""
 
 FEW_NUMBERS = 20
-"""Whole numbers of at most so many values are classes."""
+"""Maximum number of distinct integers that are classes."""
 
-LARGEST = 1e12
+MAX_FEATURE = 1e12
 
 
 @dataclass(frozen=True)
-class ProbeAnswers:
+class ProbePredictions:
     """Predictions of probes on the samples that they were not fitted on.
 
-    `answers` are by view and by kind of probe, `(n_measured,)`; `trivial` is the answer of the most
-    frequent class, or of the mean. `measured` are the places of these samples among all.
+    `predictions` are by view and by kind of probe, `(n_measured,)`; `trivial` is the most frequent
+    class, or the mean. `measured` are the indices of these samples.
     """
 
     metric: str
@@ -36,28 +36,28 @@ class ProbeAnswers:
     measured: npt.NDArray[np.int64]
     truth: AnyArray
     trivial: Any
-    answers: Mapping[str, Mapping[str, AnyArray]]
+    predictions: Mapping[str, Mapping[str, AnyArray]]
 
-    def figure(self, answers: AnyArray, rows: npt.NDArray[np.bool_]) -> float | None:
-        """Return the accuracy or R² of answers on chosen samples; None where it is undefined."""
-        truth, answers = self.truth[rows], answers[rows]
+    def figure(self, predictions: AnyArray, rows: npt.NDArray[np.bool_]) -> float | None:
+        """Return the accuracy or R² of predictions on chosen samples; None if it is undefined."""
+        truth, predictions = self.truth[rows], predictions[rows]
         if not len(truth):
             return None
         if self.metric == "accuracy":
-            return float((truth == answers).mean())
+            return float((truth == predictions).mean())
         spread = float(np.square(truth - truth.mean()).sum())
-        return 1 - float(np.square(truth - answers).sum()) / spread if spread > 0 else None
+        return 1 - float(np.square(truth - predictions).sum()) / spread if spread > 0 else None
 
     def baseline(self, rows: npt.NDArray[np.bool_]) -> float | None:
-        """Return the same figure of the trivial answer."""
+        """Return the same metric of the trivial prediction."""
         return self.figure(np.full(len(self.truth), self.trivial), rows)
 
 
 def as_target(values: AnyArray, *, classes: bool) -> AnyArray:
     """Return values as class codes `(n_samples,)` of int64, or as numbers of float64.
 
-    Text, booleans, and whole numbers of at most 20 values are classes, and whatever the caller
-    knows to be.
+    Text, booleans and integers of at most 20 distinct values are classes; with `classes` all
+    values are.
     """
     named = any(isinstance(value, str | bool) for value in values)
     if not named:
@@ -69,19 +69,21 @@ def as_target(values: AnyArray, *, classes: bool) -> AnyArray:
     return codes.reshape(-1).astype(np.int64)
 
 
-def probe(views: Mapping[str, AnyFloats], target: AnyArray, seed: int = 0) -> ProbeAnswers | None:
-    """Fit probes on a seeded half of the samples, and answer the other half.
+def probe(
+    views: Mapping[str, AnyFloats], target: AnyArray, seed: int = 0
+) -> ProbePredictions | None:
+    """Fit probes on a seeded half of the samples, and predict the other half.
 
     Args:
         views: `(n_samples, n_features)` each.
         target: `(n_samples,)`: int64 codes of classes, or float64 numbers.
-        seed: of the division.
+        seed: of the split.
 
-    The linear probe is a logistic regression (numbers: ridge regression, its penalty by
-    leave-one-out) on standardised features; neighbours are those by Euclidean distance in the view
-    as it is. Returns None with fewer than 20 samples, or with one class alone.
+    The linear probe is a logistic regression (for numbers a ridge regression with leave-one-out
+    selection of its penalty) on standardised features; neighbours are by Euclidean distance in the
+    unscaled view. Returns None with fewer than 20 samples, or with only one class.
     """
-    if len(target) < LEAST:
+    if len(target) < MIN_SAMPLES:
         return None
     order = np.random.Generator(np.random.Philox(seed)).permutation(len(target))
     fitted, measured = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
@@ -89,15 +91,16 @@ def probe(views: Mapping[str, AnyFloats], target: AnyArray, seed: int = 0) -> Pr
     if len(np.unique(known)) < 2:
         return None
     classes = target.dtype == np.int64
-    answers = {
-        name: _answers(view[fitted], known, view[measured], classes) for name, view in views.items()
+    predictions = {
+        name: _predictions(view[fitted], known, view[measured], classes)
+        for name, view in views.items()
     }
     trivial = np.bincount(known).argmax() if classes else known.mean()
     metric = "accuracy" if classes else "r2"
-    return ProbeAnswers(metric, len(fitted), measured, target[measured], trivial, answers)
+    return ProbePredictions(metric, len(fitted), measured, target[measured], trivial, predictions)
 
 
-def _answers(
+def _predictions(
     fitted: AnyFloats, target: AnyArray, measured: AnyFloats, classes: bool
 ) -> dict[str, AnyArray]:
     from sklearn.exceptions import ConvergenceWarning
@@ -106,17 +109,17 @@ def _answers(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    fitted, measured = (np.clip(part, -LARGEST, LARGEST) for part in (fitted, measured))
+    fitted, measured = (np.clip(part, -MAX_FEATURE, MAX_FEATURE) for part in (fitted, measured))
     nearest = (KNeighborsClassifier if classes else KNeighborsRegressor)(
         n_neighbors=min(PROBE_NEIGHBOURS, len(fitted)), algorithm="brute"
     )
     line = (
         LogisticRegression(max_iter=300, tol=1e-3) if classes else RidgeCV(10.0 ** np.arange(-2, 5))
     )
-    found = {}
+    predictions = {}
     for name, model in (("linear", make_pipeline(StandardScaler(), line)), ("knn", nearest)):
         with warnings.catch_warnings():
-            # A probe that has nearly converged answers nearly the same.
+            # A probe that has nearly converged is good enough.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            found[name] = model.fit(fitted, target).predict(measured)
-    return found
+            predictions[name] = model.fit(fitted, target).predict(measured)
+    return predictions

@@ -1,1 +1,1 @@
-"""Networks of a model: sizes from options, modules from a spec, weights as safetensors."""
+"""Network of a model: sizes from options, modules from a spec, weights as safetensors."""

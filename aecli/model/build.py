@@ -1,4 +1,4 @@
-"""Build networks and losses from a spec: the one factory that all commands share."""
+"""Build networks and losses from a spec, for all commands."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ _OUTPUTS: dict[str, Callable[[Tensor], Tensor] | None] = {
 }
 
 DECODER_VARIANCE = 0.1
-"""Variance of a variational decoder's numbers, as a share of what the column means leave."""
+"""Variance of a variational decoder's numbers, as a share of the error of the column means."""
 
-_CHANGED = "aecli train DATA, since this spec.json has been changed"
+_CHANGED = "aecli train DATA, because this spec.json was changed"
 
 
 def build(network: Network, *, columns: Sequence[Column]) -> AutoencoderNetwork:
-    """Build the autoencoder that `network` describes, with torch's initial weights.
+    """Build the autoencoder described by `network`, with torch's initial weights.
 
-    Draws come from torch's global generator; under `torch.device("meta")` nothing is allocated, and
-    `weights.load_into` fills it.
+    Random numbers are from torch's global generator. On the meta device nothing is allocated until
+    `weights.load_into`.
 
     Raises:
-        ModelError: the sizes in `network` are not those of `columns`, or an argument is unfit.
+        ModelError: the sizes in `network` do not match `columns`, or an argument is invalid.
     """
     where = lay_out(columns)
     if (network.inputs, network.outputs) != (where.inputs, where.outputs):
         raise ModelError(
-            f"the network takes {network.inputs} inputs and gives {network.outputs} outputs, "
-            f"but its columns make {where.inputs} and {where.outputs}",
+            f"the network has {network.inputs} inputs and {network.outputs} outputs, but its "
+            f"columns need {where.inputs} and {where.outputs}",
             hint=_CHANGED,
         )
     try:
@@ -57,7 +57,7 @@ def build(network: Network, *, columns: Sequence[Column]) -> AutoencoderNetwork:
 
 
 def parameter_count(network: Network, *, columns: Sequence[Column]) -> int:
-    """Return how many parameters the autoencoder has, without allocating them."""
+    """Return the number of parameters of the autoencoder, without allocating them."""
     with torch.device("meta"):
         parameters = build(network, columns=columns).parameters()
         return sum(parameter.numel() for parameter in parameters)
@@ -136,7 +136,7 @@ def _convolutions(
 
 
 def pixel_positions(columns: Sequence[Column]) -> list[int]:
-    """Return the place of each cell among all pixels: constant ones have a place and no cell."""
+    """Return the position of each cell among all pixels, including constant ones without a cell."""
     positions: list[int] = []
     first = 0
     for column in columns:
@@ -147,7 +147,7 @@ def pixel_positions(columns: Sequence[Column]) -> list[int]:
 
 
 def _code(network: Network) -> nn.Module | None:
-    """Return what follows the encoder, None for a linear latent whose units all survive."""
+    """Return the modules after the encoder, None for a linear latent without top-k."""
     parts: list[nn.Module] = []
     if network.latent_activation.name != "Identity":
         parts.append(activation_builder(network.latent_activation)())
@@ -170,7 +170,7 @@ def build_reconstruction_loss(
 ) -> ReconstructionLoss:
     """Build the loss of a layout's columns, weighted by their `trivial_loss`.
 
-    `complete` promises that no cell is missing or unseen.
+    With `complete` no cell is missing or unseen.
     """
     return ReconstructionLoss(
         numbers=layout.numbers,
@@ -186,8 +186,8 @@ def build_reconstruction_loss(
 def column_weights(layout: Layout, trivial: Sequence[float]) -> list[float]:
     """Return the weight of each varying column in the reconstruction loss, by its trivial loss.
 
-    Where numbers, booleans and categories are mixed it is 1 / the trivial loss, so that answering
-    the mean costs 1 whatever the kind; 1 otherwise.
+    For a mix of numbers, booleans and categories it is 1 / the trivial loss, so that the trivial
+    prediction has loss 1 for every kind; 1 otherwise.
     """
     mixed = sum(map(bool, (layout.numeric, layout.boolean, layout.category))) > 1
     return [1 / loss if mixed else 1.0 for loss in trivial]
@@ -196,29 +196,29 @@ def column_weights(layout: Layout, trivial: Sequence[float]) -> list[float]:
 def resolve_weights(
     options: LossOptions, network: Network, *, cells: int, trivial: float
 ) -> dict[str, float]:
-    """Return the weight of each term that is trained on, by name; terms that weigh 0 are left out.
+    """Return the weight of each loss term by name; terms of weight 0 are left out.
 
-    `cells` are those of a row; `trivial` is the reconstruction loss of the column means. Unless it
-    is given, the reconstruction weighs 1, and 1 / trivial beside a classification: pixels in 0..1
-    have losses of a few hundredths, and would be given up for the label. `beta` is relative to
-    that default: with 1 both terms make the evidence lower bound (Kingma and Welling, 2014) of a
-    decoder whose variance is a tenth of what the column means leave.
+    `cells` is the number of cells in a row; `trivial` is the reconstruction loss of the column
+    means. The default weight of the reconstruction is 1, and 1 / trivial with a classifier: pixels
+    in 0..1 have losses of a few hundredths, which the classification would dominate. `beta` is
+    relative to that default: 1 gives the evidence lower bound (Kingma and Welling, 2014) of a
+    decoder whose variance is a tenth of the error of the column means.
 
-    With `reduction` "sum" the weights of means are those of sums over cells and latent units.
+    With `reduction` "sum" the weights of means become those of sums over cells and latent units.
     """
     head, cells = network.classes > 0, cells * network.window
     summed = options.reduction == "sum"
     units, numbers = (network.latent, cells) if summed else (1, 1)
     trivial = max(trivial, 1e-6)
-    fair = float(f"{1 / trivial:.4g}") if head and not summed else 1.0
+    balanced = float(f"{1 / trivial:.4g}") if head and not summed else 1.0
     bound = 2 * DECODER_VARIANCE * trivial * network.latent / cells
-    given = options.reconst_weight
+    reconst_weight = options.reconst_weight
     weights = {
-        "reconstruction": (fair if given is None else given) * numbers,
+        "reconstruction": (balanced if reconst_weight is None else reconst_weight) * numbers,
         "classification": options.class_weight if head else 0.0,
         "l1": options.l1 * units,
         "l2": options.l2 * units,
         "kl": options.kl * units,
-        "kl_normal": options.beta * fair * numbers * bound if network.variational else 0.0,
+        "kl_normal": options.beta * balanced * numbers * bound if network.variational else 0.0,
     }
     return {name: weight for name, weight in weights.items() if weight > 0}

@@ -1,6 +1,6 @@
-"""Layers and initialisation by name: the torch side of the closed tables in `schema.torch_classes`.
+"""Layers and initialisation by name, for the tables of names in `schema.torch_classes`.
 
-A class is looked up in torch for the keys of those tables only, once, when this module is imported.
+The classes of these names are looked up in torch once, when this module is imported.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def build_activation(name: str, **args: Any) -> nn.Module:
 
     Raises:
         KeyError: the name is not in the table.
-        ValueError: the ends of an interval are in the wrong order (`Hardtanh`, `RReLU`).
+        ValueError: the bounds of an interval are in the wrong order (`Hardtanh`, `RReLU`).
     """
     if name == "Hardtanh":
         low, high = args.get("min_val", -1.0), args.get("max_val", 1.0)
@@ -52,16 +52,16 @@ def activation_builder(spec: TorchClassSpec) -> Callable[[], nn.Module]:
 
 
 def norm_builder(spec: TorchClassSpec) -> Callable[[int], nn.Module] | None:
-    """Return a function that builds the norm layer of a width; None where there is no norm."""
+    """Return a function that builds a norm layer by its width; None without a norm."""
     args: dict[str, Any] = dict(spec.args)
     return None if spec.name == "none" else partial(_NORM_BUILDERS[spec.name], **args)
 
 
 def initialise(network: nn.Module, name: str, *, activation: str) -> None:
-    """Draw the weights of every layer by the initialiser `name`.
+    """Draw the weights of every layer with the initialiser `name`.
 
     `pca` is Kaiming normal, for the layers in parallel to the linear path. `auto` and `default`
-    leave torch's own, uniform weights and biases within 1 / sqrt(fan_in). The gain is that of
+    keep torch's uniform weights and biases within 1 / sqrt(fan_in). The gain is that of
     `activation` with its default arguments.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Fill in what the options leave open about a network: every size, from the columns alone."""
+"""Determine the sizes of a network that the options leave open, from the columns."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from aecli.schema.options import ColumnOptions, NetworkOptions, TrainOptions
 from aecli.schema.torch_classes import TorchClassSpec
 
 DEFAULT_CLASSIFIER: tuple[int, ...] = ()
-"""Hidden sizes of the head unless given: none, so that the latent itself separates the classes."""
+"""Default hidden sizes of the classifier: none, so that the latent itself separates the classes."""
 
 LATENT_BOUNDS = (2, 64)
-"""Smallest and largest latent that is chosen where no size is given."""
+"""Minimum and maximum size of the default latent."""
 
 EXPLAINED = 0.95
 """Share of the variance that `--latent auto` keeps."""
 
 ROUNDING = 1e-6
-"""A scale is a rounded difference, so that its largest value may lie just beyond 1."""
+"""Tolerance for scaled values above 1, because a scale is a rounded difference."""
 
-WIDEST = 65_536
-"""Most units of a layer."""
+MAX_WIDTH = 65_536
+"""Maximum number of units in a layer."""
 
 START_BOUNDS = (128, 512)
-"""Narrowest and widest first layer that is chosen where only the latent is given."""
+"""Minimum and maximum width of the default first layer."""
 
 Output = Literal["linear", "clipped", "sigmoid", "tanh", "unit_tanh"]
 
@@ -45,8 +45,8 @@ def resolve_network(
 ) -> Network:
     """Return the network with every size filled in; `classes` is 0 without a label.
 
-    `latent` is what stands for `--latent auto`. Without any size of it `default_latent` decides,
-    within one less than the outputs, and without `encoder` the widths are
+    `latent` is the size for `--latent auto`. Without a size, the latent is `default_latent`, at
+    most one less than the outputs; without `encoder`, the widths are
     `default_widths(inputs, latent)`. The default decoder mirrors the encoder's hidden layers.
 
     Raises:
@@ -57,12 +57,12 @@ def resolve_network(
     if not layout.cells:
         raise DataError(
             f"none of the {len(columns)} feature columns varies: there is nothing to learn",
-            hint="aecli inspect DATA shows what each column holds",
+            hint="aecli inspect DATA",
         )
     window = options.windows.window or 1
     architecture = chosen.arch or ("mlp" if window == 1 else "vanilla")
     on_latent = _latent_activation(options)
-    _refuse_contradictions({"activation": chosen.activation, "latent-activation": on_latent})
+    _require_consistent({"activation": chosen.activation, "latent-activation": on_latent})
     latent = latent or (chosen.latent if isinstance(chosen.latent, int) else None)
     usual = min(default_latent(layout.inputs * window), max(1, layout.outputs * window - 1))
     widths = _widths(chosen, architecture, latent, usual, layout.inputs * window)
@@ -96,7 +96,7 @@ def resolve_network(
 
 
 def _latent_activation(options: TrainOptions) -> TorchClassSpec:
-    """Return the latent's activation: a sigmoid where KL needs bounds and none was chosen."""
+    """Return the latent's activation; by default a sigmoid if the KL term needs bounds."""
     fitting = TorchClassSpec(name="Sigmoid" if options.losses.kl > 0 else "Identity")
     return options.network.latent_activation or fitting
 
@@ -104,38 +104,38 @@ def _latent_activation(options: TrainOptions) -> TorchClassSpec:
 def _starts_as_pca(options: NetworkOptions, on_latent: TorchClassSpec, classes: int) -> bool:
     """Return whether the network has a linear path, which starts as PCA.
 
-    By default it has one where the latent is linear, except beside a classifier, which overfits on
-    PCA's latents (benchmarks/RESULTS.md), and in a variational network, whose latents must look
-    like draws from N(0, 1).
+    The default is yes for a linear latent, except with a classifier, which overfits on PCA's
+    latents (benchmarks/RESULTS.md), and for a variational network, whose latents must follow
+    N(0, 1).
     """
     linear = on_latent.name == "Identity"
-    by_itself = options.init == "auto" and linear and not classes and not options.variational
-    return options.init == "pca" or by_itself
+    by_default = options.init == "auto" and linear and not classes and not options.variational
+    return options.init == "pca" or by_default
 
 
-def _refuse_contradictions(named_by: dict[str, TorchClassSpec]) -> None:
-    for flag, named in named_by.items():
+def _require_consistent(activations: dict[str, TorchClassSpec]) -> None:
+    for flag, activation in activations.items():
         try:
-            activation_builder(named)()
+            activation_builder(activation)()
         except ValueError as error:
-            raise UsageError(str(error), hint=f"--{flag} {named.name} has defaults") from error
+            raise UsageError(str(error), hint=f"--{flag} {activation.name}") from error
 
 
 def _widths(
     options: NetworkOptions, architecture: str, latent: int | None, usual: int, inputs: int
 ) -> tuple[list[int], list[int]]:
-    """Return the layer sizes of encoder and decoder; only MLPs have more than the latent.
+    """Return the layer sizes of encoder and decoder; other architectures than MLPs: the latent.
 
-    The latent has `usual` units where no option gives its size.
+    `usual` is the default size of the latent.
     """
     if architecture not in ("mlp", "vanilla"):
         if options.decoder or (options.encoder and len(options.encoder) > 1):
             raise UsageError(
-                f"--arch {architecture} takes no layer lists in --encoder and --decoder",
-                hint="--latent 16, and " + OWN_OPTIONS[architecture],
+                f"--arch {architecture} does not support layer lists in --encoder and --decoder",
+                hint="--latent 16, and " + SIZE_OPTIONS[architecture],
             )
-        given = options.encoder[-1] if isinstance(options.encoder, list) else None
-        return [latent or given or usual], []
+        last = options.encoder[-1] if isinstance(options.encoder, list) else None
+        return [latent or last or usual], []
     size = latent or usual
     if options.encoder == "halve":
         encoder = halved_widths(inputs, size)
@@ -145,13 +145,13 @@ def _widths(
     return list(encoder), list(decoder)
 
 
-OWN_OPTIONS = {
+SIZE_OPTIONS = {
     "conv2d": "--channels 16,32",
     "conv1d": "--channels 16,32",
     "lstm": "--hidden 64 --layers 1",
     "transformer": "--hidden 64 --heads 4 --feedforward 128 --depth 2",
 }
-"""What sizes each architecture has instead of layer lists."""
+"""Options for the sizes of each architecture without layer lists."""
 
 
 def _architecture_sizes(
@@ -182,7 +182,7 @@ def image_shape(
     """Return height, width and channels of images whose pixels are the columns, in table order.
 
     Raises:
-        UsageError: there is no shape, it is not that of the columns, or some are no numbers.
+        UsageError: the shape is missing or does not match the columns, or some are not numbers.
     """
     pixels = sum(column.size for column in columns)
     if text is None:
@@ -194,34 +194,33 @@ def image_shape(
     height, width, channels = (int(part) for part in (text + "x1").split("x")[:3])
     if height * width * channels != pixels:
         raise UsageError(
-            f"--shape {text} is {height * width * channels:,} pixels, and the feature columns "
-            f"hold {pixels:,}",
-            hint="--columns 'pixel*' picks the pixels; --exclude leaves columns out",
+            f"--shape {text} is {height * width * channels:,} pixels, but there are {pixels:,} "
+            "feature columns",
+            hint="--columns 'pixel*' selects the pixels; --exclude leaves columns out",
         )
     if layout.cells != layout.numbers or layout.indicators:
         other = next(c for c in layout.columns if c.kind not in NUMERIC or c.has_missing)
-        what = "has missing cells" if other.has_missing else f"is a {other.kind} column"
+        what = "has missing values" if other.has_missing else f"is a {other.kind} column"
         raise UsageError(
-            f"--arch conv2d takes pixels only: {other.name!r} {what}",
+            f"--arch conv2d supports pixels only: {other.name!r} {what}",
             hint=f"--exclude {other.name}, or --arch mlp",
         )
     return height, width, channels
 
 
 def auto_latent(shares: Sequence[float], width: int) -> tuple[int, str]:
-    """Return the latent size that PCA's falling `shares` of the variance suggest, and the reason.
+    """Return the latent size for PCA's descending `shares` of the variance, and the reason.
 
-    It is the number of components that explain 95 %, but at least 2, no more than a quarter of the
-    sample's `width` numbers (a network folds what PCA needs more components for), and fewer than
-    these.
+    It is the number of components that explain 95 %, but at least 2, at most a quarter of the
+    sample's `width` numbers (a network needs fewer units than PCA), and less than `width`.
     """
-    most = min(max(2, width // 4), max(1, width - 1))
+    limit = min(max(2, width // 4), max(1, width - 1))
     explained = list(accumulate(shares))
-    wanted = next((n for n, share in enumerate(explained, 1) if share >= EXPLAINED), None)
-    latent = min(max(wanted or most, 2), most)
-    a_quarter = "a quarter of" if most == max(2, width // 4) else "one less than the"
-    if wanted is not None and wanted <= most:
-        why = f"{wanted} components of PCA explain {explained[wanted - 1]:.1%} of the variance"
+    needed = next((n for n, share in enumerate(explained, 1) if share >= EXPLAINED), None)
+    latent = min(max(needed or limit, 2), limit)
+    a_quarter = "a quarter of" if limit == max(2, width // 4) else "one less than the"
+    if needed is not None and needed <= limit:
+        why = f"{needed} components of PCA explain {explained[needed - 1]:.1%} of the variance"
     else:
         why = f"{a_quarter} {width:,} numbers; PCA needs more for {EXPLAINED:.0%} of the variance"
     return latent, f"latent {latent}: {why}"
@@ -236,9 +235,9 @@ def default_latent(inputs: int) -> int:
 def default_widths(inputs: int, latent: int) -> list[int]:
     """Return encoder widths that halve down to `latent`: 784 and 64 give 512, 256, 64.
 
-    The first is the power of two above twice the inputs, since a narrow table needs room for its
-    curvature, within `START_BOUNDS`, or 2 · latent where that is more. One more layer of half that
-    width follows unless it would be narrower than twice the latent; deeper halving trained worse.
+    The first is the power of two above twice the inputs, because narrow tables need wide layers for
+    nonlinear relations, within `START_BOUNDS`, or 2 · latent if that is more. Another layer of half
+    that width follows if it is at least twice the latent; deeper halving trained worse.
     """
     low, high = START_BOUNDS
     width = max(
@@ -251,13 +250,13 @@ def default_widths(inputs: int, latent: int) -> list[int]:
 def halved_widths(inputs: int, latent: int) -> list[int]:
     """Return encoder widths that halve from the inputs down to `latent`, rounded down.
 
-    784 and 12 give 392, 196, 98, 49, 24, 12. A layer is wider than the latent and no wider than
-    `WIDEST`; there is none where half of the inputs is not wider than the latent.
+    784 and 12 give 392, 196, 98, 49, 24, 12. A layer is wider than the latent and at most
+    `MAX_WIDTH` wide; there is none if half of the inputs is not wider than the latent.
     """
     hidden: list[int] = []
     width = inputs // 2
     while width > latent:
-        if width <= WIDEST:
+        if width <= MAX_WIDTH:
             hidden.append(width)
         width //= 2
     return [*hidden, latent]
@@ -268,10 +267,10 @@ def _power_of_two_above(size: int) -> int:
 
 
 def _fitting_output(layout: Layout, options: ColumnOptions) -> Output:
-    """Return the output of numbers: the given one, with tanh moved to 0..1 where they are there.
+    """Return the output of numbers: that of the options, with tanh rescaled to 0..1 if needed.
 
-    `auto` cuts them to 0..1 where the scaled training numbers lie in there and touch 0
-    (what that is worth is in benchmarks/RESULTS.md, Where training starts).
+    `auto` clips to 0..1 if the scaled training numbers are within 0..1 and some are 0
+    (measured in benchmarks/RESULTS.md, Where training starts).
 
     Raises:
         UsageError: the output does not reach a training number.
@@ -298,7 +297,7 @@ def _require_reachable(layout: Layout, options: ColumnOptions) -> None:
             continue
         raise UsageError(
             f"column {column.name!r} ranges from {min(column.low):g} to {max(column.high):g}, and "
-            f"--output {options.output} reaches {least} to 1",
+            f"--output {options.output} only reaches {least} to 1",
             hint="--scale minmax" if options.scale == "none" else f"--exclude {column.name}",
         )
 

@@ -1,4 +1,4 @@
-"""Convert a network's state to safetensors and back, with checks before anything is allocated."""
+"""Convert a network's state to safetensors and back, with checks before memory is allocated."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def to_bytes(module: nn.Module, extra: Mapping[str, Tensor] | None = None) -> by
 def load_into(module: nn.Module, weights: bytes, path: Path) -> dict[str, Tensor]:
     """Load the bytes of the weights file `path` into the module; return the extra tensors.
 
-    A module built under `torch.device("meta")` takes the loaded tensors as its own.
+    A module built on the meta device gets the loaded tensors.
 
     Raises:
-        ModelError: they are damaged, of another network, or not finite.
+        ModelError: the weights are damaged, of another network, or not finite.
     """
     state = module.state_dict()
     expected = {k: TensorInfo(_FORMAT_NAMES[t.dtype], tuple(t.shape)) for k, t in state.items()}
@@ -55,7 +55,7 @@ def load_into(module: nn.Module, weights: bytes, path: Path) -> dict[str, Tensor
     not_finite = [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
     if not_finite:
         raise ModelError(
-            f"{path} holds weights that are not finite numbers",
+            f"{path} contains weights that are not finite numbers",
             facts=_shortened([f"in {name}" for name in not_finite]),
             hint=retrain_hint(path),
         )
@@ -81,7 +81,7 @@ def _require_equal(
     differences += [f"has {name} ({header[name]}), which the model lacks" for name in foreign]
     if differences:
         raise ModelError(
-            f"{path} holds another network than spec.json describes",
+            f"{path} does not match the network in spec.json",
             facts=_shortened(differences),
             hint=retrain_hint(path),
         )

@@ -26,15 +26,15 @@ from aecli.regular_files import open_regular, read_regular
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.options import TrainOptions
 
-MOST_GENERATIONS = 100
-"""Maximum number of earlier models that a directory keeps."""
+MAX_GENERATIONS = 100
+"""Maximum number of earlier models in a directory."""
 
 
 @dataclass(frozen=True)
 class Generation:
-    """Model of a directory in short: its id, when it was trained, on what, and how well.
+    """Summary of a model: its id, when it was trained, on which table, and how well.
 
-    `loss` is its validation loss at the best epoch, the training loss without validation rows.
+    `loss` is the validation loss at the best epoch, or the training loss without validation rows.
     """
 
     id: str
@@ -48,7 +48,7 @@ class Generation:
 
 
 def describe(spec: ModelSpec) -> Generation:
-    """Return a model in short."""
+    """Return the summary of a model."""
     summary = spec.summary
     return Generation(
         id=generation_id(spec),
@@ -63,38 +63,38 @@ def describe(spec: ModelSpec) -> Generation:
 
 
 def generation_id(spec: ModelSpec) -> str:
-    """Return the digits that name a generation."""
+    """Return the id of a model: the first digits of its digest."""
     return spec.digest[:HASH_DIGITS]
 
 
-def require_keepable(keep_generations: int) -> None:
+def require_valid_count(keep_generations: int) -> None:
     """Check the number of earlier models to keep.
 
     Raises:
-        UsageError: it is not a whole number from 0 to `MOST_GENERATIONS`.
+        UsageError: it is not an integer from 0 to `MAX_GENERATIONS`.
     """
-    if type(keep_generations) is not int or not 0 <= keep_generations <= MOST_GENERATIONS:
+    if type(keep_generations) is not int or not 0 <= keep_generations <= MAX_GENERATIONS:
         raise UsageError(
             f"keep_generations={keep_generations!r}: must be a whole number from 0 to "
-            f"{MOST_GENERATIONS}",
+            f"{MAX_GENERATIONS}",
             hint="keep_generations=1",
         )
 
 
 def generations(directory: Path) -> list[ModelSpec]:
-    """Return the specs of the earlier models that a directory keeps, the last replaced first.
+    """Return the specs of the earlier models in a directory, most recently replaced first.
 
-    Damaged ones, and those that this aecli cannot read, are left out.
+    Models that are damaged or of a newer aecli are left out.
 
     Raises:
         OSError: a file cannot be read.
     """
-    present = whole_spec(directory / SPEC_FILE)
+    present = valid_spec(directory / SPEC_FILE)
     names = filter(is_earlier_spec, os.listdir(directory))
-    found = {name: whole_spec(directory / name) for name in names}
+    specs = {name: valid_spec(directory / name) for name in names}
     earlier = [
         spec
-        for name, spec in found.items()
+        for name, spec in specs.items()
         if spec is not None
         and name == hashed_name("spec", spec.digest)
         and (present is None or spec.digest != present.digest)
@@ -103,23 +103,23 @@ def generations(directory: Path) -> list[ModelSpec]:
 
 
 def _kept_at(directory: Path, spec: ModelSpec) -> tuple[int, str, str]:
-    """Return when a model was replaced, then when it was trained."""
+    """Return when a model was replaced, and when it was trained."""
     try:
         kept = (directory / hashed_name("spec", spec.digest)).lstat().st_mtime_ns
-    except FileNotFoundError:  # a trainer has removed it
+    except FileNotFoundError:  # removed by a training
         kept = 0
     return kept, spec.created, spec.digest
 
 
-def whole_spec(path: Path) -> ModelSpec | None:
-    """Return the spec in a file; None without one, or where it is damaged or too new."""
+def valid_spec(path: Path) -> ModelSpec | None:
+    """Return the spec in a file; None if it is missing, damaged or too new."""
     with suppress(ModelError):
         return _spec_of_our_version(path)
     return None
 
 
 def _spec_of_our_version(path: Path) -> ModelSpec | None:
-    """Return the spec in a file; None without one, or where it is damaged.
+    """Return the spec in a file; None if it is missing or damaged.
 
     Raises:
         OSError: it cannot be read.
@@ -136,7 +136,7 @@ def _spec_of_our_version(path: Path) -> ModelSpec | None:
 
 
 def require_readable(directory: Path) -> None:
-    """Check that the model of a directory can be kept, or told to be damaged; it is not hashed.
+    """Check that the model of a directory can be read, or is damaged; its files are not hashed.
 
     Raises:
         ModelError: a file cannot be read, or the model is of a newer aecli.
@@ -148,8 +148,8 @@ def require_readable(directory: Path) -> None:
                 os.close(open_regular(directory / part.file))
 
 
-def present_model(directory: Path) -> tuple[ModelSpec | None, str]:
-    """Return the model of a directory if all of its files are whole, and else what is wrong.
+def current_model(directory: Path) -> tuple[ModelSpec | None, str]:
+    """Return the model of a directory if all of its files are valid, and else the problem.
 
     Raises:
         OSError: a file cannot be read.
@@ -164,12 +164,12 @@ def present_model(directory: Path) -> tuple[ModelSpec | None, str]:
         if error.hint == UPGRADE:
             raise
         return None, "; ".join((error.what, *error.facts))
-    problem = problem_of(directory, spec)
+    problem = file_problem(directory, spec)
     return (None, problem) if problem else (spec, "")
 
 
-def problem_of(directory: Path, spec: ModelSpec) -> str:
-    """Return what is wrong with the files that a spec names; nothing where all are whole.
+def file_problem(directory: Path, spec: ModelSpec) -> str:
+    """Return the problem of a spec's files; an empty text if all are valid.
 
     Raises:
         OSError: a file cannot be read.
@@ -185,9 +185,10 @@ def problem_of(directory: Path, spec: ModelSpec) -> str:
 
 
 def replaced_model(directory: Path, *, resumed: ModelSpec | None = None) -> ModelSpec | None:
-    """Return the model that a save will replace, None without a whole one.
+    """Return the model that a save will replace, None if it is damaged or missing.
 
-    A damaged one is a warning, and an unfinished state of the same training as `resumed` is none.
+    A damaged model causes a warning. An unfinished state of the training that continues as
+    `resumed` is not returned.
 
     Raises:
         ModelError: it cannot be read, or is of a newer aecli.
@@ -195,28 +196,28 @@ def replaced_model(directory: Path, *, resumed: ModelSpec | None = None) -> Mode
     if not (directory / SPEC_FILE).exists():
         return None
     with readable(directory):
-        spec, problem = present_model(directory)
+        spec, problem = current_model(directory)
     if spec is None:
-        message = f"the model that was there is not kept: {problem}"
+        message = f"the previous model is not kept: {problem}"
         warnings.warn(message, AecliWarning, stacklevel=2)
     return None if spec and resumed and continues(spec, resumed) else spec
 
 
 def continues(unfinished: ModelSpec, resumed: ModelSpec) -> bool:
-    """Return whether `resumed` is the same training as `unfinished`, which was stopped."""
+    """Return whether `resumed` is the continuation of the training `unfinished`."""
     same_table = (unfinished.columns, unfinished.label) == (resumed.columns, resumed.label)
     sides = (_without_limits(spec) for spec in (unfinished, resumed))
     return not unfinished.summary.finished and same_table and next(sides) == next(sides)
 
 
 def _without_limits(spec: ModelSpec) -> TrainOptions:
-    """Return the options without those that a resumed training may change."""
+    """Return the options without those that may change when a training is resumed."""
     training = spec.options.training.model_copy(update={"time_limit": None, "threads": None})
     return spec.options.model_copy(update={"training": training})
 
 
 def keep_model(directory: Path, spec: ModelSpec) -> None:
-    """Make the model of a directory one of its generations.
+    """Store the model of a directory as a generation.
 
     Raises:
         OSError: it cannot be read.
@@ -229,13 +230,13 @@ def keep_model(directory: Path, spec: ModelSpec) -> None:
 
 
 def remove_unused(directory: Path, keep: int | None = None) -> None:
-    """Remove what neither the model of a directory nor the last of its generations need.
+    """Remove the files that neither the model of a directory nor its generations need.
 
-    Nothing is removed where only a newer aecli can tell what an earlier model needs.
+    Nothing is removed if an earlier model is of a newer aecli, whose files are not known.
 
     Args:
-        directory: the model directory, whose `spec.json` is whole or does not exist.
-        keep: how many generations stay; None for all.
+        directory: the model directory, whose `spec.json` is valid or does not exist.
+        keep: the number of generations to keep; None for all.
 
     Raises:
         OSError: a file cannot be read or removed.
@@ -248,11 +249,11 @@ def remove_unused(directory: Path, keep: int | None = None) -> None:
     needed = {part.file for spec in specs for part in spec.parts}
     needed |= {hashed_name("spec", spec.digest) for spec in kept}
     unused = [name for name in os.listdir(directory) if is_hashed(name) and name not in needed]
-    # Specs first: one that is left without its files would be offered as a generation.
+    # Specs first: a spec without its files would be listed as a generation.
     for name in sorted(unused, key=is_earlier_spec, reverse=True):
         (directory / name).unlink(missing_ok=True)
 
 
 def rollback_command(directory: Path, generation: str) -> str:
-    """Return the command that puts an earlier model back."""
+    """Return the command that restores an earlier model."""
     return f"aecli rollback {generation} -m {shlex.quote(str(directory))}"

@@ -1,4 +1,4 @@
-"""Name the model directory, and the files in it."""
+"""Names of the model directory and of its files."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SPEC_FILE = "spec.json"
 CHECKPOINT_DIRECTORY = "checkpoint"
 DEFAULT_DIRECTORY = "aecli_model"
 UNNAMED_CHECKPOINT = "state.safetensors"
-"""Name of a state in `checkpoint/` before its hash is known."""
+"""Name of a state in `checkpoint/` whose hash is not known yet."""
 RUNS_DIRECTORY = "runs"
 MODEL_VARIABLE = "AECLI_MODEL"
 HASH_DIGITS = 12
-"""Digits of a file's SHA-256 in its name; its spec has all 64."""
+"""Number of digits of a file's SHA-256 in its name; the spec has all 64."""
 
 PART_SUFFIXES = {"weights": "safetensors", "history": "jsonl", "tuning": "json", "spec": "json"}
-"""Suffixes of the files that are named by their hash; `spec` is that of an earlier generation."""
+"""Suffixes of files that are named by their hash; `spec` is the spec of a generation."""
 
 _HASHED = re.compile(
     "|".join(
@@ -41,7 +41,7 @@ def model_directory(model: str | os.PathLike[str] | None, tag: str | None) -> Pa
         raise UsageError(
             f"--model {model} and --tag {tag} both name the model directory",
             facts=(f"--tag {tag} is short for --model {RUNS_DIRECTORY}/{tag}",),
-            hint=f"--model {shlex.quote(str(model))}",
+            hint="give only one of them",
         )
     if tag is not None:
         if tag in ("", ".", "..") or "/" in tag or "\0" in tag:
@@ -51,18 +51,28 @@ def model_directory(model: str | os.PathLike[str] | None, tag: str | None) -> Pa
             )
         return Path(RUNS_DIRECTORY, tag)
     if model is not None and not os.fspath(model):
-        raise UsageError("--model '' names no directory", hint=f"--model {DEFAULT_DIRECTORY}")
+        raise UsageError("--model '' is not a directory", hint=f"--model {DEFAULT_DIRECTORY}")
     return Path(model or os.environ.get(MODEL_VARIABLE) or DEFAULT_DIRECTORY)
 
 
+def is_model(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is a model directory, which may be damaged."""
+    if os.path.lexists(Path(path, SPEC_FILE)):
+        return True
+    try:
+        return any(map(is_hashed, os.listdir(path)))
+    except (OSError, ValueError):
+        return False
+
+
 def require_not_a_part(output: str) -> None:
-    """Refuse an output that would replace a file of a model.
+    """Raise for an output that would replace a file of a model.
 
     Raises:
-        UsageError: it would.
+        UsageError: the output is a file of a model.
     """
     path = Path(os.path.realpath(output))
-    if output != "-" and is_ours(path.name) and os.path.lexists(path.with_name(SPEC_FILE)):
+    if output != "-" and is_model_file(path.name) and os.path.lexists(path.with_name(SPEC_FILE)):
         raise UsageError(
             f"the output {output} is a file of a model",
             hint=f"-o {shlex.quote('new_' + path.name)}",
@@ -70,22 +80,22 @@ def require_not_a_part(output: str) -> None:
 
 
 def hashed_name(kind: str, sha256: str) -> str:
-    """Return the name of a file of some kind (a key of `PART_SUFFIXES`) with this hash."""
+    """Return the name of a file of a kind (a key of `PART_SUFFIXES`) with this hash."""
     return f"{kind}-{sha256[:HASH_DIGITS]}.{PART_SUFFIXES[kind]}"
 
 
 def is_hashed(name: str) -> bool:
-    """Return whether a name is one that a save makes of a file's hash."""
+    """Return whether a name is one of `hashed_name`."""
     return _HASHED.fullmatch(name) is not None
 
 
 def is_earlier_spec(name: str) -> bool:
-    """Return whether a name is that of the spec of an earlier generation."""
+    """Return whether a name is that of a generation's spec."""
     return is_hashed(name) and name.startswith("spec-")
 
 
 def checkpoint_name(sha256: str) -> str:
-    """Return the name of the state of an unfinished training, which has all digits of its hash."""
+    """Return the name of the state of an unfinished training, with all digits of its hash."""
     return f"state-{sha256}.safetensors"
 
 
@@ -95,11 +105,11 @@ def is_checkpoint(name: str) -> bool:
 
 
 def is_checkpoint_file(name: str) -> bool:
-    """Return whether a name in `checkpoint/` is one that a training gives."""
+    """Return whether a name in `checkpoint/` is one of a training's files."""
     return name == UNNAMED_CHECKPOINT or is_checkpoint(name) or is_temporary(name)
 
 
-def is_ours(name: str) -> bool:
-    """Return whether a name in a model directory is one that aecli gives."""
+def is_model_file(name: str) -> bool:
+    """Return whether a name is one of the names in a model directory."""
     known = name in (SPEC_FILE, CHECKPOINT_DIRECTORY, LOCK)
     return known or is_temporary(name) or is_hashed(name)

@@ -1,4 +1,4 @@
-"""Read a model: its spec, and the files that the spec names, all of one training."""
+"""Read a model: its spec and the files that the spec refers to, all of the same training."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from aecli.schema.model_spec import ModelSpec, StoredFile
 
 Part = TypeVar("Part")
 
-MOST_REPLACEMENTS = 1_000
-"""Models that may replace each other while one is read; then something is wrong."""
+MAX_REPLACEMENTS = 1_000
+"""Maximum number of times that a model may be replaced while it is read."""
 
 
 def read_spec(directory: Path) -> ModelSpec:
-    """Read and validate `spec.json` of a model directory; keys of a later version are a warning.
+    """Read and validate `spec.json` of a model directory; warn about keys of a later version.
 
     Raises:
-        ModelError: there is no model, it is damaged, beyond a limit, or from a newer aecli.
+        ModelError: there is no model, or it is damaged, beyond a limit, or of a newer aecli.
     """
     spec, unknown = decode_spec(spec_content(directory), directory / SPEC_FILE)
     if unknown:
         warnings.warn(
-            f"{directory} is of a newer aecli ({spec.schema_}); not used: {name_list(unknown)}",
+            f"{directory} is of a newer aecli ({spec.schema_}); ignored: {name_list(unknown)}",
             AecliWarning,
             stacklevel=2,
         )
@@ -50,7 +50,7 @@ def spec_content(directory: Path) -> bytes:
     """Return the bytes of `spec.json`.
 
     Raises:
-        ModelError: there is none, or it cannot be read.
+        ModelError: it is missing, or cannot be read.
     """
     path = directory / SPEC_FILE
     try:
@@ -62,15 +62,15 @@ def spec_content(directory: Path) -> bytes:
 
 
 def read_model(directory: Path, read: Callable[[ModelSpec], Part]) -> tuple[ModelSpec, Part]:
-    """Read the spec, and with `read` what it names; both again where a newer model replaced them.
+    """Read the spec and, with `read`, its files; again if a newer model replaced it meanwhile.
 
-    `read` may let the FileNotFoundError of a file that was removed meanwhile pass.
+    `read` may raise the FileNotFoundError of a file that was removed meanwhile.
 
     Raises:
-        ModelError: there is no model, or it is damaged, incomplete or from a newer aecli.
+        ModelError: there is no model, or it is damaged, incomplete or of a newer aecli.
     """
     spec = read_spec(directory)
-    for _ in range(MOST_REPLACEMENTS):
+    for _ in range(MAX_REPLACEMENTS):
         try:
             return spec, read(spec)
         except FileNotFoundError as error:
@@ -78,11 +78,11 @@ def read_model(directory: Path, read: Callable[[ModelSpec], Part]) -> tuple[Mode
             if newer.digest == spec.digest:
                 raise missing_error(Path(error.filename)) from error
             spec = newer
-    raise replaced_too_fast(directory)
+    raise replaced_too_often(directory)
 
 
-def replaced_too_fast(directory: Path) -> ModelError:
-    """Return the error of a model that is replaced again and again while it is read."""
+def replaced_too_often(directory: Path) -> ModelError:
+    """Return the error of a model that is replaced repeatedly while it is read."""
     return ModelError(
         f"{directory} is replaced faster than it can be read", hint="run the same command again"
     )
@@ -110,7 +110,7 @@ def read_history(directory: Path, spec: ModelSpec) -> list[dict[str, Any]]:
 
 
 def read_tuning(directory: Path, spec: ModelSpec) -> dict[str, Any] | None:
-    """Return the record of the search that the model's options came from, None without a search.
+    """Return the record of the search that chose the model's options, None without a search.
 
     Raises:
         FileNotFoundError: the file is missing.
@@ -123,7 +123,7 @@ def read_tuning(directory: Path, spec: ModelSpec) -> dict[str, Any] | None:
 
 
 def read_part(directory: Path, part: StoredFile) -> bytes:
-    """Return the content of a file that a spec names, after checking its size and SHA-256.
+    """Return the content of a file of a spec, after checking its size and SHA-256.
 
     Raises:
         FileNotFoundError: it is missing.
@@ -138,7 +138,7 @@ def read_part(directory: Path, part: StoredFile) -> bytes:
 
 
 def require_part(directory: Path, part: StoredFile) -> None:
-    """Check a file that a spec names, without holding it in memory.
+    """Check a file of a spec without loading it into memory.
 
     Raises:
         OSError: it cannot be read.
@@ -150,11 +150,11 @@ def require_part(directory: Path, part: StoredFile) -> None:
     if size != part.size:
         raise damaged_error(path, f"it has {size:,} of the {part.size:,} bytes saved")
     if sha256_of(path) != part.sha256:
-        raise damaged_error(path, "its SHA-256 is not the one that was saved")
+        raise damaged_error(path, "its SHA-256 differs from the saved one")
 
 
 def part_content(directory: Path, part: StoredFile) -> bytes:
-    """Return the same, and let every error of the system pass.
+    """Return the same as `read_part`, without converting system errors.
 
     Raises:
         OSError: it cannot be read.
@@ -164,7 +164,7 @@ def part_content(directory: Path, part: StoredFile) -> bytes:
     try:
         content = read_regular(path, part.size)
     except MemoryError as error:
-        what = f"{path} takes {part.size:,} bytes, more than there is memory"
+        what = f"{path} needs {part.size:,} bytes of memory, more than available"
         raise ModelError(what, hint=f"ls -l {shlex.quote(str(path))}") from error
     if len(content) > part.size:
         raise damaged_error(path, f"it has more than the {part.size:,} bytes that were saved")
@@ -172,5 +172,5 @@ def part_content(directory: Path, part: StoredFile) -> bytes:
         raise damaged_error(path, f"it has {len(content):,} of the {part.size:,} bytes saved")
     digest = hashlib.sha256(content).hexdigest()
     if digest != part.sha256:
-        raise damaged_error(path, f"its SHA-256 is {digest[:12]}…; saved was {part.sha256[:12]}…")
+        raise damaged_error(path, f"its SHA-256 is {digest[:12]}…, not {part.sha256[:12]}…")
     return content

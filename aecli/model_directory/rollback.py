@@ -1,4 +1,4 @@
-"""Put an earlier model of a model directory back: `rollback`."""
+"""Restore an earlier model of a model directory: `rollback`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from aecli.errors import ModelError, UsageError
 from aecli.model_directory.errors import no_model_error, readable, train_command
 from aecli.model_directory.generations import (
     Generation,
+    current_model,
     describe,
+    file_problem,
     generation_id,
     generations,
     keep_model,
-    present_model,
-    problem_of,
     rollback_command,
-    whole_spec,
+    valid_spec,
 )
 from aecli.model_directory.location import (
     CHECKPOINT_DIRECTORY,
@@ -39,9 +39,9 @@ from aecli.schema.model_spec import ModelSpec
 
 @dataclass(frozen=True)
 class RollbackResult:
-    """Result of `rollback`: the model that was put back, and the one that it replaced.
+    """Result of `rollback`: the restored model, and the one that it replaced.
 
-    `replaced` is kept as an earlier model; it is None where it was damaged, as a note then says.
+    `replaced` is kept as an earlier model; it is None if it was damaged, with a note.
     """
 
     model: Path
@@ -56,18 +56,18 @@ def rollback(
     model: str | os.PathLike[str] | None = None,
     tag: str | None = None,
 ) -> RollbackResult:
-    """Put an earlier model back in one step; the present one becomes an earlier model.
+    """Restore an earlier model in one step; the current one becomes an earlier model.
 
     Args:
-        generation: the first digits of the earlier model's id; by default of the one replaced last.
+        generation: the first digits of an earlier model's id; default: the last one replaced.
         model: the model directory; `AECLI_MODEL` or `./aecli_model` by default.
         tag: short for the directory `runs/TAG`.
 
     Raises:
-        UsageError: there is no such earlier model.
-        ModelError: there is no model, the present one is of a newer aecli, or the earlier one is
+        UsageError: the earlier model does not exist.
+        ModelError: there is no model, the current one is of a newer aecli, or the earlier one is
             damaged.
-        OutputError: it cannot be written; the model is unchanged.
+        OutputError: the spec cannot be written; the model is unchanged.
         LockedError: another run is writing this model directory.
     """
     directory = model_directory(model, tag)
@@ -86,66 +86,66 @@ def rollback(
 
 def _notes(directory: Path, problem: str) -> Iterator[str]:
     if problem:
-        yield f"the model before was not kept: {problem}"
+        yield f"the previous model was not kept: {problem}"
     unfinished: list[str] = []
-    with suppress(OSError):  # the earlier model is back already
+    with suppress(OSError):  # the earlier model is already restored
         unfinished = os.listdir(directory / CHECKPOINT_DIRECTORY)
     if any(map(is_checkpoint, unfinished)):
-        yield "an unfinished training is still here: its own command with --resume goes on with it"
+        yield "there is also an unfinished training: its own command with --resume continues it"
 
 
 def roll_back(
     directory: Path, generation: str | None = None
 ) -> tuple[ModelSpec, ModelSpec | None, str]:
-    """Make an earlier model that of the directory; return it, the one before, and what is wrong.
+    """Restore an earlier model; return it, the previous model, and the previous model's problem.
 
-    The model before becomes a generation in its place. A damaged one is not kept: None, and its
-    problem. The caller holds the directory's lock.
+    The previous model becomes a generation. A damaged one is not kept and returned as None. The
+    caller has the directory's lock.
 
     Args:
         directory: the model directory.
-        generation: the first digits of an earlier model's id; the last replaced by default.
+        generation: the first digits of an earlier model's id; default: the last one replaced.
 
     Raises:
-        UsageError: there is no such generation.
-        ModelError: the earlier model is damaged, or the present one is of a newer aecli.
+        UsageError: the generation does not exist.
+        ModelError: the earlier model is damaged, or the current one is of a newer aecli.
         OSError: a file cannot be read.
-        OutputError: it cannot be written; the model is unchanged.
+        OutputError: the spec cannot be written; the model is unchanged.
     """
     try:
-        present, problem = present_model(directory)
+        current, problem = current_model(directory)
     except OSError:
-        # It may be whole; what cannot be read now must neither block the way back nor be lost.
-        present, problem = whole_spec(directory / SPEC_FILE), ""
-    found = generations(directory)
-    target = _chosen(directory, found, present, generation)
-    _require_whole(directory, target, found)
+        # It may be valid: an unreadable file must neither prevent the rollback nor lose the model.
+        current, problem = valid_spec(directory / SPEC_FILE), ""
+    earlier_models = generations(directory)
+    target = _chosen(directory, earlier_models, current, generation)
+    _require_undamaged(directory, target, earlier_models)
     earlier = directory / hashed_name("spec", target.digest)
     content = read_regular(earlier, MAX_SPEC_BYTES)
-    if present is not None:
-        keep_model(directory, present)
+    if current is not None:
+        keep_model(directory, current)
     write_file(directory / SPEC_FILE, content, like=earlier)
     with warn_after_commit(directory):
         earlier.unlink()
-    return target, present, problem
+    return target, current, problem
 
 
 def _chosen(
-    directory: Path, found: Sequence[ModelSpec], present: ModelSpec | None, generation: str | None
+    directory: Path, earlier: Sequence[ModelSpec], current: ModelSpec | None, generation: str | None
 ) -> ModelSpec:
-    if not found:
-        raise _nothing_kept(directory, present)
+    if not earlier:
+        raise _no_generation_error(directory, current)
     if generation is None:
-        return found[0]
-    matching = [spec for spec in found if spec.digest.startswith(generation.lower())]
+        return earlier[0]
+    matching = [spec for spec in earlier if spec.digest.startswith(generation.lower())]
     if len(matching) == 1:
         return matching[0]
-    if not matching and present is not None and present.digest.startswith(generation.lower()):
-        what = f"{generation} is the model of {directory} already"
+    if not matching and current is not None and current.digest.startswith(generation.lower()):
+        what = f"{generation} is already the model of {directory}"
     else:
         number = len(matching) or "no"
         what = f"{number} earlier models of {directory} have an id that begins with {generation!r}"
-    listed = matching or found
+    listed = matching or earlier
     raise UsageError(
         what,
         facts=[f"{generation_id(spec)} of {spec.created[:19]}" for spec in listed[:4]],
@@ -153,27 +153,27 @@ def _chosen(
     )
 
 
-def _nothing_kept(directory: Path, present: ModelSpec | None) -> UsageError | ModelError:
-    """Return the error of a directory without an earlier model that could be read."""
-    train, there = train_command(directory), present or whole_spec(directory / SPEC_FILE)
-    own = there and hashed_name("spec", there.digest)
+def _no_generation_error(directory: Path, current: ModelSpec | None) -> UsageError | ModelError:
+    """Return the error of a directory without a readable earlier model."""
+    train, spec = train_command(directory), current or valid_spec(directory / SPEC_FILE)
+    current_name = spec and hashed_name("spec", spec.digest)
     names = [name for name in sorted(os.listdir(directory)) if is_earlier_spec(name)]
-    damaged = [name for name in names if name != own]
+    damaged = [name for name in names if name != current_name]
     if damaged:
         what = f"the earlier models of {directory} cannot be used"
         facts = [f"{name} is damaged or of a newer aecli" for name in damaged[:4]]
         return ModelError(what, facts=facts, hint=train)
-    fact = "a training keeps the model that it replaces; with --keep-generations N the last N"
-    hint = f"aecli inspect -m {shlex.quote(str(directory))}" if present else train
-    return UsageError(f"{directory} keeps no earlier model", facts=(fact,), hint=hint)
+    fact = "train keeps the model that it replaces; --keep-generations N keeps N"
+    hint = f"aecli inspect -m {shlex.quote(str(directory))}" if current else train
+    return UsageError(f"{directory} has no earlier model", facts=(fact,), hint=hint)
 
 
-def _require_whole(directory: Path, target: ModelSpec, found: Sequence[ModelSpec]) -> None:
-    """Refuse a damaged earlier model, and name one that is whole."""
-    problem = problem_of(directory, target)
+def _require_undamaged(directory: Path, target: ModelSpec, earlier: Sequence[ModelSpec]) -> None:
+    """Raise for a damaged earlier model; the hint is another one that is valid."""
+    problem = file_problem(directory, target)
     if not problem:
         return
-    others = (spec for spec in found if spec is not target and not problem_of(directory, spec))
+    others = (spec for spec in earlier if spec is not target and not file_problem(directory, spec))
     other = next(others, None)
     raise ModelError(
         f"the earlier model {generation_id(target)} of {directory} is damaged",

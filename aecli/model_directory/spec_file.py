@@ -1,4 +1,4 @@
-"""Encode `spec.json` and decode it: its digest, the version of its schema, keys from later ones."""
+"""Encode and decode `spec.json`: its digest, its schema version, and keys of later versions."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from aecli.model_directory.location import SPEC_FILE
 from aecli.regular_files import read_regular
 from aecli.schema.model_spec import MAX_COLUMNS, NO_DIGEST, SCHEMA, ModelSpec
 
-# 100,000 columns with 128 categories each come to about half of this.
+# 100,000 columns with 128 categories each take about half of this.
 MAX_SPEC_BYTES = 512 << 20
 
 UPGRADE = "pip install --upgrade aecli"
-"""What to do about a model that only a newer aecli can read."""
+"""Hint for a model that needs a newer aecli."""
 
 _MANY_BLANKS = b" " * (1 << 20)
 
@@ -33,10 +33,10 @@ _MAJOR, _MINOR = map(int, SCHEMA.partition("/")[2].split("."))
 
 
 def encode_spec(spec: ModelSpec) -> tuple[bytes, ModelSpec]:
-    """Return the content of `spec.json`, and the spec as `decode_spec` will return it.
+    """Return the content of `spec.json`, and the spec as `decode_spec` returns it.
 
     Raises:
-        ValueError: it could not be read again.
+        ValueError: the spec could not be read again.
     """
     text = spec.model_copy(update={"schema_": SCHEMA, "digest": NO_DIGEST}).model_dump_json(
         by_alias=True, indent=2
@@ -48,18 +48,18 @@ def encode_spec(spec: ModelSpec) -> tuple[bytes, ModelSpec]:
 
 
 def digest_of(content: bytes) -> str:
-    """Return the SHA-256 of a spec with 64 zeros for its digest, without the ends of its lines.
+    """Return the SHA-256 of a spec with 64 zeros as its digest.
 
-    Blanks around a line and the kind of line ending do not count; of the rest every bit does.
+    White space at the ends of lines and the type of line ends are ignored; all else is hashed.
     """
     return hashlib.sha256(b"".join(map(bytes.strip, content.splitlines()))).hexdigest()
 
 
 def decode_spec(content: bytes, path: Path) -> tuple[ModelSpec, list[str]]:
-    """Return the spec in the content of the file `path`, and the keys of a later version in it.
+    """Return the spec in the content of the file `path`, and its keys of a later version.
 
     Raises:
-        ModelError: it is damaged, beyond a limit, or of a version that this aecli cannot read.
+        ModelError: it is damaged, beyond a limit, or of an unsupported version.
     """
     if len(content) > MAX_SPEC_BYTES:
         raise damaged_error(path, f"it has more than {MAX_SPEC_BYTES:,} bytes")
@@ -72,7 +72,7 @@ def decode_spec(content: bytes, path: Path) -> tuple[ModelSpec, list[str]]:
     minor = _readable_minor(value, path)
     columns = value.get("columns")
     if isinstance(columns, list) and len(columns) > MAX_COLUMNS:  # before each one is validated
-        raise damaged_error(path, f"it has {len(columns):,} columns; at most {MAX_COLUMNS:,} do")
+        raise damaged_error(path, f"it has {len(columns):,} columns; the limit is {MAX_COLUMNS:,}")
     try:
         spec, unknown = _validated(value)
     except ValidationError as error:
@@ -80,26 +80,26 @@ def decode_spec(content: bytes, path: Path) -> tuple[ModelSpec, list[str]]:
             raise newer_error(value["schema"], path.parent) from error
         raise damaged_error(path, *_problems(error)) from error
     if not _has_its_digest(content, spec.digest):
-        raise damaged_error(path, "its content is not what was saved: its digest differs")
+        raise damaged_error(path, "its content was changed: its digest differs")
     return spec, unknown
 
 
 def spec_in(path: Path) -> ModelSpec:
-    """Return the spec in a file, without a word on the keys of a later version.
+    """Return the spec in a file, ignoring keys of a later version.
 
     Raises:
         OSError: the file cannot be read.
-        ModelError: it is damaged, beyond a limit, or of a version that this aecli cannot read.
+        ModelError: it is damaged, beyond a limit, or of an unsupported version.
     """
     return decode_spec(read_regular(path, MAX_SPEC_BYTES), path)[0]
 
 
 def _readable_minor(value: Any, path: Path) -> int:
-    """Return the minor version of a spec's schema, if its major version is that of this aecli."""
+    """Return the minor version of a spec's schema; raise if the major version is unsupported."""
     schema = value.get("schema") if isinstance(value, dict) else None
     match = _SCHEMA.fullmatch(schema) if isinstance(schema, str) else None
     if match is None:
-        raise damaged_error(path, f"it does not say that it is an {FAMILY}")
+        raise damaged_error(path, f"it is not an {FAMILY}")
     if int(match[1]) > _MAJOR:
         raise newer_error(match[0], path.parent)
     if match[2] is None:
@@ -108,6 +108,12 @@ def _readable_minor(value: Any, path: Path) -> int:
             hint=train_command(path.parent),
         )
     return int(match[2])
+
+
+def is_newer(schema: str) -> bool:
+    """Return whether a schema that `spec_in` reads has keys that this aecli does not know."""
+    match = _SCHEMA.fullmatch(schema)
+    return match is None or int(match[2] or 0) > _MINOR
 
 
 def newer_error(schema: str, directory: Path) -> ModelError:
@@ -119,8 +125,8 @@ def newer_error(schema: str, directory: Path) -> ModelError:
     )
 
 
-def holds_our_spec(directory: Path) -> bool:
-    """Return whether `spec.json` is that of a model, even of a damaged one.
+def is_model_spec(directory: Path) -> bool:
+    """Return whether `spec.json` belongs to a model, even to a damaged one.
 
     Raises:
         ModelError: the model is of a newer aecli, or the file cannot be read.
@@ -141,26 +147,26 @@ def holds_our_spec(directory: Path) -> bool:
 
 
 def _validated(value: Any) -> tuple[ModelSpec, list[str]]:
-    """Return the spec and the unknown keys, which are ignored, of its content.
+    """Return the spec in a JSON value, and its unknown keys, which are ignored.
 
     Raises:
-        ValidationError: it is not a spec, whatever its unknown keys.
+        ValidationError: the value is not a spec, apart from unknown keys.
     """
     try:
         return ModelSpec.model_validate(value), []
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-        places = [problem["loc"] for problem in problems if problem["type"] == "extra_forbidden"]
-        if len(places) < len(problems):
+        locations = [problem["loc"] for problem in problems if problem["type"] == "extra_forbidden"]
+        if len(locations) < len(problems):
             raise
-    for *parents, key in places:
+    for *parents, key in locations:
         del reduce(getitem, parents, value)[key]
-    return ModelSpec.model_validate(value), _keys(places)
+    return ModelSpec.model_validate(value), _keys(locations)
 
 
-def _keys(places: Sequence[tuple[int | str, ...]]) -> list[str]:
-    """Return the names of keys: one that many columns have is named once."""
-    paths = (".".join(str(step) for step in place if isinstance(step, str)) for place in places)
+def _keys(locations: Sequence[tuple[int | str, ...]]) -> list[str]:
+    """Return the unique names of keys, without the indices of columns."""
+    paths = (".".join(str(step) for step in path if isinstance(step, str)) for path in locations)
     return list(dict.fromkeys(paths))
 
 

@@ -1,4 +1,4 @@
-"""Check every file of a model directory against the hash that was saved with it."""
+"""Check every file of a model directory against its saved hash."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from aecli.model_directory.errors import (
     damaged_error,
     missing_error,
     names_in,
+    recovery_command,
     unreadable_error,
-    way_back,
 )
 from aecli.model_directory.location import (
     CHECKPOINT_DIRECTORY,
@@ -26,9 +26,9 @@ from aecli.model_directory.location import (
     is_earlier_spec,
 )
 from aecli.model_directory.read import (
-    MOST_REPLACEMENTS,
+    MAX_REPLACEMENTS,
     read_spec,
-    replaced_too_fast,
+    replaced_too_often,
     require_part,
 )
 from aecli.model_directory.spec_file import spec_in
@@ -36,14 +36,14 @@ from aecli.regular_files import sha256_of
 from aecli.schema.model_spec import ModelSpec
 
 OWNER = "the model"
-"""Owner of the files that `spec.json` names."""
+"""Owner of the files that `spec.json` refers to."""
 
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """File of a model directory: what it belongs to, its bytes, and its problem if it has one.
+    """File of a model directory: its owner, its size in bytes, and its problem, if any.
 
-    It belongs to `the model`, to the earlier model of an id, or to `checkpoint`.
+    The owner is `the model`, the id of an earlier model, or `checkpoint`.
     """
 
     file: str
@@ -53,15 +53,15 @@ class CheckedFile:
 
 
 def verify(directory: Path) -> list[CheckedFile]:
-    """Read every file of the model, its earlier generations and its checkpoint, and check it.
+    """Read and check every file of the model, its earlier generations and its checkpoint.
 
-    Where a trainer replaces the model meanwhile, the new one is checked.
+    If a training replaces the model meanwhile, the new one is checked.
 
     Raises:
-        ModelError: there is no model, or its `spec.json` is damaged; facts tell which earlier
-            models are whole.
+        ModelError: there is no model, or its `spec.json` is damaged; the facts list which earlier
+            models are undamaged.
     """
-    for _ in range(MOST_REPLACEMENTS):
+    for _ in range(MAX_REPLACEMENTS):
         try:
             spec = read_spec(directory)
         except ModelError as error:
@@ -70,7 +70,7 @@ def verify(directory: Path) -> list[CheckedFile]:
         checked = _all_files(directory, spec)
         if all(file.problem is None for file in checked) or _is_present(directory, spec):
             return checked
-    raise replaced_too_fast(directory)
+    raise replaced_too_often(directory)
 
 
 def _all_files(directory: Path, spec: ModelSpec) -> list[CheckedFile]:
@@ -78,7 +78,7 @@ def _all_files(directory: Path, spec: ModelSpec) -> list[CheckedFile]:
     checked += _parts(directory, spec, OWNER)
     for name in _earlier_specs(directory):
         earlier = list(_generation(directory, name))
-        # A trainer may remove an earlier model at any moment.
+        # A training may remove an earlier model at any moment.
         checked += earlier if os.path.lexists(directory / name) else []
     checked += _checkpoints(directory)
     files: dict[str, CheckedFile] = {}
@@ -99,15 +99,15 @@ def _earlier_specs(directory: Path) -> list[str]:
 
 
 def _states_of_generations(directory: Path) -> Iterator[str]:
-    """Yield whether each earlier model is whole."""
+    """Yield for each earlier model whether it is undamaged."""
     for name in _earlier_specs(directory):
         files = list(_generation(directory, name))
         bad = next((file for file in files if file.problem), None)
-        yield f"{files[0].belongs_to}: {f'{bad.file} {bad.problem}' if bad else 'whole'}"
+        yield f"{files[0].belongs_to}: {f'{bad.file} {bad.problem}' if bad else 'undamaged'}"
 
 
-def require_whole(directory: Path, checked: Sequence[CheckedFile]) -> None:
-    """Refuse a directory with a damaged file, and name one way out.
+def require_undamaged(directory: Path, checked: Sequence[CheckedFile]) -> None:
+    """Raise for a directory with a damaged file, with one command to try.
 
     Raises:
         ModelError: a file has a problem.
@@ -118,11 +118,11 @@ def require_whole(directory: Path, checked: Sequence[CheckedFile]) -> None:
     what = f"{len(bad)} of {len(checked)} files of {directory} are damaged or missing"
     facts = [f"{file.file} {file.problem}" for file in bad[:3]]
     if any(file.belongs_to == OWNER for file in bad):
-        raise ModelError(what, facts=facts, hint=way_back(directory))
+        raise ModelError(what, facts=facts, hint=recovery_command(directory))
     earlier = {file.belongs_to for file in bad} - {CHECKPOINT_DIRECTORY}
     specs = (shlex.quote(str(directory / hashed_name("spec", each))) for each in sorted(earlier))
     hint = f"rm {' '.join(specs)}" if earlier else "train without --resume"
-    raise ModelError(what, facts=[*facts, "the model itself is whole"], hint=hint)
+    raise ModelError(what, facts=[*facts, "the model itself is undamaged"], hint=hint)
 
 
 def _parts(directory: Path, spec: ModelSpec, owner: str) -> Iterator[CheckedFile]:
@@ -131,19 +131,19 @@ def _parts(directory: Path, spec: ModelSpec, owner: str) -> Iterator[CheckedFile
 
 
 def _generation(directory: Path, name: str) -> Iterator[CheckedFile]:
-    """Yield the spec of an earlier model, and the files that it names."""
-    found: list[ModelSpec] = []
+    """Yield the spec of an earlier model, and the files that it refers to."""
+    specs: list[ModelSpec] = []
 
     def read() -> None:
         path = directory / name
         spec = spec_in(path)
         if hashed_name("spec", spec.digest) != name:
-            raise damaged_error(path, "its name is not that of its content")
-        found.append(spec)
+            raise damaged_error(path, "its name does not match its content")
+        specs.append(spec)
 
     file = _checked(directory, name, name.removeprefix("spec-").removesuffix(".json"), read)
     yield file
-    for spec in found:
+    for spec in specs:
         yield from _parts(directory, spec, file.belongs_to)
 
 
@@ -158,18 +158,18 @@ def _checkpoints(directory: Path) -> Iterator[CheckedFile]:
         checked = _checked(
             directory, f"{CHECKPOINT_DIRECTORY}/{name}", CHECKPOINT_DIRECTORY, partial(_hash, path)
         )
-        # A training that goes on replaces it at any moment.
+        # A running training may replace it at any moment.
         if os.path.lexists(path):
             yield checked
 
 
 def _hash(path: Path) -> None:
     if checkpoint_name(sha256_of(path)) != path.name:
-        raise damaged_error(path, "its content is not what was saved")
+        raise damaged_error(path, "its content was changed")
 
 
 def _checked(directory: Path, name: str, owner: str, read: Callable[[], object]) -> CheckedFile:
-    """Return a file after reading it with `read`, which raises where it is damaged."""
+    """Return a file after reading it with `read`, which raises if it is damaged."""
     path, problem = directory / name, None
     try:
         read()

@@ -1,1 +1,1 @@
-"""Build networks and losses from plain keyword arguments; torch only, never a spec."""
+"""Networks and losses from plain keyword arguments; only torch, never a spec."""

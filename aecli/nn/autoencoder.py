@@ -1,4 +1,4 @@
-"""Join an encoder, a decoder and an optional classification head."""
+"""Combine an encoder, a decoder and an optional classifier."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 LOG_VARIANCE_BOUND = 20.0
-"""Largest size of a latent's log-variance: what lies beyond is a variance of 0 or overflows."""
+"""Maximum magnitude of a latent's log-variance; the variance underflows or overflows beyond."""
 
 
 class EncoderOutput(NamedTuple):
     """Latent of each sample, and for a variational encoder its variance.
 
-    Both are `(n_samples, n_latent)`; `log_variance` is None where the latent is certain.
+    Both are `(n_samples, n_latent)`; `log_variance` is None for a deterministic latent.
     """
 
     latent: Tensor
@@ -23,29 +23,29 @@ class EncoderOutput(NamedTuple):
 
     @property
     def variance(self) -> Tensor:
-        """Return each latent's variance; 0 where it is certain."""
+        """Return the variance of each latent; 0 for a deterministic latent."""
         free = self.log_variance
         return torch.zeros_like(self.latent) if free is None else free.exp()
 
     def sample(self) -> Tensor:
-        """Draw from N(latent, variance), or return the latent where it is certain."""
+        """Draw from N(latent, variance), or return a deterministic latent."""
         if self.log_variance is None:
             return self.latent
         return self.latent + torch.randn_like(self.latent) * (self.log_variance / 2).exp()
 
 
 def clip_to_unit(x: Tensor) -> Tensor:
-    """Clip numbers `(n_rows, n_numbers)` to 0..1, and pass their gradient through unchanged.
+    """Clip numbers `(n_rows, n_numbers)` to 0..1, with the gradient of the identity.
 
-    With squared errors that is the matching loss of the cut (Auer et al. 1996), convex in the uncut
-    numbers: one beyond the bound that it should reach is free, any other is drawn back.
+    With squared errors this is the matching loss of clipping (Auer et al. 1996), convex in the
+    numbers before clipping: a number beyond the bound of its target has no gradient.
     """
     cut = x.clamp(0, 1)
     return cut.detach() + (x - x.detach()) if x.requires_grad else cut
 
 
 def unit_tanh(x: Tensor) -> Tensor:
-    """Return tanh moved from -1..1 to 0..1, so that it saturates at both ends of the numbers."""
+    """Return tanh rescaled from -1..1 to 0..1, so that it saturates at both ends of the range."""
     return (x.tanh() + 1) / 2
 
 
@@ -63,14 +63,14 @@ class LinearPath(nn.Module):
 
 
 class AutoencoderNetwork(nn.Module):
-    """Encoder, decoder and optional classification head of samples.
+    """Encoder, decoder and optional classifier of samples.
 
-    A sample is a row, or `window` rows in order: rows go in as `(n_samples * window, n_inputs)`,
-    there is one latent per sample, and `(n_samples * window, n_outputs)` rows come out. Encoder and
+    A sample is a row, or `window` rows in order: the input is `(n_samples * window, n_inputs)`,
+    there is one latent per sample, and the output is `(n_samples * window, n_outputs)`. Encoder and
     decoder see each sample as one flat vector. `code` follows the encoder: an activation, or TopK.
-    A variational encoder gives two numbers per latent, its mean and its log-variance.
+    A variational encoder returns two numbers per latent, its mean and its log-variance.
 
-    The decoder's first `numbers` outputs of a row are scaled numbers, and only they go through
+    The first `numbers` outputs of a row are scaled numbers, and only these are passed through
     `output` (sigmoid, tanh, `unit_tanh` or `clip_to_unit`; None is linear); the rest are logits of
     booleans and categories.
     """
@@ -100,7 +100,7 @@ class AutoencoderNetwork(nn.Module):
         self.variational = variational
 
     def distribution(self, x: Tensor) -> EncoderOutput:
-        """Return the code of inputs `(n_samples * window, n_inputs)`."""
+        """Return the latent distribution of inputs `(n_samples * window, n_inputs)`."""
         flat = x.reshape(len(x) // self.window, -1) if self.window > 1 else x
         raw: Tensor = self.encoder(flat).float()
         log_variance = None
@@ -139,9 +139,9 @@ class AutoencoderNetwork(nn.Module):
         """Return the class logits `(n_samples, n_classes)` of latents `(n_samples, n_latent)`.
 
         Raises:
-            ValueError: this autoencoder has no classification head.
+            ValueError: this autoencoder has no classifier.
         """
         if self.head is None:
-            raise ValueError("this autoencoder has no classification head")
+            raise ValueError("this autoencoder has no classifier")
         logits: Tensor = self.head(z)
         return logits

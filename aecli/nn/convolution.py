@@ -16,13 +16,13 @@ _DROPOUTS: tuple[type[nn.Module], type[nn.Module]] = (nn.Dropout1d, nn.Dropout2d
 class ConvEncoder(nn.Module):
     """Encoder of windows or images: convolution → activation → [dropout] each, then Linear.
 
-    `shape` is (length, inputs) of a window, whose convolutions go over time, or (height, width,
+    `shape` is (length, inputs) of a window, for convolutions over time, or (height, width,
     channels) of an image. Each size in `channels` halves the sides, rounded up. Maps rows of the
     flattened shape, channel last, to `(n_rows, latent)`. With `positions` input i is cell
-    `positions[i]` of the shape, and cells that no input fills are 0.
+    `positions[i]` of the shape, and other cells are 0.
 
     Raises:
-        ValueError: `channels` is empty, or `positions` repeat or leave the shape.
+        ValueError: `channels` is empty, or `positions` repeat or are outside the shape.
     """
 
     positions: Tensor | None
@@ -61,12 +61,12 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """Mirror of `ConvEncoder`, which undoes its halvings; the last convolution is bare.
+    """Mirror of `ConvEncoder`, with upsampling; the last convolution has no activation.
 
-    Maps `(n_rows, latent)` to rows of the flattened `shape`, or of its `positions` alone.
+    Maps `(n_rows, latent)` to rows of the flattened `shape`, or only of its `positions`.
 
     Raises:
-        ValueError: `channels` is empty, or `positions` repeat or leave the shape.
+        ValueError: `channels` is empty, or `positions` repeat or are outside the shape.
     """
 
     positions: Tensor | None
@@ -112,9 +112,9 @@ class ConvDecoder(nn.Module):
 
 
 def _halvings(sides: Sequence[int], channels: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return the sides before the first convolution and after each."""
+    """Return the sides before the first convolution and after each convolution."""
     if not channels:
-        raise ValueError("channels must name at least one size")
+        raise ValueError("channels must contain at least one size")
     levels = [tuple(sides)]
     for _ in channels:
         levels.append(tuple((side + 1) // 2 for side in levels[-1]))
@@ -122,11 +122,11 @@ def _halvings(sides: Sequence[int], channels: Sequence[int]) -> list[tuple[int, 
 
 
 def _indices(positions: Sequence[int] | None, cells: int) -> Tensor | None:
-    """Return positions as a tensor, a real one even where a module is built on `meta`."""
+    """Return positions as a tensor, allocated even for a module on the meta device."""
     if positions is None:
         return None
     if len(set(positions)) < len(positions):
-        raise ValueError("positions must differ from each other")
+        raise ValueError("positions must be distinct")
     if not all(0 <= position < cells for position in positions):
-        raise ValueError(f"positions must lie in 0..{cells - 1}")
+        raise ValueError(f"positions must be in 0..{cells - 1}")
     return torch.tensor(positions, dtype=torch.long, device="cpu")

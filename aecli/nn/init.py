@@ -1,4 +1,4 @@
-"""Initialise the weights of layers, start a network as PCA, and rotate its latent."""
+"""Initialise the weights of layers, initialise a network as PCA, and rotate its latent."""
 
 from __future__ import annotations
 
@@ -46,27 +46,27 @@ def orthogonal(weight: Tensor, gain: float) -> None:
 
 
 def normal(weight: Tensor, gain: float) -> None:
-    """Draw normally with variance 1 / fan_in, whatever the gain (LeCun et al., 1998)."""
+    """Draw normally with variance 1 / fan_in, for any gain (LeCun et al., 1998)."""
     nn.init.normal_(weight, 0.0, 1 / math.sqrt(weight.shape[1]))
 
 
 def draw_weights(module: nn.Module, draw: Callable[[Tensor, float], None], *, gain: float) -> None:
-    """Draw the weights of every layer anew by `draw`, and set their biases to 0.
+    """Draw the weights of every layer by `draw`, and set the biases to 0.
 
-    The gain is 1 for the `last` layer of each network, which no hidden activation follows. Draws
-    come from torch's global generator.
+    The gain is 1 for the `last` layer of each network, which has no activation. Random numbers are
+    from torch's global generator.
     """
     last = [part.last for part in module.modules() if hasattr(part, "last")]
     for layer in module.modules():
         if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d)):
             with torch.no_grad():
-                # A convolution draws like the linear layer that each of its positions is.
+                # A convolution is a linear layer at each of its positions.
                 flat = layer.weight.view(len(layer.weight), -1)
                 draw(flat, 1.0 if any(layer is other for other in last) else gain)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
         elif isinstance(layer, (nn.LSTM, nn.MultiheadAttention)):
-            # Own tables of weights; the linear layers inside attention come by themselves.
+            # These layers have weights of their own, besides the linear layers inside attention.
             for parameter in layer.parameters(recurse=False):
                 if parameter.dim() > 1:
                     draw(parameter, 1.0)
@@ -80,11 +80,11 @@ def start_as_pca(
     """Initialise the network's linear path as PCA, and the nonlinear one as zero.
 
     `mean` `(window * inputs,)` and orthonormal `components` `(n_components, window * inputs)` are
-    those of the training samples; a row's first `outputs` inputs are what its outputs restore.
-    Numbers with a linear output start exactly as PCA restores them. PCA gives a boolean or one-hot
-    input a share p of its mean m; its logit starts as logit(m) + (p - m) / max(m (1 - m), 0.1), its
-    first order around the mean, damped for rare values. So do numbers behind an output of
-    `SIGMOIDS`, as the shares of its range.
+    those of the training samples; the first `outputs` inputs of a row are the targets of its
+    outputs. Numbers with a linear output initially equal their reconstruction by PCA. PCA
+    reconstructs a boolean or one-hot input with mean m as a share p; its initial logit is
+    logit(m) + (p - m) / max(m (1 - m), 0.1), the first-order expansion at the mean, damped for rare
+    values. The same holds for numbers with an output of `SIGMOIDS`, as shares of its range.
 
     Raises:
         ValueError: the network has no linear path.
@@ -100,7 +100,7 @@ def start_as_pca(
     slope = 1 / (steepness * width * (mean_out * (1 - mean_out)).clamp(min=0.1))
     with torch.no_grad():
         for layer in (path.encode, path.decode, network.encoder.last, network.decoder.last):
-            assert isinstance(layer, nn.Module), "every encoder and decoder names its last layer"
+            assert isinstance(layer, nn.Module), "every encoder and decoder has a last layer"
             for parameter in layer.parameters():
                 parameter.zero_()
         path.encode.weight[:latent] = components[:latent]
@@ -112,9 +112,9 @@ def start_as_pca(
 
 
 def _sigmoids(network: AutoencoderNetwork, outputs: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return low, width and steepness of each output's sigmoid; the width is 0 where it is linear.
+    """Return low, width and steepness of each output's sigmoid; a width of 0 means linear.
 
-    Outputs behind the numbers are logits.
+    Outputs after the numbers are logits.
     """
     numbers = SIGMOIDS.get(network.output, (0.0, 0.0, 1.0))
     each = [numbers] * network.numbers + [(0.0, 1.0, 1.0)] * (outputs - network.numbers)
@@ -123,12 +123,12 @@ def _sigmoids(network: AutoencoderNetwork, outputs: int) -> tuple[Tensor, Tensor
 
 
 def activation_gain(activation: nn.Module) -> float:
-    """Return the factor that keeps the second moment of signals through an activation `f`.
+    """Return the factor that preserves the second moment of signals through an activation `f`.
 
-    It is 1 / sqrt(E[f(x)²]) for x from N(0, 1), as He et al. (2015) derive sqrt(2) for ReLU; but no
-    more than what keeps large signals, s / sqrt(E[f(s·x)²]) with s = 1000, or they would grow
-    without end where `f` is less than linear near 0 (SiLU, Softshrink). Expectations are taken over
-    10,000 quantiles.
+    It is 1 / sqrt(E[f(x)²]) for x from N(0, 1), as He et al. (2015) derive sqrt(2) for ReLU; but at
+    most the factor for large signals, s / sqrt(E[f(s·x)²]) with s = 1000, because they would
+    otherwise grow without bound if `f` is less than linear near 0 (SiLU, Softshrink). Expectations
+    are over 10,000 quantiles.
     """
     grid = torch.special.ndtri((torch.arange(10_000, dtype=torch.float64) + 0.5) / 10_000)
     module = activation.double().eval()
@@ -139,31 +139,31 @@ def activation_gain(activation: nn.Module) -> float:
 
 @torch.no_grad()
 def rotate_latent(network: AutoencoderNetwork, rotation: Tensor) -> None:
-    """Make each latent z `rotation @ z`, and leave outputs and logits as they are to rounding.
+    """Replace each latent z by `rotation @ z`, without changing outputs and logits.
 
-    `rotation` is orthogonal, `(latent, latent)`. Encoders name what writes the latent in `last`;
-    decoders and heads name in `reads` the parameters whose last axis is the latent.
+    `rotation` is orthogonal, `(latent, latent)`. The layer that produces the latent is the `last`
+    of an encoder; decoders and classifiers have in `reads` the parameters whose last axis is the
+    latent.
 
     Raises:
-        ValueError: an activation follows the latent, or it is variational: a rotation would not
-            pass through.
+        ValueError: the latent has an activation or is variational, so it cannot be rotated.
     """
     if network.code is not None or network.variational:
-        raise ValueError("only a latent that is linear can be rotated")
+        raise ValueError("only a linear latent can be rotated")
     last = network.encoder.last
-    assert isinstance(last, nn.Linear), "every encoder names its last layer"
+    assert isinstance(last, nn.Linear), "every encoder has a last layer"
     writers, readers = [last], _reads(network.decoder)
     if network.path is not None:
         writers.append(network.path.encode)
         readers.append(network.path.decode.weight)
     if network.head is not None:
         readers += _reads(network.head)
-    turn = rotation.to(last.weight)
+    matrix = rotation.to(last.weight)
     for layer in writers:
-        layer.weight.copy_(turn @ layer.weight)
-        layer.bias.copy_(turn @ layer.bias)
+        layer.weight.copy_(matrix @ layer.weight)
+        layer.bias.copy_(matrix @ layer.bias)
     for parameter in readers:
-        parameter.copy_(parameter @ turn.T)
+        parameter.copy_(parameter @ matrix.T)
 
 
 def _reads(part: nn.Module) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Feed-forward layers, norm layers of rows, and the top-k latent."""
+"""Feed-forward layers, norm layers, and the top-k latent."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 RATE_MEMORY = 0.98
-"""Share of a unit's firing rate that one training step keeps."""
+"""Decay of the moving average of a unit's firing rate per training step."""
 
 BOOST = 0.5
-"""Power of (fair rate / rate) by which units that fire too rarely are preferred in training."""
+"""Exponent of (expected rate / rate), by which rarely firing units are boosted in training."""
 
 
 class BatchNorm(nn.Module):
     """Batch norm of each feature: over the rows of a training batch, else by running statistics.
 
     As in Ioffe and Szegedy (2015). A training batch of one row has no variance: it is normalised by
-    the running statistics and leaves them alone, so that a last batch of one row and a table of one
-    row train. Unlike `nn.BatchNorm1d` it counts no batches, because its momentum is fixed.
+    the running statistics and does not update them, so that tables and last batches of one row can
+    be trained on. Unlike `nn.BatchNorm1d` it does not count batches: its momentum is fixed.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class BatchNorm(nn.Module):
 
 
 def instance_norm(width: int, *, eps: float = 1e-5, affine: bool = False) -> nn.Module:
-    """Build a norm that brings each row to mean 0 and variance 1 over its own features.
+    """Build a norm that normalises each row to mean 0 and variance 1 over its features.
 
-    That is what `nn.InstanceNorm1d` computes on `(n_rows, n_features)`: it takes the rows for the
-    channels of one instance and the features for its positions. It has no learned scale unless
-    `affine`, which then is one scale and shift per feature; so it is a layer norm whose `affine`
-    is off by default. A single feature passes unchanged, since alone it would become 0.
+    This equals `nn.InstanceNorm1d` on `(n_rows, n_features)`, which treats rows as channels of one
+    instance and features as positions. With `affine` there is one learned scale and shift per
+    feature; so it is a layer norm whose `affine` is off by default. A single feature is not
+    changed, because it would become 0.
     """
     return layer_norm(width, eps=eps, elementwise_affine=affine)
 
@@ -65,7 +65,7 @@ def instance_norm(width: int, *, eps: float = 1e-5, affine: bool = False) -> nn.
 def layer_norm(width: int, *, eps: float = 1e-5, elementwise_affine: bool = True) -> nn.Module:
     """Build a layer norm (Ba et al., 2016) with a learned scale and shift per feature.
 
-    A single feature passes unchanged, since alone it would become 0.
+    A single feature is not changed, because it would become 0.
     """
     if width == 1:
         return nn.Identity()
@@ -73,13 +73,13 @@ def layer_norm(width: int, *, eps: float = 1e-5, elementwise_affine: bool = True
 
 
 class TopK(nn.Module):
-    """Top-k sparsity: the `k` latents of each row that are largest by size stay, others become 0.
+    """Top-k sparsity: the `k` latents of a row with the largest magnitude are kept, others are 0.
 
-    Makhzani and Frey (2013), by size so that linear latents of both signs count. Units that never
-    win would get no gradient; in training their sizes are boosted, as Ahmad and Scheinkman (2019,
-    §3.2) do: here by (k / n / rate)^BOOST, where `rate` is how often the unit fired lately and
-    k / n its fair share. The rate of a dead unit falls with every step until it wins again, however
-    small it is. Without training nothing is boosted.
+    Makhzani and Frey (2013), by magnitude because linear latents have both signs. Units that are
+    never among the largest would have no gradient; in training their magnitudes are boosted, as in
+    Ahmad and Scheinkman (2019, §3.2): here by (k / n / rate)^BOOST, where `rate` is the moving
+    average of the firing rate and k / n the expected rate. The rate of a dead unit decreases until
+    it fires again. Without training there is no boost.
     """
 
     def __init__(self, latent: int, k: int) -> None:
@@ -89,11 +89,11 @@ class TopK(nn.Module):
         self.register_buffer("rate", torch.full((latent,), k / latent))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return latents `(n_rows, latent)` with all but `k` of each row at 0."""
+        """Return latents `(n_rows, latent)` with all but `k` of each row set to 0."""
         size = z.detach().abs()
         if self.training:
-            fair = self.k / len(self.rate)
-            size = size * (fair / self.rate.clamp(min=1e-30)).pow(BOOST).to(size.dtype)
+            expected = self.k / len(self.rate)
+            size = size * (expected / self.rate.clamp(min=1e-30)).pow(BOOST).to(size.dtype)
         kept = size.topk(self.k, dim=1).indices
         mask = torch.zeros_like(z).scatter_(1, kept, 1.0)
         if self.training:
@@ -103,10 +103,10 @@ class TopK(nn.Module):
 
 
 class MLP(nn.Sequential):
-    """Linear layers: Linear → [norm] → activation → [dropout] each, the last Linear bare.
+    """Linear layers: Linear → [norm] → activation → [dropout] each, the last one only Linear.
 
-    `sizes` are the widths from the input to the output, both included: `[784, 128, 12]` has one
-    hidden layer and `[784, 12]` none. Maps `(n_rows, sizes[0])` to `(n_rows, sizes[-1])`.
+    `sizes` are the widths from the input to the output: `[784, 128, 12]` has one hidden layer and
+    `[784, 12]` none. Maps `(n_rows, sizes[0])` to `(n_rows, sizes[-1])`.
 
     Raises:
         ValueError: `sizes` has fewer than two entries.
@@ -134,7 +134,7 @@ class MLP(nn.Sequential):
 
     @property
     def last(self) -> nn.Linear:
-        """Return the last layer, which nothing follows."""
+        """Return the last layer."""
         return self.linears[-1]
 
     @property

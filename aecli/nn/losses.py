@@ -1,4 +1,4 @@
-"""Compute losses whose values depend neither on the batch size nor on the number of columns."""
+"""Losses whose values depend neither on the batch size nor on the number of columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Huber's loss (1964) with delta 1, in scaled units: e²/2 where |e| < 1, |e| - 1/2 beyond.
+# Huber's loss (1964) with delta 1, in scaled units: e²/2 if |e| < 1, |e| - 1/2 otherwise.
 NUMBER_LOSSES: dict[str, Callable[..., Tensor]] = {
     "mse": functional.mse_loss,
     "mae": functional.l1_loss,
@@ -20,15 +20,16 @@ NUMBER_LOSSES: dict[str, Callable[..., Tensor]] = {
 class ReconstructionLoss(nn.Module):
     """Mean over columns of each column's mean loss over observed cells.
 
-    Cells `(n_rows, n_cells)` lie in blocks: `numbers` scaled numbers, `booleans` (0 or 1), one code
-    per category column. Outputs `(n_rows, n_outputs)` hold the numbers, one logit per boolean, and
-    `cardinalities[j]` logits for category column j. Numbers cost `number_loss`, booleans binary and
-    categories softmax cross-entropy, in nats. A `NaN` cell and the code -1 are unobserved and cost
-    nothing; a column with no observed cell in the batch does not count.
+    Cells `(n_rows, n_cells)` are in blocks: `numbers` scaled numbers, `booleans` (0 or 1), one code
+    per category column. Outputs `(n_rows, n_outputs)` are the numbers, one logit per boolean, and
+    `cardinalities[j]` logits for category column j. The loss is `number_loss` for numbers, binary
+    cross-entropy for booleans and softmax cross-entropy for categories, in nats. `NaN` cells and
+    the code -1 are unobserved and ignored, and so are columns without an observed cell in the
+    batch.
 
-    `column_of[cell]` is the cell's column, so that a vector's cells make one column. `weights`, one
-    per column, multiply the columns' losses; with 1 / trivial loss every kind of column counts
-    alike. `complete` promises that every cell is observed, which saves looking.
+    `column_of[cell]` is the cell's column, so that the cells of a vector are one column. `weights`,
+    one per column, multiply the columns' losses; with 1 / trivial loss every kind of column has the
+    same influence. With `complete` every cell is observed, which is not checked.
 
     Raises:
         ValueError: the sizes of the arguments disagree, or a weight is negative or not finite.
@@ -79,7 +80,7 @@ class ReconstructionLoss(nn.Module):
         per_cell = values / torch.tensor(self._sizes) / len(self._sizes)
         self.weights.copy_(values)
         self._cell_weights.copy_(per_cell[self.column_of.cpu()])
-        # Numbers in columns of one size and one weight: the loss is a plain mean over cells.
+        # For numbers in columns of equal size and weight, the loss is a plain mean over cells.
         alike = len(set(self._sizes)) == 1 and bool((values == values[0]).all())
         only_numbers = not self.booleans and not self.cardinalities
         self._plain_weight = float(values[0]) if alike and only_numbers else None
@@ -100,7 +101,7 @@ class ReconstructionLoss(nn.Module):
         return (column_means * self.weights).sum() / counts.count_nonzero().clamp(min=1)
 
     def cell_errors(self, output: Tensor, cells: Tensor) -> Tensor:
-        """Return each cell's unweighted loss `(n_rows, n_cells)`, NaN where it is unobserved."""
+        """Return each cell's unweighted loss `(n_rows, n_cells)`, NaN if it is unobserved."""
         observed = self._observed(cells)
         errors = torch.cat(self._errors(output.to(cells.dtype), cells, observed), dim=1)
         return errors.masked_fill(~observed, torch.nan)
@@ -121,14 +122,14 @@ class ReconstructionLoss(nn.Module):
         return per_cell.new_zeros(len(self.weights)).index_add(0, self.column_of, per_cell)
 
     def _errors(self, output: Tensor, cells: Tensor, observed: Tensor | None) -> list[Tensor]:
-        """Return the blocks' losses per cell, 0 where unobserved; `observed` None is everywhere."""
+        """Return the blocks' losses per cell, 0 if unobserved; `observed` None means all."""
         dense = self.numbers + self.booleans
         blocks = [self.numbers, self.booleans, output.shape[1] - dense]
         numbers, booleans, logits = output.split_with_sizes(blocks, dim=1)
         kinds = [*blocks[:2], len(self.cardinalities)]
         targets, truths, codes = cells.split_with_sizes(kinds, dim=1)
         if observed is not None:
-            # A cell that equals its own output costs nothing and sends no gradient.
+            # A cell that equals its own output has no loss and no gradient.
             targets = torch.where(observed[:, : self.numbers], targets, numbers.detach())
         errors: list[Tensor] = []
         if self.numbers:
@@ -158,12 +159,12 @@ class ReconstructionLoss(nn.Module):
 
 
 def classification_loss(logits: Tensor, codes: Tensor, class_weights: Tensor | None) -> Tensor:
-    """Return the mean cross-entropy over labelled rows, in nats; 0 where no row is labelled.
+    """Return the mean cross-entropy over labelled rows, in nats; 0 without labelled rows.
 
     `logits` are `(n_rows, n_classes)`, `codes` `(n_rows,)` with -1 for unlabelled, `class_weights`
-    `(n_classes,)`. A row's loss is multiplied by its class's weight and the sum divided by the
-    number of labelled rows, not by their weights, so that its value does not depend on how rows
-    fall into batches. Balanced weights are rows / (classes x rows of the class): 1 on average.
+    `(n_classes,)`. A row's loss is multiplied by the weight of its class, and the sum is divided by
+    the number of labelled rows, not by their weights, so that the value does not depend on the
+    batches. Balanced weights are rows / (classes x rows of the class): 1 on average.
     """
     total = functional.cross_entropy(
         logits.float(), codes, weight=class_weights, ignore_index=-1, reduction="sum"
@@ -184,9 +185,9 @@ def l2_penalty(z: Tensor) -> Tensor:
 def kl_sparsity(z: Tensor, rho: float, *, low: float = 0.0) -> Tensor:
     """Return the mean over units of KL(Bernoulli(rho) ‖ Bernoulli(rho_hat)), in nats.
 
-    `rho_hat` is a unit's mean over the rows of latents `(n_rows, n_latent)` within `low`..1, moved
-    to 0..1 (Ng 2011, §3). The tiny constants only keep a logarithm finite: they are added, since a
-    clamp would take the gradient from a unit that is dead.
+    `rho_hat` is a unit's mean over the rows of latents `(n_rows, n_latent)` within `low`..1,
+    rescaled to 0..1 (Ng 2011, §3). Small constants keep the logarithms finite: they are added,
+    because a clamp would remove the gradient of a dead unit.
     """
     return bernoulli_kl((z.float().mean(0) - low) / (1 - low), rho).mean()
 
@@ -194,7 +195,7 @@ def kl_sparsity(z: Tensor, rho: float, *, low: float = 0.0) -> Tensor:
 def bernoulli_kl(rho_hat: Tensor, rho: float) -> Tensor:
     """Return KL(Bernoulli(rho) ‖ Bernoulli(rho_hat)) of each mean activation, in nats."""
     on, off = rho_hat.clamp(min=0) + 1e-30, (1 - rho_hat).clamp(min=0) + 1e-7
-    # Differences of logarithms: a quotient would square the tiny constant in its gradient.
+    # Differences of logarithms: a quotient would square the small constant in its gradient.
     here = rho * (math.log(rho) - on.log())
     return here + (1 - rho) * (math.log(1 - rho) - off.log())
 
@@ -202,6 +203,6 @@ def bernoulli_kl(rho_hat: Tensor, rho: float) -> Tensor:
 def kl_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Return the mean over rows and units of KL(N(mean, variance) ‖ N(0, 1)), in nats.
 
-    Kingma and Welling (2014), appendix B, whose sum over units this divides by their number.
+    Kingma and Welling (2014), appendix B, with the sum over units divided by their number.
     """
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 class LSTMEncoder(nn.Module):
-    """LSTM over the steps of a window; the last layer's final hidden state gives the latent.
+    """LSTM over the steps of a window; the last layer's final hidden state is mapped to the latent.
 
-    Dropout acts between LSTM layers, so one layer has none. Maps `(n_rows, length * inputs)`, steps
-    in order, to `(n_rows, latent)`.
+    Dropout is between LSTM layers, so a single layer has none. Maps `(n_rows, length * inputs)`,
+    steps in order, to `(n_rows, latent)`.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class LSTMEncoder(nn.Module):
 class LSTMDecoder(nn.Module):
     """LSTM that unrolls a latent into a window, without feedback (Srivastava et al., 2015).
 
-    The latent gives the initial hidden states of all layers, through Linear → tanh, and the input
-    of each step, where a learned position is added to it. Dropout acts between LSTM layers, so one
-    layer has none. Maps `(n_rows, latent)` to `(n_rows, length * outputs)`, steps in order.
+    The initial hidden states of all layers are Linear → tanh of the latent; the input of each step
+    is the latent plus a learned position. Dropout is between LSTM layers, so a single layer has
+    none. Maps `(n_rows, latent)` to `(n_rows, length * outputs)`, steps in order.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class LSTMDecoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Return the windows of latents."""
         start = self.start(z).tanh().reshape(len(z), *self._states)
-        state = start.transpose(0, 1).contiguous()  # cuDNN takes no other
+        state = start.transpose(0, 1).contiguous()  # required by cuDNN
         steps, _ = self.lstm(z[:, None] + self.positions, (state, torch.zeros_like(state)))
         rows: Tensor = self.last(steps)
         return rows.flatten(1)
@@ -86,7 +86,7 @@ class TransformerEncoder(nn.Module):
     Maps `(n_rows, length * inputs)`, steps in order, to `(n_rows, latent)`.
 
     Raises:
-        ValueError: `hidden` is no multiple of `heads`.
+        ValueError: `hidden` is not a multiple of `heads`.
     """
 
     positions: Tensor
@@ -118,13 +118,13 @@ class TransformerEncoder(nn.Module):
 
 
 class TransformerDecoder(nn.Module):
-    """Spread of a latent over the steps of a window, which then attend to each other.
+    """Projection of a latent to the steps of a window, followed by attention among them.
 
     Linear to all steps at once → plus positions → `depth` pre-norm layers → LayerNorm → Linear.
     Maps `(n_rows, latent)` to `(n_rows, length * outputs)`, steps in order.
 
     Raises:
-        ValueError: `hidden` is no multiple of `heads`.
+        ValueError: `hidden` is not a multiple of `heads`.
     """
 
     positions: Tensor
@@ -163,7 +163,7 @@ class TransformerDecoder(nn.Module):
 def sinusoids(length: int, width: int) -> Tensor:
     """Return positions `(length, width)`: sines in even columns, cosines in odd (Vaswani, 2017).
 
-    The tensor is a real one even where a module is built on `meta`.
+    The tensor is allocated even for a module on the meta device.
     """
     step = torch.arange(length, dtype=torch.float64, device="cpu")[:, None]
     column = torch.arange(width, device="cpu")
@@ -190,6 +190,6 @@ def _stack(
 
     norm = nn.LayerNorm(hidden)
     stack = nn.TransformerEncoder(layer(), depth, norm=norm, enable_nested_tensor=False)
-    # torch copies one layer, weights and all; each needs a draw of its own.
+    # torch copies one layer with its weights; each layer needs weights of its own.
     stack.layers = nn.ModuleList(layer() for _ in range(depth))
     return stack

@@ -47,7 +47,7 @@ def _epoch(record: Mapping[str, Any]) -> Epoch:
 
 
 def read_search(directory: Path, spec: ModelSpec) -> SearchHistory | None:
-    """Return the search that a model's options come from, None where there was none.
+    """Return the search that chose a model's options; None for a model that was not tuned.
 
     Raises:
         FileNotFoundError: its record is missing.

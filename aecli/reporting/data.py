@@ -10,15 +10,17 @@ from aecli.array_types import AnyFloats, Floats, Integers
 from aecli.evaluation.results import EvaluateResult
 from aecli.metrics.classification import Classification
 from aecli.metrics.columns import ColumnScore
+from aecli.metrics.detection import Interval
 from aecli.metrics.histogram import Histogram, Reliability
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.model_spec import ModelSpec
+from aecli.scoring.explanation import ScoreReason
 from aecli.tuning.trial import TrialRecord
 
 
 @dataclass(frozen=True)
 class CollectOptions:
-    """How a table is read for a report, and what is drawn of it.
+    """Options for reading a table for a report, and for what is drawn.
 
     `shape` is the height, width and channels of rows that are images, as in 28x28; `seen` marks
     rows of the training; `umap` adds a second map of the latent, which takes long.
@@ -35,7 +37,7 @@ class CollectOptions:
 
 @dataclass(frozen=True)
 class SearchHistory:
-    """Search that the options of a model come from.
+    """Search that chose the options of a model.
 
     `trials` are those with a value, best first; a pruned trial has its last value. `value` is that
     of trial number `best`, `default` that of the default options, whose texts, where they do not
@@ -51,6 +53,11 @@ class SearchHistory:
     default_options: Mapping[str, str]
     importance: Mapping[str, float]
     notes: Sequence[str]
+
+
+SignalExcerpt = tuple[Integers, Mapping[str, tuple[AnyFloats, AnyFloats]], AnyFloats | None]
+"""Rows around an anomalous window: their numbers from 0, by column the values and reconstructions
+`(n_rows,)` in its own unit, and the scores; None without calibration."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,7 @@ class LatentMap:
 
     `codes` `(n_sampled,)` are positions in `groups`, -1 where unknown. `shares` of the latents'
     variance lie along the two axes; None where the axes are not directions in the latent.
+    `anomalous` are the points of the most anomalous samples, in their order.
     """
 
     points: AnyFloats
@@ -84,35 +92,36 @@ class LatentMap:
     groups: Sequence[str] = ()
     codes: Integers | None = None
     scores: AnyFloats | None = None
-
-
-@dataclass(frozen=True)
-class RowCell:
-    """One column of a row: its error as a multiple of the usual one, and both values as text."""
-
-    column: str
-    error: float
-    value: str = ""
-    reconstruction: str = ""
+    anomalous: AnyFloats | None = None
 
 
 @dataclass(frozen=True)
 class ReportRow:
-    """One row, or a window by its last row, with the columns whose errors are largest.
+    """One row, or an episode of anomalous windows, with its columns in order.
 
-    `number` is from 1. `error` is the mean over its columns, or the score where the row is shown
-    for its score; 1 is ordinary. `identifier` is the first of these, as text.
+    The columns with the largest errors are first, or those that contribute most to the score.
+    `number` counts from 0; it is that of an episode's last row. `error` is the mean over its
+    columns, or the score where the row is listed for its score; 1 is ordinary. `identifier` is the
+    row's first identifier as text, or the series of an episode. An episode joins `windows` that
+    overlap, and `highest` are the first and the last row of that with the highest score; `span` is
+    its first and its last time, and `signal` the rows around it, with the first
+    and last time of these.
     """
 
     number: int
     error: float
-    cells: Sequence[RowCell]
+    cells: Sequence[ScoreReason]
     identifier: str = ""
+    windows: int = 0
+    highest: tuple[int, int] | None = None
+    span: tuple[str, str] = ("", "")
+    signal: SignalExcerpt | None = None
+    signal_span: tuple[str, str] = ("", "")
+    images: tuple[AnyFloats, AnyFloats] | None = None
 
 
-SignalExcerpt = tuple[Integers, Mapping[str, tuple[AnyFloats, AnyFloats]], AnyFloats | None]
-"""Rows around the most anomalous window: their numbers, by column the values and reconstructions
-`(n_rows,)` in its own unit, and the scores; None without calibration."""
+ScoreTimeline = tuple[AnyFloats, AnyFloats, tuple[str, str]]
+"""Highest scores `(n_points,)` of windows over time `(n_points,)`, and the first and last time."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +129,8 @@ class UnitTraversal:
     """One latent unit decoded at `steps` standard deviations, the others at their means.
 
     One of three: `images` `(n_steps, height, width[, 3])`, `signal`: a column and its values
-    `(n_steps, window)`, or `changes`: by how much each of the columns that change most does, from
-    the first step to the last, in its own standard deviations or in probability.
+    `(n_steps, window)`, or `changes`: by how much each column changes, from
+    the first step to the last, in its own standard deviations or in probability; the largest first.
     """
 
     unit: int
@@ -133,13 +142,16 @@ class UnitTraversal:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Everything that a report shows of a model; what is None or empty is not known.
+    """Contents of the report on a model; None or empty where not known.
 
     With a table, `samples` counts the rows or windows that were encoded, `evaluation` has their
-    figures, and `seen` marks rows of the training. `scores` are those of all samples, of which
-    `outliers` lie above the threshold and `anomalous` are the highest. `examples`, or `images` from
-    0 to 1 and their reconstructions `(n_rows, height, width[, 3])`, are by rank: worst, median and
-    best of all rows.
+    figures, `intervals` some of these by name, `group_errors` the errors and their bases of
+    groups of rows `(n_groups, 2)` by kind, and `seen` marks rows of the training. `scores` are
+    those of all samples, of which `outliers` lie above the threshold and `anomalous` are the
+    highest, or their episodes over a `timeline`. `histograms` count the sampled values of each
+    column. `examples`, or `images` from 0 to 1 and their reconstructions
+    `(n_rows, height, width[, 3])`, are by rank: worst, median and best of all rows. `pixels` are
+    mean images `(height, width)` of rows that are images, by what they show.
     """
 
     model: Path
@@ -150,12 +162,18 @@ class ReportData:
     samples: int = 0
     seen: bool = False
     evaluation: EvaluateResult | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    group_errors: Mapping[str, Floats] = field(default_factory=dict)
     latent: LatentDistribution | None = None
     maps: Sequence[LatentMap] = ()
     reliability: Reliability | None = None
     scores: Histogram | None = None
     outliers: int = 0
     anomalous: Sequence[ReportRow] = ()
+    timeline: ScoreTimeline | None = None
+    identified_by: str = ""
+    histograms: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    pixels: Mapping[str, AnyFloats] = field(default_factory=dict)
     examples: Mapping[str, ReportRow] = field(default_factory=dict)
     images: Mapping[str, tuple[AnyFloats, AnyFloats]] = field(default_factory=dict)
     signal: SignalExcerpt | None = None

@@ -12,19 +12,16 @@ import pyarrow as pa
 
 from aecli.array_types import AnyFloats, Codes, Indices
 from aecli.errors import UsageError
-from aecli.features.inverse import InverseColumns, spelled_booleans
+from aecli.features.inverse import InverseColumns
 from aecli.features.layout import NUMERIC
 from aecli.formatting import count
-from aecli.reporting.data import ReportRow, RowCell
+from aecli.reporting.data import ReportRow
 from aecli.row_sample import RowSample
 from aecli.schema.model_spec import Column, ModelSpec
-from aecli.table.arrow_types import is_list
+from aecli.scoring.explanation import error_at, exact_text, score_reason
 
-REASONS_SHOWN = 3
-CELLS_SHOWN = 8
-"""Columns of an example row: those with the largest errors."""
-
-LONGEST_CELL_TEXT = 40
+MAX_ROW_CELLS = 100
+"""Columns of a row that are listed: those with the largest errors, or parts in the score."""
 
 ImageShape = tuple[int, int, int]
 """Height, width and channels of an image."""
@@ -32,7 +29,7 @@ ImageShape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class SampledRows:
-    """Some rows or windows: columns as read, and the model's answer for each.
+    """Some rows or windows: columns as read, and the model's outputs for each.
 
     With windows `row` (counted from 0) and `batch` are of the last row. `cells` and `outputs` are
     `(n_samples, window, …)`, `errors` and `reasons` `(n_samples, n_columns)` as in `ScoredSamples`,
@@ -85,20 +82,10 @@ def with_any_column(batch: pa.RecordBatch, rows: Indices) -> pa.RecordBatch:
     return batch if batch.num_columns else pa.record_batch([pa.array(rows)], names=[""])
 
 
-def cell_text(array: pa.Array, position: int) -> str:
-    """Return one cell as text of at most about 40 characters."""
-    if not array[position].is_valid:
-        return "–"
-    if is_list(array.type):
-        values = array[position].as_py()
-        shown = ", ".join("–" if value is None else f"{value:.4g}" for value in values[:3])
-        text = f"[{shown}{', …' * (len(values) > 3)}]"
-    elif pa.types.is_floating(array.type):
-        value = array[position].as_py()
-        text = f"{value:.0f}" if value == round(value, 0) and abs(value) < 1e9 else f"{value:.5g}"
-    else:
-        text = str(array.slice(position, 1).cast(pa.string())[0])
-    return text if len(text) <= LONGEST_CELL_TEXT else text[: LONGEST_CELL_TEXT - 1] + "…"
+def name_text(array: pa.Array, position: int) -> str:
+    """Return a cell that names a row as text: an identifier, or a time without zero fractions."""
+    text = exact_text(array, position)
+    return re.sub(r"\.0+(?=Z?$)", "", text) if pa.types.is_timestamp(array.type) else text
 
 
 def anomalous_rows(
@@ -107,55 +94,47 @@ def anomalous_rows(
     identifier: str | None,
     constants: Sequence[Column] = (),
 ) -> list[ReportRow]:
-    """Return samples with the columns that explain their scores, `constants` last.
+    """Return samples with their columns, those that explain the score most first, `constants` last.
 
-    Rows have the values and reconstructions of these columns; windows have their names only, and
+    Rows have the values and reconstructions of their columns; windows have their names only, and
     so have rows of a model whose decoder was not trained.
     """
     inverse = InverseColumns(spec.columns)
     of_rows = spec.network.window == 1 and spec.decoder_trained
     arrays = inverse.arrays(samples.outputs[:, 0]) if of_rows else []
     reconstructed = dict(zip(inverse.schema.names, arrays, strict=False))
-    named = (*inverse.layout.columns, *constants)
+    varying = inverse.layout.columns
+    named = (*varying, *constants)
+    column = samples.batch.column(identifier) if identifier is not None else None
     rows = []
-    for position in range(len(samples)):
-        sizes, order = _largest_first(samples.reasons[position], REASONS_SHOWN)
-        large = [i for i in order if sizes[i] >= 1] or [i for i in order[:1] if sizes[i] >= 0]
-        column = samples.batch.column(identifier) if identifier is not None else None
+    for position, reasons in enumerate(samples.reasons):
+        order = [i for i in _largest_first(reasons) if i < len(varying) or reasons[i] > 0]
+        cells = [
+            score_reason(
+                named[i],
+                error_at(samples.errors[position], i),
+                float(reasons[i]),
+                samples.batch,
+                reconstructed,
+                position,
+            )
+            for i in order[:MAX_ROW_CELLS]
+        ]
         rows.append(
             ReportRow(
-                number=int(samples.row[position]) + 1,
+                number=int(samples.row[position]),
                 error=float(samples.scores[position]),
-                cells=[
-                    _row_cell(named[i], float(sizes[i]), samples, reconstructed, position)
-                    for i in large
-                ],
-                identifier="" if column is None else cell_text(column, position),
+                cells=cells,
+                identifier="" if column is None else name_text(column, position),
             )
         )
     return rows
 
 
-def _largest_first(values: AnyFloats, most: int) -> tuple[AnyFloats, Indices]:
-    """Return values with -1 for NaN, and the positions of the largest."""
-    sizes = np.where(np.isnan(values), -1.0, values)
-    return sizes, np.argsort(-sizes, kind="stable")[:most]
-
-
-def _row_cell(
-    column: Column,
-    error: float,
-    samples: SampledRows,
-    reconstructed: dict[str, pa.Array],
-    position: int,
-) -> RowCell:
-    name = column.name
-    if name not in reconstructed:
-        return RowCell(name, error)
-    value, found = samples.batch.column(name), reconstructed[name]
-    if pa.types.is_boolean(value.type) and not pa.types.is_boolean(found.type):
-        value = spelled_booleans(value, column)
-    return RowCell(name, error, cell_text(value, position), cell_text(found, position))
+def _largest_first(values: AnyFloats) -> list[int]:
+    """Return the positions of values, the largest first and NaN last."""
+    order: list[int] = np.argsort(-np.nan_to_num(values, nan=-1.0), kind="stable").tolist()
+    return order
 
 
 def example_rows(
@@ -169,10 +148,11 @@ def example_rows(
         first = rows.take(np.zeros(1, dtype=np.int64))
         arrays = inverse.arrays(first.outputs[:, 0])
         reconstructed = dict(zip(inverse.schema.names, arrays, strict=True))
-        sizes, order = _largest_first(first.errors[0], CELLS_SHOWN)
-        cells = [_row_cell(varying[i], float(sizes[i]), first, reconstructed, 0) for i in order]
-        error = float(first.mean_errors[0])
-        shown[rank] = ReportRow(int(first.row[0]) + 1, error, cells)
+        cells = [
+            score_reason(varying[i], float(first.errors[0, i]), 0.0, first.batch, reconstructed, 0)
+            for i in _largest_first(first.errors[0])[:MAX_ROW_CELLS]
+        ]
+        shown[rank] = ReportRow(int(first.row[0]), float(first.mean_errors[0]), cells)
     return shown
 
 

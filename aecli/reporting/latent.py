@@ -18,7 +18,7 @@ from aecli.reporting.data import LatentMap, UnitTraversal
 from aecli.reporting.examples import ImageShape, SampledRows, as_images, in_units
 from aecli.schema.model_spec import Column, Label
 
-FEWEST_UMAP_SAMPLES = 20
+MIN_UMAP_SAMPLES = 20
 """Different samples that UMAP needs; more than `UMAP_NEIGHBOURS`."""
 
 UMAP_NEIGHBOURS = 15
@@ -26,35 +26,48 @@ UMAP_NEIGHBOURS = 15
 COLOURED_CLASSES = 9
 """Classes with a colour of their own; the others share one."""
 
-TRAVERSED_UNITS = 8
-"""Units that are decoded: those that vary most."""
+TRAVERSED_UNITS, PICTURED_UNITS = 12, 8
+"""Units that are decoded, and those with images or signals: the units that vary most."""
 
-CHANGES_SHOWN = 6
 CHANGE_STEPS = (-2.0, 2.0)
 SIGNAL_STEPS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 IMAGE_STEPS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
 
 
-def pca_map(latents: Floats, label: Label | None, codes: Codes, scores: AnyFloats) -> LatentMap:
+def pca_map(
+    latents: Floats,
+    label: Label | None,
+    codes: Codes,
+    scores: AnyFloats,
+    anomalous: AnyFloats | None = None,
+) -> LatentMap:
     """Return latents `(n_samples, n_units)` on their first two principal components.
 
     The components are those of latents `with_limited_outliers`, so that a single sample does not
     choose them. Points are coloured by the label's `codes`, or by `scores` where no label is known.
+    The `anomalous` latents `(n_anomalous, n_units)` are mapped by the same components.
     """
     limited = with_limited_outliers(latents)
     middle = limited.mean(0)
-    points, shares = np.zeros((len(latents), 2)), (1.0, 0.0)
+    axes, shares = np.eye(latents.shape[1])[:1], (1.0, 0.0)
     if latents.shape[1] > 1 and len(latents) > 1:
         _, values, axes = np.linalg.svd(limited - middle, full_matrices=False)
-        points = (latents - middle) @ axes[:2].T
         total = max(float((values**2).sum()), 1e-300)
         shares = (float(values[0] ** 2 / total), float(values[1] ** 2 / total))
-    else:
-        points[:, 0] = latents[:, 0] - middle[0]
+    points, marked = (
+        None if part is None else _projected(part - middle, axes) for part in (latents, anomalous)
+    )
+    assert points is not None, "there are latents"
     if label is not None and (codes >= 0).any():
         names, groups = _groups(label, codes)
-        return LatentMap(points, shares, label.name, names, groups)
-    return LatentMap(points, shares, "score", scores=scores)
+        return LatentMap(points, shares, label.name, names, groups, anomalous=marked)
+    return LatentMap(points, shares, "score", scores=scores, anomalous=marked)
+
+
+def _projected(latents: AnyFloats, axes: AnyFloats) -> Floats:
+    points = np.zeros((len(latents), 2))
+    points[:, : len(axes[:2])] = latents @ axes[:2].T
+    return points
 
 
 def _groups(label: Label, codes: Codes) -> tuple[list[str], Codes]:
@@ -73,7 +86,7 @@ def _groups(label: Label, codes: Codes) -> tuple[list[str], Codes]:
 def umap_map(latents: Floats, coloured: LatentMap, seed: int) -> LatentMap | None:
     """Return a UMAP of latents in the colours of another map; None where there is none."""
     points = umap_layout(latents, seed)
-    return None if points is None else replace(coloured, points=points, shares=None)
+    return None if points is None else replace(coloured, points=points, shares=None, anomalous=None)
 
 
 def umap_layout(latents: AnyFloats, seed: int) -> Floats | None:
@@ -84,7 +97,7 @@ def umap_layout(latents: AnyFloats, seed: int) -> Floats | None:
     """
     centred = latents - latents.mean(0)
     scaled = (centred / max(float(centred.std()), 1e-300)).astype(np.float32)
-    if latents.shape[1] < 3 or len(np.unique(scaled, axis=0)) < FEWEST_UMAP_SAMPLES:
+    if latents.shape[1] < 3 or len(np.unique(scaled, axis=0)) < MIN_UMAP_SAMPLES:
         return None
     try:
         with warnings.catch_warnings():
@@ -108,7 +121,8 @@ def latent_traversals(
     """Return the units that vary most, decoded from -2 to +2 of their `deviations`."""
     columns, window = model.spec.columns, model.spec.network.window
     steps = IMAGE_STEPS if shape else SIGNAL_STEPS if window > 1 else CHANGE_STEPS
-    units = [unit for unit in np.argsort(-deviations) if unit not in dead][:TRAVERSED_UNITS]
+    most = PICTURED_UNITS if shape or window > 1 else TRAVERSED_UNITS
+    units = [unit for unit in np.argsort(-deviations) if unit not in dead][:most]
     decoded = {int(u): _decode(model, deviations, sample, u, steps) for u in sorted(units)}
     if shape:
         images = {u: as_images(columns, outputs[:, 0], shape) for u, outputs in decoded.items()}
@@ -168,7 +182,7 @@ def _spread(model: LoadedModel, sample: SampledRows) -> AnyFloats:
 def _changes(
     columns: Sequence[Column], outputs: AnyFloats, spread: AnyFloats
 ) -> list[tuple[str, float]]:
-    """Return the columns that change most from the first step to the last."""
+    """Return the change of each column from the first step to the last, the largest first."""
     inverse = InverseColumns(columns)
     changes: list[tuple[str, float]] = []
     cell = 0
@@ -186,4 +200,4 @@ def _changes(
             cell += column.size
             changes.append((column.name, float(change[int(np.abs(change).argmax())])))
     changes.sort(key=lambda change: -abs(change[1]))
-    return changes[:CHANGES_SHOWN]
+    return changes

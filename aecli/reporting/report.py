@@ -26,7 +26,8 @@ from aecli.table.source import Data, Source, open_source
 class ReportResult:
     """Page that `report` wrote: its size, and the table where there was one.
 
-    `compared` are the other models on the page.
+    `compared` are the other models on the page. `figures` counts the charts that have a description
+    of their own; those in tables have none.
     """
 
     model: Path
@@ -53,7 +54,7 @@ class PlotResult:
 
 
 PICTURE_KINDS = (
-    "loss", "gradients", "search", "importance", "options", "columns", "rows", "map",
+    "card", "loss", "gradients", "search", "importance", "options", "columns", "rows", "map",
     "activations", "units", "correlation", "traversal", "confusion", "calibration", "scores",
     "anomalous",
 )  # fmt: skip
@@ -78,7 +79,7 @@ NOTHING_TO_SHOW = {
     "rows": ("no column can be drawn", "aecli reconstruct DATA -o rows.csv"),
     "correlation": ("the latent has one unit", "aecli plot activations DATA"),
 }
-"""Why a picture may have nothing to show, and what helps."""
+"""Why a picture may have nothing to show, and what to try."""
 
 
 def report(
@@ -129,7 +130,7 @@ def report(
         output=output,
         data=shown.data,
         rows=shown.rows,
-        figures=text.count("<figure"),
+        figures=text.count("<svg") - text.count('aria-hidden="true"'),
         bytes=len(content),
         seconds=time.perf_counter() - began,
     )
@@ -238,7 +239,7 @@ def _page(
 ) -> tuple[ReportData, str]:
     """Return the data of the first model, and the HTML of the page."""
     if others:
-        from aecli.reporting.collect import collect_models
+        from aecli.reporting.collect_models import collect_models
 
         comparison = collect_models([directory, *others], source, options)
         from aecli.reporting.html import comparison_page
@@ -246,7 +247,7 @@ def _page(
         options.progress.stage("drawing")
         return comparison.models[0], comparison_page(comparison)
     shown = _collected(directory, source, options)
-    from aecli.reporting.html import model_page
+    from aecli.reporting.page import model_page
 
     options.progress.stage("drawing")
     return shown, model_page(shown)

@@ -43,7 +43,7 @@ BOTH_WAYS = LinearSegmentedColormap.from_list(
 """Colour maps that fade into the background."""
 
 PANEL_WIDTH, PANEL_HEIGHT = 4.0, 2.6
-LONGEST_PANEL_NAME = 28
+MAX_PANEL_NAME_LENGTH = 28
 SVG = "{http://www.w3.org/2000/svg}"
 XLINK = "{http://www.w3.org/1999/xlink}"
 
@@ -90,7 +90,7 @@ def one_axes(draw: Callable[[Axes], None]) -> Callable[[FigureBase], None]:
 
 @contextmanager
 def matplotlib_settings() -> Iterator[None]:
-    """Set matplotlib up, without warnings for letters that its font lacks."""
+    """Configure matplotlib, without warnings for letters that its font lacks."""
     with mpl.rc_context(MATPLOTLIB_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
@@ -174,7 +174,7 @@ def _css_colour(colour: str) -> str:
     return f"var(--{CSS_VARIABLES[colour]})" if colour in CSS_VARIABLES else colour
 
 
-def short_name(name: str, most: int = LONGEST_PANEL_NAME) -> str:
+def short_name(name: str, most: int = MAX_PANEL_NAME_LENGTH) -> str:
     """Return a name in at most `most` letters."""
     shown = safe(name)
     return shown if len(shown) <= most else shown[: most - 1] + "…"

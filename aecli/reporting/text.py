@@ -1,88 +1,56 @@
-"""Sentences of a report's summary."""
+"""Sentences and short texts on how a model was trained and is built."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
 
-from aecli.features.layout import NUMERIC
-from aecli.formatting import count, duration, figure, percent, safe
+from aecli.formatting import count, duration, figure, safe, weight
 from aecli.reporting.data import ReportData
-from aecli.schema.model_spec import UNTRAINED_DECODER
+
+MAX_NAME_LENGTH = 60
+
+FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
+"""Marks around text that is written from right to left: what follows keeps its direction."""
 
 
-def summary(data: ReportData) -> list[str]:
-    """Return the sentences of the summary."""
-    return [*_model(data), *_training(data), *_reconstruction(data), *_other_figures(data)]
+def short(name: object, most: int = MAX_NAME_LENGTH) -> str:
+    """Return a name in at most `most` characters, for a sentence."""
+    shown = safe(name)
+    shown = shown if len(shown) <= most else shown[: most - 1] + "…"
+    if any(unicodedata.bidirectional(character) in ("R", "AL") for character in shown):
+        return f"{FIRST_STRONG_ISOLATE}{shown}{POP_ISOLATE}"
+    return shown
 
 
-def _model(data: ReportData) -> Iterator[str]:
-    spec = data.spec
-    columns = count(len(spec.columns), "column")
-    sample = (
-        "each row" if spec.network.window == 1 else f"each window of {spec.network.window} rows"
-    )
-    kind = "variational autoencoder" if spec.network.variational else "autoencoder"
-    back = " and back" if spec.decoder_trained else ""
-    yield (
-        f"This {kind} turns {columns} of {sample} into {count(spec.network.latent, 'number')}"
-        f"{back}, with {count(spec.parameters, 'parameter')}."
-    )
-
-
-def _training(data: ReportData) -> Iterator[str]:
+def training_sentences(data: ReportData) -> Iterator[str]:
+    """Yield how the model was trained."""
     training = data.spec.summary
     rows = f"{count(training.train_rows)} {data.unit}s"
-    held_out = f" and held {count(training.valid_rows)} out" if training.valid_rows else ""
-    time, epochs = duration(training.seconds), training.epochs
-    best = f"epoch {training.best_epoch} of {epochs} was the best, and its weights were kept"
+    held_out = f", {count(training.valid_rows)} held out" if training.valid_rows else ""
+    time, epochs = duration(training.seconds), count(training.epochs, "epoch")
+    best = f"epoch {training.best_epoch} of {epochs} was the best"
     if not training.best_epoch:
-        best = f"none of {epochs} epochs was better than the start at PCA, which was kept"
-    yield f"It was trained on {rows}{held_out}, in {time}; {best}."
-    yield from _search(data)
-    if not training.finished:
-        yield "The training was stopped before its end, and can go on."
-
-
-def _search(data: ReportData) -> Iterator[str]:
+        best = f"none of {epochs} was better than the start at PCA, which was kept"
+    yield f"Trained on {rows}{held_out}, in {time}; {best}."
+    yield f"Stopped by {safe(training.stopped)}."
     search = data.search
-    if search is None:
-        return
-    trials, value = count(len(search.trials), "trial"), figure(search.value)
-    default = "" if search.default is None else f", with the defaults {figure(search.default)}"
-    yield f"Its options are the best of {trials}: {safe(search.objective)} is {value}{default}."
+    if search is not None:
+        trials, value = count(len(search.trials), "trial"), figure(search.value)
+        default = "" if search.default is None else f", with the defaults {figure(search.default)}"
+        yield f"The options are the best of {trials}: {safe(search.objective)} is {value}{default}."
 
 
-def _reconstruction(data: ReportData) -> Iterator[str]:
-    if not data.spec.decoder_trained:
-        yield f"It reconstructs nothing: {UNTRAINED_DECODER}."
-        return
-    if data.data is None:
-        yield from _figures_of_training(data)
-        return
-    if data.seen:
-        yield "The rows below are those it was trained on, so that new rows will come back worse."
-    parts = [*_numbers(data), *_categories(data)]
-    if parts:
-        rows = f"{count(data.rows, 'row')} of {safe(Path(data.data).name)}"
-        yield f"On {rows} it {' and '.join(parts)}."
-    worst = [safe(column.name) for column in data.columns if column.share][:3]
-    if len(data.columns) > 3 and len(worst) == 3:
-        yield f"Most of the error is in {', '.join(worst[:-1])} and {worst[-1]}."
-
-
-def _figures_of_training(data: ReportData) -> Iterator[str]:
-    """Yield the figures that were measured when the model was trained."""
-    held_out = data.spec.summary.valid_rows
-    rows = "held-out rows" if held_out else "the rows it was trained on"
-    explained, right = training_figures(data)
-    parts = []
-    if explained is not None:
-        parts.append(f"explains {_share(explained)} of the numbers' variance")
-    if right is not None:
-        parts.append(f"gets {percent(right)} of the categories right")
-    if parts:
-        yield f"On {rows} it {' and '.join(parts)}."
+def units_sentence(data: ReportData) -> str:
+    """Return how many units of the latent are in use."""
+    if data.evaluation is None:
+        return ""
+    if data.samples < 2:
+        return "One row does not show how units vary."
+    latent = data.evaluation.latent
+    units, rank = count(latent.size, "unit"), f"{latent.effective_rank:.1f}"
+    dead = f"; {count(len(latent.dead))} hardly vary" if latent.dead else ""
+    return f"{count(latent.active)} of {units} active, effective rank {rank}{dead}."
 
 
 def training_figures(data: ReportData) -> tuple[float | None, float | None]:
@@ -95,62 +63,14 @@ def training_figures(data: ReportData) -> tuple[float | None, float | None]:
     return (None, None) if model is None else (model.r2, model.accuracy)
 
 
-def _numbers(data: ReportData) -> Iterator[str]:
-    """Yield the variance explained of all numbers together, and which outliers were limited."""
-    result = data.evaluation
-    if result is None or result.number_r2 is None:
-        return
-    pca = ""
-    if result.number_r2_pca is not None:
-        pca = f" (PCA of the same size {_share(result.number_r2_pca)})"
-    limited = ""
-    if result.limited:
-        cells = ", ".join(f"{safe(name)} {count(n)}" for name, n in result.limited.items())
-        limited = f", with outliers limited ({cells}),"
-    yield f"explains {_share(result.number_r2)} of the numbers' variance{pca}{limited}"
+def layer_sizes(data: ReportData) -> str:
+    """Return the widths of the layers, that of the latent in brackets."""
+    network = data.spec.network
+    *hidden, latent = network.encoder
+    sizes = [network.inputs, *hidden, f"[{latent}]", *network.decoder, network.outputs]
+    return " → ".join(map(str, sizes))
 
 
-def _categories(data: ReportData) -> Iterator[str]:
-    columns = [c for c in data.columns if c.kind not in NUMERIC and c.value is not None]
-    if not columns:
-        return
-    model = _mean_accuracy([column.value for column in columns])
-    pca = _mean_accuracy([column.pca for column in columns])
-    baseline = _mean_accuracy([column.baseline for column in columns])
-    of_pca = f"PCA of the same size {pca}, " if pca else ""
-    yield (
-        f"gets {model} of the categories right ({of_pca}the most frequent values alone {baseline})"
-    )
-
-
-def _mean_accuracy(values: list[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return percent(sum(known) / len(known)) if known else ""
-
-
-def _share(explained: float) -> str:
-    return percent(explained) if explained > 0 else "none"
-
-
-def _other_figures(data: ReportData) -> Iterator[str]:
-    classification = data.classification
-    if classification is not None:
-        yield (
-            f"The label comes out right for {percent(classification.accuracy)} of "
-            f"{count(classification.rows, 'labelled ' + data.unit)}, where the most frequent class "
-            f"alone gets {percent(classification.baseline_accuracy)}."
-        )
-    if data.evaluation is not None:
-        latent = data.evaluation.latent
-        dead = len(latent.dead)
-        rank = f"{latent.effective_rank:.1f}"
-        if dead:
-            yield f"Of {count(latent.size, 'latent unit')} {dead} hardly ever change."
-        elif latent.size > 1:
-            yield f"All latent units are in use; effective rank {rank} of {latent.size}."
-    if data.scores is not None:
-        share = percent(data.outliers / data.samples)
-        yield (
-            f"{count(data.outliers, data.unit)} ({share}) "
-            f"{'scores' if data.outliers == 1 else 'score'} above the threshold."
-        )
+def loss_text(data: ReportData) -> str:
+    """Return the loss as a sum of weighted terms."""
+    return " + ".join(f"{weight(w)} · {name}" for name, w in data.spec.loss_weights.items())

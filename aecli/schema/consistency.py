@@ -1,4 +1,4 @@
-"""Refuse options that contradict each other, and name options that have no effect."""
+"""Check for options that contradict each other, and for options without effect."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from aecli.schema.options import TrainOptions
 
 BOUNDED_ACTIVATIONS = ("Sigmoid", "Tanh", "Softsign")
-"""Activations whose mean can stand for a probability, moved to 0..1 where it begins at -1.
+"""Activations whose mean is a probability, after moving it from -1..1 to 0..1 where needed.
 
-None of them is flat (as Hardsigmoid is): a unit at its end would get no gradient.
+None of them has a flat part, as Hardsigmoid has, where a unit gets no gradient.
 """
 
 _ARCHITECTURES_WITH_OPTION = {
@@ -30,10 +30,10 @@ _UnusedOption = tuple["StrictModel", str, str]
 """A section, the name of one of its options, and why the option has no effect."""
 
 
-class Contradiction(ValueError):  # noqa: N818  # it says what it is
-    """Disagreement between options; `change` are options to set instead, by flat name.
+class Contradiction(ValueError):  # noqa: N818
+    """Contradiction of options; `change` are options to set instead, by flat name.
 
-    Where that is not enough, `advice` says what to do in words.
+    Where no such option exists, `advice` describes what to do.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ def require_consistent(options: TrainOptions) -> None:
     """Check options that are each valid by themselves.
 
     Raises:
-        Contradiction: two of them disagree.
+        Contradiction: two of them contradict each other.
     """
     _require_equal_latent_sizes(options)
     _require_a_loss(options)
@@ -62,7 +62,8 @@ def _require_equal_latent_sizes(options: TrainOptions) -> None:
     network = options.network
     if network.encoder == []:
         raise Contradiction(
-            "--encoder needs at least one size: its last is the latent", {"encoder": [64, 8]}
+            "--encoder needs at least one size, the last of which is the latent size",
+            {"encoder": [64, 8]},
         )
     if not network.encoder or network.encoder == "halve":
         return
@@ -71,7 +72,7 @@ def _require_equal_latent_sizes(options: TrainOptions) -> None:
         is_number = isinstance(network.latent, int)
         raise Contradiction(
             f"--latent {network.latent} and --encoder {','.join(map(str, network.encoder))} "
-            "disagree: the last encoder size is the latent",
+            "contradict each other: the last encoder size is the latent size",
             {"encoder": [*hidden, network.latent]} if is_number else {"latent": last},
         )
 
@@ -89,7 +90,7 @@ def _require_compatible_latent(options: TrainOptions) -> None:
     is_linear = activation in ("", "Identity")
     if losses.kl > 0 and activation and activation not in BOUNDED_ACTIVATIONS:
         raise Contradiction(
-            f"--kl needs a bounded latent, and --latent-activation {activation} is none of "
+            f"--kl needs a bounded latent, and --latent-activation {activation} is not one of "
             + ", ".join(BOUNDED_ACTIVATIONS),
             {"latent_activation": "Sigmoid"},
         )
@@ -99,11 +100,11 @@ def _require_compatible_latent(options: TrainOptions) -> None:
     if network.variational and (nonlinear or network.topk is not None):
         other = nonlinear or "--topk"
         raise Contradiction(
-            f"--variational and {other} ask for two kinds of latent",
-            advice=f"--variational alone, or {other.partition(' ')[0]} alone",
+            f"--variational and {other} are two kinds of latent",
+            advice=f"only --variational, or only {other.partition(' ')[0]}",
         )
     if network.init == "pca" and nonlinear:
-        what = f"--init pca and {nonlinear} disagree: PCA is linear"
+        what = f"--init pca and {nonlinear} contradict each other: PCA is linear"
         raise Contradiction(what, {"init": "default"})
 
 
@@ -112,8 +113,8 @@ def _require_compatible_output(options: TrainOptions) -> None:
     if columns.bounded_output and columns.scale in ("standard", "robust"):
         reach = "0 to 1" if columns.output == "sigmoid" else "-1 to 1"
         raise Contradiction(
-            f"--scale {columns.scale} gives values beyond {reach}, which --output "
-            f"{columns.output} cannot reach",
+            f"--scale {columns.scale} has values outside {reach}, the range of "
+            f"--output {columns.output}",
             {"scale": "minmax"},
         )
 
@@ -122,7 +123,7 @@ def _require_compatible_architecture(options: TrainOptions) -> None:
     arch, window = options.network.arch, options.windows.window
     if arch in ("mlp", "conv2d") and window is not None:
         raise Contradiction(
-            f"--arch {arch} encodes single rows, and --window {window} asks for more",
+            f"--arch {arch} encodes single rows, and --window {window} makes windows",
             {"arch": "vanilla" if arch == "mlp" else "conv1d"},
         )
     if arch in ("vanilla", "conv1d", "lstm", "transformer") and window is None:
@@ -147,15 +148,15 @@ def _require_distinct_keys(options: TrainOptions) -> None:
     time = options.windows.time
     if time is not None and time in options.windows.group:
         raise Contradiction(
-            f"column {time!r} is named by --group and by --time: every series would be one moment",
+            f"column {time!r} is both --group and --time: a series would have a single time",
             advice=f"leave {time!r} out of one of them",
         )
 
 
 def unused_options_note(options: TrainOptions) -> str:
-    """Return a note on options that were set, not to their default, and have no effect; or "".
+    """Return a note on options that were changed from their default without effect, or "".
 
-    What switches something off, such as `dropout` 0, is never among them.
+    It leaves out options that switch something off, such as `dropout` 0.
     """
     flags_by_reason: dict[str, list[str]] = {}
     for section, name, reason in _unused_options(options):

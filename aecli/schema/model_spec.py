@@ -11,7 +11,7 @@ from aecli.schema.option_types import StrictModel
 from aecli.schema.options import TrainOptions
 from aecli.schema.text_format import TextFormat
 
-SCHEMA = "aecli.model/1.0"
+SCHEMA = "aecli.model/1.1"
 """Name and version of the format: a minor version adds keys, a major one changes what they mean."""
 MAX_COLUMNS = 100_000
 
@@ -37,25 +37,29 @@ class Column(StrictModel):
     kind: Kind
     type: str = Field(description="Arrow type in the source, as `table.types.type_name` spells it.")
     text_format: TextFormat | None = Field(
-        None, description="How text cells spell the values, where it is not the plain way."
+        None, description="Format of text cells, where it is not the usual one."
     )
     size: Annotated[int, Field(ge=1, le=MAX_INPUTS)] = 1
     origin: Annotated[str, Field(pattern=r"^-?\d{1,100}(\.\d{1,100})?$")] | None = Field(
-        None, description="Exact value to count from, where a float64 would lose the differences."
+        None,
+        description="Exact value that numbers are relative to, where float64 is too imprecise.",
     )
     center: list[Finite] = []
     scale: list[Finite] = []
     categories: list[Category] = []
     has_other: bool = False
     other_is_mode: bool = Field(
-        False, description="The rare values that share a slot are together the most frequent."
+        False,
+        description="The rare values that share a slot are the most frequent together.",
     )
     has_missing: bool = False
     masked: bool = Field(
-        False, description="Training emptied cells of it: which are missing is an input."
+        False,
+        description="Noise made cells of it missing in training: which are missing is an input.",
     )
     compressed: bool = Field(
-        False, description="Its tail is long: the network reads its number compressed, too."
+        False,
+        description="Its tail is long: the network also has the compressed number as an input.",
     )
     constant: bool = False
     observed: Annotated[int, Field(ge=0)] = 0
@@ -69,7 +73,7 @@ class Column(StrictModel):
         None, description="Decimals that write every training value; None if more are needed."
     )
     trivial_loss: Annotated[Finite, Field(gt=0)] = 1.0
-    reason: str = Field(description="Why it became this kind, for people.")
+    reason: str = Field(description="Reason for the kind, for people.")
 
     @model_validator(mode="after")
     def _require_consistent_sizes(self) -> Column:
@@ -82,7 +86,7 @@ class Column(StrictModel):
 
     @property
     def moves_forward(self) -> bool:
-        """Return whether it holds dates or timestamps, which may come after the training rows'."""
+        """Return whether it contains dates or timestamps, which may be later than in training."""
         return self.kind == "time" and bool(self.high)
 
     @property
@@ -95,7 +99,7 @@ class Column(StrictModel):
 
 
 class LeftOut(StrictModel):
-    """Column of the training table that is not a feature, and why."""
+    """Column of the training table that is not a feature, and the reason."""
 
     name: str
     type: str
@@ -120,7 +124,7 @@ class Label(StrictModel):
 
 
 class StoredFile(StrictModel):
-    """File of the saved model: its name, made from its hash, and what must be in it."""
+    """File of the saved model: its name, from its hash, and its expected content."""
 
     file: Annotated[
         str, Field(pattern=r"^(weights|history|tuning)-[0-9a-f]{12}\.(safetensors|jsonl|json)$")
@@ -130,7 +134,7 @@ class StoredFile(StrictModel):
 
 
 UNSAVED = StoredFile(file=f"weights-{'0' * 12}.safetensors", sha256="0" * 64, size=0)
-"""What the spec of a model that is in no directory names."""
+"""Placeholder in the spec of a model that is not saved."""
 
 
 class Baseline(StrictModel):
@@ -148,7 +152,7 @@ class Baseline(StrictModel):
 
 
 AGGREGATES = ("mean", "max", "top3")
-"""Ways to make one score of the errors of a sample's columns: top3 is the mean of the largest 3."""
+"""Ways to combine the errors of columns in a score: top3 is the mean of the largest 3."""
 
 LEVELS = (
     *(float(level) for level in range(100)),
@@ -158,7 +162,7 @@ LEVELS = (
 )
 """Percentiles of scores that are stored: finer in the range of thresholds."""
 
-FEWEST_CALIBRATION_ROWS = 100
+MIN_CALIBRATION_ROWS = 100
 """Minimum number of samples for a threshold by quartiles; with fewer there is a note."""
 
 
@@ -176,7 +180,7 @@ class Calibration(StrictModel):
         description="The rows: `validation rows`, `cross-fitted rows`, or a chosen table."
     )
     rows: Annotated[int, Field(ge=1)]
-    rule: str = Field(description="How the thresholds were chosen, for people.")
+    rule: str = Field(description="Rule of the thresholds, for people.")
     scales: dict[Literal[AGGREGATES], ScoreScale]  # type: ignore[valid-type]  # one list of names
 
     @model_validator(mode="after")
@@ -191,8 +195,8 @@ class Summary(StrictModel):
 
     epochs: int
     best_epoch: int
-    stopped: str = Field(description="What stopped the training, for people.")
-    finished: bool = Field(True, description="False where `--resume` can go on.")
+    stopped: str = Field(description="Why the training stopped, for people.")
+    finished: bool = Field(True, description="False where `--resume` can continue.")
     seconds: Finite
     device: str = "cpu"
     precision: str = "fp32"
@@ -202,35 +206,42 @@ class Summary(StrictModel):
     train: dict[str, Finite]
     valid: dict[str, Finite]
     metrics: dict[str, Finite] = {}
+    start: dict[str, Finite] = Field(
+        default={}, description="Validation losses of the start at PCA, where it was considered."
+    )
     shares: dict[str, Finite] = Field(
         default={}, description="Share of each term in the loss of the best epoch, 0 to 1."
     )
     baselines: list[Baseline] = Field(
         default=[],
-        description="This model beside PCA of the same latent size and column means; empty where "
-        "the decoder was not trained.",
+        description="This model, PCA of the same latent size, and column means; empty where the "
+        "decoder was not trained.",
     )
     compared_rows: int = Field(0, description="Rows, or windows, that `baselines` come from.")
     limited: dict[str, int] = Field(
         default={}, description="Outliers that were limited for R², by column."
     )
     majority_accuracy: Finite | None = Field(
-        None, description="Accuracy of the most frequent class alone, on the validation rows."
+        None,
+        description="Accuracy of always predicting the most frequent class, on validation rows.",
     )
     dead_units: dict[str, int] = Field(
-        default={}, description="Units that never fired on the checked rows, per layer."
+        default={}, description="Units with a constant output on the checked rows, per layer."
     )
     latent_active: int | None = None
     latent_near_zero: Finite | None = None
     latent_mean: Finite | None = Field(
-        None, description="Mean activation of all units, moved to 0..1 where the latent is bounded."
+        None,
+        description="Mean activation of all units, in 0..1 where the latent is bounded.",
     )
-    health: list[str] = Field(default=[], description="What is wrong, each with what to try.")
+    health: list[str] = Field(
+        default=[], description="Problems of the model, each with what to try."
+    )
     notes: list[str] = []
 
 
 UNTRAINED_DECODER = "the decoder was not trained (--reconst-weight 0)"
-"""Why a model has no figures of its reconstruction."""
+"""Reason why a model has no figures of its reconstruction."""
 
 
 NO_DIGEST = "0" * 64
@@ -258,7 +269,7 @@ class ModelSpec(StrictModel):
     weights: StoredFile
     history: StoredFile
     tuning: StoredFile | None = Field(
-        None, description="The search that the options came from, if there was one."
+        None, description="Search that the options come from, where there was one."
     )
     summary: Summary
     table: str = Field("", description="Name of the training table's file, without its folders.")
@@ -289,6 +300,6 @@ class ModelSpec(StrictModel):
         seen: set[str] = set()
         for column in columns:
             if column.name in seen:
-                raise ValueError(f"two columns are called {column.name!r}")
+                raise ValueError(f"two columns have the name {column.name!r}")
             seen.add(column.name)
         return columns

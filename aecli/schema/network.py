@@ -34,7 +34,7 @@ class Network(StrictModel):
     variational: bool = False
     topk: Width | None = None
     linear_path: bool = Field(
-        False, description="Linear maps beside encoder and decoder, which start as PCA."
+        False, description="Linear skip connections of encoder and decoder, which start as PCA."
     )
     shape: Annotated[list[Width], Field(max_length=3)] = Field(
         default=[], description="Height, width and channels of an image."
@@ -48,7 +48,7 @@ class Network(StrictModel):
 
     @property
     def latent_floor(self) -> float:
-        """Return the lower end of a bounded latent: 0, or -1 for those like tanh."""
+        """Return the lower bound of a bounded latent: 0, or -1 for Tanh and Softsign."""
         return -1.0 if self.latent_activation.name in ("Tanh", "Softsign") else 0.0
 
     @property
@@ -64,7 +64,7 @@ class Network(StrictModel):
 
     @property
     def widest(self) -> int:
-        """Return how many numbers the widest layer holds for one sample, which decides memory."""
+        """Return the numbers of the widest layer for one sample, which determine memory."""
         inside = [*self.encoder, *self.decoder, *self.classifier]
         match self.architecture:
             case "conv1d" | "conv2d":

@@ -1,7 +1,7 @@
 """Describe options: flag, type, choices, bounds, default; and write their values as flags.
 
 `--help`, the error messages, `--print-config` and the option reference in `docs/` all read these
-descriptions, so nothing is said twice.
+descriptions.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ METAVARS: dict[OptionShape, str] = {
     "text": "TEXT",
 }
 
-# A bound beyond this is left out of `--help`; the option reference has it.
+# A larger bound is not in `--help`, but in the option reference.
 _DISTANT_BOUND = 1e9
 
 
@@ -46,8 +46,9 @@ _DISTANT_BOUND = 1e9
 class Option:
     """Field of an option section, as an option of the command line.
 
-    A number lies from `low` to `high`, each itself outside unless it is `closed`; `words` are
-    accepted in place of a number or of sizes.
+    A number lies from `low` to `high`, and each of these bounds is allowed where it is `closed`;
+    `words` are accepted in place of a number or of sizes. `automatic` describes the value that is
+    chosen where no default is set.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Option:
     low_closed: bool = True
     high_closed: bool = True
     words: tuple[str, ...] = ()
+    automatic: str = ""
 
     @property
     def flag(self) -> str:
@@ -69,38 +71,43 @@ class Option:
 
     @property
     def metavar(self) -> str:
-        """Return what stands for the value in `--help`."""
+        """Return the placeholder of the value in `--help`."""
         return METAVARS.get(self.shape, "")
 
     @property
     def default_text(self) -> str:
-        """Return the default as a user would write it, or nothing where none is set."""
+        """Return the default as on the command line, or nothing where none is set."""
         empty = self.default is None or self.default == [] or self.default is False
         return "" if empty else format_value(self.default)
 
     @property
-    def extra(self) -> str:
-        """Return what `--help` says in brackets: choices or range, and the default."""
-        facts = [", ".join(self.choices) or self.range_text(short=True)]
-        facts.append(f"default: {self.default_text}" if self.default_text else "")
-        return "; ".join(filter(None, facts))
+    def allowed(self) -> str:
+        """Return the choices, or the range of a number without distant bounds, or nothing."""
+        return ", ".join(self.choices) or self.range_text(short=True)
 
     def range_text(self, *, short: bool = False) -> str:
         """Return the range of a number in words, or nothing; `short` leaves out distant bounds."""
-        low = _shortest(self.low) if math.isfinite(self.low) else ""
-        hidden = not math.isfinite(self.high) or (short and self.high >= _DISTANT_BOUND)
-        high = "" if hidden else _shortest(self.high)
-        if low and high and self.low_closed and self.high_closed:
-            return f"{low} to {high}"
-        low = low and f"{'at least' if self.low_closed else 'above'} {low}"
-        high = high and f"{'at most' if self.high_closed else 'below'} {high}"
-        return ", ".join(filter(None, (low, high)))
+        high = math.inf if short and self.high >= _DISTANT_BOUND else self.high
+        return range_text(self.low, high, low_closed=self.low_closed, high_closed=self.high_closed)
 
     def nearest_bound(self, value: float) -> float | None:
         """Return the closed bound that `value` is beyond, or None."""
         if value < self.low and self.low_closed:
             return self.low
         return self.high if value > self.high and self.high_closed else None
+
+
+def range_text(
+    low: float, high: float, *, low_closed: bool = True, high_closed: bool = True
+) -> str:
+    """Return the range of a number in words, or nothing where it has no finite bound."""
+    least = _shortest(low) if math.isfinite(low) else ""
+    most = _shortest(high) if math.isfinite(high) else ""
+    if least and most and low_closed and high_closed:
+        return f"{least} to {most}"
+    least = least and f"{'at least' if low_closed else 'above'} {least}"
+    most = most and f"{'at most' if high_closed else 'below'} {most}"
+    return ", ".join(filter(None, (least, most)))
 
 
 def format_value(value: object) -> str:
@@ -143,9 +150,15 @@ def _option(name: str, section: str, field: FieldInfo) -> Option:
         default=field.get_default(),
         help=field.description or "",
         choices=choices,
+        automatic=_automatic(field),
         words=_words(field.annotation) if shape in ("integer", "sizes") else (),
         **(_bounds(metadata) if shape in ("integer", "number", "sizes", "time") else {}),
     )
+
+
+def _automatic(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    return str(extra.get("automatic", "")) if isinstance(extra, dict) else ""
 
 
 def _shape(inner: Any, metadata: list[Any]) -> OptionShape:
@@ -162,7 +175,7 @@ def _shape(inner: Any, metadata: list[Any]) -> OptionShape:
 
 
 def _inner(annotation: Any) -> Any:
-    """Return the annotation without `Annotated[…]` and without `| None`."""
+    """Return the annotation without `Annotated[…]` and `| None`."""
     if get_origin(annotation) is Annotated:
         return _inner(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
@@ -177,7 +190,7 @@ def _words(annotation: Any) -> tuple[str, ...]:
 
 
 def _metadata(annotation: Any) -> Iterator[Any]:
-    """Yield what `Annotated[…]` says about the value itself, not about a list's entries."""
+    """Yield the metadata of `Annotated[…]` on the value itself, not on the entries of a list."""
     if get_origin(annotation) in (Union, UnionType):
         for part in get_args(annotation):
             yield from _metadata(part)
@@ -205,13 +218,13 @@ def _bounds(metadata: list[Any]) -> dict[str, Any]:
 
 
 def _shortest(value: float) -> str:
-    """Write a number exactly and as short as Python can: 0.001, 5, 1e-05."""
+    """Write a number exactly, in the shortest form of Python: 0.001, 5, 1e-05."""
     whole = isinstance(value, int) or (abs(value) < 1e15 and value == int(value))
     return str(int(value)) if whole else repr(value)
 
 
 def explicit_options(options: TrainOptions) -> dict[str, Any]:
-    """Return the options that were set explicitly, whatever their values, by flat name."""
+    """Return the options that were set explicitly, by flat name, also those set to a default."""
     sections = {name: getattr(options, section_of(name)) for name in option_names()}
     return {
         name: getattr(section, name)

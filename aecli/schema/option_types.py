@@ -42,7 +42,7 @@ def _seconds(value: Any) -> Any:
 def parse_valid(value: str) -> tuple[ValidationKind, str, float]:
     """Return the kind of validation rows, the file or column that it names, and the share.
 
-    A file that is called like one of the other kinds is `./last:0.1`.
+    A file whose name is one of the other kinds is written as `./last:0.1`.
 
     Raises:
         ValueError: a share that is not between 0 and 1, or `group` without a column.
@@ -91,7 +91,9 @@ def _noise(value: Any) -> Any:
     if value == "none":
         return value
     if not match:
-        raise ValueError("must be none, or such as gaussian:0.1, mask:0.2 or swap:0.15")
+        raise ValueError(
+            "must be none, or a kind and an amount such as gaussian:0.1, mask:0.2 or swap:0.15"
+        )
     amount, maximum = float(match[2]), 100.0 if match[1] == "gaussian" else 1.0
     if not 0 < amount <= maximum:
         raise ValueError(f"the amount of {match[1]} must be above 0 and at most {maximum:g}")
@@ -113,7 +115,7 @@ def _gap(value: Any) -> Any:
 
 
 Names = Annotated[list[str], BeforeValidator(_split_names)]
-Sign = Annotated[str, Field(min_length=1, max_length=1)]
+Character = Annotated[str, Field(min_length=1, max_length=1)]
 Size = Annotated[int, Field(ge=1, le=65_536)]
 Sizes = Annotated[list[Size], BeforeValidator(_split_sizes), Field(max_length=64)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]

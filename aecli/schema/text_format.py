@@ -1,4 +1,4 @@
-"""How the text cells of a column spell numbers, dates and booleans."""
+"""Format of numbers, dates and booleans in the text cells of a column."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from aecli.schema.option_types import Sign, StrictModel
+from aecli.schema.option_types import Character, StrictModel
 
 ISO_MIXED = "ISO 8601, without a zone UTC"
 """Date format of a column whose times have a zone in some cells only."""
@@ -15,20 +15,20 @@ Affix = Annotated[str, Field(max_length=16)]
 
 
 class TextFormat(StrictModel):
-    """Spelling of a column's values as text, where it is not the plain one of CSV files.
+    """Format of the values of a column as text, where it is not the usual one of CSV files.
 
     `date_format` is one of `strptime`; `booleans` are the texts of false and true.
     """
 
     decimal: Literal[".", ","] = "."
-    thousands: Sign | None = None
+    thousands: Character | None = None
     prefix: Affix = ""
     suffix: Affix = ""
     date_format: Annotated[str, Field(max_length=100)] | None = None
     booleans: tuple[str, str] | None = None
 
     def describe(self) -> str:
-        """Return what is unusual about it, as in "decimal comma, thousands '.', in €"."""
+        """Return a description of the format, as in "decimal comma, thousands '.', in €"."""
         if self.booleans is not None:
             return " or ".join(reversed(self.booleans))
         if self.date_format is not None:
@@ -37,4 +37,4 @@ class TextFormat(StrictModel):
         parts += [f"thousands mark {self.thousands!r}"] if self.thousands else []
         unit = (self.prefix + self.suffix).strip()
         parts += [f"in {unit}"] if unit else []
-        return ", ".join(parts) or "minus behind or in parentheses"
+        return ", ".join(parts) or "minus sign after the number, or parentheses"

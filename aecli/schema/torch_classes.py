@@ -1,7 +1,7 @@
 """Closed tables of activations, optimizers, norms and initialisers, with arguments and bounds.
 
-A name in a config or a model directory is a key here or an error. `model.layers` and
-`training.optimizers` look the torch classes of these keys up once, when they are imported.
+A name in a config or a model directory must be a key here. `model.layers` and
+`training.optimizers` look up the torch classes of these keys once, when they are imported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ArgumentCheck = Callable[[str, Value], Value]
 def _choice(*choices: str) -> ArgumentCheck:
     def check(argument: str, value: Value) -> Value:
         if value not in choices:
-            raise ValueError(f"{argument}={value} is none of {', '.join(choices)}")
+            raise ValueError(f"{argument}={value} is not one of {', '.join(choices)}")
         return value
 
     return check
@@ -192,7 +192,9 @@ def _parse_arguments(text: str) -> dict[str, Value]:
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         key, equals, value = part.partition("=")
         if not equals and _is_number(part):
-            raise ValueError(f"{part!r} names no argument; a pair is written as in betas=0.9/0.999")
+            raise ValueError(
+                f"{part!r} is not an argument; a pair is written as in betas=0.9/0.999"
+            )
         if not equals:
             raise ValueError(f"argument {part!r} needs a value, as in {part}=0.1")
         args[key.strip()] = _parse_value(value.strip())

@@ -18,10 +18,10 @@ from aecli.schema.torch_classes import (
     OptimizerSpec,
     TorchClassSpec,
 )
-from aecli.synonyms import ours
+from aecli.synonyms import synonyms
 
 OptionFormatter = Callable[[str, object], str]
-"""Writes an option with a value as it would stand at its source: `--lr 20` or `lr=20`."""
+"""Writes an option with a value in the syntax of its source: `--lr 20` or `lr=20`."""
 
 _TABLES: dict[str, Mapping[str, object]] = {
     "activation": ACTIVATIONS,
@@ -59,8 +59,8 @@ def validate_options(values: Mapping[str, Any], *, spelled: OptionFormatter) -> 
         spelled: how messages write an option with a value.
 
     Raises:
-        UsageError: a value is of the wrong type or out of bounds, or two options disagree. It names
-            the option, the value, what is allowed, and what to try.
+        UsageError: a value is of the wrong type or out of bounds, or two options contradict each
+            other. It names the option, the value, what is allowed, and what to try.
         KeyError: a name is not an option.
     """
     try:
@@ -97,7 +97,7 @@ def _problem(option: Option, detail: Any) -> str:
 
 
 def expected_value(option: Option, error_type: str = "") -> str:
-    """Return what a value of an option must be, as in `a whole number, 1 to 1024`."""
+    """Return a description of the values of an option: `a whole number, 1 to 1024`."""
     bounds, words = option.range_text(), "".join(f", or {word}" for word in option.words)
     match option.shape:
         case "integer" | "number":
@@ -124,14 +124,14 @@ def expected_value(option: Option, error_type: str = "") -> str:
 
 
 def _suggested_option(option: Option, value: object) -> tuple[str, object]:
-    """Return the option to set in place of an invalid one, and its value; None for no near one."""
-    if option.name == "arch" and "variational" in ours(str(value).casefold()):
+    """Return the option and value to set instead of an invalid one; None where none is near."""
+    if option.name == "arch" and "variational" in synonyms(str(value).casefold()):
         return "variational", True
     return option.name, _suggestion(option, value)
 
 
 def _suggestion(option: Option, value: object) -> object:
-    """Return a valid value close to the invalid one; None where no word of a list is."""
+    """Return a valid value close to the invalid one; None where no word is close."""
     if option.name == "valid":
         kind = str(value).partition(":")[0]
         return {"last": "last:0.1", "group": "group:customer"}.get(kind, option.default)
@@ -156,7 +156,7 @@ def _suggestion(option: Option, value: object) -> object:
 
 
 def _nearest_valid(option: Option, value: object) -> float | str | None:
-    """Return the bound that a number is beyond, or the word that a text resembles."""
+    """Return the bound that a number exceeds, or the most similar word."""
     try:
         return option.nearest_bound(float(str(value)))
     except ValueError:
@@ -183,7 +183,7 @@ def _with_momentum(value: object) -> str | None:
 
 
 def _respelled(message: str, values: Mapping[str, Any], spelled: OptionFormatter) -> str:
-    """Return a message with its flags written as the options stand at their source."""
+    """Return a message with its flags in the syntax of their sources."""
 
     def respelled(flag: re.Match[str]) -> str:
         name = flag[1].replace("-", "_")

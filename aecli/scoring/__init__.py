@@ -1,1 +1,1 @@
-"""Score how anomalous rows are: what is usual, the score, its threshold and its reasons."""
+"""Anomaly scores of rows: their fit, the score, its threshold and its reasons."""

@@ -1,4 +1,4 @@
-"""Refit the percentiles and the thresholds of scores on a chosen table; the weights stay."""
+"""Refit the percentiles and thresholds of scores on a table, without changing the weights."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from aecli.schema.model_spec import (
 )
 from aecli.schema.read_options import ReadOptions
 from aecli.scoring.scorer import Scorer
-from aecli.scoring.threshold import fit_marked_thresholds
+from aecli.scoring.threshold import fit_labelled_thresholds
 from aecli.table.column_match import require_reference_column
 from aecli.table.source import Data, open_source
 
 
 @dataclass(frozen=True)
 class CalibrateResult:
-    """Result of `calibrate`: the calibration now stored, and the one before.
+    """Result of `calibrate`: the new calibration, and the previous one.
 
-    With marks the figures are those of the mean aggregate's threshold on the marked rows.
+    With labels, the figures are those of the mean aggregate's threshold on the labelled rows.
     """
 
     model: Path
@@ -55,8 +55,8 @@ class CalibrateResult:
 
 Scores = dict[str, Floats]
 
-MOST_CALIBRATION_ROWS = 1 << 22
-"""Samples whose scores are held at most; of more, a uniform sample."""
+MAX_CALIBRATION_ROWS = 1 << 22
+"""Maximum number of scores in memory; of more, a uniform sample."""
 
 
 def calibrate(
@@ -76,19 +76,19 @@ def calibrate(
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory.
-        anomaly: a column that is true or 1 for anomalies, empty where nobody knows. Percentiles are
-            then those of the other known rows, and the threshold the one of best F1.
-        fpr: the share of (ordinary) rows that may lie above the threshold.
+        anomaly: a column that is true or 1 for anomalies, missing if unknown. Percentiles are then
+            those of the ordinary rows, and the threshold is the one with the best F1.
+        fpr: the share of (ordinary) rows that may score above the threshold.
 
     Raises:
         UsageError: `fpr` is out of bounds, or the model reads `anomaly` as a feature.
-        DataError: the table has no rows, or its anomaly is of another kind or has only one side.
+        DataError: the table has no rows, or the anomaly column is not boolean or constant.
         ModelError: the model is missing, damaged or too new, or was saved without scores.
         LockedError: another run is writing this model directory.
         OutputError: the model cannot be written; it is unchanged.
     """
     if fpr is not None and not 0 < fpr < 1:
-        raise UsageError(f"fpr={fpr} is no share between 0 and 1", hint="fpr=0.01")
+        raise UsageError(f"fpr={fpr} must be between 0 and 1", hint="fpr=0.01")
     began = time.perf_counter()
     directory = model_directory(model, tag)
     loaded = load_model(directory, device=device, threads=threads)
@@ -104,67 +104,69 @@ def calibrate(
     scores, codes = _scored(opened, scorer, anomaly)
     progress.finish()
     before = loaded.spec.calibration
-    assert before is not None, "the scorer has looked"
-    what = "rows" if loaded.spec.network.window == 1 else "windows"
-    found = fit_marked_thresholds(scores, codes, fpr, f"{what} of {source.name}", anomaly)
+    assert before is not None, "the scorer requires a calibration"
+    unit = "rows" if loaded.spec.network.window == 1 else "windows"
+    calibration = fit_labelled_thresholds(scores, codes, fpr, f"{unit} of {source.name}", anomaly)
     with Lock(directory):
-        replace_spec(directory, loaded.spec, loaded.spec.model_copy(update={"calibration": found}))
+        replace_spec(
+            directory, loaded.spec, loaded.spec.model_copy(update={"calibration": calibration})
+        )
     return CalibrateResult(
         model=directory,
-        calibration=found,
+        calibration=calibration,
         before=before,
-        rows=found.rows,
+        rows=calibration.rows,
         anomalies=None if codes is None else int((codes == 1).sum()),
-        **_figures(scores, codes, found),
+        **_figures(scores, codes, calibration),
         seconds=time.perf_counter() - began,
     )
 
 
 def _scored(opened: Pass, scorer: Scorer, anomaly: str | None) -> tuple[Scores, Codes | None]:
-    """Return scores by aggregate and marks: 1 for anomalies, 0 for others, -1 unknown."""
-    sample = RowSample(MOST_CALIBRATION_ROWS)
+    """Return scores by aggregate, and labels: 1 for anomalies, 0 for others, -1 if unknown."""
+    sample = RowSample(MAX_CALIBRATION_ROWS)
     for cells, differs, codes in _samples(opened, anomaly):
         scores = scorer.score(cells, differs).scores
         rows = np.stack([*(scores[name].numpy() for name in AGGREGATES), codes], axis=1)
         _add(sample, rows)
         opened.progress.rows(len(codes))
-    assert opened.source is not None, "a table is calibrated on"
+    assert opened.source is not None, "calibration reads a table"
     rows = sample.columns().get("rows", np.empty((0, len(AGGREGATES) + 1)))
     if not len(rows):
         raise DataError(f"{opened.source.name} has no rows", hint="a table with at least one row")
     by_aggregate = {name: rows[:, index] for index, name in enumerate(AGGREGATES)}
     if anomaly is None:
         return by_aggregate, None
-    marks = rows[:, -1].astype(np.int64)
+    labels = rows[:, -1].astype(np.int64)
     for code, what in ((0, "ordinary row"), (1, "anomaly")):
-        if not (marks == code).any():
+        if not (labels == code).any():
             raise DataError(
-                f"the column {anomaly!r} of {opened.source.name} marks no {what}",
+                f"the column {anomaly!r} of {opened.source.name} contains no {what}",
                 hint="a table with both, or no --anomaly",
             )
-    return by_aggregate, marks
+    return by_aggregate, labels
 
 
 def _add(sample: RowSample, rows: Floats) -> None:
-    def take(places: Indices) -> dict[str, Floats]:
-        return {"rows": rows[places]}
+    def take(chosen: Indices) -> dict[str, Floats]:
+        return {"rows": rows[chosen]}
 
     sample.add(position_keys(sample.seen, len(rows)), take)
 
 
 def _samples(opened: Pass, anomaly: str | None) -> Iterator[tuple[Cells, Mask, Codes]]:
-    """Yield the cells of samples, where their constants differ, and which are anomalies."""
+    """Yield cells of samples, a mask of constants that differ, and labels of anomalies."""
     samples = opened.samples("scoring", carried=[])
-    marks = None
+    labels = None
     if opened.windowed is not None:
-        marks = _unknown(len(opened.windowed.windows))
+        labels = _unknown(len(opened.windowed.windows))
         if anomaly:
-            marks = marks_of_windows(opened.model, opened.windowed, anomaly)
+            labels = anomaly_codes_of_windows(opened.model, opened.windowed, anomaly)
     start = 0
     for batch, cells, differs, _ in samples:
-        if marks is not None:
+        if labels is not None:
             end = start + batch.num_rows
-            yield cells, differs, marks[start:end]
+            yield cells, differs, labels[start:end]
             start = end
         elif anomaly:
             yield cells, differs, anomaly_codes(batch.column(anomaly), anomaly)
@@ -172,7 +174,7 @@ def _samples(opened: Pass, anomaly: str | None) -> Iterator[tuple[Cells, Mask, C
             yield cells, differs, _unknown(len(cells))
 
 
-def marks_of_windows(model: LoadedModel, table: WindowedTable, anomaly: str) -> Codes:
+def anomaly_codes_of_windows(model: LoadedModel, table: WindowedTable, anomaly: str) -> Codes:
     """Return 1 for anomalous windows, 0 for others and -1 for unknown ones `(n_windows,)`."""
     batches = table.source.select([anomaly]).batches()
     parts = [np.empty(0, np.int64), *(anomaly_codes(b.column(0), anomaly) for b in batches)]
@@ -184,7 +186,7 @@ def anomaly_codes(array: pa.Array, anomaly: str) -> Codes:
     """Return 1 for anomalies, 0 for ordinary rows and -1 for unknown ones `(n_rows,)`.
 
     Raises:
-        DataError: the column holds other values than true and false, or 1 and 0.
+        DataError: the column has values other than true and false, or 1 and 0.
     """
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
@@ -195,19 +197,19 @@ def anomaly_codes(array: pa.Array, anomaly: str) -> Codes:
             array = array.cast(pa.bool_()).cast(pa.int8())
         values = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowException as error:
-        raise _no_mark(anomaly, str(error)) from error
+        raise _invalid_labels(anomaly, str(error)) from error
     known = ~np.isnan(values)
-    odd = values[known & ~np.isin(values, (0.0, 1.0))]
-    if len(odd):
-        raise _no_mark(anomaly, f"it holds {odd[0]:g}")
+    invalid = values[known & ~np.isin(values, (0.0, 1.0))]
+    if len(invalid):
+        raise _invalid_labels(anomaly, f"it contains {invalid[0]:g}")
     return np.where(known, values, -1.0).astype(np.int64)
 
 
-def _no_mark(anomaly: str, fact: str) -> DataError:
+def _invalid_labels(anomaly: str, fact: str) -> DataError:
     return DataError(
-        f"the column {anomaly!r} does not mark anomalies",
+        f"the column {anomaly!r} does not label anomalies",
         facts=[fact.splitlines()[0]],
-        hint="a column of true and false, or 1 and 0; empty where nobody knows",
+        hint="a column of true and false, or 1 and 0; missing cells mean unknown",
     )
 
 
@@ -215,11 +217,13 @@ def _unknown(count: int) -> Codes:
     return np.full(count, -1, dtype=np.int64)
 
 
-def _figures(scores: Scores, codes: Codes | None, found: Calibration) -> dict[str, float | None]:
+def _figures(
+    scores: Scores, codes: Codes | None, calibration: Calibration
+) -> dict[str, float | None]:
     names = ("precision", "recall", "f1", "false_positive_rate")
     if codes is None:
         return dict.fromkeys(names)
-    above = scores["mean"] > found.scales["mean"].threshold
+    above = scores["mean"] > calibration.scales["mean"].threshold
     hits, false = int((above & (codes == 1)).sum()), int((above & (codes == 0)).sum())
     missed, passed = int((~above & (codes == 1)).sum()), int((~above & (codes == 0)).sum())
     precision = hits / (hits + false) if hits + false else 0.0

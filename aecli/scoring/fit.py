@@ -1,4 +1,4 @@
-"""Fit what a row's score needs on training and held-out samples."""
+"""Fit the parameters of scores on training and held-out samples."""
 
 from __future__ import annotations
 
@@ -18,112 +18,112 @@ from aecli.schema.model_spec import AGGREGATES, Column
 from aecli.scoring.deviations import Deviations, ScoringFit
 from aecli.scoring.scorer import SCORING_BLOCK, Scorer, joint_vectors
 
-WIDEST_JOINT = 1_024
-"""Most residuals and latents of a sample whose full covariance is kept: 8 MB beside the weights."""
+MAX_JOINT = 1_024
+"""Maximum dimension of residuals and latent for a full covariance matrix: 8 MB in the model."""
 
 FITTED_VALUES = 1 << 23
-"""Values that the fit holds at a time: at least a thousand samples, and 65,536 of narrow ones."""
+"""Maximum number of values in memory, for 1,024 to 65,536 samples."""
 
-LEAST_SPREAD = 0.05
-"""A number's spread is at least this share of its standard deviation; most rows may be near one."""
+MIN_SPREAD = 0.05
+"""Lower bound of a number's spread, as a share of its standard deviation."""
 
-REPEATED_SPREAD = 0.2
-"""The same where most rows have the very same value (benchmarks/RESULTS.md, Outliers)."""
+MIN_REPEATED_SPREAD = 0.2
+"""The same if most rows have an identical value (benchmarks/RESULTS.md, Outliers)."""
 
-MOSTLY_ONE = 0.95
-"""Share of equal values above which any other value counts by how rare it is, as a boolean does."""
+NEARLY_CONSTANT = 0.95
+"""Share of equal values above which any other value is scored by its frequency, like a boolean."""
 
-TYPICAL = 0.25
-"""A column's median error counts as at least this share of its mean error."""
+MIN_MEDIAN = 0.25
+"""Lower bound of a column's median error, as a share of its mean error."""
 
-LEAST_ERROR = 0.1
-"""Smallest divisor of a column's errors, as a share of what a constant answer makes: of the spread
-of a number, and of the entropy of a boolean or category (benchmarks/RESULTS.md, Outliers)."""
+MIN_ERROR = 0.1
+"""Lower bound of a column's error scale, relative to a constant prediction's error: the spread of a
+number, or the entropy of a boolean or category (benchmarks/RESULTS.md, Outliers)."""
 
 Run: TypeAlias = tuple[Tensor, Tensor, Tensor]
 """Cells of a block of samples, with their latents and outputs."""
 
 TINY = 1e-12
-"""Smallest divisor of all, of a column that never errs."""
+"""Lower bound of a divisor, for a column without any error."""
 
 
 def fit_scorer(
     network: AutoencoderNetwork, inputs: Inputs, columns: tuple[Column, ...], train: Staged
 ) -> Scorer:
-    """Return a scorer that is fitted on training samples, but for the size of held-out errors.
+    """Return a scorer that is fitted on training samples, except for the scale of held-out errors.
 
-    Columns and parts of the score are divided by 1 until `fit_sizes` is called.
+    Columns and parts of the score are divided by 1 until `fit_scales` is called.
     """
     network.eval()
     deviations = Deviations(columns)
-    cells = _spread_out(train, deviations.layout.cells)
-    fitted = usual(cells, deviations)
+    cells = _sampled_cells(train, deviations.layout.cells)
+    fitted = univariate_fit(cells, deviations)
     scorer = Scorer(network, inputs, columns, fitted)
-    residuals, entropies = _constant_answer(cells, deviations, fitted)
+    residuals, entropies = _constant_prediction_errors(cells, deviations, fitted)
     runs = _runs(cells, scorer)
     errors, vectors = _errors(runs, scorer), _vectors(runs, scorer)
-    centre, whiten, whiten_latent = _joint(vectors, LEAST_ERROR * residuals.repeat(scorer.window))
-    least = LEAST_ERROR * torch.cat([LEAST_ERROR * fitted.spread.square(), entropies])
-    floor = deviations.per_column(least[None])[0].nan_to_num(0.0)
+    centre, whiten, whiten_latent = _joint(vectors, MIN_ERROR * residuals.repeat(scorer.window))
+    minimum = MIN_ERROR * torch.cat([MIN_ERROR * fitted.spread.square(), entropies])
+    floor = deviations.per_column(minimum[None])[0].nan_to_num(0.0)
     scorer.fitted = replace(
         fitted,
-        scale=torch.maximum(TYPICAL * errors.nanmean(0).nan_to_num(0.0), floor).clamp(min=TINY),
+        scale=torch.maximum(MIN_MEDIAN * errors.nanmean(0).nan_to_num(0.0), floor).clamp(min=TINY),
         centre=centre, whiten=whiten, whiten_latent=whiten_latent,
         medians=torch.ones(len(AGGREGATES) + 2),
     )  # fmt: skip
     return scorer
 
 
-def fit_sizes(scorer: Scorer, held_out: Sequence[tuple[Scorer, Staged]]) -> dict[str, Floats]:
-    """Fit what columns and parts of the score are divided by; return the scores of the samples.
+def fit_scales(scorer: Scorer, held_out: Sequence[tuple[Scorer, Staged]]) -> dict[str, Floats]:
+    """Fit the scales of columns and parts of the score; return the scores of the samples.
 
-    `held_out` are samples that the weights were not fitted on, with the scorer that they are held
-    out of: this one, or those of the folds of a table. A column's errors are divided by their
-    median, and at least by a share of their mean, here and in training, and by the scorer's floor.
+    `held_out` are samples that were not trained on, each with its scorer: this one, or those of
+    the folds of a table. The scale of a column is its median error, and at least a share of its
+    mean error, here and in training, and the scorer's floor.
     """
     names = [column.name for column in scorer.deviations.layout.columns]
     runs = [(one, _runs_of_new_rows(staged, one)) for one, staged in held_out]
-    errors = torch.cat([_by_name(_errors(own, one), one, names) for one, own in runs])
-    typical = torch.maximum(errors.nanmedian(0).values, TYPICAL * errors.nanmean(0))
+    errors = torch.cat([_by_name(_errors(its_runs, one), one, names) for one, its_runs in runs])
+    typical = torch.maximum(errors.nanmedian(0).values, MIN_MEDIAN * errors.nanmean(0))
     scale = torch.maximum(typical.nan_to_num(0.0), scorer.fitted.scale)
     scales = dict(zip(names, scale, strict=True))
     for one, _ in held_out:
-        own = [scales.get(c.name, torch.tensor(1.0)) for c in one.deviations.layout.columns]
-        one.fitted = replace(one.fitted, scale=torch.stack(own).double())
-    parts = torch.cat([one.parts(*run)[0] for one, own in runs for run in own])
-    scorer.fitted = replace(scorer.fitted, scale=scale, medians=_typical(parts))
+        its_scales = [scales.get(c.name, torch.tensor(1.0)) for c in one.deviations.layout.columns]
+        one.fitted = replace(one.fitted, scale=torch.stack(its_scales).double())
+    parts = torch.cat([one.parts(*run)[0] for one, its_runs in runs for run in its_runs])
+    scorer.fitted = replace(scorer.fitted, scale=scale, medians=_part_medians(parts))
     return {name: values.numpy() for name, values in scorer.combined(parts).items()}
 
 
 def _runs_of_new_rows(staged: Staged, scorer: Scorer) -> list[Run]:
-    """Return runs of held-out cells, which are scored as those of rows later than training."""
+    """Return runs of held-out cells, which are scored like rows later than training."""
     layout = scorer.deviations.layout
-    runs = _runs(_spread_out(staged, layout.cells), scorer)
+    runs = _runs(_sampled_cells(staged, layout.cells), scorer)
     return [(as_new_rows(cells, layout), latent, outputs) for cells, latent, outputs in runs]
 
 
 def _by_name(values: Tensor, scorer: Scorer, names: list[str]) -> Tensor:
     """Return a scorer's columns in the order of `names`; `NaN` for one that it does not have."""
-    places = {column.name: i for i, column in enumerate(scorer.deviations.layout.columns)}
+    indices = {column.name: i for i, column in enumerate(scorer.deviations.layout.columns)}
     missing = torch.full((len(values), 1), torch.nan).double()
-    wanted = torch.tensor([places.get(name, -1) for name in names])
-    return torch.cat([values, missing], 1)[:, wanted]
+    positions = torch.tensor([indices.get(name, -1) for name in names])
+    return torch.cat([values, missing], 1)[:, positions]
 
 
-def _typical(parts: Tensor) -> Tensor:
-    """Return the median of each part, 1 where it is 0.
+def _part_medians(parts: Tensor) -> Tensor:
+    """Return the median of each part; 1 if it is 0.
 
-    It counts as at least a share of the third quartile: where most samples are alike, another that
-    is as good as they are would score in the hundreds.
+    It is at least a share of the third quartile: if most samples were almost equal, an ordinary
+    different sample would otherwise score in the hundreds.
     """
     shares = torch.tensor([0.5, 0.75]).double()
     middle, upper = parts.double().nanquantile(shares, dim=0).nan_to_num(1.0)
-    medians = torch.maximum(middle, TYPICAL * upper)
+    medians = torch.maximum(middle, MIN_MEDIAN * upper)
     return torch.where(medians > 0, medians, 1.0)
 
 
-def usual(cells: Tensor, deviations: Deviations) -> ScoringFit:
-    """Return a fit of where cells lie; what needs the network is not fitted yet, and 1."""
+def univariate_fit(cells: Tensor, deviations: Deviations) -> ScoringFit:
+    """Return a fit of the univariate distances; parameters that need the network are 1."""
     numbers = cells[:, : deviations.layout.numbers].double()
     median = numbers.nanmedian(0).values.nan_to_num(0.0)
     centered = numbers - median
@@ -131,9 +131,9 @@ def usual(cells: Tensor, deviations: Deviations) -> ScoringFit:
     mean = numbers.nanmean(0)
     sizes = (numbers - mean).square().nanmean(0).sqrt().nan_to_num(0.0)
     sizes = torch.where(sizes > 0, sizes, 1.0)
-    floor = torch.where(deviation == 0, REPEATED_SPREAD, LEAST_SPREAD)
+    floor = torch.where(deviation == 0, MIN_REPEATED_SPREAD, MIN_SPREAD)
     spread = torch.maximum(1.4826 * deviation, floor * sizes)
-    spread, leaving = _as_events(centered, spread)
+    spread, leaving = _rare_values(centered, spread)
     rarity = [_rarity(codes, size) for codes, size in _codes(cells, deviations)]
     unfitted = (torch.ones(1).double() for _ in range(6))
     return ScoringFit(median, spread, leaving.double(), rarity, *unfitted)
@@ -141,34 +141,35 @@ def usual(cells: Tensor, deviations: Deviations) -> ScoringFit:
 
 def _codes(cells: Tensor, deviations: Deviations) -> list[tuple[Tensor, int]]:
     """Return the codes of each boolean and category, and how many values it has."""
-    where = deviations.layout
-    sizes = [2] * where.booleans + list(where.cardinalities)
-    return list(zip(cells[:, where.numbers :].unbind(1), sizes, strict=True))
+    layout = deviations.layout
+    sizes = [2] * layout.booleans + list(layout.cardinalities)
+    return list(zip(cells[:, layout.numbers :].unbind(1), sizes, strict=True))
 
 
-def _as_events(centered: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
-    """Return spreads, and what leaving the median costs a number of one value and rare others.
+def _rare_values(centered: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Return spreads, and the log-odds of values other than the median of nearly constant numbers.
 
-    A number of only two values is a boolean in other words: how far they lie apart means nothing.
-    Where nearly all values are one, any other is rare first, and then far out beside the others.
+    A number with only two values is treated as a boolean: their distance has no meaning. If nearly
+    all values are equal, another value is scored by its frequency plus its distance relative to the
+    other values.
     """
     other = torch.where(centered == 0, torch.nan, centered)
     high = other.nan_to_num(-torch.inf).amax(0)
     low = other.nan_to_num(torch.inf).amin(0)
     stayed, left = (centered == 0).sum(0), (centered.abs() > 0).sum(0)
-    rare = (high == low) | ((left > 0) & (stayed > MOSTLY_ONE * (stayed + left)))
+    rare = (high == low) | ((left > 0) & (stayed > NEARLY_CONSTANT * (stayed + left)))
     odds = 2 * ((stayed + 1) / (left + 1)).log().clamp(min=0)
     size = other.square().nanmean(0).sqrt()
     return torch.where(rare, size, spread), torch.where(rare, odds, 0.0)
 
 
-def _constant_answer(
+def _constant_prediction_errors(
     cells: Tensor, deviations: Deviations, fitted: ScoringFit
 ) -> tuple[Tensor, Tensor]:
-    """Return the usual residual of each cell `(n_cells,)` where every row gets the same answer.
+    """Return residuals `(n_cells,)` of the best constant prediction, and entropies.
 
-    It is the spread of a number and the deviation of a value's indicator. With it come the
-    entropies of booleans and categories, which are their errors then.
+    A residual is the spread of a number, or the standard deviation of a value's indicator. The
+    entropies of booleans and categories are their errors for that prediction.
     """
     shares = [_shares(*column) for column in _codes(cells, deviations)]
     indicators = [(share * (1 - share)).sum().sqrt() for share in shares]
@@ -184,7 +185,7 @@ def _shares(codes: Tensor, values: int) -> Tensor:
 
 def _rarity(codes: Tensor, values: int) -> Tensor:
     counts = torch.bincount(codes[codes >= 0].long(), minlength=values)[:values].double() + 1
-    # A value that is not there counts as one that was seen less than once.
+    # A value that training did not have is counted once, like a pseudocount.
     counts = torch.cat([counts, torch.ones(1).double()])
     return 2 * (counts.max() / counts).log()
 
@@ -202,21 +203,23 @@ def _vectors(runs: Sequence[Run], scorer: Scorer) -> Tensor:
     return torch.cat([joint_vectors(residuals(cells, out), z) for cells, z, out in runs])
 
 
-def _joint(vectors: Tensor, least: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what centres and whitens joint vectors; residuals have a `least` deviation."""
-    residuals = len(least)
+def _joint(vectors: Tensor, minimum: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return centre and whitening of joint vectors; `minimum` bounds the residuals' deviations."""
+    residuals = len(minimum)
     centre = vectors.mean(0)
     vectors -= centre
-    scale = _divisors(vectors, torch.cat([least, least.new_zeros(vectors.shape[1] - residuals)]))
+    scale = _divisors(
+        vectors, torch.cat([minimum, minimum.new_zeros(vectors.shape[1] - residuals)])
+    )
     vectors *= scale
-    if vectors.shape[1] <= WIDEST_JOINT:
+    if vectors.shape[1] <= MAX_JOINT:
         return centre, scale[:, None] * _whitening(vectors), torch.zeros(0, 0)
-    own = vectors[:, residuals:]
-    return centre, scale[:residuals], scale[residuals:, None] * _whitening(own)
+    latents = vectors[:, residuals:]
+    return centre, scale[:residuals], scale[residuals:, None] * _whitening(latents)
 
 
 def _divisors(vectors: Tensor, floor: Tensor) -> Tensor:
-    """Return 1 / standard deviation; 0 where a latent never changes, since noise would."""
+    """Return 1 / standard deviation; 0 for a constant latent unit, which is only rounding noise."""
     deviation = vectors.square().mean(0).sqrt()
     deviation = torch.maximum(deviation, floor)
     return torch.where(deviation > 1e-12, 1 / deviation.clamp(min=1e-12), 0.0)
@@ -225,8 +228,7 @@ def _divisors(vectors: Tensor, floor: Tensor) -> Tensor:
 def _whitening(vectors: Tensor) -> Tensor:
     """Return a matrix that makes centred vectors uncorrelated, from their shrunk covariance.
 
-    Shrunk towards a multiple of the identity by as much as the sample is small (Ledoit and Wolf
-    2004, §3.2).
+    Ledoit-Wolf shrinkage towards a multiple of the identity (Ledoit and Wolf 2004, §3.2).
     """
     rows, size = vectors.shape
     if size == 0:
@@ -250,8 +252,8 @@ def _runs(cells: Tensor, scorer: Scorer) -> list[Run]:
     return [(block, *scorer.run(block)) for block in cells.split(step)]
 
 
-def _spread_out(staged: Staged, width: int) -> Tensor:
-    """Return the cells of samples from all over the table, as many as the fit may hold."""
-    most = min(65_536, max(1_024, FITTED_VALUES // max(1, width * staged.size)))
-    chosen = staged.thinned(most)
+def _sampled_cells(staged: Staged, width: int) -> Tensor:
+    """Return the cells of evenly spaced samples, as many as the fit may have in memory."""
+    samples = min(65_536, max(1_024, FITTED_VALUES // max(1, width * staged.size)))
+    chosen = staged.thinned(samples)
     return next(chosen.blocks(len(chosen))).cpu().contiguous()

@@ -1,4 +1,4 @@
-"""Turn scored samples into columns: scores, what stands out, and every column's error."""
+"""Output columns of scored samples: scores, reasons, and every column's error."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from aecli.array_types import AnyFloats, Floats, Mask
 from aecli.errors import UsageError
 from aecli.features.inverse import InverseColumns
 from aecli.inference.batches import SampleBatch, WindowedTable
+from aecli.row_sample import RowSample
 from aecli.schema.model_spec import LEVELS, Column, ScoreScale
+from aecli.scoring.explanation import candidate_count
 from aecli.scoring.scorer import Scorer
 
 
 class ScoreColumns:
-    """Output columns of scored samples, and how many samples lie above the threshold.
+    """Output columns of scored samples, the number of outliers, and the `highest` scores.
 
-    `explain` is how many columns are named as reasons, `constants` among them; with `detail` every
-    other column's reconstruction and error is an output, too.
+    `explain` is the number of columns named as reasons, including `constants`; with `detail` the
+    reconstruction and error of every other column are outputs, too.
     """
 
     def __init__(
@@ -34,9 +36,11 @@ class ScoreColumns:
         explain: int,
         detail: bool,
         constants: Sequence[str] = (),
+        window: int = 1,
     ) -> None:
         self.threshold = threshold
         self.outliers = 0
+        self.highest = RowSample(candidate_count(window))
         self._inverse = InverseColumns(columns)
         self._names = [column.name for column in self._inverse.layout.columns]
         self._reason_names = [*self._names, *constants]
@@ -48,7 +52,7 @@ class ScoreColumns:
         """Return the fields that `arrays` fills.
 
         Raises:
-            UsageError: two of them have one name.
+            UsageError: two fields have the same name.
         """
         fields = [pa.field("score", pa.float32()), pa.field("score_percentile", pa.float32())]
         fields.append(pa.field("is_outlier", pa.bool_()))
@@ -59,11 +63,11 @@ class ScoreColumns:
             fields.append(pa.field(f"{name}_reconstruction", self._inverse.types[name]))
             fields.append(pa.field(f"{name}_error", pa.float32()))
         names = [field.name for field in fields]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
+        duplicate = next((name for name in names if names.count(name) > 1), None)
+        if duplicate is not None:
             raise UsageError(
-                f"--detail would write two columns called {twice!r}",
-                hint="rename the column that ends so, or leave --detail out",
+                f"--detail would write two columns called {duplicate!r}",
+                hint="rename the column with that ending, or leave --detail out",
             )
         return fields
 
@@ -72,9 +76,9 @@ class ScoreColumns:
     ) -> list[pa.Array]:
         """Return the arrays of scored samples, and count the outliers among them.
 
-        `scores` are `(n_samples,)`, `NaN` where there is none; `errors` and `reasons` are
-        `(n_samples, n_columns)`, reasons also of constants, as in `ScoredSamples`. `outputs` are
-        those of the network `(n_rows, n_outputs)`; with `detail` every sample is a row.
+        `scores` are `(n_samples,)`, `NaN` if unknown; `errors` and `reasons` are `(n_samples,
+        n_columns)`, reasons including constants, as in `ScoredSamples`. `outputs` are those of the
+        network `(n_rows, n_outputs)`; with `detail` every sample is a row.
         """
         unknown = np.isnan(scores)
         outlier = scores > self.threshold
@@ -96,9 +100,9 @@ class ScoreColumns:
         names = pa.array(self._reason_names, pa.string())
         arrays: list[pa.Array] = []
         for rank in range(self._explain):
-            nothing = largest[:, rank] < 0
-            arrays.append(names.take(pa.array(order[:, rank], mask=nothing)))
-            arrays.append(_float32(np.where(nothing, np.nan, largest[:, rank])))
+            absent = largest[:, rank] < 0
+            arrays.append(names.take(pa.array(order[:, rank], mask=absent)))
+            arrays.append(_float32(np.where(absent, np.nan, largest[:, rank])))
         return arrays
 
     def _details(self, errors: Floats, outputs: AnyFloats, unknown: Mask) -> list[pa.Array]:
@@ -113,7 +117,7 @@ class ScoreColumns:
 
 
 def share_below(scores: npt.NDArray[np.floating[Any]], quantiles: Sequence[float]) -> Floats:
-    """Return the percentage of calibrated scores that are lower, ties not among them."""
+    """Return the percentage of calibrated scores that are strictly lower."""
     known, levels = np.asarray(quantiles), np.asarray(LEVELS, dtype=float)
     first = np.searchsorted(known, scores).clip(max=len(known) - 1)
     shares: Floats = np.where(
@@ -127,8 +131,8 @@ def scores_of_rows(
 ) -> tuple[Floats, Floats, Floats, AnyFloats]:
     """Return the scores, errors, reasons and outputs of rows: means over a row's windows.
 
-    They are `NaN` where a row lies in none, and its outputs 0. Constant columns count in the row
-    that differs, and not in the others of its windows.
+    They are `NaN` for a row in no window, whose outputs are 0. A constant that differs counts only
+    in its row, not in the other rows of its windows.
     """
     counts = torch.from_numpy(table.windows.coverage()).double()
     layout = scorer.deviations.layout
@@ -137,7 +141,7 @@ def scores_of_rows(
     observed = torch.zeros_like(sums[0])
     outputs = torch.zeros(len(counts), layout.outputs)
     for samples in batches:
-        assert samples.rows is not None, "windows know their rows"
+        assert samples.rows is not None, "windows have row numbers"
         scored, rows = scorer.score(samples.cells), torch.from_numpy(samples.rows)
         scores.index_add_(0, rows, scored.scores[aggregate].repeat_interleave(scorer.window))
         of_rows = torch.stack([scored.row_errors, scored.row_reasons])
@@ -147,9 +151,9 @@ def scores_of_rows(
     outputs /= counts.clamp(min=1)[:, None]
     errors, reasons = (sums / observed).numpy()
     scored_rows = (counts > 0)[:, None]
-    own, own_reasons = scorer.constant_parts(torch.from_numpy(table.differs) & scored_rows)
-    reasons = np.concatenate([reasons, own_reasons.numpy()], 1)
-    return (scores / counts + own[aggregate]).numpy(), errors, reasons, outputs.numpy()
+    amounts, constant_reasons = scorer.constant_parts(torch.from_numpy(table.differs) & scored_rows)
+    reasons = np.concatenate([reasons, constant_reasons.numpy()], 1)
+    return (scores / counts + amounts[aggregate]).numpy(), errors, reasons, outputs.numpy()
 
 
 def _float32(values: Floats) -> pa.Array:

@@ -1,4 +1,4 @@
-"""Score a table's rows: how anomalous each is, and which columns are the reason."""
+"""Write an anomaly score for each row of a table, and the columns that are the reasons."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from aecli.errors import UsageError
 from aecli.inference.batches import SampleBatch
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass, StreamResult
-from aecli.metrics.gates import SCORE_FIGURES, Gate, check_conditions, judge
+from aecli.metrics.gates import SCORE_FIGURES, Gate, check_conditions, evaluate_gates
 from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import AGGREGATES, Calibration, ModelSpec
 from aecli.schema.read_options import ReadOptions
+from aecli.scoring.explanation import AnomalousSample, add_samples, anomalous_samples
 from aecli.scoring.output_columns import ScoreColumns, scores_of_rows
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import check_threshold, threshold_value
@@ -26,12 +28,13 @@ from aecli.table.source import Data
 
 @dataclass(frozen=True)
 class ScoreResult(StreamResult):
-    """Result of `score`, with how many rows or windows lie above the threshold.
+    """Result of `score`, with the number of rows or windows above the threshold.
 
-    `calibrated_on` names the rows that percentiles and the threshold come from, `calibrated_rows`
-    of them. `shares` are those of the rows or windows above the threshold, and of the cells that
-    are missing, unseen, and out of range or other than the constant; `gates` are conditions on
-    them.
+    `calibrated_on` names the rows that percentiles and the threshold were fitted on, and
+    `calibrated_rows` their number. `shares` are those of the rows or windows above the threshold,
+    and of the cells that are missing, unseen, and out of range or different from the constant;
+    `gates` are conditions on them. `anomalous` are the ten samples with the highest scores: of
+    windows that overlap, only the highest.
     """
 
     outliers: int = 0
@@ -40,11 +43,12 @@ class ScoreResult(StreamResult):
     calibrated_rows: int = 0
     shares: Mapping[str, float] = field(default_factory=dict)
     gates: Sequence[Gate] = ()
+    anomalous: Sequence[AnomalousSample] = ()
 
 
 def score(
     data: Data,
-    output: str,
+    output: str | None = None,
     *,
     explain: int = 3,
     detail: bool = False,
@@ -62,18 +66,18 @@ def score(
     read: ReadOptions | None = None,
     progress: Progress = SILENT,
 ) -> ScoreResult:
-    """Write the anomaly scores of `data`'s rows to `output`, in order, in constant memory.
+    """Score the rows of `data`, and write the scores to `output`, in order, in constant memory.
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory; the label may be absent.
-        output: a file whose name says the format, or `-` for standard output.
-        explain: how many of the columns to name as reasons of a score.
-        detail: every column's value, reconstruction and error as well.
+        output: a file with the extension of a format, or `-` for standard output; None: no file.
+        explain: number of columns to name as reasons for a score.
+        detail: whether to write every column's value, reconstruction and error as well.
         threshold: `auto`, a percentile such as `p99`, `fpr:0.01`, or a score.
-        aggregate: how the columns' errors count in the score: `mean`, `max` or `top3`.
-        score_unit: `window` or `row`, where the model encodes windows; a row has the mean of
+        aggregate: aggregate of the columns' errors in the score: `mean`, `max` or `top3`.
+        score_unit: `window` or `row`, for a model of windows; the score of a row is the mean over
             its windows.
-        fail_if: conditions such as `outlier_share>0.05`; the result says which failed.
+        fail_if: conditions such as `outlier_share>0.05`, which are evaluated in the result.
 
     Raises:
         UsageError: an argument is unknown or out of bounds, or does not fit the model.
@@ -95,12 +99,29 @@ def score(
     return ScoreResult(
         **vars(result),
         shares=shares,
-        gates=judge(fail_if, shares),
+        gates=evaluate_gates(fail_if, shares),
         outliers=columns.outliers,
         threshold=columns.threshold,
         calibrated_on=calibration.source,
         calibrated_rows=calibration.rows,
+        anomalous=_anomalous(opened, columns, detail=detail, explain=explain),
     )
+
+
+def _anomalous(
+    opened: Pass, columns: ScoreColumns, *, detail: bool, explain: int
+) -> list[AnomalousSample]:
+    """Return the samples with the highest scores, with their identifiers and the kept columns."""
+    spec = opened.model.spec
+    features = _varying(spec) if detail else []
+    titles = {name: title for name, title in opened.titles().items() if title not in features}
+    constants = opened.constants.layout.columns
+    table = None if opened.by_row else opened.windowed
+    return anomalous_samples(
+        columns.highest, spec.columns, constants, identifiers=titles, reasons=explain,
+        starts=None if table is None else table.windows.starts,
+        window=1 if table is None else table.windows.size,
+    )  # fmt: skip
 
 
 def score_pass(
@@ -136,11 +157,12 @@ def score_pass(
     columns = ScoreColumns(
         spec.columns, scale, threshold=threshold_value(threshold, scale), explain=explain,
         detail=detail, constants=[column.name for column in opened.constants.layout.columns],
+        window=1 if by_row else spec.network.window,
     )  # fmt: skip
     fields = columns.fields()
     if detail:
         _check_details(spec, [field.name for field in fields])
-    # Every row of a window is written with its own columns: the windows need none of theirs.
+    # With a score per row, columns are copied from the rows, not from the windows.
     every_row = spec.network.window > 1 and by_row
     samples = opened.samples("scoring", carried=[] if every_row else None)
     if every_row:
@@ -157,10 +179,20 @@ def _sample_scores(
     columns: ScoreColumns,
     aggregate: str,
 ) -> Iterator[pa.RecordBatch]:
-    for batch, cells, differs, _ in samples:
+    start = 0
+    for batch, cells, differs, rows in samples:
         scored = scorer.score(cells, differs)
-        parts = (scored.scores[aggregate], scored.errors, scored.reasons, scored.outputs)
-        yield opened.joined(batch, columns.arrays(*(part.numpy() for part in parts)))
+        scores, errors = scored.scores[aggregate].numpy(), scored.errors.numpy()
+        reasons, outputs = scored.reasons.numpy(), scored.outputs.numpy()
+        numbers = np.arange(start, start + len(cells)) if rows is None else rows
+        start += len(cells)
+        of_samples = numbers.reshape(-1, scorer.window)
+        add_samples(
+            columns.highest, batch, scores, errors, reasons,
+            outputs=outputs if rows is None else None,
+            first_rows=of_samples[:, 0], last_rows=of_samples[:, -1],
+        )  # fmt: skip
+        yield opened.joined(batch, columns.arrays(scores, errors, reasons, outputs))
         opened.progress.rows(batch.num_rows)
 
 
@@ -171,13 +203,18 @@ def _row_scores(
     columns: ScoreColumns,
     aggregate: str,
 ) -> Iterator[pa.RecordBatch]:
-    assert opened.windowed is not None, "only windows have rows of their own"
+    assert opened.windowed is not None, "only windows are scored by row"
     counted = _counted(samples, opened.progress)
     scores, errors, reasons, outputs = scores_of_rows(scorer, opened.windowed, counted, aggregate)
     start = 0
     for batch in opened.windowed.source.batches():
         rows = slice(start, start + batch.num_rows)
+        numbers = np.arange(start, start + batch.num_rows)
         start += batch.num_rows
+        add_samples(
+            columns.highest, batch, scores[rows], errors[rows], reasons[rows],
+            outputs=outputs[rows], first_rows=numbers, last_rows=numbers,
+        )  # fmt: skip
         arrays = columns.arrays(scores[rows], errors[rows], reasons[rows], outputs[rows])
         yield opened.joined(batch, arrays)
 
@@ -189,7 +226,7 @@ def _counted(batches: Iterator[SampleBatch], progress: Progress) -> Iterator[Sam
 
 
 def _calibration(spec: ModelSpec) -> Calibration:
-    assert spec.calibration is not None, "a scorer needs one"
+    assert spec.calibration is not None, "a scorer requires a calibration"
     return spec.calibration
 
 
@@ -202,19 +239,19 @@ def _check_details(spec: ModelSpec, names: Sequence[str]) -> None:
     if twice is not None:
         raise UsageError(
             f"--detail would write two columns called {twice!r}",
-            facts=["it shows the feature of that name, and makes a column of that name"],
+            facts=["one is the feature of that name, the other is an output"],
             hint=f"leave --detail out, or rename {twice!r} in the table and train again",
         )
 
 
 def _check(explain: int, aggregate: str, score_unit: str, threshold: str | float) -> None:
     if explain < 0:
-        raise UsageError(f"explain={explain}: there is nothing to name", hint="explain=3")
+        raise UsageError(f"explain={explain}: must be 0 or more", hint="explain=3")
     if aggregate not in AGGREGATES:
         known = ", ".join(AGGREGATES)
-        raise UsageError(f"aggregate={aggregate!r} is none of {known}", hint="aggregate='mean'")
+        raise UsageError(f"aggregate={aggregate!r} must be one of {known}", hint="aggregate='mean'")
     if score_unit not in ("window", "row"):
         raise UsageError(
-            f"score_unit={score_unit!r} is neither window nor row", hint="score_unit='row'"
+            f"score_unit={score_unit!r} must be window or row", hint="score_unit='row'"
         )
     check_threshold(threshold)

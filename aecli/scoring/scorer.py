@@ -1,4 +1,4 @@
-"""Score samples: how large and how unlikely their errors are, and how far out they lie."""
+"""Anomaly scores of samples, from their reconstruction errors and their distance to the rest."""
 
 from __future__ import annotations
 
@@ -26,45 +26,45 @@ from aecli.scoring.deviations import (
 )
 
 SCORING_BLOCK = 1_024
-"""Rows of every pass through the network, filled up where there are fewer: matrix products of one
-shape, so that a row's score does not depend on the rows that it comes with."""
+"""Rows of every batch, padded if there are fewer: matrix products have one shape, so that a score
+does not depend on the other rows."""
 
 STORED = tuple(field.name for field in fields(ScoringFit))
 
 
 def stored_fit(model: LoadedModel) -> ScoringFit:
-    """Return what a model's weights file holds for scoring.
+    """Return the scoring fit in a model's weights file.
 
     Raises:
-        ModelError: it holds nothing of the kind, since an older aecli saved it.
+        ModelError: there is none, since an older aecli saved the model.
     """
     if model.spec.calibration is None or any(PREFIX + n not in model.baseline for n in STORED):
         raise ModelError(
-            f"{model.directory} was saved without what scoring needs",
+            f"{model.directory} was saved without a scoring fit",
             hint=f"train it again: aecli train DATA -m {model.directory}",
         )
-    held = {name: model.baseline[PREFIX + name].double() for name in STORED}
-    where = model.reader.layout
-    sizes = [2 + 1] * where.booleans + [size + 1 for size in where.cardinalities]
-    if len(held["rarity"]) != sum(sizes) or len(held["scale"]) != len(where.columns):
+    tensors = {name: model.baseline[PREFIX + name].double() for name in STORED}
+    layout = model.reader.layout
+    sizes = [2 + 1] * layout.booleans + [size + 1 for size in layout.cardinalities]
+    if len(tensors["rarity"]) != sum(sizes) or len(tensors["scale"]) != len(layout.columns):
         raise ModelError(
-            f"{model.directory} holds another table's scores than spec.json describes",
+            f"{model.directory} has a scoring fit whose columns differ from those in spec.json",
             hint=f"train it again: aecli train DATA -m {model.directory}",
         )
-    rarity = list(held.pop("rarity").split(sizes))
-    return ScoringFit(rarity=rarity, **held)
+    rarity = list(tensors.pop("rarity").split(sizes))
+    return ScoringFit(rarity=rarity, **tensors)
 
 
 @dataclass(frozen=True)
 class ScoredSamples:
-    """Scores `(n_samples,)` of samples by aggregate, and their reasons.
+    """Scores `(n_samples,)` of samples by aggregate, and the reasons for them.
 
-    `errors` `(n_samples, n_columns)` are reconstruction errors over the columns' held-out median
-    errors, `NaN` where nothing was observed. `reasons` are how odd each column is: the mean of its
-    error and its distance from the usual, each over the held-out median of that part of the score.
-    Reasons of constant columns, where these were compared, come after the others'.
+    `errors` `(n_samples, n_columns)` are reconstruction errors divided by the columns' held-out
+    median errors, `NaN` without an observed cell. `reasons` are the contributions of columns: the
+    mean of a column's error and its univariate distance, each divided by the held-out median of
+    that part of the score. Reasons of compared constant columns follow those of the others.
     `row_errors` and `row_reasons` `(n_rows, n_columns)` are the same for every row of windows.
-    `outputs` `(n_rows, n_outputs)` are the network's.
+    `outputs` `(n_rows, n_outputs)` are those of the network.
     """
 
     scores: Mapping[str, Tensor]
@@ -76,15 +76,14 @@ class ScoredSamples:
 
 
 class Scorer:
-    """Anomaly scores of cells, from a network and its scoring fit; reads and writes nothing.
+    """Anomaly scores of cells, from a network and its scoring fit.
 
     The score of a sample is the mean of three parts, each divided by its held-out median, so that
     an ordinary sample scores about 1: the reconstruction errors of its columns, the squared
-    Mahalanobis distance of its residuals and latent together, and the mean squared distance of its
-    values from the usual ones. A column's error and a part count by their logarithm beyond
-    `LINEAR_RATIO` times the usual. A cell that differs from a constant of training adds a fixed
-    error. The times of a sample that is later than training are moved back together for the
-    network, and are not scored.
+    Mahalanobis distance of its residuals and latent together, and the univariate distance, the mean
+    squared robust z-score of its values. Errors and parts above `LINEAR_RATIO` grow with their
+    logarithm. A cell that differs from a constant of training adds a fixed amount. If a sample is
+    later than training, its times are moved back together for the network, and are not scored.
     """
 
     def __init__(
@@ -106,21 +105,21 @@ class Scorer:
 
         Raises:
             UsageError: its decoder was not trained.
-            ModelError: the model was saved without what scoring needs.
+            ModelError: the model was saved without a scoring fit.
         """
         require_decoder(model)
         return cls(model.network, model.inputs, model.spec.columns, stored_fit(model))
 
     @property
     def window(self) -> int:
-        """Return the rows of a sample."""
+        """Return the number of rows in a sample."""
         return self._network.window
 
     def score(self, cells: Cells | Tensor, differs: Mask | None = None) -> ScoredSamples:
-        """Score cells `(n_samples * window, n_cells)`, each sample alike in any batch.
+        """Score cells `(n_samples * window, n_cells)`; a score does not depend on the batch.
 
-        `differs` `(n_samples * window, n_constants)` says where constant columns do; a window
-        differs where one of its rows does.
+        `differs` `(n_samples * window, n_constants)` is True for cells that differ from a
+        constant; a window differs if one of its rows does.
         """
         scored = self._scored(torch.as_tensor(cells))
         if differs is None or not differs.shape[1]:
@@ -134,16 +133,16 @@ class Scorer:
         )
 
     def constant_parts(self, differs: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Return what constant columns add to scores `(n_samples,)`, and their reasons.
+        """Return the amounts that constant columns add to scores `(n_samples,)`, and their reasons.
 
-        `differs` and the reasons are `(n_samples, n_constants)`. A reason is what the mean score
-        gains times the number of the other columns, since it is a mean over these; NaN elsewhere.
+        `differs` and the reasons are `(n_samples, n_constants)`. A reason is the amount added to
+        the mean score times the number of other columns, since that is a mean over them; else NaN.
         """
         counts = differs.sum(1).double()
-        gains = dict(zip(AGGREGATES, self.fitted.constant.tolist(), strict=True))
+        amounts = dict(zip(AGGREGATES, self.fitted.constant.tolist(), strict=True))
         columns = max(1, len(self.deviations.layout.columns))
-        reasons = torch.where(differs, gains["mean"] * columns, torch.nan).double()
-        return {name: counts * gains[name] for name in AGGREGATES}, reasons
+        reasons = torch.where(differs, amounts["mean"] * columns, torch.nan).double()
+        return {name: counts * amounts[name] for name in AGGREGATES}, reasons
 
     def _scored(self, cells: Tensor) -> ScoredSamples:
         parts = [self._block(block) for block in cells.split(self._block_rows())]
@@ -163,25 +162,25 @@ class Scorer:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the parts `(n_samples, 5)`, undivided, and the rows' errors and reasons by column.
 
-        Parts are ordered as `ScoringFit.medians`, errors `(n_rows, n_columns)` over their scale.
+        Parts are in the order of `ScoringFit.medians`; errors `(n_rows, n_columns)` are scaled.
         """
         deviations, fitted, window = self.deviations, self.fitted, self._network.window
         cell_errors = deviations.errors(cells, outputs)
         of_samples = deviations.per_column(cell_errors, window) / fitted.scale
         of_rows = of_samples if window == 1 else deviations.per_column(cell_errors) / fitted.scale
-        apart = deviations.distances(cells, fitted)
-        place = deviations.per_column(apart, window)
-        far = place if window == 1 else deviations.per_column(apart)
+        cell_distances = deviations.distances(cells, fitted)
+        univariate = deviations.per_column(cell_distances, window)
+        row_univariate = univariate if window == 1 else deviations.per_column(cell_distances)
         joint = joint_vectors(deviations.residuals(cells, outputs), latent)
         compressed = log_compressed(of_samples)
-        found = [aggregated(compressed, name) for name in AGGREGATES]
-        found += [whitened(joint, fitted), aggregated(place, "mean")]
+        parts = [aggregated(compressed, name) for name in AGGREGATES]
+        parts += [whitened(joint, fitted), aggregated(univariate, "mean")]
         medians = fitted.medians
-        reasons = (log_compressed(of_rows) / medians[0] + far / medians[-1]) / 2
-        return torch.stack(found, 1), of_rows, reasons
+        reasons = (log_compressed(of_rows) / medians[0] + row_univariate / medians[-1]) / 2
+        return torch.stack(parts, 1), of_rows, reasons
 
     def combined(self, parts: Tensor) -> dict[str, Tensor]:
-        """Return scores `(n_samples,)` by aggregate; a part that is not there counts as 1."""
+        """Return scores `(n_samples,)` by aggregate; a missing part counts as 1."""
         ratios = (parts / self.fitted.medians).nan_to_num(1.0).clamp(max=HUGE)
         ratios = log_compressed(ratios)
         count = len(AGGREGATES)
@@ -202,19 +201,19 @@ class Scorer:
 
     def _block(self, cells: Tensor) -> ScoredSamples:
         rows, window = len(cells), self._network.window
-        filled = F.pad(cells, (0, 0, 0, self._block_rows() - rows))
-        latent, outputs = self.run(filled)
-        scored = without_later_times(filled, self.deviations.layout)
+        padded = F.pad(cells, (0, 0, 0, self._block_rows() - rows))
+        latent, outputs = self.run(padded)
+        scored = without_later_times(padded, self.deviations.layout)
         parts, of_rows, reasons = self.parts(scored, latent, outputs)
         scores = {n: values[: rows // window] for n, values in self.combined(parts).items()}
-        found = torch.stack([of_rows, reasons])[:, :rows]
-        by_sample = found.view(2, -1, window, found.shape[2]).nanmean(2) if window > 1 else found
+        by_row = torch.stack([of_rows, reasons])[:, :rows]
+        by_sample = by_row.view(2, -1, window, by_row.shape[2]).nanmean(2) if window > 1 else by_row
         return ScoredSamples(
             scores=scores,
             errors=by_sample[0],
             reasons=by_sample[1],
-            row_errors=found[0],
-            row_reasons=found[1],
+            row_errors=by_row[0],
+            row_reasons=by_row[1],
             outputs=outputs[:rows],
         )
 
@@ -229,7 +228,7 @@ def joint_vectors(residuals: Tensor, latent: Tensor) -> Tensor:
 
 
 def whitened(joint: Tensor, fitted: ScoringFit) -> Tensor:
-    """Return squared Mahalanobis distances over their size `(n_samples,)`."""
+    """Return squared Mahalanobis distances per dimension `(n_samples,)`."""
     distances: Tensor
     centred = joint - fitted.centre
     if fitted.whiten.dim() == 2:
@@ -243,14 +242,14 @@ def whitened(joint: Tensor, fitted: ScoringFit) -> Tensor:
 
 
 def aggregated(values: Tensor, aggregate: str) -> Tensor:
-    """Return the mean, the largest or the mean of the three largest of observed columns.
+    """Return the mean, the maximum or the mean of the three largest values of observed columns.
 
-    `values` are `(n_samples, n_columns)`; `NaN` where no column is observed.
+    `values` are `(n_samples, n_columns)`; `NaN` if no column is observed.
     """
     if aggregate == "mean":
         return values.nanmean(1)
     observed = ~values.isnan()
     count = 1 if aggregate == "max" else min(3, values.shape[1])
     largest = values.nan_to_num(-1.0).topk(count, dim=1).values
-    kept = torch.arange(count) < observed.sum(1, keepdim=True)
-    return torch.where(kept, largest, torch.nan).nanmean(1)
+    is_observed = torch.arange(count) < observed.sum(1, keepdim=True)
+    return torch.where(is_observed, largest, torch.nan).nanmean(1)

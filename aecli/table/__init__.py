@@ -1,1 +1,1 @@
-"""Tables as Arrow batches: reading, writing, and fitting of columns to features; without torch."""
+"""Tables as Arrow batches: reading, writing and fitting columns, without torch."""

@@ -19,25 +19,25 @@ _ARROW_CONTINUATION = b"\xff\xff\xff\xff"
 _MEMORY_BATCH_ROWS = 1 << 20
 _ROWS_PER_BYTE = 1_000
 MAX_SCALE = 200
-"""Places of a decimal: 10^200 times the largest decimal is still a float64."""
+"""Maximum scale of a decimal: 10^200 times the largest decimal is still a float64."""
 
 
 ColumnReader: TypeAlias = Callable[[Sequence[int], int], Iterator[list[pa.Array]]]
-"""Function that yields the columns at some positions, in batches of about so many rows."""
+"""Function that yields the columns at given positions, in batches of about the given rows."""
 
 
 class BinaryFile:
     """Reader of one file, or of one table in memory, that contains its schema.
 
     Args:
-        name: what messages call it.
+        name: of the table in messages.
         format: of the file.
-        schema: of all of its columns.
-        n_rows: the number of its rows, None where it is unknown.
+        schema: of all columns.
+        n_rows: the number of rows, None if it is unknown.
         read_columns: reads columns by their positions in `schema`.
-        column_bytes: returns the bytes that such a column takes in memory, where that is known.
-        notes: receives what a person should know.
-        checked: whether `read_columns` checks its columns.
+        column_bytes: returns the size of such a column in memory, if it is known.
+        notes: list to which messages for the user are added.
+        checked: whether `read_columns` validates its columns.
     """
 
     text = False
@@ -73,7 +73,7 @@ class BinaryFile:
         ]  # fmt: skip
         self.pandas_metadata = (schema.metadata or {}).get(b"pandas")
         if len(self.names) < len(unique):
-            notes.append(f"{name}: the index that pandas saved without a name is left out")
+            notes.append(f"{name}: the unnamed pandas index is left out")
 
     def types(self, names: Sequence[str]) -> dict[str, pa.DataType]:
         """Return the types of columns."""
@@ -99,12 +99,12 @@ class BinaryFile:
                     yield batch.slice(start, rows)
         if self.n_rows not in (None, before):
             raise DataError(
-                f"{self.name} is damaged: it has {before:,} rows and counts {self.n_rows:,}",
+                f"{self.name} is damaged: it has {before:,} rows, not {self.n_rows:,}",
                 hint=another_copy(self.name),
             )
 
     def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the approximate bytes that the columns take in memory; None where unknown."""
+        """Return the approximate size of the columns in memory, in bytes; None if it is unknown."""
         if self._column_bytes is not None:
             return sum(self._column_bytes(self._fields[name][0]) for name in types)
         if self.n_rows is None:
@@ -120,7 +120,7 @@ def open_arrow(path: Path, name: str, notes: list[str]) -> BinaryFile:
     """Open an Arrow IPC file (Feather) or stream.
 
     Raises:
-        DataError: it is damaged.
+        DataError: the file is damaged.
     """
 
     def read(indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
@@ -148,17 +148,17 @@ def open_arrow(path: Path, name: str, notes: list[str]) -> BinaryFile:
 
 
 def plausible_count(n_rows: int | None, path: Path) -> int | None:
-    """Return the number of rows that a file claims; None where only reading it can tell."""
+    """Return the number of rows in a file's metadata; None if it is implausible."""
     likely = n_rows is not None and 0 <= n_rows <= _ROWS_PER_BYTE * path.stat().st_size
     return n_rows if likely else None
 
 
 def several_files_error(name: str, what: str) -> DataError:
-    """Return the error of a file that others were appended to."""
+    """Return the error of a file to which other files were appended."""
     return DataError(
-        f"{name} is {what} one after the other",
+        f"{name} contains {what}",
         facts=["only one of them would be read"],
-        hint="name the files instead: aecli … a.parquet b.parquet",
+        hint="separate files: aecli … a.parquet b.parquet",
     )
 
 
@@ -169,7 +169,7 @@ def _stream_schema(path: Path) -> tuple[pa.Schema, int | None]:
 
 def _arrow_file_schema(path: Path) -> tuple[pa.Schema, int | None]:
     """Return the schema and the number of rows."""
-    import pyarrow.dataset as ds  # only it counts rows without reading them
+    import pyarrow.dataset as ds  # counts rows without reading them
     from pyarrow.fs import LocalFileSystem
 
     fragment = ds.IpcFileFormat().make_fragment(str(path), LocalFileSystem())
@@ -180,15 +180,15 @@ def _arrow_file_schema(path: Path) -> tuple[pa.Schema, int | None]:
 def memory_reader(
     table: pa.Table, name: str, notes: list[str], *, checked: bool = False
 ) -> BinaryFile:
-    """Return the reader of a table in memory, whose columns are `checked` or will be once."""
+    """Return a reader of a table in memory; its columns are `checked` or validated when read."""
     checked_columns = set(range(table.num_columns)) if checked else set()
 
     def read(indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
         for index in set(indices) - checked_columns:
-            # Whole chunks: checking a slice of lists would check all elements of its chunk.
+            # Whole chunks: validating a slice of lists would validate all elements of its chunk.
             _require_valid_chunks(table.column(index), table.schema.names[index], name)
             checked_columns.add(index)
-        # The reader needs unique names even where the table's columns share one.
+        # The reader needs unique names, even if columns of the table share a name.
         names = [str(position) for position in range(len(indices))]
         columns = pa.table([table.column(index) for index in indices], names)
         for batch in columns.to_batches(max_chunksize=min(rows, _MEMORY_BATCH_ROWS)):
@@ -217,7 +217,7 @@ def _require_valid_chunks(column: pa.ChunkedArray, name: str, table: str) -> Non
 
 
 def is_arrow_table(data: Any) -> bool:
-    """Return whether an object gives its rows as Arrow: tables of pyarrow, pandas, polars."""
+    """Return whether an object exports Arrow data: tables of pyarrow, pandas, polars."""
     return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
 
 
@@ -225,7 +225,7 @@ def open_memory_table(data: Any, notes: list[str]) -> BinaryFile:
     """Open a table in memory.
 
     Raises:
-        DataError: its Arrow form is damaged.
+        DataError: its Arrow data are damaged.
         UsageError: it is a single column.
     """
     try:
@@ -235,7 +235,7 @@ def open_memory_table(data: Any, notes: list[str]) -> BinaryFile:
     except (pa.ArrowException, UnicodeDecodeError) as error:
         if isinstance(data, (pa.Array, pa.ChunkedArray)) or type(data).__name__ == "Series":
             raise UsageError(
-                f"a {type(data).__module__}.{type(data).__qualname__} is one column, no table",
+                f"a {type(data).__module__}.{type(data).__qualname__} is one column, not a table",
                 hint="a table of rows: frame[['name']], or frame.iloc[[0]] for one row",
             ) from error
         raise unreadable(TABLE_IN_MEMORY, error) from error
@@ -243,7 +243,7 @@ def open_memory_table(data: Any, notes: list[str]) -> BinaryFile:
 
 
 def _arrow_table(data: Any) -> pa.Table:
-    # The C interface does not pass the sizes of buffers, by which offsets are checked.
+    # The C interface does not pass buffer sizes, which are needed to check offsets.
     if isinstance(data, pa.Table):
         return data
     if isinstance(data, pa.RecordBatch):
@@ -256,7 +256,7 @@ def _arrow_table(data: Any) -> pa.Table:
 
 
 def _column_names(schema: pa.Schema, file: str) -> list[str]:
-    """Return the names of columns, if they and those of nested fields are UTF-8."""
+    """Return the names of columns; raise if one, or one of a nested field, is not UTF-8."""
     names = []
     for position, field in enumerate(schema, start=1):
         try:
@@ -269,20 +269,20 @@ def _column_names(schema: pa.Schema, file: str) -> list[str]:
 
 
 def _require_scale(field: pa.Field, file: str) -> None:
-    """Refuse decimals, alone or in lists, whose values no float64 can approach."""
+    """Raise for decimals, alone or in lists, beyond the range of float64."""
     kind = field.type
     while is_list(kind):
         kind = kind.value_type
     if pa.types.is_decimal(kind) and abs(kind.scale) > MAX_SCALE:
         raise DataError(
-            f"{file}, column {field.name!r}: a decimal with {kind.scale:,} places",
-            facts=[f"from -{MAX_SCALE} to {MAX_SCALE} are read"],
+            f"{file}, column {field.name!r}: a decimal of scale {kind.scale:,}",
+            facts=[f"scales from -{MAX_SCALE} to {MAX_SCALE} are supported"],
             hint=f"leave {field.name!r} out, or {another_copy(file)}",
         )
 
 
 def _require_nested_names(kind: pa.DataType) -> None:
-    """Raise UnicodeDecodeError where a field inside of a type has a name that is not UTF-8."""
+    """Raise UnicodeDecodeError if a nested field of a type has a name that is not UTF-8."""
     if pa.types.is_struct(kind):
         for field in kind:
             _ = field.name
@@ -301,7 +301,7 @@ def column_name_error(file: str, column: str, error: UnicodeDecodeError) -> Data
 
 
 def _readable(kind: pa.DataType) -> pa.DataType:
-    """Return the type to read: views, which few kernels know, become plain strings."""
+    """Return the type to read: string views, which few kernels support, become strings."""
     if hasattr(pa.types, "is_string_view") and pa.types.is_string_view(kind):
         return pa.large_string()
     return kind
@@ -313,4 +313,4 @@ def _bytes_per_cell(kind: pa.DataType) -> int:
     try:
         return max(1, int(kind.bit_width) // 8)
     except ValueError:
-        return 32  # text and nested ones: a guess
+        return 32  # a guess for text and nested types

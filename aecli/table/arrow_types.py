@@ -26,7 +26,7 @@ _SIMPLE: dict[str, pa.DataType] = {
         *(pa.time64("ns"), *(pa.duration(unit) for unit in ("s", "ms", "us", "ns"))),
     )
 }
-# pyarrow before 18 has the two wide ones only.
+# pyarrow before 18 has decimal128 and decimal256 only.
 _DECIMALS: dict[str, Callable[[int, int], pa.DataType]] = {
     bits: getattr(pa, f"decimal{bits}")
     for bits in ("32", "64", "128", "256")
@@ -36,14 +36,14 @@ _LISTS: dict[str, Callable[[pa.DataType], pa.DataType]] = {
     "list": pa.list_,
     "large_list": pa.large_list,
 }
-_LONGEST_NAME = 80
-_LONGEST_TYPE = 200  # a longer one can only be damage, and nesting must end
+_MAX_TYPE_NAME = 80
+_MAX_PARSED_TYPE = 200  # longer names are damaged, and nesting must be limited
 
 
 def type_name(kind: pa.DataType) -> str:
-    """Return the text that `parse_type` reads back: Arrow's own spelling without list field names.
+    """Return a type's name for `parse_type`: Arrow's own, without the names of list fields.
 
-    Structs, maps and their like, which no feature and no identifier has, are cut at 80 characters.
+    Names of structs, maps and similar types, which cannot be features, are cut at 80 characters.
     """
     if pa.types.is_fixed_size_list(kind):
         return f"fixed_size_list<{type_name(kind.value_type)}>[{kind.list_size}]"
@@ -51,23 +51,23 @@ def type_name(kind: pa.DataType) -> str:
         prefix = "large_list" if pa.types.is_large_list(kind) else "list"
         return f"{prefix}<{type_name(kind.value_type)}>"
     text = str(kind)
-    if len(text) <= _LONGEST_NAME or not pa.types.is_nested(kind):
+    if len(text) <= _MAX_TYPE_NAME or not pa.types.is_nested(kind):
         return text
-    return text[: _LONGEST_NAME - 1] + "…"
+    return text[: _MAX_TYPE_NAME - 1] + "…"
 
 
 def parse_type(text: str) -> pa.DataType:
-    """Return the Arrow type that `type_name` writes as `text`.
+    """Return the Arrow type whose `type_name` is `text`.
 
     Raises:
         ModelError: `text` is not a type that a column or an identifier can have.
     """
     try:
-        kind = _SIMPLE.get(text) or (_parsed(text) if len(text) <= _LONGEST_TYPE else None)
+        kind = _SIMPLE.get(text) or (_parsed(text) if len(text) <= _MAX_PARSED_TYPE else None)
     except (pa.ArrowException, ValueError, TypeError, KeyError, OverflowError):
         kind = None
     if kind is None:
-        raise ModelError(f"the model names a column type that aecli does not know: {text[:80]!r}")
+        raise ModelError(f"the model contains an unknown column type: {text[:80]!r}")
     return kind
 
 
@@ -87,7 +87,7 @@ def _parsed(text: str) -> pa.DataType | None:
 
 
 def decoded_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type of a dictionary's values, else the type itself."""
+    """Return the value type of a dictionary type; any other type unchanged."""
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
@@ -110,9 +110,9 @@ def is_list(kind: pa.DataType) -> bool:
 
 
 def kind_of(kind: pa.DataType) -> Kind | None:
-    """Return the kind of column that the type suggests, None for types that cannot be features.
+    """Return the kind of column for a type, None for types that cannot be features.
 
-    A list of numbers is a vector only if all rows have the same length, which the type may not say.
+    A list of numbers is a vector only if all rows have the same length.
     """
     types = pa.types
     if types.is_dictionary(kind):
@@ -134,7 +134,7 @@ def kind_of(kind: pa.DataType) -> Kind | None:
 def number_values(array: pa.Array) -> npt.NDArray[Any]:
     """Return a number, time or boolean array as `(n_rows,)` in its own width, NaN for null.
 
-    Times become the count of their own unit; a type with nulls becomes a float.
+    Times become integers in their own unit; types with nulls become floats.
     """
     kind = array.type
     if pa.types.is_dictionary(kind):
@@ -149,9 +149,9 @@ def number_values(array: pa.Array) -> npt.NDArray[Any]:
 
 
 def vector_values(array: pa.Array, size: int) -> npt.NDArray[np.float64] | None:
-    """Return a list array as `(n_rows, size)`, NaN for a null list or element.
+    """Return a list array as `(n_rows, size)` with NaN for a null list or element.
 
-    Returns None where a list has another length than `size`.
+    Returns None if a list has a length other than `size`.
     """
     present = array.is_valid().to_numpy(zero_copy_only=False)
     rows = int(present.sum())
@@ -167,7 +167,7 @@ def vector_values(array: pa.Array, size: int) -> npt.NDArray[np.float64] | None:
 
 
 def python_values(array: pa.Array, column: str) -> list[Any]:
-    """Return an array as Python values, None for null; whole decimals are integers.
+    """Return an array as Python values, None for null; integral decimals become int.
 
     Raises:
         DataError: a text of `column` is not valid UTF-8.
@@ -178,7 +178,7 @@ def python_values(array: pa.Array, column: str) -> list[Any]:
         values: list[Any] = array.to_pylist()
     except UnicodeDecodeError as error:
         raise DataError(
-            f"column {column!r} holds text that is not valid UTF-8",
+            f"column {column!r} contains text that is not valid UTF-8",
             facts=[str(error)],
             hint=f"--exclude '{column}'",
         ) from error
@@ -188,16 +188,16 @@ def python_values(array: pa.Array, column: str) -> list[Any]:
 
 
 def hashable(array: pa.Array) -> pa.Array:
-    """Return an array whose values Arrow can count and encode: it lacks that for narrow types."""
+    """Return an array cast to a type that Arrow can count and encode, unlike narrow types."""
     if pa.types.is_string_view(array.type):
-        return array.cast(pa.large_string())  # pyarrow 26 counts a null view as ''
+        return array.cast(pa.large_string())  # pyarrow 26 counts a null string view as ''
     if pa.types.is_decimal(array.type) and array.type.bit_width < 128:
         return array.cast(pa.decimal128(array.type.precision, array.type.scale))
     return array
 
 
 def category_values(values: Sequence[Category | None], kind: pa.DataType) -> pa.Array:
-    """Return categories or classes as the type of their column, a dictionary's as its values."""
+    """Return categories or classes as an array of their column's type; not as a dictionary."""
     kind = decoded_type(kind)
     if pa.types.is_integer(kind):
         return pa.array(values, kind)
@@ -209,7 +209,7 @@ def category_values(values: Sequence[Category | None], kind: pa.DataType) -> pa.
 
 
 def list_size(array: pa.Array) -> int | None:
-    """Return the length of the first list that is not null, None where there is none."""
+    """Return the length of the first list that is not null, None if all are null."""
     if pa.types.is_fixed_size_list(array.type):
         return int(array.type.list_size)
     lengths = array.value_lengths().drop_null()
@@ -224,13 +224,13 @@ def _have_length(array: pa.Array, size: int) -> bool:
 
 
 def type_noun(kind: pa.DataType) -> str:
-    """Return the noun of a type's values, for messages."""
+    """Return the noun for the values of a type in messages."""
     if pa.types.is_integer(kind):
         return "whole number"
     if is_plain_number(kind):
         return "number"
     if pa.types.is_boolean(kind):
-        return "true or false"
+        return "boolean"
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return "date or time"
     return "text" if is_text(kind) else type_name(kind)

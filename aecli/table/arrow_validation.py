@@ -1,4 +1,4 @@
-"""Check Arrow columns from outside: a damaged offset or index would lead out of their memory."""
+"""Validate Arrow columns: a damaged offset or index would read memory outside of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_ROWS_WITHOUT_BYTES = 2**31 - 1
 def require_valid_columns(
     columns: Sequence[pa.Array], names: Sequence[str], file: str, before: int
 ) -> None:
-    """Check the columns of one batch, which comes after `before` rows of a file.
+    """Validate the columns of one batch, which follows `before` rows of a file.
 
     Raises:
         DataError: offsets, indices, lengths, text or values of a column are invalid.
@@ -35,14 +35,14 @@ def require_valid_columns(
     size = sum(column.get_total_buffer_size() for column in columns)
     if rows > max(_MAX_ROWS_WITHOUT_BYTES, 8 * size):
         raise DataError(
-            f"{file}: a batch of {rows:,} rows takes {size:,} bytes",
-            facts=["its length is damaged, or its columns are empty"],
+            f"{file}: a batch of {rows:,} rows has {size:,} bytes",
+            facts=["its length is damaged, or its columns have no content"],
             hint=another_copy(file),
         )
 
 
 def _storage(column: pa.Array) -> pa.Array:
-    """Return what to check: dates of 64 bits may hold a part of a day, unlike in Arrow."""
+    """Return the array to validate: date64 values may include a time of day, unlike in Arrow."""
     return column.view(pa.int64()) if pa.types.is_date64(column.type) else column
 
 
@@ -68,7 +68,7 @@ def _column_error(
 
 
 def _invalid_text_row(column: pa.Array, reason: str) -> int | None:
-    """Return the row of the first invalid text; None where the text is inside of other values."""
+    """Return the row of the first invalid text; None if the text is nested in other values."""
     match = _INVALID_TEXT.search(reason)
     if match is None:
         return None
@@ -81,8 +81,8 @@ def _invalid_text_row(column: pa.Array, reason: str) -> int | None:
 
 
 def another_copy(file: str) -> str:
-    """Return how to get a table that is not damaged, for hints."""
+    """Return the hint for a damaged table: how to get an undamaged one."""
     if file == TABLE_IN_MEMORY:
-        return "make the table again"
+        return "create the table again"
     command = check_file_command(file)
     return command if file == STANDARD_INPUT else f"{command}, and copy it again"

@@ -1,4 +1,4 @@
-"""Write the bounds of a column's training values as text, in its own units."""
+"""Format the bounds of a column's training values in the column's own units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fit columns from the statistics of a scan, with the reason for each in words."""
+"""Fit columns from the statistics of a scan, and give the reason for each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aecli.table.column_statistics import ValueCounts
 from aecli.table.exact_numbers import beyond_float64
 from aecli.table.scaling import FAR, MAX_BYTE, NumericCells, scale_cells
 
-# With fewer rows, values may all be distinct by chance.
+# In fewer rows, all values may be distinct by chance.
 MIN_ROWS_NEARLY_DISTINCT = 50
 MIN_ROWS_ALL_DISTINCT = 10
 NEARLY_DISTINCT_SHARE = 0.95
@@ -28,8 +28,8 @@ _SCALING_WORDS = {
     "standard": "standardised",
     "minmax": "scaled 0..1 by its range",
     "robust": "scaled by median and interquartile range",
-    "none": "left as it is",
-    "range": "scaled by its range, which is beyond what squares can hold",
+    "none": "not scaled",
+    "range": "scaled by its range, too large for a standard deviation",
 }
 
 
@@ -41,7 +41,7 @@ def left_out_reason(candidate: Candidate, scan: ColumnScan, max_categories: int)
     at = scan.position.get(name)
     counts = scan.counts.get(name)
     if not (scan.moments.count[at] if at is not None else counts and counts.observed):
-        return "empty: no value in any training row"
+        return "all values missing in the training rows"
     if candidate.exact:
         return None
     if at in scan.row_numbers.starts():
@@ -58,7 +58,7 @@ def fit_columns(
     """Return one fitted column per candidate.
 
     Raises:
-        DataError: a `--categorical` column holds numbers that are not integers.
+        DataError: a `--categorical` column contains numbers that are not integers.
     """
     numeric = _fit_numeric_columns(
         [c for c in candidates if c.kind in ("number", "time", "vector")], scan, options
@@ -75,10 +75,10 @@ def fit_columns(
 
 
 def require_unscaled_reach(columns: Sequence[Column], table: str) -> None:
-    """Refuse numbers that `--scale none` leaves larger than a network can see.
+    """Raise for numbers that are too large for a network without scaling.
 
     Raises:
-        DataError: a training value lies beyond a million scaled units.
+        DataError: a training value is beyond a million scaled units.
     """
     for column in columns:
         if column.constant or column.kind == "time":
@@ -91,8 +91,8 @@ def require_unscaled_reach(columns: Sequence[Column], table: str) -> None:
             reach = np.abs(np.concatenate([low - center, high - center]) / np.tile(scale, 2))
         if len(scale) and reach.max() > FAR:
             raise DataError(
-                f"column {column.name!r} of {table} holds {ends[reach.argmax()]:g}, which is too "
-                "large for --scale none",
+                f"column {column.name!r} of {table} contains {ends[reach.argmax()]:g}, which is "
+                "too large for --scale none",
                 facts=[f"numbers beyond {FAR:,.0f} are not distinguished"],
                 hint="--scale standard",
             )
@@ -104,7 +104,7 @@ def _vector_reason(candidate: Candidate, scan: ColumnScan) -> str | None:
         return f"empty lists: {type_name(candidate.type)}"
     if vectors.ragged:
         return f"lists of different lengths: {type_name(candidate.type)}"
-    return None if vectors.moments.count.any() else "empty: no value in any training row"
+    return None if vectors.moments.count.any() else "all values missing in the training rows"
 
 
 def _identifier_reason(counts: ValueCounts, max_categories: int | None) -> str | None:
@@ -112,7 +112,7 @@ def _identifier_reason(counts: ValueCounts, max_categories: int | None) -> str |
 
     Args:
         counts: the values of the training rows.
-        max_categories: more distinct values than these are free text; None for integers.
+        max_categories: text with more distinct values is free text; None for integers.
     """
     distinct, observed = counts.distinct, counts.observed
     nearly_distinct = (
@@ -131,7 +131,7 @@ def _category(candidate: Candidate, scan: ColumnScan, max_categories: int) -> Co
     counts = scan.counts[candidate.name]
     if counts.fraction is not None:
         raise DataError(
-            f"column {candidate.name!r} holds numbers that are not whole, such as "
+            f"column {candidate.name!r} contains numbers that are not integers, such as "
             f"{counts.fraction:g}; they cannot be categories",
             hint="leave it out of --categorical",
         )
@@ -141,10 +141,10 @@ def _category(candidate: Candidate, scan: ColumnScan, max_categories: int) -> Co
     types = {str: "text", bool: "boolean", int: "integer"}
     values = f"{types[type(categories[0])]} with {counts.distinct:,} values"
     if counts.distinct > max_categories:
-        values += f": the {max_categories:,} most frequent, the others share a slot"
-    spelled = [str(value) for value in categories if value and value in NULLS]
-    if spelled:
-        values += f"; one is {spelled[0]!r} (--null-values {','.join(spelled)})"
+        values += f": the {max_categories:,} most frequent, the others grouped as one"
+    nulls = [str(value) for value in categories if value and value in NULLS]
+    if nulls:
+        values += f"; one is {nulls[0]!r} (--null-values {','.join(nulls)})"
     return Column(
         name=candidate.name,
         kind="category",
@@ -230,8 +230,8 @@ def _numeric_cells(
 ) -> NumericCells:
     names = [candidate.name for candidate in candidates]
     types = [_element(candidate.type) for candidate in candidates]
-    # Differences are not small whole numbers such as pixels.
-    own = np.repeat(np.array([name not in scan.origins for name in names], dtype=bool), sizes)
+    # Differences from an origin are not small integers such as pixels.
+    unshifted = np.repeat(np.array([name not in scan.origins for name in names], dtype=bool), sizes)
     byte, integer, temporal = (
         np.repeat(np.array([test(kind) for kind in types], dtype=bool), sizes)
         for test in (pa.types.is_uint8, pa.types.is_integer, pa.types.is_temporal)
@@ -242,14 +242,14 @@ def _numeric_cells(
         low=_moment(names, scan, "low"),
         high=_moment(names, scan, "high"),
         byte=byte,
-        integer=integer & own,
+        integer=integer & unshifted,
         temporal=temporal,
         quartiles=scan.quartiles(names) if robust and names else None,
     )
 
 
 def _finite_moments(cells: NumericCells) -> tuple[Floats, Floats, Floats]:
-    """Return the lowest and highest value and the mean of each cell, all of them finite."""
+    """Return the minimum, the maximum and the mean of each cell, all of them finite."""
     observed = np.isfinite(cells.low)  # elements of a vector may all be missing
     low, high = np.where(observed, cells.low, 0), np.where(observed, cells.high, 0)
     middle = low / 2 + high / 2
@@ -281,19 +281,19 @@ def _scaling_reason(
         return f"{subject}: {_SCALING_WORDS[method]}"
     others = int((methods == "shared").sum() - (methods[at] == "shared").sum())
     if candidate.kind == "number" and top != MAX_BYTE:
-        subject = "small whole number"
+        subject = "small integer"
     return f"{subject}: scaled 0..1" + (f" with the other {others:,}" if others else "")
 
 
 def _digits_note(candidate: Candidate, cells: NumericCells, at: slice, origin: str | None) -> str:
-    """Return what becomes of the digits that a float64 does not hold."""
+    """Return a note on digits that a float64 cannot represent."""
     if candidate.kind != "number" or not is_plain_number(_element(candidate.type)):
         return ""
     if origin is not None:
         return f", as the difference from {origin}"
     if not beyond_float64(candidate.type, float(cells.low[at][0]), float(cells.high[at][0])):
         return ""
-    return "; a float64 here: digits beyond the 15th are kept in copied cells only"
+    return "; computed as float64: digits beyond the 15th are kept in copied cells only"
 
 
 def _element(kind: pa.DataType) -> pa.DataType:
@@ -301,7 +301,7 @@ def _element(kind: pa.DataType) -> pa.DataType:
 
 
 def _stored_type(kind: pa.DataType) -> str:
-    # A dictionary of floats is only an encoding; the column is what it encodes.
+    # For floats a dictionary is only an encoding; the column has the type of the values.
     return type_name(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
 

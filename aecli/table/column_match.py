@@ -1,4 +1,4 @@
-"""Match a table's columns with those a model was trained on, by name."""
+"""Match the columns of a table with those of a model, by name."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from aecli.table.cells.reading import Reading
 from aecli.table.cells.text_survey import are_boolean_texts
 from aecli.table.column_names import match_patterns, require_column
 from aecli.table.column_plan import ColumnPlan
-from aecli.table.exact_numbers import roomy_decimal
+from aecli.table.exact_numbers import wide_decimal
 from aecli.table.source import Source
 
 TEXT_FORMATS = ("csv", "jsonl", "xlsx")
 
 FittedColumns: TypeAlias = ModelSpec | ColumnPlan
-"""Fitted columns of a training table: those of a model, or a plan that is not saved yet."""
+"""Fitted columns of a training table: of a model, or of a plan that is not saved yet."""
 
 
 @dataclass(frozen=True)
 class MatchedColumns:
-    """Columns that a model ignores, those copied to the output, and whether there is a label.
+    """Columns that are ignored, columns copied to the output, and whether there is a label.
 
     `constants` are the constant columns that are read.
     """
@@ -56,17 +56,17 @@ def match_columns(
     constants: bool = False,
     references: Sequence[str] = (),
 ) -> tuple[Source, MatchedColumns]:
-    """Select the columns of a table that a model needs, whatever their order.
+    """Select the columns of a table that a model needs, in any order.
 
-    The result has the identifiers that are present, the columns of `keep` (names or globs), the
-    features that vary, with `constants` those that do not, but for `references`, and with
-    `with_label` the label, if they are present, each once, in that order; a feature that is kept is
-    there twice, once as it is written.
-    Text formats and the names of partitions are read with the model's types.
+    The result contains each of these once, in this order: the identifiers that are present, the
+    columns of `keep` (names or globs), the features that are not constant, with `constants` also
+    the constant ones except `references`, and with `with_label` the label if it is present. A
+    feature in `keep` is there twice; its copy is not converted.
+    Text formats and partition names are read as the model's types.
 
     Raises:
-        DataError: features are missing, a `keep` matches nothing, or a column has a type that the
-            model cannot use.
+        DataError: features are missing, a pattern of `keep` matches nothing, or a column has a type
+            that the model cannot use.
     """
     names = set(source.names)
     features = [column for column in spec.columns if not column.constant]
@@ -97,17 +97,17 @@ def match_columns(
 
 
 def require_reference_column(source: Source, spec: FittedColumns, name: str, option: str) -> None:
-    """Check a column of reference values, such as anomaly marks, before any row is read.
+    """Check a column of reference values, such as anomaly labels, before any row is read.
 
     Raises:
-        DataError: the table lacks it.
-        UsageError: the model reads it as a feature.
+        DataError: the table does not have the column.
+        UsageError: the column is a feature of the model.
     """
     require_column(source.name, source.names, name, option)
     if any(column.name == name and not column.constant for column in spec.columns):
         raise UsageError(
             f"{option} {name}: this model was trained with {name!r} as a feature",
-            facts=["what it says of a row would be read off that cell"],
+            facts=["the reference values would be part of the model's input"],
             hint=f"aecli train DATA --exclude {name!r}",
         )
 
@@ -135,7 +135,7 @@ def _require_features(source: Source, features: Sequence[str]) -> None:
     near = [(name, other) for name in missing[:20] if (other := nearest(name, others))]
     facts = [f"{name!r}: did you mean {other!r}?" for name, other in near[:3]]
     if others:
-        facts.append(f"it has also: {name_list(others)}")
+        facts.append(f"it also has: {name_list(others)}")
     raise DataError(
         f"{source.name} lacks {len(missing):,} of the {len(features):,} columns this model was "
         f"trained on: {name_list(missing)}",
@@ -149,7 +149,7 @@ def _require_features(source: Source, features: Sequence[str]) -> None:
 def _feature_readings(
     source: Source, spec: FittedColumns, features: Sequence[Column]
 ) -> dict[str, Reading]:
-    """Return how the features are read; those of text formats as the model's types."""
+    """Return how the features are read; in text formats as the model's types."""
     nulls = _null_values(source, spec)
     texts = set(source.names) if source.format in TEXT_FORMATS else source.partition_columns
     schema = source.select([c.name for c in features if c.name not in texts]).schema
@@ -166,7 +166,7 @@ def _feature_readings(
 
 
 def _type_in(column: Column, has: pa.DataType) -> pa.DataType:
-    """Return the type to read a column of type `has` as; a constant of any type is compared."""
+    """Return the type to read a column of type `has` as; constants of any type are compared."""
     try:
         return _cast_type(column, has) or has
     except DataError:
@@ -176,7 +176,7 @@ def _type_in(column: Column, has: pa.DataType) -> pa.DataType:
 
 
 def _another_value(column: Column, kind: pa.DataType) -> pa.Scalar | None:
-    """Return a value that a constant column did not have, for cells that are not of its type."""
+    """Return a value different from a constant, for cells that are not of its type."""
     if pa.types.is_dictionary(kind):
         return None
     if is_text(kind):
@@ -204,14 +204,14 @@ def _copied_readings(
         known = frozenset(value for value in spec.label.classes if isinstance(value, str))
         kind = _classes_type(parse_type(spec.label.type))
         nulls = _null_values(source, spec)
-        # Beside yes and no, as beside numbers, NA means missing.
+        # Together with yes and no, as with numbers, NA means missing.
         nulls |= frozenset(NULLS) if are_boolean_texts(known) else frozenset()
         readings[spec.label.name] = Reading(kind, null_values=nulls, categories=known)
     return readings
 
 
 def _null_values(source: Source, spec: FittedColumns) -> frozenset[str]:
-    """Return the texts that are missing: those of the user, else those of the training."""
+    """Return the texts that mean missing: the user's, else those of the training."""
     given = source.options
     if isinstance(spec, ModelSpec) and "null_values" not in given.model_fields_set:
         given = spec.options.read
@@ -219,7 +219,7 @@ def _null_values(source: Source, spec: FittedColumns) -> frozenset[str]:
 
 
 def _read_type(column: Column) -> pa.DataType:
-    """Return the type that text cells are read as, or another type is cast to."""
+    """Return the type to which text cells are parsed, and other types are cast."""
     stored = parse_type(column.type)
     if column.kind == "vector":
         return pa.list_(pa.float64(), column.size)
@@ -227,7 +227,7 @@ def _read_type(column: Column) -> pa.DataType:
         return _classes_type(stored)
     if not is_plain_number(stored):
         return stored
-    return pa.float64() if column.origin is None else roomy_decimal(stored)
+    return pa.float64() if column.origin is None else wide_decimal(stored)
 
 
 def _classes_type(stored: pa.DataType) -> pa.DataType:
@@ -239,7 +239,7 @@ def _classes_type(stored: pa.DataType) -> pa.DataType:
 
 
 def _cast_type(column: Column, has: pa.DataType) -> pa.DataType | None:
-    """Return the type to cast a column of type `has` to, None if it is read without a cast.
+    """Return the type to cast a column of type `has` to, None if no cast is needed.
 
     Raises:
         DataError: the model was trained on an incompatible type.
@@ -273,7 +273,7 @@ def _as_vector(has: pa.DataType, size: int) -> tuple[bool, bool]:
 
 
 def _as_scalar(has: pa.DataType, target: pa.DataType) -> tuple[bool, bool]:
-    """Return whether `has` can be used as `target` without a cast, and whether with one."""
+    """Return whether `has` can be used as `target` without a cast, and whether with a cast."""
     types = pa.types
     inner = has.value_type if types.is_dictionary(has) else has
     text, boolean = is_text(inner), types.is_boolean(inner)

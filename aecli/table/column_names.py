@@ -12,15 +12,15 @@ from aecli.formatting import name_list, shell_name
 from aecli.schema.options import ColumnOptions
 
 MAX_GLOB = 1_000
-"""Characters of a glob; reading one takes quadratic time."""
+"""Maximum length of a glob; parsing one takes quadratic time."""
 
 _INDEX = re.compile(r"__index_level_\d+__")
 
 
 def unique_names(names: Sequence[str], file: str, notes: list[str]) -> list[str]:
-    """Return the names with the second `a` called `a_2`, and a nameless one `column_N`.
+    """Return unique names: the second `a` becomes `a_2`, a missing name `column_N`.
 
-    Every change is mentioned in `notes`.
+    A note in `notes` lists the changes.
     """
     original = set(names)
     used: set[str] = set()
@@ -34,12 +34,12 @@ def unique_names(names: Sequence[str], file: str, notes: list[str]) -> list[str]
     changed = [(a, b) for a, b in zip(names, result, strict=True) if a != b]
     if changed:
         shown = name_list([f"{old!r} → {new!r}" for old, new in changed], 5)
-        notes.append(f"{file}: columns renamed, as each needs a name of its own: {shown}")
+        notes.append(f"{file}: columns renamed, because names must be unique: {shown}")
     return result
 
 
 def is_pandas_index(name: str) -> bool:
-    """Return whether pandas gave this name to an unnamed index, which is not a column."""
+    """Return whether the name is pandas' name of an unnamed index, which is not a column."""
     return _INDEX.fullmatch(name) is not None
 
 
@@ -47,8 +47,8 @@ def is_pandas_index(name: str) -> bool:
 class ColumnSelection:
     """Roles of a table's columns by the options, in table order.
 
-    `exact` are features named without a glob, kept whatever their values; `categorical` the columns
-    to treat as categories. `left_out` has the reason why each other column is not a feature.
+    `exact` are features named without a glob, which are kept in any case; `categorical` are
+    treated as categories. `left_out` has the reason why each other column is not a feature.
     """
 
     ids: tuple[str, ...]
@@ -63,12 +63,12 @@ def select_columns(table: str, names: Sequence[str], options: ColumnOptions) -> 
 
     Args:
         table: the name of the table in messages.
-        names: its columns in order.
-        options: those of the user.
+        names: its columns, in order.
+        options: of the user.
 
     Raises:
         DataError: a name or glob matches no column.
-        UsageError: one column is named as two things at once.
+        UsageError: a column has two roles.
     """
     if options.label is not None:
         require_column(table, names, options.label, "--label")
@@ -103,8 +103,8 @@ def match_patterns(
 ) -> dict[str, str]:
     """Return the columns that `patterns` match, each with the first pattern that matches it.
 
-    A pattern is a name or a case-sensitive glob; one that is a column's name means that column
-    alone: names such as `speed [rpm]` are not globs.
+    A pattern is a name or a case-sensitive glob. The name of a column matches only that column, so
+    names such as `speed [rpm]` are not globs.
 
     Raises:
         DataError: a pattern matches no column.

@@ -1,4 +1,4 @@
-"""Decide what each column of a table becomes: a feature, an identifier, or left out."""
+"""Decide how each column of a table is used: as a feature, an identifier, or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from aecli.table.source import Source
 class ColumnPlan:
     """Roles and fits of all columns of a table, in the order of the table.
 
-    `rows` is the number of rows they were fitted on; `notes` are messages for the user.
+    `rows` is the number of rows used for fitting; `notes` are messages for the user.
     """
 
     columns: tuple[Column, ...]
@@ -45,19 +45,19 @@ def plan_columns(
     label: Label | None = None,
     progress: Progress = SILENT,
 ) -> ColumnPlan:
-    """Fit every column in one pass over the rows, and require one feature at least.
+    """Fit every column in one pass over the rows, and require at least one feature.
 
     Args:
-        source: the complete table, label and identifiers included.
-        options: those of the user.
-        train_rows: `(n_rows,)`, True for the rows that statistics are fitted on; None for all.
+        source: the complete table, with label and identifiers.
+        options: of the user.
+        train_rows: `(n_rows,)`, True for the rows used for statistics; None for all.
         label: the result of `read_labels` and `with_counts`, if the caller has it already.
         progress: receives the progress of the pass.
 
     Raises:
         DataError: a named column does not exist, a number is infinite or too large to be left
-            unscaled, the label is unfit, there are no rows, or no column is left as a feature.
-        UsageError: one column is named as two things at once.
+            unscaled, the label is unsuitable, there are no rows, or no feature remains.
+        UsageError: a column has two roles.
     """
     plan = describe_columns(source, options, train_rows=train_rows, label=label, progress=progress)
     if options.scale == "none":
@@ -128,7 +128,7 @@ def describe_columns(
 
 
 def _with_evidence(column: Column, evidence: str | None) -> Column:
-    """Return a category of text with the reason why it is not one of numbers or dates."""
+    """Return a text category with the reason why it is not read as numbers or dates."""
     if evidence is None or column.kind != "category" or column.constant:
         return column
     return column.model_copy(update={"reason": f"{column.reason}; {evidence}"})
@@ -137,7 +137,7 @@ def _with_evidence(column: Column, evidence: str | None) -> Column:
 def _candidates(
     selection: ColumnSelection, readings: Mapping[str, Reading]
 ) -> tuple[list[Candidate], dict[str, str]]:
-    """Return the columns whose type may become a feature, and why the others may not."""
+    """Return the columns whose type may be a feature, and the reasons why the others are not."""
     candidates: list[Candidate] = []
     reasons = dict(selection.left_out)
     for name in selection.features:
@@ -153,7 +153,7 @@ def _candidates(
 
 
 def _as_category(candidate: Candidate) -> Candidate:
-    """Make a `--categorical` column a category; a glob skips columns that cannot be one."""
+    """Make a `--categorical` column a category; columns matched by a glob are skipped if unfit."""
     kind = candidate.type
     whole = pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale <= 0)
     countable = whole or pa.types.is_boolean(kind)
@@ -161,7 +161,7 @@ def _as_category(candidate: Candidate) -> Candidate:
         return replace(candidate, kind="category")
     if not candidate.exact:
         return candidate
-    # Integers with missing cells are often floats, and decimals may be whole.
+    # Integers with missing values are often floats, and decimals may be integral.
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return replace(candidate, kind="category")
     raise DataError(
@@ -173,14 +173,15 @@ def _as_category(candidate: Candidate) -> Candidate:
 
 def _unusable_reason(kind: pa.DataType) -> str:
     if pa.types.is_null(kind):
-        return "empty: no value in any row"
-    noun = "list of something else than numbers" if is_list(kind) else "type that holds no numbers"
-    return f"{noun} or categories: {type_name(kind)}"
+        return "all values missing"
+    if is_list(kind):
+        return f"list, but not of numbers: {type_name(kind)}"
+    return f"type without numbers or categories: {type_name(kind)}"
 
 
 def _notes(features: Sequence[Candidate], scan: ColumnScan) -> list[str]:
     notes = [
-        f"column {name!r}: {count:,} infinite numbers are taken as missing"
+        f"column {name!r}: {count:,} infinite numbers are treated as missing"
         for name, count in scan.infinite.items()
     ]
     notes += [

@@ -1,4 +1,4 @@
-"""Find how the cells of each column of an opened table are read."""
+"""Determine how the cells of each column of a table are read."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _PLAIN = TextFormat()
 
 
 class ColumnReadings:
-    """Readings of a table's columns, each found once, when it is first needed.
+    """Readings of a table's columns, each determined once, when it is first needed.
 
     Attributes:
-        options: those that the table was opened with.
-        evidence: why text columns that nearly hold numbers or dates do not, by column.
+        options: used to open the table.
+        evidence: by column, why a text column that is nearly numbers or dates is not.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ColumnReadings:
         self.options = options
         self._partitions = partitions
         self._notes = notes
-        self._found: dict[tuple[str, Reading | None], Reading | None] = {}
+        self._readings: dict[tuple[str, Reading | None], Reading | None] = {}
         self._nulls = frozenset(options.null_values)
         self._decimals: set[str] = set()
 
@@ -60,7 +60,7 @@ class ColumnReadings:
         Args:
             names: of the columns.
             given: the readings of a saved model, of which only the format may change.
-            as_written: columns whose text stays text however it looks.
+            as_written: columns whose text is never converted.
 
         Raises:
             DataError: the files do not agree on a column's type.
@@ -73,10 +73,10 @@ class ColumnReadings:
         wanted: dict[str, Reading | None] = {
             name: None for name in texts if self._may_be_formatted(types[name])
         }
-        wanted |= {name: given[name] for name in self._doubtful(given)}
-        found = self._surveyed(wanted)
+        wanted |= {name: given[name] for name in self._with_other_formats(given)}
+        surveyed = self._surveyed(wanted)
         if self._is_decimal_comma():
-            # Then 1.234 may be a plain number that is meant as another one.
+            # Then 1.234 may mean 1234.
             plain: dict[str, Reading | None] = {
                 name: None for name in texts if pa.types.is_floating(types[name])
             }
@@ -86,54 +86,56 @@ class ColumnReadings:
             for name in plain.keys() - others.keys():
                 self.evidence.pop(name, None)
             self._report_points([n for n in plain if n not in others])
-            found |= others
-        readings |= {name: reading for name, reading in found.items() if reading is not None}
+            surveyed |= others
+        readings |= {name: reading for name, reading in surveyed.items() if reading is not None}
         return {name: readings[name] for name in names}
 
-    def question(self, name: str) -> tuple[str, str]:
-        """Return what a column's cells leave open, and the options that decide it.
+    def ambiguity(self, name: str) -> tuple[str, str]:
+        """Return what is ambiguous in a column's cells, and the options that resolve it.
 
-        Both are empty where nothing is open, and the options where none decides.
+        Both are empty without an ambiguity, and the options if none resolves it.
         """
         statement, _, options = self.evidence.get(name, "").partition(": ")
         is_open = options.startswith("--") or statement.startswith(("in ", "of "))
         return (statement, options) if is_open else ("", "")
 
     def _surveyed(self, wanted: Mapping[str, Reading | None]) -> dict[str, Reading | None]:
-        """Return the readings that surveys find, None for text."""
-        self._survey({n: r for n, r in wanted.items() if (n, r) not in self._found})
-        return {name: self._found[name, reading] for name, reading in wanted.items()}
+        """Return the readings that surveys determine, None for text."""
+        self._survey({n: r for n, r in wanted.items() if (n, r) not in self._readings})
+        return {name: self._readings[name, reading] for name, reading in wanted.items()}
 
     def _is_decimal_comma(self) -> bool:
         options = self.options
         if options.decimal == "," or options.thousands == ".":
             return True
-        # Cells between commas seldom have decimal commas, which need quotes there.
+        # In comma-separated files decimal commas need quotes, and are rare.
         readers = (partition.reader for partition in self._partitions)
         return "," in self._decimals and all(getattr(r, "delimiter", "") != "," for r in readers)
 
     def _may_be_formatted(self, kind: pa.DataType) -> bool:
-        """Return whether text of a type may spell something else."""
-        # A date format without signs, such as %Y%m%d, is one of whole numbers.
+        """Return whether text of a type may represent other values."""
+        # A date format without separators, such as %Y%m%d, consists of digits only.
         digits = re.fullmatch("(?:%[YmdHMSyj])+", self.options.date_format or "")
         return is_text(decoded_type(kind)) or bool(digits and pa.types.is_integer(kind))
 
     def _holds_text(self, name: str) -> bool:
         return any(name not in p.constants and holds_text(p.reader, name) for p in self._partitions)
 
-    def _doubtful(self, given: Mapping[str, Reading]) -> list[str]:
-        """Return the columns whose text may have another format than their readings."""
+    def _with_other_formats(self, given: Mapping[str, Reading]) -> list[str]:
+        """Return the columns whose text may have a format that differs from their readings."""
         checked = {
             name: reading
             for name, reading in given.items()
-            if _is_spelled(reading.type) and self._holds_text(name)
+            if _is_number_or_date(reading.type) and self._holds_text(name)
         }
-        plain = {n: r for n, r in checked.items() if r.format is None and (n, r) not in self._found}
-        unfit = self._unfit_heads(plain)
-        self._found |= {(n, reading): None for n, reading in plain.items() if n not in unfit}
+        plain = {
+            n: r for n, r in checked.items() if r.format is None and (n, r) not in self._readings
+        }
+        unfit = self._unfit_columns(plain)
+        self._readings |= {(n, reading): None for n, reading in plain.items() if n not in unfit}
         return [name for name in checked if name not in plain or name in unfit]
 
-    def _unfit_heads(self, readings: Mapping[str, Reading]) -> list[str]:
+    def _unfit_columns(self, readings: Mapping[str, Reading]) -> list[str]:
         """Return the columns whose first cells cannot be read."""
         with closing(self._batches(list(readings))) as batches:
             head = next(batches, None)
@@ -148,7 +150,7 @@ class ColumnReadings:
         return unfit
 
     def _survey(self, wanted: Mapping[str, Reading | None]) -> None:
-        """Survey columns, and remember what they are read as where that is not plain text."""
+        """Survey columns, and store their readings, None for plain text."""
         if not wanted:
             return
         surveys = self._surveys(wanted)
@@ -157,7 +159,7 @@ class ColumnReadings:
                 self._add(surveys, head)
             names = [name for name, survey in surveys.items() if survey.open]
             more = bool(names) and next(batches, None) is not None
-        if more:  # of the columns that are still open alone, from the beginning
+        if more:  # from the beginning, only the columns that are still open
             surveys |= self._surveys({name: wanted[name] for name in names})
             for batch in self._batches(names):
                 self._add({name: surveys[name] for name in names}, batch)
@@ -166,23 +168,23 @@ class ColumnReadings:
         if not decimals and any(survey.ambiguous for survey in surveys.values()):
             decimals = self._decimals_of_plain_columns()
         for name, survey in surveys.items():
-            self._found[name, wanted[name]] = self._reading(name, survey, wanted[name], decimals)
+            self._readings[name, wanted[name]] = self._reading(name, survey, wanted[name], decimals)
         self._report([name for name in wanted if wanted[name] is None])
 
     def _reading(
         self, name: str, survey: ColumnSurvey, given: Reading | None, decimals: set[str]
     ) -> Reading | None:
-        """Return how a surveyed column is read, None for text; what speaks against is evidence."""
-        found = survey_reading(survey, decimals)
-        if found is None:
+        """Return how a surveyed column is read, None for text; a contradiction is evidence."""
+        surveyed = survey_reading(survey, decimals)
+        if surveyed is None:
             evidence = survey_evidence(survey, self._location)
             self.evidence |= {name: evidence} if evidence else {}
             return None
         if given is None:
-            return Reading(found.type, found.format, self._nulls)
-        doubt = _difference(given, found)
-        self.evidence |= {name: doubt} if doubt else {}
-        return None if doubt is not None else replace(given, format=found.format)
+            return Reading(surveyed.type, surveyed.format, self._nulls)
+        difference = _difference(given, surveyed)
+        self.evidence |= {name: difference} if difference else {}
+        return None if difference is not None else replace(given, format=surveyed.format)
 
     def _surveys(self, wanted: Mapping[str, Reading | None]) -> dict[str, ColumnSurvey]:
         return {
@@ -201,23 +203,23 @@ class ColumnReadings:
                 survey.add(batch.column(name))
 
     def _batches(self, names: Sequence[str]) -> Generator[pa.RecordBatch, None, None]:
-        """Yield columns as the files have them; a partition's constant is missing."""
+        """Yield columns as they are in the files; a partition's constant is missing."""
         for partition in self._partitions:
-            own = [name for name in names if name not in partition.constants]
-            types = dict.fromkeys(own, pa.string())
-            for batch in partition.reader.batches(types, _SURVEY_ROWS) if own else ():
-                arrays = dict(zip(own, batch.columns, strict=True))
+            present = [name for name in names if name not in partition.constants]
+            types = dict.fromkeys(present, pa.string())
+            for batch in partition.reader.batches(types, _SURVEY_ROWS) if present else ():
+                arrays = dict(zip(present, batch.columns, strict=True))
                 absent = pa.nulls(batch.num_rows, pa.string())
                 yield pa.RecordBatch.from_arrays([arrays.get(n, absent) for n in names], names)
 
     def _decimals_of_plain_columns(self) -> set[str]:
-        """Return a point if a text column holds plain numbers with one."""
+        """Return a point if a text column contains plain numbers with one."""
         readers = [p.reader for p in self._partitions if p.reader.format == "csv"]
         kinds = (kind for reader in readers for kind in reader.types(reader.names).values())
         return {"."} if any(pa.types.is_floating(kind) for kind in kinds) else set()
 
     def _location(self, row: int) -> str:
-        """Return where a row of the table stands, counted from 0."""
+        """Return the location of a row of the table, counted from 0, for messages."""
         for partition in self._partitions:
             count = partition.reader.n_rows
             if count is None or row < count:
@@ -236,23 +238,23 @@ class ColumnReadings:
     def _report(self, names: Sequence[str]) -> None:
         columns: dict[str, list[str]] = {}
         for name in names:
-            reading = self._found.get((name, None))
+            reading = self._readings.get((name, None))
             text = reading.format.describe() if reading and reading.format else ""
             if text and reading and not pa.types.is_boolean(reading.type):
                 columns.setdefault(text, []).append(name)
         if columns:
-            found = (f"{name_list(same)} ({text})" for text, same in columns.items())
-            self._notes.append(f"text read as numbers and dates: {', '.join(found)}")
+            formats = (f"{name_list(same)} ({text})" for text, same in columns.items())
+            self._notes.append(f"text read as numbers and dates: {', '.join(formats)}")
 
 
 def holds_text(reader: TableReader, name: str) -> bool:
-    """Return whether a file's column is text, which may spell something else."""
+    """Return whether a file's column is text, which may represent other values."""
     if reader.format == "csv":
         return True
     return is_text(decoded_type(reader.types([name])[name]))
 
 
-def _is_spelled(kind: pa.DataType) -> bool:
+def _is_number_or_date(kind: pa.DataType) -> bool:
     return is_plain_number(kind) or bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
@@ -260,11 +262,11 @@ def _is_plain(reading: Reading | None) -> bool:
     return reading is None or (reading.format is None and is_plain_number(reading.type))
 
 
-def _difference(given: Reading, found: Reading) -> str | None:
-    """Return what differs between cells and those of a saved model, None where both can be read."""
-    if is_plain_number(given.type) != is_plain_number(found.type):
-        return "of another kind than the training table's"
-    unit, known = (_unit(reading.format) for reading in (found, given))
+def _difference(given: Reading, surveyed: Reading) -> str | None:
+    """Return how cells differ from those of a saved model, None if both can be read."""
+    if is_plain_number(given.type) != is_plain_number(surveyed.type):
+        return "not of the training table's kind"
+    unit, known = (_unit(reading.format) for reading in (surveyed, given))
     if unit and unit != known and (known or unit in "%‰"):
         return f"in {unit}, those of the training table {f'in {known}' if known else 'without it'}"
     return None

@@ -1,4 +1,4 @@
-"""Read a table once for the statistics that decide what each column becomes."""
+"""Scan a table once for the statistics that decide how each column is used."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from aecli.table.decimal_grid import first_decimals, grid_of, rounding, with_dec
 from aecli.table.exact_numbers import differences, first_value, needs_origin
 from aecli.table.source import Source
 
-# Float64 values of a tile that stays in the processor's cache through the passes over it.
+# Number of float64 values of a tile that stays in the processor's cache during the passes over it.
 TILE_VALUES = (2 << 20) // 8
-# Values of a batch: at most 128 MB.
+# Number of values of a batch: at most 128 MB.
 MAX_BATCH_VALUES = 1 << 24
 MAX_BATCH_ROWS = 65_536
 
@@ -33,9 +33,9 @@ _ID_WORDS = {"id", "uid", "uuid", "guid", "rowid"}
 
 @dataclass(frozen=True)
 class Candidate:
-    """Column that may become a feature, and the kind by its type.
+    """Column that may become a feature, with its kind by its type.
 
-    `exact` columns are kept whatever their values.
+    `exact` columns are kept in any case.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Candidate:
 
 
 class VectorStatistics:
-    """Moments of a list column's elements, as long as all lists have the same length."""
+    """Moments of a list column's elements, if all lists have the same length."""
 
     def __init__(self, kind: pa.DataType) -> None:
         self.size: int | None = None
@@ -70,7 +70,7 @@ class VectorStatistics:
         self.decimals = first_decimals(self.roundings)
 
     def set_size(self, array: pa.Array) -> None:
-        """Take the size from the first list that is not null, if it is not known yet."""
+        """Set the size from the first list that is not null, if it is not known yet."""
         if self.size is None:
             self.size = list_size(array)
             self.moments = Moments(self.size or 0)
@@ -83,8 +83,8 @@ class ColumnScan:
     """Statistics of a table's candidates, from one pass over its rows.
 
     `moments` has one entry per column of `scalars` (numbers, times, booleans), at `position[name]`;
-    `rows` counts training rows and `seen` all rows; `infinite` counts cells treated as missing.
-    `origins` are exact values of the columns whose moments are those of `value - origin`.
+    `rows` counts training rows, `seen` all rows, `infinite` cells treated as missing. `origins`
+    are the exact origins of columns whose moments are those of `value - origin`.
     """
 
     def __init__(
@@ -116,10 +116,10 @@ class ColumnScan:
         """Read `source`, whose columns are the candidates in their order.
 
         Raises:
-            DataError: a number is infinite, a text is no UTF-8, or the number of rows is not that
-                of `train_rows`.
+            DataError: a number is infinite, a text is not valid UTF-8, or the number of rows
+                differs from `train_rows`.
         """
-        progress.stage("looking at the columns", source.n_rows)
+        progress.stage("fitting columns", source.n_rows)
         for batch in source.batches(rows=self._batch_rows()):
             rows = None
             if train_rows is not None:
@@ -131,13 +131,13 @@ class ColumnScan:
             raise DataError(
                 f"{self.table} changed while it was read",
                 facts=[f"it had {len(train_rows):,} rows at first and {self.seen:,} now"],
-                hint="read a copy that nobody writes",
+                hint="a copy that no other process changes",
             )
         self._read_differences(source, train_rows)
         return self
 
     def _read_differences(self, source: Source, train_rows: Mask | None) -> None:
-        """Read again the columns whose differences a float64 loses, as those to a first value."""
+        """Read columns again as differences from their first value, where float64 loses digits."""
         names = [candidate.name for candidate in self.scalars if self._loses_digits(candidate)]
         if not names:
             return
@@ -222,7 +222,7 @@ class ColumnScan:
         if self._refuse_infinite and len(cells):
             row = before + int(infinite[cells[0]].argmax()) + 1
             raise DataError(
-                f"column {names[cells[0]]!r} of {self.table} holds an infinite number in row "
+                f"column {names[cells[0]]!r} of {self.table} contains an infinite number in row "
                 f"{row:,}",
                 hint="--nonfinite missing",
             )
@@ -251,19 +251,19 @@ class ColumnScan:
         return max(1024, min(MAX_BATCH_ROWS, MAX_BATCH_VALUES // max(1, self._width)))
 
     def size(self, candidate: Candidate) -> int:
-        """Return how many cells a number, time or vector column has."""
+        """Return the number of cells of a number, time or vector column."""
         if candidate.kind != "vector":
             return 1
         return self.vectors[candidate.name].size or 0
 
     def observed(self, candidate: Candidate) -> int:
-        """Return in how many training rows a number, time or vector column is complete."""
+        """Return the number of training rows in which a column has all of its cells."""
         if candidate.kind == "vector":
             return self.vectors[candidate.name].complete
         return int(self.moments.count[self.position[candidate.name]])
 
     def decimals_of(self, candidate: Candidate) -> int | None:
-        """Return how many decimals write every number of a column; None if it needs more."""
+        """Return the number of decimals of a column's values; None if it is not limited."""
         if candidate.name in self.origins:
             return None
         if candidate.kind == "vector":
@@ -301,6 +301,6 @@ class ColumnScan:
 
 
 def named_like_identifier(name: str) -> bool:
-    """Return whether the first or last word is `id` or alike: `UID`, `order_id`, `PassengerId`."""
+    """Return whether the first or last word is `id` or similar: `UID`, `order_id`, `userId`."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
     return bool(words) and bool({words[0].lower(), words[-1].lower()} & _ID_WORDS)

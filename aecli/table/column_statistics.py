@@ -1,4 +1,4 @@
-"""Statistics in one pass over batches: moments, quartiles, counts of values, row numbers."""
+"""One-pass statistics of batches: moments, quartiles, counts of values, row numbers."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from aecli.array_types import Floats
 from aecli.schema.model_spec import Category
 from aecli.table.arrow_types import hashable, python_values
 
-# Sampled cells of all columns together: 64 MB as float64.
+# Sampled cells of all columns: 64 MB as float64.
 MAX_SAMPLED_CELLS = 1 << 23
 MAX_SAMPLED_ROWS = 65_536
-# A column with more distinct values, most of them seen once, is not a category: counting stops.
+# A column with more distinct values, most of them unique, is not a category: counting stops.
 MAX_MOSTLY_UNIQUE = 100_000
-# Beyond this many, the rarer half is dropped; the frequent values remain.
+# Above this number, the rarer half is dropped; the frequent values remain.
 MAX_DISTINCT = 1_000_000
-# Fewer rows may count upwards by chance.
+# Fewer rows may be numbered by chance.
 MIN_NUMBERED_ROWS = 100
 
 
 class Moments:
-    """Count, mean, sum of squared deviations, lowest and highest value of each of `cells` cells.
+    """Count, mean, sum of squared deviations, minimum and maximum of each of `cells` cells.
 
-    Parts are merged as Chan, Golub & LeVeque (1979) do, and each part is summed around its own
-    mean, so neither the batching nor a large offset (nanoseconds since 1970) costs accuracy. Where
-    sums or squares overflow, `mean` and `std` are not finite; `low` and `high` are always right.
+    Parts are merged as in Chan, Golub & LeVeque (1979), and each part is summed around its own
+    mean, so neither the batch size nor a large offset (nanoseconds since 1970) costs accuracy. If
+    sums or squares overflow, `mean` and `std` are not finite; `low` and `high` are always correct.
     """
 
     def __init__(self, cells: int) -> None:
@@ -44,12 +44,12 @@ class Moments:
 
     @property
     def std(self) -> Floats:
-        """Return the population standard deviation `(cells,)`, 0 where nothing was observed."""
+        """Return the population standard deviation `(cells,)`, 0 without observations."""
         with np.errstate(invalid="ignore"):
             return np.sqrt(self._squares / np.maximum(self.count, 1))
 
     def add(self, values: Floats, at: slice = slice(None)) -> None:
-        """Add `values` `(cells in at, n_rows)`, NaN where missing; they are overwritten."""
+        """Add `values` `(cells in at, n_rows)`, NaN for missing; they are overwritten."""
         if not values.shape[1]:
             return
         with np.errstate(over="ignore", invalid="ignore"):
@@ -64,7 +64,7 @@ class Moments:
             self._merge(at, count, *_central(values, count, absent))
 
     def replace(self, cells: Sequence[int], moments: Moments) -> None:
-        """Take the moments of the given cells from other moments, which have those cells only."""
+        """Replace the moments of the given cells by other moments, which have only those cells."""
         at = np.array(cells, dtype=np.int64)
         for name in ("count", "mean", "_squares", "low", "high"):
             getattr(self, name)[at] = getattr(moments, name)
@@ -79,14 +79,14 @@ class Moments:
 
 
 def sample_rows(cells: int) -> int:
-    """Return how many rows of `cells` cells a sample may hold."""
+    """Return the maximum number of rows of `cells` cells in a sample."""
     return max(1024, min(MAX_SAMPLED_ROWS, MAX_SAMPLED_CELLS // max(1, cells)))
 
 
 def quartiles(values: Floats) -> tuple[Floats, Floats, Floats]:
     """Return the three quartiles, each `(cells,)`, of the finite `values` `(cells, n_rows)`.
 
-    Between two values they are interpolated linearly; NaN where nothing was observed.
+    They are interpolated linearly between two values, and NaN without observations.
     """
     ordered = np.sort(np.where(np.isfinite(values), values, np.nan), axis=1)  # NaN sorts last
     last = np.maximum(np.isfinite(ordered).sum(axis=1) - 1, 0)
@@ -108,7 +108,7 @@ def _quantile(ordered: Floats, last: npt.NDArray[np.int64], share: float) -> Flo
 
 
 def _absent(values: Floats) -> npt.NDArray[np.bool_] | None:
-    # A row's sum is NaN where one of its values is: one pass instead of a mask.
+    # The sum of a row is NaN if one of its values is: one pass instead of a mask.
     if not np.isnan(values.sum(axis=1)).any():
         return None
     return np.isnan(values)
@@ -124,7 +124,7 @@ def _central(
     values -= mean[:, None]
     if absent is not None:
         values[absent] = 0
-    drift = values.sum(axis=1) / divisor  # what rounding left out of the mean
+    drift = values.sum(axis=1) / divisor  # rounding error of the mean
     squares = np.einsum("ij,ij->i", values, values) - divisor * drift**2
     return mean + drift, np.maximum(squares, 0)
 
@@ -134,7 +134,7 @@ class ValueCounts:
 
     Args:
         column: its name, for errors.
-        keep: go on counting even where nearly every value is distinct.
+        keep: continue counting even if nearly every value is distinct.
     """
 
     def __init__(self, column: str, *, keep: bool = False) -> None:
@@ -149,7 +149,7 @@ class ValueCounts:
 
     @property
     def distinct(self) -> int:
-        """Return the number of distinct values, a lower bound once `stopped` or `pruned`."""
+        """Return the number of distinct values, a lower bound if `stopped` or `pruned`."""
         return len(self.counts)
 
     def add(self, array: pa.Array) -> None:
@@ -185,13 +185,13 @@ class ValueCounts:
             self.pruned = True
 
     def most_common(self, limit: int) -> list[tuple[Category, int]]:
-        """Return the `limit` most frequent values with counts, equal counts in order of value."""
+        """Return the `limit` most frequent values with counts; equal counts are sorted by value."""
         return heapq.nsmallest(limit, self.counts.items(), key=lambda item: (-item[1], item[0]))
 
     def _as_integers(self, array: pa.Array) -> pa.Array:
         values = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
         present = ~np.isnan(values)
-        # Beyond 2**53 every float is whole, and beyond 2**63 no integer type holds it.
+        # Beyond 2**53 every float is integral, and beyond 2**63 no integer type fits.
         fractional = present & ~((np.rint(values) == values) & (np.abs(values) < 2.0**63))
         if fractional.any():
             self.fraction = float(values[fractional][0])

@@ -1,4 +1,4 @@
-"""Read text of any encoding as UTF-8, and locate bytes that cannot be decoded."""
+"""Read text of any encoding as UTF-8, and locate invalid bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aecli.errors import DataError, UsageError
 from aecli.formatting import shell_name
 from aecli.table.formats import open_bytes
 
-LONGEST_ROW_BYTES = 16 << 20
+MAX_ROW_BYTES = 16 << 20
 _TEXT_CHUNK = 1 << 20
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -28,23 +28,23 @@ _UNDEFINED_IN_CP1252 = {0x81, 0x8D, 0x8F, 0x90, 0x9D}
 
 
 def codec_name(encoding: str) -> str:
-    """Return Python's own name of a text encoding.
+    """Return Python's canonical name of a text encoding.
 
     Raises:
-        UsageError: there is no such encoding.
+        UsageError: the encoding is unknown.
     """
     try:
         codecs.lookup(encoding)
         "".encode(encoding)
     except (LookupError, ValueError) as error:
         raise UsageError(
-            f"no encoding is called {encoding!r}", hint="--encoding latin-1, cp1252 or utf-16"
+            f"unknown encoding {encoding!r}", hint="--encoding latin-1, cp1252 or utf-16"
         ) from error
     return codecs.lookup(encoding).name
 
 
 def bom_encoding(path: Path) -> str | None:
-    """Return the encoding of a byte-order mark, None without one or for UTF-8."""
+    """Return the encoding of a byte-order mark; None without one, or for UTF-8."""
     with open_bytes(path) as stream:
         head = stream.read(4)
     return next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
@@ -54,7 +54,7 @@ def open_text(path: Path, encoding: str) -> Any:
     """Open a text file as a stream of UTF-8 bytes, without byte-order marks."""
     stream = open_bytes(path)
     if encoding == "utf-8":
-        # A wrapper would only slow down what Arrow reads by itself.
+        # A wrapper would only slow down Arrow's own reading.
         marks = _count_marks(stream)
         stream.close()
         stream = open_bytes(path)
@@ -64,12 +64,12 @@ def open_text(path: Path, encoding: str) -> Any:
 
 
 def open_chunks(chunks: Iterator[bytes], stream: Any) -> Any:
-    """Return chunks as a stream that Arrow reads; closing it also closes what they are made of."""
+    """Return chunks as a stream for Arrow; closing it also closes their source `stream`."""
     return pa.PythonFile(ChunkStream(chunks, stream), mode="r")
 
 
 class ChunkStream(io.RawIOBase):
-    """Stream of bytes that are made in chunks from those of another stream."""
+    """Stream of bytes from chunks that are produced from another stream."""
 
     def __init__(self, chunks: Iterator[bytes], stream: Any) -> None:
         self._chunks = chunks
@@ -81,7 +81,7 @@ class ChunkStream(io.RawIOBase):
         return True
 
     def read(self, size: int | None = -1) -> bytes:
-        """Return up to `size` bytes, none at the end; all with -1."""
+        """Return up to `size` bytes, none at the end; everything for -1."""
         limit = -1 if size is None else size
         parts, length = [self._rest], len(self._rest)
         while limit < 0 or length < limit:
@@ -97,7 +97,7 @@ class ChunkStream(io.RawIOBase):
         return data[:limit]
 
     def close(self) -> None:
-        """Close what it reads from."""
+        """Close the source stream."""
         if not self.closed:
             self._stream.close()
         super().close()
@@ -115,34 +115,34 @@ def _utf8_chunks(stream: Any, encoding: str) -> Iterator[bytes]:
 
 
 def text_lines(stream: Any, name: str) -> Iterator[str]:
-    """Yield the lines of a stream of UTF-8 of the table `name`, with their line ends.
+    """Yield the lines, with their line ends, of the UTF-8 stream of the table `name`.
 
     Raises:
-        DataError: a line is too long to be held in memory.
+        DataError: a line is too long for memory.
     """
     text = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="")
-    while line := text.readline(LONGEST_ROW_BYTES):
-        if len(line) == LONGEST_ROW_BYTES:
+    while line := text.readline(MAX_ROW_BYTES):
+        if len(line) == MAX_ROW_BYTES:
             raise long_row_error(name)
         yield line
 
 
-def long_row_error(name: str, place: str = "a row") -> DataError:
-    """Return the error of a row that is too long to be held in memory."""
+def long_row_error(name: str, subject: str = "a row") -> DataError:
+    """Return the error of a row that is too long for memory."""
     return DataError(
-        f"cannot read {name}: {place} is longer than {LONGEST_ROW_BYTES >> 20} MB",
+        f"cannot read {name}: {subject} is longer than {MAX_ROW_BYTES >> 20} MB",
         hint="a line end after each row",
     )
 
 
 def skip_bytes(stream: Any, count: int) -> None:
-    """Read the first bytes of a stream, which may give fewer than asked for."""
+    """Skip the first bytes of a stream, whose `read` may return fewer bytes than requested."""
     while count > 0:
         count -= len(stream.read(count))
 
 
 def without_cut_character(head: bytes) -> bytes:
-    """Return UTF-8 text without the character that may be cut at its end."""
+    """Return UTF-8 text without an incomplete character at its end."""
     end = len(head)
     while end > len(head) - 4 and head[end - 1] & 0xC0 == 0x80:
         end -= 1
@@ -150,7 +150,7 @@ def without_cut_character(head: bytes) -> bytes:
 
 
 def encoding_error(path: Path, name: str, encoding: str) -> DataError | None:
-    """Return the error of the first byte that is not text of `encoding`; None if all are."""
+    """Return the error of the first byte that is invalid in `encoding`; None if all are valid."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     offset, line = 0, 1
     with open_bytes(path) as stream:
@@ -174,15 +174,15 @@ def encoding_error(path: Path, name: str, encoding: str) -> DataError | None:
 
 
 def binary_error(name: str, data: bytes) -> DataError | None:
-    """Return an error if many bytes are control characters, so that it is not text."""
+    """Return an error if many bytes are control characters, which text does not have."""
     count = len(data) - len(data.translate(None, _CONTROLS))
     if count <= len(data) * _MAX_CONTROL_SHARE:
         return None
     # Every second byte of Latin letters in UTF-16 is a NUL.
     wide = 0.4 < data.count(0) / len(data) < 0.6
     return DataError(
-        f"{name} is no text table: {count / len(data):.0%} of it are control characters",
-        facts=["aecli reads Parquet, CSV, Arrow, JSON lines and workbooks such as .xlsx"],
+        f"{name} is not a text table: {count / len(data):.0%} of it are control characters",
+        facts=["aecli reads Parquet, CSV, Arrow, JSON Lines and workbooks such as .xlsx"],
         hint="--encoding utf-16-le" if wide else f"file {shell_name(name)}",
     )
 
@@ -201,7 +201,7 @@ def _not_encoded(
 
 
 def _count_marks(stream: Any) -> int:
-    """Return how many marks a stream begins with: files that were joined may have several."""
+    """Return the number of byte-order marks at the start: concatenated files may have several."""
     count = 0
     while stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
         count += 1

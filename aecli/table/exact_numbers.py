@@ -1,7 +1,7 @@
-"""Differences from an exact reference value, its origin, and their sums, in integer arithmetic.
+"""Exact differences from a reference value, the origin, and their sums, in integer arithmetic.
 
-A float64 has 53 bits. Where the values of a column are so large that their spread is lost in it,
-the column is computed with as `value - origin`, taken in words of 32 bits.
+A float64 has 53 bits. A column whose values are so large that float64 loses their spread is
+computed as `value - origin`, in words of 32 bits.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import pyarrow as pa
 from aecli.array_types import Floats
 from aecli.table.arrow_types import decoded_type, number_values
 
-# From this one on, integers are not all float64 numbers.
+# Above this value, not every integer is a float64.
 EXACT_INTEGER = 2.0**53
-# Share of the spread that float64 may lose before a column gets an origin.
+# Share of the spread that float64 may lose without an origin.
 _TOLERATED_LOSS = 1e-6
 _WORD = 1 << 32
 
@@ -32,7 +32,7 @@ def beyond_float64(kind: pa.DataType, low: float, high: float) -> bool:
 
 def needs_origin(kind: pa.DataType, low: float, high: float) -> bool:
     """Return whether float64 loses more than a millionth of the spread from `low` to `high`."""
-    # Fractions of ten are not exact in float64, whole numbers are up to a limit.
+    # Decimal fractions are not exact in float64; integers are, up to a limit.
     decimal = pa.types.is_decimal(decoded_type(kind))
     limit = EXACT_INTEGER * (_TOLERATED_LOSS if decimal else 1)
     if _largest(kind, low, high) < limit:
@@ -40,17 +40,17 @@ def needs_origin(kind: pa.DataType, low: float, high: float) -> bool:
     return bool(np.spacing(max(-low, high)) > _TOLERATED_LOSS * (high - low))
 
 
-def roomy_decimal(kind: pa.DataType) -> pa.DataType:
-    """Return a decimal type for texts like the numbers of a type, with room on either side."""
+def wide_decimal(kind: pa.DataType) -> pa.DataType:
+    """Return a decimal type for texts of numbers of a type, with extra digits on both sides."""
     if pa.types.is_decimal(kind):
         return pa.decimal256(76, max(0, kind.scale) + (76 - kind.precision) // 2)
     return pa.decimal256(76, 20)
 
 
 def first_value(array: pa.Array) -> str | None:
-    """Return the first value as the text of a decimal number with all its digits.
+    """Return the first value as a decimal number in text, with all of its digits.
 
-    Times are the count of their own unit. None stands for an array without a value.
+    Times are integers in their own unit. Returns None for an array without values.
     """
     array = array.drop_null()
     if not len(array):
@@ -61,9 +61,9 @@ def first_value(array: pa.Array) -> str | None:
 
 
 def differences(array: pa.Array, origin: Fraction) -> Floats:
-    """Return `array - origin` `(n_rows,)` with no digit lost before the subtraction, NaN for null.
+    """Return `array - origin` `(n_rows,)`, computed exactly before rounding, NaN for null.
 
-    Times are the count of their own unit.
+    Times are integers in their own unit.
     """
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
@@ -77,12 +77,12 @@ def differences(array: pa.Array, origin: Fraction) -> Floats:
     unit = _unit(array.type) or Fraction(1)
     whole = math.floor(origin * unit)
     words = _words(array, len(_words_of(whole)))
-    found = np.zeros(len(array))
+    result = np.zeros(len(array))
     for at, word in reversed(list(enumerate(_words_of(whole, words.shape[1])))):
-        found = found * _WORD + (words[:, at] - word)
-    found = (found - float(origin * unit - whole)) / float(unit)
-    found[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
-    return found
+        result = result * _WORD + (words[:, at] - word)
+    result = (result - float(origin * unit - whole)) / float(unit)
+    result[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    return result
 
 
 def sums(offsets: Floats, origin: Fraction, kind: pa.DataType) -> pa.Array:
@@ -96,21 +96,21 @@ def sums(offsets: Floats, origin: Fraction, kind: pa.DataType) -> pa.Array:
     with np.errstate(over="ignore"):
         steps = offsets * float(unit) + float(origin * unit - base)
     steps = np.clip(np.rint(steps), _at_least(low - base), _at_most(high - base))
-    own = _words_of(base, max(2, kind.bit_width // 32))
-    words = np.empty((len(steps), len(own)), dtype=np.int64)
-    for at in reversed(range(len(own))):
+    origin_words = _words_of(base, max(2, kind.bit_width // 32))
+    words = np.empty((len(steps), len(origin_words)), dtype=np.int64)
+    for at in reversed(range(len(origin_words))):
         size = float(_WORD) ** at
-        words[:, at] = np.trunc(steps / size)  # of the sign of the whole, which keeps it exact
+        words[:, at] = np.trunc(steps / size)  # same sign as the whole, so it is exact
         steps -= words[:, at] * size
     carry: npt.NDArray[np.int64] | int = 0
-    for at, word in enumerate(own):
+    for at, word in enumerate(origin_words):
         words[:, at] += word + carry
         carry = words[:, at] >> 32
     return _from_words((words & (_WORD - 1)).astype(np.uint32), kind)
 
 
 def _largest(kind: pa.DataType, low: float, high: float) -> float:
-    """Return the largest magnitude in units of the last digit; 0 for types that lose none."""
+    """Return the largest magnitude in units of the last digit; 0 for types that are exact."""
     kind = decoded_type(kind)
     unit = _unit(kind)
     if unit is None or kind.bit_width < 64 or not low <= high:
@@ -119,7 +119,7 @@ def _largest(kind: pa.DataType, low: float, high: float) -> float:
 
 
 def _unit(kind: pa.DataType) -> Fraction | None:
-    """Return the steps of a type per 1, None for types that are not stored as whole steps."""
+    """Return the number of steps per 1 of a type, None for types not stored as integers."""
     if pa.types.is_decimal(kind):
         return Fraction(10 ** abs(kind.scale)) ** (1 if kind.scale >= 0 else -1)
     if pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
@@ -146,23 +146,24 @@ def _at_most(value: int) -> float:
 
 
 def _words_of(value: int, size: int | None = None) -> list[int]:
-    """Return the words of an integer from the lowest; only the highest has a sign."""
+    """Return the words of an integer, lowest first; only the highest has a sign."""
     size = size or value.bit_length() // 32 + 1
     lower = [(value >> (32 * at)) % _WORD for at in range(size - 1)]
     return [*lower, value >> (32 * (size - 1))]
 
 
 def _words(array: pa.Array, size: int) -> npt.NDArray[np.int64]:
-    """Return the words of each value `(n_rows, n_words)`, of `size` words at least."""
-    own = array.type.bit_width // 32
-    raw = np.zeros((0, own), dtype=np.uint32)
+    """Return the words of each value `(n_rows, n_words)`, at least `size` words."""
+    stored = array.type.bit_width // 32
+    raw = np.zeros((0, stored), dtype=np.uint32)
     if len(array):
-        start = array.offset * own * 4
-        raw = np.frombuffer(array.buffers()[1], np.uint32, len(array) * own, start).reshape(-1, own)
+        start = array.offset * stored * 4
+        raw = np.frombuffer(array.buffers()[1], np.uint32, len(array) * stored, start)
+        raw = raw.reshape(-1, stored)
     words = raw.astype(np.int64)
     if not pa.types.is_unsigned_integer(array.type):
         words[:, -1] = raw[:, -1].astype(np.int32)
-    for _ in range(size - own):
+    for _ in range(size - stored):
         words = np.column_stack([words, words[:, -1] >> 32])
         words[:, -2] &= _WORD - 1
     return words
@@ -170,8 +171,8 @@ def _words(array: pa.Array, size: int) -> npt.NDArray[np.int64]:
 
 def _from_words(words: npt.NDArray[np.uint32], kind: pa.DataType) -> pa.Array:
     if pa.types.is_decimal(kind):
-        own: Any = np.ascontiguousarray(words[:, : kind.bit_width // 32])
-        return pa.Array.from_buffers(kind, len(words), [None, pa.py_buffer(own)])
+        content: Any = np.ascontiguousarray(words[:, : kind.bit_width // 32])
+        return pa.Array.from_buffers(kind, len(words), [None, pa.py_buffer(content)])
     whole = words.view(np.uint64)[:, 0]
     if pa.types.is_integer(kind):
         return pa.array(whole.astype(kind.to_pandas_dtype()))

@@ -1,4 +1,4 @@
-"""Refuse options of reading that a file's format does not have."""
+"""Check that reading options fit a file's format."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from aecli.schema.read_options import ReadOptions
 
 
 def require_fitting_options(format: str, name: str, options: ReadOptions) -> None:
-    """Do nothing if the options are for files of this format.
+    """Raise if the options do not fit files of this format.
 
     Raises:
-        UsageError: `--header` or `--skip-rows` with a format without lines, or `--sheet` with one
+        UsageError: `--header` or `--skip-rows` for a format without lines, or `--sheet` for one
             without sheets.
     """
     given = {

@@ -1,4 +1,4 @@
-"""Open files, detect their format and compression, and name those that cannot be read."""
+"""Open files, detect their format and compression, and report those that cannot be read."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _DETECTED_BYTES = 4096
 
 
 def format_by_name(path: PurePath) -> Format | None:
-    """Return the format by a file's suffix, None where the suffix is unknown."""
+    """Return the format by a file's suffix, None for an unknown suffix."""
     suffix = path.suffix.lower()
     if suffix in COMPRESSIONS:
         suffix = PurePath(path.stem).suffix.lower()
@@ -74,7 +74,7 @@ def format_by_name(path: PurePath) -> Format | None:
 
 
 def open_bytes(path: Path) -> Any:
-    """Open a file as an Arrow stream of its bytes, unpacked where it is compressed."""
+    """Open a file as an Arrow stream of its bytes, decompressed if necessary."""
     stream = pa.OSFile(str(path), "rb")
     compression = _compression(stream.read(4))
     stream.seek(0)
@@ -83,15 +83,15 @@ def open_bytes(path: Path) -> Any:
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Turn errors of reading the table `name` into a DataError with its name."""
+    """Turn errors of reading the table `name` into a DataError that names it."""
     try:
         yield
     except pa.ArrowMemoryError as error:
-        asked = re.search(r"of size (\d+) failed", str(error))
-        if asked is None or int(asked[1]) <= _memory_bytes():
+        match = re.search(r"of size (\d+) failed", str(error))
+        if match is None or int(match[1]) <= _memory_bytes():
             raise
         raise DataError(
-            f"cannot read {name}: one of its parts takes {int(asked[1]):,} bytes of memory",
+            f"cannot read {name}: one of its parts needs {int(match[1]):,} bytes of memory",
             facts=["its lengths are damaged, or its batches are too large for this machine"],
             hint=check_file_command(name),
         ) from error
@@ -105,7 +105,7 @@ def reading(name: str) -> Iterator[None]:
 
 
 def _memory_bytes() -> int:
-    """Return the bytes of memory of this machine."""
+    """Return the size of this machine's memory in bytes."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -120,29 +120,29 @@ def unreadable(name: str, error: BaseException) -> DataError:
 
 
 def is_compressed(path: Path) -> bool:
-    """Return whether a file is compressed with gzip or zstd, whatever its name."""
+    """Return whether a file is compressed with gzip or zstd, by its content."""
     with open(path, "rb") as file:
         return _compression(file.read(4)) is not None
 
 
 def detect_format(path: Path, name: str, option: str) -> Format:
-    """Return a file's format: `option` unless that is "auto", else by name, else by content.
+    """Return a file's format: `option` if it is not "auto", else by name, else by content.
 
     Raises:
-        DataError: the file is empty, or of a format that aecli does not read.
+        DataError: the file is empty, or its format is not supported.
     """
     with reading(name), open_bytes(path) as stream:
         head = stream.read(_DETECTED_BYTES)
     if not head.strip():
         raise DataError(f"{name} is empty", hint="a file with a header and at least one row")
     if option != "auto":
-        return option  # type: ignore[return-value]  # the options allow no other
+        return option  # type: ignore[return-value]  # the options allow no other value
     by_name = format_by_name(path)
     if _is_workbook(path, head, by_name):
         return "xlsx"
     _require_table(head, name)
     foreign = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
-    # Text is often saved as .xls.
+    # Text files are often named .xls.
     if foreign is None and by_name not in (None, "xlsx"):
         return by_name
     for magic, format in _MAGIC.items():
@@ -150,15 +150,15 @@ def detect_format(path: Path, name: str, option: str) -> Format:
             return format
     if foreign is not None or (b"\0" in head and not head.startswith(_UTF_16)):
         raise DataError(
-            f"{name} is {foreign or 'no table that aecli knows'}",
-            facts=["aecli reads Parquet, CSV, Arrow, JSON lines and workbooks such as .xlsx"],
+            f"{name} is {foreign or 'not a known table format'}",
+            facts=["aecli reads Parquet, CSV, Arrow, JSON Lines and workbooks such as .xlsx"],
             hint="convert it to Parquet or CSV first",
         )
     return _text_format(head.removeprefix(b"\xef\xbb\xbf").lstrip(), name)
 
 
 def _require_table(head: bytes, name: str) -> None:
-    """Refuse what often has the name of a table that could not be downloaded."""
+    """Raise for content that a failed download often leaves under the name of a table."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:32].lower().startswith(_HTML):
         raise DataError(
@@ -168,19 +168,19 @@ def _require_table(head: bytes, name: str) -> None:
         )
     if text.startswith(_GIT_LFS):
         raise DataError(
-            f"{name} is a pointer of Git LFS, not the table it stands for",
+            f"{name} is a Git LFS pointer, not the table itself",
             hint="git lfs pull",
         )
 
 
 def output_format(output: str, option: str | None) -> tuple[str, str | None]:
-    """Return the format (tsv counts as one) and the compression of an output.
+    """Return the format (tsv is a format of its own) and the compression of an output.
 
     Raises:
-        UsageError: it is not a file name, or its format is not one that aecli writes.
+        UsageError: the output is not a file name, or its format is not supported.
     """
     if not output or "\0" in output:
-        raise UsageError(f"-o {output!r} names no file", hint="-o latents.parquet")
+        raise UsageError(f"-o {output!r} is not a file name", hint="-o latents.parquet")
     path = PurePath(output)
     suffix = path.suffix.lower()
     compression = COMPRESSIONS.get(suffix)
@@ -190,11 +190,11 @@ def output_format(output: str, option: str | None) -> tuple[str, str | None]:
     _require_file_name(output)
     format = option or ("tsv" if inner in (".tsv", ".tab") else SUFFIXES.get(inner))
     if format is None and _is_special(path):
-        message = f"cannot write {output}: it is a device or a pipe, whose name says no format"
+        message = f"cannot write {output}: a device or a pipe needs a format"
         raise UsageError(message, hint=f"-o {output} --to csv")
     if format is None:
         near = nearest(inner, list(SUFFIXES)) or ".parquet"
-        reason = f"no format is called {inner}" if inner else "its name says no format"
+        reason = f"unknown format {inner}" if inner else "its name has no suffix for a format"
         raise UsageError(
             f"cannot write {output}: {reason}",
             facts=["formats: .parquet, .csv, .tsv, .arrow, .feather, .jsonl (text also .gz, .zst)"],
@@ -202,7 +202,7 @@ def output_format(output: str, option: str | None) -> tuple[str, str | None]:
         )
     if compression and format in ("parquet", "arrow"):
         raise UsageError(
-            f"cannot write {output}: a {format} file is compressed inside",
+            f"cannot write {output}: {format} files are compressed internally",
             hint=f"-o {path.with_suffix('')}",
         )
     return format, compression
@@ -217,7 +217,7 @@ def _require_file_name(output: str) -> None:
 
 
 def _is_special(path: PurePath) -> bool:
-    # /dev/stdout may lead to a plain file.
+    # /dev/stdout may be redirected to a regular file.
     return str(path).startswith("/dev/") or (os.path.exists(path) and not os.path.isfile(path))
 
 
@@ -242,7 +242,7 @@ def _compression(head: bytes) -> str | None:
 def _text_format(text: bytes, name: str) -> Format:
     if text.startswith(b"["):
         raise DataError(
-            f"{name} looks like a JSON array; aecli reads JSON lines, one object a line",
+            f"{name} looks like a JSON array; aecli reads JSON Lines, one object per line",
             hint=f"jq -c '.[]' {shell_name(name)} > rows.jsonl, or --format csv",
         )
     return "jsonl" if text.startswith(b"{") else "csv"

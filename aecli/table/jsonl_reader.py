@@ -1,4 +1,4 @@
-"""Read JSON lines in blocks, with types that hold the values of all lines."""
+"""Read JSON Lines in blocks, with types that fit the values of all lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from aecli.table.cells.type_inference import infer_times
 from aecli.table.cells.type_joins import join_types
 from aecli.table.column_names import unique_names
 from aecli.table.encoding import (
-    LONGEST_ROW_BYTES,
+    MAX_ROW_BYTES,
     bom_encoding,
     codec_name,
     encoding_error,
@@ -31,8 +31,8 @@ from aecli.table.encoding import (
 from aecli.table.formats import reading, unreadable
 
 _JSON_BLOCK_BYTES = 4 << 20
-_MOST_LEVELS = 100
-_MOST_DIGITS = 300  # a longer integer is beyond all doubles, and Python refuses to parse it
+_MAX_LEVELS = 100
+_MAX_DIGITS = 300  # longer integers are beyond float64, and Python refuses to parse them
 _FIRST_LONG_INTEGER = 2.0**63
 _LONG_INTEGER = pa.decimal128(38, 0)
 _INTEGERS = (pa.int64(), pa.uint64(), _LONG_INTEGER)
@@ -40,11 +40,11 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class JsonlFile:
-    """Reader of one file of JSON objects, one a line; opening it reads all of it once.
+    """Reader of one JSON Lines file; opening it reads all of it once.
 
     Keys may be absent from lines. Strings that are all dates or times are converted; a key whose
-    values are of several kinds becomes text, `untyped` as in CSV. Integers beyond int64 are uint64
-    or decimals.
+    values are of several kinds becomes text, and is `untyped` as in CSV. Integers beyond int64
+    become uint64 or decimals.
     """
 
     format = "jsonl"
@@ -72,11 +72,11 @@ class JsonlFile:
             raise DataError(f"{name} has no columns", hint='lines such as {"a": 1, "b": "x"}')
 
     def types(self, names: Sequence[str]) -> dict[str, pa.DataType]:
-        """Return the types that hold every value."""
+        """Return the types that fit every value."""
         return {name: self._types[self._keys[name]] for name in names}
 
     def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the columns of `types` in that order, of those types where JSON has them."""
+        """Yield the columns of `types` in that order, as those types if JSON supports them."""
         keys = {self._keys[name]: kind for name, kind in types.items()}
         for block, line in self._blocks():
             table = self._read(block, keys, line)
@@ -87,7 +87,7 @@ class JsonlFile:
             yield from table.combine_chunks().to_batches(max_chunksize=rows)
 
     def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the approximate bytes that the columns take in memory."""
+        """Return the approximate size of the columns in memory, in bytes."""
         return self._bytes * len(types) // len(self.names)
 
     def row_location(self, row: int) -> str:
@@ -125,7 +125,7 @@ class JsonlFile:
                     if end:
                         yield _checked_utf8(lines + end), line
                         line += lines.count(b"\n") + 1
-                    if len(rest) > LONGEST_ROW_BYTES:
+                    if len(rest) > MAX_ROW_BYTES:
                         raise long_row_error(self.name, f"line {line:,}")
                 if rest.strip():
                     yield _checked_utf8(rest), line
@@ -137,7 +137,7 @@ class JsonlFile:
         if not block.strip():
             return pa.table({})
         # Arrow's parser crashes on deep nesting.
-        if _levels_at_most(block) <= _MOST_LEVELS:
+        if _levels_at_most(block) <= _MAX_LEVELS:
             with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 return _parsed(block, types)
         # Slower, but it accepts any mixture of types, and knows the line of an error.
@@ -171,22 +171,22 @@ class JsonlFile:
             explained = encoding_error(self.path, self.name, self._encoding)
             raise explained or unreadable(self.name, error) from error
         except RecursionError:
-            value, levels = {}, _MOST_LEVELS + 1
+            value, levels = {}, _MAX_LEVELS + 1
         except json.JSONDecodeError as error:
             raise DataError(
-                f"{self.name} line {line:,} is no JSON: {error}",
+                f"{self.name} line {line:,} is not JSON: {error}",
                 facts=[repr(text[:60].decode(errors="replace"))],
                 hint=show_line_command(self.name, line),
             ) from error
-        if levels > _MOST_LEVELS:
+        if levels > _MAX_LEVELS:
             raise DataError(
-                f"{self.name} line {line:,} nests more than {_MOST_LEVELS} arrays or objects",
+                f"{self.name} line {line:,} nests more than {_MAX_LEVELS} arrays or objects",
                 facts=[repr(text[:60].decode(errors="replace"))],
-                hint="remove what is nested from the line",
+                hint="remove the nested values from the line",
             )
         if not isinstance(value, dict):
             raise DataError(
-                f"{self.name} line {line:,} is a JSON {type(value).__name__}, no object",
+                f"{self.name} line {line:,} is a JSON {type(value).__name__}, not an object",
                 hint='lines such as {"a": 1, "b": "x"}',
             )
         for key, cell in value.items() if b"\\u" in text else ():
@@ -196,11 +196,11 @@ class JsonlFile:
 
 
 def _parsed(block: bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
-    """Return the columns of `types` that lines have, all columns where none are named."""
+    """Return the columns of `types` that the lines have; all columns if `types` is empty."""
     if types:
         return _read_json(block, types, "ignore")
     table = _read_json(block, {}, "infer")
-    # Arrow takes the zones of times away, and the difference between a date and a time.
+    # Arrow drops time zones, and the difference between dates and times.
     times = {f.name: pa.string() for f in table.schema if pa.types.is_timestamp(f.type)}
     return _read_json(block, times, "infer") if times else table
 
@@ -217,32 +217,32 @@ def _read_json(block: bytes, types: Mapping[str, pa.DataType], others: str) -> p
 
 
 def _checked_utf8(block: bytes) -> bytes:
-    # Arrow's parser takes any bytes for text.
+    # Arrow's parser accepts invalid UTF-8.
     if not block.isascii():
         block.decode()
     return block
 
 
 def _levels_at_most(block: bytes) -> int:
-    """Return a bound on the depth of nesting; brackets in text count as well."""
+    """Return an upper bound on the nesting depth; brackets in text are counted too."""
     brackets = np.frombuffer(block.translate(None, _NO_BRACKETS), np.uint8)
     steps = np.where((brackets == ord("[")) | (brackets == ord("{")), 1, -1)
     return int(np.cumsum(steps).max(initial=0))
 
 
 def _levels(value: Any) -> int:
-    """Return the depth of nesting of arrays and objects."""
+    """Return the nesting depth of arrays and objects."""
     if isinstance(value, dict):
         value = list(value.values())
     return 1 + max(map(_levels, value), default=0) if isinstance(value, list) else 0
 
 
 def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
 def _require_characters(value: Any, what: str) -> None:
-    """Check that text in a value has no half of a surrogate pair, which no file can hold."""
+    """Raise if text in a value has an unpaired surrogate, which cannot be encoded."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
@@ -254,7 +254,7 @@ def _require_characters(value: Any, what: str) -> None:
 
 
 def _with_long_integers(table: pa.Table, block: bytes) -> pa.Table:
-    """Return a table with exact decimals for integers that were read as doubles."""
+    """Return a table with exact decimals for integers that were read as float64."""
     for position, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
         if pa.types.is_floating(field.type):
             most = pc.max(pc.abs(column)).as_py()
@@ -290,7 +290,7 @@ def _texts(values: list[Any]) -> pa.Array:
 
 
 def _json_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type to read where Arrow's JSON reader does not know `kind` itself."""
+    """Return the type to read if Arrow's JSON reader does not support `kind`."""
     types = pa.types
     if is_list(kind):
         return pa.list_(_json_type(kind.value_type))

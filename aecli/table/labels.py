@@ -1,4 +1,4 @@
-"""Read the column to classify: its classes, and each row's class."""
+"""Read the label column: its classes, and the class of each row."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ FEW_ROWS_PER_CLASS = 5
 
 
 def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
-    """Return the label with its counts over all rows, and each row's code `(n_rows,)`, -1 for null.
+    """Return the label with its counts over all rows, and codes `(n_rows,)`, -1 for null.
 
-    Classes are in their natural order: numbers by value, text by code point, False before True.
+    Classes are sorted: numbers by value, text by code point, False before True.
 
     Raises:
-        DataError: there is no such column; it has no labelled row, one class only, or more than
+        DataError: the column does not exist; it has no labelled row, only one class, or more than
             `MAX_CLASSES`; or its type or values cannot be classes.
     """
     require_column(source.name, source.names, label, "--label")
@@ -40,7 +40,7 @@ def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
         raise DataError(
             f"label column {label!r} is a {type_name(kind)}",
             facts=["a label is text, an integer, a boolean, or a dictionary of these"],
-            hint="name another column with --label",
+            hint="another column for --label",
         )
     seen: dict[Category, int] = {}
     parts = []
@@ -50,7 +50,7 @@ def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
             raise DataError(
                 f"label column {label!r} has more than {MAX_CLASSES:,} classes",
                 facts=["it looks like an identifier, or like a number to predict"],
-                hint="name another column with --label, or leave it out",
+                hint="another column for --label, or no --label",
             )
     codes = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
     if not len(codes):
@@ -66,7 +66,7 @@ def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
 
 
 def label_notes(label: Label) -> list[str]:
-    """Return a note, in a list, where most classes are too rare to be learned.
+    """Return a note, in a list, if most classes are too rare to be learned.
 
     `label` has the counts of all rows.
     """
@@ -86,9 +86,9 @@ def label_notes(label: Label) -> list[str]:
 
 
 def with_written_label(source: Source, label: str) -> Source:
-    """Return the same rows with the label's text as it is written.
+    """Return the same rows with the label's text not converted.
 
-    What means missing in numbers, booleans and times is missing if the texts spell these.
+    If the text represents numbers, booleans or times, the usual texts for missing are missing.
     """
     reading = source.select([label]).readings[label]
     if reading.format is None:
@@ -98,17 +98,17 @@ def with_written_label(source: Source, label: str) -> Source:
 
 
 def with_counts(label: Label, codes: Codes, rows: Mask | None = None) -> Label:
-    """Return the label with its classes counted where `rows` is True, in all rows for None."""
+    """Return the label with its classes counted where `rows` is True; in all rows for None."""
     chosen = codes if rows is None else codes[rows]
     counts = np.bincount(chosen[chosen >= 0], minlength=len(label.classes))
     return label.model_copy(update={"counts": counts.tolist()})
 
 
 def label_codes(array: pa.Array, label: Label) -> Codes:
-    """Return the codes `(n_rows,)` of a new table's values; -1 for null and for unknown classes.
+    """Return the codes `(n_rows,)` of a new table's labels; -1 for null and for unknown classes.
 
-    Values of another type are compared as text: `1`, `1.0` and `"1"` are one class, but two texts
-    are the same class only if they are equal.
+    Values of another type are compared as text: `1`, `1.0` and `"1"` are the same class, but two
+    texts are the same class only if they are equal.
     """
     code_of: dict[Any, int] = {value: code for code, value in enumerate(label.classes)}
     code_of_text = {_as_text(v): code for v, code in code_of.items() if not isinstance(v, str)}
@@ -123,7 +123,7 @@ def label_codes(array: pa.Array, label: Label) -> Codes:
 
 
 def unknown_labels(array: pa.Array, codes: Codes) -> int:
-    """Return how many cells with code -1 hold a value, which is not a class of the label."""
+    """Return the number of cells with code -1 that are not missing: unknown classes."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     missing = pc.is_null(array, nan_is_null=True).to_numpy(zero_copy_only=False)
@@ -148,9 +148,9 @@ def _codes(array: pa.Array, seen: dict[Category, int], label: str) -> Codes:
         if isinstance(value, (float, Decimal)):
             if isinstance(value, Decimal) or not value.is_integer():
                 raise DataError(
-                    f"label column {label!r} holds {float(value):g}: it looks like a number to "
+                    f"label column {label!r} contains {float(value):g}: it looks like a number to "
                     "predict, not classes",
-                    hint="name a column of classes with --label, or leave it out",
+                    hint="a column of classes for --label, or no --label",
                 )
             value = int(value)
         code_table.append(seen.setdefault(value, len(seen)))
@@ -160,7 +160,7 @@ def _codes(array: pa.Array, seen: dict[Category, int], label: str) -> Codes:
 def _encoded(array: pa.Array, column: str) -> tuple[list[Any], Codes]:
     """Return the distinct values, and each row's index into them, -1 for null."""
     if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()  # a dictionary may hold values that no row has
+        array = array.dictionary_decode()  # a dictionary may have values that no row has
     if pa.types.is_floating(array.type):
         array = array.cast(pa.float64())
     encoded = hashable(array).dictionary_encode()
@@ -174,11 +174,11 @@ def _require_two_classes(seen: dict[Category, int], label: str, rows: int) -> No
     if not seen:
         what = f"label column {label!r} has no value in {rows:,} rows"
     else:
-        what = f"label column {label!r} has one class only: {next(iter(seen))!r}"
+        what = f"label column {label!r} has only one class: {next(iter(seen))!r}"
     raise DataError(
         what,
-        facts=["a classifier needs two classes at least"],
-        hint="name another column with --label, or leave it out",
+        facts=["a classifier needs at least two classes"],
+        hint="another column for --label, or no --label",
     )
 
 

@@ -1,4 +1,4 @@
-"""Refuse files of Delta, Hudi and Iceberg tables: their folders also hold deleted rows."""
+"""Reject files of Delta, Hudi and Iceberg tables, whose folders also contain deleted rows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _ICEBERG_METADATA = "*.metadata.json*"
 
 
 def require_plain_files(paths: Iterable[Path]) -> None:
-    """Check that no file lies in the folder of a Delta, Hudi or Iceberg table.
+    """Check that no file belongs to the folder of a Delta, Hudi or Iceberg table.
 
-    One folder alone may be given in place of files: it must not be such a table, either.
+    A single folder is allowed instead of files, if it is not the folder of such a table.
 
     Raises:
-        DataError: one does; the error says how to export the rows that count.
+        DataError: a file belongs to such a table; the hint is a command to export its rows.
     """
     checked: set[Path] = set()
     parents: set[Path] = set()
@@ -29,9 +29,9 @@ def require_plain_files(paths: Iterable[Path]) -> None:
         if path.parent in parents and not path.is_symlink():
             continue
         parents.add(path.parent)
-        # By its name first, so that the error shows the path as it was given.
-        for place in (Path(os.path.abspath(path)), Path(os.path.realpath(path))):
-            for folder in (place, *place.parents):
+        # First the path as given, so that the error shows it.
+        for location in (Path(os.path.abspath(path)), Path(os.path.realpath(path))):
+            for folder in (location, *location.parents):
                 if folder in checked:
                     break
                 checked.add(folder)
@@ -40,7 +40,7 @@ def require_plain_files(paths: Iterable[Path]) -> None:
 
 
 def _log_folder(folder: Path) -> str | None:
-    """Return the name of the folder that says which files of a table count, None without one."""
+    """Return the name of the folder that lists the valid files of a table, None without one."""
     for log in (_DELTA, _HUDI):
         if os.path.isdir(folder / log):
             return log
@@ -59,11 +59,11 @@ def _refusal(path: Path, folder: Path, log: str) -> DataError:
     inside = folder in _current_folders()
     shown = str(folder) if inside or path.is_absolute() else os.path.relpath(folder)
     facts = [] if os.path.abspath(path) == str(folder) else [f"{path} belongs to it"]
-    facts.append(f"{os.path.join(shown, log)} says which rows count; aecli does not read it")
-    # A copy inside the table's folder would be refused in turn.
+    facts.append(f"{os.path.join(shown, log)} lists the valid rows; aecli does not read it")
+    # A copy inside the table's folder would be rejected too.
     copy = str(folder.parent / "rows") if inside else "rows"
     return DataError(
-        f"{shown} is {_TABLE_NAMES[log]}, whose folder also holds rows that were deleted",
+        f"{shown} is {_TABLE_NAMES[log]}, whose folder also contains deleted rows",
         facts=facts,
         hint=_export_command(folder, shown, log, copy),
     )
@@ -94,7 +94,7 @@ def _export_command(folder: Path, shown: str, log: str, copy: str) -> str:
 
 
 def _version(name: str) -> tuple[int, str]:
-    """Return the order of Iceberg's metadata files: `v10…` follows `v9…`."""
+    """Return the sort key of Iceberg's metadata files: `v10…` follows `v9…`."""
     number = re.match(r"v?(\d{1,18})", name)
     return (int(number[1]) if number else -1, name)
 

@@ -1,4 +1,4 @@
-"""Convert columns to what the writers of Parquet, CSV and JSON Lines take."""
+"""Convert columns to types that the writers of Parquet, CSV and JSON Lines support."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aecli.table.arrow_types import is_list, is_plain_number
 
 
 def parquet_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type for Parquet, whose decimals have no negative scale: 12E3 is 12000."""
+    """Return the type for Parquet, which does not support negative scales: 12E3 is 12000."""
     if is_list(kind):
         inner = parquet_type(kind.value_type)
         return kind if inner == kind.value_type else pa.list_(inner)
@@ -24,7 +24,7 @@ def parquet_type(kind: pa.DataType) -> pa.DataType:
 
 
 def csv_cells(array: pa.Array) -> pa.Array:
-    """Return a column for Arrow's CSV writer: ISO 8601 times, NaN missing, 0 without a sign."""
+    """Return a column for Arrow's CSV writer: times as ISO 8601, NaN as null, −0 as 0."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         return csv_cells(array.dictionary_decode())
@@ -39,12 +39,12 @@ def csv_cells(array: pa.Array) -> pa.Array:
 
 
 def csv_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type of `csv_cells` of a column."""
+    """Return the type of `csv_cells` for a type."""
     return csv_cells(pa.nulls(0, kind)).type
 
 
 def json_cells(array: pa.Array) -> pa.Array:
-    """Return a column as JSON texts: NaN and infinite numbers are null, times ISO 8601."""
+    """Return a column as JSON text: NaN and infinite numbers as null, times as ISO 8601."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         return json_cells(array.dictionary_decode())
@@ -67,7 +67,7 @@ def json_cells(array: pa.Array) -> pa.Array:
 
 
 def _iso_times(array: pa.Array) -> pa.Array:
-    """Return dates and times as ISO 8601 text, with a Z where they have a zone."""
+    """Return dates and times as ISO 8601 text, with Z if they have a time zone."""
     text = array.cast(pa.string())
     return pc.replace_substring(text, " ", "T", max_replacements=1)
 

@@ -1,4 +1,4 @@
-"""Check the sizes that a Parquet file claims before memory is taken for them."""
+"""Check the sizes in a Parquet file's metadata before memory is allocated for them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pyarrow as pa
 from aecli.table.thrift_compact import Fields, read_fields
 
 Span: TypeAlias = tuple[int, int]
-"""Bytes of a file from the first to before the second."""
+"""Byte range of a file, without its end."""
 
 _FOOTER_END_BYTES = 8  # the length of the footer, and PAR1
-_FEWEST_BYTES_OF_COLUMN = 8
-_FEWEST_ITEMS = 1_000
+_MIN_BYTES_OF_COLUMN = 8
+_MIN_ITEMS = 1_000
 _HEADER_BYTES, _MAX_HEADER_BYTES = 1 << 9, 1 << 20
 _MISSING_BYTES = 100  # old writers did not count the header of the dictionary
 
@@ -31,23 +31,23 @@ _FOOTER_FIELDS = {
 
 
 def footer_limits(path: Path) -> dict[str, Any]:
-    """Return limits for the lists and texts of a footer, which cannot have more than its bytes."""
+    """Return limits for the lists and texts of a footer, which cannot exceed its size."""
     start, end = _footer_span(path)
-    items = max(_FEWEST_ITEMS, (end - start) // _FEWEST_BYTES_OF_COLUMN)
+    items = max(_MIN_ITEMS, (end - start) // _MIN_BYTES_OF_COLUMN)
     return {
-        "thrift_string_size_limit": max(_FEWEST_ITEMS, end - start),
+        "thrift_string_size_limit": max(_MIN_ITEMS, end - start),
         "thrift_container_size_limit": items,
     }
 
 
 def column_spans(path: Path, n_columns: int) -> list[list[Span]]:
-    """Return where the pages of each column without parts lie, for each row group.
+    """Return the byte ranges of the pages of each leaf column, by row group.
 
-    The footer is read here, since `metadata.row_group(i).column(j)` of pyarrow ends the process
-    where the statistics of a column contradict the schema.
+    The footer is parsed here, because `metadata.row_group(i).column(j)` of pyarrow aborts the
+    process if the statistics of a column contradict the schema.
 
     Raises:
-        ArrowInvalid: the footer cannot be read, or a row group has other columns than the schema.
+        ArrowInvalid: the footer cannot be read, or a row group does not match the schema.
     """
     start, end = _footer_span(path)
     with open(path, "rb") as file:
@@ -85,13 +85,13 @@ def _footer_span(path: Path) -> Span:
 
 
 def require_pages_in_chunk(path: Path, start: int, end: int) -> None:
-    """Check that no page of a column claims more bytes than are left of the column.
+    """Check that no page of a column is larger than the rest of the column.
 
     Raises:
-        ArrowInvalid: one does.
+        ArrowInvalid: a page is larger.
     """
     if not 0 <= start <= end <= path.stat().st_size:
-        raise pa.ArrowInvalid(f"a column lies at bytes {start:,} to {end:,}, beyond the file")
+        raise pa.ArrowInvalid(f"a column is at bytes {start:,} to {end:,}, beyond the file")
     with open(path, "rb") as file:
         while start < end:
             file.seek(start)
@@ -101,13 +101,13 @@ def require_pages_in_chunk(path: Path, start: int, end: int) -> None:
                 length, content = _page_sizes(head + file.read(_MAX_HEADER_BYTES))
             start += length + content
             if start > end + _MISSING_BYTES:
-                raise pa.ArrowInvalid(f"a page claims {content:,} bytes, more than its column has")
+                raise pa.ArrowInvalid(f"a page of {content:,} bytes is larger than its column")
             if not length or content < 0:
-                return  # Arrow cannot read it either, and says why.
+                return  # Arrow cannot read it either, and raises the error.
 
 
 def _page_sizes(head: bytes) -> tuple[int, int]:
-    """Return the bytes of a page's header, 0 where it cannot be read, and those of its content."""
+    """Return the sizes of a page's header and content; 0 for a header that cannot be read."""
     try:
         fields, end = read_fields(head, 0, {_PAGE_BYTES: None})
     except (IndexError, ValueError):

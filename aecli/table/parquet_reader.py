@@ -1,4 +1,4 @@
-"""Open Parquet files, which are read in constant memory."""
+"""Open Parquet files, and read them in constant memory."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from aecli.table.parquet_pages import (
 )
 
 _PARQUET = b"PAR1"
-_INT96_UNIT = "us"  # nanoseconds would end in 2262
+_INT96_UNIT = "us"  # nanoseconds end in 2262
 _MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES = 1 << 18, 16 << 20
 
 
 def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
-    """Open a Parquet file, which is read in constant memory.
+    """Open a Parquet file, and read it in constant memory.
 
     Raises:
-        DataError: it is damaged, or no Parquet file.
+        DataError: it is damaged, or not a Parquet file.
     """
 
     def read(indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
@@ -49,7 +49,7 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
             **footer_limits(path),
         ) as file:
             names = file.schema_arrow.names
-            # A name is also the prefix of nested ones: `a` would bring `a.b` along.
+            # A name is also a prefix of nested names: `a` would select `a.b` too.
             unique = len(set(names)) == len(names) and not any("." in name for name in names)
             selected = [names[index] for index in indices] if unique else None
             for batch in file.iter_batches(batch_size=rows, columns=selected):
@@ -76,12 +76,12 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
 def _buffer_bytes(
     path: Path, leaves: Sequence[int], spans: Sequence[Sequence[Span]], n_columns: int
 ) -> int:
-    """Return the bytes to buffer of each column; 0 where small row groups are read at once.
+    """Return the buffer size for each column; 0 if small row groups are read at once.
 
-    Buffered columns take the memory that a page claims: their pages are checked before.
+    Buffered columns allocate the page sizes in their headers, so these are checked first.
 
     Raises:
-        ArrowInvalid: a page or a column claims more bytes than there are.
+        ArrowInvalid: a page or a column is larger than the file allows.
     """
     read = [[group[leaf] for leaf in leaves] for group in spans]
     if all(sum(end - start for start, end in group) <= _ALL_BUFFERS_BYTES for group in read):
@@ -92,7 +92,7 @@ def _buffer_bytes(
 
 
 def _leaves(metadata: pq.FileMetaData, names: Sequence[str], indices: Sequence[int]) -> list[int]:
-    """Return the numbers of the columns without parts that these columns consist of."""
+    """Return the indices of the leaf columns that these columns consist of."""
     chosen = {names[index] for index in indices}
     return [
         number
@@ -102,17 +102,17 @@ def _leaves(metadata: pq.FileMetaData, names: Sequence[str], indices: Sequence[i
 
 
 def _parts(metadata: pq.FileMetaData, leaf: int) -> list[str]:
-    """Return the names that lead to a column without parts; a name may have points itself."""
+    """Return the parts of a leaf column's path; names may contain points themselves."""
     return str(metadata.schema.column(leaf).path).split(".")
 
 
 def _require_one_parquet(
     path: Path, name: str, metadata: pq.FileMetaData, spans: Sequence[Sequence[Span]]
 ) -> None:
-    """Check that no other file stands before the one whose footer ends it.
+    """Check that the file is not several concatenated files.
 
-    The offsets of a footer count from the start of its own file: bytes that they do not account for
-    are an index, or another file.
+    The offsets in a footer start at its own file: bytes that they do not cover are an index, or
+    another file.
     """
     end = max((end for group in spans for _, end in group), default=len(_PARQUET))
     footer = path.stat().st_size - metadata.serialized_size - 2 * len(_PARQUET)
@@ -143,6 +143,6 @@ def _damaged_parquet_error(path: Path, name: str) -> DataError:
     if head == _PARQUET:
         reason, fact = "is incomplete or damaged: its footer cannot be read", "copy it again"
     else:
-        reason, fact = "is no Parquet file", f"it begins with {head!r}, not b'PAR1'"
+        reason, fact = "is not a Parquet file", f"it begins with {head!r}, not b'PAR1'"
     hint = check_file_command(name) if head == _PARQUET else "--format csv, if it is text"
     return DataError(f"{name} {reason}", facts=[fact], hint=hint)

@@ -1,4 +1,4 @@
-"""Files of one table, each with the cells that its folders' names give all of its rows."""
+"""Files of one table, each with the values that the names of its folders give its rows."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from aecli.table.arrow_types import type_name, type_noun
 from aecli.table.cells.conversion import convert
 from aecli.table.cells.type_inference import infer_text
 from aecli.table.cells.type_joins import join_types
-from aecli.table.paths import NULL_PARTITION, FoundFile
+from aecli.table.paths import NULL_PARTITION, TableFile
 from aecli.table.readers import TableReader
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Reader of some rows of a table, and the cells that its folders' names give all of them.
+    """Reader of some rows of a table, and the values that the names of its folders give them.
 
-    `constant_types` are the types that the names of all folders of the table agree on.
+    `constant_types` are the common types of these values in all folders of the table.
     """
 
     reader: TableReader
@@ -30,9 +30,9 @@ class Partition:
 
 
 def make_partitions(
-    readers: Sequence[TableReader], files: Sequence[FoundFile]
+    readers: Sequence[TableReader], files: Sequence[TableFile]
 ) -> tuple[Partition, ...]:
-    """Return the partitions of a table, whose folders' names agree on the type of each key."""
+    """Return the partitions of a table, with a common type for each key of the folder names."""
     types: dict[str, pa.DataType] = {}
     for key in dict.fromkeys(key for _, values in files for key in values):
         texts = pa.array([values.get(key) for _, values in files], pa.string())
@@ -45,7 +45,7 @@ def make_partitions(
 
 
 def require_same_columns(partitions: Sequence[Partition]) -> None:
-    """Raise DataError unless all files have one format and the same columns."""
+    """Raise DataError if the files differ in format or columns."""
     first = partitions[0]
     columns = {*first.reader.names, *first.constants}
     for partition in partitions[1:]:
@@ -53,22 +53,22 @@ def require_same_columns(partitions: Sequence[Partition]) -> None:
         if partition.reader.format != first.reader.format:
             raise DataError(
                 f"{partition.reader.name} is {partition.reader.format}, {first.reader.name} is "
-                f"{first.reader.format}; one table is of one format",
+                f"{first.reader.format}; a table has one format",
                 hint="convert them to one format",
             )
         if others != columns:
             lacks, has = sorted(columns - others), sorted(others - columns)
             facts = [f"it lacks: {', '.join(lacks[:8])}"] if lacks else []
-            facts += [f"it alone has: {', '.join(has[:8])}"] if has else []
+            facts += [f"only this file has: {', '.join(has[:8])}"] if has else []
             raise DataError(
-                f"{partition.reader.name} has other columns than {first.reader.name}",
+                f"{partition.reader.name} and {first.reader.name} have different columns",
                 facts=facts,
                 hint=f"aecli inspect {shell_name(partition.reader.name)}",
             )
 
 
 def common_types(partitions: Sequence[Partition], names: Sequence[str]) -> dict[str, pa.DataType]:
-    """Return the type of each column that holds its values in all files."""
+    """Return the type of each column that fits its values in all files."""
     common: dict[str, pa.DataType] = {}
     first_file: dict[str, str] = {}
     for partition in partitions:
@@ -82,7 +82,7 @@ def common_types(partitions: Sequence[Partition], names: Sequence[str]) -> dict[
                 joined = pa.string()
             if joined is None:
                 raise DataError(
-                    f"the files do not agree on column {name!r}: {type_name(kind)} in "
+                    f"column {name!r} has different types: {type_name(kind)} in "
                     f"{reader.name}, {type_name(common[name])} in {first_file[name]}",
                     hint=f"convert {name!r} to one type",
                 )
@@ -92,13 +92,13 @@ def common_types(partitions: Sequence[Partition], names: Sequence[str]) -> dict[
 
 
 def constant_cell(partition: Partition, name: str, kind: pa.DataType) -> pa.Scalar:
-    """Return the cell that a folder's name gives all rows of a file."""
+    """Return the value that the name of a folder gives all rows of a file."""
     text = partition.constants[name]
     try:
         return convert(pa.array([text], pa.string()), kind)[0]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         raise DataError(
-            f"{partition.reader.name}: its folder {name}={text} gives no {type_noun(kind)}",
+            f"{partition.reader.name}: its folder {name}={text} is not a {type_noun(kind)}",
             facts=[f"column {name!r} is {type_name(kind)}"],
             hint=f"rename the folder, or {name}={NULL_PARTITION} for a missing value",
         ) from error

@@ -29,19 +29,19 @@ _COPY_CHUNK = 1 << 20
 _OFFICE_LOCK = "~$"
 
 
-FoundFile: TypeAlias = tuple[Path, Mapping[str, str | None]]
-"""Path of a file of a table, and the cells that folders called `key=value` give its rows."""
+TableFile: TypeAlias = tuple[Path, Mapping[str, str | None]]
+"""Path of a file of a table, and the values that folders named `key=value` give its rows."""
 
 
-def find_files(paths: Sequence[str], notes: list[str]) -> list[FoundFile]:
+def find_files(paths: Sequence[str], notes: list[str]) -> list[TableFile]:
     """Return the files of paths, globs and folders, sorted by name within each.
 
-    Hidden files of folders, those whose names begin with `_`, empty files and the locks of office
-    programs are not tables; other files of folders that are not tables are mentioned in `notes`.
+    Hidden files of folders, names that begin with `_`, files without content and lock files of
+    office programs are skipped; other skipped files of folders are counted in `notes`.
 
     Raises:
-        DataError: a path does not exist, a glob matches nothing, a folder holds no table, or a file
-            belongs to a Delta, Hudi or Iceberg table, or its name is no UTF-8.
+        DataError: a path does not exist, a glob matches nothing, a folder contains no table, a file
+            belongs to a Delta, Hudi or Iceberg table, or a name is not valid UTF-8.
     """
     files = [file for text in paths for file in _expand(text, notes)]
     for path, _ in files:
@@ -50,24 +50,24 @@ def find_files(paths: Sequence[str], notes: list[str]) -> list[FoundFile]:
 
 
 def _require_utf8(path: Path) -> None:
-    """Check that a path is one that Arrow can open."""
+    """Check that Arrow can open a path."""
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
-        message = f"the name {os.fsencode(path).decode(errors='replace')} is no UTF-8"
-        raise DataError(message, hint="rename it") from error
+        message = f"the name {os.fsencode(path).decode(errors='replace')} is not valid UTF-8"
+        raise DataError(message, hint="rename the file") from error
 
 
-def _expand(text: str, notes: list[str]) -> list[FoundFile]:
+def _expand(text: str, notes: list[str]) -> list[TableFile]:
     if "://" in text:
         raise DataError(
             f"{text} is on another machine; aecli reads local files",
-            hint="download it first, or pipe it in: … | aecli … -",
+            hint="download it first, or use a pipe: … | aecli … -",
         )
     if not text:
-        raise DataError("'' names no file", hint="aecli inspect data.parquet")
+        raise DataError("'' is not a file name", hint="aecli inspect data.parquet")
     path = Path(text).expanduser()
-    # os.path answers False where Path.exists raises: no permission, a name too long.
+    # os.path returns False where Path.exists raises: no permission, a name too long.
     if os.path.isdir(path):
         return _files_in_folder(path, notes)
     if os.path.exists(path):
@@ -80,7 +80,7 @@ def _expand(text: str, notes: list[str]) -> list[FoundFile]:
     named = [match for match in named if _may_be_table(match)] or named
     require_plain_files(named)
     folder = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts[:-1]))
-    files: list[FoundFile] = [(match, _partition_values(match, folder)) for match in named]
+    files: list[TableFile] = [(match, _partition_values(match, folder)) for match in named]
     if not files:
         files = [file for match in matches for file in _files_in_folder(match, notes)]
     if not files:
@@ -105,7 +105,7 @@ def _missing_path_error(path: Path, text: str) -> DataError:
     )
 
 
-def _files_in_folder(folder: Path, notes: list[str]) -> list[FoundFile]:
+def _files_in_folder(folder: Path, notes: list[str]) -> list[TableFile]:
     require_plain_files([folder])
     if any(folder.glob("weights-*.safetensors")):
         raise DataError(
@@ -115,24 +115,24 @@ def _files_in_folder(folder: Path, notes: list[str]) -> list[FoundFile]:
     files = sorted(_visible_files(folder))
     require_plain_files(files)
     tables = [path for path in files if format_by_name(path)]
-    # Files without a suffix, such as Spark's part-00000, count where no file has a known one.
+    # Files without a suffix, such as Spark's part-00000, are tables if no file has a known one.
     tables = tables or [path for path in files if not path.suffix]
     if not tables:
         others = ", ".join(sorted({path.suffix for path in files}))
         raise DataError(
-            f"folder {folder} holds no table",
-            facts=[f"it holds {len(files):,} other files ({others})" if files else "it is empty"],
+            f"folder {folder} contains no table",
+            facts=[f"it has {len(files):,} other files ({others})" if files else "it is empty"],
             hint=f"ls {folder}",
         )
     formats = {format_by_name(path) for path in tables}
     if len(formats) > 1:
         raise DataError(
-            f"folder {folder} holds files of different formats: "
+            f"folder {folder} contains files of different formats: "
             + ", ".join(sorted(str(format) for format in formats)),
             hint=f"'{folder}/*{tables[0].suffix}'",
         )
     if len(tables) < len(files):
-        notes.append(f"{len(files) - len(tables):,} files of {folder} are no tables: left out")
+        notes.append(f"{len(files) - len(tables):,} files of {folder} are not tables: skipped")
     return [(path, _partition_values(path, folder)) for path in tables]
 
 
@@ -150,13 +150,13 @@ def _may_be_table(path: Path) -> bool:
 
 
 def _partition_values(path: Path, folder: Path) -> dict[str, str | None]:
-    """Return the cells of a file by its folders called `key=value`.
+    """Return the values of a file by its folders named `key=value`.
 
-    Those below `folder` count, and those right above it, up to one of another name.
+    These are the folders below `folder`, and those directly above it with such a name.
     """
     above = takewhile(_is_partition, reversed(Path(os.path.abspath(folder)).parts))
     below = filter(_is_partition, path.relative_to(folder).parts[:-1])
-    # A name that is no UTF-8 would fit in no Arrow column.
+    # Arrow columns cannot contain names that are not UTF-8.
     names = (os.fsencode(name).decode(errors="replace") for name in (*reversed([*above]), *below))
     pairs = [name.split("=", 1) for name in names]
     return {
@@ -172,9 +172,9 @@ def spool_streams(paths: Sequence[Path]) -> dict[Path, Spool]:
     """Return copies of pipes, whose bytes can be read only once.
 
     Raises:
-        DataError: one of them is empty, or a device such as /dev/zero.
-        OutputError: there is no space for a copy.
-        UsageError: one of them is a terminal.
+        DataError: a pipe is empty, or is a device such as /dev/zero.
+        OutputError: there is not enough space for a copy.
+        UsageError: it is a terminal.
     """
     return {path: Spool(path) for path in dict.fromkeys(paths) if _is_stream(path)}
 
@@ -185,7 +185,7 @@ def _is_stream(path: Path) -> bool:
 
 
 class Spool:
-    """Copy of standard input or a pipe in a temporary file, which lives as long as this object.
+    """Copy of standard input or a pipe in a temporary file, deleted with this object.
 
     Args:
         path: of the pipe or device; None for standard input.
@@ -193,7 +193,7 @@ class Spool:
 
     def __init__(self, path: Path | None = None) -> None:
         self.name = STANDARD_INPUT if path is None else str(path)
-        # Without a name where /proc can still open it: nothing is left behind even by `kill -9`.
+        # Without a name if /proc can still open it: not even `kill -9` leaves a file.
         named = not _DESCRIPTORS.is_dir()
         create = tempfile.NamedTemporaryFile if named else tempfile.TemporaryFile
         try:
@@ -217,14 +217,14 @@ def _open_stream(path: Path | None) -> Iterator[BinaryIO]:
     if path is None:
         if sys.stdin is None or sys.stdin.isatty():
             raise UsageError(
-                "standard input is a terminal; - reads what is piped in",
+                "standard input is a terminal; - reads from a pipe",
                 hint="aecli … - < data.csv",
             )
         _require_end(sys.stdin.buffer, STANDARD_INPUT)
         yield sys.stdin.buffer
         return
     try:
-        stream = open(path, "rb")  # noqa: SIM115  # what fails later is no error of opening it
+        stream = open(path, "rb")  # noqa: SIM115  # later errors have other messages
     except OSError as error:
         message = f"cannot read {path}: {error.strerror}"
         raise DataError(message, hint=check_file_command(str(path))) from error
@@ -236,10 +236,10 @@ def _open_stream(path: Path | None) -> Iterator[BinaryIO]:
 
 
 def _require_end(stream: BinaryIO, name: str) -> None:
-    """Refuse devices other than the null device, since most of them never end."""
+    """Raise for devices other than the null device, since most are endless."""
     try:
         status = os.fstat(stream.fileno())
-    except OSError:  # a stream of Python alone has no file descriptor
+    except OSError:  # a pure Python stream has no file descriptor
         return
     device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
     if device and status.st_rdev != os.stat(os.devnull).st_rdev:

@@ -20,37 +20,39 @@ from aecli.table.jsonl_reader import JsonlFile
 from aecli.table.parquet_reader import open_parquet
 
 TableReader: TypeAlias = BinaryFile | CsvFile | JsonlFile | ExcelFile
-"""Reader of a file, or of a table in memory; its batches may have other types than asked for."""
+"""Reader of a file or of a table in memory; its batches may differ from the requested types."""
 
 
 def open_readers(
     paths: Sequence[Path], names: Sequence[str], options: ReadOptions, notes: list[str]
 ) -> list[TableReader]:
-    """Return the readers of files; `notes` receives what a person should know.
+    """Return the readers of files; messages for the user are added to `notes`.
 
     Raises:
         DataError: a file is empty or damaged, or has no columns.
         UsageError: an option does not fit the format of a file.
     """
-    found: list[list[str]] = [[] for _ in paths]
-    files = list(zip(paths, names, found, strict=True))
-    readers = [_reader(path, name, options, own) for path, name, own in files]
+    notes_by_file: list[list[str]] = [[] for _ in paths]
+    files = list(zip(paths, names, notes_by_file, strict=True))
+    readers = [_reader(path, name, options, file_notes) for path, name, file_notes in files]
     if lacks_headers(readers):
         options = options.model_copy(update={"header": "none"})
-        for own in found:
-            own.clear()
-        readers = [_reader(path, name, options, own) for path, name, own in files]
-        found[0].append("first lines hold data and no names: columns are called column_1 and so on")
-    notes.extend(_one_of_each_kind(found, names))
+        for file_notes in notes_by_file:
+            file_notes.clear()
+        readers = [_reader(path, name, options, file_notes) for path, name, file_notes in files]
+        notes_by_file[0].append(
+            "the first lines are data, not names: columns are called column_1, …"
+        )
+    notes.extend(_merged_notes(notes_by_file, names))
     return readers
 
 
-def _one_of_each_kind(found: Sequence[Sequence[str]], names: Sequence[str]) -> Iterator[str]:
-    """Yield the notes on files; one stands for all that differ from it in numbers alone."""
+def _merged_notes(notes_by_file: Sequence[Sequence[str]], names: Sequence[str]) -> Iterator[str]:
+    """Yield the notes on files; notes that differ only in numbers become one."""
     first: dict[str, tuple[str, str]] = {}
     counts: Counter[str] = Counter()
-    for own, name in zip(found, names, strict=True):
-        for note in own:
+    for file_notes, name in zip(notes_by_file, names, strict=True):
+        for note in file_notes:
             kind = re.sub(r"\d[\d,]*", "0", note.removeprefix(name))
             first.setdefault(kind, (note, name))
             counts[kind] += 1

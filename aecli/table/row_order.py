@@ -1,4 +1,4 @@
-"""Read the series and the time of each row, which order the rows of a table."""
+"""Read the series and the time of each row, by which rows are ordered."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _SECONDS_PER_UNIT = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 @dataclass(frozen=True)
 class RowOrder:
-    """Series `(n_rows,)` and time `(n_rows,)` of each row, None where no column was named.
+    """Series `(n_rows,)` and time `(n_rows,)` of each row, None without such a column.
 
-    Times are integers with `ticks` per second; or the column's numbers, where `ticks` is None.
+    Times are integers with `ticks` per second; or the column's numbers, if `ticks` is None.
     """
 
     rows: int
@@ -43,12 +43,13 @@ def read_row_order(
     time: str | None,
     trained: Mapping[str, Reading] | None = None,
 ) -> RowOrder:
-    """Read the columns that name the series and the time of each row.
+    """Read the columns of the series and the time of each row.
 
-    `trained` are the readings of a model, which names the columns: messages suggest no option.
+    `trained` are the readings of a model that determines the columns: then messages suggest no
+    option.
 
     Raises:
-        DataError: there is no such column, or the time is empty somewhere or cannot be ordered.
+        DataError: a column does not exist, or a time is missing or cannot be ordered.
     """
     stored = trained is not None
     for flag, names in (("--group", group), ("--time", [time] if time is not None else [])):
@@ -61,22 +62,22 @@ def read_row_order(
     formatted = {n: r for n, r in (trained or {}).items() if n in names and r.format is not None}
     selected = source.select(names, formatted)
     table = pa.Table.from_batches(selected.batches(), selected.schema)
-    doubt, choice = source.columns.question(time or "")
-    if time is not None and choice.startswith("--date-format"):
-        raise DataError(f"--time {time} of {source.name}: {doubt}", hint=choice)
+    statement, options = source.columns.ambiguity(time or "")
+    if time is not None and options.startswith("--date-format"):
+        raise DataError(f"--time {time} of {source.name}: {statement}", hint=options)
     times, ticks = _times(table[time], source.name, time, stored) if time else (None, None)
     for name in group:
         if is_list(table[name].type) or pa.types.is_struct(table[name].type):
             raise DataError(
                 f"--group {name} of {source.name} is a {type_name(table[name].type)}",
-                hint="name a column of text or numbers with --group",
+                hint="a column of text or numbers for --group",
             )
     groups = _groups([table[name] for name in group]) if group else None
     return RowOrder(table.num_rows, groups, times, ticks)
 
 
 def is_clock(kind: pa.DataType) -> bool:
-    """Return whether a time column has dates or times, not numbers; text has dates."""
+    """Return whether a time column has dates or times (also as text), not numbers."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_temporal(kind) or is_text(kind))
 
@@ -93,7 +94,7 @@ def parse_gap(text: str, order: RowOrder, time: str) -> float:
     """Return a gap such as 90s in the unit of the times.
 
     Raises:
-        UsageError: a duration for a time that is a plain number, or a plain number for a clock.
+        UsageError: a duration for times that are plain numbers, or a number for dates and times.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", text)
     assert match is not None, "the options check the form"
@@ -101,7 +102,7 @@ def parse_gap(text: str, order: RowOrder, time: str) -> float:
     if (order.ticks is not None) == (unit is None):
         kind = "dates or times" if order.ticks else "plain numbers"
         raise UsageError(
-            f"--max-gap {text} does not fit --time {time}, which holds {kind}",
+            f"--max-gap {text} does not fit --time {time}, which contains {kind}",
             hint="--max-gap 10m" if order.ticks else f"--max-gap {number:g}",
         )
     return number * _SECONDS_PER_UNIT[unit] * order.ticks if unit and order.ticks else number
@@ -126,9 +127,9 @@ def _times(
     empty = pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0
     if empty:
         raise DataError(
-            f"{empty:,} of {len(column):,} cells of {option} {name} in {table} are empty",
+            f"{empty:,} of {len(column):,} cells of {option} {name} in {table} are missing",
             hint="fill them or drop those rows"
-            + ("" if stored else "; or leave out --time where the rows are in order"),
+            + ("" if stored else "; or omit --time if the rows are in order"),
         )
     column = _parse_times(column)
     kind = column.type
@@ -142,15 +143,15 @@ def _times(
     if is_plain_number(kind):
         return column.cast(pa.float64()).to_numpy(), None
     raise DataError(
-        f"{option} {name} of {table} is a {type_name(kind)} and has no order in time",
+        f"{option} {name} of {table} is a {type_name(kind)}, which cannot be ordered",
         facts=["a time is a date, a timestamp or a number"],
         hint="write it as 2026-01-31T12:00:00"
-        + ("" if stored else ", or leave --time out: file order counts then"),
+        + ("" if stored else ", or omit --time to use the order of the rows"),
     )
 
 
 def _parse_times(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return text columns as dates and times; other columns as they are."""
+    """Return text columns as dates and times; other columns unchanged."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not is_text(column.type) or not len(column):

@@ -1,4 +1,4 @@
-"""Choose each numeric cell's centre and scale: a network sees `(value - center) / scale`."""
+"""Choose each numeric cell's centre and scale: network inputs are `(value - center) / scale`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy.typing as npt
 from aecli.array_types import Floats, Mask
 
 MAX_BYTE = 255.0
-# Beyond this many scales from the centre a number is as far as the network can see: its square
-# and the weights it meets must stay finite in float32.
+# Numbers are clipped at this many scales from the centre: their squares, and their products with
+# weights, must be finite in float32.
 FAR = 1e6
-# From this many on, small integer columns with a common maximum are pixels or flags, not ages.
+# Minimum number of small integer columns with a common maximum that are pixels or flags, not ages.
 MIN_SHARED_COLUMNS = 16
-# Squares of smaller deviations underflow, so that the standard deviation is wrong.
+# Squares of smaller deviations underflow, which makes the standard deviation wrong.
 MIN_STD = 1e-145
 
 
@@ -24,8 +24,8 @@ MIN_STD = 1e-145
 class NumericCells:
     """Statistics of all numeric cells of a table, one entry per cell.
 
-    `byte` marks unsigned bytes, `integer` integer types, `temporal` times; the quartiles are set
-    for `--scale robust` only.
+    `byte` marks unsigned bytes, `integer` integer types, `temporal` times; quartiles are set only
+    for `--scale robust`.
     """
 
     mean: Floats
@@ -49,13 +49,13 @@ def scale_cells(
     *,
     bounded: bool = False,
 ) -> tuple[Floats, Floats, npt.NDArray[np.str_], float | None]:
-    """Return the scaling by an option of `--scale`: centre, scale (finite, positive) and method.
+    """Return the scaling by `--scale`: centre, scale (finite, positive) and method of each cell.
 
-    Each has one entry per cell. The cells of the method `shared` have one scale, which comes last.
+    The last value is the common scale of the cells whose method is `shared`.
 
-    Times are always scaled. With a `bounded` output, cells that the option does not decide about
-    are scaled to 0..1. Where the range is too wide or too narrow for a standard deviation in
-    float64, the middle and half of the range take its place.
+    Times are always scaled. With a `bounded` output, cells for which the option leaves the method
+    open are scaled to 0..1. If the range is too wide or too narrow for a standard deviation in
+    float64, the middle and half of the range are used instead.
     """
     shared, top = _shared_scale(cells) if option == "auto" else (None, None)
     usual = "minmax" if bounded else "standard"
@@ -97,16 +97,16 @@ def _fix_degenerate(
     low, high = cells.low[degenerate], cells.high[degenerate]
     half = high / 2 - low / 2
     center[degenerate] = low / 2 + high / 2
-    # Half of the smallest subnormal is 0.
+    # Half of the smallest subnormal number is 0.
     scale[degenerate] = np.where(half > 0, half, high - low)
     method[degenerate] = "range"
 
 
 def _shared_scale(cells: NumericCells) -> tuple[Mask | None, float | None]:
-    """Return the cells that share one 0..1 scale, and its maximum.
+    """Return the cells that share a 0..1 scale, and its maximum.
 
-    Unsigned bytes do where they reach beyond 127 and are all the numbers or many; else a group
-    (bytes, or many integers in 0..255) does if most of its columns have the same maximum.
+    Unsigned bytes share it if they exceed 127 and are all the numbers or many; other groups
+    (bytes, or many integers in 0..255) do if most of their columns have the same maximum.
     """
     numbers = cells.varying & ~cells.temporal
     small_integer = numbers & cells.integer & (cells.low >= 0) & (cells.high <= MAX_BYTE)

@@ -1,4 +1,4 @@
-"""Open a table, of one or several files or in memory, and read its rows as Arrow batches."""
+"""Open a table, from files or in memory, and read its rows as Arrow batches."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from aecli.table.paths import STDIN, Spool, find_files, spool_streams
 from aecli.table.readers import TableReader, no_columns_error, open_readers
 
 Data: TypeAlias = Any
-"""A path, glob, folder or `-`; a sequence of these; or a table with `__arrow_c_stream__`."""
+"""Path, glob, folder or `-`; a sequence of these; or a table with `__arrow_c_stream__`."""
 
 BATCH_ROWS = 65_536
 _BATCH_CELLS = 1 << 24
@@ -41,11 +41,11 @@ _BATCH_CELLS = 1 << 24
 
 @dataclass(frozen=True)
 class Source:
-    """Table whose rows can be read repeatedly as Arrow batches, in the same order each time.
+    """Table whose rows can be read repeatedly as Arrow batches, always in the same order.
 
-    `names` are the selected columns; `given` are the readings of some of them, and the text of
-    those `as_written` is not read as anything else. `copies` are second copies of columns, as they
-    are written, by their names here.
+    `names` are the selected columns; `given` are the readings of some of them; the text of the
+    columns in `as_written` is not converted. `copies` are unconverted second copies of columns, by
+    their names here.
     """
 
     name: str
@@ -58,12 +58,12 @@ class Source:
     given: dict[str, Reading] = field(default_factory=dict)
     as_written: frozenset[str] = frozenset()
     copies: dict[str, str] = field(default_factory=dict)
-    # The copies of standard input and of pipes live as long as any source that reads them.
+    # The copies of standard input and of pipes exist as long as a source that reads them.
     spools: tuple[Spool, ...] = ()
 
     @cached_property
     def readings(self) -> dict[str, Reading]:
-        """Return how each column is read; text formats are read in full to find out.
+        """Return how each column is read; text formats are read in full to determine it.
 
         Raises:
             DataError: the files do not agree on a column's type.
@@ -71,30 +71,34 @@ class Source:
         names = [name for name in self.names if name not in self.copies]
         readings = self.columns.find(names, self.given, self.as_written)
         copied = [self.copies[name] for name in self.names if name in self.copies]
-        own = self.columns.find(copied, {}, copied)
-        copies = {name: own[column] for name, column in self.copies.items() if column in own}
+        copied_readings = self.columns.find(copied, {}, copied)
+        copies = {
+            name: copied_readings[column]
+            for name, column in self.copies.items()
+            if column in copied_readings
+        }
         return readings | copies
 
     @property
     def schema(self) -> pa.Schema:
-        """Return the columns with their types; raises as `readings` does."""
+        """Return the columns with their types; raises the same errors as `readings`."""
         return pa.schema([(name, self.readings[name].type) for name in self.names])
 
     @property
     def options(self) -> ReadOptions:
-        """Return the options that it was opened with."""
+        """Return the options used to open it."""
         return self.columns.options
 
     @property
     def n_rows(self) -> int | None:
-        """Return the number of rows where it is known without reading them."""
+        """Return the number of rows if it is known without reading them."""
         counts = [partition.reader.n_rows for partition in self.partitions]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 
     @property
     def partition_columns(self) -> set[str]:
-        """Return the columns whose cells stand in the names of folders, in none of the files."""
+        """Return the columns whose values are only in the names of folders."""
         return set.intersection(*(set(partition.constants) for partition in self.partitions))
 
     def select(self, names: Sequence[str], readings: Mapping[str, Reading] | None = None) -> Source:
@@ -102,14 +106,14 @@ class Source:
 
         Args:
             names: columns of this source.
-            readings: how columns are read; the others as in this source.
+            readings: how columns are read; other columns keep their readings.
         """
         known = {**self.given, **(readings or {})}
         given = {name: known[name] for name in names if name in known}
         return replace(self, names=list(names), given=given)
 
     def with_index(self) -> Source:
-        """Return the same rows with the columns of the index that pandas saved without a name."""
+        """Return the same rows with the unnamed columns of the pandas index."""
         stored = [
             partition.reader.stored_names
             if isinstance(partition.reader, BinaryFile)
@@ -122,22 +126,22 @@ class Source:
 
     @property
     def pandas_metadata(self) -> bytes | None:
-        """Return what pandas saved on its index and types, where all files have the same."""
+        """Return the pandas metadata on index and types, if all files have the same."""
         readers = [partition.reader for partition in self.partitions]
-        found = {r.pandas_metadata if isinstance(r, BinaryFile) else None for r in readers}
-        return found.pop() if len(found) == 1 else None
+        metadata = {r.pandas_metadata if isinstance(r, BinaryFile) else None for r in readers}
+        return metadata.pop() if len(metadata) == 1 else None
 
     def with_texts(self, names: Iterable[str]) -> Source:
-        """Return the same rows, with the text of these columns alone as it is written."""
+        """Return the same rows, with the text of only these columns not converted."""
         return replace(self, as_written=frozenset(names))
 
     def with_copies(self, names: Sequence[str]) -> Source:
-        """Return the same rows, with a second copy of these columns as they are written."""
+        """Return the same rows, with an unconverted second copy of these columns."""
         copies = {f"{name}\0copy": name for name in names}
         return replace(self, names=[*self.names, *copies], copies={**self.copies, **copies})
 
     def memory_bytes(self) -> int | None:
-        """Return the approximate bytes that the columns take in memory; None where unknown."""
+        """Return the approximate size of the columns in memory, in bytes; None if it is unknown."""
         sizes = [
             partition.reader.memory_bytes(dict.fromkeys(self._columns_in(partition), pa.null()))
             for partition in self.partitions
@@ -146,7 +150,7 @@ class Source:
         return sum(known) if len(known) == len(sizes) else None
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-        """Yield at most `rows` rows at a time, fewer where there are many columns.
+        """Yield at most `rows` rows at a time, fewer if there are many columns.
 
         Raises:
             DataError: a file is damaged, or a cell does not fit its column's type.
@@ -169,8 +173,8 @@ class Source:
         given = {name: replace(r, null_values=frozenset()) for name, r in self.readings.items()}
         partitions = (Partition(reader),)
         columns = ColumnReadings(partitions, self.options, [], evidence=self.columns.evidence)
-        own = replace(self, partitions=partitions, columns=columns, given=given, copies={})
-        return replace(own, format=reader.format, spools=())
+        source = replace(self, partitions=partitions, columns=columns, given=given, copies={})
+        return replace(source, format=reader.format, spools=())
 
     def _columns_in(self, partition: Partition) -> list[str]:
         names = dict.fromkeys(self.copies.get(name, name) for name in self.names)
@@ -197,7 +201,7 @@ class Source:
                 if name in constants
                 else _read_column(
                     batch.column(position[name]), column, readings[column.name], reader, start,
-                    self.columns.question(name),
+                    self.columns.ambiguity(name),
                 )
                 for column, name in columns
             ]  # fmt: skip
@@ -205,15 +209,15 @@ class Source:
             start += batch.num_rows
 
     def _type_to_read(self, name: str, reader: TableReader) -> pa.DataType:
-        """Return the type that a file's cells are asked for: their own where several are needed."""
+        """Return the type to request for a file's cells; text if several readings need it."""
         reading = self.readings.get(name)
         if reading is None or name in self.copies.values():
             return pa.string() if reader.format == "csv" else reader.types([name])[name]
-        spelled = reading.format is not None or reading.misfit is not None
-        return pa.string() if spelled and holds_text(reader, name) else reading.type
+        as_text = reading.format is not None or reading.misfit is not None
+        return pa.string() if as_text and holds_text(reader, name) else reading.type
 
     def _reading(self, name: str, reader: TableReader) -> Reading:
-        """Return how a file's column is read; one that quotes all cells quotes missing ones too."""
+        """Return how a file's column is read; in files that quote all cells, "" is missing too."""
         reading = self.readings[name]
         if reading.format is not None and not holds_text(reader, self.copies.get(name, name)):
             reading = replace(reading, format=None)
@@ -226,11 +230,11 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     """Open a table: detect its format and read its columns' names.
 
     Args:
-        data: paths, globs, folders or `-`, one or several; or a table in memory.
+        data: one or several paths, globs, folders or `-`; or a table in memory.
         options: how files are read.
 
     Raises:
-        DataError: a file does not exist, is empty or damaged, or several do not agree.
+        DataError: a file does not exist, is empty or damaged, or files do not match.
         UsageError: `data` is not a table, or an option is invalid.
     """
     notes: list[str] = []
@@ -245,18 +249,18 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
         return Source(table.name, table.format, (), table.names, notes, partitions, columns)
     source = _open_files(_path_arguments(data), options, notes)
     if not source.partitions[0].reader.text and len(source.partitions) > 1:
-        common_types(source.partitions, source.names)  # raises where files have different types
+        common_types(source.partitions, source.names)  # raises if files have different types
     return source
 
 
 def _open_files(arguments: Sequence[str], options: ReadOptions, notes: list[str]) -> Source:
     if STDIN in arguments and len(arguments) > 1:
         raise UsageError("- cannot be combined with other files", hint="cat the files into -")
-    found = [(Path(STDIN), {})] if STDIN in arguments else find_files(arguments, notes)
-    names = [STANDARD_INPUT if STDIN in arguments else str(path) for path, _ in found]
-    paths = [path for path, _ in found]
+    found_files = [(Path(STDIN), {})] if STDIN in arguments else find_files(arguments, notes)
+    names = [STANDARD_INPUT if STDIN in arguments else str(path) for path, _ in found_files]
+    paths = [path for path, _ in found_files]
     spools = {Path(STDIN): Spool()} if STDIN in arguments else spool_streams(paths)
-    files = [(spools[path].path if path in spools else path, cells) for path, cells in found]
+    files = [(spools[path].path if path in spools else path, cells) for path, cells in found_files]
     readers = open_readers([path for path, _ in files], names, options, notes)
     partitions = make_partitions(readers, files)
     require_same_columns(partitions)
@@ -277,14 +281,14 @@ def _require_fitting_marks(options: ReadOptions) -> None:
         require_date_format(options.date_format)
     if options.thousands is not None and options.thousands not in MARKS:
         raise UsageError(
-            f"--thousands {options.thousands!r} is not a thousands mark",
+            f"--thousands {options.thousands!r} is not a thousands separator",
             facts=["a point, a comma, an apostrophe, a space or _"],
             hint="--thousands ,",
         )
     if options.thousands is not None and options.thousands == options.decimal:
         raise UsageError(
             f"--decimal and --thousands are the same character, {options.decimal!r}",
-            hint=f"--decimal {options.decimal} alone",
+            hint=f"only --decimal {options.decimal}",
         )
 
 
@@ -293,12 +297,12 @@ def _path_arguments(data: Any) -> list[str]:
     listed = isinstance(items, Sequence) and not isinstance(items, (bytes, bytearray))
     if not listed or not all(isinstance(item, (str, os.PathLike)) for item in items):
         raise UsageError(
-            f"a {type(data).__module__}.{type(data).__qualname__} is no table",
+            f"a {type(data).__module__}.{type(data).__qualname__} is not a table",
             facts=["tables are paths, globs, folders, -, or Arrow, pandas and polars tables"],
             hint="'data.parquet', or an Arrow table",
         )
     if not items:
-        raise UsageError("no table is named", hint="aecli … data.csv")
+        raise UsageError("no table is given", hint="aecli … data.csv")
     return [os.fspath(item) for item in items]
 
 
@@ -308,7 +312,7 @@ def _read_column(
     reading: Reading,
     reader: TableReader,
     before: int,
-    question: tuple[str, str],
+    ambiguity: tuple[str, str],
 ) -> pa.Array:
     """Return a batch's column as its type.
 
@@ -317,8 +321,8 @@ def _read_column(
         column: its name and type.
         reading: how it is read.
         reader: of the file.
-        before: how many rows of the file came earlier.
-        question: what its cells leave open, and the options that decide it.
+        before: the number of earlier rows of the file.
+        ambiguity: what is ambiguous in its cells, and the options that resolve it.
     """
     try:
         return read_cells(array, reading)
@@ -326,14 +330,15 @@ def _read_column(
         at = first_misfit(array, reading)
         value = str(array[at].as_py())
         shown = repr(value if len(value) <= 40 else value[:40] + "…")
-        spelled = reading.format.describe() if reading.format else ""
-        facts = [f"the column is {type_name(column.type)}" + (f", {spelled}" if spelled else "")]
+        text_format = reading.format.describe() if reading.format else ""
+        kind = type_name(column.type)
+        facts = [f"the column is {kind}" + (f", {text_format}" if text_format else "")]
         listed = len(value) <= 40 and not re.search(r"[\d,\n]", value)
         hint = f"--null-values {shlex.quote(value)}" if listed else "correct the cell"
-        doubt, choice = question
-        if doubt:
-            facts = [*facts, f"its cells are {doubt}"]
-            hint = choice or f"convert {column.name!r}"
+        statement, options = ambiguity
+        if statement:
+            facts = [*facts, f"its cells are {statement}"]
+            hint = options or f"convert {column.name!r}"
         raise DataError(
             f"{reader.name}, {reader.row_location(before + at)}, column {column.name!r}: "
             f"{shown} is not a {type_noun(column.type)}",

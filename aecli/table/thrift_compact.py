@@ -1,7 +1,7 @@
-"""Read single fields of structures in Thrift's compact form, the form of Parquet's metadata.
+"""Read single fields of structures in Thrift's compact protocol, used for Parquet's metadata.
 
-Layout: Apache Thrift, "Thrift Compact protocol encoding". The metadata objects of pyarrow end the
-process where a footer contradicts itself, so the sizes in a footer are looked at here first.
+Layout: Apache Thrift, "Thrift Compact protocol encoding". The metadata objects of pyarrow abort the
+process if a footer contradicts itself, so the sizes in a footer are checked here first.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 Wanted: TypeAlias = Mapping[int, "Wanted | None"]
-"""Fields of a structure: None for an integer, fields again for a structure or a list of them."""
+"""Fields of a structure: None for an integer, nested fields for a structure or a list of them."""
 Fields: TypeAlias = dict[int, Any]
-"""Integers, fields of a structure or a list of them, as they were wanted, by field number."""
+"""Values of the wanted fields by number: integers, nested fields, or lists of these."""
 
 _BYTE, _LAST_INTEGER, _DOUBLE, _BYTES, _LIST, _SET, _MAP, _STRUCT, _UUID = (
     3,
@@ -30,11 +30,11 @@ _MAX_DEPTH = 16
 
 
 def read_fields(data: bytes, position: int, wanted: Wanted) -> tuple[Fields, int]:
-    """Return the wanted fields of the structure at a position, and where it ends.
+    """Return the wanted fields of the structure at a position, and the position of its end.
 
     Raises:
-        IndexError: the data end before the structure.
-        ValueError: they are no structure.
+        IndexError: the data end within the structure.
+        ValueError: the data are not a structure.
     """
     fields: Fields = {}
     field = 0
@@ -72,7 +72,7 @@ def _read_structures(data: bytes, position: int, wanted: Wanted) -> tuple[list[F
 
 
 def _end_of_value(data: bytes, position: int, kind: int, depth: int) -> int:
-    """Return where a value ends; 1 and 2 are booleans, whose value is their type."""
+    """Return the end of a value; 1 and 2 are booleans, whose value is in their type."""
     if _BYTE < kind <= _LAST_INTEGER:
         return _varint(data, position)[1]
     if kind == _BYTES:
@@ -83,7 +83,7 @@ def _end_of_value(data: bytes, position: int, kind: int, depth: int) -> int:
     if kind in _FIXED_BYTES:
         return position + _FIXED_BYTES[kind]
     if depth == 0:
-        raise ValueError(f"more than {_MAX_DEPTH} structures in each other")
+        raise ValueError(f"more than {_MAX_DEPTH} nested structures")
     if kind == _STRUCT:
         return _end_of_structure(data, position, depth - 1)
     if kind in (_LIST, _SET):
@@ -94,7 +94,7 @@ def _end_of_value(data: bytes, position: int, kind: int, depth: int) -> int:
         if not count:
             return position
         return _end_of_elements(data, position + 1, count, [*divmod(data[position], 16)], depth - 1)
-    raise ValueError(f"no type has the number {kind}")
+    raise ValueError(f"unknown type {kind}")
 
 
 def _end_of_structure(data: bytes, position: int, depth: int) -> int:
@@ -107,7 +107,7 @@ def _end_of_structure(data: bytes, position: int, depth: int) -> int:
 
 
 def _end_of_elements(data: bytes, position: int, count: int, kinds: list[int], depth: int) -> int:
-    """Return where a list or a map ends; each element takes a byte at least."""
+    """Return the end of a list or a map; each element has at least one byte."""
     for _ in range(count):
         for kind in kinds:
             if position >= len(data):
@@ -118,7 +118,7 @@ def _end_of_elements(data: bytes, position: int, count: int, kinds: list[int], d
 
 
 def _list_header(data: bytes, position: int) -> tuple[int, int, int]:
-    """Return the number of elements, their type and where the first one begins."""
+    """Return the number of elements, their type and the position of the first one."""
     count, kind = divmod(data[position], 16)
     position += 1
     if count == 15:

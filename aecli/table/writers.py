@@ -42,16 +42,16 @@ def open_writer(
 ) -> Iterator[Write]:
     """Yield a function that writes batches to `output`.
 
-    The file gets its name only when the block ends without an error.
+    The file is renamed to its name after the block, if there was no error.
 
     Args:
         output: a file, or `-` for standard output.
         schema: of every batch.
-        inputs: files that are being read, none of which may be the output.
+        inputs: files that are being read; none of them may be the output.
         format: parquet, csv, tsv, arrow or jsonl; None: by the suffix, csv for `-`.
 
     Raises:
-        UsageError: the output is an input, its format is unknown or cannot hold a column.
+        UsageError: the output is an input, or its format is unknown or does not support a column.
         OutputError: the file cannot be written.
     """
     chosen, compression = output_format(output, format)
@@ -75,7 +75,7 @@ def open_writer(
 
 @contextmanager
 def _storing(writer: AbstractContextManager[Write], format: str) -> Iterator[Write]:
-    """Yield the function of a writer, whose errors name a type or value that a format lacks."""
+    """Yield the function of a writer; its errors name a type or value that a format lacks."""
     with _refusing(format):
         write = writer.__enter__()
 
@@ -119,7 +119,7 @@ def _finishing(finish: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        # Arrow's writers finish on garbage collection, and raise if their file is closed by then.
+        # Arrow's writers also finish on garbage collection, and raise if their file is closed then.
         with suppress(Exception):
             finish()
         raise
@@ -167,8 +167,8 @@ def _parquet_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
 
 @contextmanager
 def _arrow_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
-    """Write an Arrow IPC file, or a stream where nothing can seek; dictionaries are decoded."""
-    # An IPC file has one dictionary per column, but each batch has another.
+    """Write an Arrow IPC file, or a stream if the output cannot seek; dictionaries are decoded."""
+    # An IPC file has one dictionary per column, but each batch has its own.
     fields = [(f.name, decoded_type(f.type)) for f in schema]
     decoded = pa.schema(fields, metadata=schema.metadata)
     new_writer = pa.ipc.new_file if isinstance(stream, pa.OSFile) else pa.ipc.new_stream
@@ -179,7 +179,7 @@ def _arrow_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
 
 @contextmanager
 def _csv_writer(stream: Any, schema: pa.Schema, delimiter: str) -> Iterator[Write]:
-    """Write a header and rows; fields are quoted where necessary, missing ones empty."""
+    """Write a header and rows; fields are quoted if necessary, missing values are empty."""
     written = pa.schema([(f.name, csv_type(f.type)) for f in schema])
     stream.write(header_line(schema.names, delimiter).encode())
     options = pacsv.WriteOptions(include_header=False, delimiter=delimiter, quoting_style="needed")
@@ -187,7 +187,7 @@ def _csv_writer(stream: Any, schema: pa.Schema, delimiter: str) -> Iterator[Writ
 
     def write(batch: pa.RecordBatch) -> None:
         arrays = [csv_cells(column) for column in batch.columns]
-        # Most readers skip a blank line, so a missing cell of a single column is quoted.
+        # Most readers skip a blank line, so a missing value of a single column is quoted.
         if len(arrays) == 1 and arrays[0].null_count:
             text = pc.replace_substring(arrays[0].cast(pa.string()), '"', '""').fill_null("")
             lines = pc.binary_join_element_wise('"', text, '"\n', "")
@@ -201,7 +201,7 @@ def _csv_writer(stream: Any, schema: pa.Schema, delimiter: str) -> Iterator[Writ
 
 @contextmanager
 def _jsonl_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
-    """Write one JSON object a line."""
+    """Write one JSON object per line."""
     keys = [json.dumps(name, ensure_ascii=False) + ": " for name in schema.names]
 
     def write(batch: pa.RecordBatch) -> None:
@@ -233,7 +233,7 @@ def _standard_output(format: str) -> Iterator[Any]:
 
 
 class _Pipe(io.RawIOBase):
-    """Stream into a pipe, which counts the bytes for `tell` and leaves the pipe open."""
+    """Stream into a pipe that counts the bytes for `tell` and does not close the pipe."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
@@ -256,7 +256,7 @@ class _Pipe(io.RawIOBase):
 
 
 def _require_types(schema: pa.Schema, format: str) -> None:
-    """Refuse a column of a type that the format cannot hold, before anything is written."""
+    """Raise for a column of a type that the format does not support, before writing."""
     for field in schema:
         kind = field.type
         if format != "arrow" and _is_arrow_only(kind):
@@ -268,13 +268,13 @@ def _require_types(schema: pa.Schema, format: str) -> None:
 
 def _type_error(format: str, field: pa.Field, suffix: str) -> UsageError:
     return UsageError(
-        f"{format} cannot hold column {field.name!r}, a {type_name(field.type)}",
+        f"{format} does not support column {field.name!r}, a {type_name(field.type)}",
         hint=f"-o with a name that ends in {suffix}",
     )
 
 
 def _is_arrow_only(kind: pa.DataType) -> bool:
-    """Return whether no other format has a type: calendar intervals, unions, runs of values."""
+    """Return whether only Arrow supports a type: calendar intervals, unions, run-end encoding."""
     if pa.types.is_interval(kind) or pa.types.is_union(kind) or pa.types.is_run_end_encoded(kind):
         return True
     inner = [kind.field(index).type for index in range(kind.num_fields)]

@@ -1,1 +1,1 @@
-"""Fit a network to staged cells: split, order, step, loop, schedule, checkpoint."""
+"""Training: split, objective, loop, schedule, checkpoint, and the summary of a model."""

@@ -1,4 +1,4 @@
-"""Compare a trained network with PCA and the column means, and look at its units."""
+"""Comparison of a trained network with PCA and the column means, and figures of its units."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from aecli.schema.network import Network
 from aecli.training.split import epoch_order
 
 FITTED_ROWS = 1 << 18
-"""Rows that PCA is fitted on: enough for a covariance, far less work than an epoch."""
+"""Rows that PCA is fitted on: enough for a covariance matrix, and much faster than an epoch."""
 
 COMPARED_ROWS = 1 << 16
 
 RANGED_ROWS = 1 << 16
 RANGED_VALUES = 1 << 23
-"""Numbers of the rows that ranges are fitted on: 64 MB in float64."""
+"""Maximum number of numbers that ranges are fitted on: 64 MB in float64."""
 
-MOST_BLOCK_SAMPLES = 8_192
+MAX_BLOCK_SAMPLES = 8_192
 
 BLOCK_NUMBERS = 1 << 24
 """Numbers of the widest layer in one block: 64 MB."""
@@ -43,12 +43,12 @@ NAMES: dict[Predictor, Literal["this model", "PCA", "column means"]] = {
 
 
 def fit_baseline(train: Staged, layout: Layout, components: int, seed: int) -> PCA:
-    """Fit PCA with `components` components on (a sample of) the training samples' inputs."""
+    """Fit PCA with `components` components on a sample of the training inputs."""
     inputs = Inputs(layout, compressed=False)
     order = torch.from_numpy(epoch_order(len(train), seed, 0)[:FITTED_ROWS].copy()).sort().values
 
     def batches() -> Iterator[Tensor]:
-        for chosen in order.split(MOST_BLOCK_SAMPLES):
+        for chosen in order.split(MAX_BLOCK_SAMPLES):
             yield inputs(train.cells[train.rows(chosen)]).reshape(len(chosen), -1)
 
     return fit_pca(batches, min(components, layout.inputs * train.size))
@@ -56,14 +56,14 @@ def fit_baseline(train: Staged, layout: Layout, components: int, seed: int) -> P
 
 def fit_number_ranges(train: Staged, layout: Layout) -> Tensor:
     """Return `number_ranges` of a sample of the training rows `(3, n_numbers)`."""
-    most = min(RANGED_ROWS, RANGED_VALUES // max(1, layout.numbers)) // train.size
-    chosen = train.thinned(max(1, most))
+    rows = min(RANGED_ROWS, RANGED_VALUES // max(1, layout.numbers)) // train.size
+    chosen = train.thinned(max(1, rows))
     return number_ranges(next(chosen.blocks(len(chosen)))[:, : layout.numbers].cpu())
 
 
 def block_samples(spec: Network, staged: Staged) -> int:
-    """Return how many samples to run at a time, so that wide layers stay within memory."""
-    return min(max(1, MOST_BLOCK_SAMPLES // staged.size), spec.samples_within(BLOCK_NUMBERS))
+    """Return the number of samples per block, so that wide layers fit into memory."""
+    return min(max(1, MAX_BLOCK_SAMPLES // staged.size), spec.samples_within(BLOCK_NUMBERS))
 
 
 @torch.no_grad()
@@ -78,9 +78,9 @@ def compare(
     *,
     decode: bool = True,
 ) -> tuple[list[Baseline], ColumnFigures, LatentFigures]:
-    """Return the comparison on staged rows, their figures, and how their latents lie.
+    """Return the comparison on staged rows, and the figures of their columns and latents.
 
-    Without `decode`, for a decoder that was not trained, all figures of columns are None.
+    Without `decode`, for an untrained decoder, all figures of columns are None.
     """
     device = next(network.parameters()).device
     column_figures = ColumnFigures(layout, pca.to(device), ranges)
@@ -112,7 +112,7 @@ def compare(
 def dead_hidden_units(
     network: AutoencoderNetwork, inputs: Inputs, staged: Staged, spec: Network
 ) -> dict[str, int]:
-    """Count hidden units that answer the same for every sample of the first block."""
+    """Count hidden units whose output is the same for every sample of the first block."""
     device = next(network.parameters()).device
     kinds = tuple({*ACTIVATION_CLASSES.values()} - {torch.nn.Identity})
     cells = next(staged.blocks(block_samples(spec, staged)))
@@ -123,7 +123,7 @@ def dead_hidden_units(
 def latent_axes(
     network: AutoencoderNetwork, inputs: Inputs, staged: Staged, spec: Network
 ) -> Tensor:
-    """Return the rotation `(latent, latent)` that makes the units uncorrelated, widest first."""
+    """Return the rotation `(latent, latent)` to uncorrelated units, by descending variance."""
     device = next(network.parameters()).device
     figures = LatentFigures(spec.latent)
     for block in staged.thinned(COMPARED_ROWS // staged.size).blocks(block_samples(spec, staged)):
@@ -132,20 +132,20 @@ def latent_axes(
 
 
 BLOCK_VALUES = 1 << 20
-"""Numbers and logits looked at together: few enough for the processor's cache."""
+"""Numbers and logits per block, which fit into the processor's cache."""
 
 
 def trivial_losses(loss: ReconstructionLoss, layout: Layout, cells: Tensor) -> list[float]:
-    """Return each varying column's loss when every row gets the same answer.
+    """Return the loss of each non-constant column for the best constant prediction.
 
-    Numbers get their training mean, booleans and categories their training frequencies, so that a
-    column's reconstruction loss divided by this is 1 for a network that has learned nothing.
+    That is the training mean of a number, and the training frequencies of a boolean or category:
+    a reconstruction loss divided by this is 1 for a network that has learned nothing.
     """
-    answer = _constant_answer(layout, cells)
+    prediction = _constant_prediction(layout, cells)
     sums = torch.zeros(layout.cells, dtype=torch.float64)
     counts = torch.zeros(layout.cells, dtype=torch.float64)
     for block in _blocks(layout, cells):
-        errors = loss.cell_errors(answer.expand(len(block), -1), block)
+        errors = loss.cell_errors(prediction.expand(len(block), -1), block)
         sums += errors.nan_to_num(0.0).double().sum(0)
         counts += (~errors.isnan()).sum(0)
     owner = torch.tensor(layout.column_of)
@@ -159,7 +159,7 @@ def _blocks(layout: Layout, cells: Tensor) -> Iterator[Tensor]:
     yield from cells.split(max(1, BLOCK_VALUES // max(1, layout.outputs)))
 
 
-def _constant_answer(layout: Layout, cells: Tensor) -> Tensor:
+def _constant_prediction(layout: Layout, cells: Tensor) -> Tensor:
     dense = layout.numbers + layout.booleans
     sums = torch.zeros(dense, dtype=torch.float64)
     counts = torch.zeros(dense, dtype=torch.float64)
@@ -171,6 +171,6 @@ def _constant_answer(layout: Layout, cells: Tensor) -> Tensor:
             codes = block[:, position]
             tally += torch.bincount(codes[codes >= 0].long(), minlength=len(tally))
     means = sums / counts.clamp(min=1)
-    odds = torch.logit(means[layout.numbers :], eps=1e-6)
+    logits = torch.logit(means[layout.numbers :], eps=1e-6)
     logs = [(tally / tally.sum().clamp(min=1)).clamp(min=1e-9).log() for tally in tallies]
-    return torch.cat([means[: layout.numbers], odds, *logs]).float()
+    return torch.cat([means[: layout.numbers], logits, *logs]).float()

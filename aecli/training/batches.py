@@ -14,11 +14,11 @@ from torch import Tensor
 from aecli.features.staging import Staged
 
 EVALUATION_NUMBERS = 1 << 23
-"""Numbers of the widest layer in one batch without gradients: 32 MB, enough for a processor."""
+"""Numbers in the widest layer of a batch without gradients: 32 MB."""
 
 
 class Batches:
-    """Batches of staged rows on a device; a table that fits moves there as a whole."""
+    """Batches of staged rows on a device; a table that fits is moved there as a whole."""
 
     def __init__(self, staged: Staged, device: torch.device) -> None:
         self._device = device
@@ -37,7 +37,7 @@ class Batches:
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield the cells of batches of `size` samples in `order`; the last one may be smaller.
 
-        The cells of a batch are overwritten by the next one.
+        The next batch overwrites the cells of a batch.
         """
         rows = self._staged.size * min(size, len(order))
         buffer = self._cells.new_empty(rows, self._cells.shape[1])
@@ -46,17 +46,17 @@ class Batches:
             cells = buffer[: len(indices)]
             torch.index_select(self._cells, 0, indices, out=cells)
             codes = None if self._codes is None else self._codes[chosen.to(self._codes.device)]
-            yield self._moved(cells), None if codes is None else self._moved(codes)
+            yield self._on_device(cells), None if codes is None else self._on_device(codes)
 
     def in_order(self, widest: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield large batches in the order of the samples, `widest` numbers a sample at most."""
+        """Yield large batches in order; the widest layer has `widest` numbers per sample."""
         size = max(1, EVALUATION_NUMBERS // max(widest, self._cells.shape[1] * self._staged.size))
         cells = self._staged.blocks(size)
         codes = repeat(None) if self._codes is None else iter(self._codes.split(size))
         for part, labels in zip(cells, codes, strict=False):
-            yield self._moved(part), None if labels is None else self._moved(labels)
+            yield self._on_device(part), None if labels is None else self._on_device(labels)
 
-    def _moved(self, tensor: Tensor) -> Tensor:
+    def _on_device(self, tensor: Tensor) -> Tensor:
         return tensor if tensor.device == self._device else tensor.to(self._device)
 
 

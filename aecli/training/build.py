@@ -30,13 +30,13 @@ from aecli.training.data import PreparedTable, class_weights
 from aecli.training.noise import Noise
 from aecli.training.objective import Objective
 
-MOST_COMPONENTS = 1_024
-"""Most components that `--latent auto` looks at."""
+MAX_COMPONENTS = 1_024
+"""Maximum number of components that `--latent auto` considers."""
 
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """A training before its first step; `columns` carry their trivial losses."""
+    """Training before its first step; `columns` include their trivial losses."""
 
     columns: tuple[Column, ...]
     network: Network
@@ -48,7 +48,7 @@ class TrainingSetup:
 def build_training(
     prepared: PreparedTable, options: TrainOptions, progress: Progress
 ) -> TrainingSetup:
-    """Size the network, weigh its losses, build it, and bind it to them.
+    """Resolve the network's sizes and loss weights, and build the network and its objective.
 
     Raises:
         UsageError: options contradict each other or do not fit the columns.
@@ -78,7 +78,7 @@ def build_training(
 
 
 def _sizes(prepared: PreparedTable, options: TrainOptions) -> tuple[Network, PCA, list[str]]:
-    """Return the network, PCA of its latent size, and what to say of the size."""
+    """Return the network, PCA of its latent size, and notes on the size."""
     columns, layout, train = prepared.plan.columns, prepared.layout, prepared.train
     label, cells = prepared.plan.label, layout.cells * train.size
     notes: list[str] = []
@@ -89,7 +89,7 @@ def _sizes(prepared: PreparedTable, options: TrainOptions) -> tuple[Network, PCA
     latent: int | None = None
     pca: PCA | None = None
     if options.network.latent == "auto" and layout.cells:
-        pca = fitted(max(2, min(cells // 4, MOST_COMPONENTS)))
+        pca = fitted(max(2, min(cells // 4, MAX_COMPONENTS)))
         latent, reason = auto_latent(pca.shares.tolist(), cells)
         notes.append(reason)
     classes = len(label.classes) if options.classifies and label else 0
@@ -105,22 +105,22 @@ def _sizes(prepared: PreparedTable, options: TrainOptions) -> tuple[Network, PCA
 
 
 def _is_default(options: NetworkOptions) -> bool:
-    """Return whether nobody chose the latent's size."""
+    """Return whether the latent size is the default."""
     return not isinstance(options.latent, int) and not isinstance(options.encoder, list)
 
 
 def _overcomplete(latent: int, outputs: int, options: TrainOptions) -> str:
     losses, network = options.losses, options.network
-    held_back = losses.l1 or losses.kl or network.topk or network.variational
-    free = not held_back and options.training.noise == "none"
-    advice = "; without --l1, --kl, --topk or --noise it may learn to copy" if free else ""
+    constrained = losses.l1 or losses.kl or network.topk or network.variational
+    unconstrained = not constrained and options.training.noise == "none"
+    advice = "; without --l1, --kl, --topk or --noise it may learn to copy" if unconstrained else ""
     return f"overcomplete: {latent:,} latent units for {outputs:,} outputs of a sample{advice}"
 
 
 def _losses(
     prepared: PreparedTable, options: TrainOptions, network: Network
 ) -> tuple[tuple[Column, ...], ReconstructionLoss, dict[str, float]]:
-    """Return the columns with their trivial losses, the loss they weigh, and each term's weight."""
+    """Return the columns with trivial losses, the loss weighted by them, and the term weights."""
     layout = prepared.layout
     complete = prepared.train.complete and prepared.valid.complete
     loss = build_reconstruction_loss(layout, options.losses, complete=complete)

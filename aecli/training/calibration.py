@@ -1,4 +1,4 @@
-"""Fit a trained network's scores and thresholds, of a small table on cross-fitted scores."""
+"""Fit a trained network's scores and thresholds; cross-fit them for a small table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aecli.nn.init import rotate_latent
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import AGGREGATES, Calibration
 from aecli.scoring.deviations import ScoringFit
-from aecli.scoring.fit import fit_scorer, fit_sizes
+from aecli.scoring.fit import fit_scales, fit_scorer
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import fit_thresholds
 from aecli.training.baselines import latent_axes
@@ -23,27 +23,27 @@ from aecli.training.fit import FittedNetwork, fit
 from aecli.training.interrupt import Interrupt
 
 FOLDS = 3
-"""Parts of a table that are held out in turn: with 5 it takes twice the time, and flags as many."""
+"""Folds of cross-fitting; 5 would take twice the time without a change in the outliers."""
 
 STOPPED = "stopped before cross-fitting"
 
-DIFFERENT = 2.0
-"""Thresholds that a cell adds to the score which differs from a constant: alone it stands above
-the threshold, and above a somewhat higher one that is calibrated later."""
+CONSTANT_FACTOR = 2.0
+"""Multiple of the threshold that is added to the score for a cell that differs from a constant, so
+that the row is an outlier, also with a somewhat higher threshold."""
 
-UNFIT: dict[type[Exception], str] = {
+NOT_CROSS_FITTED: dict[type[Exception], str] = {
     DataError: "too few for cross-fitting",
     UsageError: "options do not fit a fold of cross-fitting",
     DivergedError: "a fold of cross-fitting diverged",
 }
-"""Why no thresholds come from cross-fitting, by the error of a fold; the model is kept."""
+"""Reasons why thresholds are not cross-fitted, by the error of a fold; the model is saved."""
 
 SPARSE = {"l1", "kl"}
-"""Losses of single latent units, which a rotation would change."""
+"""Losses of individual latent units, which a rotation would change."""
 
 
 def rotate_to_axes(fitted: FittedNetwork, inputs: Inputs) -> None:
-    """Rotate a linear latent so that its units are uncorrelated, without losses of single units."""
+    """Rotate a linear latent to uncorrelated units, unless a loss depends on individual units."""
     setup = fitted.setup
     network = setup.objective.network
     if setup.network.linear_latent and not SPARSE & setup.objective.weights.keys():
@@ -59,16 +59,16 @@ def calibrate_scores(
     seconds: float | None = None,
     progress: Progress = SILENT,
 ) -> tuple[ScoringFit, Calibration]:
-    """Return what scores of a network need, and their thresholds.
+    """Return the scoring fit of a network, and its thresholds.
 
-    These come from held-out samples; where they are few, from all samples of the table, each scored
-    by a network of the same options that has not seen it.
+    Thresholds are fitted on held-out samples; if these are few, on all samples of the table, each
+    scored by a network with the same options that was not trained on it.
 
     Args:
         fitted: the network.
         inputs: the inputs of its layout.
         interrupt: a signal ends the cross-fitting.
-        seconds: the most that the cross-fitting may take, None for no limit.
+        seconds: time limit of the cross-fitting; None for no limit.
         progress: called as the calibration proceeds.
     """
     prepared = fitted.prepared
@@ -79,12 +79,12 @@ def calibrate_scores(
     source = f"{'validation' if len(prepared.valid) else 'training'} {unit}"
     held_out = [(scorer, samples)]
     if prepared.source is not None:
-        folds, ended = _folds(fitted, interrupt, seconds, progress)
-        source = f"cross-fitted {unit} ({FOLDS} folds)" if folds else f"{source} ({ended})"
+        folds, reason = _folds(fitted, interrupt, seconds, progress)
+        source = f"cross-fitted {unit} ({FOLDS} folds)" if folds else f"{source} ({reason})"
         held_out = folds or held_out
-    calibration = fit_thresholds(fit_sizes(scorer, held_out), source=source)
+    calibration = fit_thresholds(fit_scales(scorer, held_out), source=source)
     thresholds = torch.tensor([calibration.scales[name].threshold for name in AGGREGATES])
-    return replace(scorer.fitted, constant=DIFFERENT * thresholds.double()), calibration
+    return replace(scorer.fitted, constant=CONSTANT_FACTOR * thresholds.double()), calibration
 
 
 def _scorer(fitted: FittedNetwork, inputs: Inputs) -> Scorer:
@@ -95,7 +95,7 @@ def _scorer(fitted: FittedNetwork, inputs: Inputs) -> Scorer:
 def _folds(
     fitted: FittedNetwork, interrupt: Interrupt, seconds: float | None, progress: Progress
 ) -> tuple[list[tuple[Scorer, Staged]], str]:
-    """Return each fold's samples with a scorer of the others, or nothing and why."""
+    """Return each fold's samples with a scorer fitted on the others, or no folds and a reason."""
     until = None if seconds is None else time.perf_counter() + seconds
     folds: list[tuple[Scorer, Staged]] = []
     last = fitted
@@ -108,7 +108,7 @@ def _folds(
         try:
             last, held_out = _fit_fold(fitted, fold, interrupt, left)
         except (DataError, UsageError, DivergedError) as error:
-            return [], UNFIT[type(error)]
+            return [], NOT_CROSS_FITTED[type(error)]
         inputs = Inputs(last.prepared.layout).to(last.device)
         rotate_to_axes(last, inputs)
         folds.append((_scorer(last, inputs), held_out))
@@ -118,20 +118,20 @@ def _folds(
 def _fit_fold(
     fitted: FittedNetwork, fold: int, interrupt: Interrupt, seconds: float | None
 ) -> tuple[FittedNetwork, Staged]:
-    """Return a network that is trained with the same options outside of a fold, and the fold.
+    """Return a network that is trained with the same options on the other folds, and the fold.
 
-    The fold ends the training early, as the held-out samples did; without these nothing does.
+    The fold is used for early stopping if the complete table has validation samples.
 
     Raises:
-        DataError: the samples are too few for a training.
-        UsageError: an option does not fit the columns of the other samples.
-        DivergedError: the loss stopped being finite before any epoch was good.
+        DataError: there are too few samples for a training.
+        UsageError: an option does not fit the columns of the other folds.
+        DivergedError: the loss became non-finite before the first complete epoch.
     """
-    whole, options = fitted.prepared, fitted.options
-    assert whole.source is not None, "a small table is kept"
-    prepared = prepare(whole.source, options, SILENT, fold=(fold, FOLDS))
+    complete, options = fitted.prepared, fitted.options
+    assert complete.source is not None, "only small tables are cross-fitted"
+    prepared = prepare(complete.source, options, SILENT, fold=(fold, FOLDS))
     held_out = prepared.valid
-    if not len(whole.valid):
+    if not len(complete.valid):
         prepared = replace(prepared, valid=held_out.first(0))
     training = options.training.model_copy(update={"time_limit": seconds})
     options = options.model_copy(update={"training": training})

@@ -1,4 +1,4 @@
-"""Keep an unfinished training on disk, so that `--resume` goes on as if it had never stopped."""
+"""Checkpoint of an unfinished training, from which `--resume` continues bit-identically."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class TrainingState:
     """Everything that the next epoch depends on.
 
     `network`, `best` and `optimizer` are tensors; the rest are plain numbers. `best_loss` is the
-    lowest validation loss so far (training loss where there are no validation rows). `start` is how
-    good a network that starts as PCA was before its first epoch.
+    lowest validation loss so far (training loss without validation rows). `start` has the losses
+    of a network with PCA initialisation before its first epoch.
     """
 
     __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
@@ -73,7 +73,7 @@ _DAMAGE = (
 class Checkpoint:
     """State of one training under `directory/checkpoint/`.
 
-    `identity` is what a resumed training must share with the stopped one: options and data.
+    `identity` are the options and data that a resumed training must have in common with it.
     """
 
     def __init__(self, directory: Path, identity: Mapping[str, object]) -> None:
@@ -82,11 +82,11 @@ class Checkpoint:
         self._identity = json.loads(json.dumps(identity))
 
     def save(self, state: TrainingState) -> None:
-        """Replace the checkpoint on disk, atomically: its name is made from its hash.
+        """Replace the checkpoint on disk atomically; its name contains its hash.
 
         Raises:
-            OutputError: it cannot be written; the one before is unchanged.
-            ModelError: a file in its place is a link or not a file.
+            OutputError: it cannot be written; the previous checkpoint is unchanged.
+            ModelError: the file to replace is not a regular file.
         """
         tensors = {
             f"{part}.{name}": tensor.detach().cpu().contiguous()
@@ -117,13 +117,13 @@ class Checkpoint:
         """Return the saved state.
 
         Raises:
-            UsageError: there is nothing to resume, or it was another training.
+            UsageError: there is no checkpoint, or its training had different options or data.
             ModelError: the file is damaged.
         """
         files = sorted(self._files(), key=lambda path: path.lstat().st_mtime_ns)
         if not files:
             raise UsageError(
-                f"{self._directory} holds no unfinished training to resume",
+                f"{self._directory} has no unfinished training to resume",
                 hint="run the same command without --resume",
             )
         try:
@@ -146,13 +146,13 @@ class Checkpoint:
                 self._folder.rmdir()
 
     def _files(self) -> list[Path]:
-        """Return the checkpoints on disk: several where a save was killed."""
+        """Return the checkpoints on disk: several if a save was killed."""
         if self._folder.is_symlink() or not self._folder.is_dir():
             return []
         return [path for path in self._folder.iterdir() if is_checkpoint(path.name)]
 
     def _differences(self, identity: Mapping[str, Any]) -> UsageError | None:
-        """Return the error of a checkpoint of another training, None of this one's."""
+        """Return an error that names the differences from a saved identity; None if it is equal."""
         if identity == self._identity:
             return None
         saved, present = _flat(identity.get("options")), _flat(self._identity.get("options"))
@@ -176,7 +176,7 @@ class Checkpoint:
 def _read(path: Path) -> tuple[TrainingState, dict[str, Any]]:
     """Return the state in a checkpoint, and the identity of its training."""
     if checkpoint_name(sha256_of(path)) != path.name:
-        raise ValueError("its content is not what was saved")
+        raise ValueError("the hash in its name does not match its content")
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
@@ -196,7 +196,7 @@ def _damaged_error(path: Path, error: Exception) -> ModelError:
 
 
 def _flat(options: Any) -> dict[str, Any]:
-    """Return the options of all sections by name; those of anything else are none."""
+    """Return the options of all sections by name; an empty dictionary if there are no sections."""
     sections = options.values() if isinstance(options, dict) else []
     return {name: value for section in sections for name, value in section.items()}
 
@@ -212,7 +212,7 @@ def _shown(value: Any) -> str:
 
 
 def _changed_data(saved: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:
-    """Return what differs in the data: the numbers of rows, and columns."""
+    """Return the differences in the data: numbers of rows, and columns."""
     differing = []
     sides = zip(("training", "validation"), saved["rows"], present["rows"], strict=True)
     differing += [f"{side} rows were {a:,}, are {b:,}" for side, a, b in sides if a != b]
@@ -224,10 +224,10 @@ def _changed_data(saved: Mapping[str, Any], present: Mapping[str, Any]) -> list[
 
 
 def copied(tensors: Mapping[str, Tensor]) -> Tensors:
-    """Return the tensors' present values, untouched by later steps."""
+    """Return copies of the tensors, which later steps do not change."""
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
 def same_random_numbers(seed: int, epoch: int) -> None:
-    """Seed torch's generators by the seed and the epoch, so that a resumed epoch repeats."""
+    """Seed torch's generators by seed and epoch, so that a resumed epoch repeats exactly."""
     torch.manual_seed((seed * 1_000_003 + epoch) % 2**63)

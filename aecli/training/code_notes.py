@@ -1,4 +1,4 @@
-"""Note on integers of few values that look like codes of categories and are taken as numbers."""
+"""Note on integers with few values that look like category codes but are treated as numbers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from aecli.training.order_notes import first_rows
 MIN_CODES, MAX_CODES = 3, 20
 MIN_ROWS_PER_CODE = 10
 SHOWN_COLUMNS = 3
-MOST_CHECKED_COLUMNS = 200
+MAX_CHECKED_COLUMNS = 200
 
 CLEAR_PEAK = 3.0
-"""Ratio of the largest to the smallest count from which a single peak is one of a scale."""
+"""Ratio of the largest to the smallest count above which a single peak means an ordinal scale."""
 
 AMOUNT_WORDS = """
 age amount bath bathrooms baths bedrooms children count counts day days dependents depth doors
@@ -28,11 +28,11 @@ duration floor floors grade height hour hours length level levels minute minutes
 nr num number points qty quantity quarter rank rate rating rooms score seats second seconds
 siblings size stars step temperature times total visits wait week weeks weight width year years
 """
-"""Words of column names that hold amounts, whatever their values."""
+"""Words in names of columns that contain amounts, whatever their values."""
 
 
 def code_notes(source: Source, plan: ColumnPlan) -> list[str]:
-    """Return a note, in a list, that names the integers that look like codes."""
+    """Return a note, in a list, on integer columns that look like category codes."""
     amounts = set(AMOUNT_WORDS.split())
     columns = [
         column.name
@@ -42,35 +42,35 @@ def code_notes(source: Source, plan: ColumnPlan) -> list[str]:
         and column.reason.startswith("number: standardised")
         and pa.types.is_integer(parse_type(column.type))
         and not amounts & set(re.findall(r"[a-z]+", column.name.lower()))
-    ][:MOST_CHECKED_COLUMNS]
-    found = _coded(source, columns) if columns else {}
-    if not found:
+    ][:MAX_CHECKED_COLUMNS]
+    codes = _code_columns(source, columns) if columns else {}
+    if not codes:
         return []
-    shown = [f"{name} ({values} values)" for name, values in list(found.items())[:SHOWN_COLUMNS]]
-    more = f" and {len(found) - SHOWN_COLUMNS:,} more" if len(found) > SHOWN_COLUMNS else ""
-    flag = ",".join(list(found)[:SHOWN_COLUMNS])
+    shown = [f"{name} ({values} values)" for name, values in list(codes.items())[:SHOWN_COLUMNS]]
+    more = f" and {len(codes) - SHOWN_COLUMNS:,} more" if len(codes) > SHOWN_COLUMNS else ""
+    flag = ",".join(list(codes)[:SHOWN_COLUMNS])
     return [
-        f"integers of few values are taken as numbers: {', '.join(shown)}{more}; "
+        f"integers with few values are treated as numbers: {', '.join(shown)}{more}; "
         f"if they are codes, --categorical {shell_name(flag)}"
     ]
 
 
-def _coded(source: Source, columns: list[str]) -> dict[str, int]:
+def _code_columns(source: Source, columns: list[str]) -> dict[str, int]:
     """Return the number of values of each column whose values look like codes."""
-    found = {}
+    columns_of_codes = {}
     table = first_rows(source, columns)
     for name in columns:
         values, counts = np.unique(table[name].drop_null().to_numpy(), return_counts=True)
         if _are_codes(values.astype(np.int64), counts.astype(np.int64)):
-            found[name] = len(values)
-    return found
+            columns_of_codes[name] = len(values)
+    return columns_of_codes
 
 
 def _are_codes(values: Integers, counts: Integers) -> bool:
-    """Return whether sorted values with their counts look like codes: few, and not like a scale.
+    """Return whether sorted values with their counts are few and not like an ordinal scale.
 
-    Counts and scales have one peak, or fall from their lowest value; codes have gaps, several peaks
-    or like counts.
+    Amounts and scales have one peak, or fall from their lowest value; codes have gaps, several
+    peaks or similar counts.
     """
     if not MIN_CODES <= len(values) <= MAX_CODES or counts.sum() < MIN_ROWS_PER_CODE * len(values):
         return False

@@ -1,4 +1,4 @@
-"""Turn a table into staged training and validation rows: split, kinds, scaling, label codes."""
+"""Turn a table into staged training and validation rows: split, column kinds, scaling, labels."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ MEMORY_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
 FEW_HELD_OUT = 200
-"""Held-out samples whose 99th percentile is two scores: thresholds of fewer are cross-fitted."""
+"""Held-out samples below which thresholds are cross-fitted; 1 % of 200 are two samples."""
 
-MOST_SHARED = 4
-"""Windows that share a row, up to which more of them are cross-fitted."""
+MAX_SHARED_WINDOWS = 4
+"""Maximum factor by which overlapping windows raise the limit `MAX_CROSS_FITTED`."""
 
-MOST_CROSS_FITTED = 2_000
-"""Most samples of a table whose scores are cross-fitted: training it thrice more takes seconds."""
+MAX_CROSS_FITTED = 2_000
+"""Maximum number of samples for cross-fitting, which trains three more networks: a few seconds."""
 
 
 @dataclass(frozen=True)
 class PreparedTable:
-    """A table ready for training: its fitted columns, its rows of both sides, its file's name.
+    """Table ready for training: fitted columns, training and validation rows, name of its file.
 
-    `source` is the table itself where its held-out samples are too few for thresholds of scores.
+    `source` is the table itself if it has too few held-out samples to fit score thresholds on.
     """
 
     plan: ColumnPlan
@@ -69,10 +69,10 @@ def prepare(
     *,
     fold: tuple[int, int] | None = None,
 ) -> PreparedTable:
-    """Read, split, fit the columns on the training rows only, and stage both sides.
+    """Read, split, fit the columns on the training rows only, and stage both parts.
 
-    With a `fold`, its number from 0 and how many there are, it is what is held out, in place of the
-    share that the options name.
+    A `fold`, its number from 0 and the number of folds, is held out instead of the share in the
+    options.
 
     Raises:
         DataError: the table has no row, no usable column or no usable label, or cannot be read.
@@ -98,12 +98,12 @@ def prepare(
     plan = plan_columns(source, chosen, train_rows=mask, label=label, progress=progress)
     plan = _with_mask_indicators(_with_compressed_tails(plan, options), options)
     reader = CellReader(plan.columns, nonfinite=options.columns.nonfinite)
-    wanted = source.select([column.name for column in reader.layout.columns])
-    train, valid = stage(wanted, reader, rows=mask, codes=codes, memory=memory, progress=progress)
+    features = source.select([column.name for column in reader.layout.columns])
+    train, valid = stage(features, reader, rows=mask, codes=codes, memory=memory, progress=progress)
     if series is not None:
-        windows, how = series.cut(~mask), options.windows.window_label
+        windows, rule = series.cut(~mask), options.windows.window_label
         train, valid = (
-            as_windows(side, windows, own, how) for side, own in ((train, mask), (valid, ~mask))
+            as_windows(part, windows, rows, rule) for part, rows in ((train, mask), (valid, ~mask))
         )
         notes = [*notes, *series.notes(windows)]
         notes += window_notes(source, series, plan) if fold is None else []
@@ -113,7 +113,7 @@ def prepare(
     if fold is None and parse_valid(options.training.valid)[0] == "file":
         valid = _validation_file(plan, reader, options, progress)
         notes = [*notes, *_shared_files(source, options.training.valid)]
-    notes = [*source.notes, *plan.notes, *_doubtful_texts(plan, source), *label_facts, *notes]
+    notes = [*source.notes, *plan.notes, *_ambiguous_texts(plan, source), *label_facts, *notes]
     notes += code_notes(source, plan) if fold is None else []
     again = source if fold is None and _cross_fits(options, train, valid) else None
     name = Path(source.name).name
@@ -121,19 +121,19 @@ def prepare(
 
 
 def _cross_fits(options: TrainOptions, train: Staged, valid: Staged) -> bool:
-    """Return whether held-out samples are few, in a small table that they are rows of.
+    """Return whether a small table has too few held-out samples of its own to fit thresholds on.
 
-    Windows that share rows count as the ones that would not.
+    Overlapping windows count as the number of windows that would not overlap.
     """
     windows = options.windows
     shared = max(1, (windows.window or 1) // windows.stride)
     few = len(valid) < FEW_HELD_OUT * shared
-    small = len(train) + len(valid) <= MOST_CROSS_FITTED * min(shared, MOST_SHARED)
+    small = len(train) + len(valid) <= MAX_CROSS_FITTED * min(shared, MAX_SHARED_WINDOWS)
     return few and small and parse_valid(options.training.valid)[0] != "file"
 
 
 def open_rereadable(data: Data, options: TrainOptions) -> Source:
-    """Open a table, to be read as often as wanted: in memory where it takes half of it at most.
+    """Open a table that can be read repeatedly: in memory if it needs at most half of `--memory`.
 
     Raises:
         DataError: the table cannot be read.
@@ -146,24 +146,24 @@ def open_rereadable(data: Data, options: TrainOptions) -> Source:
     return source.in_memory() if fits else source
 
 
-def _doubtful_texts(plan: ColumnPlan, source: Source) -> list[str]:
-    """Return why columns of text that nearly hold numbers or dates are not features of these."""
+def _ambiguous_texts(plan: ColumnPlan, source: Source) -> list[str]:
+    """Return a note on each text column in which most values, but not all, are numbers or dates."""
     names = {column.name for column in plan.columns} | {item.name for item in plan.left_out}
     evidence = source.columns.evidence
     return [f"column {name!r}: {reason}" for name, reason in evidence.items() if name in names]
 
 
 def prepared_for_noise(prepared: PreparedTable, options: TrainOptions) -> PreparedTable:
-    """Return the same rows as they are prepared for the noise of other options."""
+    """Return the same rows, prepared for the noise in other options."""
     plan = _with_mask_indicators(prepared.plan, options)
     return replace(prepared, plan=plan, layout=lay_out(plan.columns))
 
 
 def _with_mask_indicators(plan: ColumnPlan, options: TrainOptions) -> ColumnPlan:
-    """Return the plan with every column's missing cells as inputs, where training empties cells.
+    """Return the plan with a missing-value indicator per column, if training masks cells.
 
-    A network that sees 0 for a masked cell cannot tell it from an average one; the figures are in
-    benchmarks/RESULTS.md, Filling holes. Convolutions take pixels and nothing else.
+    Without it a masked cell has the same input, 0, as an average one; the figures are in
+    benchmarks/RESULTS.md. Convolutions take pixels only.
     """
     if not options.training.noise.startswith("mask") or options.network.arch == "conv2d":
         return plan
@@ -172,10 +172,10 @@ def _with_mask_indicators(plan: ColumnPlan, options: TrainOptions) -> ColumnPlan
 
 
 def _with_compressed_tails(plan: ColumnPlan, options: TrainOptions) -> ColumnPlan:
-    """Return the plan with the numbers of long tails as compressed inputs beside a classifier.
+    """Return the plan with compressed copies of long-tailed numbers as inputs, for a classifier.
 
-    Scaled by its spread such a number is nearly one value for most rows, which a classifier has to
-    tell apart; figures are in benchmarks/RESULTS.md, Features.
+    Scaled by its standard deviation, such a number is almost equal in most rows; figures are in
+    benchmarks/RESULTS.md, Features.
     """
     if plan.label is None or options.network.arch == "conv2d":
         return plan
@@ -184,25 +184,27 @@ def _with_compressed_tails(plan: ColumnPlan, options: TrainOptions) -> ColumnPla
 
 
 def _with_window_counts(plan: ColumnPlan, train: Staged, options: TrainOptions) -> ColumnPlan:
-    """Return the plan with its label's classes counted over training windows instead of rows.
+    """Return the plan with the label's class counts over training windows instead of rows.
 
     Raises:
-        DataError: no training window has a label that a classifier could learn.
+        DataError: no training window is labelled.
     """
     if plan.label is None or train.codes is None:
         return plan
     label = with_counts(plan.label, train.codes.numpy())
     if options.losses.class_weight and not any(label.counts):
-        how = options.windows.window_label
+        rule = options.windows.window_label
         raise DataError(
             f"no training window has a value of the label {label.name!r}",
-            facts=[f"a window takes {WINDOW_LABELS[how]}"],
-            hint="--window-label majority" if how == "last" else "a column with more labelled rows",
+            facts=[f"a window has {WINDOW_LABELS[rule]}"],
+            hint="--window-label majority"
+            if rule == "last"
+            else "a column with more labelled rows",
         )
     return replace(plan, label=label)
 
 
-WINDOW_LABELS = {"last": "its last row's", "majority": "that of most of its labelled rows"}
+WINDOW_LABELS = {"last": "the label of its last row", "majority": "its most frequent label"}
 
 
 def class_weights(label: Label) -> Tensor:
@@ -251,19 +253,22 @@ def _validation_file(
 
 
 def _shared_files(source: Source, valid: str) -> list[str]:
-    """Return a note, in a list, if the validation rows are rows of the training table."""
+    """Return a note, in a list, if the validation file is a file of the training table."""
     trained = {path.resolve() for path in source.paths}
     shared = [path for path, _ in find_files([valid], []) if path.resolve() in trained]
     if not shared:
         return []
-    return [f"--valid names {shared[0]}, which is trained on: its loss says nothing of new rows"]
+    return [
+        f"--valid names {shared[0]}, which is also a training file: the validation loss does not "
+        "measure new rows"
+    ]
 
 
 def _with_keys_as_ids(options: TrainOptions) -> ColumnOptions:
-    """Return the column options with the columns of keys as identifiers: carried, never features.
+    """Return the column options in which key columns are identifiers: carried, never features.
 
-    Keys are those of `--group`, of `--time` and of `--valid group:`, whose held-out values would be
-    unseen categories.
+    Key columns are those of `--group`, `--time` and `--valid group:`; the held-out values of the
+    last would be unseen categories.
 
     Raises:
         UsageError: one of them is also named as something else.

@@ -29,7 +29,7 @@ from aecli.training.sampling_prior import class_latents, decoder_noise
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained model that is in no directory yet: what `model_directory.save` writes.
+    """Trained model that is not saved yet: what `model_directory.save` writes.
 
     `spec.weights` is a placeholder; `weights` are the bytes of a safetensors file.
     """
@@ -71,7 +71,7 @@ def finalize(
 
 
 def _baseline_tensors(fitted: FittedNetwork) -> dict[str, Tensor]:
-    """Return PCA for comparisons, and for `sample` the decoder's noise and where classes lie."""
+    """Return PCA for comparisons, and the decoder noise and class distributions for `sample`."""
     prepared, setup = fitted.prepared, fitted.setup
     tensors = {"baseline.mean": setup.pca.mean, "baseline.components": setup.pca.components}
     if not setup.network.variational:
@@ -113,6 +113,7 @@ def _summary(fitted: FittedNetwork, inputs: Inputs, ranges: Tensor) -> Summary:
         train=_finite(best.train),
         valid=_finite(best.valid or {}),
         metrics=_finite(best.metrics),
+        start=_finite((result.start.valid if result.start else None) or {}),
         shares=_finite(loss_shares(best, weights)),
         baselines=baselines if decodes else [],
         compared_rows=latent.rows,
@@ -128,12 +129,12 @@ def _summary(fitted: FittedNetwork, inputs: Inputs, ranges: Tensor) -> Summary:
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:
-    """Return the values that are finite numbers: a model must not be lost to one that is not."""
+    """Return the finite values: a NaN must not prevent saving the model."""
     return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def _majority_accuracy(prepared: PreparedTable) -> float | None:
-    """Return how often the most frequent class of training is right on the validation rows."""
+    """Return the validation accuracy of always predicting the most frequent training class."""
     label, codes = prepared.plan.label, prepared.valid.codes
     if label is None or codes is None or not bool((codes >= 0).any()):
         return None
@@ -165,8 +166,8 @@ def _spec(fitted: FittedNetwork, summary: Summary, calibration: Calibration | No
 
 @cache
 def _versions() -> dict[str, str]:
-    own = {"python": platform.python_version(), "aecli": __version__}
-    return own | {name: version(name) for name in ("torch", "pyarrow", "safetensors")}
+    versions = {"python": platform.python_version(), "aecli": __version__}
+    return versions | {name: version(name) for name in ("torch", "pyarrow", "safetensors")}
 
 
 def _record(epoch: Epoch) -> dict[str, Any]:

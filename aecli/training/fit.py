@@ -19,12 +19,12 @@ from aecli.training.interrupt import Interrupt
 from aecli.training.trainer import FitResult, Trainer
 
 EpochCallback = Callable[[Epoch], str | None]
-"""Called after each whole epoch; what it returns, if anything, is the reason to stop."""
+"""Called after each complete epoch; a returned text is the reason to stop."""
 
 
 @dataclass(frozen=True)
 class FittedNetwork:
-    """A network that carries its best weights, with all that it came from."""
+    """Trained network with its best weights, and the inputs of its training."""
 
     prepared: PreparedTable
     options: TrainOptions
@@ -36,16 +36,16 @@ class FittedNetwork:
 
     @property
     def seconds_left(self) -> float | None:
-        """Return what its training left of the time limit, None where there is no limit."""
+        """Return the seconds of the time limit that training left; None without a limit."""
         limit = self.options.training.time_limit
         return None if limit is None else limit - self.result.seconds
 
 
 def configure_process(options: TrainOptions) -> torch.device:
-    """Set threads and memory of this process as the options say; return the device to train on.
+    """Set the threads and memory of this process; return the device to train on.
 
     Raises:
-        UsageError: there is no such device.
+        UsageError: the device is not available.
     """
     set_threads(options.training.threads)
     keep_freed_memory()
@@ -68,7 +68,7 @@ def fit(
     Raises:
         UsageError: options contradict each other or do not fit the columns.
         OutputError: the network does not fit into memory.
-        DivergedError: the loss stopped being finite before any epoch was good.
+        DivergedError: the loss became non-finite before the first complete epoch.
     """
     setup = build_training(prepared, options, progress)
     notes = [note for note in (unused_options_note(options), *prepared.notes, *setup.notes) if note]
@@ -98,7 +98,7 @@ def fit(
 def _identity(
     prepared: PreparedTable, setup: TrainingSetup, options: TrainOptions
 ) -> dict[str, object]:
-    """Return what a resumed training must share with the one that was stopped."""
+    """Return the options and data that must be equal in a stopped and a resumed training."""
     return {
         "options": options.model_dump(mode="json", exclude={"training": {"time_limit", "threads"}}),
         "columns": [column.model_dump(mode="json") for column in setup.columns],

@@ -20,7 +20,7 @@ from aecli.training.split import (
     groups_of_fold,
     last_rows,
     rows_outside,
-    stretch_of_fold,
+    segment_of_fold,
     training_rows,
 )
 
@@ -38,15 +38,15 @@ def divide_rows(
 
     Args:
         source: the complete table.
-        options: those of the user; `--valid` decides.
+        options: the training options; `--valid` selects the method.
         rows: the number of rows.
-        codes: the class of each row, where there is a label.
-        series: the order of the rows, where windows are cut.
-        fold: number of a fold from 0 and of all folds; it is held out, not the share of `--valid`.
+        codes: the class of each row, if there is a label.
+        series: the order of the rows, for windows.
+        fold: the fold to hold out instead of the share: its number from 0, and how many folds.
 
     Raises:
-        DataError: the column that decides is missing or has one value only, or the table is too
-            short for so many folds.
+        DataError: the column in `--valid` is missing or has only one value, or the table has too
+            few rows for the folds.
         UsageError: the column is the label.
     """
     kind, column, share = parse_valid(options.training.valid)
@@ -84,7 +84,7 @@ def _held_out_groups(
     if series is None:
         return held_out
     divided = series.divided(held_out)
-    # Where windows over both sides do not fit either, the series themselves are too short.
+    # If no window fits in a complete series either, the series themselves are too short.
     if len(series.cut()) and held_out.any() and not divided.any():
         _require_whole_series(options, column, groups, series)
     return divided
@@ -93,20 +93,20 @@ def _held_out_groups(
 def _require_whole_series(
     options: TrainOptions, column: str, groups: Codes, series: Series
 ) -> None:
-    """Check that no series has rows of several groups, where a side is left without a window.
+    """Raise if a series has rows of several groups, so that training or validation has no window.
 
     Raises:
-        DataError: one has.
+        DataError: a series has rows of several groups.
     """
-    outer = np.zeros_like(groups) if series.keys.groups is None else series.keys.groups
-    own, sizes = np.unique(outer * (groups.max() + 1) + groups, return_counts=True)
-    if len(own) == len(np.unique(outer)):
+    series_codes = np.zeros_like(groups) if series.keys.groups is None else series.keys.groups
+    pairs, sizes = np.unique(series_codes * (groups.max() + 1) + groups, return_counts=True)
+    if len(pairs) == len(np.unique(series_codes)):
         return
     window, longest = options.windows.window, int(sizes.max())
     assert window is not None, "only tables of windows have series"
     hint = f"--group {shell_name(','.join([*options.windows.group, column]))}"
     raise DataError(
-        f"--valid {options.training.valid} leaves one side without a window of {window} rows",
+        f"--valid {options.training.valid} leaves one part without a window of {window} rows",
         facts=[
             f"a series has rows of several values of {column!r}",
             "no window has both training and validation rows",
@@ -124,7 +124,7 @@ def _held_out_last(
         assert times is not None, "a time was named"
         ranks = np.unique_inverse(times).inverse_indices.astype(np.int64)
     if fold is not None:
-        return stretch_of_fold(rows, ranks, *fold)
+        return segment_of_fold(rows, ranks, *fold)
     held_out = last_rows(rows, share, ranks)
     if rows > 1 and not held_out.any():
         raise DataError(
@@ -139,12 +139,12 @@ def _groups(source: Source, column: str, options: TrainOptions) -> Codes:
     require_column(source.name, source.names, column, "--valid group:")
     if column == options.columns.label:
         raise UsageError(
-            f"--valid {valid} holds out whole classes of the label, which are then unknown",
+            f"--valid {valid} holds out whole classes of the label, which are then not learned",
             hint="--valid 0.1 holds out rows of every class",
         )
     if is_list(source.readings[column].type):
         raise DataError(
-            f"--valid {valid}: {column!r} is a list, which names no group",
+            f"--valid {valid}: {column!r} is a list; groups need single values",
             hint="a column of text or numbers",
         )
     groups = read_row_order(source, [column], None).groups
@@ -174,7 +174,7 @@ def _no_validation_rows(
     if codes is not None and rows * share >= 1:
         label = options.columns.label
         return f"no validation rows: every class of {label!r} has one row, which training needs"
-    return f"{rows:,} rows are too few for a validation share of {share:g}: there is none"
+    return f"too few rows ({rows:,}) for a validation share of {share:g}: no rows are held out"
 
 
 def unseen_classes_note(label: Label | None, valid: str) -> list[str]:
@@ -187,5 +187,5 @@ def unseen_classes_note(label: Label | None, valid: str) -> list[str]:
     classes = f"{len(unseen):,} of {count(len(label.classes), 'class', 'classes')}"
     return [
         f"label {label.name!r}: {classes} ({name_list(unseen, 3)}) have no training row, so they "
-        f"are never predicted: --valid {valid} holds all of their rows out; try --valid 0.1"
+        f"are never predicted: --valid {valid} holds out all of their rows; try --valid 0.1"
     ]

@@ -1,4 +1,4 @@
-"""Turn SIGINT and SIGTERM into a request to stop that leaves a valid model."""
+"""Handle SIGINT and SIGTERM as a request to stop and save a valid model."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from types import FrameType, TracebackType
 
 
 class Interrupt:
-    """Context that catches SIGINT and SIGTERM; `signal` is the first that came, or None.
+    """Context that catches SIGINT and SIGTERM; `signal` is the first signal, or None.
 
-    A second signal acts as if nobody listened. Only the main thread of a process can listen;
-    elsewhere this does nothing, nor where it is told not to `listen`.
+    A second signal has its default effect. Signals are caught only in the main thread, and only
+    with `listen`.
     """
 
     def __init__(self, *, listen: bool = True) -> None:
@@ -21,7 +21,7 @@ class Interrupt:
 
     @property
     def listening(self) -> bool:
-        """Return whether a signal would be caught here."""
+        """Return whether a signal would be caught now."""
         return bool(self._before)
 
     def __enter__(self) -> Interrupt:
@@ -44,5 +44,5 @@ class Interrupt:
 
     def _reset_handlers(self) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave us
+            signal.signal(number, handler)  # type: ignore[arg-type]  # returned by signal()
         self._before.clear()

@@ -13,9 +13,9 @@ class Noise:
     """Corruption of cells `(n_rows, n_cells)`, whose first `numbers` are scaled numbers.
 
     Vincent et al. (2010), §3: `gaussian` adds normal noise of standard deviation `amount` to the
-    numbers; `mask` empties a share `amount` of all cells; `swap` gives that share of cells the
-    value that another row of the batch has in the same column. Draws come from torch's global
-    generator.
+    numbers; `mask` sets a share `amount` of all cells to missing; `swap` replaces that share
+    of cells by the value of another row of the batch in the same column. Random numbers come from
+    torch's global generator.
     """
 
     kind: str
@@ -24,7 +24,7 @@ class Noise:
 
     @classmethod
     def parse(cls, text: str, *, numbers: int) -> Noise | None:
-        """Return the noise that an option such as `mask:0.2` asks for, None for `none`."""
+        """Return the noise of an option such as `mask:0.2`; None for `none`."""
         kind, _, amount = text.partition(":")
         return None if kind == "none" else cls(kind, float(amount), numbers)
 
@@ -34,8 +34,8 @@ class Noise:
             noisy = cells.clone()
             noisy[:, : self.numbers] += self.amount * torch.randn_like(noisy[:, : self.numbers])
             return noisy
-        hit = torch.rand_like(cells) < self.amount
+        corrupted = torch.rand_like(cells) < self.amount
         if self.kind == "mask":
-            return cells.masked_fill(hit, torch.nan)
+            return cells.masked_fill(corrupted, torch.nan)
         others = torch.randint(len(cells), cells.shape, device=cells.device)
-        return torch.where(hit, cells.gather(0, others), cells)
+        return torch.where(corrupted, cells.gather(0, others), cells)

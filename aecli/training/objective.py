@@ -27,15 +27,15 @@ TRIMMED = 0.1
 
 
 class Objective:
-    """A network with its losses; only the terms of `weights` are computed.
+    """Loss terms of a network; only those in `weights` are computed.
 
-    In training `noise` corrupts what the network sees, never what it is compared with, and a
-    variational latent is drawn from its distribution. `warmth` is the share of its weight that the
-    variational term has in training: it rises from 0 to 1, or the latent would collapse before the
-    decoder has learned to use it (Bowman et al. 2016, §3.1). `rho` is the mean activation that the
-    KL term aims at, and `latent_floor` where the latent's range begins.
+    In training `noise` corrupts the inputs, never the targets, and a variational latent is sampled
+    from its distribution. `kl_warm_up` is the factor of the
+    variational KL term in training: it rises from 0 to 1, because the latent would otherwise
+    collapse before the decoder learns to use it (Bowman et al. 2016, §3.1). `rho` is the target
+    mean activation of the sparsity term, and `latent_floor` the lower bound of the latent.
 
-    With `trimmed_loss` the worst tenth of each training batch is ignored (Rousseeuw 1984), so that
+    With `trimmed_loss` the worst 10 % of each training batch are ignored (Rousseeuw 1984), so that
     the network does not learn to reconstruct anomalies.
     """
 
@@ -61,7 +61,7 @@ class Objective:
         self.rho = rho
         self.latent_floor = latent_floor
         self.trimmed_loss = trimmed_loss
-        self.warmth = 1.0
+        self.kl_warm_up = 1.0
 
     def to(self, device: torch.device) -> Objective:
         """Move the network and everything the losses need to a device."""
@@ -84,17 +84,17 @@ class Objective:
             if name == "reconstruction":
                 value = self._reconstruction(network.decode(passed).float(), cells)
             elif name == "classification":
-                assert codes is not None, "a head is built only with a label"
+                assert codes is not None, "a classifier is built only with a label"
                 logits = network.classify(passed).float()
                 value = classification_loss(logits, codes, self.class_weights)
             else:
                 value = self._penalty(name, code)
                 if name == "kl_normal" and network.training:
-                    weight = weight * self.warmth
+                    weight = weight * self.kl_warm_up
             weighted = value if weight == 1 else weight * value
             total = weighted if total is None else total + weighted
             values.append(value.detach())
-        assert total is not None, "options without any loss are refused when they are parsed"
+        assert total is not None, "parsing the options requires at least one loss"
         return total, values, logits
 
     def _reconstruction(self, outputs: Tensor, cells: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class Objective:
 
 
 class EpochMeans:
-    """Means of loss terms and gradient norms, accumulated without waiting for the device.
+    """Means of loss terms and gradient norms, accumulated without synchronising the device.
 
     Classification is averaged over labelled rows, the other terms over rows, gradients over steps.
     """
@@ -133,7 +133,7 @@ class EpochMeans:
         self._values: list[list[Tensor]] = []
         self._rows: list[int] = []
         self._labelled: list[Tensor] = []
-        self._right: list[Tensor] = []
+        self._correct: list[Tensor] = []
         self._layers = {
             name.removesuffix(".weight"): parameter
             for name, parameter in objective.network.named_parameters()
@@ -150,10 +150,10 @@ class EpochMeans:
             self._labelled.append((codes >= 0).sum())
 
     def add_hits(self, terms: LossTerms, codes: Tensor | None) -> None:
-        """Count the labelled rows of one batch that the head got right."""
+        """Count the correctly classified rows of one batch."""
         _, _, logits = terms
         if codes is not None and logits is not None:
-            self._right.append((logits.argmax(1) == codes).sum())
+            self._correct.append((logits.argmax(1) == codes).sum())
 
     def add_gradients(self) -> None:
         """Add the gradients of one step, before they are clipped."""
@@ -178,14 +178,14 @@ class EpochMeans:
         return result
 
     def accuracy(self) -> float | None:
-        """Return the share of labelled rows that were right, where hits were counted."""
-        if not self._right:
+        """Return the classification accuracy; None without labelled rows."""
+        if not self._correct:
             return None
         labelled = int(torch.stack(self._labelled).sum())
-        return int(torch.stack(self._right).sum()) / labelled if labelled else None
+        return int(torch.stack(self._correct).sum()) / labelled if labelled else None
 
     def gradients(self) -> dict[str, float]:
-        """Return the mean norm of each layer's gradient, where gradients were added."""
+        """Return the mean gradient norm of each layer; empty if no gradients were added."""
         if not self._norms:
             return {}
         return dict(zip(self._layers, torch.stack(self._norms).mean(0).tolist(), strict=True))

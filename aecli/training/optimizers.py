@@ -1,4 +1,4 @@
-"""Build optimizers by name, and say in how many steps they train at which learning rate."""
+"""Optimizers by name, with a settable learning rate and a state of plain tensors."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Optimizer(ABC):
 
     @abstractmethod
     def step(self) -> None:
-        """Change every parameter that has a gradient."""
+        """Update every parameter that has a gradient."""
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Reset all gradients."""
         for param in self.params:
             param.grad = None
 
@@ -48,7 +48,7 @@ class Optimizer(ABC):
         """Continue from what `state` returned, bit for bit.
 
         Raises:
-            ModelError: it belongs to other parameters.
+            ModelError: the state belongs to other parameters.
         """
 
 
@@ -85,7 +85,7 @@ class FusedAdam(Optimizer):
         )
         with torch.no_grad():
             self._moments = {name: [torch.zeros_like(p) for p in self.params] for name in names}
-        # One count for all: every parameter is stepped from the first step on, or never.
+        # One step count for all: a parameter is updated in every step or in none.
         self._step = torch.zeros((), device=self.params[0].device if self.params else None)
         self._lr = lr
 
@@ -99,12 +99,12 @@ class FusedAdam(Optimizer):
         self._lr = value
 
     def step(self) -> None:
-        """Change every parameter that has a gradient."""
-        live = [i for i, param in enumerate(self.params) if param.grad is not None]
-        if not live:
+        """Update every parameter that has a gradient."""
+        trained = [i for i, param in enumerate(self.params) if param.grad is not None]
+        if not trained:
             return
-        params = [self.params[i] for i in live]
-        moments = [[tensors[i] for i in live] for tensors in self._moments.values()]
+        params = [self.params[i] for i in trained]
+        moments = [[tensors[i] for i in trained] for tensors in self._moments.values()]
         if len(moments) == 2:
             moments.append([])
         with torch.no_grad():
@@ -113,7 +113,7 @@ class FusedAdam(Optimizer):
                 params,
                 [param.grad for param in params],
                 *moments,
-                [self._step] * len(live),
+                [self._step] * len(trained),
                 lr=self._lr,
                 **self._fixed,
             )
@@ -127,13 +127,13 @@ class FusedAdam(Optimizer):
         """Continue from what `state` returned, bit for bit.
 
         Raises:
-            ModelError: it belongs to other parameters.
+            ModelError: the state belongs to other parameters.
         """
-        own = self._named()
-        shapes = {name: tensor.shape for name, tensor in own.items()} | {"lr": torch.Size()}
+        current = self._named()
+        shapes = {name: tensor.shape for name, tensor in current.items()} | {"lr": torch.Size()}
         if {name: tensor.shape for name, tensor in state.items()} != shapes:
-            raise _foreign_state()
-        for name, tensor in own.items():
+            raise _state_error()
+        for name, tensor in current.items():
             tensor.copy_(state[name])
         self.lr = float(state["lr"])
 
@@ -168,7 +168,7 @@ class TorchOptimizer(Optimizer):
         self._inner.param_groups[0]["lr"] = value
 
     def step(self) -> None:
-        """Change every parameter that has a gradient."""
+        """Update every parameter that has a gradient."""
         self._inner.step()
 
     def state(self) -> OptimizerState:
@@ -186,7 +186,7 @@ class TorchOptimizer(Optimizer):
         """Continue from what `state` returned, bit for bit.
 
         Raises:
-            ModelError: it belongs to other parameters.
+            ModelError: the state belongs to other parameters.
         """
         slots: dict[int, OptimizerState] = {}
         for key, tensor in state.items():
@@ -194,7 +194,7 @@ class TorchOptimizer(Optimizer):
             if key == "lr":
                 continue
             if not index.isdigit() or int(index) >= len(self.params) or "lr" not in state:
-                raise _foreign_state()
+                raise _state_error()
             slots.setdefault(int(index), {})[name] = tensor.clone()
         groups = self._inner.state_dict()["param_groups"]
         self._inner.load_state_dict({"state": slots, "param_groups": groups})
@@ -206,7 +206,7 @@ _FUSED_ADAM: dict[str, Callable[..., Optimizer]] = {
     "AdamW": partial(FusedAdam, kernel=torch._fused_adamw_, weight_decay=0.01),
 }
 
-# A class is looked up in torch for the keys of the schema's closed table only.
+# Only names in the schema's closed table are looked up in torch.
 _OPTIMIZER_BUILDERS: dict[str, Callable[..., Optimizer]] = {
     name: _FUSED_ADAM.get(name) or partial(TorchOptimizer, kind=getattr(torch.optim, name))
     for name in OPTIMIZERS
@@ -218,7 +218,7 @@ def make_optimizer(name: str, params: Iterable[Tensor], *, lr: float, **args: ob
 
     Raises:
         KeyError: the name is not in the table.
-        UsageError: two arguments contradict each other, as in Nesterov without momentum.
+        UsageError: two arguments contradict each other, such as Nesterov without momentum.
     """
     try:
         return _OPTIMIZER_BUILDERS[name](params, lr=lr, **args)
@@ -228,7 +228,7 @@ def make_optimizer(name: str, params: Iterable[Tensor], *, lr: float, **args: ob
         ) from error
 
 
-def _foreign_state() -> ModelError:
+def _state_error() -> ModelError:
     return ModelError(
         "the checkpoint's optimizer state belongs to another network",
         hint="run the same command without --resume",

@@ -1,4 +1,4 @@
-"""Notes on the order of a table's rows: times and keys that its split or its windows ignore."""
+"""Notes on the order of a table's rows: times and keys that the split or the windows ignore."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from aecli.table.column_scan import named_like_identifier
 from aecli.table.source import Source
 
 CHECKED_ROWS = 200_000
-"""Rows from the start of a table that notes are made from."""
+"""Number of first rows that are checked for notes."""
 
 MIN_ORDERED_ROWS = 50
 SAME_ORDER = 0.99
-"""Rank correlation of a time with the order of the rows from which they are in that order."""
+"""Rank correlation of a time with the row number above which the rows are in time order."""
 
 MIN_KEYS = 5
 SHARED_KEYS = 0.5
-"""Share of held-out rows whose key is a training row's from which a note is made."""
+"""Share of held-out rows with the key of a training row above which there is a note."""
 
 STEADY = 0.9
-"""Share of equal steps from which a column of integers is a time."""
+"""Share of equal steps above which a column of integers is a time."""
 
-MOST_KEY_COLUMNS = 8
-"""Columns that are read for one note at most."""
+MAX_KEY_COLUMNS = 8
+"""Maximum number of columns that are read for one note."""
 
 
 def split_notes(
     source: Source, plan: ColumnPlan, options: TrainOptions, train_rows: Mask
 ) -> Iterator[str]:
-    """Yield what makes rows that were held out at random too easy: their time, or a key."""
+    """Yield notes on a time or a key by which random validation rows resemble training rows."""
     if train_rows.all() or len(train_rows) < MIN_ORDERED_ROWS:
         return
     readings = source.readings
@@ -56,14 +56,14 @@ def split_notes(
                 f"validation rows lie between training rows; {newest}{last} holds out the newest"
             )
             break
-    for name in _keys(plan)[:MOST_KEY_COLUMNS]:
+    for name in _keys(plan)[:MAX_KEY_COLUMNS]:
         if name not in clocks and (note := _key_note(source, name, train_rows)):
             yield note
             break
 
 
 def _keys(plan: ColumnPlan) -> list[str]:
-    """Return the identifiers, and the columns whose values or names say that they are one."""
+    """Return the identifiers, and the columns with values or names like identifiers."""
     left_out = [item.name for item in plan.left_out if "identifier" in item.reason]
     named = [
         column.name
@@ -85,13 +85,13 @@ def _key_note(source: Source, name: str, train_rows: Mask) -> str:
         return ""
     return (
         f"{int(shared.sum()):,} of {len(held_out):,} validation rows share their {name} with "
-        f"training rows ({distinct:,} values); --valid group:{shell_name(name)} holds out whole "
-        "ones"
+        f"training rows ({distinct:,} values); --valid group:{shell_name(name)} holds out "
+        "complete groups"
     )
 
 
 def window_notes(source: Source, series: Series, plan: ColumnPlan) -> list[str]:
-    """Return a note, in a list, where a time runs backwards or repeats within the series."""
+    """Return a note, in a list, if a time decreases or repeats within the series."""
     options, rows = series.options, min(series.keys.rows, CHECKED_ROWS)
     names = [name for name in source.names if name not in options.group]
     times = [options.time] if options.time else _times_of(source, names)
@@ -117,13 +117,13 @@ def window_notes(source: Source, series: Series, plan: ColumnPlan) -> list[str]:
 
 
 def _times_of(source: Source, names: Sequence[str]) -> list[str]:
-    """Return the dates and timestamps, else the integers that rise by one step."""
+    """Return the dates and timestamps, else the integers that rise by a constant step."""
     kinds = {name: decoded_type(source.readings[name].type) for name in names}
     clocks = [name for name in names if _is_clock(kinds[name])]
     if clocks:
         return clocks
     counting = []
-    for name in [n for n in names if pa.types.is_integer(kinds[n])][:MOST_KEY_COLUMNS]:
+    for name in [n for n in names if pa.types.is_integer(kinds[n])][:MAX_KEY_COLUMNS]:
         steps = np.diff(_ticks(source, name))
         if len(steps):
             values, counts = np.unique(steps, return_counts=True)
@@ -133,7 +133,7 @@ def _times_of(source: Source, names: Sequence[str]) -> list[str]:
 
 
 def _restarts(ticks: Floats, groups: Codes) -> str | None:
-    """Return how the times of neighbours in one group are out of order, None if they are not."""
+    """Return how the times within groups are out of order; None if they are in order."""
     steps = np.diff(ticks)[groups[1:] == groups[:-1]]
     backwards, repeated = int((steps < 0).sum()), int((steps == 0).sum())
     if backwards:
@@ -146,7 +146,7 @@ def _restarts(ticks: Floats, groups: Codes) -> str | None:
 def _separating(
     source: Source, plan: ColumnPlan, ticks: Floats, groups: Codes, names: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the one or two columns within whose values the times rise, none if there are none."""
+    """Return one or two columns within whose groups the times rise; empty if there are none."""
     readings = source.readings
     categories = {column.name for column in plan.columns if column.kind == "category"}
     candidates = [
@@ -155,18 +155,18 @@ def _separating(
         if name in categories
         or is_text(decoded_type(readings[name].type))
         or pa.types.is_integer(decoded_type(readings[name].type))
-    ][:MOST_KEY_COLUMNS]
-    own = {name: _codes(source, name) for name in candidates}
+    ][:MAX_KEY_COLUMNS]
+    column_codes = {name: _codes(source, name) for name in candidates}
     for size in (1, 2):
         for chosen in combinations(candidates, size):
             codes = groups
             for name in chosen:
-                codes = codes * (own[name].max(initial=0) + 1) + own[name]
+                codes = codes * (column_codes[name].max(initial=0) + 1) + column_codes[name]
             codes = np.unique_inverse(codes).inverse_indices
             order = np.argsort(codes, kind="stable")
-            found = len(np.unique(codes))
-            few = 2 * found <= len(codes)
-            if few and found > 1 and _restarts(ticks[order], codes[order]) is None:
+            groups_found = len(np.unique(codes))
+            few = 2 * groups_found <= len(codes)
+            if few and groups_found > 1 and _restarts(ticks[order], codes[order]) is None:
                 return chosen
     return ()
 
@@ -177,7 +177,7 @@ def _is_clock(kind: pa.DataType) -> bool:
 
 
 def _order(ticks: Floats) -> float:
-    """Return the rank correlation of values with their positions; missing values do not count."""
+    """Return the rank correlation of values with their positions, without missing values."""
     present = ticks[~np.isnan(ticks)]
     if len(present) < MIN_ORDERED_ROWS or len(present) < len(ticks) / 2:
         return 0.0
@@ -212,11 +212,11 @@ def _ticks(source: Source, name: str) -> Floats:
 
 
 def _codes(source: Source, name: str) -> Codes:
-    """Return a code of each of the first rows; rows of equal values have one code."""
+    """Return a code of each of the first rows; equal values have equal codes."""
     column = first_rows(source, [name]).unify_dictionaries()[name]
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     indices = [chunk.indices for chunk in column.chunks]
     codes = pa.chunked_array(indices, column.type.index_type).cast(pa.int64()).fill_null(-1)
-    found: Codes = codes.to_numpy() + 1
-    return found
+    shifted: Codes = codes.to_numpy() + 1
+    return shifted

@@ -1,4 +1,4 @@
-"""Notice a collapsed latent and a poor reconstruction, and say what to try."""
+"""Diagnose a collapsed latent and a poor reconstruction, each with a suggestion."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from aecli.schema.options import TrainOptions
 from aecli.training.trainer import FitResult
 
 TRIVIAL = 0.01
-"""A task is no better than its trivial answer where it is better by no more than this share."""
+"""Improvement over the trivial prediction, as a share of its error, up to which it is no better."""
 
 POOR = 0.05
-"""Share of the trivial answer's error below which a reconstruction is never called poor."""
+"""Share of the trivial prediction's error below which a reconstruction is not poor."""
 
-POOR_BESIDE_OTHERS = 0.3
-"""The same beside a penalty, noise or a classifier, which cost some reconstruction."""
+POOR_WITH_OTHER_LOSSES = 0.3
+"""The same with a penalty, noise or a classifier, which raise the reconstruction error."""
 
 WORSE_THAN_PCA = 3.0
-"""Ratio to PCA's error from which a reconstruction is worse than it need be."""
+"""Ratio to PCA's error above which a reconstruction is poor."""
 
-BELOW_MODES, MANY_ROWS = 0.05, 100
-"""Categories are worse than their modes by so much accuracy, on so many samples at least."""
+BELOW_MODES, MIN_ROWS = 0.05, 100
+"""Difference in accuracy below the columns' modes that is reported, and the samples it needs."""
 
 FEW_EPOCHS = 10
-"""A training of so many epochs may have been too short."""
+"""Number of epochs up to which a training may have been too short."""
 
 NO_BETTER = "reconstruction is no better than predicting column means"
 
@@ -38,11 +38,11 @@ def collapsed(
     latent: LatentFigures,
     baselines: Sequence[Baseline],
 ) -> str:
-    """Return that the latent hardly moves, or most of it where PCA reconstructs more."""
+    """Return a sentence if most latent units are inactive, unless PCA is no better; else ""."""
     active = latent.size - len(latent.dead())
     figures = {baseline.name: baseline for baseline in baselines}
-    own, pca, means = (figures[name].mse for name in ("this model", "PCA", "column means"))
-    # A few units may be all that the table needs: it is a fault where PCA reconstructs more.
+    model, pca, means = (figures[name].mse for name in ("this model", "PCA", "column means"))
+    # A few units may be enough for the table: it is a problem only if PCA reconstructs better.
     enough = active > 0 and better_than_pca(baselines)
     if latent.rows < 2 * latent.size or active >= latent.size / 2 or enough:
         return ""
@@ -51,10 +51,10 @@ def collapsed(
     used = f"{active} of {latent.size} units are active"
     if trivial_reconstruction(baselines):
         used += f", and {NO_BETTER}"
-    elif own is not None and pca is not None and pca < own:
-        used += f", and the MSE is {own:.3g} beside PCA's {pca:.3g}"
-    elif own is not None and means is not None:
-        used += f", and the MSE is {own:.3g} beside the column means' {means:.3g}"
+    elif model is not None and pca is not None and pca < model:
+        used += f", and the MSE is {model:.3g} (PCA: {pca:.3g})"
+    elif model is not None and means is not None:
+        used += f", and the MSE is {model:.3g} (column means: {means:.3g})"
     return f"the latent has collapsed: {used}; try {_remedy(network, options, fit)}"
 
 
@@ -65,26 +65,28 @@ def poor(
     latent: LatentFigures,
     baselines: Sequence[Baseline],
 ) -> str:
-    """Return that the reconstruction is worse than the column means, or far worse than PCA."""
+    """Return a sentence if the reconstruction is worse than the means or far worse than PCA."""
     figures = {baseline.name: baseline for baseline in baselines}
-    own, pca, means = figures["this model"], figures["PCA"], figures["column means"]
-    worse = own.mse is not None and means.mse is not None and own.mse > means.mse * (1 + POOR)
+    model, pca, means = figures["this model"], figures["PCA"], figures["column means"]
+    worse = model.mse is not None and means.mse is not None and model.mse > means.mse * (1 + POOR)
     if worse or trivial_reconstruction(baselines, margin=0.0):
         return f"{NO_BETTER} on held-out rows; try {_remedy(network, options, fit)}"
-    if latent.rows >= MANY_ROWS and (words := _below_modes(own.accuracy, means.accuracy)):
-        return f"{words}; try {_remedy(network, options, fit)}"
-    if own.mse is None or pca.mse is None or own.mse < WORSE_THAN_PCA * pca.mse:
+    if latent.rows >= MIN_ROWS and (sentence := _below_modes(model.accuracy, means.accuracy)):
+        return f"{sentence}; try {_remedy(network, options, fit)}"
+    if model.mse is None or pca.mse is None or model.mse < WORSE_THAN_PCA * pca.mse:
         return ""
-    # Categories in exchange for numbers are no loss.
-    better = own.accuracy is not None and pca.accuracy is not None and own.accuracy > pca.accuracy
-    if better or (means.mse and own.mse <= _tolerance(options) * means.mse):
+    # More accurate categories make up for less accurate numbers.
+    better = (
+        model.accuracy is not None and pca.accuracy is not None and model.accuracy > pca.accuracy
+    )
+    if better or (means.mse and model.mse <= _tolerance(options) * means.mse):
         return ""
-    times = f"{own.mse / pca.mse:.0f} times" if own.mse < 1000 * pca.mse else "over 1,000 times"
+    times = f"{model.mse / pca.mse:.0f} times" if model.mse < 1000 * pca.mse else "over 1,000 times"
     rank = latent.effective_rank()
     flat = f", effective rank {rank:.1f} of {latent.size}" if rank < latent.size / 8 else ""
     return (
         f"the reconstruction error is {times} that of PCA of the same size (MSE "
-        f"{own.mse:.3g} against {pca.mse:.3g}{flat}); try {_remedy(network, options, fit)}"
+        f"{model.mse:.3g} against {pca.mse:.3g}{flat}); try {_remedy(network, options, fit)}"
     )
 
 
@@ -92,21 +94,21 @@ def _below_modes(accuracy: float | None, modes: float | None) -> str:
     if accuracy is None or modes is None or accuracy >= modes - BELOW_MODES:
         return ""
     return (
-        "categories are reconstructed worse than by their columns' most frequent values "
+        "categories are reconstructed worse than by each column's most frequent value "
         f"({accuracy:.1%} against {modes:.1%})"
     )
 
 
 def _tolerance(options: TrainOptions) -> float:
-    """Return which share of the trivial answer's error is still no reason to complain."""
+    """Return the share of the trivial prediction's error up to which there is no problem."""
     losses, network = options.losses, options.network
     penalties = losses.l1 or losses.l2 or losses.kl or network.variational or network.topk
     other = penalties or options.classifies or options.training.noise != "none"
-    return POOR_BESIDE_OTHERS if other else POOR
+    return POOR_WITH_OTHER_LOSSES if other else POOR
 
 
 def _remedy(network: Network, options: TrainOptions, fit: FitResult) -> str:
-    """Return what to try against a poor reconstruction, the likeliest first."""
+    """Return the most promising option against a poor reconstruction."""
     losses, last = options.losses, fit.best_epoch == len(fit.history)
     if network.variational and fit.kl_warmed_up and losses.beta > 1:
         return f"--beta {losses.beta / 10:g}"
@@ -130,33 +132,35 @@ def _remedy(network: Network, options: TrainOptions, fit: FitResult) -> str:
 
 
 def better_than_pca(baselines: Sequence[Baseline]) -> bool:
-    """Return whether the model is known to reconstruct numbers, or else categories, at least so."""
+    """Return whether the model reconstructs numbers, or else categories, at least as well."""
     figures = {baseline.name: baseline for baseline in baselines}
-    own, pca = figures["this model"], figures["PCA"]
-    if own.mse is not None and pca.mse is not None:
-        return own.mse <= pca.mse
-    return own.accuracy is not None and pca.accuracy is not None and own.accuracy >= pca.accuracy
+    model, pca = figures["this model"], figures["PCA"]
+    if model.mse is not None and pca.mse is not None:
+        return model.mse <= pca.mse
+    return (
+        model.accuracy is not None and pca.accuracy is not None and model.accuracy >= pca.accuracy
+    )
 
 
 def unexplained(baselines: Sequence[Baseline]) -> float:
-    """Return the error as a share of the trivial answer's, of numbers or categories, if larger."""
+    """Return 1 − R² of numbers, or the same ratio of error rates of categories if it is larger."""
     figures = {baseline.name: baseline for baseline in baselines}
-    own, means = figures["this model"], figures["column means"]
+    model, means = figures["this model"], figures["column means"]
     shares = [0.0]
-    if own.mse is not None and means.mse:
-        shares.append(own.mse / means.mse)
-    if own.accuracy is not None and means.accuracy is not None and means.accuracy < 1:
-        shares.append((1 - own.accuracy) / (1 - means.accuracy))
+    if model.mse is not None and means.mse:
+        shares.append(model.mse / means.mse)
+    if model.accuracy is not None and means.accuracy is not None and means.accuracy < 1:
+        shares.append((1 - model.accuracy) / (1 - means.accuracy))
     return max(shares)
 
 
 def trivial_reconstruction(baselines: Sequence[Baseline], *, margin: float = TRIVIAL) -> bool:
-    """Return whether the reconstruction is not better than the trivial answer by `margin`."""
+    """Return whether the reconstruction is not better than the trivial prediction by `margin`."""
     figures = {baseline.name: baseline for baseline in baselines}
-    own, means = figures["this model"], figures["column means"]
+    model, means = figures["this model"], figures["column means"]
     worse: list[bool] = []
-    if own.mse is not None and means.mse is not None:
-        worse.append(own.mse > means.mse * (1 - margin))
-    if own.accuracy is not None and means.accuracy is not None:
-        worse.append(own.accuracy < means.accuracy + margin)
+    if model.mse is not None and means.mse is not None:
+        worse.append(model.mse > means.mse * (1 - margin))
+    if model.accuracy is not None and means.accuracy is not None:
+        worse.append(model.accuracy < means.accuracy + margin)
     return bool(worse) and all(worse)

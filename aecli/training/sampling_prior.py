@@ -11,18 +11,18 @@ from aecli.training.baselines import block_samples
 from aecli.training.objective import Objective
 
 CLASS_ROWS = 1 << 14
-"""Rows of a class that its place in the latent is taken from."""
+"""Maximum number of rows of a class that its latent distribution is fitted on."""
 
 NOISE_ROWS = 1 << 16
-"""Rows that the decoder's noise is measured on."""
+"""Maximum number of rows that the decoder noise is measured on."""
 
 
 @torch.no_grad()
 def decoder_noise(objective: Objective, staged: Staged, spec: Network, seed: int) -> Tensor:
-    """Return the mean squared error `(n_numbers,)` of each scaled number behind drawn latents.
+    """Return the mean squared error `(n_numbers,)` of each scaled number for sampled latents.
 
-    It is the variance that a variational decoder leaves to its normal noise: with it, decoded draws
-    from the prior vary as much as the rows do.
+    It is the variance of a variational decoder's normal noise: with it, decoded samples of the
+    prior have the variance of the rows.
     """
     network, device = objective.network, next(objective.network.parameters()).device
     sums = torch.zeros(network.numbers, dtype=torch.float64)
@@ -32,8 +32,8 @@ def decoder_noise(objective: Objective, staged: Staged, spec: Network, seed: int
         torch.manual_seed(seed)
         for block in chosen.blocks(block_samples(spec, staged)):
             cells = block.to(device)
-            drawn = network.distribution(objective.inputs(cells)).sample()
-            outputs = network.decode(drawn).float()[:, : network.numbers]
+            latent = network.distribution(objective.inputs(cells)).sample()
+            outputs = network.decode(latent).float()[:, : network.numbers]
             errors = (outputs - cells[:, : network.numbers]).double().square()
             sums += errors.nan_to_num(0.0).sum(0).cpu()
             counts += (~errors.isnan()).sum(0).cpu()
@@ -42,11 +42,11 @@ def decoder_noise(objective: Objective, staged: Staged, spec: Network, seed: int
 
 @torch.no_grad()
 def class_latents(objective: Objective, staged: Staged, spec: Network) -> dict[str, Tensor]:
-    """Return where each class lies in a variational latent, for drawing rows of one class.
+    """Return the distribution of each class in a variational latent, to sample rows of one class.
 
     `baseline.class_mean` is `(n_classes, latent)`; `baseline.class_scale`, `(n_classes, latent,
-    latent)`, the Cholesky factor of the class's covariance over drawn latents: the spread of its
-    rows and their own.
+    latent)`, the Cholesky factor of the covariance of its sampled latents: that of the rows' means
+    plus their mean variance.
     """
     network, device = objective.network, next(objective.network.parameters()).device
     assert staged.codes is not None, "only a labelled table has classes"
@@ -56,7 +56,7 @@ def class_latents(objective: Objective, staged: Staged, spec: Network) -> dict[s
         of_class = (staged.codes == code).nonzero()[:, 0]
         if not len(of_class):
             continue
-        # Spread over the table, since rows are often sorted by class or by time.
+        # Evenly spaced rows, since tables are often sorted by class or by time.
         chosen = of_class[:: max(1, len(of_class) * staged.size // CLASS_ROWS)]
         codes = [
             network.distribution(objective.inputs(staged.cells[staged.rows(part)].to(device)))

@@ -7,25 +7,25 @@ import math
 from aecli.features.staging import Staged
 
 BATCH_BOUNDS = (16, 128, 1024)
-"""Smallest batch, largest that saves steps of an epoch, largest of all."""
+"""Smallest batch, largest batch of a small table, largest batch."""
 
 EPOCH_BOUNDS = (5, 40)
 
-VISITS = 500_000
-"""Samples that the default epochs visit, where their bounds allow it."""
+TRAINED_SAMPLES = 500_000
+"""Samples of all default epochs together, within `EPOCH_BOUNDS`."""
 
-FEWER_VISITS = 300_000
-"""The same for wide samples, whose epochs cost more, and beside a classifier, which begins to learn
-its rows by heart (benchmarks/RESULTS.md, How long training goes on)."""
+FEWER_TRAINED_SAMPLES = 300_000
+"""The same for wide samples, whose epochs take longer, and with a classifier, which begins to
+overfit (benchmarks/RESULTS.md, Length of the training)."""
 
 WIDE_SAMPLE = 256
-"""Numbers of a sample beyond which it is wide."""
+"""Numbers per sample above which it is wide."""
 
 LR_WARM_UP = 0.03
-"""Share of all steps in which the rate rises from zero, while Adam's second moments settle."""
+"""Share of all steps in which the rate rises from zero, until Adam's second moments are stable."""
 
-FLOOR = 0.01
-"""Share of the highest rate at which the cosine ends, so that the last epoch still learns."""
+FINAL_RATE = 0.01
+"""Ratio of the cosine schedule's final to its peak rate, so that the last epoch still trains."""
 
 PLATEAU_FACTOR = 0.5
 
@@ -33,9 +33,9 @@ PLATEAU_FACTOR = 0.5
 class Schedule:
     """Learning rate of each step, from the step's number and the validation losses."""
 
-    def __init__(self, name: str, *, highest: float, steps: int, patience: int) -> None:
+    def __init__(self, name: str, *, peak: float, steps: int, patience: int) -> None:
         self._name = name
-        self._highest = highest
+        self._peak = peak
         self._steps = max(1, steps)
         self._warm_up_steps = max(1, min(round(LR_WARM_UP * steps), 500))
         self._patience = max(2, patience // 3)
@@ -46,10 +46,10 @@ class Schedule:
         """Return the learning rate of step `step`, counted from 0."""
         rise = min(1.0, (step + 1) / self._warm_up_steps)
         if self._name != "cosine":
-            return self._highest * rise * self.factor
+            return self._peak * rise * self.factor
         done = min(1.0, step / self._steps)
         wave = 0.5 * (1 + math.cos(math.pi * done))
-        return self._highest * rise * (FLOOR + (1 - FLOOR) * wave)
+        return self._peak * rise * (FINAL_RATE + (1 - FINAL_RATE) * wave)
 
     def epoch_ended(self, improved: bool) -> None:
         """Halve the plateau schedule's rate after patience / 3 epochs without improvement."""
@@ -62,8 +62,8 @@ class Schedule:
 def default_batch_size(rows: int) -> int:
     """Return the power of two near 1/64 of the rows up to 128, near 1/512 of more rows up to 1,024.
 
-    A small table then has steps enough in an epoch to learn. A large one has them anyway, and fills
-    the processor with larger batches.
+    A small table then has enough steps per epoch. A large one has enough in any case, and larger
+    batches use the processor better.
     """
     low, middle, high = BATCH_BOUNDS
     small, large = (1 << (rows // share).bit_length() for share in (64, 512))
@@ -71,8 +71,8 @@ def default_batch_size(rows: int) -> int:
 
 
 def default_epochs(train: Staged, *, classifies: bool) -> int:
-    """Return how many passes visit about `VISITS` samples, or `FEWER_VISITS`, within bounds."""
+    """Return the number of epochs with about `TRAINED_SAMPLES` samples, within bounds."""
     low, high = EPOCH_BOUNDS
     wide = train.cells.shape[1] * train.size > WIDE_SAMPLE
-    visits = FEWER_VISITS if wide or classifies else VISITS
-    return min(high, max(low, math.ceil(visits / max(1, len(train)))))
+    samples = FEWER_TRAINED_SAMPLES if wide or classifies else TRAINED_SAMPLES
+    return min(high, max(low, math.ceil(samples / max(1, len(train)))))

@@ -6,18 +6,18 @@ import numpy as np
 
 from aecli.array_types import Codes, Mask
 
-# Rows that are shuffled together. A block is read from disk in one piece when cells are staged
-# there, and a window of blocks fits in memory; smaller tables are shuffled as a whole.
+# Rows that are shuffled together. A block is one sequential read when cells are staged on
+# disk, and a window of blocks fits in memory; smaller tables are shuffled as a whole.
 SHUFFLED_BLOCK = 4_096
 SHUFFLED_WINDOW = 64 * SHUFFLED_BLOCK
 
 
 def training_rows(rows: int, share: float, seed: int, codes: Codes | None = None) -> Mask:
-    """Return a mask `(rows,)`, True for training rows; the others are for validation.
+    """Return a mask `(rows,)`, True for training rows; the others are validation rows.
 
-    With label `codes` each class (and the unlabelled rows) is divided by itself, so that a rare
-    class is on both sides where it has the rows. At least one row of each stays for training. Where
-    every class is too small for the share, rows of classes with several are held out.
+    With label `codes` the split is stratified (unlabelled rows are a stratum): a rare class is in
+    both parts if it has enough rows, and at least one row of each class is a training row. If
+    every class is too small for the share, rows of classes with several rows are held out.
     """
     mask = np.ones(rows, dtype=np.bool_)
     classes = _shuffled_classes(rows, seed, codes)
@@ -30,24 +30,24 @@ def training_rows(rows: int, share: float, seed: int, codes: Codes | None = None
 
 
 def rows_outside(fold: int, folds: int, rows: int, seed: int, codes: Codes | None = None) -> Mask:
-    """Return a mask `(rows,)`, False for one of `folds` parts; each class is spread over them all.
+    """Return a mask `(rows,)`, False for the rows of one of `folds` stratified folds.
 
-    A class of one row stays outside of every part, so that training always has it.
+    The row of a class with one row is in no fold, so it is always a training row.
     """
     mask = np.ones(rows, dtype=np.bool_)
-    place = 0
+    offset = 0
     for members in _shuffled_classes(rows, seed, codes):
         if len(members) > 1:
-            mask[members[(np.arange(len(members)) + place) % folds == fold]] = False
-        place += len(members)
+            mask[members[(np.arange(len(members)) + offset) % folds == fold]] = False
+        offset += len(members)
     return mask
 
 
 def last_rows(rows: int, share: float, times: Codes | None = None) -> Mask:
     """Return a mask `(rows,)` of the last rows by time, or by their order; at least one.
 
-    Rows of one time stay together, so that the share may differ. None are chosen where all rows
-    have one time.
+    Rows with equal times stay together, so the share may differ. No row is chosen if all times are
+    equal.
     """
     first = min(rows - max(1, round(share * rows)), rows - 1)
     times = np.arange(rows, dtype=np.int64) if times is None else times
@@ -58,8 +58,8 @@ def last_rows(rows: int, share: float, times: Codes | None = None) -> Mask:
     return mask
 
 
-def stretch_of_fold(rows: int, times: Codes | None, fold: int, folds: int) -> Mask:
-    """Return a mask `(rows,)` of one of `folds` stretches of rows in the order of time."""
+def segment_of_fold(rows: int, times: Codes | None, fold: int, folds: int) -> Mask:
+    """Return a mask `(rows,)` of one of `folds` segments of the rows in time order."""
     order = np.arange(rows) if times is None else times.argsort(kind="stable")
     mask = np.zeros(rows, dtype=np.bool_)
     first, last = (rows * part // folds for part in (fold, fold + 1))
@@ -70,23 +70,23 @@ def stretch_of_fold(rows: int, times: Codes | None, fold: int, folds: int) -> Ma
 def group_rows(groups: Codes, share: float, seed: int) -> Mask:
     """Return a mask `(rows,)` of whole groups with about `share` of the rows.
 
-    Groups are drawn by `seed`; one that would exceed the share is skipped. Where every group would,
-    it is the smallest.
+    Groups are drawn by `seed`; a group that would exceed the share is skipped. If every group
+    would, the smallest is chosen.
     """
     names, sizes = np.unique(groups, return_counts=True)
     if len(names) < 2:
         return np.zeros(len(groups), dtype=np.bool_)
     left = round(share * len(groups))
     chosen = []
-    for place in _generator(seed, stream=0).permutation(len(names)).tolist():
-        if sizes[place] <= left:
-            left -= int(sizes[place])
-            chosen.append(names[place])
+    for index in _generator(seed, stream=0).permutation(len(names)).tolist():
+        if sizes[index] <= left:
+            left -= int(sizes[index])
+            chosen.append(names[index])
     return np.isin(groups, chosen or [names[sizes.argmin()]])
 
 
 def groups_of_fold(groups: Codes, fold: int, folds: int, seed: int) -> Mask:
-    """Return a mask `(rows,)` of one of `folds` parts of whole groups."""
+    """Return a mask `(rows,)` of the rows of one of `folds` folds of whole groups."""
     names = _generator(seed, stream=0).permutation(np.unique(groups))
     return np.isin(groups, names[fold::folds])
 
@@ -104,7 +104,7 @@ def epoch_order(rows: int, seed: int, epoch: int) -> Codes:
     """Return the order `(rows,)` of one epoch's rows; it depends on `seed` and `epoch` alone.
 
     Blocks of neighbouring rows are shuffled, then the rows within each window of 64 blocks: a
-    whole permutation for small tables, and sequential enough for a disk for large ones.
+    complete permutation of small tables, and mostly sequential reads of large ones.
     """
     generator = _generator(seed, stream=1 + epoch)
     if rows <= SHUFFLED_WINDOW:

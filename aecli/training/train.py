@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 from aecli.directory_lock import Lock
 from aecli.errors import UsageError, nearest
-from aecli.model_directory.generations import Generation, require_keepable, rollback_command
+from aecli.model_directory.generations import Generation, require_valid_count, rollback_command
 from aecli.model_directory.location import model_directory
 from aecli.model_directory.save import check_target, save
 from aecli.progress import SILENT, Epoch, Progress
@@ -31,8 +31,8 @@ class TrainResult:
     """Result of `train`: the saved model's directory, its spec and its loss per epoch.
 
     `signal` is the SIGINT or SIGTERM that ended the training early, if one did; the model is valid.
-    `replaced` is the model that was there before, `undo` the command that puts it back; None where
-    there was none, or it is not kept.
+    `replaced` is the previous model, `undo` the command that restores it; None if there was none
+    or it is not kept.
     """
 
     model: Path
@@ -58,9 +58,9 @@ def train(
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory (Arrow, pandas, polars).
-        model: the model directory; `AECLI_MODEL` or `./aecli_model` unless given.
+        model: the model directory; default: `AECLI_MODEL`, else `./aecli_model`.
         tag: short for the directory `runs/TAG`.
-        resume: go on with a training that was stopped, bit for bit as if it had not been.
+        resume: continue a stopped training; the result is bit-identical to an uninterrupted one.
         keep_generations: how many earlier models stay in the directory, for `rollback`; 0 to 100.
         options: every option at once, instead of `values`.
         progress: called as the training proceeds.
@@ -68,8 +68,8 @@ def train(
     Raises:
         UsageError: an option is unknown, out of bounds, or does not fit the table.
         DataError: the table cannot be read or cannot be learned from.
-        DivergedError: the loss stopped being finite before any epoch was good.
-        ModelError: the model there is of a newer aecli, or a file of it is a link or not a file.
+        DivergedError: the loss became non-finite before the first complete epoch.
+        ModelError: the existing model is of a newer aecli, or a file of it is not regular.
         OutputError: the model cannot be written.
         LockedError: another run is writing this model directory.
     """
@@ -77,7 +77,7 @@ def train(
         raise UsageError(f"train takes options or {next(iter(values))}=…, not both")
     chosen = options or parse_options(values)
     directory = model_directory(model, tag)
-    require_keepable(keep_generations)
+    require_valid_count(keep_generations)
     device = configure_process(chosen)
     check_target(directory)
     with Lock(directory):
@@ -103,12 +103,12 @@ def train(
 
 
 def train_in_memory(data: Data, options: TrainOptions, progress: Progress = SILENT) -> TrainedModel:
-    """Train on `data` as `train` does, and leave nothing on disk; a signal ends it as any program.
+    """Train on `data` as `train` does, without writing files or catching signals.
 
     Raises:
         UsageError: an option does not fit the table.
         DataError: the table cannot be learned from.
-        DivergedError: the loss stopped being finite before any epoch was good.
+        DivergedError: the loss became non-finite before the first complete epoch.
     """
     device = configure_process(options)
     prepared = prepare(data, options, progress)
@@ -123,7 +123,7 @@ def parse_options(values: Mapping[str, Any]) -> TrainOptions:
     """Build the options of a Python call.
 
     Raises:
-        UsageError: a name is no option, or a value is of the wrong type or out of bounds.
+        UsageError: a name is not an option, or a value is of the wrong type or out of bounds.
     """
     try:
         return validate_options(

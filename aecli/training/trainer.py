@@ -1,4 +1,4 @@
-"""Train: epochs of steps, validation, early stopping, the best weights kept."""
+"""Training loop: steps, validation, early stopping, and the best weights."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 from aecli.device import arithmetic
 from aecli.errors import AecliWarning, DivergedError, ModelError, OutputError
 from aecli.features.staging import Staged
+from aecli.formatting import count
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.options import TrainingOptions
 from aecli.training.batches import Batches
@@ -30,16 +31,16 @@ CHECK_SECONDS = 0.1
 CHECKPOINT_SECONDS = 15.0
 
 KL_WARM_UP = 0.25
-"""Share of the steps in which a variational latent's term rises to its whole weight."""
+"""Share of the steps in which the weight of a variational latent's KL term rises to its value."""
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a training ended; the network carries the best weights.
+    """Result of a training, after which the network has the best weights.
 
-    `finished` is False where more epochs were wanted: `--resume` can go on. `planned` is how many
-    epochs there would be if nothing stopped it. `best_epoch` is 0 where no epoch was better on the
-    validation rows than the `start` at PCA.
+    `finished` is False if the training was stopped before its end: `--resume` continues it.
+    `planned` is the number of epochs of a training that is not stopped. `best_epoch` is 0 if no
+    epoch had a lower validation loss than the `start`, the PCA initialisation.
     """
 
     history: list[Epoch]
@@ -54,21 +55,21 @@ class FitResult:
 
     @property
     def best(self) -> Epoch:
-        """Return the epoch whose weights were kept; the start is number 0, untrained."""
+        """Return the epoch with the best weights; number 0 is the PCA initialisation, untrained."""
         known = [self.start, *self.history] if self.start is not None else self.history
         return next(epoch for epoch in known if epoch.number == self.best_epoch)
 
     @property
     def kl_warmed_up(self) -> bool:
-        """Return whether a variational latent's term had its whole weight in the best epoch."""
+        """Return whether the KL term had its full weight in the best epoch."""
         return self.best_epoch > KL_WARM_UP * self.planned
 
 
 class Trainer:
-    """Trainer of a network on staged rows; without a checkpoint it leaves no file.
+    """Trainer of a network on staged rows; without a checkpoint it writes no file.
 
-    `widest` is how many numbers the network's widest layer holds for one sample. `on_epoch` is
-    called with each whole epoch, and may return a reason to stop.
+    `widest` is the size of the network's widest layer for one sample. `on_epoch` is called with
+    each complete epoch, and may return a reason to stop.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Trainer:
         steps = math.ceil(len(train) / self._batch_size) * self.epochs
         self._kl_warm_up_steps = steps * KL_WARM_UP
         self._schedule = Schedule(
-            options.schedule, highest=options.lr, steps=steps, patience=options.patience
+            options.schedule, peak=options.lr, steps=steps, patience=options.patience
         )
         self._checkpoint = checkpoint
         self._progress = progress
@@ -114,12 +115,12 @@ class Trainer:
         self._saved = time.perf_counter()
 
     def fit(self, *, resume: bool = False) -> FitResult:
-        """Train until the epochs are done or something stops it; restore the best weights.
+        """Train until the last epoch or a reason to stop; load the best weights.
 
-        The checkpoint stays: it may go once the model is saved.
+        The checkpoint is not removed here: that is safe only when the model is saved.
 
         Raises:
-            DivergedError: the loss stopped being finite before any epoch was good.
+            DivergedError: the loss became non-finite before the first complete epoch.
         """
         if resume and self._checkpoint is not None:
             self._load_state(self._checkpoint.load())
@@ -129,7 +130,7 @@ class Trainer:
         listening = nullcontext() if self._interrupt.listening else self._interrupt
         with torch.random.fork_rng(), listening:
             if not self._state.history:
-                self._consider_start()
+                self._evaluate_start()
             while self._stop is None and self._state.epoch < self.epochs:
                 self._epoch()
         if not self._state.history:
@@ -137,7 +138,7 @@ class Trainer:
         self._objective.network.load_state_dict(self._state.best)
         if not self._finished:
             self._save_checkpoint()
-        all_done = f"all {self.epochs} epochs done" if self.epochs > 1 else "its one epoch done"
+        all_done = f"all {self.epochs} epochs done" if self.epochs > 1 else "1 epoch done"
         return FitResult(
             history=self._state.history,
             best_epoch=self._state.best_epoch,
@@ -152,25 +153,25 @@ class Trainer:
 
     def _diverged(self) -> DivergedError:
         return DivergedError(
-            f"training diverged in epoch {self._state.epoch + 1}: the loss is no finite number",
+            f"training diverged in epoch {self._state.epoch + 1}: the loss is not finite",
             facts=[f"learning rate {self._options.lr:g}, gradient clip {self._options.clip:g}"],
             hint=f"--lr {self._options.lr / 10:g}",
         )
 
-    def _consider_start(self) -> None:
-        """Take a start at PCA for the best so far, so that training can only improve on it.
+    def _evaluate_start(self) -> None:
+        """Set the PCA initialisation as the best weights so far, so that training can only improve.
 
-        Under noise or a trimmed loss it is not: they aim at something else than PCA, which
-        validation does not see.
+        Not with noise or a trimmed loss: their objective differs from that of PCA, which the
+        validation loss does not show.
         """
         objective = self._objective
-        elsewhere = objective.noise is not None or objective.trimmed_loss
-        if objective.network.path is None or self._valid is None or elsewhere:
+        robust = objective.noise is not None or objective.trimmed_loss
+        if objective.network.path is None or self._valid is None or robust:
             return
         objective.network.eval()
         valid, metrics = self._validate() or (None, {})
         if valid is None or not math.isfinite(valid["total"]):
-            self._stop, self._finished = None, True  # the first epoch looks up for itself
+            self._stop, self._finished = None, True  # the first epoch checks again
             return
         state = self._state
         state.start = Epoch(
@@ -186,7 +187,7 @@ class Trainer:
         means = self._steps()
         train = means.means()
         if not math.isfinite(train.get("total", math.nan)):
-            self._end(f"the loss is no finite number in epoch {state.epoch + 1}", finished=True)
+            self._end(f"the loss is not finite in epoch {state.epoch + 1}", finished=True)
             return
         validated = self._validate()
         if validated is None and state.history:
@@ -205,10 +206,10 @@ class Trainer:
             gradients=means.gradients(),
         )
         completed = self._stop is None
-        self._remember(record, loss if improved else None, completed)
+        self._update(record, loss if improved else None, completed)
         self._progress.epoch(record)
         if completed:
-            self._judge(record)
+            self._check_stopping(record)
 
     def _steps(self) -> EpochMeans:
         options, objective = self._options, self._objective
@@ -216,10 +217,10 @@ class Trainer:
         order = epoch_order(len(self._train), options.seed, self._state.epoch)
         means = EpochMeans(objective)
         step = self._state.step
-        looked, seen = time.perf_counter(), 0
+        checked, seen = time.perf_counter(), 0
         for cells, codes in self._train.shuffled(order, self._batch_size):
             self._optimizer.lr = self._schedule.rate(step)
-            objective.warmth = min(1.0, step / self._kl_warm_up_steps)
+            objective.kl_warm_up = min(1.0, step / self._kl_warm_up_steps)
             self._optimizer.zero_grad()
             with arithmetic(self._precision, self._device):
                 terms = objective(cells, codes)
@@ -233,9 +234,9 @@ class Trainer:
             means.add(terms, len(cells), codes)
             step += 1
             seen += len(cells) // network.window
-            if time.perf_counter() - looked > CHECK_SECONDS:
+            if time.perf_counter() - checked > CHECK_SECONDS:
                 self._progress.rows(seen)
-                looked, seen = time.perf_counter(), 0
+                checked, seen = time.perf_counter(), 0
                 if self._must_stop(float(total.detach())):
                     break
         self._progress.rows(seen)
@@ -250,19 +251,19 @@ class Trainer:
             name = {2: "SIGINT", 15: "SIGTERM"}[self._interrupt.signal]
             self._end(f"{name} in epoch {self._state.epoch + 1}", finished=False)
         elif limit is not None and time.perf_counter() - self._began > limit:
-            self._end(f"the time limit of {limit:g} s", finished=False)
+            self._end(f"time limit of {limit:g} s reached", finished=False)
         return self._stop is not None or not math.isfinite(loss)
 
     @torch.no_grad()
     def _validate(self) -> tuple[dict[str, float] | None, dict[str, float]] | None:
-        """Return the validation's losses and metrics; None where it had to stop on its way."""
+        """Return the validation losses and metrics; None if the validation was stopped."""
         if self._valid is None:
             return None, {}
         means = EpochMeans(self._objective)
-        looked = time.perf_counter()
+        checked = time.perf_counter()
         for cells, codes in self._valid.in_order(self._widest):
-            if time.perf_counter() - looked > CHECK_SECONDS:
-                looked = time.perf_counter()
+            if time.perf_counter() - checked > CHECK_SECONDS:
+                checked = time.perf_counter()
                 if self._must_stop(0.0):
                     return None
             with arithmetic(self._precision, self._device):
@@ -272,7 +273,7 @@ class Trainer:
         accuracy = means.accuracy()
         return means.means(), {} if accuracy is None else {"accuracy": accuracy}
 
-    def _remember(self, record: Epoch, best_loss: float | None, completed: bool) -> None:
+    def _update(self, record: Epoch, best_loss: float | None, completed: bool) -> None:
         state = self._state
         state.history.append(record)
         if best_loss is not None:
@@ -281,31 +282,31 @@ class Trainer:
         if completed:
             state.epoch, state.step = record.number, self._step
 
-    def _judge(self, record: Epoch) -> None:
+    def _check_stopping(self, record: Epoch) -> None:
         state, patience = self._state, self._options.patience
         self._schedule.epoch_ended(record.best)
         if patience and self._valid is not None and state.epoch - state.best_epoch >= patience:
-            best = f"epoch {state.best_epoch}" if state.best_epoch else "the start at PCA"
-            self._end(f"early stopping: {best} stayed best for {patience} epochs", finished=True)
-        elif self._on_epoch is not None and (why := self._on_epoch(record)):
-            self._end(why, finished=True)
+            best, epochs = state.best_epoch or "the PCA initialisation", count(patience, "epoch")
+            self._end(f"early stopping: no improvement for {epochs} (best: {best})", finished=True)
+        elif self._on_epoch is not None and (reason := self._on_epoch(record)):
+            self._end(reason, finished=True)
         self._take_snapshot()
         if self._stop is None and time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
             self._save_checkpoint()
             self._saved = time.perf_counter()
 
     def _save_checkpoint(self) -> None:
-        """Save what a resumed training needs; without it the training is still worth its model."""
+        """Save what a resumed training needs; a failure is a warning, since the model is valid."""
         if self._checkpoint is None:
             return
         try:
             self._checkpoint.save(self._snapshot)
         except (OutputError, ModelError) as error:
-            message = f"no checkpoint was saved, so that --resume cannot go on here: {error}"
+            message = f"no checkpoint was saved, so --resume cannot continue this training: {error}"
             warnings.warn(message, AecliWarning, stacklevel=2)
 
     def _take_snapshot(self) -> None:
-        """Copy the state at the end of an epoch: what a resumed training must start from."""
+        """Copy the state at the end of an epoch, from which a resumed training starts."""
         self._snapshot = replace(
             self._state,
             network=copied(self._objective.network.state_dict()),
@@ -322,12 +323,12 @@ class Trainer:
             self._optimizer.load(state.optimizer)
         except (RuntimeError, LookupError, TypeError, ValueError) as error:
             raise ModelError(
-                "the checkpoint is of another network",
+                "the checkpoint belongs to another network",
                 facts=[str(error).splitlines()[0]],
                 hint="run the same command without --resume",
             ) from error
         self._schedule.factor, self._schedule.waited = state.schedule_factor, state.schedule_waited
         self._state = state
 
-    def _end(self, why: str, *, finished: bool) -> None:
-        self._stop, self._finished = why, finished
+    def _end(self, reason: str, *, finished: bool) -> None:
+        self._stop, self._finished = reason, finished

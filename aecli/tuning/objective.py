@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aecli.errors import DataError, UsageError
 from aecli.metrics.classification import ClassificationFigures
-from aecli.metrics.probe import LEAST, probe
+from aecli.metrics.probe import MIN_SAMPLES, probe
 from aecli.progress import Epoch
 from aecli.schema.options import TrainOptions
 from aecli.training.batches import Batches
@@ -25,10 +25,10 @@ CLASSIFIER_OBJECTIVES = ("accuracy", "auroc")
 
 @dataclass(frozen=True)
 class SearchObjective:
-    """Figure that ranks trained networks, independent of the loss weights that trials search.
+    """Figure that ranks trained networks, independent of the loss weights in the search space.
 
-    `val_loss` is the sum of the loss terms at `weights`, those of the given options: what `train`
-    reports with them, whatever weights a trial is trained with.
+    `val_loss` is the sum of the loss terms with `weights`, those of the search's options: the loss
+    that `train` reports with these options, for any weights of the trial.
     """
 
     name: ObjectiveName
@@ -36,18 +36,18 @@ class SearchObjective:
 
     @property
     def direction(self) -> Direction:
-        """Return whether less is better."""
+        """Return `minimize` or `maximize`."""
         return "maximize" if self.name in LABEL_OBJECTIVES else "minimize"
 
     @property
     def worst(self) -> float:
-        """Return a value that is worse than any figure."""
+        """Return an infinite value that is worse than any figure."""
         return math.inf if self.direction == "minimize" else -math.inf
 
     def of_epoch(self, epoch: Epoch) -> float:
-        """Return the value for a trial's curve; the worst where an epoch has no validation.
+        """Return the value for a trial's curve; the worst value if an epoch has no validation.
 
-        Probes and AUROC are measured once a trial ends: until then it is the negative loss.
+        Probes and AUROC are measured at the end of a trial; before, it is the negative loss.
         """
         if epoch.valid is None:
             return self.worst
@@ -62,7 +62,7 @@ class SearchObjective:
         """Return the value of a trained network on its validation rows.
 
         Raises:
-            DataError: it is not defined on them.
+            DataError: the objective is not defined on them.
         """
         if self.name in POST_TRAINING_OBJECTIVES:
             value = (_probe_accuracy if self.name == "probe" else _auroc)(fitted)
@@ -72,18 +72,18 @@ class SearchObjective:
         return self.of_epoch(fitted.result.best)
 
     def notes(self, options: Mapping[str, str], folds: int) -> Iterator[str]:
-        """Yield how the value differs from the figures of a model with a trial's options."""
+        """Yield notes on differences between the value and the figures of the saved model."""
         if folds > 1:
-            yield f"values are means of {folds} folds; the model is that of train"
+            yield f"values are means over {folds} folds; the model is trained on the usual split"
         if self.name == "val_loss" and {"reconst_weight", "l1"} & options.keys():
-            yield "val_loss weighs the terms as train does by itself, the model as it was told"
+            yield "val_loss uses the default loss weights, the model those of its options"
 
 
 def require_measurable(name: ObjectiveName, options: TrainOptions, prepared: PreparedTable) -> None:
     """Raise if an objective cannot be measured on the validation rows.
 
     Raises:
-        UsageError: it needs a label, a classifier or the reconstruction, and there is none.
+        UsageError: it needs a label, a classifier or the reconstruction loss, which is missing.
         DataError: there are no validation rows, or none of them is labelled.
     """
     label = prepared.plan.label
@@ -91,12 +91,12 @@ def require_measurable(name: ObjectiveName, options: TrainOptions, prepared: Pre
         raise UsageError(f"--objective {name} needs a label", hint="--label COLUMN")
     if name in CLASSIFIER_OBJECTIVES and options.losses.class_weight == 0:
         raise UsageError(
-            f"--objective {name} needs the classifier that --class-weight 0 leaves out",
+            f"--objective {name} needs a classifier, which --class-weight 0 leaves out",
             hint="--objective probe, or another --class-weight",
         )
     if name == "reconstruction" and options.losses.reconst_weight == 0:
         raise UsageError(
-            "--objective reconstruction and --reconst-weight 0 disagree",
+            "--objective reconstruction contradicts --reconst-weight 0",
             hint="--objective accuracy",
         )
     if not len(prepared.valid):
@@ -112,10 +112,10 @@ def require_measurable(name: ObjectiveName, options: TrainOptions, prepared: Pre
 def _undefined(name: str, prepared: PreparedTable) -> DataError:
     codes = prepared.valid.codes
     labelled = 0 if codes is None else int((codes >= 0).sum())
-    least = f"; a probe takes {LEAST}" if name == "probe" else ""
+    required = f"; a probe needs {MIN_SAMPLES}" if name == "probe" else ""
     return DataError(
         f"--objective {name} is not defined on these validation rows",
-        facts=[f"{labelled:,} of {len(prepared.valid):,} are labelled{least}, of two classes"],
+        facts=[f"{labelled:,} of {len(prepared.valid):,} are labelled{required}, from two classes"],
         hint="--valid 0.3, or --objective val_loss",
     )
 
@@ -140,8 +140,8 @@ def _probe_accuracy(fitted: FittedNetwork) -> float | None:
     result = probe(views, codes[known].numpy(), fitted.options.training.seed)
     if result is None:
         return None
-    answers = result.answers["latent"]["linear"]
-    return result.figure(answers, result.measured >= 0)
+    predictions = result.predictions["latent"]["linear"]
+    return result.figure(predictions, result.measured >= 0)
 
 
 def _validation(
@@ -152,6 +152,6 @@ def _validation(
     batches = Batches(fitted.prepared.valid, fitted.device)
     encoded = []
     for cells, codes in batches.in_order(fitted.setup.network.widest):
-        assert codes is not None, "an objective of labels has them"
+        assert codes is not None, "a label objective has label codes"
         encoded.append((encode(inputs(cells)), codes))
     return encoded

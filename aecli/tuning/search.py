@@ -1,4 +1,4 @@
-"""Search: prepare the table once, run trials until the end, train and save the best model."""
+"""Search: prepare the table once, run the trials, train and save the best model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aecli.directory_lock import Lock
 from aecli.errors import DivergedError, UsageError
 from aecli.model_directory.generations import rollback_command
 from aecli.model_directory.save import save
-from aecli.progress import Progress, Standing
+from aecli.progress import Progress, SearchState
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.option_docs import as_flags, explicit_options, train_command
 from aecli.schema.options import TrainOptions
@@ -32,13 +32,13 @@ from aecli.tuning.objective import SearchObjective, require_measurable
 from aecli.tuning.search_space import Chooser, SearchSpace
 from aecli.tuning.study import MIN_TRIALS_FOR_IMPORTANCE, Study
 from aecli.tuning.trial import ObjectiveName, TrialRecord, TuneResult
-from aecli.tuning.trial_runner import TimeBudget, TrialOutcome, TrialRunner, most_epochs
+from aecli.tuning.trial_runner import TimeBudget, TrialOutcome, TrialRunner, max_epochs
 
 PROCESS_OPTIONS = ("device", "threads", "memory")
-"""Options that may differ between processes which share a journal."""
+"""Options that may differ between processes that share a journal."""
 
 PRUNING_WARM_UP = 0.2
-"""Share of a training before which it is not pruned."""
+"""Share of a trial's epochs before which it is not pruned."""
 
 SAVE_LOCK_PATIENCE = 600.0
 """Seconds to wait while another process of the search saves its best into the same directory."""
@@ -57,27 +57,27 @@ class SearchRun:
     journal: Path
     objective_name: ObjectiveName
     folds: int
-    most_trials: int | None
+    max_trials: int | None
     budget: TimeBudget
     keep_generations: int
     progress: Progress
 
     def __post_init__(self) -> None:
-        # The best trained network of this process, which then need not be trained again.
-        self._in_memory: TrialOutcome | None = None
+        # The best trial of this process, whose network does not have to be trained again.
+        self._best_outcome: TrialOutcome | None = None
         self._error: Exception | None = None
         self._cut = False
 
     def run(self) -> TuneResult:
         """Return the result, once the model is saved."""
         with Lock(self.directory, patience=2.0):
-            pass  # fails now rather than after the search where the model cannot be saved
+            pass  # fail before the search if the model cannot be saved
         self._device = configure_process(self.options)
         self._prepare()
         try:
             with Interrupt() as interrupt:
                 self._run_trials(interrupt)
-            with Interrupt() as late:  # a second signal ends the training of the best
+            with Interrupt() as late:  # a second signal ends the training of the best trial
                 result = self._finish(late)
         finally:
             self._study.close()
@@ -87,21 +87,21 @@ class SearchRun:
     def _prepare(self) -> None:
         options = self.options
         self._source = open_rereadable(self.data, options)
-        several = self.folds > 1
-        folds = [(n, self.folds) for n in range(self.folds)] if several else [None]
+        cross_validated = self.folds > 1
+        folds = [(n, self.folds) for n in range(self.folds)] if cross_validated else [None]
         self._tables = [prepare(self._source, options, self.progress, fold=f) for f in folds]
         for table in self._tables:
             require_measurable(self.objective_name, options, table)
         first = self._tables[0]
         began = time.perf_counter()
-        made = build_training(first, options, self.progress)
+        setup = build_training(first, options, self.progress)
         self._build_seconds = time.perf_counter() - began
-        self._objective = SearchObjective(self.objective_name, made.objective.weights)
+        self._objective = SearchObjective(self.objective_name, setup.objective.weights)
         self._space = SearchSpace(
             options,
-            made.network,
+            setup.network,
             options.training.batch_size or default_batch_size(len(first.train)),
-            made.objective.weights,
+            setup.objective.weights,
             minimizes_loss=self._objective.direction == "minimize",
             cells=first.layout.cells * first.train.size,
         )
@@ -110,12 +110,12 @@ class SearchRun:
             self._space,
             direction=self._objective.direction,
             seed=options.training.seed,
-            warm_up=round(PRUNING_WARM_UP * most_epochs(options, first)),
+            warm_up=round(PRUNING_WARM_UP * max_epochs(options, first)),
             fingerprint=self._fingerprint(first),
         )
 
     def _fingerprint(self, first: PreparedTable) -> dict[str, Any]:
-        """Return what all trials of a journal share, as JSON values."""
+        """Return the common properties of all trials of a journal, as JSON values."""
         defaults = Chooser()
         self._space.option_texts(defaults)
         given = explicit_options(self.options)
@@ -127,8 +127,8 @@ class SearchRun:
             "table": _digest(first),
             "space": defaults.ranges,
         }
-        as_read: dict[str, Any] = json.loads(json.dumps(fingerprint))
-        return as_read
+        normalized: dict[str, Any] = json.loads(json.dumps(fingerprint))
+        return normalized
 
     def _run_trials(self, interrupt: Interrupt) -> None:
         runner = TrialRunner(
@@ -136,7 +136,7 @@ class SearchRun:
             interrupt=interrupt, progress=self.progress,
         )  # fmt: skip
         while interrupt.signal is None and not self._cut and self._has_time():
-            trial = self._study.begin(self.most_trials)
+            trial = self._study.begin(self.max_trials)
             if trial is None:
                 return
             self._report_standing(trial.number)
@@ -153,8 +153,8 @@ class SearchRun:
     def _keep_best(self, outcome: TrialOutcome) -> None:
         if outcome.fitted is None or outcome.value is None:
             return
-        if self._in_memory is None or self._rank(outcome) < self._rank(self._in_memory):
-            self._in_memory = outcome
+        if self._best_outcome is None or self._rank(outcome) < self._rank(self._best_outcome):
+            self._best_outcome = outcome
 
     def _rank(self, outcome: TrialOutcome) -> tuple[bool, float]:
         sign = 1 if self._objective.direction == "minimize" else -1
@@ -163,7 +163,7 @@ class SearchRun:
     def _trial_seconds(self) -> float | None:
         if self.budget.until is None:
             return None
-        best, network = self._study.best(), self._in_memory
+        best, network = self._study.best(), self._best_outcome
         in_memory = best is not None and network is not None and best.number == network.number
         build = self._build_seconds
         return self.budget.trial_seconds(best, best_in_memory=in_memory, build_seconds=build)
@@ -179,9 +179,9 @@ class SearchRun:
     def _report_standing(self, number: int | None) -> None:
         best = self._study.best()
         self.progress.trial(
-            Standing(
+            SearchState(
                 trial=number,
-                trials=self.most_trials,
+                trials=self.max_trials,
                 best=best.value if best else None,
                 best_trial=best.number if best else None,
                 seconds_left=self.budget.seconds_left,
@@ -189,7 +189,7 @@ class SearchRun:
         )
 
     def _finish(self, interrupt: Interrupt) -> TuneResult:
-        """Train the best model where it is not at hand, save it, and return the result."""
+        """Train the best model if it is not in memory, save it, and return the result."""
         self._report_standing(None)
         directory = self.directory
         with Lock(directory, patience=SAVE_LOCK_PATIENCE):
@@ -208,32 +208,32 @@ class SearchRun:
             )  # fmt: skip
             if spec.summary.finished:
                 Checkpoint(directory, {}).remove()
-        seconds, keeps = self.budget.seconds_used, self.keep_generations
-        undo = rollback_command(directory, replaced.id) if replaced and keeps else None
+        seconds, kept = self.budget.seconds_used, self.keep_generations
+        undo = rollback_command(directory, replaced.id) if replaced and kept else None
         return replace(result, spec=spec, seconds=seconds, replaced=replaced, undo=undo)
 
     def _best(self, interrupt: Interrupt) -> tuple[TrialRecord, FittedNetwork]:
         """Return the best trial with its network, which is trained again if not in memory."""
-        best, in_memory = self._study.best(), self._in_memory
+        best, in_memory = self._study.best(), self._best_outcome
         if in_memory is None or (best is not None and best.number != in_memory.number):
             if best is None:
-                best = self._unmeasured()
+                best = self._unmeasured_trial()
             return best, self._train_again(best, interrupt)
         fitted = in_memory.fitted
-        assert fitted is not None, "only a trial with its network is kept"
+        assert fitted is not None, "the best outcome has a network"
         for note in fitted.notes:
             self.progress.note(note)
-        # A trial that was cut has no checkpoint that could be resumed.
+        # A trial cut by the budget has no checkpoint to resume.
         finished = replace(fitted.result, finished=True)
         record = self._study.trials()[in_memory.number - 1]
         best = replace(record, value=in_memory.value)
         return best, replace(fitted, result=finished)
 
-    def _unmeasured(self) -> TrialRecord:
-        """Return a trial to train for the time left, where none was long enough to measure.
+    def _unmeasured_trial(self) -> TrialRecord:
+        """Return a trial to train in the remaining time, if no trial was long enough to measure.
 
         Raises:
-            AecliError: none would come to anything.
+            AecliError: every trial failed or is running in another process.
         """
         for trial in self._trials:
             if trial.state == "cut":
@@ -241,14 +241,14 @@ class SearchRun:
         if self._error:
             raise self._error
         if all(trial.state != "running" for trial in self._trials):
-            raise DivergedError("no trial came to a finite objective", hint="--lr 1e-4")
+            raise DivergedError("no trial had a finite objective", hint="--lr 1e-4")
         raise UsageError(
-            f"other processes run all of the {self.most_trials} trials, and none has ended",
+            f"other processes run all {self.max_trials} trials, and none has ended",
             hint="more --trials, or the same command later",
         )
 
     def _train_again(self, best: TrialRecord, interrupt: Interrupt) -> FittedNetwork:
-        """Train a trial's options in full, as `train` does."""
+        """Train with a trial's options without pruning, as `train` does."""
         options = self._space.train_options(best.options)
         if best.state == "cut":
             seconds = max(self.budget.seconds_left or best.seconds, 1.0)
@@ -272,7 +272,7 @@ class SearchRun:
         return self._study.trials()
 
     def _result(self, best: TrialRecord, spec: ModelSpec) -> TuneResult:
-        """Return the result before saving: without the time and the spec's weights file."""
+        """Return the result before saving, without the final time and the weights file."""
         importance = self._study.importance()
         assert best.value is not None, "the best trial has a value"
         defaults = [t.value for t in self._trials if t.state == "complete" and not t.options]
@@ -296,12 +296,12 @@ class SearchRun:
 
     def _notes(self, best: TrialRecord, importance: Mapping[str, float]) -> Iterator[str]:
         if best.state in ("cut", "stopped"):
-            yield "no trial was trained in full: the command trains the best of them so"
+            yield "no trial was trained completely; the command trains the best one so"
         yield from self._objective.notes(best.options, self.folds)
         if not importance:
             complete = sum(trial.state == "complete" for trial in self._trials)
-            least = MIN_TRIALS_FOR_IMPORTANCE
-            yield f"importance takes {least} complete trials; there are {complete}"
+            required = MIN_TRIALS_FOR_IMPORTANCE
+            yield f"importance needs {required} complete trials; there are {complete}"
 
 
 def _digest(prepared: PreparedTable) -> str:

@@ -1,4 +1,4 @@
-"""Search space: the options that a search may change, and their ranges, for any table."""
+"""Search space: the options that a search may change, and their ranges."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aecli.schema.options import TrainOptions
 
 T = TypeVar("T", str, int, float)
 OptionTexts = dict[str, str]
-"""Options by name, as texts of a command line."""
+"""Options by name, as written on a command line."""
 
 SEARCHED_ACTIVATIONS = ("SiLU", "GELU", "ELU", "ReLU")
 SEARCHED_DROPOUTS = (0.0, 0.05, 0.1, 0.2, 0.3)
@@ -29,14 +29,14 @@ BATCH_SIZE_FACTORS = (0.25, 0.5, 1, 2, 4)
 ADAMW_WEIGHT_DECAY = 0.01
 """Default of AdamW."""
 
-WIDEST_SEARCHED_LAYER = 1_024
-"""First layers are searched up to this, or to twice the default: trials must stay short."""
+MAX_SEARCHED_WIDTH = 1_024
+"""Maximum width of a first layer, or twice the default, so that trials are short."""
 
 
 class Chooser:
-    """Chooser of values of named parameters: of the defaults, which are those of `train`.
+    """Chooser of values of named parameters; this one chooses the defaults, those of `train`.
 
-    `values` are the defaults that were chosen, `ranges` their alternatives.
+    `values` are the chosen defaults, `ranges` their alternatives.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Chooser:
         self.ranges: dict[str, list[Any]] = {}
 
     def category(self, name: str, default: T, values: Sequence[T]) -> T:
-        """Choose one of some values."""
+        """Choose one of the values."""
         self.values[name], self.ranges[name] = default, list(values)
         return default
 
@@ -53,7 +53,7 @@ class Chooser:
         return self.category(name, default, [low, high])
 
     def integer(self, name: str, default: int, low: int, high: int) -> int:
-        """Choose a whole number within the bounds."""
+        """Choose an integer within the bounds."""
         return self.category(name, default, [low, high])
 
 
@@ -62,12 +62,12 @@ class SearchSpace:
     """Space of the options that a search may change, around the defaults of `train`.
 
     Args:
-        base: the options that were given; these stay.
+        base: the given options, which are not searched.
         network: the network of these options.
         batch_size: the batch size of these options.
         weights: the weight of each loss term of these options.
-        minimizes_loss: whether the objective is a loss. A wider latent always lowers it, so that
-            the default is then the widest that is searched.
+        minimizes_loss: whether the objective is a loss. A wider latent always lowers it, so the
+            default is then the maximum.
         cells: the number of cells of a sample.
     """
 
@@ -86,7 +86,7 @@ class SearchSpace:
         """Return the given options joined with those of a trial."""
         values: dict[str, Any] = {**self.given, **texts}
         if "encoder" in texts and values.get("latent") == "auto":
-            del values["latent"]  # it is the last size of the encoder
+            del values["latent"]  # the encoder's last size is the latent size
         return TrainOptions.from_flat(values)
 
     def option_texts(self, chooser: Chooser) -> OptionTexts:
@@ -130,10 +130,10 @@ class SearchSpace:
         if not self._is_free("encoder"):
             return {}
         latent, inputs = self._latent(chooser), self.network.inputs * self.network.window
-        usual = default_widths(inputs, self.network.latent)
-        widest = max(2.0, min(4.0, WIDEST_SEARCHED_LAYER / usual[0]))
+        default_sizes = default_widths(inputs, self.network.latent)
+        widest = max(2.0, min(4.0, MAX_SEARCHED_WIDTH / default_sizes[0]))
         width = chooser.number("width", 1.0, 0.5, widest)
-        depth = chooser.integer("depth", len(usual) - 1, 1, 3)
+        depth = chooser.integer("depth", len(default_sizes) - 1, 1, 3)
         default = default_widths(inputs, latent)
         first = default[0] * width
         hidden = [max(latent, _rounded(first / 2**layer, 8)) for layer in range(depth)]
@@ -145,20 +145,20 @@ class SearchSpace:
         if not self._is_free("channels"):
             return {}
         sides = self.network.shape[:2] or [self.network.window]
-        usual = self.network.channels
-        deepest = max(len(usual), min(3, min(sides).bit_length() - 1))
+        default = self.network.channels
+        deepest = max(len(default), min(3, min(sides).bit_length() - 1))
         width = chooser.number("width", 1.0, 0.5, 2.0)
-        depth = chooser.integer("depth", len(usual), 1, deepest)
-        channels = [_rounded(usual[0] * width, 4) << layer for layer in range(depth)]
-        return {} if channels == usual else {"channels": format_value(channels)}
+        depth = chooser.integer("depth", len(default), 1, deepest)
+        channels = [_rounded(default[0] * width, 4) << layer for layer in range(depth)]
+        return {} if channels == default else {"channels": format_value(channels)}
 
     def _lstm(self, chooser: Chooser) -> OptionTexts:
         texts: OptionTexts = {}
         if self._is_free("hidden"):
             assert self.network.hidden is not None, "an LSTM has a width"
-            usual = self.network.hidden
-            hidden = _rounded(usual * chooser.number("width", 1.0, 0.5, 4.0), 8)
-            texts |= _changed("hidden", hidden, usual)
+            default = self.network.hidden
+            hidden = _rounded(default * chooser.number("width", 1.0, 0.5, 4.0), 8)
+            texts |= _changed("hidden", hidden, default)
         if self._is_free("layers"):
             texts |= _changed("layers", chooser.integer("depth", 1, 1, 2), 1)
         return texts
@@ -187,9 +187,9 @@ class SearchSpace:
         texts: OptionTexts = {}
         network, layers = self.network, self.network.layers
         if self._is_free("activation") and network.architecture not in ("lstm", "transformer"):
-            usual = network.activation.name
-            activation = chooser.category("activation", usual, SEARCHED_ACTIVATIONS)
-            texts |= _changed("activation", activation, usual)
+            default = network.activation.name
+            activation = chooser.category("activation", default, SEARCHED_ACTIVATIONS)
+            texts |= _changed("activation", activation, default)
         if self._is_free("dropout") and (network.architecture != "lstm" or layers > 1):
             texts |= _changed("dropout", chooser.category("dropout", 0.0, SEARCHED_DROPOUTS), 0.0)
         return texts
@@ -207,9 +207,9 @@ class SearchSpace:
     def _steps(self, chooser: Chooser) -> OptionTexts:
         texts: OptionTexts = {}
         if self._is_free("lr"):
-            usual = self.base.training.lr
-            rate = chooser.number("lr", usual, usual / 10, usual * 5)
-            texts |= _changed("lr", _three_digits(rate), _three_digits(usual))
+            default_lr = self.base.training.lr
+            lr = chooser.number("lr", default_lr, default_lr / 10, default_lr * 5)
+            texts |= _changed("lr", _three_digits(lr), _three_digits(default_lr))
         if self._is_free("batch_size"):
             default = self.batch_size
             scaled = (max(8, int(default * factor)) for factor in BATCH_SIZE_FACTORS)
@@ -222,7 +222,7 @@ class SearchSpace:
         return texts
 
     def _weights(self, chooser: Chooser) -> OptionTexts:
-        """Search loss weights only with a classifier: without one there is nothing to balance."""
+        """Search loss weights only with a classifier; otherwise there are no tasks to balance."""
         if "classification" not in self.weights or self.base.losses.reduction == "sum":
             return {}
         texts: OptionTexts = {}
@@ -236,8 +236,8 @@ class SearchSpace:
         return texts
 
 
-def _changed(name: str, value: object, usual: object) -> OptionTexts:
-    return {} if value == usual else {name: format_value(value)}
+def _changed(name: str, value: object, default: object) -> OptionTexts:
+    return {} if value == default else {name: format_value(value)}
 
 
 def _rounded(size: float, unit: int) -> int:
@@ -246,5 +246,5 @@ def _rounded(size: float, unit: int) -> int:
 
 
 def _three_digits(value: float) -> str:
-    """Return a number with three digits: a trial's value is what its command line shows."""
+    """Return a number with three significant digits, as on the trial's command line."""
     return format_value(float(f"{value:.3g}"))

@@ -45,9 +45,8 @@ optuna.logging.disable_default_handler()
 class JournalLocks(JournalFileOpenLock):
     """Locks on single bytes of `JOURNAL.lock`: the study, appending, and one per running trial.
 
-    The operating system releases them when a process ends, however it ends. Where the file system
-    has no locks, every trial counts as running in another process. `acquire` and `release`, which
-    optuna calls, are those of appending.
+    The operating system releases them when the process ends. On a file system without locks, every
+    trial counts as running in another process. optuna calls `acquire` and `release` for appending.
 
     Raises:
         OutputError: the lock file cannot be created.
@@ -67,7 +66,7 @@ class JournalLocks(JournalFileOpenLock):
 
     @contextmanager
     def study(self) -> Iterator[None]:
-        """Wait for the study: one process at a time opens it or begins a trial."""
+        """Lock the study: one process at a time opens it or begins a trial."""
         self._wait(_STUDY_BYTE)
         try:
             yield
@@ -84,7 +83,7 @@ class JournalLocks(JournalFileOpenLock):
         self._release(_APPEND_BYTE)
 
     def acquire_trial(self, index: int) -> bool:
-        """Lock a trial without waiting; False where its process is alive, or may be."""
+        """Lock a trial without waiting; False if its process may be running."""
         try:
             byte = _FIRST_TRIAL_BYTE + index
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
@@ -113,18 +112,18 @@ class JournalLocks(JournalFileOpenLock):
 class Study:
     """Study of a search's trials in its journal.
 
-    A trial's values depend only on the seed, its number and the trials before it, so that a search
-    that was stopped goes on as it would have. A process runs one trial at a time.
+    A trial's options depend only on the seed, its number and the previous trials, so that a stopped
+    search continues as an uninterrupted one. A process runs one trial at a time.
 
     Args:
-        journal: the file; created where it does not exist.
-        direction: of the objective.
-        seed: of the sampler.
+        journal: the file; created if it does not exist.
+        direction: the direction of the objective.
+        seed: the seed of the sampler.
         warm_up: steps of a trial before it may be pruned.
-        fingerprint: what all trials of a journal share; by name.
+        fingerprint: the common properties of all trials of a journal, by name.
 
     Raises:
-        UsageError: the file is the journal of another search, or not a journal.
+        UsageError: the file is the journal of a different search, or not a journal.
         OutputError: it cannot be written.
     """
 
@@ -154,12 +153,12 @@ class Study:
         """Release the journal and the running trials of this process."""
         self._locks.close()
 
-    def begin(self, most_trials: int | None) -> TrialRecord | None:
-        """Begin the next trial; None where `most_trials` have ended or are running."""
+    def begin(self, max_trials: int | None) -> TrialRecord | None:
+        """Begin the next trial; None if `max_trials` have ended or are running."""
         with self._locks.study():
             earlier = self._optuna_trials()
             counted = sum(_counts(trial) for trial in earlier)
-            if most_trials is not None and counted >= most_trials:
+            if max_trials is not None and counted >= max_trials:
                 return None
             self._study.sampler = TPESampler(seed=_trial_seed(self._seed, len(earlier)))
             self._running = trial = self._study.ask()
@@ -169,14 +168,14 @@ class Study:
         return TrialRecord(trial.number + 1, "running", None, options, 0, 0.0, [])
 
     def report(self, step: int, value: float) -> bool:
-        """Record the running trial's objective so far; return whether it should be pruned."""
-        assert self._running is not None, "a trial was begun"
+        """Record the running trial's objective; return whether the trial should be pruned."""
+        assert self._running is not None, "begin was called"
         self._running.report(value, step)
         return self._running.should_prune()
 
     def end(self, state: TrialStatus, value: float | None, *, epochs: int, seconds: float) -> None:
-        """Record how the running trial ended."""
-        assert self._running is not None, "a trial was begun"
+        """Record the end of the running trial."""
+        assert self._running is not None, "begin was called"
         trial = self._running
         trial.set_user_attr("facts", {"epochs": epochs, "seconds": seconds, "state": state})
         if state == "complete":
@@ -189,12 +188,12 @@ class Study:
         self._locks.release_trial(trial.number)
 
     def trials(self) -> list[TrialRecord]:
-        """Return every trial that ran or runs, in order."""
+        """Return every trial that has begun, in order."""
         begun = [trial for trial in self._optuna_trials() if trial.state != TrialState.WAITING]
         return [_record(trial) for trial in begun]
 
     def best(self) -> TrialRecord | None:
-        """Return the best complete trial, else the best that was cut; the first of equal ones."""
+        """Return the best complete trial, else the best one cut by the budget."""
         measured = [trial for trial in self.trials() if trial.value is not None]
         complete = [trial for trial in measured if trial.state == "complete"]
         candidates = complete or [trial for trial in measured if trial.state == "cut"]
@@ -203,12 +202,12 @@ class Study:
     def importance(self) -> dict[str, float]:
         """Return each parameter's share of the objective's variance; empty with few trials.
 
-        By PED-ANOVA (Watanabe et al. 2023), which compares where good trials lie with all.
+        By PED-ANOVA (Watanabe et al. 2023), from the distributions of good and of all trials.
         """
         complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(complete) < MIN_TRIALS_FOR_IMPORTANCE:
             return {}
-        always_chosen = Chooser()  # unlike the amount of noise, which some trials lack
+        always_chosen = Chooser()  # unlike the noise amount, which some trials do not have
         self._space.option_texts(always_chosen)
         shares = get_param_importances(self._study, params=list(always_chosen.values))
         return {name: float(share) for name, share in shares.items()}
@@ -228,7 +227,7 @@ class Study:
         ]
         if differing:
             raise UsageError(
-                f"the journal {self._journal} is that of another search",
+                f"the journal {self._journal} belongs to a different search",
                 facts=differing[:3],
                 hint=f"--journal with another name, or remove {self._journal}",
             )
@@ -286,7 +285,7 @@ def _open_study(
 
 
 def _repair(journal: Path) -> None:
-    """Cut an incomplete last line, which a killed process left and others would append to.
+    """Remove an incomplete last line of a killed process, to which others would append.
 
     Raises:
         UsageError: the file is not a journal.
@@ -302,11 +301,13 @@ def _repair(journal: Path) -> None:
 
 
 def _not_a_journal(journal: Path) -> UsageError:
-    return UsageError(f"{journal} is no journal of a search", hint="--journal with another name")
+    return UsageError(
+        f"{journal} is not the journal of a search", hint="--journal with another name"
+    )
 
 
 def _trial_seed(seed: int, number: int) -> int:
-    """Return a seed of numpy's legacy generator, a different one for each trial."""
+    """Return a different seed for each trial, for numpy's legacy generator."""
     return (seed * 1_000_003 + number) % 2**32
 
 
@@ -318,7 +319,7 @@ def _state(trial: FrozenTrial) -> TrialStatus:
 
 
 def _counts(trial: FrozenTrial) -> bool:
-    """Return whether a trial counts toward the number of trials: it ended by itself, or runs."""
+    """Return whether a trial counts toward `max_trials`: it is running or was not stopped."""
     return trial.state != TrialState.WAITING and _state(trial) != "stopped"
 
 

@@ -15,19 +15,18 @@ ObjectiveName = Literal["val_loss", "reconstruction", "accuracy", "probe", "auro
 OBJECTIVES: tuple[ObjectiveName, ...] = get_args(ObjectiveName)
 
 POST_TRAINING_OBJECTIVES = ("probe", "auroc")
-"""Objectives that are measured after training only; the curves of their trials are of the negative
+"""Objectives that are measured after training only; the curves of their trials are the negative
 loss."""
 
 Direction = Literal["minimize", "maximize"]
 
 TrialStatus = Literal["complete", "pruned", "cut", "failed", "stopped", "running"]
-"""Cut: the budget ran out. Failed: no finite loss, or out of memory. Stopped: by a signal or a
-kill."""
+"""Cut: by the time budget. Failed: non-finite loss, or out of memory. Stopped: by a signal."""
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """Record of a trial, counted from 1; the first takes the defaults.
+    """Record of a trial, counted from 1; the first uses the defaults.
 
     `options` are those that differ from the defaults, as on a command line; `curve` is the
     objective after each epoch, at the best weights so far; `seconds` is the training time.
@@ -43,7 +42,7 @@ class TrialRecord:
 
 
 def ranking(trials: Sequence[TrialRecord], direction: str) -> list[TrialRecord]:
-    """Return the trials that have a value, best first; those not trained in full come last."""
+    """Return the trials that have a value, best first; incomplete ones come last."""
     sign = -1 if direction == "maximize" else 1
     measured = [trial for trial in trials if trial.value is not None]
     return sorted(measured, key=lambda t: (t.state != "complete", sign * (t.value or 0.0)))
@@ -53,10 +52,10 @@ def ranking(trials: Sequence[TrialRecord], direction: str) -> list[TrialRecord]:
 class TuneResult:
     """Result of one search: the saved model, and every trial of its journal.
 
-    `value` is the objective of the `best` trial, `default` that of the first one, which takes the
+    `value` is the objective of the `best` trial, `default` that of the first one, which uses the
     defaults; `command` trains the same model again. `importance` is the share of each parameter of
     the search in the objective, empty with few trials. `signal` ended the search early.
-    `replaced` is the model that was there before, `undo` the command that puts it back.
+    `replaced` is the previous model, `undo` the command that restores it.
     """
 
     model: Path
@@ -78,7 +77,7 @@ class TuneResult:
     undo: str | None = None
 
     def record(self) -> dict[str, Any]:
-        """Return the content of the file of the search in the model directory."""
+        """Return the content of the search's file in the model directory."""
         return {
             "schema": "aecli.tuning/1",
             "objective": self.objective,

@@ -1,4 +1,4 @@
-"""Training and measuring of one trial, fold by fold, and the time that it may take."""
+"""Training and measurement of one trial, fold by fold, within a time budget."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from aecli.tuning.trial import TrialRecord, TrialStatus
 PRUNED = "pruned"
 
 RETRAIN_TIME_FACTOR = 1.25
-"""How much longer than its trial the training of the best model may take."""
+"""Maximum ratio of the final training's time to that of its trial."""
 
-SHORTEST_TRIAL_SECONDS = 0.05
+MIN_TRIAL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class TimeBudget:
-    """Time of a search of `folds` folds; `began` and `until` are times of `time.perf_counter`.
+    """Time budget of a search with `folds` folds, from `began` until `until` (perf_counter).
 
     Without a budget `until` is None, and so are the limits.
     """
@@ -42,7 +42,7 @@ class TimeBudget:
 
     @property
     def seconds_left(self) -> float | None:
-        """Return the seconds left."""
+        """Return the remaining seconds."""
         return None if self.until is None else self.until - time.perf_counter()
 
     @property
@@ -53,30 +53,30 @@ class TimeBudget:
     def trial_seconds(
         self, best: TrialRecord | None, *, best_in_memory: bool, build_seconds: float
     ) -> float | None:
-        """Return how long a trial may take so that there is time to save the best model.
+        """Return the maximum time of a trial that leaves time to save the best model.
 
         Args:
             best: the best trial so far.
-            best_in_memory: whether its network is at hand and need not be trained again.
-            build_seconds: how long building a network takes before its training.
+            best_in_memory: whether its network is in memory and does not have to be trained again.
+            build_seconds: the time for building a network before its training.
         """
         left = self.seconds_left
         if left is None:
             return None
         retrain = 0.0 if best is None or best_in_memory else RETRAIN_TIME_FACTOR * best.seconds
-        # The best of several folds is trained once more, on the usual split.
-        most = left / (1 + RETRAIN_TIME_FACTOR / self.folds) if self.folds > 1 else left
+        # With several folds, the best trial is trained once more, on the usual split.
+        limit = left / (1 + RETRAIN_TIME_FACTOR / self.folds) if self.folds > 1 else left
         build = self.folds * build_seconds
-        seconds = min(left - retrain, most) - self._closing_seconds - build
-        return max(seconds, SHORTEST_TRIAL_SECONDS)
+        seconds = min(left - retrain, limit) - self._closing_seconds - build
+        return max(seconds, MIN_TRIAL_SECONDS)
 
     def allows_trial(
         self, trial_seconds: float, complete: Sequence[TrialRecord], *, failed: bool
     ) -> bool:
-        """Return whether there is time for a useful trial; the first one always begins.
+        """Return whether there is time for a useful trial; the first trial always begins.
 
         Args:
-            trial_seconds: how long the trial may take.
+            trial_seconds: the maximum time of the trial.
             complete: the complete trials so far.
             failed: whether a trial failed.
         """
@@ -90,15 +90,15 @@ class TimeBudget:
 
     @cached_property
     def _closing_seconds(self) -> float:
-        """Return about how long comparing and saving take: as long as reading the table did."""
+        """Return an estimate of the time for comparing and saving: that of reading the table."""
         return min(self.seconds_used, 0.3 * (self.seconds_left or 0.0))
 
 
 @dataclass(frozen=True)
 class TrialOutcome:
-    """Outcome of one trial; `fitted` is its network where there is one split and no folds.
+    """Outcome of one trial; `fitted` is its network if there is one split and no folds.
 
-    `seconds` is the training time of the longest fold. `error` is why it failed.
+    `seconds` is the training time of the longest fold. `error` is the reason for a failure.
     """
 
     number: int
@@ -111,7 +111,7 @@ class TrialOutcome:
 
 
 class TrialRunner:
-    """Runner of trials on tables that are prepared once, one per fold."""
+    """Runner of trials on prepared tables, one per fold."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class TrialRunner:
         values: list[float] = []
         longest, epochs = 0.0, 0
         for fold, table in enumerate(self._tables):
-            first_step = fold * most_epochs(options, table)
+            first_step = fold * max_epochs(options, table)
             try:
                 fitted = self._fit(table, options, until, self._reporter(first_step, values))
             except (DivergedError, OutputError, MemoryError, torch.OutOfMemoryError) as error:
@@ -171,13 +171,13 @@ class TrialRunner:
             on_epoch=on_epoch,
             progress=self._progress,
         )
-        # Without the time limit: there is no checkpoint that could be resumed.
+        # Without the time limit, since there is no checkpoint to resume.
         return replace(fitted, options=options)
 
     def _reporter(self, first_step: int, values: Sequence[float]) -> EpochCallback:
-        """Return what reports a fold's epochs to the study, and stops a fold that is pruned.
+        """Return a callback that reports a fold's epochs to the study, and stops a pruned fold.
 
-        `values` are those of the folds before it.
+        `values` are the objectives of the previous folds.
         """
         best = 0.0
 
@@ -191,8 +191,8 @@ class TrialRunner:
         return report
 
 
-def most_epochs(options: TrainOptions, table: PreparedTable) -> int:
-    """Return the number of epochs of a training that nothing stops early."""
+def max_epochs(options: TrainOptions, table: PreparedTable) -> int:
+    """Return the number of epochs of a training without early stopping."""
     return options.training.epochs or default_epochs(table.train, classifies=options.classifies)
 
 

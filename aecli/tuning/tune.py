@@ -10,7 +10,7 @@ from typing import Unpack, cast
 from pydantic import TypeAdapter, ValidationError
 
 from aecli.errors import UsageError, nearest
-from aecli.model_directory.generations import require_keepable
+from aecli.model_directory.generations import require_valid_count
 from aecli.model_directory.location import model_directory
 from aecli.model_directory.save import check_target
 from aecli.progress import SILENT, Progress
@@ -40,17 +40,17 @@ def tune(
 ) -> TuneResult:
     """Search for options that train a better model of `data`, and save the best model.
 
-    `values` are options by name, which every trial takes. The first trial takes the defaults, so
-    that the best is never worse. A search that was stopped or killed goes on from its journal.
+    `values` are options by name, the same in every trial. The first trial uses the defaults, so the
+    best is never worse. A stopped or killed search is continued from its journal.
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory (Arrow, pandas, polars).
         budget: time limit of the search, in seconds or as in `10m`.
-        trials: the number of trials that the journal is to have.
+        trials: the total number of trials in the journal.
         objective: `val_loss`, `reconstruction`, or, with a label, `accuracy`, `probe` or `auroc`.
-        folds: of a cross-validation; 1 measures on the validation rows of `train`.
-        journal: the file of all trials, which processes may share; `MODEL.journal` unless given.
-        model: the model directory; `AECLI_MODEL` or `./aecli_model` unless given.
+        folds: number of cross-validation folds; 1 measures on the validation rows of `train`.
+        journal: the file of all trials, which processes may share; default: `MODEL.journal`.
+        model: the model directory; default: `AECLI_MODEL`, else `./aecli_model`.
         tag: short for the directory `runs/TAG`.
         keep_generations: how many earlier models stay in the directory, for `rollback`; 0 to 100.
         options: every option at once, instead of `values`.
@@ -58,9 +58,9 @@ def tune(
 
     Raises:
         UsageError: an option is unknown or out of bounds, optuna is not installed, or the journal
-            is that of another search.
+            belongs to a different search.
         DataError: the table cannot be read or learned from, or has no rows to measure on.
-        DivergedError: no trial came to a finite loss.
+        DivergedError: no trial had a finite loss.
         OutputError: the model or the journal cannot be written.
         LockedError: another run is writing this model directory.
     """
@@ -71,7 +71,7 @@ def tune(
     seconds = _seconds(budget)
     _require_consistent(chosen, seconds, trials, objective, folds)
     directory = model_directory(model, tag)
-    require_keepable(keep_generations)
+    require_valid_count(keep_generations)
     check_target(directory)
     from aecli.tuning.search import SearchRun
     from aecli.tuning.trial_runner import TimeBudget
@@ -83,7 +83,7 @@ def tune(
         journal=Path(journal) if journal is not None else Path(f"{directory}.journal"),
         objective_name=cast(ObjectiveName, objective),
         folds=folds,
-        most_trials=trials,
+        max_trials=trials,
         budget=TimeBudget(began, None if seconds is None else began + seconds, folds),
         keep_generations=keep_generations,
         progress=progress,
@@ -104,7 +104,7 @@ def _require_consistent(
     options: TrainOptions, seconds: float | None, trials: int | None, objective: str, folds: int
 ) -> None:
     if seconds is None and trials is None:
-        raise UsageError("tune needs an end: no --budget, no --trials", hint="--budget 10m")
+        raise UsageError("tune needs --budget or --trials", hint="--budget 10m")
     for flag, number in {"--trials": trials, "--folds": folds}.items():
         if number is not None and number < 1:
             raise UsageError(f"{flag} {number}: must be at least 1", hint=f"{flag} 10")
@@ -114,7 +114,7 @@ def _require_consistent(
         problem = f"--objective {objective}: must be one of {known}"
         raise UsageError(problem, hint=f"--objective {near}" if near else "aecli tune --help")
     if "time_limit" in explicit_options(options):
-        raise UsageError("tune has a --budget in place of a --time-limit", hint="--budget 10m")
+        raise UsageError("tune uses --budget instead of --time-limit", hint="--budget 10m")
     if options.training.valid == "none" and folds == 1:
         raise UsageError(
             "--valid none leaves no rows to measure trials on", hint="--valid 0.1, or --folds 5"

@@ -22,6 +22,8 @@ import aecli
 from aecli.model_directory.read import read_history, read_spec
 from aecli.schema.options import TrainOptions
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 ROOT = Path(__file__).parent.parent.parent
 SMALL: dict[str, Any] = {"encoder": (8, 2), "epochs": 8, "lr": 0.02}
 
@@ -91,7 +93,7 @@ def test_parameters_are_the_options_with_their_defaults():
         ({"latnet": 2}, TypeError, "did you mean 'latent'"),
         ({"lr": 20}, ValueError, "lr=20"),
         ({"threshold": "p101"}, ValueError, "p101"),
-        ({"aggregate": "median"}, ValueError, "none of mean, max, top3"),
+        ({"aggregate": "median"}, ValueError, "not one of mean, max, top3"),
     ],
 )
 def test_what_cannot_be_is_refused(parameters: Any, error: type[Exception], message: str):
@@ -261,7 +263,7 @@ def test_frames_of_windows_have_the_index_of_their_last_rows():
 
 def test_a_y_without_any_label_is_named(fitted: aecli.Autoencoder):
     rows, _ = penguins()
-    with pytest.raises(ValueError, match="y holds no label"):
+    with pytest.raises(ValueError, match="y has no label"):
         fitted.score(rows, [None] * len(rows))
 
 

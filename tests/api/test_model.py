@@ -16,6 +16,8 @@ import torch
 import aecli
 from aecli.errors import DataError, UsageError
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 
 def frame(rows: int, seed: int = 0) -> pd.DataFrame:
     generator = np.random.default_rng(seed)
@@ -86,7 +88,7 @@ def test_fill_changes_only_missing_cells(model: aecli.Model):
     result = model.reconstruct(rows, fill=True)
     assert result.drop(index="row 3").equals(frame(20).drop(index="row 3"))
     assert result.loc["row 3"].notna().all()
-    with pytest.raises(UsageError, match="nothing beside it"):
+    with pytest.raises(UsageError, match="have no effect"):
         model.reconstruct(rows, fill=True, residuals=True)
 
 
@@ -107,7 +109,7 @@ def test_an_array_goes_in_and_comes_out_by_position(of_numbers: aecli.Model):
 
 
 def test_an_array_of_another_width_is_refused(of_numbers: aecli.Model):
-    with pytest.raises(DataError, match=r"shape 7×3; this model takes \(rows, 4\)"):
+    with pytest.raises(DataError, match=r"shape 7×3; this model needs \(rows, 4\)"):
         of_numbers.encode(np.zeros((7, 3)))
 
 

@@ -6,12 +6,13 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.fork_server import bin_directory
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def run_aecli(
 ) -> CommandOutput:
     known = {k: v for k, v in os.environ.items() if not k.startswith("AECLI_")}
     done = subprocess.run(
-        [sys.executable, "-m", "aecli", *args], cwd=directory, input=stdin, text=True,
+        [bin_directory() / "aecli", *args], cwd=directory, input=stdin, text=True,
         capture_output=True, env=known | environ, check=False,
     )  # fmt: skip
     return CommandOutput(done.returncode, done.stdout, done.stderr)
@@ -51,7 +52,7 @@ def write_table(path: Path, rows: int = ROWS, *, label: bool = True) -> None:
 
 @pytest.fixture
 def aecli(tmp_path: Path) -> Callable[..., CommandOutput]:
-    """Run `aecli` as its own process in an empty directory."""
+    """Run `aecli` as its own process, which has torch imported, in an empty directory."""
 
     def run(*args: str, stdin: str | None = None, **environ: str) -> CommandOutput:
         return run_aecli(tmp_path, *args, stdin=stdin, **environ)

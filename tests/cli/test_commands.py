@@ -13,6 +13,7 @@ import time
 import pytest
 
 from tests.cli.conftest import QUICK, ROWS, write_table
+from tests.fork_server import bin_directory
 
 
 def test_train_shows_progress_on_stderr_and_the_model_on_stdout(aecli, table, tmp_path):
@@ -157,7 +158,7 @@ def test_a_stopped_training_leaves_a_model_and_its_signals_code(
         process.send_signal(number)
         out = process.stdout.read()
         assert process.wait() == code
-    assert "--resume goes on from here" in out
+    assert "--resume continues the training" in out
     assert aecli("evaluate", table).code == 0
 
 
@@ -165,7 +166,7 @@ def test_a_terminal_gets_a_frame_and_no_color_is_respected(table, tmp_path):
     def on_terminal(**environ: str) -> str:
         parent, child = pty.openpty()
         done = subprocess.run(
-            [sys.executable, "-m", "aecli", "train", table, *QUICK], cwd=tmp_path, stdout=child,
+            [bin_directory() / "aecli", "train", table, *QUICK], cwd=tmp_path, stdout=child,
             stderr=subprocess.DEVNULL, env=os.environ | {"TERM": "xterm-256color"} | environ,
             check=True,
         )  # fmt: skip

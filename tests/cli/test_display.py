@@ -5,15 +5,20 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from aecli.cli.display.anomalies import score_report
 from aecli.cli.display.evaluation import evaluation_report
 from aecli.cli.display.history import EpochTable
 from aecli.cli.display.inspection import inspection_report
-from aecli.cli.display.model import column_groups, scaling, training_facts, training_report
+from aecli.cli.display.model import column_groups, scaling, training_report
+from aecli.cli.display.quality import training_quality
 from aecli.cli.display.written import stream_report
 from aecli.inference.run import StreamResult
 from aecli.inspection.inspect import DataInspection
+from aecli.metrics.detection import Interval
 from aecli.metrics.gates import Gate
 from aecli.schema.model_spec import Label, LeftOut
+from aecli.scoring.explanation import AnomalousSample, ScoreReason
+from aecli.scoring.score import ScoreResult
 from tests.cli.results import (
     PEOPLE,
     PIXELS,
@@ -45,6 +50,9 @@ def evil_displays():
     )  # fmt: skip
     counts = dict.fromkeys(EVIL, 2)
     streamed = StreamResult(Path("m"), "[/z]\x1b", 5, ["z0"], 0.1, counts, counts, EVIL)
+    reasons = [ScoreReason(name, 12.5, name, EVIL[0]) for name in EVIL]
+    anomalous = [AnomalousSample(1, 1, 9.5, dict.fromkeys(EVIL[:3], EVIL[3]), reasons)]
+    scored = ScoreResult(**vars(streamed), outliers=1, calibrated_rows=9, anomalous=anomalous)
     scores = [score(name, 0.5) for name in EVIL]
     return {
         "train": training_report(train_result(EVIL_COLUMNS, label=EVIL_LABEL)),
@@ -54,11 +62,12 @@ def evil_displays():
         "model": inspection_report(model_inspection(EVIL_COLUMNS), all_columns=True),
         "data": inspection_report(data),
         "stream": stream_report(streamed),
+        "score": score_report(scored),
     }
 
 
 @pytest.mark.parametrize("name", evil_displays())
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [46, 80, 120])
 @pytest.mark.parametrize("terminal", [True, False])
 def test_names_of_users_are_shown_letter_by_letter_and_fit(name, width, terminal):
     text = drawn(evil_displays()[name], width, terminal=terminal)
@@ -89,10 +98,11 @@ def test_the_summary_describes_the_model():
         "1,142,352 parameters",
         "12.5 · reconstruction + classification + 1e-5 · l1",
         "54,000 to train in batches of 256, 6,000 to validate",
-        "early stopping: epoch 25 stayed best for 10 epochs, after 1 min 24 s",
+        "early stopping: no improvement for 10 epochs (best: 25), after 1 min 24 s",
         "25 of 35: validation loss 0.07830",
-        "PCA with 64",
-        "0.00910",
+        "numbers R²  0.9100 ▲  0.8800   0.0000",
+        "label         98.1 %       –        –",
+        "on 6,000 validation rows; PCA with 64 components",
         "12 in encoder layer 1; --activation LeakyReLU",
         "aecli evaluate test.parquet",
     ):
@@ -102,8 +112,50 @@ def test_the_summary_describes_the_model():
 def test_pca_has_no_more_components_than_there_are_inputs():
     model = spec()
     network = model.network.model_copy(update={"encoder": [1000], "inputs": 16})
-    baselines = dict(training_facts(model.model_copy(update={"network": network})))["compared"]
-    assert "PCA with 16" in drawn(baselines)
+    quality = training_quality(model.model_copy(update={"network": network}))
+    assert "PCA with 16 components" in drawn(quality)
+
+
+@pytest.mark.parametrize(
+    ("model", "pca", "half", "marks"),
+    [
+        (0.91, 0.88, None, "▲"),
+        (0.87, 0.88, None, "▼"),
+        (0.884, 0.88, None, ""),
+        (0.91, 0.88, 0.01, "▲"),
+        (0.91, 0.88, 0.04, "≈"),
+        (0.84, 0.88, 0.05, "≈"),
+        (0.884, 0.88, 0.001, "▲"),
+        (0.8801, 0.88, 0.00001, "≈"),
+    ],
+)
+def test_a_mark_says_whether_the_model_is_better_than_pca(model, pca, half, marks):
+    gain = model - pca
+    intervals = {"numbers_gain": Interval(gain, gain - half, gain + half)} if half else {}
+    main = evaluation(
+        [score("x", 0.5)], number_r2=model, number_r2_pca=pca, classification=None,
+        intervals=intervals,
+    )  # fmt: skip
+    printed = drawn(evaluation_report(main))
+    line = next(line for line in printed.splitlines() if "R²" in line)
+    assert "".join(letter for letter in line if letter in "▲▼≈") == marks
+    assert ("▲▼ compare with PCA" in printed) == bool(marks)
+    assert ("≈: no clear difference" in printed) == (marks == "≈")
+
+
+def test_training_and_evaluation_lead_with_the_same_figures():
+    trained = drawn(training_report(train_result(PIXELS)))
+    evaluated = drawn(evaluation_report(evaluation([score("x", 0.5)])))
+    for text in (trained.partition("of 35 epochs")[2], evaluated):
+        assert "model     PCA  trivial" in "\n".join(text.splitlines()[:5])
+
+
+def test_a_decoder_that_was_not_trained_is_named():
+    model = spec(loss_weights={"classification": 1.0})
+    summary = model.summary.model_copy(update={"baselines": []})
+    text = drawn(training_quality(model.model_copy(update={"summary": summary})))
+    assert "numbers" not in text
+    assert "the decoder was not trained (--reconst-weight 0)" in text
 
 
 def test_each_penalty_tells_its_share_and_how_sparse_the_latent_is():
@@ -134,7 +186,7 @@ def test_an_unfinished_training_says_how_to_go_on():
     result = train_result()
     summary = result.spec.summary.model_copy(update={"finished": False})
     unfinished = replace(result, spec=result.spec.model_copy(update={"summary": summary}))
-    assert "--resume goes on from here" in drawn(training_report(unfinished))
+    assert "--resume continues the training" in drawn(training_report(unfinished))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +194,7 @@ def test_an_unfinished_training_says_how_to_go_on():
     [
         ({"center": [0.0], "scale": [90.0]}, "scaled to 0..1"),
         ({}, "standardised"),
-        ({"center": [0.0], "scale": [1.0]}, "as they are"),
+        ({"center": [0.0], "scale": [1.0]}, "not scaled"),
         ({"center": [38.0]}, "scaled by quartiles"),
         ({"constant": True}, "constant"),
     ],
@@ -158,6 +210,25 @@ def test_columns_are_grouped_by_what_they_became():
 
 
 TERMS = ("reconstruction", "classification", "l1", "l2")
+
+
+@pytest.mark.parametrize("width", [24, 32, 40, 46, 60])
+@pytest.mark.parametrize("valid", [True, False])
+def test_a_narrow_table_of_losses_has_whole_titles_and_figures(width, valid):
+    history = epochs(3, ("reconstruction", "classification"))
+    if not valid:
+        history = [replace(epoch, valid=None) for epoch in history]
+    text = drawn(EpochTable(history, limit=3), width)
+    assert "…" not in text
+    assert "total" in text
+    assert ("reconst" in text) == (width >= (48 if valid else 32))
+
+
+def test_titles_of_a_narrow_network_are_whole():
+    text = drawn(inspection_report(model_inspection(PEOPLE)), 46)
+    network = text.partition("network\n")[2].partition("\n\n")[0]
+    assert "…" not in network
+    assert network.split()[:5] == ["part", "layer", "in", "out", "params"]
 
 
 @pytest.mark.parametrize("terms", [TERMS[:1], TERMS[:2], TERMS])
@@ -176,7 +247,7 @@ def test_the_table_shows_first_best_and_last_epoch_and_marks_the_best():
     assert shown[-1] == "200"
     assert "77*" in shown
     assert len(shown) <= 16
-    assert f"{len(shown)} of 200 epochs shown" in text
+    assert f"{len(shown)} of 200 epochs (-v shows all)" in text
 
 
 def test_without_validation_there_is_one_figure_per_term():

@@ -30,7 +30,7 @@ def test_the_best_trials_come_first_and_the_defaults_are_always_there():
     trials = [trial(1, 0.9), *(trial(n, n / 10, lr="0.1") for n in range(2, 9))]
     trials += [trial(9, None, "pruned", lr="1"), trial(10, 0.01, "cut", lr="1")]
     text = drawn(tuning_report(result(trials, 2)))
-    assert text.startswith("10 trials, 1 pruned, 1 cut by the budget, in 12 s\n")
+    assert text.startswith("10 trials, 1 pruned, 1 stopped by the budget, in 12 s\n")
     numbers = [line.split()[0] for line in text.splitlines()[2:8]]
     assert numbers == ["2", "3", "4", "5", "6", "1"]
     assert "and 3 more trials" in text
@@ -47,7 +47,7 @@ def test_the_command_can_be_copied_from_80_columns():
     for terminal in (False, True):
         text = drawn(tuning_report(result([trial(1, 0.5)], 1)), terminal=terminal)
         assert max(map(len, text.splitlines())) <= 80
-        shown = text.split("train it again\n")[1]
+        shown = text.split("command of the best\n")[1]
         assert shlex.split(shown.replace("\\\n", "")) == shlex.split(COMMAND)
         assert "note [/b]" in text
         assert "[x].journal" in text

@@ -2,8 +2,11 @@ import json
 from dataclasses import replace
 
 import pytest
+from rich.console import Group
+from rich.text import Text
 
-from aecli.cli.output import as_object, show
+from aecli.cli.output import as_object, show, show_on_stderr
+from aecli.schema.model_spec import SCHEMA
 from tests.cli.results import PIXELS, evaluation, model_inspection, score, train_result
 
 
@@ -13,7 +16,7 @@ from tests.cli.results import PIXELS, evaluation, model_inspection, score, train
         (train_result(), "aecli.train/1", ("spec", "summary", "best_epoch"), 25),
         (train_result(), "aecli.train/1", ("history", 0, "number"), 1),
         (train_result(), "aecli.train/1", ("model",), "aecli_model"),
-        (train_result(), "aecli.train/1", ("spec", "schema"), "aecli.model/1.0"),
+        (train_result(), "aecli.train/1", ("spec", "schema"), SCHEMA),
         (evaluation([score("[x]", 0.5)]), "aecli.evaluate/1", ("columns", 0, "name"), "[x]"),
         (evaluation([]), "aecli.evaluate/1", ("classification", "confusion", 0, 0), 980),
         (model_inspection(PIXELS), "aecli.inspect/1", ("layers", 0, "parameters"), 401_920),
@@ -48,6 +51,15 @@ def test_quiet_hides_the_drawing_but_not_the_json(capsys):
     assert capsys.readouterr().out == ""
     show(evaluation([]), "s", str, as_json=True, quiet=True)
     assert json.loads(capsys.readouterr().out)["schema"] == "s"
+
+
+def test_a_sentence_in_a_file_is_one_line(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    sentence = "note: 3 [rows] of the table are left out"
+    drawing = Group(Text("a"), Group(Text(sentence, overflow="fold")))
+    show("result", "s", lambda _: drawing, as_json=False)
+    show_on_stderr("result", "s", lambda _: drawing, as_json=False, quiet=False)
+    assert list(capsys.readouterr()) == [f"a\n{sentence}\n"] * 2
 
 
 def test_lines_for_a_file_end_without_spaces(capsys):

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from aecli.cli.progress import LiveProgress, PlainProgress, PlainSearchProgress, show_progress
-from aecli.progress import SILENT, Standing
+from aecli.progress import SILENT, SearchState
 from tests.cli.results import epochs
 
 
@@ -90,7 +90,7 @@ def test_a_resumed_training_goes_on_with_the_next_epoch(plain, clock, screen):
     clock.now = 80.0
     plain.rows(40)
     assert "epoch 5/10" in screen.getvalue()
-    assert "1 rows/s" in screen.getvalue()
+    assert "1 row/s" in screen.getvalue()
 
 
 def test_plain_lines_are_the_first_epoch_one_per_half_minute_and_the_last(plain, clock, screen):
@@ -182,7 +182,7 @@ def test_the_last_epoch_is_printed_even_when_the_command_fails(capsys):
 
 
 def standing(trial, best, best_trial):
-    return Standing(trial, 50, best, best_trial, seconds_left=240.0)
+    return SearchState(trial, 50, best, best_trial, seconds_left=240.0)
 
 
 def test_a_search_prints_a_line_for_each_better_trial_and_one_per_half_minute(clock, screen):

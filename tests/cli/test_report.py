@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def test_curves_fit_80_columns_and_mark_the_best_epoch(epochs):
     assert "▁" in shown
     assert shown.count("▲") == 2
     assert NAME in shown
-    assert f"epoch {min(3, epochs)} was the best" in shown
+    assert f"best: epoch {min(3, epochs)}" in shown
 
 
 def test_off_a_terminal_curves_are_plain_text():
@@ -77,23 +78,27 @@ def test_models_to_compare_come_before_the_tables(trained, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     shutil.copytree("aecli_model", "other")
     one, two = Path("aecli_model"), Path("other")
-    targets = ("aecli_model", "other", trained)
-    assert models_and_data(targets, Settings(TrainOptions(), {})) == (one, [two], trained)
+    data = OptionValue("data", ("aecli_model", "other", trained), "command line")
+    settings = Settings(TrainOptions(), {"data": data})
+    assert models_and_data(settings) == (one, [two], trained)
+    data = OptionValue("data", ("other", "a.csv", "b.csv"), "command line")
     model = OptionValue("model", "aecli_model", "command line")
-    settings = Settings(TrainOptions(), {"model": model})
-    assert models_and_data(("other", "a.csv", "b.csv"), settings) == (
+    assert models_and_data(Settings(TrainOptions(), {"model": model, "data": data})) == (
         one, [two], ["a.csv", "b.csv"],
     )  # fmt: skip
 
 
-def test_training_ends_with_a_report_even_where_no_home_is(aecli, table, tmp_path):
+def test_training_ends_with_a_report_even_where_no_home_is(table, tmp_path):
     nowhere = {"HOME": "/proc/none", "XDG_CACHE_HOME": "/proc/none", "XDG_CONFIG_HOME": "/proc/no"}
-    done = aecli("train", table, "--label", "kind", *QUICK, "--report", "r.html", **nowhere)
-    assert done.code == 0
-    assert done.err.endswith("note: the report is in r.html\n")
-    assert "matplotlib" not in done.err.lower()
+    command = [sys.executable, "-m", "aecli", "train", table, "--label", "kind", *QUICK]
+    done = subprocess.run(
+        [*command, "--report", "r.html"], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | nowhere, check=True,
+    )  # fmt: skip
+    assert done.stderr.endswith("note: the report is in r.html\n")
+    assert "matplotlib" not in done.stderr.lower()
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "those it was trained on" in page
+    assert "These are rows of the training" in page
     assert "[/red]" in page
 
 

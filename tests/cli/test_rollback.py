@@ -17,6 +17,7 @@ from aecli.cli.progress import LiveProgress, show_progress
 from aecli.errors import AecliWarning
 from aecli.model_directory.generations import generations
 from aecli.model_directory.read import read_spec
+from aecli.schema.model_spec import SCHEMA
 from tests.cli.conftest import CommandOutput
 
 QUICK = ["--epochs", "1", "--encoder", "4,2", "--device", "cpu", "-m", "m"]
@@ -78,11 +79,11 @@ def test_a_retrain_says_what_it_replaced_and_rollback_undoes_it(run: Run, traine
 
 def test_with_no_generations_the_replaced_model_is_gone(run: Run, trained: str) -> None:
     done = run("train", trained, *QUICK, "--keep-generations", "0")
-    assert "it is gone (--keep-generations 0)" in lines(done.out)
+    assert "it is deleted (--keep-generations 0)" in lines(done.out)
     assert "rollback" not in done.out
     refused = run("rollback", "-m", "m")
     assert (refused.code, refused.out) == (2, "")
-    assert refused.err.splitlines()[0] == "aecli: error: m keeps no earlier model"
+    assert refused.err.splitlines()[0] == "aecli: error: m has no earlier model"
 
 
 def test_json_of_a_retrain_and_of_a_rollback(run: Run, trained: str) -> None:
@@ -102,7 +103,7 @@ def test_json_of_a_retrain_and_of_a_rollback(run: Run, trained: str) -> None:
 def test_a_damaged_model_that_is_replaced_is_said_and_not_kept(run: Run, trained: str) -> None:
     name = spoil(read_spec(Path("m")).weights.file)
     done = run("train", trained, *QUICK, "-q")
-    warning = "aecli: warning: the model that was there is not kept"
+    warning = "aecli: warning: the previous model is not kept"
     assert done.err.startswith(f"{warning}: m/{name} is damaged")
     assert "replaced" not in done.out
     assert ids()[1] == []
@@ -128,7 +129,7 @@ def test_inspect_lists_earlier_models_in_80_columns(run: Run, trained: str) -> N
     shown = run("inspect", "m").out
     block = shown.partition("earlier models\n")[2].splitlines()
     assert [line.split()[0] for line in block[1:3]] == earlier
-    assert block[3].strip() == f"aecli rollback {earlier[0]} -m m puts the first back"
+    assert block[3].strip() == f"aecli rollback {earlier[0]} -m m restores the first"
     assert max(map(len, shown.splitlines())) <= 80
     found = json.loads(run("inspect", "m", "--json").out)["generations"]
     assert [one["id"] for one in found] == earlier
@@ -142,7 +143,7 @@ def test_verify_of_a_whole_model(run: Run, trained: str) -> None:
     done = run("inspect", "m", "--verify")
     assert (done.code, done.err) == (0, "")
     assert sum(line.endswith(" ok") for line in lines(done.out)) == len(os.listdir("m")) == 6
-    assert lines(done.out)[-1] == "6 files, all whole"
+    assert lines(done.out)[-1] == "6 files, all intact"
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])
@@ -153,7 +154,7 @@ def test_verify_shows_every_file_and_then_fails(run: Run, flags: list[str], part
     done = run("inspect", "m", "--verify", *flags)
     assert done.code == 4
     assert done.err.splitlines()[0] == "aecli: error: 1 of 3 files of m are damaged or missing"
-    assert done.err.splitlines()[1].startswith(f"  {name} is damaged; its SHA-256 is ")
+    assert done.err.splitlines()[1].startswith(f"  {name} is damaged; its SHA-256 ")
     assert done.err.splitlines()[-1] == "  try: aecli train DATA -m m"
     if flags:
         files = json.loads(done.out)["verified"]
@@ -174,7 +175,7 @@ def test_a_pending_checkpoint_is_named_and_misleads_nobody(run: Run, trained: st
     stopped = ["train", trained, "--encoder", "4,2", "--epochs", "400", "-m", "m", "-q"]
     run(*stopped, "--time-limit", "0.3s")
     assert not read_spec(Path("m")).summary.finished
-    assert "an unfinished training is still here" in run("rollback", "-m", "m").out
+    assert "there is also an unfinished training" in run("rollback", "-m", "m").out
     assert ids()[0] == old
     refused = run("train", trained, *QUICK, "--resume")
     assert refused.code == 2
@@ -199,7 +200,7 @@ def newer(run: Run) -> Run:
     from aecli.model_directory.spec_file import digest_of
 
     path = Path("m/spec.json")
-    text = path.read_text().replace('"aecli.model/1.0",', '"aecli.model/1.9",\n  "mood": "good",')
+    text = path.read_text().replace(f'"{SCHEMA}",', '"aecli.model/1.9",\n  "mood": "good",')
     digest = json.loads(text)["digest"]
     blank = text.replace(digest, "0" * 64).encode()
     path.write_text(text.replace(digest, digest_of(blank)))
@@ -211,7 +212,7 @@ def test_a_warning_is_one_line_on_stderr(newer: Run, trained: str, flags: list[s
     done = newer("evaluate", trained, "-m", "m", *flags)
     assert done.code == 0
     warned = [line for line in done.err.splitlines() if line.startswith("aecli: warning: ")]
-    assert warned == ["aecli: warning: m is of a newer aecli (aecli.model/1.9); not used: mood"]
+    assert warned == ["aecli: warning: m is of a newer aecli (aecli.model/1.9); ignored: mood"]
     assert "warning" not in done.out
     again = newer("evaluate", trained, "-m", "m", *flags)
     assert again.err.count("aecli: warning: ") == 1

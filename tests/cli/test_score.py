@@ -30,7 +30,7 @@ def test_scores_on_stdout_then_calibrated_and_scored_again(tmp_path: Path):
 def test_a_threshold_that_means_nothing_is_a_usage_error(tmp_path: Path):
     done = run_aecli(tmp_path, "score", "rows.csv", "-o", "-", "--threshold", "p200")
     assert (done.code, done.out) == (2, "")
-    assert "'p200' is no threshold" in done.err
+    assert "'p200' is not a threshold" in done.err
 
 
 def test_a_share_above_its_limit_ends_with_8_once_the_scores_are_written(tmp_path: Path):
@@ -48,7 +48,9 @@ def test_a_share_above_its_limit_ends_with_8_once_the_scores_are_written(tmp_pat
     assert passed.code == 0
     refused = run_aecli(tmp_path, "score", "rows.csv", "-o", "x.csv", "--fail-if", "auroc<0.9")
     assert refused.code == 2
-    assert "known: missing_share, out_of_range_share, outlier_share, unseen_share" in refused.err
+    assert (
+        "score has: missing_share, out_of_range_share, outlier_share, unseen_share" in refused.err
+    )
     assert not (tmp_path / "x.csv").exists()
 
 
@@ -85,3 +87,47 @@ def test_ordinary_rows_of_next_month_are_ordinary(tmp_path: Path, spelling: str)
     )
     assert scored.code == 0, scored.err
     assert "day: 200 of 200 values after the last training date 2026-01-28" in scored.err
+
+
+def test_without_an_output_the_most_anomalous_rows_are_printed_and_nothing_is_written(tmp_path):
+    write_table(tmp_path / "rows.csv")
+    lines = (tmp_path / "rows.csv").read_text().splitlines()
+    lines = [f"{name},{line}" for name, line in zip(["id", *range(len(lines) - 1)], lines,
+                                                    strict=True)]  # fmt: skip
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
+    assert run_aecli(tmp_path, "train", "rows.csv", *QUICK, "--id", "id", "-q").code == 0
+    odd = lines[43].split(",")
+    odd[1] = "987654.5"
+    (tmp_path / "new.csv").write_text("\n".join([*lines[:43], ",".join(odd), *lines[44:]]) + "\n")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    done = run_aecli(tmp_path, "score", "aecli_model", "new.csv", "--keep", "y", COLUMNS="80")
+    assert (done.code, done.err) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    table = done.out.partition("most anomalous rows, numbered from 0\n")[2].splitlines()
+    assert table[0].split() == ["row", "id", "y", "score", "reasons"]
+    assert table[1].split()[:3] == ["42", "42", f"{float(odd[2]):g}"]
+    assert "x is 987,654, expected" in " ".join(done.out.split())
+    first = json.loads(run_aecli(tmp_path, "score", "new.csv", "--json", "-q").out)["anomalous"][0]
+    assert (first["row"], first["first_row"], first["identifiers"]) == (42, 42, {"id": "42"})
+    assert first["reasons"][0]["column"] == "x"
+    gated = run_aecli(tmp_path, "score", "new.csv", "-q", "--fail-if", "outlier_share>0")
+    assert (gated.code, gated.out) == (8, "")
+
+
+@pytest.mark.parametrize("flags", [["--detail"], ["--to", "csv"]])
+def test_an_option_of_the_file_needs_the_file(tmp_path: Path, flags: list[str]):
+    done = run_aecli(tmp_path, "score", "rows.csv", *flags)
+    assert (done.code, done.out) == (2, "")
+    assert f"try: {' '.join(flags)} -o FILE" in done.err
+
+
+def test_windows_are_named_by_their_first_and_last_row(tmp_path: Path):
+    write_table(tmp_path / "rows.csv", label=False)
+    quick = ("--epochs", "2", "--window", "4", "--latent", "2", "-q")
+    run_aecli(tmp_path, "train", "rows.csv", *quick)
+    done = run_aecli(tmp_path, "score", "rows.csv", "--explain", "1", COLUMNS="80")
+    title = "most anomalous windows that do not overlap, rows numbered from 0\n"
+    table = done.out.partition(title)[2].splitlines()
+    first, last = table[1].split()[0].split("–")
+    assert int(last) - int(first) == 3
+    assert table[1].endswith("x the usual error")

@@ -120,7 +120,7 @@ def test_flat_keys_beside_sections(read, refused):
     assert read(both) == {"epochs": 4, "reduction": "mean", "label": "y"}
     assert refused("epochs: 4\ntrainer: {max_epochs: 5}") == (
         "run.yaml: epochs is 4 and trainer.max_epochs is 5; both mean --epochs\n"
-        "  try: trainer.max_epochs alone"
+        "  try: only trainer.max_epochs"
     )
 
 
@@ -130,7 +130,7 @@ def test_flat_keys_beside_sections(read, refused):
         ("model: {loss: {l1_weigth: 1}}", "did you mean model.loss.l1_weight?"),
         ("model: {lr: 1}", "did you mean model.optimizer.init_args.lr?"),
         ("trainer: {epochs: 1}", "did you mean trainer.max_epochs?"),
-        ("model: {zzz: 1}", "model holds: encoder_layers, decoder_layers"),
+        ("model: {zzz: 1}", "model contains: encoder_layers, decoder_layers"),
         ("training: {max_epochs: 3}", "did you mean trainer?"),
         ("model: {optimizer: {name: Adam, init_args: {epss: 1}}}", "it takes betas, eps"),
     ],
@@ -164,11 +164,11 @@ def test_an_unknown_key_is_an_error_with_a_suggestion(refused, text, near):
          'model.optimizer: {name: "Adam", init_args: {weight_decay: 7, betas: [0, 1]}} in'),
         ("model: {optimizer: {name: Adam, init_args: {lr: 70}}}",
          "model.optimizer.init_args.lr: 70 in run.yaml: must be a number, above 0, at most 10"),
-        ("model: {optimizer: {init_args: {eps: 1}}}", "is there without model.optimizer.name"),
+        ("model: {optimizer: {init_args: {eps: 1}}}", "needs model.optimizer.name"),
         ("model: {optimizer: {init_args: 5}}", "5 in run.yaml: must be arguments and their values"),
         ("model: {activation: {name: ReLU, init_args: {a: {b: 1}}}}", "must be a number, a word"),
         ("encode: {bsize: 0}", "encode.bsize: 0 in run.yaml: must be a whole number, 1 to 1048576"),
-        ("data: {train_bsize: 1, train-bsize: 2}", "data.train_bsize is there twice"),
+        ("data: {train_bsize: 1, train-bsize: 2}", "duplicate key data.train_bsize"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named_with_its_bound(refused, text, message):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ import pytest
 import aecli
 from aecli.cli.main import main
 from aecli.model_directory.read import read_spec, read_tuning
+from tests.fork_server import bin_directory
 
 QUICK: dict[str, Any] = {"latent": 2, "epochs": 2, "device": "cpu", "threads": 1}
 FLAGS = [f"--{name}={value}" for name, value in QUICK.items()]
+ENTRY_POINT = (sys.executable, "-m", "aecli")
 NUMBERS = {**QUICK, "exclude": ["kind"]}
 
 
@@ -28,9 +31,9 @@ def here(tmp_path: Path, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def begin(*args: str) -> subprocess.Popen[str]:
+def begin(*args: str, program: Sequence[str | Path] = ENTRY_POINT) -> subprocess.Popen[str]:
     """Start a search in its own process."""
-    line = [sys.executable, "-m", "aecli", "tune", "data.csv", *FLAGS, "--json", "-q", *args]
+    line = [*program, "tune", "data.csv", *FLAGS, "--json", "-q", *args]
     return subprocess.Popen(line, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -74,7 +77,8 @@ def test_a_killed_search_goes_on_as_it_would_have():
 
 def test_two_processes_share_a_journal():
     args = ("--exclude", "kind", "--trials", "4", "--journal", "j", "-m", "m")
-    with begin(*args) as one, begin(*args) as other:
+    program = [bin_directory() / "aecli"]
+    with begin(*args, program=program) as one, begin(*args, program=program) as other:
         ended = [process.communicate() for process in (one, other)]
     assert (one.returncode, other.returncode) == (0, 0), ended
     results = [json.loads(out) for out, _ in ended]

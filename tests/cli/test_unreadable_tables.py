@@ -76,7 +76,7 @@ TABLES: dict[Callable[[pa.Table], bytes], str] = {
     invalid_text: "row 1, column 'colour': the text is not valid UTF-8",
     invalid_name: "the name of a column is not valid UTF-8",
     no_columns: "has no columns",
-    joined: "is 2 Parquet files one after the other",
+    joined: "contains 2 Parquet files",
     surrogates: "the value of 'colour' has half of a surrogate pair",
 }
 

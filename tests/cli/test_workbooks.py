@@ -54,5 +54,5 @@ def test_a_workbook_is_not_written(
     monkeypatch.chdir(tmp_path)
     assert main(["encode", trained, "-o", "latents.xlsx"]) == 2
     error = capsys.readouterr().err
-    assert "cannot write latents.xlsx: no format is called .xlsx" in error
+    assert "cannot write latents.xlsx: unknown format .xlsx" in error
     assert "formats: .parquet, .csv" in error

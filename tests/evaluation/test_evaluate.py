@@ -9,6 +9,8 @@ import pytest
 import aecli
 from aecli.errors import DataError, UsageError
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 
 def table(rows: int, seed: int) -> pa.Table:
     generator = np.random.default_rng(seed)
@@ -38,6 +40,23 @@ def test_figures_stand_beside_the_means_and_pca(model: Path):
     assert result.classification.auroc > 0.97
     assert sum(map(sum, result.classification.confusion)) == 500
     assert result.latent.size == 3
+
+
+def test_figures_have_intervals_with_differences_from_pca(model: Path):
+    result = aecli.evaluate(table(500, 1), model=model, by="c")
+    for figures in (result, *result.groups):
+        found = figures.intervals
+        assert all(interval.low <= interval.value <= interval.high for interval in found.values())
+        assert found["numbers"].value == figures.number_r2
+        gain = figures.number_r2 - figures.number_r2_pca
+        assert found["numbers_gain"].value == pytest.approx(gain)
+        label = figures.classification
+        assert found["label"].value == pytest.approx(label.accuracy)
+        lead = label.accuracy - label.baseline_accuracy
+        assert found["label_gain"].value == pytest.approx(lead)
+    assert set(aecli.evaluate(table(10, 1), model=model).intervals) == {"label", "label_gain"}
+    unlabelled = aecli.evaluate(table(60, 1).drop_columns(["y"]), model=model).intervals
+    assert set(unlabelled) == {"numbers", "numbers_gain", "categories", "categories_gain"}
 
 
 def test_the_shares_of_the_terms_add_up_to_the_total(model: Path):
@@ -90,7 +109,7 @@ def test_gates_say_what_failed(model: Path):
         ("accurracy<0.9", "no figure 'accurracy'"),
         ("accuracy is bad", "is not a condition"),
         ("accuracy<high", "is not a condition"),
-        ("l1>3", "has no l1"),
+        ("l1>3", "no figure 'l1'"),
     ],
 )
 def test_a_gate_that_cannot_be_judged_is_refused(model: Path, condition: str, message: str):

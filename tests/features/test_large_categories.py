@@ -102,7 +102,7 @@ def test_text_files_match_the_categories_of_a_model(
 
 def test_decimals_with_fractions_are_neither_categories_nor_classes() -> None:
     cells = pa.array([Decimal("1.00"), Decimal("2.50"), Decimal("1.00")])
-    with pytest.raises(DataError, match=r"not whole, such as 2\.5"):
+    with pytest.raises(DataError, match=r"not integers, such as 2\.5"):
         category_of(cells)
-    with pytest.raises(DataError, match=r"holds 2\.5: it looks like a number"):
+    with pytest.raises(DataError, match=r"contains 2\.5: it looks like a number"):
         read_labels(open_source(pa.table({"y": cells})), "y")

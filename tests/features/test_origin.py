@@ -151,12 +151,12 @@ def test_residuals_are_differences_of_the_last_digits(kind: pa.DataType, base: i
         (pa.array([2**60, 2**60 + 2]), f"number: standardised, as the difference from {2**60}"),
         (
             pa.array([0, 2**60]),
-            "number: standardised; a float64 here: digits beyond the 15th are kept in copied "
+            "number: standardised; computed as float64: digits beyond the 15th are kept in copied "
             "cells only",
         ),
         (
             pa.array([Decimal("0.5"), Decimal("98765432109876.55")], pa.decimal128(38, 4)),
-            "number: standardised; a float64 here: digits beyond the 15th are kept in copied "
+            "number: standardised; computed as float64: digits beyond the 15th are kept in copied "
             "cells only",
         ),
         (pa.array([Decimal("0.5"), Decimal("9.5")], pa.decimal128(38, 2)), "number: standardised"),

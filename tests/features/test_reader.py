@@ -89,7 +89,7 @@ def test_dates_read_as_days():
 def test_infinite_numbers_are_refused_by_name_and_row():
     rows = batch(x=[1.0, float("inf")])
     with pytest.raises(
-        DataError, match=r"'x' of t\.csv holds an infinite number in row 12"
+        DataError, match=r"'x' of t\.csv contains an infinite number in row 12"
     ) as caught:
         CellReader([number("x")]).read(rows, table="t.csv", before=10)
     assert "--nonfinite missing" in (caught.value.hint or "")

@@ -50,7 +50,7 @@ def test_gaps_are_told_apart_from_series():
     table = pa.table({"t": [0, 10, 11, 30]})
     with pytest.raises(DataError) as caught:
         series(table, window=3, time="t", max_gap="5").cut()
-    assert caught.value.what == "--window 3 is longer than any piece of the table"
+    assert caught.value.what == "--window 3 is longer than any segment of the table"
     assert caught.value.hint == "--window 2"
 
 
@@ -58,16 +58,16 @@ def test_rows_in_no_window_and_sorting_are_told():
     table = pa.table({"t": [0, 2, 1, 90, 91, 3]})
     found = series(table, window=3, time="t", max_gap="5")
     assert found.notes(found.cut()) == [
-        "2 windows of 3 rows in 2 pieces",
+        "2 windows of 3 rows in 2 segments",
         "rows were not in the order of t: sorted",
-        "2 of 6 rows lie in no window",
+        "2 of 6 rows are in no window",
     ]
 
 
 def test_rows_in_order_within_each_series_are_not_called_unsorted():
     table = pa.table({"g": list("abab"), "t": [5, 1, 6, 2]})
     found = series(table, window=2, group=["g"], time="t")
-    assert found.notes(found.cut()) == ["2 windows of 2 rows in 2 pieces"]
+    assert found.notes(found.cut()) == ["2 windows of 2 rows in 2 segments"]
 
 
 CODES = np.array([0, 1, 1, -1, -1, -1, 2])
@@ -107,7 +107,7 @@ def test_the_facts_of_gaps_count_pieces():
     table = pa.table({"t": [0, 10, 11, 30]})
     with pytest.raises(DataError) as caught:
         series(table, window=3, time="t", max_gap="5").cut()
-    assert caught.value.facts == ("3 pieces, the longest of 2 rows",)
+    assert caught.value.facts == ("3 segments, the longest of 2 rows",)
 
 
 SHORT_AND_ONE_LONG = [f"g{i}" for i in range(10) for _ in range(2)] + ["g0"] * 20

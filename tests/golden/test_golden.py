@@ -5,6 +5,7 @@ Never make the folder of a version anew to let this test pass: people have model
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import aecli
+from aecli.model_directory.read import read_spec
 from aecli.model_directory.verify import verify
+from aecli.schema.model_spec import SCHEMA
 from tests.golden.make import apply
 
 FOLDER = Path(__file__).parent
@@ -46,6 +49,14 @@ def test_a_released_model_gives_the_values_that_it_gave(place: Path, tmp_path: P
         assert found.column_names == expected.column_names
         for column in expected.column_names:
             require_close(f"{name} {column}", found[column], expected[column])
+
+
+@pytest.mark.parametrize("place", MODELS[:1], ids=str)
+def test_a_released_model_can_be_calibrated(place: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(place / "model", model)
+    aecli.calibrate(str(place / "table.parquet"), model=model)
+    assert read_spec(model).schema_ == SCHEMA
 
 
 def test_the_present_version_has_a_model_of_each_architecture() -> None:

@@ -13,6 +13,8 @@ from aecli.errors import DataError, UsageError
 from aecli.features.windows import cut_windows
 from aecli.inference.loaded_model import load_model
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 HOW = {"window": 4, "group": ["g"], "time": "t", "latent": 3, "epochs": 1}
 
 

@@ -79,13 +79,13 @@ GOOD = {"z0": [0.0, 1.0], "z1": [0.0, 1.0], "z2": [0.0, 1.0]}
     ("change", "message"),
     [
         ({"z1": None}, "it lacks: z1"),
-        ({"z3": [0.0, 1.0]}, "it has also: z3"),
+        ({"z3": [0.0, 1.0]}, "it also has: z3"),
         ({"z1": [0.0, None]}, "'z1' of the table has no value in row 2"),
-        ({"z2": [float("inf"), 0.0]}, "holds inf, no finite float32, in row 1"),
-        ({"z2": [0.0, 1e300]}, "holds 1e\\+300, no finite float32, in row 2"),
+        ({"z2": [float("inf"), 0.0]}, "contains inf, not a finite float32, in row 1"),
+        ({"z2": [0.0, 1e300]}, "contains 1e\\+300, not a finite float32, in row 2"),
         ({"z2": [0.0, 3e38], "z1": [0.0, 3e38]}, "the latent in row 2 of .* is too large"),
         ({"z0": ["a", "b"]}, "'z0' is text; a latent is a number"),
-        ({"z0": None, "z1": None, "z2": None, "z": [[1.0, 2.0]] * 2}, "another length than 3"),
+        ({"z0": None, "z1": None, "z2": None, "z": [[1.0, 2.0]] * 2}, "whose length is not 3"),
         ({"z0": None, "z1": None, "z2": None, "z": [1.0, 2.0]}, "a list of 3 numbers"),
     ],
 )

@@ -14,6 +14,8 @@ import pytest
 
 import aecli
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 ROWS = 200
 NEAR = np.random.default_rng(0).integers(0, 40, ROWS)
 

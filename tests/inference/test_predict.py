@@ -13,6 +13,8 @@ import pytest
 import aecli
 from aecli.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 
 def table(labels: Any, rows: int = 120) -> pa.Table:
     kinds = np.arange(rows) % 3

@@ -12,6 +12,8 @@ import pytest
 import aecli
 from aecli.errors import DataError, UsageError
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 
 def table(rows: int, seed: int = 0) -> pa.Table:
     generator = np.random.default_rng(seed)

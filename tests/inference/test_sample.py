@@ -9,6 +9,8 @@ from pyarrow import csv
 import aecli
 from aecli.errors import DataError, UsageError
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 
 def table(rows: int = 400) -> pa.Table:
     generator = np.random.default_rng(0)

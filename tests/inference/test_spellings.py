@@ -18,6 +18,8 @@ from aecli.schema.options import ColumnOptions
 from aecli.schema.read_options import ReadOptions
 from aecli.table.writers import open_writer
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 ROWS = 120
 NUMBERS = np.random.default_rng(0).uniform(-5_000, 5_000, ROWS).round(2)
 DAYS = [dt.date(2024, 1, 1) + dt.timedelta(days=int(i % 90)) for i in range(ROWS)]

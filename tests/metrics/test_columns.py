@@ -146,3 +146,15 @@ def test_a_vector_is_one_column():
     assert figures.number_r2("model") == pytest.approx(1 - 1 / 6)
     assert [column.share for column in found] == [1.0, 0.0]
     assert figures.number_mse("model") == pytest.approx((0.25 + 0) / 2)
+
+
+@pytest.mark.parametrize("spoilt", [0, 2, 40])
+def test_intervals_are_of_the_errors_that_r2_is_of(spoilt):
+    training, cells = rows(500, 0), rows(500, 1)
+    cells[: 12 * spoilt : 12, 0] += 50  # in all groups of rows; 40 are too many for outliers
+    figures = measured(training, cells, 0.5 * cells)
+    errors, bases = figures.group_errors()["numbers"].sum(0)
+    assert float(1 - errors / bases) == pytest.approx(figures.number_r2("model"), abs=0.03)
+    interval = figures.intervals()["numbers"]
+    assert interval.low < interval.value == figures.number_r2("model") < interval.high
+    assert figures.group_errors("pca") == {}

@@ -15,7 +15,7 @@ def everything(found):
 def test_the_view_that_holds_the_class_tells_it():
     found = probe({"good": LATENT, "bad": NOISE}, (LATENT[:, 0] > 0).astype(np.int64))
     good, bad = (
-        [found.figure(a, everything(found)) for a in found.answers[n].values()]
+        [found.figure(a, everything(found)) for a in found.predictions[n].values()]
         for n in ("good", "bad")
     )
     assert min(good) > 0.85 > 0.65 > max(bad)
@@ -25,8 +25,8 @@ def test_the_view_that_holds_the_class_tells_it():
 def test_numbers_are_told_by_r2():
     found = probe({"good": LATENT}, LATENT @ np.array([3.0, 1.0, 0.0]) + 7)
     assert found.metric == "r2"
-    assert found.figure(found.answers["good"]["linear"], everything(found)) > 0.99
-    assert found.figure(found.answers["good"]["knn"], everything(found)) > 0.7
+    assert found.figure(found.predictions["good"]["linear"], everything(found)) > 0.99
+    assert found.figure(found.predictions["good"]["knn"], everything(found)) > 0.7
     assert found.baseline(everything(found)) == pytest.approx(0, abs=0.05)
 
 

@@ -100,7 +100,7 @@ def test_columns_that_all_stand_still_are_refused():
 def test_contradicting_activation_arguments_are_a_usage_error():
     with pytest.raises(UsageError, match=r"min_val=3\.0 must be below max_val=1.0") as error:
         resolved(MIXED, latent_activation="Hardtanh:min_val=3")
-    assert error.value.lines()[-1] == "  try: --latent-activation Hardtanh has defaults"
+    assert error.value.lines()[-1] == "  try: --latent-activation Hardtanh"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_numbers_beyond_a_bounded_output_are_refused(low, high, output, reach):
     with pytest.raises(UsageError) as caught:
         resolved(features, output=output, scale="none")
     assert caught.value.what == (
-        f"column 'wide' ranges from {low:g} to {high:g}, and --output {output} reaches {reach}"
+        f"column 'wide' ranges from {low:g} to {high:g}, and --output {output} only reaches {reach}"
     )
     assert caught.value.hint == "--scale minmax"
 
@@ -209,7 +209,7 @@ def test_the_callers_seed_decides_the_weights():
 
 def test_a_network_of_other_columns_is_a_model_error():
     network = resolved(MIXED, encoder=[6, 2])
-    with pytest.raises(ModelError, match=r"takes 11 inputs and gives 10 outputs.* make 1 and 1"):
+    with pytest.raises(ModelError, match=r"has 11 inputs and 10 outputs.* need 1 and 1"):
         build(network, columns=[number()])
 
 

@@ -11,6 +11,8 @@ from aecli.model.sizes import auto_latent, resolve_network
 from aecli.schema.options import TrainOptions
 from tests import columns
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 
 def numbers(count, **fields):
     return [columns.number(f"x{i}", low=[0.0], high=[1.0], **fields) for i in range(count)]
@@ -113,8 +115,8 @@ def test_images_need_a_shape(count: int, hint: str):
 
 def test_a_shape_of_other_pixels_than_the_columns_is_refused():
     assert refused(numbers(64), arch="conv2d", shape="28x28x3") == (
-        "--shape 28x28x3 is 2,352 pixels, and the feature columns hold 64",
-        "--columns 'pixel*' picks the pixels; --exclude leaves columns out",
+        "--shape 28x28x3 is 2,352 pixels, but there are 64 feature columns",
+        "--columns 'pixel*' selects the pixels; --exclude leaves columns out",
     )
 
 
@@ -123,13 +125,13 @@ def test_a_shape_of_other_pixels_than_the_columns_is_refused():
     [
         (columns.category("kind", "u", "v"), "'kind' is a category column"),
         (columns.boolean("on"), "'on' is a boolean column"),
-        (columns.number("kind", has_missing=True), "'kind' has missing cells"),
+        (columns.number("kind", has_missing=True), "'kind' has missing values"),
     ],
     ids=["category", "boolean", "missing"],
 )
 def test_images_are_of_complete_numbers(other, what):
     found = refused([*numbers(15), other], arch="conv2d", shape="4x4")
-    assert found[0] == f"--arch conv2d takes pixels only: {what}"
+    assert found[0] == f"--arch conv2d supports pixels only: {what}"
     assert found[1] == f"--exclude {other.name}, or --arch mlp"
 
 
@@ -158,7 +160,7 @@ def test_heads_must_divide_the_width(hidden: int, heads: int, hint: int):
 @pytest.mark.parametrize("lists", [{"encoder": [32, 8]}, {"decoder": [32]}], ids=str)
 def test_only_plain_networks_take_layer_lists(arch: str, own: str, lists):
     assert refused(numbers(6), arch=arch, window=4, **lists) == (
-        f"--arch {arch} takes no layer lists in --encoder and --decoder",
+        f"--arch {arch} does not support layer lists in --encoder and --decoder",
         f"--latent 16, and {own}",
     )
 

@@ -78,7 +78,7 @@ def test_extra_tensors_have_their_own_names():
 
 def test_another_shape_is_told_with_both_shapes(path):
     message = refused(path, network(width=5))
-    assert "another network than spec.json describes" in message
+    assert "does not match the network in spec.json" in message
     assert "0.weight is 4×3 float32, the model needs 5×3 float32" in message
     assert "and " in message.splitlines()[4]
 

@@ -12,8 +12,8 @@ from aecli.model_directory.errors import (
     missing_error,
     name_list,
     no_model_error,
+    recovery_command,
     unreadable_error,
-    way_back,
 )
 from aecli.model_directory.save import save
 from aecli.schema.model_spec import ModelSpec
@@ -29,9 +29,9 @@ def test_the_way_back_is_an_earlier_model_or_a_training(
     tmp_path: Path, model_spec: ModelSpec
 ) -> None:
     train = f"aecli train DATA -m '{tmp_path}/my model'"
-    assert way_back(tmp_path / "my model") == train
+    assert recovery_command(tmp_path / "my model") == train
     save(tmp_path / "my model", model_spec, b"first", [])
-    assert way_back(tmp_path / "my model") == train
+    assert recovery_command(tmp_path / "my model") == train
     two_models(tmp_path / "my model", model_spec)
     path = tmp_path / "my model" / "spec.json"
     back = f"aecli rollback -m '{tmp_path}/my model'"
@@ -55,7 +55,7 @@ def test_a_directory_that_lost_its_spec_has_an_earlier_model(
     [
         ([], "it is empty"),
         (["a.csv"], "it has: a.csv"),
-        ([".lock"], "a training that wrote to it has not saved a model"),
+        ([".lock"], "a training in it has not saved a model yet"),
         ([".lock", "a.csv"], "it has: .lock, a.csv"),
         (list("abcde"), "it has: a, b, c, d, e"),
         (list("abcdef"), "it has: a, b, c, d, e and 1 more"),
@@ -91,7 +91,7 @@ def test_a_directory_of_models_leads_to_the_first(tmp_path: Path, model_spec: Mo
         save(tmp_path / name, model_spec, b"first", [])
     (tmp_path / "c").mkdir()
     error = no_model_error(tmp_path)
-    assert error.what == f"{tmp_path} is not a model directory, but holds some: a, b"
+    assert error.what == f"{tmp_path} is not a model directory, but contains some: a, b"
     assert error.hint == f"-m {tmp_path}/a"
 
 

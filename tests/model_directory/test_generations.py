@@ -16,7 +16,7 @@ from aecli.model_directory.generations import (
     keep_model,
     remove_unused,
     replaced_model,
-    require_keepable,
+    require_valid_count,
 )
 from aecli.model_directory.read import read_spec, read_weights
 from aecli.model_directory.rollback import roll_back, rollback
@@ -179,7 +179,7 @@ def test_a_directory_without_generations_says_how_they_come_about(
     tmp_path: Path, model_spec: ModelSpec
 ) -> None:
     save_days(tmp_path, model_spec, 2, 0)
-    with pytest.raises(UsageError, match="keeps no earlier model"):
+    with pytest.raises(UsageError, match="has no earlier model"):
         roll_back(tmp_path)
 
 
@@ -267,7 +267,7 @@ def test_a_rollback_that_fails_before_the_commit_changes_nothing(
     first, second = save_days(tmp_path, model_spec, 2, 1)
     if saved:
         failing("unlink", 5, f"spec-{first.digest[:12]}.json")
-        with pytest.warns(AecliWarning, match="is saved; afterwards this failed"):
+        with pytest.warns(AecliWarning, match="is saved, but a later step failed"):
             assert roll_back(tmp_path)[0] == first
         assert read_spec(tmp_path) == first
     else:
@@ -346,10 +346,10 @@ def test_a_name_that_is_not_durable_stops_what_is_kept(
 @pytest.mark.parametrize(("keep", "good"), [(0, True), (100, True), (101, False), (-1, False)])
 def test_how_many_models_may_be_kept(keep: int, good: bool) -> None:
     if good:
-        require_keepable(keep)
+        require_valid_count(keep)
         return
     with pytest.raises(UsageError, match=f"keep_generations={keep}"):
-        require_keepable(keep)
+        require_valid_count(keep)
 
 
 def test_a_copy_of_the_present_spec_is_no_earlier_model(
@@ -358,5 +358,5 @@ def test_a_copy_of_the_present_spec_is_no_earlier_model(
     saved, _ = save(tmp_path, model_spec, b"w", [])
     keep_model(tmp_path, saved)
     (tmp_path / saved.weights.file).write_bytes(b"x")
-    with pytest.raises(UsageError, match="keeps no earlier model"):
+    with pytest.raises(UsageError, match="has no earlier model"):
         roll_back(tmp_path)

@@ -13,7 +13,7 @@ from aecli.model_directory.location import (
     is_checkpoint,
     is_earlier_spec,
     is_hashed,
-    is_ours,
+    is_model_file,
     model_directory,
 )
 
@@ -32,13 +32,13 @@ SHA = "0123456789abcdef" * 4
 def test_a_part_is_named_by_twelve_digits_of_its_hash(kind: str, name: str) -> None:
     assert hashed_name(kind, SHA) == name
     assert is_hashed(name)
-    assert is_ours(name)
+    assert is_model_file(name)
     assert is_earlier_spec(name) == (kind == "spec")
     for other in (f"x{name}", f"{name}x", name.replace("-0", "-"), name.replace("0", "G"),
                   name.upper(), f"{name}\n"):  # fmt: skip
         assert not is_hashed(other)
         assert not is_earlier_spec(other)
-        assert not is_ours(other)
+        assert not is_model_file(other)
 
 
 def test_a_checkpoint_is_named_by_all_digits_of_its_hash() -> None:
@@ -55,7 +55,7 @@ def test_a_checkpoint_is_named_by_all_digits_of_its_hash() -> None:
      (".aecli-0123456789abcdef.tmp", True), ("thesis.tex", False), ("spec.json.bak", False)],
 )  # fmt: skip
 def test_names_that_aecli_gives(name: str, ours: bool) -> None:
-    assert is_ours(name) is ours
+    assert is_model_file(name) is ours
 
 
 @pytest.mark.parametrize("name", ["spec-", "weights-0123456789ab.json"])
@@ -68,7 +68,7 @@ def test_half_names_are_not_ours(name: str) -> None:
     [
         ("a", "b", "both name the model directory"),
         ("", "b", "both name the model directory"),
-        ("", None, "names no directory"),
+        ("", None, "is not a directory"),
         *((None, tag, "is not a plain name") for tag in ("", ".", "..", "a/b", "/", "a\0b")),
     ],
 )

@@ -40,7 +40,7 @@ def test_files_of_others_are_not_taken_for_ours(
 ) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(content)
-    with pytest.raises(UsageError, match="holds other files and no model"):
+    with pytest.raises(UsageError, match="contains other files and no model"):
         save(tmp_path, model_spec, b"weights", [])
     assert (tmp_path / name).read_text() == content
 
@@ -103,7 +103,7 @@ def test_a_model_of_a_newer_version_is_refused_before_one_is_trained(
     save(tmp_path, model_spec, b"weights", [])
     network = json.loads((tmp_path / "spec.json").read_text())["network"]
     rewrite(
-        tmp_path / "spec.json", schema="aecli.model/1.1", network=network | {"architecture": "gru"}
+        tmp_path / "spec.json", schema="aecli.model/1.7", network=network | {"architecture": "gru"}
     )
     with pytest.raises(ModelError, match="saved by a newer aecli"):
         check_target(tmp_path)
@@ -116,7 +116,7 @@ def test_an_earlier_model_of_a_newer_version_and_its_files_stay(
     save(tmp_path, model_spec, b"second", [])
     (earlier,) = tmp_path.glob("spec-*")
     newer = rewrite(earlier, schema="aecli.model/2.0")
-    with pytest.warns(AecliWarning, match="is saved; afterwards this failed: .*newer aecli"):
+    with pytest.warns(AecliWarning, match="is saved, but a later step failed: .*newer aecli"):
         save(tmp_path, model_spec, b"third", [])
     assert newer.exists()
     assert read_weights(tmp_path, first) == b"first"

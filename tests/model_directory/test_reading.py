@@ -107,7 +107,7 @@ def test_a_missing_part_is_named_by_the_model_alone(model: Path, part: str) -> N
 def test_a_model_is_read_anew_up_to_a_limit(
     model: Path, model_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    monkeypatch.setattr("aecli.model_directory.read.MOST_REPLACEMENTS", limit)
+    monkeypatch.setattr("aecli.model_directory.read.MAX_REPLACEMENTS", limit)
     replaced: list[ModelSpec] = []
 
     def read(spec: ModelSpec) -> bytes:
@@ -125,16 +125,16 @@ def test_a_model_is_read_anew_up_to_a_limit(
 
 
 def test_a_model_may_be_replaced_a_thousand_times() -> None:
-    from aecli.model_directory.read import MOST_REPLACEMENTS
+    from aecli.model_directory.read import MAX_REPLACEMENTS
 
-    assert MOST_REPLACEMENTS == 1_000
+    assert MAX_REPLACEMENTS == 1_000
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("x")])
 def test_a_spec_that_is_not_a_regular_file_is_refused(model: Path, make) -> None:
     (model / "spec.json").unlink()
     make(model / "spec.json")
-    with pytest.raises(ModelError, match="uses regular files only"):
+    with pytest.raises(ModelError, match="may contain regular files only"):
         read_spec(model)
 
 
@@ -175,5 +175,5 @@ def test_weights_beyond_the_memory_are_not_damaged(
 
     spec = read_spec(model)
     monkeypatch.setattr(read, "read_regular", no_memory)
-    with pytest.raises(ModelError, match="takes 7 bytes, more than there is memory"):
+    with pytest.raises(ModelError, match="needs 7 bytes of memory, more than available"):
         read_weights(model, spec)

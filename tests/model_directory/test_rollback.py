@@ -13,7 +13,7 @@ from aecli.model_directory.generations import describe, generations
 from aecli.model_directory.read import read_history, read_spec, read_weights
 from aecli.model_directory.rollback import rollback
 from aecli.model_directory.save import save
-from aecli.model_directory.verify import require_whole, verify
+from aecli.model_directory.verify import require_undamaged, verify
 from aecli.schema.model_spec import ModelSpec
 
 Save = Callable[..., ModelSpec]
@@ -107,7 +107,7 @@ def test_rollback_from_a_damaged_model_says_what_is_not_kept(
     assert result.replaced is None
     assert words in result.notes[0]
     assert generations(model) == []
-    require_whole(model, verify(model))
+    require_undamaged(model, verify(model))
 
 
 @pytest.mark.parametrize("damage", [spoil, Path.unlink])
@@ -139,7 +139,7 @@ def test_a_damaged_spec_of_the_only_earlier_model_is_named(model: Path, saved: S
 
 def test_without_an_earlier_model(model: Path, saved: Save) -> None:
     saved(1)
-    with pytest.raises(UsageError, match="keeps no earlier model") as caught:
+    with pytest.raises(UsageError, match="has no earlier model") as caught:
         rollback(model=model)
     assert caught.value.hint == f"aecli inspect -m '{model}'"
 
@@ -257,14 +257,14 @@ def test_the_way_out_of_damage_depends_on_what_is_damaged(
     first, second = saved(1), saved(2)
     spoil(model / (second if owner == "model" else first).weights.file)
     with pytest.raises(ModelError, match=r"1 of 6 files of .* damaged") as caught:
-        require_whole(model, verify(model))
-    assert caught.value.facts[0].partition(" ")[2].startswith("is damaged; its SHA-256 is ")
+        require_undamaged(model, verify(model))
+    assert caught.value.facts[0].partition(" ")[2].startswith("is damaged; its SHA-256 ")
     hints = {
         "model": f"aecli rollback -m '{model}'",
         "earlier": f"rm '{model}/spec-{first.digest[:12]}.json'",
     }
     assert caught.value.hint == hints[owner]
-    assert ("the model itself is whole" in caught.value.facts) == (owner == "earlier")
+    assert ("the model itself is undamaged" in caught.value.facts) == (owner == "earlier")
 
 
 def test_with_a_damaged_spec_verify_tells_which_earlier_model_is_whole(
@@ -274,7 +274,7 @@ def test_with_a_damaged_spec_verify_tells_which_earlier_model_is_whole(
     spoil(model / "spec.json")
     with pytest.raises(ModelError, match=r"spec\.json is damaged") as caught:
         verify(model)
-    assert caught.value.facts[-1] == f"{first.digest[:12]}: whole"
+    assert caught.value.facts[-1] == f"{first.digest[:12]}: undamaged"
     spoil(model / first.history.file)
     with pytest.raises(ModelError) as caught:
         verify(model)

@@ -30,7 +30,7 @@ from aecli.model_directory.read import (
     read_weights,
 )
 from aecli.model_directory.save import check_target, save
-from aecli.schema.model_spec import ModelSpec
+from aecli.schema.model_spec import SCHEMA, ModelSpec
 
 Unprivileged = Callable[[], AbstractContextManager[None]]
 
@@ -104,7 +104,7 @@ def test_what_is_saved_is_read(tmp_path: Path, model_spec: ModelSpec) -> None:
 
 def test_spec_is_readable_by_people(model: Path) -> None:
     text = (model / "spec.json").read_text()
-    assert text.startswith('{\n  "schema": "aecli.model/1.0",\n')
+    assert text.startswith(f'{{\n  "schema": "{SCHEMA}",\n')
     assert '"größe"' in text
 
 
@@ -168,7 +168,7 @@ def test_foreign_directory_is_left_alone(tmp_path: Path, model_spec: ModelSpec) 
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(UsageError) as caught:
         save(tmp_path, model_spec, WEIGHTS, [])
-    assert caught.value.what.startswith(f"{tmp_path} holds other files and no model")
+    assert caught.value.what.startswith(f"{tmp_path} contains other files and no model")
     assert caught.value.facts == ("it has: thesis.tex",)
     assert os.listdir(tmp_path) == ["thesis.tex"]
 
@@ -176,7 +176,7 @@ def test_foreign_directory_is_left_alone(tmp_path: Path, model_spec: ModelSpec) 
 @pytest.mark.parametrize("content", ['{"openapi": "3.1"}', "not JSON", "[]"])
 def test_foreign_spec_is_not_overwritten(tmp_path: Path, content: str) -> None:
     (tmp_path / "spec.json").write_text(content)
-    with pytest.raises(UsageError, match="holds other files"):
+    with pytest.raises(UsageError, match="contains other files"):
         check_target(tmp_path)
 
 
@@ -241,13 +241,13 @@ def test_directory_of_something_else_says_what_it_has(tmp_path: Path) -> None:
 
 def test_directory_of_models_names_them(model: Path) -> None:
     error = refusal(model.parent)
-    assert "holds some: model" in error.what
+    assert "contains some: model" in error.what
     assert error.hint == f"-m {model}"
 
 
 def test_unfinished_training_is_said(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").mkdir()
-    assert refusal(tmp_path).facts == ("a training that wrote to it has not saved a model",)
+    assert refusal(tmp_path).facts == ("a training in it has not saved a model yet",)
 
 
 def test_file_of_a_model_leads_to_its_directory(model: Path) -> None:
@@ -342,7 +342,7 @@ def test_newer_schema_asks_for_a_newer_aecli(model: Path) -> None:
     edit(model, "schema", value="aecli.model/2")
     error = refusal(model)
     assert error.what == f"{model} was saved by a newer aecli"
-    assert error.facts == ("its schema is aecli.model/2; this aecli knows aecli.model/1.0",)
+    assert error.facts == (f"its schema is aecli.model/2; this aecli knows {SCHEMA}",)
     assert error.hint == "pip install --upgrade aecli"
 
 

@@ -95,7 +95,7 @@ def test_a_save_that_fails_at_any_rename_leaves_the_old_model_alone(
 def test_a_failure_to_prune_is_a_warning(tmp_path: Path, model_spec: ModelSpec, failing) -> None:
     old, _ = save(tmp_path, model_spec, b"old", [])
     failing("unlink", errno.EIO, old.weights.file)
-    with pytest.warns(AecliWarning, match="is saved; afterwards this failed"):
+    with pytest.warns(AecliWarning, match="is saved, but a later step failed"):
         new, _ = save(tmp_path, model_spec, b"new", [], keep_generations=0)
     assert read_spec(tmp_path) == new
 
@@ -135,7 +135,7 @@ def test_a_link_or_a_pipe_in_place_of_a_part_stops_the_save(
         part.touch() if name == "checkpoint" else part.mkdir()
     else:
         part.symlink_to(victim if kind == "link" else "nowhere")
-    with pytest.raises(ModelError, match="uses regular files only"):
+    with pytest.raises(ModelError, match="may contain regular files only"):
         save(model, model_spec, b"new", [])
     assert victim.read_text() == "precious"
     assert not (model / "nowhere").exists()
@@ -166,7 +166,7 @@ def test_a_directory_that_cannot_be_listed_or_made(
 def test_strangers_files_are_named(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).mkdir() if name == "checkpoint" else (tmp_path / name).touch()
-    with pytest.raises(UsageError, match="holds other files and no model") as caught:
+    with pytest.raises(UsageError, match="contains other files and no model") as caught:
         check_target(tmp_path)
     assert caught.value.facts == ("it has: a.csv",)
     assert caught.value.hint == f"-m {tmp_path}/aecli_model"
@@ -210,7 +210,7 @@ def test_a_spec_of_replaced_weights_is_refused(tmp_path: Path, model_spec: Model
     assert read_spec(tmp_path) == new
     (tmp_path / new.history.file).unlink()
     (tmp_path / new.history.file).symlink_to("elsewhere")
-    with pytest.raises(ModelError, match="uses regular files only"):
+    with pytest.raises(ModelError, match="may contain regular files only"):
         replace_spec(tmp_path, new, new)
 
 

@@ -11,7 +11,7 @@ import pytest
 from aecli.errors import ModelError
 from aecli.model_directory.read import read_spec
 from aecli.model_directory.save import save
-from aecli.model_directory.verify import CheckedFile, require_whole, verify
+from aecli.model_directory.verify import CheckedFile, require_undamaged, verify
 from aecli.schema.model_spec import ModelSpec
 
 
@@ -57,7 +57,7 @@ def test_every_file_of_a_whole_directory_is_listed_once(model: Path) -> None:
     }
     assert len(checked) == len(found) == 8
     assert problems(model) == {}
-    require_whole(model, checked)
+    require_undamaged(model, checked)
 
 
 def test_a_file_of_both_models_belongs_to_the_present_one(
@@ -96,7 +96,7 @@ def test_a_part_that_is_not_there_is_named(model: Path, kind: str) -> None:
         0 if kind == "missing" else (model / name).lstat().st_size
     )
     with pytest.raises(ModelError, match=r"1 of 8 files of .* are damaged") as caught:
-        require_whole(model, checked)
+        require_undamaged(model, checked)
     assert caught.value.facts[0].startswith(f"{name} {text[kind]}")
     assert caught.value.hint == f"aecli rollback -m {model}"
 
@@ -125,14 +125,14 @@ def test_an_earlier_spec_that_is_not_what_its_name_says(model: Path, kind: str) 
     owners = {file.file: file.belongs_to for file in verify(model)}
     assert owners[name] == "ffffffffffff"
     if kind == "renamed":
-        assert "its name is not that of its content" in found[name]
+        assert "its name does not match its content" in found[name]
 
 
 def test_a_checkpoint_is_of_its_hash(model: Path) -> None:
     (path,) = (model / "checkpoint").glob("state-*")
     path.rename(path.with_name(f"state-{'0' * 64}.safetensors"))
     (problem,) = problems(model).values()
-    assert "its content is not what was saved" in problem
+    assert "its content was changed" in problem
 
 
 def test_a_damaged_spec_is_an_error(model: Path) -> None:

@@ -56,5 +56,5 @@ def test_the_output_covers_all_or_nothing(numbers, bounded):
 
 def test_without_a_head_there_are_no_logits():
     model = small()
-    with pytest.raises(ValueError, match="no classification head"):
+    with pytest.raises(ValueError, match="has no classifier"):
         model.classify(torch.zeros(1, 2))

@@ -4,6 +4,8 @@ from torch import nn
 
 from aecli.nn.convolution import ConvDecoder, ConvEncoder
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 SIZES = [(4, 4, 1), (5, 7, 3), (28, 28, 1), (9, 4, 2)]
 
 

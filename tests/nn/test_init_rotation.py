@@ -51,5 +51,5 @@ def test_a_rotation_turns_the_latent_and_nothing_that_comes_of_it(name):
 
 @pytest.mark.parametrize("change", [{"code": nn.ReLU()}, {"variational": True}])
 def test_a_latent_that_is_not_linear_is_not_turned(change):
-    with pytest.raises(ValueError, match="only a latent that is linear"):
+    with pytest.raises(ValueError, match="only a linear latent"):
         rotate_latent(autoencoder("vanilla", **change), torch.eye(LATENT))

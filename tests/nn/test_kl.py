@@ -11,6 +11,8 @@ from torch.distributions.kl import kl_divergence
 import aecli
 from aecli.nn.losses import bernoulli_kl, kl_normal, kl_sparsity
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 DIGITS = "sample_data/digits.parquet"
 
 

@@ -14,6 +14,8 @@ from aecli.nn.init import start_as_pca
 from aecli.schema.options import TrainOptions
 from tests.columns import boolean, category, number
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 DIGITS = "sample_data/digits.parquet"
 NUMBERS = [number(f"x{i}", low=[-3.0], high=[3.0]) for i in range(6)]
 

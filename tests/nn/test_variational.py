@@ -14,6 +14,8 @@ from aecli.nn.layers import MLP
 from aecli.schema.options import LossOptions, TrainOptions
 from tests.columns import number
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 COLUMNS = [number(f"x{i}", low=[-3.0], high=[3.0]) for i in range(6)]
 TABLE = "sample_data/digits.parquet"
 

@@ -13,6 +13,8 @@ from aecli.nn.sequence import (
     sinusoids,
 )
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 PAIRS = {
     "conv1d": (ConvEncoder, ConvDecoder, {"channels": [8, 16], "activation": nn.SiLU}),
     "lstm": (LSTMEncoder, LSTMDecoder, {"hidden": 16, "layers": 2}),

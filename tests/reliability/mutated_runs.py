@@ -40,7 +40,13 @@ _MODULES = (
     "rich.progress",
     "rich.table",
 )
-_UNREAD = ("is empty", "that aecli knows", "an HTML page", "a pointer of Git LFS", "has no columns")
+_UNREAD = (
+    "is empty",
+    "a known table format",
+    "an HTML page",
+    "a Git LFS pointer",
+    "has no columns",
+)
 _TRAIN = ("--epochs", "1", "--encoder", "4,2", "--exclude", KEPT, "-q")
 _COMMANDS: tuple[tuple[str, ...], ...] = (
     ("inspect",),

@@ -1,4 +1,4 @@
-"""Read a model over and over beside trainers that replace it."""
+"""Read a model again and again during trainings that replace it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def train_for_ever(folder: Path, model: Path) -> int:
 
 
 @contextmanager
-def beside_trainers(folder: Path, model: Path, savers: int, trainers: int) -> Iterator[None]:
+def during_training(folder: Path, model: Path, savers: int, trainers: int) -> Iterator[None]:
     """Let children replace a model as long as the block lasts."""
     runs = [replace_for_ever] * savers + [train_for_ever] * trainers
     processes = [fork(partial(run, folder, model)) for run in runs]

@@ -1,4 +1,4 @@
-"""Whoever reads a model beside trainers that replace it gets one of the models, whole."""
+"""Reading a model during trainings that replace it returns one of the models, complete."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 from tests.reliability.models import read_whole
-from tests.reliability.readers import beside_trainers, command_failures, load_failures
+from tests.reliability.readers import command_failures, during_training, load_failures
 
 
-def test_readers_beside_trainers_get_a_whole_model(folder: Path) -> None:
+def test_readers_during_training_get_a_whole_model(folder: Path) -> None:
     model = folder / "model"
     shutil.copytree(folder / "old", model)
-    with beside_trainers(folder, model, savers=1, trainers=1):
+    with during_training(folder, model, savers=1, trainers=1):
         models, failures = load_failures(model, reads=150)
         failures += command_failures(folder, model, reads=4)
     assert models > 1

@@ -54,7 +54,7 @@ def plain_table() -> pa.Table:
 
 
 def typed_table() -> pa.Table:
-    """Return the plain columns beside those of types that Parquet and Arrow have."""
+    """Return the plain columns and those of types that Parquet and Arrow have."""
     rows = range(ROWS)
     texts = pa.array([f"text {i % 9}" for i in rows])
     typed = {
@@ -76,7 +76,7 @@ def typed_table() -> pa.Table:
 
 
 def arrow_table() -> pa.Table:
-    """Return the typed columns beside those of types that Arrow alone has."""
+    """Return the typed columns and those of types that Arrow alone has."""
     rows = range(ROWS)
     kinds = pa.array([i % 2 for i in rows], pa.int8())
     half = pa.array([i // 2 for i in rows], pa.int32())

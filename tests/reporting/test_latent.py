@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 import aecli
 from aecli.reporting.figures.latent import map_panels
-from aecli.reporting.latent import FEWEST_UMAP_SAMPLES, pca_map, umap_layout
+from aecli.reporting.latent import MIN_UMAP_SAMPLES, pca_map, umap_layout
 
 STAND_IN = """
 class UMAP:
@@ -25,7 +25,7 @@ class UMAP:
     def fit_transform(self, latent):
         return self.seed + latent[:, :2]
 """
-LATENT = np.random.default_rng(0).normal(size=(2 * FEWEST_UMAP_SAMPLES, 3))
+LATENT = np.random.default_rng(0).normal(size=(2 * MIN_UMAP_SAMPLES, 3))
 
 
 @pytest.fixture
@@ -72,13 +72,13 @@ def test_without_umap_there_is_no_second_map():
 def test_a_seeded_layout_has_a_point_for_every_sample():
     layout = umap_layout(LATENT, 7)
     assert layout is not None
-    assert layout.shape == (2 * FEWEST_UMAP_SAMPLES, 2)
+    assert layout.shape == (2 * MIN_UMAP_SAMPLES, 2)
     assert layout.mean() == pytest.approx(7, abs=0.1)
 
 
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(
-    "latent", [LATENT[:, :2], LATENT[: FEWEST_UMAP_SAMPLES - 1], np.ones((50, 4)), np.eye(50, 4)]
+    "latent", [LATENT[:, :2], LATENT[: MIN_UMAP_SAMPLES - 1], np.ones((50, 4)), np.eye(50, 4)]
 )
 def test_latents_without_neighbours_have_no_layout(latent):
     assert umap_layout(latent, 0) is None
@@ -90,4 +90,4 @@ def test_the_umap_follows_the_map_of_components(tmp_path):
     options = {"model": tmp_path / "m", "device": "cpu", "threads": 1}
     aecli.train(rows, epochs=1, encoder=[4, 3], **options)
     shows = aecli.plot("map", rows, str(tmp_path / "m.png"), **options).shows
-    assert ["by UMAP, coloured by how odd" in told for told in shows] == [False, True]
+    assert ["by UMAP, coloured by the anomaly score" in text for text in shows] == [False, True]

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 import aecli
 from aecli.errors import ModelError, UsageError
 from aecli.model_directory.read import read_spec, read_weights
 from aecli.model_directory.save import save
+from aecli.reporting.collect import collect
+from aecli.reporting.data import CollectOptions
 from aecli.reporting.figures import PANELS
+from aecli.reporting.figures.card import card_panels
 from aecli.reporting.report import PICTURE_KINDS
+from aecli.reporting.style import matplotlib_settings
+from aecli.schema.read_options import ReadOptions
+from aecli.table.source import open_source
 from tests.reporting.searches import save_search
+
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
 
 STARTS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 NAME = "$x_1$ <b> [/red]"
 
 SHOWS = {
+    "card": "Numbers, variance explained",
     "loss": "Curve of the total loss over 2 epochs",
     "gradients": "gradient norms",
-    "search": "Values of 3 trials, 1 of them cut short, and the best so far",
+    "search": "Values of 3 trials, 1 of them pruned, and the best so far",
     "importance": "Bars of the importance of 2 options; lr has 75.0 %",
     "options": "over their lr; the best has 0.002",
     "columns": "errors of 2 columns",
@@ -33,11 +46,11 @@ SHOWS = {
     "activations": "Histogram of latent values",
     "units": "Bars of the units' spread",
     "correlation": "correlations of 2 latent units",
-    "traversal": "how far columns go with unit z0",
+    "traversal": "change of columns with unit z0",
     "confusion": "Confusion matrix of 2 classes",
     "calibration": "accuracy over confidence",
     "scores": "Histogram of scores",
-    "anomalous": "Table of the 10 oddest rows",
+    "anomalous": "Table of the 10 most anomalous rows",
 }
 
 
@@ -86,10 +99,58 @@ def test_a_name_with_markup_is_written_as_it_is(model, tmp_path):
     assert NAME in texts
 
 
+def card_texts(data: pa.Table, model: Path, folder: Path) -> str:
+    """Draw a card as png, and return the texts of the same card as svg."""
+    for name in ("card.png", "card.svg"):
+        aecli.plot("card", data, str(folder / name), model=model, device="cpu", threads=1)
+    width, height = struct.unpack(">II", (folder / "card.png").read_bytes()[16:24])
+    assert (width, height) == (1200, 630)
+    svg = "{http://www.w3.org/2000/svg}"
+    texts = list(ET.parse(folder / "card.svg").iter(f"{svg}text"))
+    return "\n".join("".join(element.itertext()) for element in texts)
+
+
+def test_a_card_has_the_verdict_the_tiles_and_the_classes(model, tmp_path):
+    texts = card_texts(table(), model, tmp_path)
+    for text in ("Reconstructs", "Numbers, variance explained", "Label label, correct", "of 60"):
+        assert text in texts
+    for text in ("60 rows · 2 columns → 2 numbers", "up", "down", "Largest errors by column"):
+        assert text in texts
+
+
+@pytest.mark.parametrize(
+    ("columns", "options"),
+    [
+        ({"x" * 300: [0.5, 1.25, 4.0] * 10}, {}),
+        ({"שלום 🎉": [0.5, 1.25, 4.0] * 10, "<script>": ["a", "b", "c"] * 10}, {}),
+        ({"constant": [1.0] * 30, "flag": [True, False, False] * 10}, {}),
+        ({"x": [0.5, 1.25, 4.0] * 10, "y": ["$a$", "b", "$a$"] * 10}, {"label": "y"}),
+        ({f"c{i}": [0.5 + i, 1.25, 4.0] * 10 for i in range(1_000)}, {}),
+        ({"x": [0.5, 1.25, 4.0] * 10, "y": list("abc") * 10}, {"label": "y", "reconst_weight": 0}),
+    ],
+    ids=["long name", "scripts", "constant", "label", "wide", "encoder only"],
+)
+@pytest.mark.parametrize("rows", [1, 30])
+def test_a_card_of_any_table_stays_within_its_edges(rows, columns, options, tmp_path):
+    data = pa.table(columns)
+    aecli.train(data, model=tmp_path / ("m" * 80), epochs=1, device="cpu", threads=1, **options)
+    read = open_source(data.slice(0, rows), ReadOptions())
+    [panel] = card_panels(collect(tmp_path / ("m" * 80), read, CollectOptions(device="cpu")))
+    with matplotlib_settings():
+        figure = Figure(figsize=panel.size, dpi=200)
+        panel.draw(figure)
+        figure.draw_without_rendering()
+        boxes = {t.get_text(): t.get_window_extent() for t in figure.findobj(Text) if t.get_text()}
+    assert len(boxes) >= 8
+    inside = Bbox.from_bounds(0, 0, 1200, 630)
+    assert not [t for t, b in boxes.items() if Bbox.union([b, inside]).size.tolist() != [1200, 630]]
+
+
 def test_rows_that_are_images_are_drawn_as_such(tmp_path):
     pixels = pa.table({f"p{i}": np.random.default_rng(i).random(30) for i in range(12)})
     aecli.train(pixels, model=tmp_path / "m", epochs=1, latent=2, device="cpu", threads=1)
-    for kind, alt in (("rows", "Grid of 12 images"), ("traversal", "Grid of decoded images")):
+    alts = {"rows": "Grid of 12", "traversal": "Grid of decoded images", "card": "Card of m"}
+    for kind, alt in alts.items():
         path = str(tmp_path / "x.png")
         result = aecli.plot(kind, pixels, path, model=tmp_path / "m", shape="3x4", device="cpu")
         assert (result.panels, result.shows[0].startswith(alt)) == (1, True)

@@ -14,28 +14,28 @@ from aecli.schema.options import TrainOptions
     ("values", "message"),
     [
         ({"encoder": []}, "--encoder needs at least one size"),
-        ({"encoder": [8, 4], "latent": 3}, "--latent 3 and --encoder 8,4 disagree"),
-        ({"encoder": [8, 4], "latent": "auto"}, "--latent auto and --encoder 8,4 disagree"),
-        ({"window": 3, "group": ["g", "t"], "time": "t"}, "column 't' is named by --group and by"),
+        ({"encoder": [8, 4], "latent": 3}, "--latent 3 and --encoder 8,4 contradict"),
+        ({"encoder": [8, 4], "latent": "auto"}, "--latent auto and --encoder 8,4 contradict"),
+        ({"window": 3, "group": ["g", "t"], "time": "t"}, "column 't' is both --group and --time"),
         ({"reconst_weight": 0}, "--reconst-weight 0 without a label leaves nothing to learn"),
         (
             {"reconst_weight": 0, "label": "y", "class_weight": 0},
             "--reconst-weight 0 and --class-weight 0 leave nothing to learn",
         ),
         ({"kl": 1, "latent_activation": "ReLU"}, "--kl needs a bounded latent"),
-        ({"kl": 1, "latent_activation": "Identity"}, "--latent-activation Identity is none of"),
-        ({"variational": True, "kl": 1}, "--variational and --kl ask for two kinds of latent"),
-        ({"variational": True, "topk": 2}, "--variational and --topk ask for two kinds"),
+        ({"kl": 1, "latent_activation": "Identity"}, "--latent-activation Identity is not one of"),
+        ({"variational": True, "kl": 1}, "--variational and --kl are two kinds of latent"),
+        ({"variational": True, "topk": 2}, "--variational and --topk are two kinds"),
         (
             {"variational": True, "latent_activation": "Tanh"},
-            "--variational and --latent-activation Tanh ask for two kinds of latent",
+            "--variational and --latent-activation Tanh are two kinds of latent",
         ),
-        ({"init": "pca", "kl": 1}, "--init pca and --kl disagree: PCA is linear"),
+        ({"init": "pca", "kl": 1}, "--init pca and --kl contradict each other: PCA is linear"),
         ({"init": "pca", "latent_activation": "ReLU"}, "--init pca and --latent-activation ReLU"),
         *[
             (
                 {"output": output, "scale": scale},
-                f"--scale {scale} gives values beyond {reach}, which --output {output} cannot",
+                f"--scale {scale} has values outside {reach}, the range of --output {output}",
             )
             for output, reach in (("sigmoid", "0 to 1"), ("tanh", "-1 to 1"))
             for scale in ("standard", "robust")
@@ -85,7 +85,7 @@ def test_options_that_go_together_are_taken(values):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"noise": "gauss:0.1"}, "must be none, or such as gaussian:0.1"),
+        ({"noise": "gauss:0.1"}, "must be none, or a kind and an amount such as gaussian:0.1"),
         ({"noise": "mask"}, "must be none, or"),
         ({"noise": "mask:0"}, "must be above 0 and at most 1"),
         ({"noise": "swap:1.5"}, "must be above 0 and at most 1"),

@@ -21,24 +21,30 @@ def test_every_field_of_the_spec_is_an_option_with_a_help_sentence():
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "extra"),
+    ("name", "shape", "allowed", "default"),
     [
-        ("batch_size", "integer", "1 to 1048576"),
-        ("lr", "number", f"above 0, at most 10; default: {TrainingOptions().lr:g}"),
-        ("dropout", "number", "at least 0, below 1; default: 0"),
-        ("l1", "number", "at least 0; default: 0"),
-        ("encoder", "sizes", "1 to 65536"),
-        ("scale", "choice", "auto, standard, minmax, robust, none; default: auto"),
-        ("id", "names", ""),
-        ("balance", "flag", ""),
-        ("time_limit", "time", "above 0"),
-        ("activation", "named", f"default: {NetworkOptions().activation}"),
-        ("threads", "integer", "1 to 1024"),
+        ("batch_size", "integer", "1 to 1048576", ""),
+        ("lr", "number", "above 0, at most 10", f"{TrainingOptions().lr:g}"),
+        ("dropout", "number", "at least 0, below 1", "0"),
+        ("l1", "number", "at least 0", "0"),
+        ("encoder", "sizes", "1 to 65536", ""),
+        ("scale", "choice", "auto, standard, minmax, robust, none", "auto"),
+        ("id", "names", "", ""),
+        ("balance", "flag", "", ""),
+        ("time_limit", "time", "above 0", ""),
+        ("activation", "named", "", f"{NetworkOptions().activation}"),
+        ("threads", "integer", "1 to 1024", ""),
     ],
 )
-def test_shape_range_and_default_come_from_the_annotation(name, shape, extra):
+def test_shape_range_and_default_come_from_the_annotation(name, shape, allowed, default):
     option = options()[name]
-    assert (option.shape, option.extra) == (shape, extra)
+    assert (option.shape, option.allowed, option.default_text) == (shape, allowed, default)
+
+
+def test_an_option_without_a_default_says_how_its_value_is_chosen():
+    chosen = [option for option in options().values() if option.default is None]
+    plain = {"label", "topk", "shape", "window", "max_gap", "time_limit"}
+    assert {option.name for option in chosen if not option.automatic} == plain
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from aecli.schema.validation import validate_options
         ({"activation": "Relux"},
          "activation='Relux': unknown activation 'Relux'; did you mean ReLU?", "activation='ReLU'"),
         ({"latent": 8, "encoder": [5]},
-         "latent=8 and encoder=[5] disagree: the last encoder size is the latent",
+         "latent=8 and encoder=[5] contradict each other: the last encoder size is the latent size",
          "encoder=[8]"),
         ({"epoch": 3}, "train has no option 'epoch'", "epochs=…"),
         ({"options": TrainOptions(), "lr": 1}, "train takes options or lr=…, not both", None),

@@ -348,5 +348,5 @@ def test_an_unknown_figure_is_refused_before_the_model_is_read(
     with pytest.raises(UsageError, match=message) as refused:
         aecli.score("absent.csv", "o.csv", model=tmp_path / "none", fail_if=[condition])
     if "figure" in message:
-        known = "known: missing_share, out_of_range_share, outlier_share, unseen_share"
+        known = "score has: missing_share, out_of_range_share, outlier_share, unseen_share"
         assert known in refused.value.facts

@@ -158,7 +158,7 @@ def test_thresholds_by_percentile_rate_and_value(model: Path, tmp_path: Path):
     assert shares["p99.9"] < 0.05
     assert shares[0.0] == 1
     for wrong in ("p101", "fpr:2", "much", "nan"):
-        with pytest.raises(UsageError, match="is no threshold"):
+        with pytest.raises(UsageError, match="is not a threshold"):
             scored(rows, model, tmp_path, threshold=wrong)
 
 
@@ -190,9 +190,9 @@ def test_calibrate_with_labels_finds_the_best_f1(tmp_path: Path):
 
 def test_a_label_that_marks_nothing_is_refused(model: Path):
     rows = table(20)
-    with pytest.raises(DataError, match="marks no anomaly"):
+    with pytest.raises(DataError, match="contains no anomaly"):
         aecli.calibrate(rows.append_column("y", pa.array([0] * 20)), anomaly="y", model=model)
-    with pytest.raises(DataError, match="does not mark anomalies"):
+    with pytest.raises(DataError, match="does not label anomalies"):
         aecli.calibrate(rows, anomaly="id", model=model)
     with pytest.raises(UsageError, match="was trained with 'flag' as a feature"):
         aecli.calibrate(rows, anomaly="flag", model=model)
@@ -203,9 +203,9 @@ def test_a_label_that_marks_nothing_is_refused(model: Path):
 
 @pytest.mark.parametrize("marks", [pa.array([-1, 0, 1, 1]), pa.array([-1.0, 0, None, 1])])
 def test_only_an_empty_mark_is_unknown(model: Path, marks: pa.Array):
-    with pytest.raises(DataError, match="does not mark anomalies") as caught:
+    with pytest.raises(DataError, match="does not label anomalies") as caught:
         aecli.calibrate(table(4).append_column("y", marks), anomaly="y", model=model)
-    assert caught.value.facts == ("it holds -1",)
+    assert caught.value.facts == ("it contains -1",)
 
 
 def test_a_missing_vector_is_a_missing_cell_in_any_batch(tmp_path: Path):
@@ -222,7 +222,7 @@ def test_a_model_without_a_calibration_says_so(model: Path, tmp_path: Path):
     shutil.copytree(model, tmp_path / "old")
     spec = read_spec(model)
     replace_spec(tmp_path / "old", spec, spec.model_copy(update={"calibration": None}))
-    with pytest.raises(ModelError, match="without what scoring needs"):
+    with pytest.raises(ModelError, match="without a scoring fit"):
         scored(table(5), tmp_path / "old", tmp_path)
 
 
@@ -245,6 +245,21 @@ def test_windows_are_scored_by_window_and_by_row(tmp_path: Path):
     assert int(np.nanargmax(by_detail["x_error"].to_numpy(zero_copy_only=False))) == 100
     with pytest.raises(UsageError, match="--detail shows rows"):
         scored(rows, model, tmp_path, detail=True)
+
+
+def test_of_windows_that_overlap_only_the_highest_is_named(tmp_path: Path):
+    generator = np.random.default_rng(0)
+    values = np.sin(np.arange(400) // 2 / 3) + generator.normal(size=400) / 20
+    values[[100, 301]] += 9
+    series = pa.array(["a", "b"] * 200)
+    rows = pa.table({"run": series, "t": np.arange(400), "x": values})
+    aecli.train(rows, model=tmp_path / "m", window=8, group=["run"], time="t", epochs=5)
+    found = aecli.score(rows, model=tmp_path / "m").anomalous
+    assert len(found) == 10
+    assert [sample.score for sample in found] == sorted((s.score for s in found), reverse=True)
+    named = [set(range(sample.first_row, sample.row + 1, 2)) for sample in found]
+    assert [row for row in (100, 301) if any(row in rows for rows in named[:2])] == [100, 301]
+    assert len(set.union(*named)) == 80
 
 
 def test_a_wide_table_keeps_variances_instead_of_a_covariance(tmp_path: Path):

@@ -91,7 +91,7 @@ def test_nan_is_missing_and_infinity_is_an_error_with_its_row() -> None:
 def test_infinity_is_missing_where_asked() -> None:
     found = plan({"c": [1.0, float("inf"), 3.0]}, nonfinite="missing")
     assert (found.columns[0].missing, found.columns[0].center) == (1, [2.0])
-    assert found.notes == ("column 'c': 1 infinite numbers are taken as missing",)
+    assert found.notes == ("column 'c': 1 infinite numbers are treated as missing",)
 
 
 def pixels(count: int, top: int, kind: str) -> dict[str, np.ndarray]:
@@ -142,7 +142,7 @@ def test_categories_are_the_most_frequent_in_order() -> None:
     assert (found.kind, found.categories, found.mode) == ("category", ["c", "a"], "c")
     assert (found.has_other, found.has_missing, found.distinct) == (True, True, 4)
     assert (found.observed, found.missing) == (8, 1)
-    assert found.reason == "text with 4 values: the 2 most frequent, the others share a slot"
+    assert found.reason == "text with 4 values: the 2 most frequent, the others grouped as one"
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_glob_makes_categories_of_what_can_be_one() -> None:
 
 
 def test_fractions_are_no_categories() -> None:
-    with pytest.raises(DataError, match=r"'c' holds numbers that are not whole, such as 0.5"):
+    with pytest.raises(DataError, match=r"'c' contains numbers that are not integers, such as 0.5"):
         column([0.5, 1.0], categorical="c")
     with pytest.raises(DataError, match="only text, integers and booleans"):
         column([datetime.date(2020, 1, 1), None], categorical="c")
@@ -206,13 +206,13 @@ def test_a_vector_of_bytes_is_scaled_to_one() -> None:
     [
         (pa.array([[1, 2], [3]]), "lists of different lengths: list<int64>"),
         (pa.array([[], []], pa.list_(pa.int8())), "empty lists: list<int8>"),
-        (pa.array([["a"], ["b"]]), "list of something else than numbers or categories: list<str"),
-        (pa.array([{"a": 1}, None]), "type that holds no numbers or categories: struct<a: int64>"),
-        (pa.array([b"x", b"y"]), "type that holds no numbers or categories: binary"),
-        (pa.array([None, None]), "empty: no value in any row"),
-        (pa.array([None, None], pa.float64()), "empty: no value in any training row"),
-        (pa.array([None, None], pa.string()), "empty: no value in any training row"),
-        (pa.array([None, None], pa.list_(pa.int8(), 2)), "empty: no value in any training row"),
+        (pa.array([["a"], ["b"]]), "list, but not of numbers: list<str"),
+        (pa.array([{"a": 1}, None]), "type without numbers or categories: struct<a: int64>"),
+        (pa.array([b"x", b"y"]), "type without numbers or categories: binary"),
+        (pa.array([None, None]), "all values missing"),
+        (pa.array([None, None], pa.float64()), "all values missing in the training rows"),
+        (pa.array([None, None], pa.string()), "all values missing in the training rows"),
+        (pa.array([None, None], pa.list_(pa.int8(), 2)), "all values missing in the training rows"),
     ],
 )
 def test_what_cannot_be_a_feature_is_left_out_with_its_type(values: pa.Array, reason: str) -> None:
@@ -327,8 +327,8 @@ def test_a_table_without_features_is_refused_with_reasons() -> None:
     assert [line.strip() for line in error.value.lines()[1:5]] == [
         "a: constant",
         "b: constant",
-        "c: type that holds no numbers or categories: binary",
-        "d: empty: no value in any row",
+        "c: type without numbers or categories: binary",
+        "d: all values missing",
     ]
     assert len(error.value.lines()) == 6
 

@@ -114,5 +114,5 @@ def test_heavy_values_survive_when_memory_is_bounded(monkeypatch: pytest.MonkeyP
 
 def test_text_that_is_no_utf8_is_refused_by_name() -> None:
     broken = pa.array([b"caf\xe9"]).view(pa.string())
-    with pytest.raises(DataError, match="'name' holds text that is not valid UTF-8"):
+    with pytest.raises(DataError, match="'name' contains text that is not valid UTF-8"):
         ValueCounts("name").add(broken)

@@ -49,7 +49,7 @@ def test_a_quote_that_nothing_closes_is_told_with_its_line(
     path.write_bytes(gzip.compress(content) if manner == "packed" else content)
     with pytest.raises(DataError) as caught:
         _ = open_source(path).schema
-    assert f"{path} line {line} opens a quote that nothing closes" in caught.value.what
+    assert f"{path} line {line} opens a quote that is never closed" in caught.value.what
     assert f"sed -n {line}p" in str(caught.value.hint)
 
 

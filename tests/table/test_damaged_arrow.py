@@ -151,5 +151,5 @@ def test_a_decimal_with_absurd_places_is_refused(tmp_path: Path, scale: int, lis
         table = pa.table({"a": [1, 2, 3], "money": column})
         with pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)
-    with pytest.raises(DataError, match="column 'money': a decimal with"):
+    with pytest.raises(DataError, match="column 'money': a decimal of scale"):
         open_source(path)

@@ -128,14 +128,14 @@ def test_a_date_format_leaves_other_columns_of_dates_alone(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("format", ["%d/%m", "tomorrow", "%Q", "%H:%M", ""])
 def test_a_date_format_that_names_no_date_is_refused(tmp_path: Path, format: str) -> None:
-    with pytest.raises(UsageError, match="does not name the day, month and year"):
+    with pytest.raises(UsageError, match="does not determine the day, month and year"):
         opened(tmp_path, ["01/02/2024"], date_format=format)
 
 
 def test_dates_that_may_be_either_say_so(tmp_path: Path) -> None:
     days = [f"{1 + i % 12:02}/{1 + i // 12:02}/20{10 + i % 11}" for i in range(100)]
     plan = describe_columns(opened(tmp_path, [*days]), ColumnOptions())
-    reason = "dates whose day and month may be either"
+    reason = "dates with ambiguous day and month"
     formats = "--date-format '%d/%m/%Y' or --date-format '%m/%d/%Y'"
     assert {item.name: item.reason for item in plan.left_out} == {"d": f"{reason}: {formats}"}
 

@@ -79,7 +79,7 @@ def test_a_quote_that_is_never_closed_is_found(tmp_path, delimiter):
     rows = f"a{delimiter}b\n" + f"1{delimiter}2\n" * 50 + f'3{delimiter}"'
     block = (b"a" * 1_023 + b"\n") * 1_024
     path = gzipped(tmp_path / "quote.csv.gz", rows.encode(), block, 20)
-    with pytest.raises(DataError, match="line 52 opens a quote that nothing closes"):
+    with pytest.raises(DataError, match="line 52 opens a quote that is never closed"):
         list(open_source(str(path)).batches())
 
 
@@ -87,7 +87,7 @@ def test_a_quote_that_is_never_closed_is_found(tmp_path, delimiter):
 def test_a_workbook_that_unpacks_to_more_than_memory_is_refused(
     tmp_path, monkeypatch, suffix
 ) -> None:
-    monkeypatch.setattr(reader, "_MOST_UNPACKED_BYTES", 100_000)
+    monkeypatch.setattr(reader, "_MAX_UNPACKED_BYTES", 100_000)
     book = openpyxl.Workbook()
     for row in [["a", "b"], *([1, 2] for _ in range(3_000))]:
         book.active.append(row)
@@ -96,7 +96,7 @@ def test_a_workbook_that_unpacks_to_more_than_memory_is_refused(
     if suffix.endswith(".gz"):
         path.write_bytes(gzip.compress((tmp_path / "rows.xlsx").read_bytes()))
     assert path.stat().st_size < 100_000
-    with pytest.raises(DataError, match=r"unpacks to more than 100\.0 kB"):
+    with pytest.raises(DataError, match=r"decompresses to over 100\.0 kB"):
         open_source(str(path))
 
 

@@ -170,7 +170,7 @@ def test_names_are_told_from_rows(
 def test_rows_above_the_names_are_counted(tmp_path: Path) -> None:
     source = open_source(workbook(tmp_path / "t.xlsx", [["Report"], [], ["by Bo"], *ROWS]))
     assert [n for n in source.notes if "above" in n] == [
-        f"{tmp_path / 't.xlsx'}: rows above the column names, left out: 2"
+        f"{tmp_path / 't.xlsx'}: rows above the column names, skipped: 2"
     ]
 
 
@@ -235,7 +235,7 @@ def test_sheet_is_chosen_by_name_or_position(
     [
         ({"sheet": "data 2023"}, "has no sheet 'data 2023'; did you mean", "--sheet 'data 2024'"),
         ({"sheet": "9"}, "has no sheet '9'", "--sheet cover"),
-        ({"sheet": "cover"}, "sheet 'cover' is empty", "--sheet with another name"),
+        ({"sheet": "cover"}, "sheet 'cover' is empty", "another --sheet"),
         ({"header": 9}, "sheet 'data 2024' ends in row 2", "a smaller --header or --skip-rows"),
         ({"skip_rows": 9}, "sheet 'data 2024' ends in row 2", "a smaller --header or --skip-rows"),
     ],
@@ -405,7 +405,7 @@ def test_workbooks_of_several_files_agree_on_types(tmp_path: Path) -> None:
 
 
 def test_workbooks_are_not_written() -> None:
-    with pytest.raises(AecliError, match=r"no format is called \.xlsx") as caught:
+    with pytest.raises(AecliError, match=r"unknown format .xlsx") as caught:
         output_format("latents.xlsx", None)
     assert "formats: .parquet" in caught.value.facts[0]
 

@@ -39,8 +39,8 @@ def test_parquet_files_one_after_the_other_are_refused(
     path.write_bytes(path.read_bytes() * count)
     with pytest.raises(DataError) as caught:
         open_source(path)
-    assert caught.value.what == f"{path} is {count} Parquet files one after the other"
-    assert caught.value.hint == "name the files instead: aecli … a.parquet b.parquet"
+    assert caught.value.what == f"{path} contains {count} Parquet files"
+    assert caught.value.hint == "separate files: aecli … a.parquet b.parquet"
 
 
 @pytest.mark.parametrize("empty", [0, 1])
@@ -51,7 +51,7 @@ def test_an_empty_parquet_file_counts_among_joined_ones(tmp_path: Path, empty: i
     pq.write_table(TABLE.slice(0, 0), path)
     parts.insert(empty, path.read_bytes())
     path.write_bytes(b"".join(parts))
-    with pytest.raises(DataError, match="is 2 Parquet files one after the other"):
+    with pytest.raises(DataError, match="contains 2 Parquet files"):
         open_source(path)
 
 
@@ -60,7 +60,7 @@ def test_arrow_streams_one_after_the_other_are_refused(tmp_path: Path) -> None:
     with pa.ipc.new_stream(path, TABLE.schema) as writer:
         writer.write_table(TABLE)
     path.write_bytes(path.read_bytes() * 2)
-    with pytest.raises(DataError, match="is several Arrow streams one after the other"):
+    with pytest.raises(DataError, match="contains several Arrow streams"):
         rows(path)
 
 

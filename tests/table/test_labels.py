@@ -53,11 +53,11 @@ def test_counts_over_the_training_rows() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (["a", "a", None], "has one class only: 'a'"),
+        (["a", "a", None], "has only one class: 'a'"),
         (pa.array([None, None], pa.string()), "has no value in 2 rows"),
         (pa.array([None, None]), "has no value in 2 rows"),
-        ([0.5, 1.0], "holds 0.5: it looks like a number to predict, not classes"),
-        ([float("inf"), 1.0], "holds inf"),
+        ([0.5, 1.0], "contains 0.5: it looks like a number to predict, not classes"),
+        ([float("inf"), 1.0], "contains inf"),
         (list(range(10_001)), "more than 10,000 classes"),
         ([[1.0], [2.0]], r"is a list<double>"),
     ],

@@ -85,7 +85,7 @@ def test_a_comment_above_the_data_may_hold_the_names(
     source = opened(tmp_path, text)
     assert source.names == (names or ["CHROM", "POS", "ID"])
     assert first is None or first_row(source) == first
-    assert "a comment, holds the names of the columns" in notes(source)
+    assert "a comment, contains the names of the columns" in notes(source)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_row_of_units_is_not_a_row(tmp_path: Path, header: str, units: str) ->
     assert [str(kind) for kind in source.schema.types] == ["double", "int64", "string"]
     shown = ", ".join(cell for cell in units.split(",") if cell)
     line = 2 + header.count("\n")
-    assert f"line {line} holds units and is not a row: {shown}" in notes(source)
+    assert f"line {line} contains units and is not a row: {shown}" in notes(source)
 
 
 def test_units_in_brackets_are_known_above_few_rows(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_each_row_of_units_is_skipped(tmp_path: Path) -> None:
     text = '"TOA5","x"\n"TIME","A","B"\n"TS","degC","%"\n"","Avg","Avg"\n' + rows
     source = opened(tmp_path, text)
     assert [str(kind) for kind in source.schema.types] == ["timestamp[s]", "int64", "double"]
-    assert "line 4 holds units and is not a row: Avg, Avg" in notes(source)
+    assert "line 4 contains units and is not a row: Avg, Avg" in notes(source)
 
 
 def test_titles_above_years_are_skipped(tmp_path: Path) -> None:
@@ -277,9 +277,9 @@ def test_a_first_line_of_data_is_a_row(tmp_path: Path, text: str) -> None:
     columns = len(source.names)
     assert source.names == [f"column_{i}" for i in range(1, columns + 1)]
     assert table(source).num_rows == text.count("\n")
-    assert "the first line holds data and no names" in notes(source)
+    assert "the first line is data, not names" in notes(source)
     called = "the column is called" if columns == 1 else "columns are called column_1 to"
-    assert f"{called} column_{columns}; --header 1 takes it as names" in notes(source)
+    assert f"{called} column_{columns}; --header 1 uses it as names" in notes(source)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_names_that_are_numbers_or_like_any_other_stay_a_header(
     source = opened(tmp_path, text)
     first = next(csv.reader(io.StringIO(text)))
     assert source.names == [name or "column_1" for name in first]
-    assert ("was taken for the header" in notes(source)) == note
+    assert ("was read as the header" in notes(source)) == note
 
 
 @pytest.mark.parametrize(
@@ -440,7 +440,7 @@ def test_a_folder_without_headers_is_one_table(tmp_path: Path) -> None:
 def test_a_folder_where_one_file_lacks_the_header_is_refused(tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_text("a,b,c\n" + HEADERLESS[0])
     (tmp_path / "2.csv").write_text(HEADERLESS[0])
-    with pytest.raises(DataError, match="has other columns than"):
+    with pytest.raises(DataError, match="have different columns"):
         open_source(tmp_path)
 
 

@@ -172,7 +172,7 @@ def test_several_files_are_read_alike(tmp_path: Path) -> None:
         ),
         (
             [f"{i},{i:03}" for i in range(1, 61)],
-            "numbers whose ',' may be a decimal or a thousands mark: --decimal , or --thousands ,",
+            "numbers in which ',' may separate decimals or thousands: --decimal , or --thousands ,",
         ),
         (
             [*(f"{i}.5%" for i in range(60)), "0"],
@@ -198,7 +198,7 @@ def test_missing_marks_leave_integers_exact(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mark", ["1", "-", '"', ";"])
 def test_a_thousands_mark_that_is_none_is_refused(tmp_path: Path, mark: str) -> None:
-    with pytest.raises(UsageError, match="is not a thousands mark"):
+    with pytest.raises(UsageError, match="is not a thousands separator"):
         opened(tmp_path, ["1", "2"], thousands=mark)
 
 

@@ -128,7 +128,7 @@ def test_a_space_before_a_quote_does_not_hide_it(
 def test_errors_of_such_files_have_their_line(tmp_path: Path, head: str) -> None:
     sign = " " if "," not in head else ", " if ", " in head else ","
     rows = f"3{sign}4\n" * 300
-    with pytest.raises(DataError, match="line 303 opens a quote that nothing closes"):
+    with pytest.raises(DataError, match="line 303 opens a quote that is never closed"):
         columns(tmp_path, head + rows + f'5{sign}"x\n' + rows)
     with pytest.raises(DataError, match="line 303"):
         columns(tmp_path, (head + rows + f"5{sign}\x92\n").encode("latin-1"))

@@ -101,7 +101,7 @@ def test_many_files_have_one_note_of_each_kind(tmp_path: Path) -> None:
         above = "# made by x\n" * number
         write(tmp_path / f"{number}.csv", f"{above}a,b\n[s],[m]\n{rows}")
     assert open_source(tmp_path).notes == [
-        f"{tmp_path}/0.csv and 4 more files: line 2 holds units and is not a row: [s], [m]",
+        f"{tmp_path}/0.csv and 4 more files: line 2 contains units and is not a row: [s], [m]",
         f"{tmp_path}/1.csv: 1 comment line above the header skipped",
         f"{tmp_path}/2.csv and 2 more files: 2 comment lines above the header skipped",
     ]

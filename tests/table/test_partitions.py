@@ -152,7 +152,7 @@ def test_a_partition_that_does_not_fit_the_model_is_named(
     put(tmp_path / "year=next/reg=east/t.parquet", x=[0.5])
     assert main(["encode", "year=next", "-m", "m", "-o", "z.csv"]) == 3
     err = capsys.readouterr().err
-    assert "year=next/reg=east/t.parquet: its folder year=next gives no number" in err
+    assert "year=next/reg=east/t.parquet: its folder year=next is not a number" in err
     assert len(err.splitlines()) <= 6
 
 
@@ -194,5 +194,5 @@ def test_a_name_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
     os.mkdir(folder)
     with open(os.path.join(folder, b"t.csv"), "wb") as file:
         file.write(b"x\n1\n")
-    with pytest.raises(DataError, match="is no UTF-8"):
+    with pytest.raises(DataError, match="is not valid UTF-8"):
         open_source(tmp_path)

@@ -98,10 +98,10 @@ def test_a_gap_of_the_wrong_kind_is_refused(text, value, hint):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([1.0, None, 3.0], "1 of 3 cells of --time t in the table are empty"),
-        ([1.0, float("nan"), 3.0], "1 of 3 cells of --time t in the table are empty"),
-        (["noon", "one", "two"], "is a string and has no order in time"),
-        ([True, False, True], "is a bool and has no order in time"),
+        ([1.0, None, 3.0], "1 of 3 cells of --time t in the table are missing"),
+        ([1.0, float("nan"), 3.0], "1 of 3 cells of --time t in the table are missing"),
+        (["noon", "one", "two"], "is a string, which cannot be ordered"),
+        ([True, False, True], "is a bool, which cannot be ordered"),
     ],
 )
 def test_a_column_without_an_order_is_no_time(values, message):

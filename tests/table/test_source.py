@@ -75,7 +75,7 @@ def test_json_values_of_several_kinds_are_text(tmp_path: Path) -> None:
 
 def test_damaged_json_names_its_line(tmp_path: Path) -> None:
     error = refusal(put(tmp_path / "t.jsonl", '{"a": 1}\n{"a": \n'))
-    assert "t.jsonl line 2 is no JSON" in error.what
+    assert "t.jsonl line 2 is not JSON" in error.what
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -170,7 +170,7 @@ def test_wrong_encoding_names_byte_and_line(tmp_path: Path) -> None:
 
 
 def test_unknown_encoding_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no encoding is called 'latin-x'"):
+    with pytest.raises(UsageError, match="unknown encoding 'latin-x'"):
         open_source(put(tmp_path / "t.csv", "a\n1\n"), ReadOptions(encoding="latin-x"))
 
 
@@ -199,7 +199,7 @@ def test_truncated_and_garbage_parquet_are_told_apart(tmp_path: Path) -> None:
     cut = put(tmp_path / "cut.parquet", (tmp_path / "whole.parquet").read_bytes()[:-20])
     assert "cut.parquet is incomplete or damaged" in refusal(cut).what
     garbage = refusal(put(tmp_path / "no.parquet", "a,b\n1,2\n"))
-    assert "no.parquet is no Parquet file" in garbage.what
+    assert "no.parquet is not a Parquet file" in garbage.what
 
 
 def test_damage_in_the_middle_of_parquet_is_noticed(tmp_path: Path) -> None:
@@ -213,7 +213,11 @@ def test_damage_in_the_middle_of_parquet_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("head", "what"),
-    [(b"PK\x03\x04..", "zip archive"), (b"\x93NUMPY\x01", "NumPy"), (b"\0\1\2", "no table")],
+    [
+        (b"PK\x03\x04..", "zip archive"),
+        (b"\x93NUMPY\x01", "NumPy"),
+        (b"\0\1\2", "not a known"),
+    ],
 )
 def test_foreign_formats_are_named(tmp_path: Path, head: bytes, what: str) -> None:
     assert what in refusal(put(tmp_path / "t.bin", head)).what
@@ -222,7 +226,7 @@ def test_foreign_formats_are_named(tmp_path: Path, head: bytes, what: str) -> No
 def test_glob_and_folder_without_tables_are_refused(tmp_path: Path) -> None:
     put(tmp_path / "README.md", "x")
     assert "no file matches" in refusal(str(tmp_path / "*.csv")).what
-    assert "holds no table" in refusal(tmp_path).what
+    assert "contains no table" in refusal(tmp_path).what
 
 
 def test_folder_skips_what_is_no_table_and_reads_partitions(tmp_path: Path) -> None:
@@ -267,9 +271,9 @@ def test_files_that_disagree_are_named_with_the_difference(tmp_path: Path) -> No
     pq.write_table(pa.table({"a": [1], "b": [1]}), tmp_path / "1.parquet")
     pq.write_table(pa.table({"a": ["x"], "b": [1]}), tmp_path / "2.parquet")
     error = refusal(tmp_path)
-    assert "do not agree on column 'a': string in" in error.what
+    assert "column 'a' has different types: string in" in error.what
     pq.write_table(pa.table({"a": [1], "c": [1]}), tmp_path / "2.parquet")
-    assert refusal(tmp_path).facts == ("it lacks: b", "it alone has: c")
+    assert refusal(tmp_path).facts == ("it lacks: b", "only this file has: c")
 
 
 def test_repeated_and_missing_names_become_names_of_their_own(tmp_path: Path) -> None:
@@ -331,7 +335,7 @@ def test_what_is_no_table_is_a_usage_error(data: Any) -> None:
 
 @pytest.mark.parametrize("data", [pd.Series([1, 2]), pd.Series([1, "a"]), pa.array([1])])
 def test_one_column_is_no_table(data: Any) -> None:
-    with pytest.raises(UsageError, match="is one column, no table"):
+    with pytest.raises(UsageError, match="is one column, not a table"):
         open_source(data)
 
 

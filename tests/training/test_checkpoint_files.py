@@ -127,7 +127,7 @@ def test_every_flipped_byte_is_damage(tmp_path: Path) -> None:
         with pytest.raises(ModelError) as caught:
             checkpoint.load()
         assert caught.value.what == f"the checkpoint {path} is damaged"
-        assert caught.value.facts == ("its content is not what was saved",)
+        assert caught.value.facts == ("the hash in its name does not match its content",)
         assert caught.value.hint == "run the same command without --resume"
 
 
@@ -185,7 +185,7 @@ def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path: Path, make: s
     elif make == "empty":
         folder.mkdir()
         (folder / "state.safetensors").touch()
-    with pytest.raises(UsageError, match="holds no unfinished training") as caught:
+    with pytest.raises(UsageError, match="has no unfinished training") as caught:
         Checkpoint(tmp_path / "m", IDENTITY).load()
     assert caught.value.hint == "run the same command without --resume"
 
@@ -199,7 +199,7 @@ def test_a_checkpoint_file_that_is_not_a_regular_file_is_refused(
     folder.mkdir(parents=True)
     place = folder / "state.safetensors"
     place.symlink_to(tmp_path / "victim") if link else os.mkfifo(place)
-    with pytest.raises(ModelError, match="uses regular files only"):
+    with pytest.raises(ModelError, match="may contain regular files only"):
         Checkpoint(tmp_path / "m", IDENTITY).save(state())
     assert (tmp_path / "victim").read_text() == "precious"
 
@@ -224,7 +224,7 @@ def test_a_checkpoint_that_is_on_disk_counts_though_the_one_before_stays(
     checkpoint = Checkpoint(tmp_path, IDENTITY)
     checkpoint.save(state(1))
     failing("unlink", errno.EIO, "")
-    with pytest.warns(AecliWarning, match="is saved; afterwards this failed"):
+    with pytest.warns(AecliWarning, match="is saved, but a later step failed"):
         checkpoint.save(state(2))
     assert checkpoint.load().epoch == 2
 
@@ -254,7 +254,7 @@ def test_a_checkpoint_that_cannot_be_removed_is_a_warning(
     checkpoint = Checkpoint(tmp_path, IDENTITY)
     checkpoint.save(state())
     failing("rmdir", errno.EIO, "checkpoint")
-    with pytest.warns(AecliWarning, match="is saved; afterwards this failed"):
+    with pytest.warns(AecliWarning, match="is saved, but a later step failed"):
         checkpoint.remove()
 
 

@@ -231,5 +231,5 @@ def test_windows_of_series_that_mix_groups_name_the_group(options, hint, fold):
 def test_one_row_cannot_be_divided():
     assert not last_rows(1, 0.5).any()
     assert held_out({"x": [1]}, valid="last:0.5")[1] == [
-        "1 rows are too few for a validation share of 0.5: there is none"
+        "too few rows (1) for a validation share of 0.5: no rows are held out"
     ]

@@ -9,6 +9,8 @@ import pytest
 
 import aecli
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 
 def covariance(place: Path, **options: object) -> np.ndarray:
     drawn = np.random.default_rng(0).normal(size=(500, 3)) * [3, 1, 0.3]

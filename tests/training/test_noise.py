@@ -17,6 +17,8 @@ from aecli.training.noise import Noise
 from aecli.training.objective import Objective
 from tests.columns import boolean, category, number
 
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
 COLUMNS = [number("a"), number("b"), boolean("c"), category("d", "u", "v", "w")]
 KINDS = ["gaussian:0.5", "mask:0.3", "swap:0.3"]
 

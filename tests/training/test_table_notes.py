@@ -146,7 +146,7 @@ def test_a_fold_repeats_no_note_of_the_table():
         whole, fold = (
             prepare(pa.table(columns), chosen, SILENT, fold=fold).notes for fold in (None, (0, 3))
         )
-        words = ("integers of few", "sorts the rows", "label")
+        words = ("integers with few", "sorts the rows", "label")
         assert [note for note in whole if any(word in note for word in words)]
         assert not [note for note in fold if any(word in note for word in words)]
 
@@ -205,7 +205,7 @@ SKEWED = RNG.choice(8, ROWS, p=[0.3, 0.05, 0.2, 0.05, 0.15, 0.05, 0.15, 0.05]) +
     ],
 )
 def test_integers_that_look_like_codes_hint_at_categories(columns, options, words):
-    found = said(columns, "integers of few values", **options)
+    found = said(columns, "integers with few values", **options)
     assert len(found) == bool(words)
     assert words in "".join(found)
 

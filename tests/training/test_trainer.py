@@ -94,7 +94,7 @@ def test_losses_fall_and_the_best_epoch_is_marked(tmp_path: Path):
     assert fit.history[fit.best_epoch - 1].best
 
 
-@pytest.mark.parametrize(("epochs", "told"), [(1, "its one epoch done"), (2, "all 2 epochs done")])
+@pytest.mark.parametrize(("epochs", "told"), [(1, "1 epoch done"), (2, "all 2 epochs done")])
 def test_a_training_that_nothing_stopped_says_so(tmp_path: Path, epochs: int, told: str):
     assert loop(tmp_path, epochs=epochs).fit().stopped == told
 
@@ -173,7 +173,7 @@ def test_an_interrupted_training_keeps_the_best_weights_so_far(tmp_path: Path):
 
 def test_the_time_limit_leaves_a_model_that_can_go_on(tmp_path: Path):
     fit = loop(tmp_path, epochs=1_000_000, patience=0, time_limit=0.5).fit()
-    assert fit.stopped == "the time limit of 0.5 s"
+    assert fit.stopped == "time limit of 0.5 s reached"
     assert not fit.finished
     assert len(list((tmp_path / "checkpoint").iterdir())) == 1
 
@@ -184,7 +184,7 @@ ONE_BY_ONE = 1 << 30
 
 def test_the_time_limit_ends_a_long_validation_and_its_part_counts_for_nothing(tmp_path: Path):
     fit = loop(tmp_path, valid=100_000, widest=ONE_BY_ONE, epochs=2, time_limit=0.5).fit()
-    assert (fit.stopped, fit.best_epoch) == ("the time limit of 0.5 s", 1)
+    assert (fit.stopped, fit.best_epoch) == ("time limit of 0.5 s reached", 1)
     assert [epoch.valid for epoch in fit.history] == [None]
 
 

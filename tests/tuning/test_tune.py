@@ -57,7 +57,7 @@ def test_folds_measure_every_row_and_train_the_best_on_the_usual_split(tmp_path:
     result = tuned(tmp_path, folds=3, trials=2)
     assert [t.epochs for t in result.trials] == [6, 6]
     assert result.spec.summary.valid_rows == 12
-    assert "values are means of 3 folds" in result.notes[0]
+    assert "values are means over 3 folds" in result.notes[0]
 
 
 def test_folds_of_windows_are_contiguous(tmp_path: Path):
@@ -72,7 +72,7 @@ def test_no_time_at_all_still_leaves_a_model(tmp_path: Path):
     result = tuned(tmp_path, budget=0.001, epochs=1000)
     assert [t.state for t in result.trials] == ["cut"]
     assert result.trials[0].options == {}
-    assert "no trial was trained in full" in result.notes[0]
+    assert "no trial was trained completely" in result.notes[0]
     assert read_spec(tmp_path / "m").summary.finished
     assert "--time-limit" not in result.command
 
@@ -110,7 +110,7 @@ def test_the_model_keeps_its_trials_until_another_replaces_it(tmp_path: Path):
 def test_importance_comes_with_eight_complete_trials(tmp_path: Path):
     few = tuned(tmp_path, trials=1)
     assert few.importance == {}
-    assert "importance takes 8 complete trials; there are 1" in few.notes
+    assert "importance needs 8 complete trials; there are 1" in few.notes
     free = {"lr", "batch_size"}
     fixed = {"encoder": [4, 2], "latent": None, "activation": "ReLU", "dropout": 0.0,
              "noise": "none", "optimizer": "AdamW", "reconst_weight": 1.0, "l1": 0.0}  # fmt: skip
@@ -130,18 +130,18 @@ def test_too_few_rows_for_the_objective_are_named(tmp_path: Path):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({}, "tune needs an end: no --budget, no --trials"),
+        ({}, "tune needs --budget or --trials"),
         ({"budget": -1}, "--budget -1: must be a duration above 0"),
         ({"budget": "soon"}, "--budget soon: must be a duration above 0 such as 90s, 10m or 2h"),
         ({"trials": 0}, "--trials 0: must be at least 1"),
         ({"trials": 1, "folds": 0}, "--folds 0: must be at least 1"),
         ({"trials": 1, "objective": "auroch"}, "--objective auroch: must be one of val_loss"),
-        ({"trials": 1, "time_limit": "5s"}, "--budget in place of a --time-limit"),
+        ({"trials": 1, "time_limit": "5s"}, "--budget instead of --time-limit"),
         ({"trials": 1, "valid": "none"}, "--valid none leaves no rows"),
         ({"trials": 1, "label": None, "objective": "accuracy"}, "accuracy needs a label"),
         ({"trials": 1, "label": None, "objective": "probe"}, "probe needs a label"),
         ({"trials": 1, "label": None, "objective": "auroc"}, "auroc needs a label"),
-        ({"trials": 1, "class_weight": 0, "objective": "auroc"}, "needs the classifier"),
+        ({"trials": 1, "class_weight": 0, "objective": "auroc"}, "needs a classifier"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings: dict[str, Any], said: str, tmp_path: Path):
@@ -164,14 +164,14 @@ def test_a_journal_of_another_search_is_refused(
     settings: dict[str, Any], said: str, tmp_path: Path
 ):
     tuned(tmp_path, trials=1, epochs=1)
-    with pytest.raises(UsageError, match="is that of another search") as raised:
+    with pytest.raises(UsageError, match="belongs to a different search") as raised:
         tuned(tmp_path, trials=2, epochs=1, **settings)
     assert said in raised.value.facts[0]
 
 
 def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path):
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UsageError, match="is no journal of a search"):
+    with pytest.raises(UsageError, match="is not the journal of a search"):
         tuned(tmp_path, trials=1, journal=tmp_path / "table.csv")
     assert (tmp_path / "table.csv").read_text() == "a,b\n1,2\n"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,20 @@ from aecli.cli.display.evaluation_extras import (
     note_lines,
     probe_block,
 )
-from aecli.cli.display.widgets import BAD, DIM, GOOD, clipped, facts, figures, stacked, titled, user
+from aecli.cli.display.quality import evaluation_quality, score_text
+from aecli.cli.display.widgets import (
+    BAD,
+    COMPACT_WIDTH,
+    DIM,
+    GOOD,
+    FittedBlock,
+    clipped,
+    facts,
+    figures,
+    stacked,
+    titled,
+    user,
+)
 from aecli.cli.display.written import cell_counts
 from aecli.formatting import count, figure, percent, weight
 
@@ -41,6 +53,7 @@ def evaluation_report(result: EvaluateResult, *, all_columns: bool = False) -> R
     return stacked(
         [
             Group(title, *unseen, *note_lines(result.notes)),
+            evaluation_quality(result),
             titled("losses", _losses(result)),
             _columns(result, all_columns),
             _classification(result.classification, result.unit) if result.classification else None,
@@ -61,23 +74,16 @@ def _comparison(result: EvaluateResult, all_columns: bool) -> RenderableType | N
 
 
 def _losses(result: EvaluateResult) -> RenderableType:
-    table = figures("term", "value", "weight", "share of total")
+    table = figures("term", "value", "weight", "share")
     for name, term in result.losses.items():
         table.add_row(name, figure(term.value), weight(term.weight), percent(term.share))
     table.add_row("total", figure(result.total), "", "", style="bold")
     if result.number_mse is None:
         return table
-    return stacked([table, _numbers(result)])
-
-
-def _numbers(result: EvaluateResult) -> Table:
-    """Return the figures of all numbers together, beside PCA and the column means."""
-    table = figures("all numbers", "this model", "PCA", "column means")
-    r2 = (result.number_r2, result.number_r2_pca, result.number_r2_baseline)
+    numbers = figures("numbers", "model", "PCA", "trivial")
     mse = (result.number_mse, result.number_mse_pca, result.number_mse_baseline)
-    table.add_row("R²", *(_score("r2", value) for value in r2))
-    table.add_row("squared error, scaled", *(figure(value) for value in mse))
-    return table
+    numbers.add_row("MSE (standardised)", *map(figure, mse))
+    return stacked([table, numbers])
 
 
 def _columns(result: EvaluateResult, all_columns: bool) -> RenderableType | None:
@@ -86,17 +92,7 @@ def _columns(result: EvaluateResult, all_columns: bool) -> RenderableType | None
         return None
     worst = result.worst_first
     shown = worst if all_columns else worst[:WORST_COLUMNS_SHOWN]
-    table = figures("column", "kind", "metric", "value", "mean or mode", "PCA", "share", left=3)
-    for column in shown:
-        table.add_row(
-            clipped(column.name, 26),
-            column.kind,
-            "R²" if column.metric == "r2" else column.metric,
-            _styled_value(column),
-            _score(column.metric, column.baseline),
-            _score(column.metric, column.pca),
-            percent(column.share),
-        )
+    table = FittedBlock(lambda console, width: _column_table(shown, compact=width < COMPACT_WIDTH))
     hidden = len(columns) - len(shown)
     note = f"… and {count(hidden)} more (--all-columns lists all)" if hidden else ""
     limited = cell_counts("outliers limited for R²", result.limited, style=DIM)
@@ -104,22 +100,32 @@ def _columns(result: EvaluateResult, all_columns: bool) -> RenderableType | None
     return titled(_title("columns", order), Group(table, *limited), note)
 
 
+def _column_table(columns: Sequence[ColumnScore], *, compact: bool) -> Table:
+    """Return one line per column; without kind, metric and share where it is `compact`."""
+    titles = ["column", "model", "PCA", "trivial"]
+    if not compact:
+        titles = ["column", "kind", "metric", *titles[1:], "share"]
+    table = figures(*titles, left=1 if compact else 3)
+    for column in columns:
+        scores = [score_text(column.metric, value) for value in (column.pca, column.baseline)]
+        name = clipped(column.name, 14 if compact else 26)
+        if compact:
+            table.add_row(name, _styled_value(column), *scores)
+            continue
+        metric = "R²" if column.metric == "r2" else column.metric
+        table.add_row(
+            name, column.kind, metric, _styled_value(column), *scores, percent(column.share)
+        )
+    return table
+
+
 def _styled_value(column: ColumnScore) -> Text:
-    """Return a figure, coloured if it is below that of the trivial answer."""
-    text = Text(_score(column.metric, column.value))
+    """Return a figure, coloured if it is below that of the trivial prediction."""
+    text = Text(score_text(column.metric, column.value))
     if column.value is not None and column.baseline is not None:
         worse = column.value < column.baseline - 1e-9
         text.stylize(BAD if worse else "")
     return text
-
-
-def _score(metric: str, value: float | None) -> str:
-    if metric == "accuracy":
-        return percent(value)
-    if value is None or not math.isfinite(value):
-        return "–"
-    # Adding 0 takes the sign off a zero.
-    return f"{round(value, 4) + 0.0:.4f}" if abs(value) < 1000 else figure(value)
 
 
 def _classification(result: Classification, unit: str) -> RenderableType:
@@ -130,7 +136,7 @@ def _classification(result: Classification, unit: str) -> RenderableType:
     table.add_row(
         "accuracy",
         percent(result.accuracy),
-        f"the most frequent class alone: {percent(result.baseline_accuracy)}",
+        f"most frequent class: {percent(result.baseline_accuracy)}",
     )
     table.add_row("balanced accuracy", percent(result.balanced_accuracy))
     table.add_row("macro F1", figure(result.macro_f1, 3))

@@ -11,6 +11,7 @@ from rich.console import Group as Lines
 from rich.table import Table
 from rich.text import Text
 
+from aecli.cli.display.quality import score_text
 from aecli.cli.display.widgets import BAD, DIM, FittedBlock, clipped, figures, stacked, titled, user
 from aecli.formatting import count, figure, percent, safe
 
@@ -43,7 +44,7 @@ GROUP_FIGURE_TITLES = {
 
 def anomaly_block(detection: Detection) -> RenderableType:
     """Draw how well scores separate anomalies, with 95 % intervals."""
-    table = figures("figure", "value", "95 % interval", "of a score above")
+    table = figures("figure", "value", "95 % interval", "threshold")
     rows = (
         ("AUROC", detection.auroc, None),
         ("average precision", detection.average_precision, None),
@@ -65,10 +66,10 @@ def _interval(interval: Interval | None) -> tuple[str, str]:
 
 
 def _figure(value: float | None) -> str:
-    """Write a figure between 0 and 1 with three decimals, so that a column of them aligns."""
+    """Write a figure with three decimals, so that a column of them aligns."""
     if value is None or not math.isfinite(value):
         return "–"
-    # Adding 0 takes the sign off a zero.
+    # Adding 0 makes -0 positive.
     return f"{round(value, 3) + 0.0:.3f}" if abs(value) < 1000 else figure(value)
 
 
@@ -79,15 +80,13 @@ def probe_block(probe: Probe) -> RenderableType:
         shown = (_probe_score(probe, value) for value in (view.linear, view.knn))
         table.add_row(PROBE_VIEW_TITLES[name], count(view.size), *shown)
     accuracy = probe.metric == "accuracy"
-    trivial = "the most frequent class" if accuracy else "the mean"
+    trivial = "most frequent class" if accuracy else "mean"
     title = Text.assemble("probes of ", user(clipped(probe.column, 30)))
     title.append(", accuracy" if accuracy else ", R²")
     samples = (
         f"fitted on {count(probe.fitted, 'sample')}, measured on {count(probe.measured)} others"
     )
-    return titled(
-        title, table, f"{samples}; {trivial} alone: {_probe_score(probe, probe.baseline)}"
-    )
+    return titled(title, table, f"{samples}; {trivial}: {_probe_score(probe, probe.baseline)}")
 
 
 def _probe_score(probe: Probe, value: float | None) -> str:
@@ -131,6 +130,8 @@ def _model_figures(groups: Sequence[Group], unit: str) -> RenderableType:
 def _model_figure(name: str, value: float | None) -> str:
     if name in ("total", "number_mse"):
         return figure(value)
+    if name == "number_r2":
+        return score_text("r2", value)
     return percent(value) if name.endswith("accuracy") else _figure(value)
 
 
@@ -163,17 +164,17 @@ def _probes(probe: Probe, groups: Sequence[Group], unit: str) -> RenderableType:
 def _name(group: Group) -> Text:
     if group.pooled:
         return Text(f"{count(group.pooled)} others", style=DIM)
-    return Text("empty", style=DIM) if group.value is None else user(clipped(group.value, 16))
+    return Text("missing", style=DIM) if group.value is None else user(clipped(group.value, 16))
 
 
 def compared_block(compared: Compared, this: str, *, all_columns: bool) -> RenderableType:
-    """Draw two models' figures side by side, and the columns in which they differ most."""
-    title = Text.assemble("beside ", user(compared.result.model))
+    """Draw the figures of two models, and the columns in which they differ most."""
+    title = Text.assemble("compared with ", user(compared.result.model))
     blocks = [
         titled(
             title,
             _differences("figure", compared.figures),
-            f"difference: {safe(this)} less the other",
+            f"difference: {safe(this)} minus the other",
         )
     ]
     if compared.columns:
@@ -203,7 +204,7 @@ def note_lines(notes: Sequence[str]) -> Iterator[Text]:
     return (Text(safe(note), style=DIM) for note in notes)
 
 
-MOST_MATRIX_CLASSES = 12
+MAX_MATRIX_CLASSES = 12
 CLASS_PAIRS_SHOWN = 10
 
 
@@ -211,7 +212,7 @@ def confusion_table(result: Classification, unit: str = "row") -> FittedBlock:
     """Draw the confusion matrix where it fits, else the pairs of classes most often confused."""
 
     def draw(console: Console, width: int) -> Table:
-        matrix = _matrix(result) if len(result.classes) <= MOST_MATRIX_CLASSES else None
+        matrix = _matrix(result) if len(result.classes) <= MAX_MATRIX_CLASSES else None
         fits = matrix is not None and console.measure(matrix).maximum <= width
         return matrix if matrix is not None and fits else _pairs(result, unit)
 
@@ -219,7 +220,7 @@ def confusion_table(result: Classification, unit: str = "row") -> FittedBlock:
 
 
 def _matrix(result: Classification) -> Table:
-    """Return rows of true classes by columns of predicted ones, with each class's recall."""
+    """Return rows of true classes by columns of predicted ones, with the recall of each class."""
     classes = [clipped(name, 12) for name in result.classes]
     table = figures("true \\ predicted", *classes, "recall")
     for row, (name, counts) in enumerate(zip(classes, result.confusion, strict=True)):
@@ -229,7 +230,7 @@ def _matrix(result: Classification) -> Table:
 
 
 def _pairs(result: Classification, unit: str) -> Table:
-    """Return the pairs of classes with most wrong rows or windows."""
+    """Return the pairs of classes that are confused most often."""
     wrong = sorted(
         (
             (number, row, column)

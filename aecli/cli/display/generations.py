@@ -1,4 +1,4 @@
-"""Draw the models of a directory: earlier ones, one that was replaced, files that were checked."""
+"""Draw the models of a directory: earlier ones, the replaced one, checked files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from aecli.formatting import count, figure, safe, size
 from aecli.model_directory.generations import Generation, rollback_command
 from aecli.model_directory.rollback import RollbackResult
 from aecli.model_directory.verify import CheckedFile
+
+ID_WIDTH, DATE_WIDTH = 12, 10
+"""Cells that the id and the time of a model get at least."""
 
 
 def created_text(created: str) -> str:
@@ -31,18 +34,18 @@ def generation_line(generation: Generation) -> Text:
 def replaced_lines(
     replaced: Generation | None, undo: str | None
 ) -> Iterator[tuple[str, RenderableType]]:
-    """Yield the model that a training replaced, and how to put it back."""
+    """Yield the model that a training replaced, and the command to restore it."""
     if replaced is None:
         return
     yield "replaced", generation_line(replaced)
     if undo is None:
-        yield "", Text("it is gone (--keep-generations 0)", style=BAD)
+        yield "", Text("it is deleted (--keep-generations 0)", style=BAD)
     else:
         yield "undo", Text(safe(undo), style="bold")
 
 
 def rollback_report(result: RollbackResult) -> RenderableType:
-    """Return what is now the model of a directory, and what it replaced."""
+    """Return the current model of a directory, and the one that it replaced."""
     rows: list[tuple[str, RenderableType]] = [
         ("model", Text(safe(result.model), style="bold")),
         ("restored", generation_line(result.restored)),
@@ -59,8 +62,8 @@ def generation_table(generations: Sequence[Generation]) -> Table:
     labelled = any(generation.label for generation in generations)
     names = ["id", "trained", "table", *(["label"] if labelled else [])]
     table = figures(*names, "latent", "epochs", "loss", left=len(names))
-    for column in table.columns[:2]:
-        column.no_wrap = True
+    for column, least in zip(table.columns, (ID_WIDTH, DATE_WIDTH), strict=False):
+        column.no_wrap, column.min_width = True, least
     for one in generations:
         texts = [one.table, *([one.label or "–"] if labelled else [])]
         shown = [Text(safe(text), overflow="ellipsis", no_wrap=True) for text in texts]
@@ -72,7 +75,7 @@ def generation_table(generations: Sequence[Generation]) -> Table:
 
 
 def verified_table(files: Sequence[CheckedFile]) -> RenderableType:
-    """Return one line per file that was checked; what is wrong with one stands under its name."""
+    """Return one line per checked file; a problem is under the name of its file."""
     table = figures("file", "belongs to", "size", "state", left=2)
     table.columns[1].no_wrap = True
     table.columns[3].justify = "left"
@@ -87,10 +90,10 @@ def verified_table(files: Sequence[CheckedFile]) -> RenderableType:
             Text("damaged", style=BAD) if problem else Text("ok", style=GOOD),
         )
     bad = sum(file.problem is not None for file in files)
-    summary = f"{count(len(files), 'file')}, {f'{bad} damaged' if bad else 'all whole'}"
+    summary = f"{count(len(files), 'file')}, {f'{bad} damaged' if bad else 'all intact'}"
     return Group(table, Text(summary, style=DIM))
 
 
 def _short(name: str) -> str:
-    """Leave out most of the 64 digits in the name of a checkpoint."""
+    """Shorten the name of a checkpoint, which has 64 digits."""
     return name if len(name) <= 40 else f"{name[:28]}…"

@@ -14,6 +14,9 @@ from aecli.cli.display.widgets import DIM, FittedBlock, clipped
 from aecli.formatting import count, figure, percent
 from aecli.progress import Epoch
 
+SHORT_TERMS = {"reconstruction": "reconst", "classification": "class"}
+"""Titles of loss terms in a narrow table, as in `--reconst-weight` and `--class-weight`."""
+
 _TERM_ORDER = ("reconstruction", "classification", "l1", "l2")
 
 
@@ -36,7 +39,7 @@ HistoryLines = Sequence[Mapping[str, Any]]
 def loss_chart(history: HistoryLines) -> RenderableType:
     """Draw every loss term over the epochs: bars of the validation or else the training loss.
 
-    Off a terminal the bars are left out, and the range of each term stays.
+    Without a terminal only the range of each term is printed.
     """
     if not history:
         return Text("the model has no history of its epochs", style=DIM)
@@ -63,7 +66,7 @@ def _curves(history: HistoryLines, width: int, *, bars: bool) -> Iterator[Text]:
         if bars:
             yield from _bars(line, width, None if best is None else best - history[0]["epoch"])
     epochs = count(len(history), "epoch")
-    yield Text(f"\n{epochs}" + (f"; epoch {best} was the best" if best else ""), style=DIM)
+    yield Text(f"\n{epochs}" + (f"; best: epoch {best}" if best else ""), style=DIM)
 
 
 def _range(history: HistoryLines, side: str, name: str) -> str:
@@ -72,7 +75,7 @@ def _range(history: HistoryLines, side: str, name: str) -> str:
 
 
 def _bars(line: Curve, width: int, best: int | None) -> Iterator[Text]:
-    """Yield the rows of a bar chart, and a mark under the best epoch."""
+    """Yield the rows of a bar chart, and a mark below the best epoch."""
     points = resampled(line, width)
     known = [value for value in points if value is not None]
     low, high = min(known), max(known)
@@ -87,11 +90,17 @@ def _bars(line: Curve, width: int, best: int | None) -> Iterator[Text]:
 
 
 def sparkline(line: Curve, width: int) -> str:
-    """Return a line of at most `width` cells, high where the values are; gaps are empty."""
+    """Return a line of at most `width` cells on a logarithmic scale; gaps are empty.
+
+    The scale is linear where a value is not above 0.
+    """
     points = resampled(line, width)
     known = [value for value in points if value is not None]
     if not known:
         return ""
+    if min(known) > 0:
+        points = [None if value is None else math.log(value) for value in points]
+        known = [value for value in points if value is not None]
     low, spread = min(known), (max(known) - min(known)) or 1.0
     return "".join(
         " " if value is None else BAR_BLOCKS[1 + round(7 * (value - low) / spread)]
@@ -113,7 +122,7 @@ def resampled(line: Curve, width: int) -> list[float | None]:
 def _block(value: float | None, low: float, high: float, level: int) -> str:
     if value is None:
         return " "
-    # The lowest value is still seen, as a line at the foot.
+    # The lowest value is drawn as a line.
     filled = 1 + (CHART_HEIGHT * 8 - 1) * (value - low) / ((high - low) or 1.0)
     return BAR_BLOCKS[min(8, max(0, round(filled) - 8 * level))]
 
@@ -125,9 +134,9 @@ def _terms_of_lines(history: HistoryLines) -> list[str]:
 
 
 class EpochTable:
-    """Losses of epochs, in the widest layout that fits.
+    """Losses of epochs, in the widest layout that fits; the narrowest has the total only.
 
-    `limit` is the most epochs to show: the last ones if `latest`, else evenly spaced ones with
+    `limit` is the maximum number of epochs: the last ones if `latest`, else evenly spaced ones with
     the first, the best and the last.
     """
 
@@ -143,54 +152,58 @@ class EpochTable:
         self.note = _note(len(history), len(self.shown), self.best) if not latest else ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        layout = next(
-            (layout for layout in _LAYOUTS if self.width(*layout) <= options.max_width),
-            _LAYOUTS[-1],
-        )
-        yield self.table(*layout)
+        short = {term: SHORT_TERMS.get(term, term) for term in self.terms}
+        choices = ({term: term for term in self.terms}, short, dict([*short.items()][-1:]))
+        layouts = [(*layout, titles) for titles in choices for layout in _LAYOUTS]
+        fitting = (layout for layout in layouts if self.width(*layout) <= options.max_width)
+        yield self.table(*next(fitting, layouts[-1]))
         if self.note:
             yield Text(self.note, style=DIM)
             if console.is_terminal and len(self.history) > 2:
                 yield from self._sparklines(options.max_width)
 
     def _sparklines(self, width: int) -> Iterator[Text]:
-        """Yield each term's course over all epochs in one line."""
+        """Yield each term over all epochs as one line."""
         side = "validation" if self.valid else "training"
         margin = max(map(len, self.terms)) + 2
         yield Text("")
         for term in self.terms:
             sides = (e.valid or {} if self.valid else e.train for e in self.history)
-            drawn = sparkline([losses.get(term) for losses in sides], min(width - margin - 12, 60))
-            label = f"  {side}" if term == self.terms[0] else ""
+            drawn = sparkline([losses.get(term) for losses in sides], min(width - margin - 24, 60))
+            label = f"  {side}, log scale" if term == self.terms[0] else ""
             yield Text.assemble((f"{term:<{margin}}", DIM), (drawn, "cyan"), (label, DIM))
 
-    def width(self, digits: int, with_metrics: bool, gap: int) -> int:
-        """Return the width of the table in a layout."""
+    def width(self, digits: int, with_metrics: bool, gap: int, titles: Mapping[str, str]) -> int:
+        """Return the width of the table in a layout with the `titles` of its terms."""
         metrics = self.metrics if with_metrics else []
-        cells = [max(len(term), self._loss_width(digits)) for term in self.terms]
+        cells = [max(len(title), self._loss_width(digits)) for title in titles.values()]
         cells += [max(len(name), digits + 3) for name in metrics]
         return 6 + sum(cells) + gap * len(cells)
 
-    def table(self, digits: int, with_metrics: bool, gap: int) -> Table:
-        """Return the table in a layout."""
+    def table(self, digits: int, with_metrics: bool, gap: int, titles: Mapping[str, str]) -> Table:
+        """Return the table in a layout with the `titles` of its terms."""
         metrics = self.metrics if with_metrics else []
         table = Table(box=None, pad_edge=False, padding=(0, 0, 0, gap), header_style=DIM)
         table.add_column("\nepoch ", justify="right", no_wrap=True, min_width=6)
         cell = digits + 3
         under = f"{'train':>{cell}} {'valid':>{cell}}" if self.valid else "train"
-        for term in self.terms:
-            table.add_column(f"{term}\n{under}", justify="right", no_wrap=True)
+        for title in titles.values():
+            table.add_column(f"{title}\n{under}", justify="right", no_wrap=True)
         for name in metrics:
             table.add_column(f"{name}\nvalid", justify="right", no_wrap=True)
         for epoch in self.shown:
             best = epoch.number == self.best
-            table.add_row(*self._row(epoch, digits, metrics), style="bold" if best else "")
+            table.add_row(
+                *self._row(epoch, digits, [*titles], metrics), style="bold" if best else ""
+            )
         return table
 
-    def _row(self, epoch: Epoch, digits: int, metrics: Sequence[str]) -> Iterator[str]:
+    def _row(
+        self, epoch: Epoch, digits: int, terms: Sequence[str], metrics: Sequence[str]
+    ) -> Iterator[str]:
         yield f"{epoch.number}{'*' if epoch.number == self.best else ' '}"
         cell = digits + 3
-        for term in self.terms:
+        for term in terms:
             train = figure(epoch.train.get(term), digits)
             valid = figure((epoch.valid or {}).get(term), digits)
             yield f"{train:>{cell}} {valid:>{cell}}" if self.valid else train
@@ -221,6 +234,6 @@ def _selected(history: Sequence[Epoch], limit: int, best: int | None) -> Iterato
 
 
 def _note(epochs: int, shown: int, best: int | None) -> str:
-    marked = "* best epoch; its weights were kept" if best is not None else ""
-    part = f"{shown} of {epochs} epochs shown" if shown < epochs else ""
+    marked = "* best epoch, whose weights are saved" if best is not None else ""
+    part = f"{shown} of {epochs} epochs (-v shows all)" if shown < epochs else ""
     return "; ".join(filter(None, (marked, part)))

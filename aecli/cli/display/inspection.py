@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +18,18 @@ from aecli.cli.display.model import (
     left_out_lines,
     training_facts,
 )
-from aecli.cli.display.widgets import DIM, clipped, facts, figures, stacked, titled, user
+from aecli.cli.display.quality import training_quality
+from aecli.cli.display.widgets import (
+    COMPACT_WIDTH,
+    DIM,
+    FittedBlock,
+    clipped,
+    facts,
+    figures,
+    stacked,
+    titled,
+    user,
+)
 from aecli.formatting import count, figure, safe, size, weight
 from aecli.inspection.inspect import DataInspection, Layer, ModelInspection
 from aecli.model_directory.generations import rollback_command
@@ -52,9 +63,9 @@ def _model(result: ModelInspection, all_columns: bool) -> RenderableType:
             Group(user(result.model, "bold"), Text(_origin(result), style=DIM)),
             titled("columns", columns, note),
             titled("other columns", facts(roles)) if roles else None,
-            titled("network", _network(result.layers, result.parameters)),
+            titled("network", _network_block(result)),
             titled("losses", _losses(spec)),
-            titled("training", facts(training_facts(spec))),
+            titled("training", stacked([training_quality(spec), facts(training_facts(spec))])),
             _earlier_models(result) if result.generations else None,
         ]
     )
@@ -62,7 +73,7 @@ def _model(result: ModelInspection, all_columns: bool) -> RenderableType:
 
 def _earlier_models(result: ModelInspection) -> RenderableType:
     undo = rollback_command(result.model, result.generations[0].id)
-    note = f"{safe(undo)} puts the first back"
+    note = f"{safe(undo)} restores the first"
     return titled("earlier models", generation_table(result.generations), note)
 
 
@@ -101,8 +112,17 @@ def _roles(
         yield "left out", left_out_lines(left_out, most=20)
 
 
-def _network(layers: Sequence[Layer], parameters: int) -> Table:
-    table = figures("part", "layer", "inputs", "outputs", "parameters", left=2)
+def _network_block(result: ModelInspection) -> FittedBlock:
+    def draw(console: Console, width: int) -> RenderableType:
+        return _network(result.layers, result.parameters, compact=width < COMPACT_WIDTH)
+
+    return FittedBlock(draw)
+
+
+def _network(layers: Sequence[Layer], parameters: int, *, compact: bool) -> Table:
+    """Return one line per layer; with short titles where it is `compact`."""
+    sizes = ("in", "out", "params") if compact else ("inputs", "outputs", "parameters")
+    table = figures("part", "layer", *sizes, left=2)
     part = ""
     for layer in layers:
         table.add_row(

@@ -1,4 +1,4 @@
-"""Draw a trained model: its columns, its network, its losses and what to do next."""
+"""Draw a trained model: quality, columns, network, training, and the next command."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import ROUNDED
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from aecli.cli.display.generations import replaced_lines
 from aecli.cli.display.history import EpochTable
+from aecli.cli.display.quality import training_quality
 from aecli.cli.display.widgets import (
     BAD,
+    COMPACT_WIDTH,
     CONSOLE_WIDTH,
     DIM,
-    GOOD,
     FittedBlock,
     clipped,
     facts,
@@ -32,7 +34,6 @@ from aecli.cli.display.widgets import (
 from aecli.cli.display.written import cell_counts
 from aecli.formatting import count, duration, figure, percent, safe, weight
 from aecli.schema.model_spec import (
-    UNTRAINED_DECODER,
     Column,
     Identifier,
     Label,
@@ -47,28 +48,27 @@ if TYPE_CHECKING:
 
 
 _PLURALS = {"category": "categories"}
-SUMMARY_EPOCHS_SHOWN = 16
+SUMMARY_EPOCHS_SHOWN = 8
 LAYERS_SHOWN = 3
+MIN_GROUPS_WIDTH = 50
+"""Minimum number of cells for two columns; with fewer the names are below their kind."""
+
 DATES_SHOWN = 3
-BASELINE_MEASURES = {
-    "mse": "squared error, scaled",
-    "r2": "R² of all numbers",
-    "accuracy": "accuracy of categories",
-}
 OWN_ACTIVATIONS = ("lstm", "transformer")
 
 
-def training_report(result: TrainResult) -> RenderableType:
+def training_report(result: TrainResult, *, every_epoch: bool = False) -> RenderableType:
     """Return the table of losses and the panel that describes the model."""
-    table = EpochTable(result.history, limit=SUMMARY_EPOCHS_SHOWN) if result.history else None
-    body = facts(_model_facts(result))
+    limit = len(result.history) if every_epoch else SUMMARY_EPOCHS_SHOWN
+    table = EpochTable(result.history, limit=limit) if result.history else None
+    body = stacked([training_quality(result.spec), facts(_model_facts(result))])
     panel = FittedBlock(
         lambda console, width: _framed(body, width) if console.is_terminal else body
     )
     return stacked([table, panel])
 
 
-def _framed(body: Table, width: int) -> Panel:
+def _framed(body: RenderableType, width: int) -> Panel:
     return Panel(
         body,
         box=ROUNDED,
@@ -98,30 +98,39 @@ def _model_facts(result: TrainResult) -> Iterator[tuple[str, RenderableType]]:
     yield "next", Text(next_command(model, spec), style="bold")
 
 
-def column_groups(columns: Sequence[Column]) -> Table:
+def column_groups(columns: Sequence[Column]) -> FittedBlock:
     """Return one line per kind and scaling: `784 numbers, scaled to 0..1   px0, px1 … px783`."""
     groups: dict[tuple[str, str], list[Column]] = {}
     for column in columns:
         groups.setdefault((column.kind, scaling(column)), []).append(column)
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
+    lines = []
     for (kind, scale), members in groups.items():
         what = count(len(members), kind, _PLURALS.get(kind, ""))
         listed = name_list([_with_size(column) for column in members])
-        grid.add_row(f"{what}, {scale}" if scale else what, listed)
-    return grid
+        lines.append((f"{what}, {scale}" if scale else what, listed))
+
+    def draw(console: Console, width: int) -> RenderableType:
+        if width < MIN_GROUPS_WIDTH:
+            return Group(*(Group(what, Padding(named, (0, 0, 0, 2))) for what, named in lines))
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        for what, named in lines:
+            grid.add_row(what, named)
+        return grid
+
+    return FittedBlock(draw)
 
 
 def scaling(column: Column) -> str:
-    """Describe how a column's numbers are scaled, from the figures themselves."""
+    """Describe how the numbers of a column are scaled, from its bounds, center and scale."""
     if column.constant:
         return "constant"
     if not column.scale or not column.low:
         return ""
     cells = list(zip(column.low, column.high, column.center, column.scale, strict=False))
     if all(center == 0 and scale == 1 for _, _, center, scale in cells):
-        return "as they are"
+        return "not scaled"
     lowest = min((low - center) / scale for low, _, center, scale in cells)
     highest = max((high - center) / scale for _, high, center, scale in cells)
     if lowest >= -1e-9 and highest <= 1 + 1e-9:
@@ -131,14 +140,23 @@ def scaling(column: Column) -> str:
     return "standardised" if standard else "scaled by quartiles"
 
 
-def column_table(columns: Iterable[Column]) -> Table:
+def column_table(columns: Iterable[Column]) -> FittedBlock:
     """Return one line per column: its kind and the reason for it."""
-    table = figures("column", "became", "type", "missing", "why", left=3)
-    table.columns[3].justify = "right"
-    table.columns[4].justify = "left"
-    table.columns[4].no_wrap = False
+    listed = list(columns)
+    return FittedBlock(lambda console, width: _column_table(listed, compact=width < COMPACT_WIDTH))
+
+
+def _column_table(columns: Sequence[Column], *, compact: bool) -> Table:
+    """Return the lines; without type and reason where the table is `compact`."""
+    titles = ["column", "treated as", "type", "missing", "why"]
+    table = figures(*(titles[:2] + titles[3:4] if compact else titles), left=2 if compact else 3)
+    if not compact:
+        table.columns[4].justify, table.columns[4].no_wrap = "left", False
     for column in columns:
         missing = count(column.missing) if column.missing else "–"
+        if compact:
+            table.add_row(clipped(column.name, 22), column.kind, missing)
+            continue
         table.add_row(
             clipped(column.name, 24),
             column.kind,
@@ -150,7 +168,7 @@ def column_table(columns: Iterable[Column]) -> Table:
 
 
 def left_out_lines(left_out: Sequence[LeftOut], most: int = 6) -> Text:
-    """Name the columns that are not features, one reason a line."""
+    """Name the columns that are not features, one line per reason."""
     reasons: dict[str, list[str]] = {}
     for item in left_out:
         reasons.setdefault(item.reason, []).append(item.name)
@@ -171,7 +189,7 @@ def label_line(label: Label) -> Text:
 
 def ids_line(ids: Sequence[Identifier]) -> Text:
     """Name the identifier columns."""
-    return Text(f"{names([item.name for item in ids])}: carried into every output")
+    return Text(f"{names([item.name for item in ids])}: copied to every output")
 
 
 def _with_size(column: Column) -> str:
@@ -193,7 +211,7 @@ def _latent_in_use(summary: Summary, spec: ModelSpec) -> str:
 
 
 def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
-    """Yield facts of a training: rows, what stopped it, best epoch, comparison, dead units."""
+    """Yield facts of a training: rows, why it stopped, best epoch, latent, dead units."""
     summary = spec.summary
     valid = count(summary.valid_rows) if summary.valid_rows else "none"
     batches = f"in batches of {count(summary.batch_size)}"
@@ -203,16 +221,14 @@ def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
     side, losses = ("validation", summary.valid) if summary.valid else ("training", summary.train)
     measures = [_terms(losses), *(f"{k} {percent(v)}" for k, v in summary.metrics.items())]
     if summary.majority_accuracy is not None and summary.metrics:
-        measures[-1] += f" (most frequent class alone {percent(summary.majority_accuracy)})"
+        measures[-1] += f" (most frequent class: {percent(summary.majority_accuracy)})"
     best = f"{summary.best_epoch} of {summary.epochs}"
     if not summary.best_epoch:
-        best = f"none of {summary.epochs}, so the start at PCA"
+        best = f"0 of {summary.epochs}, no epoch beat the PCA initialisation"
     yield "best epoch", Text(f"{best}: {side} {', '.join(measures)}")
-    if not spec.decoder_trained:
-        yield "compared", Text(UNTRAINED_DECODER)
-    elif summary.baselines:
-        limited = cell_counts("outliers limited for R²", summary.limited, style=DIM)
-        yield "compared", Group(baseline_table(summary, spec.network), *limited)
+    limited = list(cell_counts("outliers limited for R²", summary.limited, style=DIM))
+    if limited:
+        yield "outliers", Group(*limited)
     if summary.latent_active is not None:
         yield "latent", Text(_latent_in_use(summary, spec))
     if spec.network.architecture not in OWN_ACTIVATIONS:
@@ -280,54 +296,28 @@ def _latent_kind(network: Network) -> list[str]:
 
 
 def loss_sum(weights: Mapping[str, float]) -> str:
-    """Return what is minimised: `13.01 · reconstruction + classification + 0.0001 · l1`."""
+    """Return the minimised loss: `13.01 · reconstruction + classification + 0.0001 · l1`."""
     terms = (
         name if factor == 1 else f"{weight(factor)} · {name}" for name, factor in weights.items()
     )
     return " + ".join(terms)
 
 
-def baseline_table(summary: Summary, network: Network) -> Table:
-    """Compare this model's reconstruction with PCA of the same latent size and the column means."""
-    components = min(network.latent, network.inputs * network.window, summary.train_rows)
-    named = {"PCA": f"PCA with {components:,}"}
-    unit = "row" if network.window == 1 else "window"
-    compared = count(summary.compared_rows, unit) if summary.compared_rows else ""
-    table = figures(compared, *(named.get(b.name, b.name) for b in summary.baselines))
-    for name, title in BASELINE_MEASURES.items():
-        values = [getattr(baseline, name) for baseline in summary.baselines]
-        if any(value is not None for value in values):
-            this, *others = (
-                percent(v) if name == "accuracy" else figure(v, 4 if name == "mse" else 3)
-                for v in values
-            )
-            table.add_row(title, Text(this, style=_comparison_style(name, values)), *others)
-    return table
-
-
-def _comparison_style(measure: str, values: Sequence[float | None]) -> str:
-    """Return the style of this model's figure: better or worse than PCA's."""
-    this, pca = (values[0], values[1]) if len(values) > 1 else (None, None)
-    if this is None or pca is None or this == pca:
-        return ""
-    return GOOD if (this < pca) == (measure == "mse") else BAD
-
-
 def dead_units_line(dead: Mapping[str, int]) -> Text:
-    """Name the layers with units that never fire, and the advice."""
+    """Name the layers with dead units, and the advice."""
     counts = sorted(((n, layer) for layer, n in dead.items() if n), reverse=True)
     if not counts:
         return Text("none")
     listed = ", ".join(f"{n} in {clipped(layer, 24)}" for n, layer in counts[:LAYERS_SHOWN])
     rest = sum(n for n, _ in counts[LAYERS_SHOWN:])
-    more = f", {rest} elsewhere" if rest else ""
-    return Text(f"{listed}{more}; --activation LeakyReLU keeps units alive", style=BAD)
+    more = f", {rest} in other layers" if rest else ""
+    return Text(f"{listed}{more}; --activation LeakyReLU avoids them", style=BAD)
 
 
 def next_command(model: Path, spec: ModelSpec) -> str:
     """Return a command to run next."""
     if not spec.summary.finished:
-        return "the same command with --resume goes on from here"
+        return "the same command with --resume continues the training"
     where = "" if str(model) == "aecli_model" else f" -m {shlex.quote(safe(model))}"
     if spec.label is not None:
         return f"aecli evaluate test.parquet{where}"

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from aecli.cli.display.generations import replaced_lines
 from aecli.cli.display.model import network_line, training_facts
+from aecli.cli.display.quality import training_quality
 from aecli.cli.display.widgets import DIM, GOOD, facts, figures, stacked, titled, user
 from aecli.formatting import count, duration, figure, percent, safe
 from aecli.tuning.trial import TrialRecord, TuneResult, ranking
@@ -19,7 +20,7 @@ TRIALS_SHOWN = 5
 COMMAND_WIDTH = 76
 TRIAL_STATES = {
     "pruned": "pruned",
-    "cut": "cut by the budget",
+    "cut": "stopped by the budget",
     "failed": "failed",
     "stopped": "stopped",
 }
@@ -38,10 +39,10 @@ def tuning_report(result: TuneResult) -> RenderableType:
     )
     blocks: list[RenderableType | None] = [top]
     if result.importance:
-        blocks.append(titled("what mattered", _importance(result)))
-    blocks.append(facts(_model_facts(result)))
-    # Not in a table: spaces behind a backslash would break the command.
-    blocks.append(Group(Text("train it again", style="bold"), _command(result.command)))
+        blocks.append(titled("importance of options", _importance(result)))
+    blocks += [training_quality(result.spec), facts(_model_facts(result))]
+    # Not in a table, whose trailing spaces after a backslash would break the command.
+    blocks.append(Group(Text("command of the best", style="bold"), _command(result.command)))
     return stacked(blocks)
 
 
@@ -66,7 +67,7 @@ def _trials(result: TuneResult, shown: Sequence[TrialRecord]) -> Table:
             Text(figure(trial.value, 5), style=GOOD if trial.number == result.best else ""),
             str(trial.epochs),
             duration(trial.seconds),
-            user(f"{options or 'the defaults'}{note}", DIM if trial.number != result.best else ""),
+            user(f"{options or 'defaults'}{note}", DIM if trial.number != result.best else ""),
         )
     return table
 
@@ -89,7 +90,7 @@ def _model_facts(result: TuneResult) -> Iterator[tuple[str, RenderableType]]:
 
 
 def _command(command: str) -> Text:
-    """Break a command as a shell allows it: it is copied and pasted."""
+    """Break a command into lines that a shell accepts."""
     lines = [""]
     for words in _flags_with_values(map(shlex.quote, shlex.split(command))):
         if lines[-1] and len(lines[-1]) + len(words) + 3 > COMMAND_WIDTH:

@@ -1,4 +1,4 @@
-"""Build the parts of every display: text of users, facts, tables, lists of names, consoles."""
+"""Parts of every display: text of users, facts, tables, lists of names, consoles."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ from aecli.formatting import safe
 DIM = "dim"
 GOOD = "green"
 BAD = "yellow"
-LONGEST_LISTED_NAME = 24
+MAX_LISTED_NAME_LENGTH = 24
 CONSOLE_WIDTH = 100
 """Cells that displays use at most, however wide the terminal is."""
 
+COMPACT_WIDTH = 64
+"""Cells below which tables have fewer columns or shorter titles."""
+
 
 def user(text: object, style: str = "") -> Text:
-    """Return text of a user's, such as a column name, to be shown letter by letter."""
+    """Return text of a user, such as a column name, without markup."""
     return Text(safe(text), style=style, overflow="fold")
 
 
 def clipped(text: object, width: int) -> str:
-    """Return a user's text in at most `width` cells of the terminal; `…` stands for the rest."""
+    """Return text of a user in at most `width` cells of the terminal; `…` replaces the rest."""
     shown = safe(text)
     return shown if cell_len(shown) <= width else set_cell_size(shown, width - 1).rstrip() + "…"
 
 
 def names(items: Sequence[str], width: int = 52) -> str:
     """List names in about `width` cells: all of them, or the first ones, `…` and the last."""
-    shown = [clipped(item, LONGEST_LISTED_NAME) for item in items]
+    shown = [clipped(item, MAX_LISTED_NAME_LENGTH) for item in items]
     if cell_len(", ".join(shown)) <= width:
         return ", ".join(shown)
     room = width - cell_len(shown[-1]) - 3
@@ -48,9 +51,9 @@ def names(items: Sequence[str], width: int = 52) -> str:
 
 
 class FittedBlock:
-    """Block that `draw` makes for the console and the width at which it is printed.
+    """Block that `draw` returns for the console and the width at which it is printed.
 
-    As a cell of a table it asks for `least` to `most` cells, or for all the room there is.
+    As a cell of a table it needs `least` to `most` cells, or all that are available.
     """
 
     def __init__(
@@ -72,11 +75,11 @@ class FittedBlock:
 
 
 def name_list(items: Sequence[str]) -> FittedBlock:
-    """List names as long as there is room; see `names`."""
-    full = sum(cell_len(clipped(item, LONGEST_LISTED_NAME)) + 2 for item in items) - 2
+    """List as many names as fit; see `names`."""
+    full = sum(cell_len(clipped(item, MAX_LISTED_NAME_LENGTH)) + 2 for item in items) - 2
     return FittedBlock(
         lambda _, width: Text(names(items, width), style=DIM),
-        least=min(full, LONGEST_LISTED_NAME),
+        least=min(full, MAX_LISTED_NAME_LENGTH),
         most=full,
     )
 
@@ -92,7 +95,7 @@ def facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
 
 
 def figures(*columns: str, left: int = 1) -> Table:
-    """Start a table of figures: the first `left` columns to the left, the rest to the right."""
+    """Start a table of figures: the first `left` columns left-aligned, the others right-aligned."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=DIM)
     for index, title in enumerate(columns):
         text = index < left
@@ -101,7 +104,7 @@ def figures(*columns: str, left: int = 1) -> Table:
 
 
 def titled(title: str | Text, body: RenderableType, note: str = "") -> RenderableType:
-    """Put a heading over a block and a quiet note under it."""
+    """Draw a heading, a block, and a dim note below it."""
     heading = title if isinstance(title, Text) else Text(title)
     heading.stylize("bold")
     parts: list[RenderableType] = [heading, _indented(body)]
@@ -115,7 +118,7 @@ def _indented(body: RenderableType) -> Padding:
 
 
 def stacked(blocks: Iterable[RenderableType | None]) -> Group:
-    """Put blocks under each other with an empty line between."""
+    """Stack blocks with an empty line between them."""
     parts: list[RenderableType] = []
     for block in blocks:
         if block is not None:
@@ -130,7 +133,7 @@ class PlainTextConsole(Console):
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=False)
 
     def on_broken_pipe(self) -> None:
-        """Raise, so that the entry point turns a closed pipe into its exit code."""
+        """Raise, so that the entry point returns the exit code of a closed pipe."""
         raise BrokenPipeError
 
 

@@ -1,4 +1,4 @@
-"""Draw the results of commands that write a file: rows, scores, thresholds, pages and pictures."""
+"""Draw the results of commands that write a file: rows, thresholds, pages and pictures."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from aecli.cli.display.widgets import BAD, clipped, names
-from aecli.formatting import count, duration, figure, percent, safe, size
-from aecli.schema.model_spec import FEWEST_CALIBRATION_ROWS
+from aecli.formatting import count, duration, figure, safe, size
 
 if TYPE_CHECKING:
     from aecli.inference.decode import DecodeResult
@@ -18,34 +17,15 @@ if TYPE_CHECKING:
     from aecli.inference.sample import SampleResult
     from aecli.reporting.report import PlotResult, ReportResult
     from aecli.scoring.calibrate import CalibrateResult
-    from aecli.scoring.score import ScoreResult
 
 
 def stream_report(result: StreamResult) -> RenderableType:
-    """Return what was written, and notes on the table."""
-    return Group(*_stream_lines(result))
-
-
-def score_report(result: ScoreResult) -> RenderableType:
-    """Return what was written, and the number of outliers."""
-    share = result.outliers / max(1, result.rows)
-    above = f"{count(result.outliers, 'outlier')} ({percent(share)}) with a score above"
-    rows = f"{count(result.calibrated_rows)} {safe(result.calibrated_on)}"
-    threshold = f"{figure(result.threshold, 4)}, fitted on {rows}"
-    lines = list(_stream_lines(result))
-    if result.uncovered:
-        lines.append(
-            Text(f"{count(result.uncovered, 'row')} in no window have no score", style=BAD)
-        )
-    lines.append(Text(f"{above} {threshold}"))
-    if result.calibrated_rows < FEWEST_CALIBRATION_ROWS:
-        advice = "few to tell what is odd by; aecli calibrate takes a larger table"
-        lines.append(Text(f"note: {count(result.calibrated_rows)} are {advice}", style=BAD))
-    return Group(*lines)
+    """Return the number of written rows, and notes on the table."""
+    return Group(*stream_lines(result))
 
 
 def calibration_report(result: CalibrateResult) -> RenderableType:
-    """Return the new and the old threshold, and how well it finds anomalies."""
+    """Return the new and the old threshold, and how well it detects anomalies."""
     old, new = (c.scales["mean"].threshold for c in (result.before, result.calibration))
     lines = [
         f"{count(result.rows)} {safe(result.calibration.source)}",
@@ -59,15 +39,17 @@ def calibration_report(result: CalibrateResult) -> RenderableType:
 
 
 def sample_report(result: SampleResult) -> RenderableType:
-    """Return what was drawn."""
+    """Return the number of sampled rows, and their file."""
     of_class = f" of class {safe(result.of_class)}" if result.of_class is not None else ""
     where = "stdout" if result.output == "-" else safe(result.output)
-    shape = f"{count(result.rows, 'drawn row')}{of_class} of {count(len(result.columns), 'column')}"
+    shape = (
+        f"{count(result.rows, 'sampled row')}{of_class} of {count(len(result.columns), 'column')}"
+    )
     return Text(f"{shape} to {where} in {duration(result.seconds)}")
 
 
 def decode_report(result: DecodeResult) -> RenderableType:
-    """Return what was decoded."""
+    """Return the number of decoded rows, and their file."""
     where = "stdout" if result.output == "-" else safe(result.output)
     shape = f"{count(result.rows, 'row')} of {count(len(result.columns), 'column')}"
     latents = count(result.latents, "latent")
@@ -75,7 +57,7 @@ def decode_report(result: DecodeResult) -> RenderableType:
 
 
 def page_report(result: ReportResult) -> RenderableType:
-    """Return what the page shows, and where it is."""
+    """Return the content and the file of a page."""
     of = f", {count(result.rows, 'row')} of {safe(result.data)}" if result.data else ""
     figures = count(result.figures, "figure")
     if result.compared:
@@ -84,23 +66,26 @@ def page_report(result: ReportResult) -> RenderableType:
 
 
 def plot_report(result: PlotResult) -> RenderableType:
-    """Return what a picture shows, in words."""
+    """Return a description of a picture."""
     lines = [f"{result.kind} to {safe(result.output)} ({size(result.bytes)})", *result.shows]
     return Group(*(Text(line) for line in lines))
 
 
-def _stream_lines(result: StreamResult) -> Iterator[Text]:
-    where = "stdout" if result.output == "-" else safe(result.output)
-    shape = f"{count(result.rows, result.unit)} of {count(len(result.columns), 'column')}"
-    speed = f"{count(round(result.rows / max(result.seconds, 1e-6)))} {result.unit}s/s"
-    yield Text(f"{shape} to {where} in {duration(result.seconds)} ({speed})")
+def stream_lines(result: StreamResult) -> Iterator[Text]:
+    """Yield what was read and written, and notes on the table."""
+    written = count(result.rows, result.unit)
+    if result.output is not None:
+        where = "stdout" if result.output == "-" else safe(result.output)
+        written += f" of {count(len(result.columns), 'column')} to {where}"
+    speed = f"{count(round(result.rows / max(result.seconds, 1e-6)), result.unit)}/s"
+    yield Text(f"{written} in {duration(result.seconds)} ({speed})")
     yield from cell_counts("filled", result.filled, style="")
-    yield from cell_counts("in no window, left empty", result.unfilled)
+    yield from cell_counts("in no window, left missing", result.unfilled)
     yield from (Text(safe(note)) for note in result.notes)
     if result.ignored:
         yield Text(f"not in the model, ignored: {names(list(result.ignored))}", style=BAD)
     yield from cell_counts("values that training did not have", result.unseen)
-    yield from cell_counts("empty cells where training had none", result.missing)
+    yield from cell_counts("missing cells where training had none", result.missing)
 
 
 def cell_counts(

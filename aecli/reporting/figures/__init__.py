@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aecli.reporting.data import ReportData
+from aecli.reporting.figures.card import card_panels
 from aecli.reporting.figures.classifier import calibration_panels, confusion_panels
 from aecli.reporting.figures.columns import column_panels
 from aecli.reporting.figures.latent import (
@@ -21,6 +22,7 @@ from aecli.reporting.figures.search import importance_panels, option_panels, sea
 from aecli.reporting.style import Panel
 
 PANELS: dict[str, Callable[[ReportData], list[Panel]]] = {
+    "card": card_panels,
     "loss": loss_panels,
     "gradients": gradient_panels,
     "search": search_panels,

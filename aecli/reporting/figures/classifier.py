@@ -23,7 +23,7 @@ from aecli.reporting.style import (
 )
 
 CLASSES_DRAWN = 20
-MOST_CLASSES_WITH_COUNTS = 12
+MAX_CLASSES_WITH_COUNTS = 12
 """Classes whose counts are written into the picture at most."""
 
 ROTATED: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
@@ -43,7 +43,7 @@ def confusion_panels(data: ReportData) -> list[Panel]:
     def draw(axes: Axes) -> None:
         shares = counts / np.maximum(1, confusion[order].sum(1, keepdims=True))
         axes.imshow(shares, cmap=STRENGTH, vmin=0, vmax=1, interpolation="none")
-        if len(order) <= MOST_CLASSES_WITH_COUNTS:
+        if len(order) <= MAX_CLASSES_WITH_COUNTS:
             for (row, column), value in np.ndenumerate(counts):
                 colour = WHITE if shares[row, column] > 0.55 else INK if value else MUTED
                 size = 8.5 if len(order) <= 6 else 6.5
@@ -67,7 +67,7 @@ def confusion_panels(data: ReportData) -> list[Panel]:
 def _confusion_texts(classification: Classification, label: str, shown: int) -> tuple[str, str]:
     """Return the caption and the description."""
     right = f"{percent(classification.accuracy)} of {count(classification.rows)} are right"
-    caption = f"Confusion of {safe(label)}: {right}; always answering the most frequent "
+    caption = f"Confusion of {safe(label)}: {right}; always predicting the most frequent "
     caption += f"class gets {percent(classification.baseline_accuracy)}."
     caption += f" The {shown} most frequent of {len(classification.classes)} classes." * (
         shown < len(classification.classes)
@@ -99,5 +99,5 @@ def calibration_panels(data: ReportData) -> list[Panel]:
     error = percent(curve.error())
     alt = f"Curve of accuracy over confidence; they differ by {error} on average"
     caption = f"Calibration: confidence and accuracy differ by {error} on average. On the dashed "
-    caption += "line they agree; larger dots stand for more answers."
+    caption += "line they agree; larger dots are more predictions."
     return [Panel(caption, alt, one_axes(draw))]

@@ -19,7 +19,7 @@ from aecli.reporting.style import (
 )
 
 COLUMNS_DRAWN = 20
-LARGEST_ERROR_DRAWN = 1.5
+MAX_ERROR_DRAWN = 1.5
 """Larger errors are drawn at the edge: R² of a column with an outlier may be -1,000."""
 
 
@@ -33,7 +33,7 @@ def column_panels(data: ReportData) -> list[Panel]:
 
     def draw(axes: Axes) -> None:
         positions = list(range(len(shown)))
-        limit = min(LARGEST_ERROR_DRAWN, largest) * 1.04 or 1.0
+        limit = min(MAX_ERROR_DRAWN, largest) * 1.04 or 1.0
         for position, column in zip(positions, shown, strict=True):
             inner = (column_error(value) for value in (column.value, column.pca))
             ends = [min(max(error, 0.0), limit) for error in inner if error is not None]
@@ -45,7 +45,7 @@ def column_panels(data: ReportData) -> list[Panel]:
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_xlim(-0.02 * limit, limit * 1.02)
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel("variance unexplained, or share of wrong answers")
+        axes.set_xlabel("1 − R², or error rate")
         axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
 
     worst, best = (
@@ -54,10 +54,10 @@ def column_panels(data: ReportData) -> list[Panel]:
     alt = f"Dot plot of the errors of {count(len(shown), 'column')}; most of the error is that of "
     alt += worst + f", least that of {best}" * (len(known) > 1)
     caption = "Error of each column, that with the largest share of the whole first: this model, "
-    caption += "PCA of the same size, and always answering the mean or the most frequent value."
+    caption += "PCA of the same size, and always predicting the mean or the most frequent value."
     caption += f" The first {COLUMNS_DRAWN} of {count(len(known))}." * (len(known) > COLUMNS_DRAWN)
-    if largest > LARGEST_ERROR_DRAWN:
-        caption += f" What is beyond {LARGEST_ERROR_DRAWN:g} is at the edge."
+    if largest > MAX_ERROR_DRAWN:
+        caption += f" Errors beyond {MAX_ERROR_DRAWN:g} are drawn at the edge."
     return [Panel(caption, alt, one_axes(draw), (PANEL_WIDTH, 1.0 + 0.2 * max(3, len(shown))))]
 
 
@@ -67,7 +67,13 @@ def _errors(column: ColumnScore) -> list[float]:
 
 
 def dots(
-    axes: Axes, values: list[float | None], limit: float, marker: str, colour: str, label: str
+    axes: Axes,
+    values: list[float | None],
+    limit: float,
+    marker: str,
+    colour: str,
+    label: str,
+    size: float = 1.0,
 ) -> None:
     """Draw one mark per value, from the top down; those beyond `limit` at the edge."""
     known = [
@@ -77,6 +83,7 @@ def dots(
         xs, ys = zip(*known, strict=True)
         hollow = marker == "D"
         axes.plot(
-            xs, ys, marker, color=colour, label=label, markersize=9 if marker == "|" else 5,
-            markerfacecolor="none" if hollow else colour, markeredgewidth=1.4, clip_on=False,
+            xs, ys, marker, color=colour, label=label, clip_on=False,
+            markersize=size * (9 if marker == "|" else 5),
+            markerfacecolor="none" if hollow else colour, markeredgewidth=1.4 * size,
         )  # fmt: skip

@@ -12,12 +12,11 @@ from matplotlib.ticker import MaxNLocator
 from aecli.formatting import count, figure, percent, safe
 from aecli.reporting.data import ModelComparison, column_error
 from aecli.reporting.figures import PANELS
-from aecli.reporting.figures.columns import COLUMNS_DRAWN, LARGEST_ERROR_DRAWN, dots
+from aecli.reporting.figures.columns import COLUMNS_DRAWN, MAX_ERROR_DRAWN, dots
 from aecli.reporting.figures.losses import Curve, as_drawn, loss_curves, scale_losses
 from aecli.reporting.style import (
-    LONGEST_PANEL_NAME,
+    MAX_PANEL_NAME_LENGTH,
     MUTED,
-    PANEL_WIDTH,
     SERIES,
     Panel,
     one_axes,
@@ -27,11 +26,18 @@ from aecli.reporting.style import (
 
 KINDS_OF_EACH_MODEL = ("rows", "map", "units")
 
+NARROW_PANEL = (3.1, 2.2)
+"""Size in inches at which small text has 11 pixels on a telephone."""
+
+MAX_DRAWN_NAME_LENGTH = 18
+
 
 def name_end(name: str) -> str:
-    """Return the end of a path, which tells models apart, in a legend's width."""
+    """Return the end of a path, which distinguishes models, in the width of a legend."""
     shown = safe(name)
-    return shown if len(shown) <= LONGEST_PANEL_NAME else "…" + shown[1 - LONGEST_PANEL_NAME :]
+    return (
+        shown if len(shown) <= MAX_PANEL_NAME_LENGTH else "…" + shown[1 - MAX_PANEL_NAME_LENGTH :]
+    )
 
 
 def loss_comparison_panels(comparison: ModelComparison) -> list[Panel]:
@@ -73,7 +79,8 @@ def _losses(
     if any(validated) and not all(validated):
         rows = "validation rows, or training rows where none were held out"
     caption = f"Loss, {safe(term)}, on {rows}."
-    return Panel(caption, f"Curves of the {safe(term)} loss; {ends}", one_axes(draw))
+    alt = f"Curves of the {safe(term)} loss; {ends}"
+    return Panel(caption, alt, one_axes(draw), NARROW_PANEL)
 
 
 def column_comparison_panels(comparison: ModelComparison) -> list[Panel]:
@@ -85,22 +92,24 @@ def column_comparison_panels(comparison: ModelComparison) -> list[Panel]:
 
     def draw(axes: Axes) -> None:
         known = [value for _, values in shown for value in values if value is not None]
-        limit = min(LARGEST_ERROR_DRAWN, max(known)) * 1.04 or 1.0
+        limit = min(MAX_ERROR_DRAWN, max(known)) * 1.04 or 1.0
         for position, name in enumerate(comparison.names):
             values = [row[position] for _, row in shown]
             dots(axes, values, limit, "oD^s"[position % 4], SERIES[position], name_end(name))
-        axes.set_yticks(range(len(shown)), [short_name(name) for name, _ in shown])
+        axes.set_yticks(
+            range(len(shown)), [short_name(name, MAX_DRAWN_NAME_LENGTH) for name, _ in shown]
+        )
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_xlim(-0.02 * limit, limit * 1.02)
-        axes.set_xlabel("variance unexplained, or share of wrong answers")
+        axes.set_xlabel("1 − R², or error rate")
         axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)
 
-    caption = "Error of each column in every model, the first one's largest share first."
+    caption = "Error of each column in every model; the largest share of the first model first."
     caption += f" {COLUMNS_DRAWN} of {count(len(errors))}." * (len(errors) > COLUMNS_DRAWN)
     worst = ", ".join(percent(value) for value in shown[0][1])
     alt = f"Dot plot of the errors of {count(len(shown), 'column')} in "
     alt += f"{count(len(comparison.names), 'model')}; {safe(shown[0][0])}: {worst}"
-    size = (PANEL_WIDTH, 1.2 + 0.2 * max(3, len(shown)))
+    size = (NARROW_PANEL[0], 1.2 + 0.2 * max(3, len(shown)))
     return [Panel(caption, alt, one_axes(draw), size)]
 
 
@@ -115,7 +124,7 @@ def error_table(comparison: ModelComparison) -> list[tuple[str, list[float | Non
 
 
 def score_comparison_panels(comparison: ModelComparison) -> list[Panel]:
-    """Return the distribution of every model's scores; none unless all can score."""
+    """Return the distribution of every model's scores; none where a model has no scores."""
     scores = [one.scores.shown() for one in comparison.models if one.scores is not None]
     thresholds = [one.threshold for one in comparison.models if one.threshold is not None]
     if sum(bool(counts.sum()) for _, counts in scores) < len(comparison.models):
@@ -129,14 +138,15 @@ def score_comparison_panels(comparison: ModelComparison) -> list[Panel]:
         axes.axhline(1, color=MUTED, linewidth=0.6)
         axes.set_xscale("log")
         plain_ticks(axes, y=False)
-        axes.set_xlabel("score, 1 is ordinary")
+        axes.set_xlabel("anomaly score; 1 is usual")
         axes.set_ylabel("share of samples below")
         axes.set_title("scores")
         axes.legend(loc="lower right")
 
     limits = ", ".join(figure(one, 3) for one in thresholds)
-    caption = "Share of samples with a score below each value; dashed are the thresholds."
-    return [Panel(caption, f"Curves of cumulative scores; thresholds {limits}", one_axes(draw))]
+    caption = "Share of samples with a score below each value; dashed lines are the thresholds."
+    alt = f"Curves of cumulative scores; thresholds {limits}"
+    return [Panel(caption, alt, one_axes(draw), NARROW_PANEL)]
 
 
 def model_panels(comparison: ModelComparison) -> Iterator[Panel]:
@@ -145,4 +155,6 @@ def model_panels(comparison: ModelComparison) -> Iterator[Panel]:
         for name, one in zip(comparison.names, comparison.models, strict=True):
             for panel in PANELS[kind](one) if kind != "rows" or not one.examples else ():
                 caption = f"{safe(name)}. {panel.caption}"
-                yield replace(panel, caption=caption, alt=f"{safe(name)}: {panel.alt}")
+                alt = f"{safe(name)}: {panel.alt}"
+                size = panel.size if panel.wide else (NARROW_PANEL[0], panel.size[1])
+                yield replace(panel, caption=caption, alt=alt, size=size)

@@ -32,6 +32,7 @@ MAP_MARGIN = 0.05
 """Margin around a map's points, as a share of their range."""
 
 ACTIVATION_BINS = 40
+CHANGES_DRAWN = 6
 UNITS_DRAWN = 64
 """Units in the pictures of units; of more, those that vary most."""
 
@@ -57,11 +58,11 @@ def _map(latents: LatentMap, unit: str) -> Panel:
             axes.set_xlabel(f"first component, {percent(latents.shares[0], 0)} of the variance")
             axes.set_ylabel(f"second, {percent(latents.shares[1], 0)}")
         else:
-            axes.set_xlabel("UMAP: who is near whom")
+            axes.set_xlabel("UMAP: neighbours stay near")
         axes.set_xticklabels([])
         axes.set_yticklabels([])
 
-    by = safe(latents.label) if latents.groups else "how odd the rows are"
+    by = safe(latents.label) if latents.groups else "the anomaly score"
     shown = min(MAP_POINTS, len(latents.points))
     method, position = "", "on their first two principal components"
     if latents.shares is None:
@@ -91,9 +92,9 @@ def _draw_points(axes: Axes, latents: LatentMap) -> None:
     if latents.scores is not None:
         scores = latents.scores[:MAP_POINTS]
     ranges = (
-        ("ordinary half", 0, 50, MUTED),
+        ("lower half", 0, 50, MUTED),
         ("next 45 %", 50, 95, PRIMARY),
-        ("oddest 5 %", 95, 101, ALARM),
+        ("highest 5 %", 95, 101, ALARM),
     )
     known = ~np.isnan(scores)
     if not known.any():
@@ -199,8 +200,8 @@ def correlation_panels(data: ReportData) -> list[Panel]:
 
     mean = figure(float(sizes.mean()), 2)
     alt = f"Heat map of the correlations of {len(chosen)} latent units; mean size {mean}"
-    caption = f"Correlation of the units; {mean} in size on average. Units that go together say "
-    return [Panel(caption + "the same twice.", alt, one_axes(draw), (PANEL_WIDTH, 3.1))]
+    caption = f"Correlation of the units; {mean} in size on average. Highly correlated units are "
+    return [Panel(caption + "redundant.", alt, one_axes(draw), (PANEL_WIDTH, 3.1))]
 
 
 def traversal_panels(data: ReportData) -> list[Panel]:
@@ -253,14 +254,15 @@ def _traversed_signal(one: UnitTraversal, column: str, signal: AnyFloats) -> Pan
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
-    what = f"unit z{one.unit}, in the column that it moves most, {safe(column)}"
+    what = f"unit z{one.unit}, in the column that it changes most, {safe(column)}"
     alt = f"Curves of a decoded window at {len(signal)} values of {what}"
     return Panel(f"What {what} does: a window decoded at each value.", alt, one_axes(draw))
 
 
 def _traversed_changes(one: UnitTraversal) -> Panel:
-    names = [short_name(name) for name, _ in one.changes]
-    changes = np.array([change for _, change in one.changes])
+    shown = one.changes[:CHANGES_DRAWN]
+    names = [short_name(name) for name, _ in shown]
+    changes = np.array([change for _, change in shown])
 
     def draw(axes: Axes) -> None:
         positions = np.arange(len(changes))
@@ -276,9 +278,9 @@ def _traversed_changes(one: UnitTraversal) -> Panel:
         axes.set_xlabel("change from -2σ to +2σ")
 
     largest = ", ".join(safe(name) for name, _ in one.changes[:3])
-    caption = f"What unit z{one.unit} moves: numbers in their own standard deviations, the rest "
+    caption = f"What unit z{one.unit} changes: numbers in their own standard deviations, the rest "
     caption += "in probability."
-    alt = f"Bars of how far columns go with unit z{one.unit}; most of all {largest}"
+    alt = f"Bars of the change of columns with unit z{one.unit}; the largest are {largest}"
     return Panel(caption, alt, one_axes(draw), (PANEL_WIDTH, 1.0 + 0.26 * max(2, len(changes))))
 
 

@@ -141,5 +141,5 @@ def gradient_panels(data: ReportData) -> list[Panel]:
 
     alt = f"Curves of the gradient norms of {count(len(layers), 'layer')} over "
     alt += f"{count(len(epochs), 'epoch')}, on a logarithmic axis"
-    caption = "Gradient norms. A layer far below the others hardly learns."
+    caption = "Gradient norms. A layer far below the others learns slowly."
     return [Panel(caption, alt, one_axes(draw))]

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from aecli.array_types import AnyFloats, Integers
 from aecli.formatting import count, figure, safe
+from aecli.reporting.anomaly_text import marked
 from aecli.reporting.data import ReportData, ReportRow, SignalExcerpt
 from aecli.reporting.style import (
     ALARM,
@@ -25,14 +26,14 @@ from aecli.reporting.style import (
     one_axes,
     short_name,
 )
+from aecli.schema.model_spec import ModelSpec
 
 IMAGE_GAP = 0.12
 """Space between images, in images."""
 
-LARGE_ERROR = 4.0
-"""An error is large from this multiple of the usual one on."""
+ROW_CELLS_DRAWN = 8
 
-LONGEST_CELL = 16
+MAX_CELL_LENGTH = 16
 """Characters of a cell of the table that a row is drawn as."""
 
 GREYS: dict[str, Any] = {"cmap": "gray", "vmin": 0.0, "vmax": 1.0}
@@ -45,29 +46,31 @@ def row_panels(data: ReportData) -> list[Panel]:
         return [image_panel(data.images)]
     if data.signal is not None:
         return [signal_panel(data.signal, data.threshold)]
-    return [_row_table(rank, row) for rank, row in data.examples.items()]
+    return [_row_table(rank, row, data.spec) for rank, row in data.examples.items()]
 
 
-def _row_table(rank: str, row: ReportRow) -> Panel:
+def _row_table(rank: str, row: ReportRow, spec: ModelSpec) -> Panel:
     """Return a row as a table of its values and reconstructions, the largest errors first."""
+    shown = row.cells[:ROW_CELLS_DRAWN]
 
     def draw(axes: Axes) -> None:
         axes.set_axis_off()
         axes.set_title(f"{rank} row, number {count(row.number)}")
         rows = [(("column", "value", "reconstruction"), (MUTED,) * 3)]
-        for cell in row.cells:
-            texts = (cell.column, cell.value, cell.reconstruction)
-            rows.append((texts, (INK, INK, ALARM if cell.error > LARGE_ERROR else PRIMARY)))
+        for cell in shown:
+            texts = (cell.column, cell.value or "", cell.expected or "")
+            rows.append((texts, (INK, INK, ALARM if marked(cell, spec) else PRIMARY)))
         for position, (texts, colours) in enumerate(rows):
             height = 0.98 - position / max(len(rows), 4)
             for x, text, colour in zip((0.0, 0.34, 0.68), texts, colours, strict=True):
-                shown = short_name(text, LONGEST_CELL)
-                axes.text(x, height, shown, va="top", transform=axes.transAxes, color=colour)
+                name = short_name(text, MAX_CELL_LENGTH)
+                axes.text(x, height, name, va="top", transform=axes.transAxes, color=colour)
 
     alt = f"Table of the {rank} row's values and reconstructions, error {figure(row.error, 3)}"
     caption = f"The {rank} row: its error is {figure(row.error, 3)}, and an ordinary one's 1. "
-    caption += "The largest errors are first, in red those that are large."
-    return Panel(caption, alt, one_axes(draw), (PANEL_WIDTH, 0.6 + 0.21 * (len(row.cells) + 1)))
+    caption += "The largest errors are first; in red are categories that differ, and numbers whose "
+    caption += "error is more than 4 times the usual one."
+    return Panel(caption, alt, one_axes(draw), (PANEL_WIDTH, 0.6 + 0.21 * (len(shown) + 1)))
 
 
 def image_panel(images: Mapping[str, tuple[AnyFloats, AnyFloats]]) -> Panel:
@@ -147,8 +150,8 @@ def signal_panel(signal: SignalExcerpt, threshold: float | None) -> Panel:
 
     first, last = count(int(numbers[0])), count(int(numbers[-1]))
     what = ", ".join(map(safe, columns))
-    alt = f"Curves of {what} and their reconstructions around the oddest window"
-    caption = f"Rows {first} to {last}, around the oddest window: the table, the model's "
+    alt = f"Curves of {what} and their reconstructions around the most anomalous window"
+    caption = f"Rows {first} to {last}, around the most anomalous window: the table, the model's "
     caption += "reconstruction, and the score of each row."
     return Panel(caption, alt, draw, (7.4, 0.5 + 1.25 * plots), wide=True)
 

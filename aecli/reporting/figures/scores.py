@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from aecli.array_types import AnyFloats, Integers
 from aecli.formatting import count, figure, percent
-from aecli.reporting.data import ReportData, RowCell
+from aecli.reporting.anomaly_text import reasons
+from aecli.reporting.data import ReportData, ReportRow
 from aecli.reporting.style import (
     ALARM,
     INK,
@@ -20,8 +21,10 @@ from aecli.reporting.style import (
     plain_ticks,
     short_name,
 )
+from aecli.scoring.explanation import reason_text
 
 HISTOGRAM_BARS = 48
+ANOMALIES_DRAWN = 10
 TABLE_FIELDS = ((0.06, "right", INK), (0.14, "right", ALARM), (0.17, "left", INK))
 """Position of each field of a table row as a share of its width, alignment and colour."""
 
@@ -73,8 +76,8 @@ def anomalous_panels(data: ReportData) -> list[Panel]:
     if not data.anomalous:
         return []
     rows = [
-        (count(row.number), figure(row.error, 3), _reasons_text(row.cells))
-        for row in data.anomalous
+        (count(row.number), figure(row.error, 3), _reasons_text(row))
+        for row in data.anomalous[:ANOMALIES_DRAWN]
     ]
 
     def draw(axes: Axes) -> None:
@@ -88,24 +91,28 @@ def anomalous_panels(data: ReportData) -> list[Panel]:
                 )  # fmt: skip
 
     first = rows[0]
-    alt = f"Table of the {count(len(rows))} oddest {data.unit}s; the first is {first[0]} "
-    alt += f"with a score of {first[1]}, because of {first[2]}"
-    caption = f"The oddest {data.unit}s, and the columns that are furthest off: what they hold, "
-    caption += "what the model expects, and the error as a multiple of the usual one."
+    alt = f"Table of the {count(len(rows))} most anomalous {data.unit}s; the first is {first[0]} "
+    alt += f"with a score of {first[1]}, caused by {first[2]}"
+    caption = f"The most anomalous {data.unit}s, and the columns that deviate most: the value, "
+    caption += (
+        "the expected value, and the deviation as a multiple of the usual one. Rows are numbered "
+    )
+    caption += "from 0."
     size = (7.4, 0.3 + 0.21 * (len(rows) + 1))
     return [Panel(caption, alt, one_axes(draw), size, wide=True)]
 
 
-def _reasons_text(reasons: Sequence[RowCell]) -> str:
-    texts = []
-    for one in reasons[:2]:
-        values = (
-            f" {short_name(one.value, 14)} for {short_name(one.reconstruction, 14)}"
-            if one.value
-            else ""
+def _reasons_text(row: ReportRow) -> str:
+    shown = (
+        replace(
+            reason,
+            column=short_name(reason.column, 18),
+            value=reason.value and short_name(reason.value, 14),
+            expected=reason.expected and short_name(reason.expected, 14),
         )
-        texts.append(f"{short_name(one.column, 18)}{values}, × {figure(one.error, 2)}")
-    return "; ".join(texts)
+        for reason in reasons(row)[:2]
+    )
+    return "; ".join(reason_text(reason, brief=True) for reason in shown)
 
 
 def _wider_bins(edges: AnyFloats, counts: Integers) -> tuple[AnyFloats, Integers]:

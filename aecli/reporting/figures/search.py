@@ -31,7 +31,7 @@ OPTIONS_DRAWN = 9
 VALUE_LOG_RATIO = 5.0
 """Values whose largest is so many times the smallest are drawn on a logarithmic axis."""
 
-MOST_LISTED_NUMBERS = 6
+MAX_LISTED_NUMBERS = 6
 """Different numbers that are drawn side by side, as names are; more have an axis."""
 
 PARAMETER_NAMES = {"hidden": "width", "layers": "depth"}
@@ -71,7 +71,7 @@ def search_panels(data: ReportData) -> list[Panel]:
     pruned = sum(not _complete(trial) for trial in search.trials)
     what, faint = count(len(search.trials), "trial"), ""
     if pruned:
-        what += f", {pruned} of them cut short"
+        what += f", {pruned} of them pruned"
         faint = " and faint, at the value where they ended"
     ends = f"best {search.objective} {figure(search.value)} in trial {search.best}"
     ends += "" if search.default is None else f", the defaults {figure(search.default)}"
@@ -96,12 +96,12 @@ def importance_panels(data: ReportData) -> list[Panel]:
         axes.set_ylim(len(ranked) - 0.4, -0.6)
         axes.set_xlim(0, 1.15 * max(*shares, 1.0))
         axes.grid(axis="y", visible=False)
-        axes.set_title("what mattered")
+        axes.set_title("importance")
         axes.set_xlabel("share of the difference, %")
 
     name, share = ranked[0]
     alt = f"Bars of the importance of {count(len(ranked), 'option')}; {name} has {percent(share)}"
-    caption = "What mattered: how much of the difference between good trials and all trials each "
+    caption = "Importance: how much of the difference between good trials and all trials each "
     caption += "option makes, by PED-ANOVA."
     return [Panel(caption, alt, one_axes(draw), (PANEL_WIDTH, max(2.0, 0.8 + 0.2 * len(ranked))))]
 
@@ -142,10 +142,10 @@ def _option(search: SearchHistory, name: str, trials: ValuedTrials) -> Panel:
 
 
 def _listed_values(values: Sequence[float | str]) -> list[float | str]:
-    """Return the different values where they are drawn side by side, else nothing."""
+    """Return the different values where they are drawn side by side, else an empty list."""
     texts = list(dict.fromkeys(value for value in values if isinstance(value, str)))
     numbers = sorted({value for value in values if not isinstance(value, str)})
-    return [*texts, *numbers] if texts or len(numbers) <= MOST_LISTED_NUMBERS else []
+    return [*texts, *numbers] if texts or len(numbers) <= MAX_LISTED_NUMBERS else []
 
 
 def _text(value: float | str) -> str:
@@ -206,7 +206,7 @@ def _best_so_far(search: SearchHistory) -> list[tuple[int, float]]:
 
 def _points(axes: Axes, points: Sequence[tuple[float, TrialRecord]], search: SearchHistory) -> None:
     for complete, marker, colour, label in (
-        (False, "x", SERIES[9], "cut short"),
+        (False, "x", SERIES[9], "pruned"),
         (True, "o", PRIMARY, "trials"),
     ):
         chosen = [(x, _value(trial)) for x, trial in points if _complete(trial) == complete]

@@ -1,1 +1,1 @@
-"""Cells: how text spells values, and how cells become Arrow types."""
+"""Cells: text formats of values, and conversion of cells to Arrow types."""

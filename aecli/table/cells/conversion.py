@@ -1,4 +1,4 @@
-"""Convert cells to another type, and text to the values that it spells."""
+"""Convert cells to another type, and text to the values that it represents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aecli.table.arrow_types import is_list, is_plain_number, is_text
 
 _WITHOUT_WIDTH = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
 SPACE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _WITHOUT_WIDTH
-"""Characters without ink, which are not part of a number: white space, and marks of no width."""
+"""Invisible characters that are not part of a number: white space and zero-width characters."""
 
 NULLS = (
     *("", "NA", "N/A", "n/a", "na", "#N/A", "#N/A N/A", "#NA", "<NA>", "N.A.", "n.a."),
@@ -30,8 +30,8 @@ _PROBED_CELLS = 16
 def convert(array: pa.Array, target: pa.DataType) -> pa.Array:
     """Return the cells as `target`.
 
-    Text is parsed (`3`, `3.0` and ` 3 ` are the integer 3); integers become the nearest double,
-    times the unit of the target; anything else that would change a value raises.
+    Text is parsed (`3`, `3.0` and ` 3 ` are the integer 3); integers become the nearest float,
+    times the unit of the target; any other change of a value raises an error.
 
     Raises:
         pa.ArrowInvalid, pa.ArrowNotImplementedError: a cell does not fit.
@@ -40,7 +40,7 @@ def convert(array: pa.Array, target: pa.DataType) -> pa.Array:
     if source == target:
         return array
     if pa.types.is_null(target):
-        return pa.nulls(len(array))  # only columns without a value have this type
+        return pa.nulls(len(array))  # only columns without values have this type
     if pa.types.is_dictionary(source):
         return convert(array.dictionary_decode(), target)
     if pa.types.is_dictionary(target):
@@ -61,8 +61,8 @@ def convert(array: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def cast_text(text: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return text that Arrow parses as `kind`; raise pa.ArrowInvalid where it does not."""
-    # Arrow formats a message for every cell that does not fit: milliseconds where most do not.
+    """Return text parsed by Arrow as `kind`; raise pa.ArrowInvalid if that fails."""
+    # Arrow formats a message for every cell that does not fit, which takes milliseconds if many.
     middle = len(text) // 2
     for start in (0, middle, len(text) - _PROBED_CELLS):
         text.slice(max(start, 0), _PROBED_CELLS).cast(kind)
@@ -70,14 +70,14 @@ def cast_text(text: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def without_nulls(array: pa.Array) -> pa.Array:
-    """Return text without surrounding space, null where it means missing."""
+    """Return stripped text, null where it means missing."""
     array = pc.utf8_trim(array, SPACE)
     missing = pc.is_in(array, pa.array(NULLS, array.type))
     return pc.if_else(missing, pa.scalar(None, array.type), array)
 
 
 def _cast_time(array: pa.Array, target: pa.DataType) -> pa.Array:
-    """Return times in another unit, where digits may be lost but no time becomes another."""
+    """Return times in another unit; precision may be lost, but no time becomes another."""
     return array.cast(options=pc.CastOptions(target, allow_time_truncate=True))
 
 
@@ -97,13 +97,13 @@ def _parsed(array: pa.Array, target: pa.DataType) -> pa.Array:
 
 def _by_number(text: pa.Array, target: pa.DataType) -> pa.Array:
     if not (pa.types.is_integer(target) or pa.types.is_boolean(target)):
-        raise pa.ArrowNotImplementedError("no number")
+        raise pa.ArrowNotImplementedError("not a number")
     return convert(text.cast(pa.float64()), target)
 
 
 def _by_word(text: pa.Array, target: pa.DataType) -> pa.Array:
     if not pa.types.is_boolean(target):
-        raise pa.ArrowNotImplementedError("no boolean")
+        raise pa.ArrowNotImplementedError("not a boolean")
     words = pc.utf8_lower(text)
     true = pc.is_in(words, pa.array(_TRUE_TEXTS))
     known = pc.or_(true, pc.is_in(words, pa.array((*_FALSE_TEXTS, None))))
@@ -114,26 +114,26 @@ def _by_word(text: pa.Array, target: pa.DataType) -> pa.Array:
 
 def _by_integer(text: pa.Array, target: pa.DataType) -> pa.Array:
     if not pa.types.is_duration(target):
-        raise pa.ArrowNotImplementedError("no duration")
+        raise pa.ArrowNotImplementedError("not a duration")
     return text.cast(pa.int64()).cast(target)
 
 
 def _by_instant(text: pa.Array, target: pa.DataType) -> pa.Array:
     if not (pa.types.is_timestamp(target) or pa.types.is_date(target)):
-        raise pa.ArrowNotImplementedError("no date")
+        raise pa.ArrowNotImplementedError("not a date")
     zone = getattr(target, "tz", None)
     for unit in ("us", "ns"):
         try:
             return _cast_time(text.cast(pa.timestamp(unit, zone)), target)
         except pa.ArrowInvalid:
             continue
-    raise pa.ArrowInvalid("no date")
+    raise pa.ArrowInvalid("not a date")
 
 
 def clock_times(text: pa.Array, target: pa.DataType) -> pa.Array:
-    """Return times of day, such as 8:30; raise pa.ArrowInvalid where a text is not one."""
+    """Return times of day, such as 8:30; raise pa.ArrowInvalid for other text."""
     if not pa.types.is_time(target):
-        raise pa.ArrowNotImplementedError("no time of day")
+        raise pa.ArrowNotImplementedError("not a time of day")
     text = pc.replace_substring_regex(text, r"^(\d):", r"0\1:")
     instant = pc.binary_join_element_wise("1970-01-01", text, " ").cast(pa.timestamp("ns"))
     return instant.cast(pa.time64("ns")).cast(target, safe=pa.types.is_time64(target))
@@ -151,9 +151,9 @@ _PARSERS: tuple[Callable[[pa.Array, pa.DataType], pa.Array], ...] = (
 
 def _fixed_lists(array: pa.Array, target: pa.DataType) -> pa.Array:
     lengths = pc.list_value_length(array)
-    if pc.any(pc.not_equal(lengths, target.list_size)).as_py():  # null where every list is
+    if pc.any(pc.not_equal(lengths, target.list_size)).as_py():  # null if every list is null
         raise pa.ArrowInvalid(f"a list whose length is not {target.list_size}")
-    # A null list has no values in a list array, and its full length of them in a fixed-size one.
+    # A null list has no elements in a list array, but all of them in a fixed-size list array.
     valid = array.is_valid()
     positions = pc.if_else(valid, pc.cumulative_sum(valid.cast(pa.int64())), None)
     values = pa.FixedSizeListArray.from_arrays(

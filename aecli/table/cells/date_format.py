@@ -1,4 +1,4 @@
-"""Find and read dates and times that text spells in another way than ISO 8601."""
+"""Detect and parse dates and times in text that is not ISO 8601."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LAST_DAY_AFTER_OVERFLOW = 3  # 31 February would be 3 March
 
 
 def date_formats(cells: Sequence[str]) -> list[TextFormat]:
-    """Return the formats in which most of these cells may be dates; day and month both ways."""
+    """Return the formats of which most of these cells may be dates, with day and month swapped."""
     matches = [match for cell in cells if (match := _DATE_CELL.fullmatch(cell.strip()))]
     iso = [cell for cell in cells if _ISO_CELL.fullmatch(cell.strip())]
     formats = [ISO_MIXED] if len(iso) * 2 >= len(cells) else []
@@ -48,9 +48,9 @@ def date_formats(cells: Sequence[str]) -> list[TextFormat]:
 
 
 def parsed_dates(array: pa.Array, format: str) -> pa.Array:
-    """Return texts as dates (`date32`) or times of a `strptime` format; null where one is not.
+    """Return texts parsed as dates (`date32`) or times by a `strptime` format, null on failure.
 
-    Times are in seconds, with `%f` in nanoseconds where the fraction has more than six digits.
+    Times are in seconds; with `%f` in nanoseconds if the fraction has more than six digits.
     """
     array = pc.utf8_trim_whitespace(array)
     if format == ISO_MIXED:
@@ -66,7 +66,7 @@ def parsed_dates(array: pa.Array, format: str) -> pa.Array:
 
 
 def require_date_format(format: str) -> None:
-    """Raise UsageError unless `format` gives a date that it reads back."""
+    """Raise UsageError if a date written in `format` cannot be parsed again."""
     example = pa.array([86_400 * 12_345], pa.timestamp("s"))
     plain = re.sub("[.,]?%f", "", format)
     try:
@@ -75,7 +75,7 @@ def require_date_format(format: str) -> None:
         again = None
     if again is None or (again.year, again.month, again.day) != (2003, 10, 20):
         raise UsageError(
-            f"--date-format {format} does not name the day, month and year of a date",
+            f"--date-format {format} does not determine the day, month and year of a date",
             facts=["%d day, %m month, %b its name, %Y year, %H:%M:%S, %I:%M %p with AM and PM"],
             hint="--date-format '%d/%m/%Y'",
         )
@@ -113,7 +113,7 @@ def _strptime(array: pa.Array, format: str) -> pa.Array:
     pattern = _pattern(format)
     if pattern is None:
         return times
-    # The C function takes 31 February for 3 March, and years of any length.
+    # The C function parses 31 February as 3 March, and accepts years of any length.
     fits = pc.match_substring_regex(array, pattern)
     early = pc.less_equal(pc.day(times), _LAST_DAY_AFTER_OVERFLOW)
     if "%d" in format and pc.any(early).as_py():
@@ -136,7 +136,7 @@ def _with_fraction(times: pa.Array, fraction: pa.Array) -> pa.Array:
     digits = pc.max(pc.binary_length(fraction)).as_py() or 0
     unit, width = ("us", 6) if digits <= 6 else ("ns", 9)
     padded = pc.utf8_rpad(pc.fill_null(fraction, "0"), width, "0").cast(pa.int64())
-    # A far year does not fit in nanoseconds.
+    # Years far from 1970 do not fit in nanoseconds.
     years = pc.is_in(pc.year(times), pa.array(range(1678, 2262), pa.int64()))
     fits = pc.or_(years, unit == "us")
     times = pc.if_else(fits, times, pa.scalar(None, times.type))
@@ -145,7 +145,7 @@ def _with_fraction(times: pa.Array, fraction: pa.Array) -> pa.Array:
 
 
 def _iso_times(array: pa.Array) -> pa.Array:
-    """Return ISO times, with a zone or in UTC, null where a text is not one."""
+    """Return ISO times, with a time zone or in UTC, null for other text."""
     iso = pc.match_substring_regex(array, r"^\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d.*)?$")
     array = pc.replace_substring_regex(array, " ?(?:UTC|GMT)$", "Z")
     dates = _strptime(pc.utf8_slice_codeunits(array, 0, 10), "%Y-%m-%d")

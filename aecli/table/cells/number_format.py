@@ -1,4 +1,4 @@
-"""Find and read numbers that text spells with other marks, currency signs, percent or units."""
+"""Detect and parse numbers in text with separators, currencies, percent signs or units."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from aecli.schema.text_format import TextFormat
 
 MARKS = ".,'_ "
-"""Signs that separate decimals or thousands; other spaces and apostrophes are read as these."""
+"""Separators of decimals or thousands; other spaces and apostrophes are treated as these."""
 
 _NUMBER_LAYOUTS: tuple[tuple[str, str | None], ...] = (
     *((".", None), (",", None), (".", ","), (",", "."), (".", " "), (",", " ")),
@@ -38,10 +38,12 @@ _OTHER_SIGNS = (
 
 
 def number_formats(cells: Sequence[str]) -> list[TextFormat]:
-    """Return the formats in which most of these cells may be numbers, the plainest first."""
-    matches = [match for cell in tidied(pa.array(cells)).to_pylist() if (match := _cell(cell))]
+    """Return the formats in which most of these cells may be numbers, simplest first."""
+    matches = [
+        match for cell in normalized_texts(pa.array(cells)).to_pylist() if (match := _cell(cell))
+    ]
     affixes = Counter((m["prefix"] or "", m["suffix"] or "") for m in matches)
-    if len(affixes) > 1:  # a space beside it may stand in some cells only
+    if len(affixes) > 1:  # only some cells may have a space next to it
         affixes = Counter(
             ((m["prefix"] or "").strip(), (m["suffix"] or "").strip()) for m in matches
         )
@@ -57,11 +59,11 @@ def number_formats(cells: Sequence[str]) -> list[TextFormat]:
 
 
 def plain_numbers(array: pa.Array, format: TextFormat) -> pa.Array:
-    """Return numbers as Arrow reads them, such as `-1234.5`; null where a text is not one.
+    """Return numbers in Arrow's notation, such as `-1234.5`; null for other text.
 
     Args:
-        array: the texts as `tidied` returns them.
-        format: their spelling.
+        array: texts returned by `normalized_texts`.
+        format: of the numbers.
     """
     matches = pc.match_substring_regex(array, _pattern(format))
     bare = pc.replace_substring_regex(
@@ -76,8 +78,8 @@ def plain_numbers(array: pa.Array, format: TextFormat) -> pa.Array:
     return pc.if_else(matches, bare, pa.scalar(None, bare.type))
 
 
-def spelled_number(value: float | Decimal | None, format: TextFormat) -> str | None:
-    """Return a number as text of a format."""
+def format_number(value: float | Decimal | None, format: TextFormat) -> str | None:
+    """Return a number as text in a format."""
     if value is None:
         return None
     sign, text = ("-", f"{abs(value):,}") if value < 0 else ("", f"{value:,}")
@@ -87,7 +89,7 @@ def spelled_number(value: float | Decimal | None, format: TextFormat) -> str | N
 
 
 def marks_in(array: pa.Array, format: TextFormat) -> set[str]:
-    """Return which marks stand in numbers of a format, which `tidied` returned."""
+    """Return the separators in numbers of a format; the texts are those of `normalized_texts`."""
     bare = array
     for affix in filter(None, (format.prefix.strip(), format.suffix.strip())):
         bare = pc.replace_substring(bare, affix, "")
@@ -95,10 +97,10 @@ def marks_in(array: pa.Array, format: TextFormat) -> set[str]:
     return {mark for mark in MARKS if pc.any(pc.match_substring(bare, mark)).as_py()}
 
 
-def tidied(array: pa.Array) -> pa.Array:
-    """Return texts with plain spaces and apostrophes, and the sign of a number in front of it.
+def normalized_texts(array: pa.Array) -> pa.Array:
+    """Return texts with plain spaces and apostrophes, and the sign in front of the number.
 
-    Parentheses and a minus behind a number make it negative.
+    Parentheses or a trailing minus make a number negative.
     """
     array = pc.utf8_trim_whitespace(array)
     if not pc.all(pc.string_is_ascii(array)).as_py():
@@ -119,7 +121,7 @@ def _pattern(format: TextFormat) -> str:
     whole = r"\d+"
     if format.thousands:
         mark = _quoted(format.thousands)
-        # Indian numbers have groups of two digits but for the last: 12,34,567.
+        # Indian numbers have groups of two digits except for the last: 12,34,567.
         group = r"\d{2,3}" if format.thousands == "," else r"\d{3}"
         whole = rf"(?:[1-9]\d{{0,2}}(?:{mark}{group})*{mark}\d{{3}}|\d+)"
     number = rf"(?:{whole}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?"

@@ -1,4 +1,4 @@
-"""Read the cells of a column as one type: its spelling in text, and which cells are missing."""
+"""Read the cells of a column as one type: their text format, and which of them are missing."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from aecli.schema.text_format import ISO_MIXED, TextFormat
 from aecli.table.arrow_types import decoded_type, is_list, is_text
 from aecli.table.cells.conversion import convert, without_nulls
 from aecli.table.cells.date_format import parsed_dates
-from aecli.table.cells.number_format import plain_numbers, spelled_number, tidied
+from aecli.table.cells.number_format import format_number, normalized_texts, plain_numbers
 
-MOST_MISFITS = 256
-"""Values that are tried one by one; of more nearly all are another value than a constant."""
+MAX_MISFITS = 256
+"""Number of values checked one by one for a fit; beyond it nearly all differ from a constant."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Type of a column's cells, how text spells them, and the texts that are missing.
+    """Type of a column's cells, their text format, and the texts that mean missing.
 
-    `categories` are values that a model knows, which are never missing. `misfit` stands for a cell
-    that does not fit the type; None where such a cell is an error.
+    `categories` are values known to a model, which are never missing. `misfit` replaces a cell that
+    does not fit the type; None if such a cell is an error.
     """
 
     type: pa.DataType
@@ -34,7 +34,7 @@ class Reading:
 
     @property
     def missing(self) -> frozenset[str]:
-        """Return the texts that are missing whatever the type of the column."""
+        """Return the texts that mean missing for any type of the column."""
         return self.null_values - self.categories
 
 
@@ -53,11 +53,11 @@ def read_cells(array: pa.Array, reading: Reading) -> pa.Array:
 
 
 def _with_misfits(array: pa.Array, reading: Reading) -> pa.Array:
-    """Return cells as the type of a reading, those that do not fit as its `misfit`."""
+    """Return cells as the type of a reading; cells that do not fit become its `misfit`."""
     misfit = pa.repeat(reading.misfit, 1)
     if not is_list(array.type) and not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
-    if pa.types.is_dictionary(array.type) and len(array.dictionary) <= MOST_MISFITS:
+    if pa.types.is_dictionary(array.type) and len(array.dictionary) <= MAX_MISFITS:
         cells = (array.dictionary.slice(at, 1) for at in range(len(array.dictionary)))
         values = [_read(cell, reading) if _fits(cell, reading) else misfit for cell in cells]
         return pa.concat_arrays([misfit[:0], *values]).take(array.indices)
@@ -88,11 +88,11 @@ def first_misfit(array: pa.Array, reading: Reading) -> int:
 
 
 def parsed(texts: pa.Array, format: TextFormat) -> pa.Array:
-    """Return texts as plain numbers (text), as times or as booleans; null where one does not fit.
+    """Return texts as plain numbers (text), times or booleans; null for text that does not fit.
 
     Args:
         texts: without those that mean missing.
-        format: their spelling.
+        format: of the texts.
     """
     if format.booleans is not None:
         false, true = format.booleans
@@ -100,11 +100,11 @@ def parsed(texts: pa.Array, format: TextFormat) -> pa.Array:
         return pc.if_else(known, pc.equal(texts, true), pa.scalar(None, pa.bool_()))
     if format.date_format is not None:
         return parsed_dates(texts, format.date_format)
-    return plain_numbers(tidied(texts), format)
+    return plain_numbers(normalized_texts(texts), format)
 
 
-def spelled(values: pa.Array, format: TextFormat) -> pa.Array:
-    """Return numbers, times or booleans as text of a format, the inverse of `parsed`."""
+def formatted_texts(values: pa.Array, format: TextFormat) -> pa.Array:
+    """Return numbers, times or booleans as text in a format; the inverse of `parsed`."""
     if is_text(values.type):
         return values
     if format.booleans is not None and pa.types.is_boolean(values.type):
@@ -116,14 +116,14 @@ def spelled(values: pa.Array, format: TextFormat) -> pa.Array:
         return pc.strftime(times, re.sub("[.,]?%f", "", format.date_format))
     if pa.types.is_temporal(values.type) or pa.types.is_boolean(values.type):
         return values.cast(pa.string())
-    return pa.array([spelled_number(value, format) for value in values.to_pylist()], pa.string())
+    return pa.array([format_number(value, format) for value in values.to_pylist()], pa.string())
 
 
 def _required(array: pa.Array, format: TextFormat) -> pa.Array:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if format.booleans is not None:
-        return array  # `convert` reads every spelling of them
+        return array  # `convert` parses every boolean text
     texts = without_nulls(array.cast(pa.string()))
     values = parsed(texts, format)
     if values.null_count != texts.null_count:
@@ -140,7 +140,7 @@ def _fits(array: pa.Array, reading: Reading) -> bool:
 
 
 def without_texts(array: pa.Array, missing: frozenset[str]) -> pa.Array:
-    """Return texts, null where one without the space around it is in `missing`."""
+    """Return texts, null for those in `missing` after stripping."""
     if not missing:
         return array
     if pa.types.is_dictionary(array.type):
@@ -148,23 +148,23 @@ def without_texts(array: pa.Array, missing: frozenset[str]) -> pa.Array:
             without_texts(array.dictionary_decode(), missing).dictionary_encode().cast(array.type)
         )
     values = pa.array(sorted(missing - {""}), array.type)
-    found = pc.is_in(pc.utf8_trim_whitespace(array), values)
+    is_missing = pc.is_in(pc.utf8_trim_whitespace(array), values)
     if "" in missing:
-        found = pc.or_(found, pc.equal(array, ""))
-    return pc.if_else(found, pa.scalar(None, array.type), array)
+        is_missing = pc.or_(is_missing, pc.equal(array, ""))
+    return pc.if_else(is_missing, pa.scalar(None, array.type), array)
 
 
 def _without_values(array: pa.Array, missing: frozenset[str]) -> pa.Array:
-    """Return numbers, booleans or times, null where one is what a text in `missing` spells."""
+    """Return numbers, booleans or times, null for the values of the texts in `missing`."""
     if is_list(array.type) or pa.types.is_nested(array.type) or pa.types.is_dictionary(array.type):
         return array
-    spelled = []
+    missing_values = []
     for text in sorted(missing):
         try:
-            spelled.append(convert(pa.array([text]), array.type))
+            missing_values.append(convert(pa.array([text]), array.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             continue
-    if not spelled:
+    if not missing_values:
         return array
-    found = pc.is_in(array, pa.concat_arrays(spelled).drop_null())
-    return pc.if_else(found, pa.scalar(None, array.type), array)
+    is_missing = pc.is_in(array, pa.concat_arrays(missing_values).drop_null())
+    return pc.if_else(is_missing, pa.scalar(None, array.type), array)

@@ -1,4 +1,4 @@
-"""Find how the text columns of a table spell numbers, dates and booleans, by all of their cells."""
+"""Determine the number, date and boolean formats of text columns from all of their cells."""
 
 from __future__ import annotations
 
@@ -16,24 +16,29 @@ from aecli.schema.text_format import ISO_MIXED, TextFormat
 from aecli.table.arrow_types import is_plain_number
 from aecli.table.cells.conversion import without_nulls
 from aecli.table.cells.date_format import date_formats
-from aecli.table.cells.number_format import marks_in, number_formats, plain_numbers, tidied
+from aecli.table.cells.number_format import (
+    marks_in,
+    normalized_texts,
+    number_formats,
+    plain_numbers,
+)
 from aecli.table.cells.reading import Reading, parsed, without_texts
 from aecli.table.cells.type_inference import infer_text, infer_times
 from aecli.table.cells.type_joins import join_types
 
 _SAMPLED_VALUES = 200
-_FEWEST_VALUES_WITH_UNIT = 8  # fewer are names, such as 2WD and 4WD
-_LONGEST_SHOWN = 30
+_MIN_VALUES_WITH_UNIT = 8  # fewer are names, such as 2WD and 4WD
+_MAX_SHOWN_LENGTH = 30
 _ADDRESS = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}")
 _BOOLEAN_TEXTS = ({"no", "yes"}, {"n", "y"}, {"f", "t"}, {"off", "on"})
 
 
 @dataclass(frozen=True)
 class FormatCount:
-    """Format that a column's cells may have, and how many of those that were seen have it.
+    """Possible format of a column's cells, and the number of cells that have it.
 
-    `type` holds their values, `marks` are the signs that separate digits in them, and `first_other`
-    is the row and the text of the first cell that does not fit.
+    `type` fits their values, `marks` are the separators in them, and `first_other` is the row and
+    the text of the first cell that does not fit.
     """
 
     format: TextFormat
@@ -49,12 +54,12 @@ class FormatCount:
 
 
 class ColumnSurvey:
-    """Formats that may spell the values of one text column, as they are read.
+    """Possible formats of one text column, updated as its cells are read.
 
     Args:
-        options: the marks and the date format to use.
+        options: the separators and the date format to use.
         known: the format of the column in a saved model.
-        plain: whether plain numbers are numbers; tables with types have them as text on purpose.
+        plain: whether plain numbers are numbers; in formats with types, text is text on purpose.
     """
 
     def __init__(
@@ -70,7 +75,7 @@ class ColumnSurvey:
 
     @property
     def open(self) -> bool:
-        """Return whether more cells could still tell something."""
+        """Return whether more cells could change the result."""
         few = len(self.values) <= 2 and self._may_be_boolean()
         return self.counts is None or bool(self.counts) or few
 
@@ -86,13 +91,13 @@ class ColumnSurvey:
 
     @property
     def ambiguous(self) -> bool:
-        """Return whether a mark of its numbers may be one of decimals or of thousands."""
+        """Return whether a separator of its numbers may be one of decimals or of thousands."""
         numbers = _numbers(self)
         return len(numbers) > 1 and not _same_values(numbers)
 
     @property
     def are_codes(self) -> bool:
-        """Return whether all cells have the same groups of digits, as addresses and phones do."""
+        """Return whether all cells have the same groups of digits, as phone numbers do."""
         if all(_ADDRESS.fullmatch(value) for value in self.values):
             return bool(self.values)
         groups = {tuple(map(len, re.split("[.,' ]", value))) for value in self.values}
@@ -103,15 +108,15 @@ class ColumnSurvey:
         return [count for count in self.counts or [] if count.cells == self.cells]
 
     def nearest(self) -> FormatCount | None:
-        """Return the format that most cells have, None where less than half of them have one."""
+        """Return the format that most cells have, None if less than half of them have it."""
         counts = [count for count in self.counts or [] if count.cells * 2 >= self.cells]
         return max(counts, key=lambda count: count.cells, default=None)
 
     def boolean_texts(self) -> tuple[str, str] | None:
-        """Return the texts of false and true if the column has these two values alone."""
+        """Return the texts of false and true if the column has only these two values."""
         if len(self.values) != 2 or not self._may_be_boolean():
             return None
-        first, second = sorted(self.values, key=str.casefold)  # no, off and f stand before
+        first, second = sorted(self.values, key=str.casefold)  # no, off and f sort first
         return first, second
 
     def _may_be_boolean(self) -> bool:
@@ -119,11 +124,11 @@ class ColumnSurvey:
         return len(folded) == len(self.values) and any(folded <= pair for pair in _BOOLEAN_TEXTS)
 
     def _add_values(self, values: pa.Array, numbers: AnyArray, texts: pa.Array) -> None:
-        plain = tidied(values)
+        plain = normalized_texts(values)
         if self.counts is None:
             self.counts = self._candidates(values[:_SAMPLED_VALUES].to_pylist())
-        if len(self.values) < _FEWEST_VALUES_WITH_UNIT:
-            self.values.update(values[:_FEWEST_VALUES_WITH_UNIT].to_pylist())
+        if len(self.values) < _MIN_VALUES_WITH_UNIT:
+            self.values.update(values[:_MIN_VALUES_WITH_UNIT].to_pylist())
         self.cells += int(numbers.sum())
         counts = [
             self._counted(count, values if count.is_date else plain, numbers, texts, values)
@@ -155,10 +160,10 @@ class ColumnSurvey:
         texts: pa.Array,
         written: pa.Array,
     ) -> FormatCount:
-        """Return a count with the cells of distinct `values`, each of which stands so often."""
+        """Return a count of the cells of distinct `values`, each with its frequency."""
         format, result = count.format, _values_of(values, count.format)
         if result.null_count and not (count.is_date or format.thousands or self.options.thousands):
-            # A thousands mark accepts all that the format without one does.
+            # A thousands separator accepts everything that the format without one does.
             others = (mark for mark in marks_in(values, format) if mark != format.decimal)
             formats = [format.model_copy(update={"thousands": mark}) for mark in others]
             results = [(result, format), *((_values_of(values, f), f) for f in formats)]
@@ -185,29 +190,29 @@ def are_boolean_texts(values: Collection[str]) -> bool:
 
 
 def _values_of(values: pa.Array, format: TextFormat) -> pa.Array:
-    """Return dates, or numbers whose texts are `tidied`; null where a text does not fit."""
+    """Return dates, or numbers of `normalized_texts`; null for text that does not fit."""
     if format.date_format is not None:
         return parsed(values, format)
     return plain_numbers(values, format)
 
 
 def decimal_marks(surveys: Iterable[ColumnSurvey]) -> set[str]:
-    """Return the decimal marks that columns have for certain."""
-    found: set[str] = set()
+    """Return the decimal separators of columns that are not ambiguous."""
+    marks: set[str] = set()
     for survey in surveys:
         numbers = _numbers(survey)
         if len(numbers) == 1 and numbers[0].format.decimal in numbers[0].marks:
-            found.add(numbers[0].format.decimal)
-    return found
+            marks.add(numbers[0].format.decimal)
+    return marks
 
 
 def survey_reading(survey: ColumnSurvey, decimals: set[str]) -> Reading | None:
-    """Return how a column is read where text is not what it holds.
+    """Return how a text column is read, None if it stays text.
 
     Args:
         survey: of all cells.
-        decimals: the marks of the table's other columns, which decide where one column's cells,
-            such as 1,234, leave it open.
+        decimals: the decimal separators of the table's other columns, which resolve ambiguous
+            cells such as 1,234.
     """
     if not survey.cells:
         return None
@@ -230,28 +235,28 @@ def survey_reading(survey: ColumnSurvey, decimals: set[str]) -> Reading | None:
 
 
 def survey_evidence(survey: ColumnSurvey, location: Callable[[int], str]) -> str | None:
-    """Return why a column that nearly is one of numbers or dates is not, None for other text.
+    """Return why a column that is nearly numbers or dates is not, None for other text.
 
     Args:
         survey: of all cells.
-        location: returns where a row of the table stands.
+        location: returns the location of a row of the table.
     """
     dates = [count.format.date_format for count in survey.full() if count.is_date]
     if len(dates) > 1:
         choices = " or ".join(f"--date-format '{date}'" for date in dates[:2])
-        return f"dates whose day and month may be either: {choices}"
+        return f"dates with ambiguous day and month: {choices}"
     if survey.ambiguous:
         mark = "," if "," in _numbers(survey)[0].marks else "."
         return (
-            f"numbers whose {mark!r} may be a decimal or a thousands mark: --decimal {mark} or "
+            f"numbers in which {mark!r} may separate decimals or thousands: --decimal {mark} or "
             f"--thousands {mark}"
         )
     nearest = survey.nearest()
     if nearest is None or nearest.first_other is None:
         return None
     row, text = nearest.first_other
-    long = len(text) > _LONGEST_SHOWN
-    shown = text[: _LONGEST_SHOWN - 1] + "…" if long else text
+    long = len(text) > _MAX_SHOWN_LENGTH
+    shown = text[: _MAX_SHOWN_LENGTH - 1] + "…" if long else text
     # A cell with digits is a value, and the option splits its values at commas.
     listed = not long and not re.search(r"[\d,\n]", text)
     option = f" (--null-values {shlex.quote(text)})" if listed else ""
@@ -275,13 +280,13 @@ def _numbers(survey: ColumnSurvey) -> list[FormatCount]:
 
 
 def _is_name(count: FormatCount, survey: ColumnSurvey) -> bool:
-    """Return whether few values with letters behind a whole number are names."""
-    few = len(survey.values) < _FEWEST_VALUES_WITH_UNIT
+    """Return whether a few values, an integer followed by letters, are names."""
+    few = len(survey.values) < _MIN_VALUES_WITH_UNIT
     return few and count.format.suffix.strip()[:1].isalpha() and not count.marks
 
 
 def _is_certain(count: FormatCount, survey: ColumnSurvey) -> bool:
-    """Return whether the order of day and month is certain: as in a model, or the year is first."""
+    """Return whether the order of day and month is certain: by a model, or if the year is first."""
     text = count.format.date_format or ""
     known = survey.options.date_format or (survey.known.date_format if survey.known else None)
     same_days = known is not None and _days_of(text) == _days_of(known)
@@ -294,5 +299,5 @@ def _days_of(date_format: str) -> str:
 
 
 def _same_values(numbers: Sequence[FormatCount]) -> bool:
-    """Return whether all formats read the same numbers: no cell has a point or comma."""
+    """Return whether all formats parse the same numbers: no cell has a point or comma."""
     return not any(count.marks & {".", ","} for count in numbers)

@@ -1,4 +1,4 @@
-"""Infer the types that text cells spell."""
+"""Infer the types of the values in text cells."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _TIMES = (
 )
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?")
 _PROBED_NUMBERS = 16
-_DOUBLE_DIGITS = 17  # of two numbers with more, one double may be the nearest
+_DOUBLE_DIGITS = 17  # numbers with more digits may share their nearest float64
 
 
 def infer_text(array: pa.Array, known: pa.DataType) -> pa.DataType:
-    """Return the narrowest type that holds the cells of a text array and those of type `known`.
+    """Return the narrowest type that fits the cells of a text array and those of type `known`.
 
-    Whole numbers padded with zeros and hexadecimal ones stay text. Numbers with more digits than a
-    double holds are unsigned integers or decimals.
+    Integers padded with zeros and hexadecimal numbers stay text. Numbers with more digits than a
+    float64 are unsigned integers or decimals.
     """
     if pa.types.is_string(known) or array.null_count == len(array):
         return known
@@ -57,11 +57,11 @@ def _narrowest_type(array: pa.Array, known: pa.DataType) -> pa.DataType:
         if _are_codes(array) or _out_of_range(array, numbers):
             return pa.string()
         return pa.float64() if pa.types.is_floating(known) else _exact_type(array)
-    # Texts 0 and 1 are numbers, whichever block of a file they are in.
+    # The texts 0 and 1 are numbers, in any block of a file.
     if _casts(array, pa.bool_()) and pc.min(pc.binary_length(array)).as_py() > 1:
         return pa.bool_()
-    found = next((kind for kind in _TIMES if _casts(array, kind)), None)
-    return found or _clock_type(array) or pa.string()
+    time_type = next((kind for kind in _TIMES if _casts(array, kind)), None)
+    return time_type or _clock_type(array) or pa.string()
 
 
 def _clock_type(array: pa.Array) -> pa.DataType | None:
@@ -78,7 +78,7 @@ def _clock_type(array: pa.Array) -> pa.DataType | None:
 
 
 def _exact_type(array: pa.Array) -> pa.DataType:
-    """Return the type that holds every digit of numbers: a double where that is one."""
+    """Return the type that keeps every digit of numbers: float64 if it does."""
     if pc.max(pc.binary_length(array)).as_py() <= _DOUBLE_DIGITS:
         return pa.float64()
     digits = pc.extract_regex(array, r"^[+-]?(?P<whole>\d*)\.?(?P<part>\d*)$")
@@ -95,7 +95,7 @@ def _exact_type(array: pa.Array) -> pa.DataType:
 
 
 def _prints_double(text: str) -> bool:
-    """Return whether the digits of a number are those of the nearest double, and no more."""
+    """Return whether a number's digits are exactly those of the nearest float64."""
     scale = len(text.partition(".")[2])
     return f"{float(text):.{scale}f}".lstrip("-0") == text.lstrip("+-0")
 
@@ -112,7 +112,7 @@ def _cast_or_none(array: pa.Array, kind: pa.DataType) -> pa.Array | None:
 
 
 def _are_codes(array: pa.Array) -> bool:
-    """Return whether numbers are padded with zeros, or all are like phone numbers."""
+    """Return whether numbers are padded with zeros, or all look like phone numbers."""
     if _any_padded(array):
         return True
     phone = array[0].as_py().startswith("+")
@@ -120,9 +120,9 @@ def _are_codes(array: pa.Array) -> bool:
 
 
 def _any_padded(array: pa.Array) -> bool:
-    """Return whether a text begins with 0 and a digit or x, after a sign: `^[+-]?0[0-9xX]`.
+    """Return whether a text begins with 0 followed by a digit or x, after a sign.
 
-    Arrow's regular expressions take longer than the conversion to numbers.
+    The pattern is `^[+-]?0[0-9xX]`; Arrow's regular expressions are slower than the conversion.
     """
     _, offset_bytes, text_bytes = array.buffers()
     text = np.frombuffer(text_bytes, np.uint8)
@@ -136,7 +136,7 @@ def _any_padded(array: pa.Array) -> bool:
 
 
 def _out_of_range(array: pa.Array, values: pa.Array) -> bool:
-    """Return whether numbers, such as the identifier 12e3456, are infinite or 0 as a double."""
+    """Return whether numbers, such as the identifier 12e3456, are infinite or 0 as float64."""
     infinite = array.filter(pc.is_inf(values))
     if len(infinite) and pc.any(pc.match_substring_regex(infinite, "[0-9]")).as_py():
         return True

@@ -11,9 +11,9 @@ _DECIMAL128_DIGITS, _DECIMAL256_DIGITS, _LONG_DIGITS = 38, 76, 20
 
 
 def join_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
-    """Return the type that can hold every value of both, None if only text could.
+    """Return the type that can represent every value of both, None if only text could.
 
-    Integers become a wider integer, numbers a double, times the finer unit; null becomes the other
+    Integers become a wider integer, numbers float64, times the finer unit; null becomes the other
     type; a dictionary counts as the type of its values.
     """
     if first == second or pa.types.is_null(second):
@@ -36,7 +36,7 @@ def join_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
 
 
 def decimal_type(whole: int, scale: int) -> pa.DataType | None:
-    """Return the decimal with so many digits before and behind the point, None for too many."""
+    """Return the decimal type with so many digits before and after the point, if there is one."""
     digits = whole + scale
     if digits > _DECIMAL256_DIGITS:
         return None
@@ -54,7 +54,7 @@ def _joined_numbers(first: pa.DataType, second: pa.DataType) -> pa.DataType:
         width = max(first.bit_width, second.bit_width)
         if not signed:
             return {8: pa.uint8(), 16: pa.uint16(), 32: pa.uint32(), 64: pa.uint64()}[width]
-        # An unsigned one needs one more bit than a signed one of its width.
+        # An unsigned integer needs one more bit than a signed one of its width.
         unsigned = [k.bit_width * 2 for k in (first, second) if types.is_unsigned_integer(k)]
         width = max(width, *unsigned) if unsigned else width
         narrow = {8: pa.int8(), 16: pa.int16(), 32: pa.int32(), 64: pa.int64()}

@@ -1,4 +1,4 @@
-"""Tell numbers, times and other text apart in the cells of a table of text."""
+"""Distinguish numbers, times and other text in the cells of a text table."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _NO_VALUE = frozenset(
     | {"n/d", "inf", "-inf", "+inf", "infinity", "-infinity"}
 )
 EXAMINED_COLUMNS = 500
-"""Columns of a table whose cells are looked at."""
+"""Number of columns whose cells are examined."""
 
 ROWS_BELOW_UNITS = 5
-"""Minimum number of rows below one of units."""
+"""Minimum number of rows below a row of units."""
 
-_EXAMINED_CELLS, _LEAST_ROWS = 4_000, 20
+_EXAMINED_CELLS, _MIN_ROWS = 4_000, 20
 
 
 def cell_kind(cell: str) -> str | None:
-    """Return `number`, `time` or `text`; None for an empty cell and a usual missing mark."""
+    """Return `number`, `time` or `text`; None for an empty cell and a usual text for missing."""
     cell = cell.strip(SPACE)
     if cell.lower() in _NO_VALUE:
         return None
@@ -49,34 +49,34 @@ def is_number(cell: str) -> bool:
 
 
 def column_kinds(rows: Sequence[CsvRow], width: int) -> list[str | None]:
-    """Return what the cells of the first columns are, None where none has a value.
+    """Return the kinds of the cells of the first columns, None for columns without values.
 
-    The first row may differ where there are enough others: it may hold units.
+    The first row may differ if there are enough other rows: it may contain units.
     """
     columns = min(width, EXAMINED_COLUMNS)
     whole = [row.cells for row in rows if len(row.cells) == width]
-    whole = whole[: max(_LEAST_ROWS, _EXAMINED_CELLS // max(columns, 1))]
+    whole = whole[: max(_MIN_ROWS, _EXAMINED_CELLS // max(columns, 1))]
     if len(whole) > ROWS_BELOW_UNITS:
         whole = whole[1:]
     kinds: list[str | None] = []
     for position in range(columns):
-        found = {cell_kind(cells[position]) for cells in whole} - {None}
-        kinds.append("text" if len(found) > 1 else next(iter(found), None))
+        present = {cell_kind(cells[position]) for cells in whole} - {None}
+        kinds.append("text" if len(present) > 1 else next(iter(present), None))
     return kinds
 
 
 def examined(rows: Sequence[CsvRow], width: int) -> Sequence[CsvRow]:
-    """Return the first rows, fewer where there are many columns."""
-    return rows[: max(_LEAST_ROWS, _EXAMINED_CELLS // max(width, 1))]
+    """Return the first rows, fewer if there are many columns."""
+    return rows[: max(_MIN_ROWS, _EXAMINED_CELLS // max(width, 1))]
 
 
 def cells_below(rows: Sequence[CsvRow], position: int) -> list[str]:
-    """Return the cells of a column without space around them."""
+    """Return the stripped cells of a column."""
     return [row.cells[position].strip() for row in rows if position < len(row.cells)]
 
 
 def number_in(cell: str) -> float | None:
-    """Return about the number that a cell holds; None for other text."""
+    """Return the approximate number in a cell; None for other text."""
     cell = cell.strip("$€£¥% ")
     if cell.count(",") == 1 and "." not in cell:
         cell = cell.replace(",", ".")

@@ -1,4 +1,4 @@
-"""Put names and cells of a CSV file in quotes, where they need them."""
+"""Quote names and cells of a CSV file where necessary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIGNS_OF_OTHERS = frozenset("\t|;,")
 
 
 def header_line(names: Sequence[str], delimiter: str) -> str:
-    """Return the line of the names, each in quotes where something else could be read for it."""
+    """Return the line of the names, quoted where they would be read differently otherwise."""
     needed = [
         name_needs_quotes(name) or (len(names) == 1 and not _PLAIN_NAME.fullmatch(name))
         for name in names
@@ -23,18 +23,18 @@ def header_line(names: Sequence[str], delimiter: str) -> str:
 
 
 def name_needs_quotes(name: str) -> bool:
-    """Return whether a name would not be read as it is, or as a name, without quotes."""
+    """Return whether a name would be read differently, or not as a name, without quotes."""
     if cell_kind(name) != "text" or name != name.strip(SPACE) or name.startswith("#"):
         return True
     return cell_needs_quotes(name) or not _SIGNS_OF_OTHERS.isdisjoint(name)
 
 
 def cell_needs_quotes(cell: str) -> bool:
-    """Return whether a cell has signs that end it or open it, whatever stands around it."""
+    """Return whether a cell contains characters that end or open cells."""
     return any(sign in cell for sign in ',;|\t"\r\n')
 
 
 def in_quotes(cell: str) -> str:
-    """Return a cell in quotes."""
+    """Return a quoted cell."""
     doubled = cell.replace('"', '""')
     return f'"{doubled}"'

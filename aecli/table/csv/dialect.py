@@ -1,4 +1,4 @@
-"""Find a CSV file's delimiter, the names of its columns, and where its rows begin."""
+"""Detect a CSV file's delimiter, the names of its columns, and the start of its rows."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from aecli.table.csv.header_detection import (
 )
 from aecli.table.csv.rows import CsvRow, is_comment, is_padding, read_rows
 
-_MOST_COMMENTS = 8 << 20
+_MAX_COMMENT_CHARACTERS = 8 << 20
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"])"?(?:\r\n|\r|\n)', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class CsvDialect:
-    """Delimiter of a CSV file, the names of its columns, and what its first lines are.
+    """Delimiter of a CSV file, the names of its columns, and the roles of its first lines.
 
     `rows_at` and `lines_above` are the UTF-8 bytes and the lines above the first row. `names_line`
-    is the line of the names, counted from 1; 0 without a header, when the columns are called
-    `column_1` and so on.
+    is the line of the names, counted from 1; 0 without a header: then the columns are called
+    `column_1`, `column_2`, ….
     """
 
     delimiter: str
@@ -53,27 +53,27 @@ class CsvDialect:
     lines_above: int
     notes: list[str]
     initial_spaces: bool
-    """A space follows every delimiter, and is not part of the cells."""
+    """Whether a space follows every delimiter, and is not part of the cells."""
     escapes: bool
-    """A quote that is part of a cell in quotes stands behind a backslash."""
+    """Whether quotes within quoted cells are escaped by a backslash."""
     comments: bool
-    """Rows that begin with # and have another number of cells than there are names are comments."""
+    """Whether rows that begin with # and differ in their number of cells are comments."""
     quotes_all: bool
-    """Every cell that is not empty is in quotes, numbers too."""
+    """Whether every cell that is not empty is quoted, including numbers."""
     open_end: bool
-    """Every row ends in a delimiter, and the header does not: the empty field has no name."""
+    """Whether every row except the header ends in a delimiter; the last field has no name."""
     header_may_be_data: bool
-    """The header has a number or a time, and nothing says that it is one of the names."""
+    """Whether the header has a number or a time, without evidence that it is a name."""
     misfit: tuple[int, str] | None
-    """The number of cells that the rows have, if the header has another, and the option to try."""
+    """Number of cells of the rows if it differs from the header's, and the option to try."""
 
     @property
     def rewritten(self) -> bool:
-        """Return whether Arrow reads the rows only as `csv.stream` writes them."""
+        """Return whether Arrow needs the rows rewritten by `csv.stream`."""
         return self.initial_spaces or self.escapes or self.delimiter == " "
 
     def rows(self, lines: Iterable[str]) -> Iterator[CsvRow]:
-        """Yield the rows that lines consist of, as `read_rows` does."""
+        """Yield the rows of lines, as `read_rows` does."""
         return read_rows(
             lines, self.delimiter, escapes=self.escapes, initial_spaces=self.initial_spaces
         )
@@ -84,7 +84,7 @@ class CsvDialect:
         return len(self.names) + self.open_end
 
     def is_skipped(self, first_cell: str, cells: int) -> bool:
-        """Return whether a row that begins with a cell and has so many is a comment or padding."""
+        """Return whether a row with this first cell and number of cells is a comment or padding."""
         if cells == 1 and is_padding(first_cell):
             return True
         known = self.comments or (cells == 1 and first_cell.startswith("# "))
@@ -96,15 +96,15 @@ def read_dialect(
 ) -> CsvDialect | None:
     """Return the dialect of a table that begins with `head`; None if its header does not end there.
 
-    If no delimiter is given, it is the one of a first line such as `sep=;`, which spreadsheets
-    write, else the one that splits most rows into as many cells as the header; a file with none of
-    `, ; |` and tab outside quotes has one column.
+    The delimiter is the option, else that of a first line such as `sep=;`, which spreadsheets
+    write, else the one that splits most rows into as many cells as the header; a file without any
+    of `, ; |` and tab outside quotes has one column.
 
     Args:
-        head: the first characters, without byte-order mark and without the lines that options drop.
-        options: those of the user.
-        complete: `head` reaches the end of the file; otherwise its last line may be cut.
-        lines_above: the number of lines that options drop.
+        head: the first characters, without byte-order mark and without lines skipped by options.
+        options: of the user.
+        complete: whether `head` is the whole file; otherwise its last line may be incomplete.
+        lines_above: the number of lines skipped by options.
     """
     lines = list(io.StringIO(head, newline=""))
     if not complete and lines and not lines[-1].endswith(("\n", "\r")):
@@ -130,35 +130,38 @@ def read_dialect(
     start = lines_above + first
     rows = [row._replace(start=row.start + start, end=row.end + start) for row in rows]
     dialect = _dialect(rows, start, above, delimiter, options, initial_spaces=initial_spaces)
-    found = [] if options.delimiter else _delimiter_notes(dialect, below)
+    delimiter_notes = [] if options.delimiter else _delimiter_notes(dialect, below)
     text = "".join(lines[: dialect.lines_above - lines_above])
     return replace(
-        dialect, rows_at=len(text.encode()), escapes=escapes, notes=[*dialect.notes, *found]
+        dialect,
+        rows_at=len(text.encode()),
+        escapes=escapes,
+        notes=[*dialect.notes, *delimiter_notes],
     )
 
 
 def _separator(lines: Sequence[str]) -> re.Match[str] | None:
-    """Return the first line if it names the delimiter; in quotes it may be the name of a column."""
-    found = _SEPARATOR_LINE.match(lines[0]) if lines else None
-    if found is not None and found[0].startswith('"') and found[1] not in "".join(lines[1:3]):
+    """Return the match of a first line that defines the delimiter; a quoted one may be a name."""
+    match = _SEPARATOR_LINE.match(lines[0]) if lines else None
+    if match is not None and match[0].startswith('"') and match[1] not in "".join(lines[1:3]):
         return None
-    return found
+    return match
 
 
 def _first_line(
     lines: Sequence[str], top: int, options: ReadOptions, *, complete: bool
 ) -> int | None:
-    """Return the position of the first line that may hold names or data; None if there is none."""
+    """Return the position of the first line that may be names or data; None if there is none."""
     written = next((i for i in range(top, len(lines)) if lines[i].strip()), None)
     plain = next(
         (i for i in range(top, len(lines)) if lines[i].strip() and not is_comment(lines[i])), None
     )
-    if plain is None and not complete and sum(map(len, lines)) < _MOST_COMMENTS:
+    if plain is None and not complete and sum(map(len, lines)) < _MAX_COMMENT_CHARACTERS:
         return None
     if plain is None or isinstance(options.header, int):
         return written
     if options.header == "none":
-        # A blank line of one column is a row: only comments are left out.
+        # A blank line is a row if there is one column: only comments are skipped.
         return max((i + 1 for i in range(top, plain) if is_comment(lines[i])), default=top)
     return plain
 
@@ -175,12 +178,12 @@ def _dialect(
     """Return the dialect of a table by its first rows.
 
     Args:
-        rows: the rows from the first line that may hold names or data.
-        start: the lines above that.
+        rows: the rows from the first line that may be names or data.
+        start: the lines above that line.
         above: the comments among them, by their position in the file.
-        delimiter: the one between cells.
-        options: those of the user.
-        initial_spaces: what `CsvDialect.initial_spaces` is.
+        delimiter: between cells.
+        options: of the user.
+        initial_spaces: for `CsvDialect.initial_spaces`.
     """
     width = usual_width([row for row in rows if not row.comment] or rows)
     plain = [row for row in rows[1:] if width < 2 or not row.comment or len(row.cells) == width]
@@ -192,7 +195,7 @@ def _dialect(
     units_rows = count_units_rows(header, rows[begin:]) if header else 0
     for units in rows[begin : begin + units_rows]:
         shown = shown_texts([cell for cell in map(str.strip, units.cells) if cell])
-        notes.append(f"line {units.start + 1:,} holds units and is not a row: {shown}")
+        notes.append(f"line {units.start + 1:,} contains units and is not a row: {shown}")
         begin += 1
     open_end = has_open_end(header, rows[begin:])
     if header is not None and not open_end:
@@ -218,7 +221,7 @@ def _dialect(
 
 
 def _names(header: CsvRow | None, width: int, initial_spaces: bool) -> list[str]:
-    """Return the names of the columns; a space around one is part of it only in quotes."""
+    """Return the names of the columns; spaces around a name are part of it only in quotes."""
     if header is None:
         return [f"column_{position}" for position in range(1, width + 1)]
     names = list(header.cells)
@@ -233,7 +236,7 @@ def _names(header: CsvRow | None, width: int, initial_spaces: bool) -> list[str]
 
 def _has_initial_spaces(rows: Sequence[CsvRow]) -> bool:
     """Return whether every cell after a delimiter begins with a space, or is empty."""
-    found = False
+    has_spaces = False
     for row in rows:
         in_quotes = False
         for position, cell in enumerate([] if row.comment else row.cells[1:], start=1):
@@ -242,10 +245,10 @@ def _has_initial_spaces(rows: Sequence[CsvRow]) -> bool:
                 continue
             if cell and (not cell.startswith(" ") or position in row.quoted):
                 return False
-            found = found or bool(cell)
+            has_spaces = has_spaces or bool(cell)
             text = cell.lstrip(" ")
             in_quotes = text.startswith('"') and not (len(text) > 1 and text.endswith('"'))
-    return found
+    return has_spaces
 
 
 def _delimiter_notes(dialect: CsvDialect, lines: Sequence[str]) -> list[str]:
@@ -255,11 +258,11 @@ def _delimiter_notes(dialect: CsvDialect, lines: Sequence[str]) -> list[str]:
     if sign is None:
         return []
     option = shlex.quote(sign) if sign.isprintable() else f"$'\\x{ord(sign):02x}'"
-    return [f"its first lines all split alike at {sign!r}: --delimiter {option}"]
+    return [f"all of its first lines can be split at {sign!r}: --delimiter {option}"]
 
 
 def _quotes_all(header: CsvRow | None, rows: Sequence[CsvRow]) -> bool:
-    """Return whether all cells with text are in quotes, in one column at least numbers."""
+    """Return whether all cells with text are quoted, with numbers in at least one column."""
     if header is not None and len(header.quoted) < sum(map(bool, header.cells)):
         return False
     numbers: dict[int, bool] = {}
@@ -277,7 +280,7 @@ def _quotes_all(header: CsvRow | None, rows: Sequence[CsvRow]) -> bool:
 def _misfit(
     header: CsvRow | None, rows: Sequence[CsvRow], skipped_rows: int
 ) -> tuple[int, str] | None:
-    """Return what `CsvDialect.misfit` is."""
+    """Return the value of `CsvDialect.misfit`."""
     if header is None or len(rows) < 2:
         return None
     width = usual_width(rows)
@@ -293,5 +296,5 @@ def _misfit(
 
 
 def _has_apostrophes(row: CsvRow) -> bool:
-    """Return whether a cell in single quotes is split at a delimiter in it."""
+    """Return whether a cell in single quotes is split at a delimiter within it."""
     return any(cell.count("'") == 1 and cell.lstrip().startswith("'") for cell in row.cells)

@@ -1,4 +1,4 @@
-"""Read the first lines of a CSV file: its dialect, header, and where its rows begin."""
+"""Read the first lines of a CSV file: its dialect, header, and the start of its rows."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from aecli.table.encoding import (
 )
 from aecli.table.formats import reading, unreadable
 
-_HEAD_BYTES, _LONGEST_HEAD_BYTES = 1 << 20, 16 << 20
+_HEAD_BYTES, _MAX_HEAD_BYTES = 1 << 20, 16 << 20
 
 
 def read_head(path: Path, name: str, encoding: str, options: ReadOptions) -> CsvDialect:
-    """Return the dialect of a file, which messages call `name`.
+    """Return the dialect of a file, called `name` in messages.
 
     Raises:
-        DataError: it is empty, is not text of this encoding, or has no such line or header.
+        DataError: the file is empty, is not text of this encoding, or has no such line or header.
     """
     try:
         with reading(name):
@@ -39,7 +39,7 @@ def read_head(path: Path, name: str, encoding: str, options: ReadOptions) -> Csv
 
 
 def require_closed_quotes(path: Path, name: str, encoding: str, delimiter: str) -> None:
-    """Raise DataError if a quote is open at the end of a file."""
+    """Raise DataError if a quote is not closed at the end of a file."""
     with reading(name), open_text(path, encoding) as stream:
         line = unclosed_quote_line(text_lines(stream, name), delimiter)
     if line is not None:
@@ -50,7 +50,7 @@ def _found_dialect(path: Path, name: str, encoding: str, options: ReadOptions) -
     above = options.header - 1 if isinstance(options.header, int) else 0
     dropped = options.skip_rows + above
     before = _bytes_of_lines(path, name, encoding, dropped)
-    for size in (_HEAD_BYTES, _LONGEST_HEAD_BYTES):
+    for size in (_HEAD_BYTES, _MAX_HEAD_BYTES):
         head, complete = _head(path, name, encoding, before, size)
         dialect = read_dialect(head, options, complete=complete, lines_above=dropped)
         if dialect is not None or complete:
@@ -61,7 +61,7 @@ def _found_dialect(path: Path, name: str, encoding: str, options: ReadOptions) -
         require_closed_quotes(path, name, encoding, options.delimiter or sniff_delimiter([head]))
         raise DataError(
             f"cannot read {name}: its header is longer than 16 MB",
-            hint="--delimiter, if its fields are split by another sign",
+            hint="--delimiter, if its fields are separated by another character",
         )
     if any("\n" in cell for cell in dialect.names) and not dialect.rewritten:
         require_closed_quotes(path, name, encoding, dialect.delimiter)
@@ -83,14 +83,14 @@ def _bytes_of_lines(path: Path, name: str, encoding: str, count: int) -> int:
 
 
 def _head(path: Path, name: str, encoding: str, before: int, size: int) -> tuple[str, bool]:
-    """Return about `size` bytes of text after the first `before`, and whether these are all."""
+    """Return about `size` bytes of text from byte `before`, and whether the file ends there."""
     with open_text(path, encoding) as stream:
         skip_bytes(stream, before)
         head = stream.read(size)
     written = head.rstrip(f"{PADDING}\r\n".encode()) or head
     not_text = binary_error(name, written) if head else None
     complete = len(head) < size
-    # A character may be cut at the end; elsewhere it is an error.
+    # A character may be incomplete at the end; elsewhere it is an error.
     text = (head if complete else without_cut_character(head)).decode()
     if not_text is not None:
         raise not_text

@@ -1,4 +1,4 @@
-"""Find the row of names among the first rows of a CSV file, and note the lines that are skipped."""
+"""Find the row of names among the first rows of a CSV file, and note skipped lines."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def find_header(
     """Return the row of names, if there is one, and the position of the first row below it.
 
     Args:
-        rows: the rows from the first line that may hold names or data.
+        rows: the rows from the first line that may be names or data.
         width: the number of columns.
         above: the comments above the rows, by their position in the file.
-        delimiter: the one between cells.
-        options: those of the user.
-        notes: what is skipped or assumed is added to them.
+        delimiter: between cells.
+        options: of the user.
+        notes: messages on skipped lines and assumptions are added to it.
     """
     if options.header == "none":
         return None, 0
@@ -48,7 +48,7 @@ def find_header(
     if commented is not None:
         line = commented.start + 1
         if not commented.comment:
-            notes.append(f"line {line:,}, a comment, holds the names of the columns")
+            notes.append(f"line {line:,}, a comment, contains the names of the columns")
         return commented, 0
     titles = count_titles(rows, width)
     if titles:
@@ -60,14 +60,14 @@ def find_header(
         return None, 0
     if evidence is not None and (evidence > 0 or only_numbers(rows[0])):
         notes.append(
-            "its first line holds numbers and was taken for the header; --header none takes it "
-            "for a row"
+            "its first line contains numbers and was read as the header; --header none reads it "
+            "as a row"
         )
     return rows[0], 1
 
 
 def has_open_end(header: CsvRow | None, rows: Sequence[CsvRow]) -> bool:
-    """Return whether every row has one field more than the header, and that one is empty."""
+    """Return whether every row has one more field than the header, which is empty."""
     if header is None or not rows:
         return False
     last = len(header.cells)
@@ -80,7 +80,7 @@ def has_open_end(header: CsvRow | None, rows: Sequence[CsvRow]) -> bool:
 def fitted_header(
     header: CsvRow, rows: Sequence[CsvRow], delimiter: str, notes: list[str]
 ) -> CsvRow:
-    """Return a header with a name for the names of rows, and without an empty one at its end."""
+    """Return a header with an added name for row names, or without an empty name at its end."""
     width = len(header.cells)
     widths = {len(row.cells) for row in rows}
     if widths == {width - 1} and width > 2 and not header.cells[-1].strip():
@@ -96,7 +96,7 @@ def fitted_header(
 
 
 def _have_row_names(rows: Sequence[CsvRow], delimiter: str) -> bool:
-    """Return whether the first fields of rows are names, as R writes them without a header."""
+    """Return whether the first fields are row names, as R writes them without a header."""
     names = [row.cells[0] for row in rows]
     if not all(map(str.strip, names)) or len(set(names)) < len(names):
         return False
@@ -107,7 +107,7 @@ def _have_row_names(rows: Sequence[CsvRow], delimiter: str) -> bool:
 def _commented_header(
     rows: Sequence[CsvRow], width: int, above: Mapping[int, str], delimiter: str
 ) -> CsvRow | None:
-    """Return the comment right above the data that has a name for each column, if there is one."""
+    """Return the comment directly above the data if it has a name for each column."""
     line = rows[0].start - 1
     header = _comment_cells(above, line, width, delimiter)
     if header is None or width < 2:
@@ -116,7 +116,7 @@ def _commented_header(
         header = _comment_cells(above, line - 1, width, delimiter) or header
     if has_header_evidence(rows[0], rows[1:]) and not holds_units(rows[0]):
         return None
-    # One line such as #id,name has a name that begins with the sign; # id, name is a comment.
+    # A line such as #id,name has a name that begins with #; # id, name is a comment.
     literal = len(above) == 1 and re.match(r"#[^\s#]", above[line]) is not None
     if not (literal or width > 2 or has_values(rows[0])):
         return None
@@ -135,7 +135,7 @@ def _comment_cells(
 
 
 def _without_sign(row: CsvRow, sign: str, width: int) -> CsvRow | None:
-    """Return a comment's cells without the sign; None if there are not as many as columns."""
+    """Return a comment's cells without its sign; None if there are not `width` of them."""
     name = row.cells[0].strip() if 0 in row.quoted else row.cells[0].strip().lstrip("#").strip()
     if len(row.cells) == width:
         return row._replace(cells=[name or sign, *row.cells[1:]])
@@ -149,7 +149,7 @@ def _data_note(width: int, line: int) -> str:
     called = f"columns are called column_1 to column_{width}"
     if width == 1:
         called = "the column is called column_1"
-    return f"the first line holds data and no names: {called}; --header {line} takes it as names"
+    return f"the first line is data, not names: {called}; --header {line} uses it as names"
 
 
 def _title_notes(titles: Sequence[CsvRow]) -> list[str]:
@@ -162,14 +162,14 @@ def _title_notes(titles: Sequence[CsvRow]) -> list[str]:
 
 
 def note_comments(skipped: int, header: CsvRow | None, notes: list[str]) -> None:
-    """Put first among the notes how many comments stand above the header or the rows."""
+    """Insert a note on the number of comments above the header or the rows."""
     if skipped:
-        place = "rows" if header is None else "header"
-        notes.insert(0, f"{count(skipped, 'comment line')} above the {place} skipped")
+        subject = "rows" if header is None else "header"
+        notes.insert(0, f"{count(skipped, 'comment line')} above the {subject} skipped")
 
 
 def shown_texts(texts: Sequence[str]) -> str:
-    """Return the first texts, long ones cut, for a note."""
+    """Return the first texts, long ones shortened, for a note."""
     limit = _SHOWN_CHARACTERS
     cut = [text if len(text) <= limit else text[:limit] + "…" for text in texts]
     return name_list(cut, _SHOWN_CELLS)

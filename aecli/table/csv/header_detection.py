@@ -1,4 +1,4 @@
-"""Tell titles, the header, units and data apart in the first rows of a table of text."""
+"""Distinguish titles, the header, units and data in the first rows of a text table."""
 
 from __future__ import annotations
 
@@ -30,26 +30,25 @@ _UNIT = re.compile(
     r"|ppm|ppb|rpm|psi|mph|kn|kts?|in|ft|lbs?|min|hours?|days?|years?|seconds?|minutes?|percent"
     r"|(?:kilo|centi|milli)?(?:met(?:er|re)|gram)s?|kelvin|watts?|volts?|USD|EUR|GBP"
 )
-_MOST_UNITS_ROWS = 3
-_MOST_TITLES = 50
+_MAX_UNITS_ROWS = 3
+_MAX_TITLES = 50
 AGREEING_SHARE = 0.8
-"""Minimum share of rows of one width that make a table."""
+"""Minimum share of rows of one width in a table."""
 _STRONG_EVIDENCE = 2
 
 
 def usual_width(rows: Sequence[CsvRow]) -> int:
-    """Return the number of cells that most of the rows have, titles above them aside."""
+    """Return the number of cells that most of the rows have, titles excluded."""
     below = rows[len(rows) // 2 :]
     return Counter(len(row.cells) for row in below).most_common(1)[0][0] if below else 0
 
 
 def count_titles(rows: Sequence[CsvRow], width: int) -> int:
-    """Return how many rows at the top are titles above a header; 0 where the evidence is weak.
+    """Return the number of rows at the top that are titles; 0 if the evidence is weak.
 
-    Titles have fewer cells with text than the table has columns, and below them stands a row of
-    names.
+    Titles have fewer cells with text than the table has columns, and are above a row of names.
     """
-    for count, row in enumerate(rows[: _MOST_TITLES + 1]):
+    for count, row in enumerate(rows[: _MAX_TITLES + 1]):
         below = rows[count + 1 :]
         if count and _is_header(row, below, width):
             agree = sum(len(other.cells) == width for other in below)
@@ -67,9 +66,9 @@ def count_titles(rows: Sequence[CsvRow], width: int) -> int:
 
 
 def has_header_evidence(first: CsvRow, rows: Sequence[CsvRow]) -> bool:
-    """Return whether the first row has text, or alone has quotes, over numbers or times.
+    """Return whether the first row has text or the only quotes, above numbers or times.
 
-    A text that alone in its column has no quotes is evidence as well.
+    The only unquoted text of a column is evidence too.
     """
     if any(_lacks_quotes(position, first, rows) for position in range(len(first.cells))):
         return True
@@ -91,10 +90,10 @@ def _lacks_quotes(position: int, first: CsvRow, rows: Sequence[CsvRow]) -> bool:
 
 
 def data_evidence(first: CsvRow, rows: Sequence[CsvRow]) -> int | None:
-    """Return how much says that the first row holds data, where 2 is strong; None if nothing does.
+    """Return the evidence that the first row is data, None without any; 2 is strong.
 
-    Numbers in order, as years or counted columns, say that it is a header; numbers within the range
-    of their column, times over times and texts that recur say that it is data.
+    Numbers in a sequence, such as years or numbered columns, indicate a header; numbers within the
+    range of their column, times above times and repeated texts indicate data.
     """
     if not rows or has_header_evidence(first, rows):
         return None
@@ -115,19 +114,19 @@ def data_evidence(first: CsvRow, rows: Sequence[CsvRow]) -> int | None:
 
 
 def is_strong(evidence: int | None) -> bool:
-    """Return whether the evidence for data is enough to take a first row for data."""
+    """Return whether the evidence is strong enough to read a first row as data."""
     return evidence is not None and evidence >= _STRONG_EVIDENCE
 
 
 def count_units_rows(header: CsvRow, rows: Sequence[CsvRow]) -> int:
-    """Return how many rows below a header hold units or such: text over numbers, and no number.
+    """Return the number of rows below a header that contain units: text above numbers.
 
-    Where texts stand in quotes that they do not need, and names do not, they are cells.
+    If texts are quoted without need and names are not, the texts are cells.
     """
     if rows and not _quotes_names(header) and _quotes_texts(rows[0]):
         return 0
     count = 0
-    while count < min(len(rows) - 1, _MOST_UNITS_ROWS):
+    while count < min(len(rows) - 1, _MAX_UNITS_ROWS):
         first, below = rows[count], examined(rows[count + 1 :], len(rows[0].cells))
         if not _is_units_row(first, below, certain=count > 0):
             break
@@ -160,14 +159,14 @@ def _is_units_row(first: CsvRow, rows: Sequence[CsvRow], *, certain: bool) -> bo
     texts = [i for i, kind in enumerate(kinds) if kind == "text" and cell_kind(cells[i]) == "text"]
     if any(cells[i] in cells_below(rows, i) for i in texts):
         return False
-    # Unknown words may be ways to say that a number is missing, or beyond a limit; a letter alone
-    # may be a grade.
+    # Unknown words may mean that a number is missing or beyond a limit; a single letter may be a
+    # grade.
     known = [cells[i] for i in units if _is_unit(cells[i])]
     return certain or len(known) > 1 or any(len(cell) > 1 or not cell.isalpha() for cell in known)
 
 
 def holds_units(row: CsvRow) -> bool:
-    """Return whether every cell of a row is a known unit or stands in brackets, or is empty."""
+    """Return whether every cell of a row is a known unit, in brackets, or empty."""
     cells = [cell.strip() for cell in row.cells]
     return any(map(_is_unit, cells)) and all(_is_unit(cell) or cell in ("", "-") for cell in cells)
 
@@ -187,7 +186,7 @@ def _is_unit(cell: str) -> bool:
 
 
 def _is_header(row: CsvRow, rows: Sequence[CsvRow], width: int) -> bool:
-    """Return whether a row has a name for each column; the first and empty ones may lack one."""
+    """Return whether a row has a name for each column; first and empty columns may lack one."""
     if len(row.cells) != width:
         return False
     named = [position for position, cell in enumerate(row.cells) if cell.strip()]
@@ -215,7 +214,7 @@ def _has_names_over_values(row: CsvRow, rows: Sequence[CsvRow]) -> bool:
 
 
 def _is_plain_title(title: CsvRow, header: CsvRow, width: int) -> bool:
-    """Return whether a row has one text that a header of fewer names would hardly have."""
+    """Return whether a row has one text that is unlikely in a header of so few names."""
     if len(title.cells) != 1:
         return False
     blank_below = header.start > title.end
@@ -223,7 +222,7 @@ def _is_plain_title(title: CsvRow, header: CsvRow, width: int) -> bool:
 
 
 def _counts(numbers: Sequence[str]) -> bool:
-    """Return whether numbers are evenly spaced, as years or counted columns are."""
+    """Return whether numbers are evenly spaced, such as years or numbered columns."""
     values = [value for value in map(number_in, numbers) if value is not None]
     steps = {round(after - before, 9) for before, after in pairwise(values)}
     if len(values) > 2:
@@ -251,7 +250,7 @@ def _order_evidence(numbers: Sequence[str]) -> int:
 
 
 def _range_evidence(first: CsvRow, rows: Sequence[CsvRow], numbers: Sequence[int]) -> int:
-    """Return how well numbers of the first row fit among those below them."""
+    """Return how well numbers of the first row fit the range of the numbers below."""
     inside = known = 0
     for position in numbers:
         below = map(number_in, cells_below(rows, position))
@@ -271,7 +270,7 @@ def _range_evidence(first: CsvRow, rows: Sequence[CsvRow], numbers: Sequence[int
 
 
 def _text_evidence(first: CsvRow, rows: Sequence[CsvRow], kinds: Sequence[str | None]) -> int:
-    """Return what texts say that recur, that are new in a column of few values, or that lack."""
+    """Return the evidence of texts: repeated, new in a column of few values, or absent."""
     recurring = new = lacking = False
     for position, kind in enumerate(kinds):
         cell = first.cells[position].strip()

@@ -1,4 +1,4 @@
-"""Find quotes of a CSV file that are not closed."""
+"""Find unclosed quotes in a CSV file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _REST_OF_QUOTED_CELL = re.compile(r'[^"]*(?:""[^"]*)*("|\Z)')
 
 
 def unclosed_quote_line(lines: Iterable[str], delimiter: str) -> int | None:
-    """Return the line, counted from 1, of the quote that is still open at the end of `lines`."""
+    """Return the line, counted from 1, of a quote that is not closed at the end of `lines`."""
     open_line: int | None = None
     opening = re.compile(rf'(?:^|{re.escape(delimiter)})"')
     for number, line in enumerate(lines, start=1):
         at = 0
-        # A quote opens a cell where the cell begins with it; elsewhere it stands for itself.
+        # A quote opens a cell only at the cell's beginning.
         while line.find('"', at) >= 0:
             if open_line is None:
                 quote = opening.search(line, at)
@@ -38,9 +38,9 @@ def may_end_in_quotes(path: Path, delimiter: str, cell: str | None, *, plain: bo
 
     Args:
         path: the file.
-        delimiter: the one between its cells.
+        delimiter: between cells.
         cell: the last cell of the last row.
-        plain: the file is neither compressed nor to be decoded, so its end can be read.
+        plain: whether the file is neither compressed nor encoded, so that its end can be read.
     """
     multiline = cell is not None and "\n" in cell
     if not plain:
@@ -58,7 +58,7 @@ def may_end_in_quotes(path: Path, delimiter: str, cell: str | None, *, plain: bo
 def unclosed_quote_error(name: str, line: int) -> DataError:
     """Return the error of a quote that is not closed."""
     return DataError(
-        f"{name} line {line:,} opens a quote that nothing closes",
-        facts=["all that follows it would be one cell"],
+        f"{name} line {line:,} opens a quote that is never closed",
+        facts=["the rest of the file would be one cell"],
         hint=show_line_command(name, line),
     )

@@ -1,4 +1,4 @@
-"""Read a CSV file in blocks, with the types that fit all cells of a column."""
+"""Read a CSV file in blocks, with types that fit all cells of a column."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from aecli.table.encoding import (
 )
 from aecli.table.formats import is_compressed, reading
 
-# Parsing is fastest in the processor's cache; inference has a cost for each block and column.
-_PARSED_BYTES, _INFERRED_BYTES, _LARGEST_BLOCK_BYTES = 1 << 20, 4 << 20, 16 << 20
+# Parsing is fastest within the processor's cache; inference has a cost per block and column.
+_PARSED_BYTES, _INFERRED_BYTES, _MAX_BLOCK_BYTES = 1 << 20, 4 << 20, 16 << 20
 _WIDE_COLUMNS = 256
 _PARSED_TYPES = (pa.int64(), pa.float64())
-_OPEN_END = "\0"  # no column is called so
+_OPEN_END = "\0"  # not the name of any column
 
 
 class CsvFile:
-    """Reader of one CSV file; the types of its columns come from all of its rows."""
+    """Reader of one CSV file; the types of its columns are inferred from all rows."""
 
     format = "csv"
     text = True
@@ -69,7 +69,7 @@ class CsvFile:
         notes.extend(f"{name}: {note}" for note in dialect.notes)
 
     def types(self, names: Sequence[str]) -> dict[str, pa.DataType]:
-        """Return the narrowest types that hold every cell; empty columns are null."""
+        """Return the narrowest types that fit every cell; columns without values are null."""
         unknown = [name for name in names if name not in self._types]
         if unknown:
             types = {name: pa.null() for name in unknown}
@@ -88,8 +88,8 @@ class CsvFile:
     def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the columns of `types` in that order, at most `rows` rows at a time.
 
-        All are text but for plain integers and doubles, which the parser converts as long as every
-        cell is one.
+        All are text except plain integers and floats, which the parser converts if every cell is
+        a number.
         """
         numbers = {name: kind for name, kind in types.items() if kind in _PARSED_TYPES}
         for batch in self._batches(list(types), numbers):
@@ -97,10 +97,10 @@ class CsvFile:
                 yield batch.slice(start, rows)
 
     def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the approximate bytes that the columns take in memory."""
+        """Return the approximate size of the columns in memory, in bytes."""
         if self.n_rows is not None and all(name in self._types for name in types):
             return self.n_rows * 8 * len(types) + self._text_bytes
-        # A short number takes more space in memory than in the file, a long one less.
+        # Short numbers take more space in memory than in the file, long ones less.
         return self.path.stat().st_size * (16 if is_compressed(self.path) else 2)
 
     def row_location(self, row: int) -> str:
@@ -117,7 +117,7 @@ class CsvFile:
         """Yield columns as `numbers` or text, null where missing, in blocks of the file."""
         ragged: list[Any] = []
         rows = 0
-        # An open quote shows in the last cell of the last row, so the last column is always read.
+        # The last column is always read: an unclosed quote appears in the last cell of the file.
         last, cell = _OPEN_END if self._dialect.open_end else self.names[-1], None
         read = list(dict.fromkeys([*names, last]))
         try:
@@ -139,20 +139,20 @@ class CsvFile:
 
     @contextmanager
     def _rows(self) -> Iterator[Any]:
-        """Open the rows as a stream that Arrow can read."""
+        """Open the rows as a stream for Arrow."""
         with open_text(self.path, self._encoding) as text:
             skip_bytes(text, self._dialect.rows_at)
             yield self._rewritten(text) if self._dialect.rewritten else text
 
     def _rewritten(self, stream: Any) -> Any:
-        """Return the rows as a stream that Arrow can read."""
+        """Return the rows as a stream for Arrow."""
         dialect = self._dialect
         rows = dialect.rows(text_lines(stream, self.name))
         rows = closed_rows(rows, self.name, dialect.lines_above)
         return open_chunks(row_chunks(rows, dialect.delimiter), stream)
 
     def _require_empty(self, fields: pa.Array, before: int) -> None:
-        """Refuse text behind the last name; `before` rows came earlier."""
+        """Raise for text after the last named field; `before` rows precede."""
         if fields.null_count == len(fields):
             return
         row = pc.index(fields.is_valid(), True).as_py()
@@ -191,17 +191,17 @@ class CsvFile:
                     rows += batch.num_rows
                     yield self._without_padding(batch)
         except pa.ArrowInvalid as error:
-            message = "" if ragged else str(error)  # which may hold the text of a ragged row
+            message = "" if ragged else str(error)  # it may contain the text of a ragged row
             if "Empty CSV" in message:
                 return
-            long_row = "straddling" in message and block_bytes < _LARGEST_BLOCK_BYTES
+            long_row = "straddling" in message and block_bytes < _MAX_BLOCK_BYTES
             if not (long_row or (numbers and "conversion error" in message)):
                 raise
         else:
             return
-        # A row is longer than a block, or a cell is not of its column's type: then all are text.
+        # A row is longer than a block, or a cell does not fit its column's type: read all as text.
         with self._rows() as again:
-            for batch in self._parsed(again, names, {}, ragged, _LARGEST_BLOCK_BYTES):
+            for batch in self._parsed(again, names, {}, ragged, _MAX_BLOCK_BYTES):
                 yield batch.slice(min(rows, batch.num_rows))
                 rows -= min(rows, batch.num_rows)
 
@@ -222,19 +222,19 @@ class CsvFile:
             stream,
             read_options=pacsv.ReadOptions(
                 column_names=[*self.names, _OPEN_END] if self._dialect.open_end else self.names,
-                block_size=_LARGEST_BLOCK_BYTES if wide else block_bytes,
+                block_size=_MAX_BLOCK_BYTES if wide else block_bytes,
             ),
             parse_options=pacsv.ParseOptions(
                 delimiter=self._dialect.delimiter,
                 newlines_in_values=True,
-                # A line of one column without text is a row whose cell is missing.
+                # A blank line is a row with a missing cell if there is one column.
                 ignore_empty_lines=len(self.names) > 1,
                 invalid_row_handler=refuse,
             ),
             convert_options=pacsv.ConvertOptions(
                 column_types=types,
                 include_columns=list(types),
-                # A cell in quotes is text: "" is not missing.
+                # A quoted cell is text: "" is not missing.
                 null_values=[""],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
@@ -249,7 +249,7 @@ class CsvFile:
         except DataError as open_quote:
             return open_quote
         except UnicodeDecodeError:
-            pass  # explained below
+            pass  # a better error follows
         if ragged:
             return self._ragged_error(ragged[0])
         not_decoded = encoding_error(self.path, self.name, self._encoding)
@@ -258,7 +258,7 @@ class CsvFile:
         if straddling:
             return DataError(
                 f"cannot read {self.name}: a row is longer than 16 MB",
-                hint="--delimiter, if its fields are split by another sign",
+                hint="--delimiter, if its fields are separated by another character",
             )
         return error
 
@@ -285,20 +285,20 @@ class CsvFile:
         )
 
     def _line(self, row: int | None) -> int | None:
-        """Return the line of a data row counted from 0, or of the first ragged row for None."""
+        """Return the line of a data row, counted from 0; of the first ragged row for None."""
         width, dialect = self._dialect.width, self._dialect
         try:
             with open_text(self.path, self._encoding) as stream:
                 skip_bytes(stream, dialect.rows_at)
                 count = 0
-                for found in dialect.rows(text_lines(stream, self.name)):
-                    cells = found.cells or ([""] if width == 1 else [])
+                for parsed_row in dialect.rows(text_lines(stream, self.name)):
+                    cells = parsed_row.cells or ([""] if width == 1 else [])
                     if not cells or (
-                        0 not in found.quoted and dialect.is_skipped(cells[0], len(cells))
+                        0 not in parsed_row.quoted and dialect.is_skipped(cells[0], len(cells))
                     ):
                         continue
                     if (row is None and len(cells) != width) or count == row:
-                        return dialect.lines_above + found.start + 1
+                        return dialect.lines_above + parsed_row.start + 1
                     count += 1
         except (UnicodeDecodeError, pa.ArrowException, OSError):
             return None
@@ -306,7 +306,7 @@ class CsvFile:
 
 
 def lacks_headers(readers: Sequence[object]) -> bool:
-    """Return whether some files of a table have no header, and those of the others may be data."""
+    """Return whether some files of a table have no header, and the others' may be data."""
     files = [reader for reader in readers if isinstance(reader, CsvFile)]
     named = [file for file in files if file.has_header]
     distinct = {tuple(file.names) for file in named}

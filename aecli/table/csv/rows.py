@@ -1,4 +1,4 @@
-"""Divide the lines of a CSV file into rows, and tell which cells stand in quotes."""
+"""Split the lines of a CSV file into rows, and mark quoted cells."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from aecli.table.encoding import LONGEST_ROW_BYTES
+from aecli.table.encoding import MAX_ROW_BYTES
 
 _INSIDE_QUOTES = re.compile(r'([^"]*(?:""[^"]*)*)("|\Z)')
 _INSIDE_ESCAPED = re.compile(r'((?:[^"\\]|""|\\(?:.|\Z))*)("|\Z)', re.DOTALL)
@@ -18,7 +18,7 @@ PADDING = "\0\x1a"
 
 
 class CsvRow(NamedTuple):
-    """Cells of a row, none for a blank line, the positions of quoted ones, and the lines it takes.
+    """Cells of a row (none for a blank line), the positions of quoted cells, and its lines.
 
     Lines are counted from 0; `end` is the first line below the row. A row that is not `closed`
     ends in a quoted cell without its closing quote.
@@ -32,7 +32,7 @@ class CsvRow(NamedTuple):
 
     @property
     def comment(self) -> bool:
-        """Return whether the row begins with #, outside quotes."""
+        """Return whether the row begins with an unquoted #."""
         return bool(self.cells) and 0 not in self.quoted and is_comment(self.cells[0])
 
 
@@ -43,16 +43,16 @@ def read_rows(
     escapes: bool = False,
     initial_spaces: bool = False,
 ) -> Iterator[CsvRow]:
-    """Yield the rows of a file, blank lines among them.
+    """Yield the rows of a file, including blank lines.
 
-    Python's csv module does not tell quoted cells from others, and refuses long ones. A quoted cell
-    that is too long to be held in memory is the last, and not closed.
+    Python's csv module does not distinguish quoted cells, and refuses long ones. A quoted cell that
+    is too long for memory is the last one, and is not closed.
 
     Args:
-        lines: the lines with their line ends.
-        delimiter: the one between cells; a space stands for runs of spaces and tabs.
-        escapes: in quotes, a backslash stands before a quote that is part of the cell.
-        initial_spaces: spaces before a cell are not part of it.
+        lines: with their line ends.
+        delimiter: between cells; a space means runs of spaces and tabs.
+        escapes: whether a backslash escapes quotes within quoted cells.
+        initial_spaces: whether spaces before a cell are ignored.
     """
     none: frozenset[int] = frozenset()
     line_cells = _LineCells(delimiter, escapes, initial_spaces)
@@ -62,7 +62,7 @@ def read_rows(
     start, number, length = 0, -1, 0
     for number, line in enumerate(lines):
         length = length + len(line) if open_parts else 0
-        if length > LONGEST_ROW_BYTES:
+        if length > MAX_ROW_BYTES:
             break
         if not open_parts:
             line = _squeezed(line) if delimiter == " " else line
@@ -88,17 +88,17 @@ def read_rows(
 
 
 def _squeezed(line: str) -> str:
-    """Return a line with one space for each run of spaces outside quotes, none at its ends."""
+    """Return a line with one space per run of spaces outside quotes, and stripped."""
     text = line.rstrip("\r\n")
     end = line[len(text) :]
     text = text.strip(" \t")
     if '"' in text:
-        return _SPACES.sub(lambda found: found[1] or " ", text) + end
+        return _SPACES.sub(lambda match: match[1] or " ", text) + end
     return _RUNS.sub(" ", text) + end
 
 
 def _simply_quoted(cells: Sequence[str]) -> frozenset[int] | None:
-    """Return the positions of quoted cells; None if some quotes do not just enclose a cell."""
+    """Return the positions of quoted cells; None if some quotes do not enclose a whole cell."""
     quoted = [position for position, cell in enumerate(cells) if '"' in cell]
     for position in quoted:
         cell = cells[position]
@@ -108,7 +108,7 @@ def _simply_quoted(cells: Sequence[str]) -> frozenset[int] | None:
 
 
 class _LineCells:
-    """Division of lines with quotes into cells."""
+    """Splitter of lines with quotes into cells."""
 
     def __init__(self, delimiter: str, escapes: bool, initial_spaces: bool) -> None:
         self._delimiter = delimiter
@@ -120,13 +120,13 @@ class _LineCells:
     def add(
         self, line: str, cells: list[str], quoted: list[int], open_parts: list[str]
     ) -> list[str]:
-        """Add the cells that end in a line, and return the text of a quoted one that does not.
+        """Add the cells that end in a line, and return the text of an unclosed quoted cell.
 
         Args:
             line: the line.
             cells: the cells of the row so far.
-            quoted: the positions of those in quotes.
-            open_parts: the text of the quoted cell that the line begins in, if any.
+            quoted: the positions of the quoted ones.
+            open_parts: the text of the quoted cell in which the line begins.
         """
         at = 0
         while True:
@@ -139,28 +139,28 @@ class _LineCells:
                 at += 1
             if open_parts:
                 rest = self._inside.match(line, at)
-                assert rest is not None  # the pattern also matches nothing
+                assert rest is not None  # the pattern also matches an empty string
                 open_parts.append(rest[1])
                 if not rest[2]:
                     return open_parts
                 inner, open_parts = self.unescaped("".join(open_parts)), []
                 at = rest.end()
             plain = self._plain_cell.match(line, at)
-            assert plain is not None  # the pattern also matches nothing
+            assert plain is not None  # the pattern also matches an empty string
             cells.append(inner + plain[0])
             at = plain.end() + 1
             if not line.startswith(self._delimiter, plain.end()):
                 return []
 
     def unescaped(self, text: str) -> str:
-        """Return the cell that stands between quotes."""
+        """Return the content of a quoted cell."""
         if self._escapes:
-            return _ESCAPED.sub(lambda found: found[1] or '"', text)
+            return _ESCAPED.sub(lambda match: match[1] or '"', text)
         return text.replace('""', '"')
 
 
 def is_padding(text: str) -> bool:
-    """Return whether the text of a line is what old systems and lost blocks leave at an end."""
+    """Return whether a line is padding: Ctrl-Z of old systems, or NULs of lost blocks."""
     return bool(text) and not text.strip(PADDING)
 
 

@@ -1,4 +1,4 @@
-"""Tell tables whose fields are separated by runs of spaces from lines of text."""
+"""Distinguish tables with fields separated by runs of spaces from lines of text."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _PARTS_OF_TIMES = frozenset(
     {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
     | {"mon", "tue", "wed", "thu", "fri", "sat", "sun", "am", "pm", "utc", "gmt"}
 )
-_MOST_SIGNS = ",;|"
+_DELIMITER_CHARACTERS = ",;|"
 
 
 def has_columns_at_spaces(lines: Sequence[str], rows: Sequence[CsvRow]) -> bool:
-    """Return whether lines are rows of fields, two or more in each, that spaces separate.
+    """Return whether lines are rows of at least two fields separated by spaces.
 
-    Free text has another number of words in each line. Where the number is the same, as in names of
-    people or dates in words, quotes, aligned columns or numbers show that they are fields.
+    The number of words varies between lines of text. If it does not, as in names of people or
+    dates in words, quotes, aligned columns or numbers are evidence for fields.
 
     Args:
-        lines: the first ones of the file.
-        rows: the same, split at spaces.
+        lines: the first lines of the file.
+        rows: the same lines, split at spaces.
     """
     rows = [row for row in rows if not row.comment]
     below = rows[1:]
@@ -37,7 +37,7 @@ def has_columns_at_spaces(lines: Sequence[str], rows: Sequence[CsvRow]) -> bool:
         return False
     if in_quotes:
         return True
-    if any(cell.endswith(tuple(_MOST_SIGNS)) for row in rows for cell in row.cells):
+    if any(cell.endswith(tuple(_DELIMITER_CHARACTERS)) for row in rows for cell in row.cells):
         return False
     kinds = column_kinds(below, width)
     numbers = kinds.count("number")

@@ -1,4 +1,4 @@
-"""Rewrite rows of a CSV file whose notation Arrow does not read into one that it does."""
+"""Rewrite rows of a CSV file whose notation Arrow does not support."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def closed_rows(rows: Iterable[CsvRow], name: str, lines_above: int) -> Iterator
 
 
 def row_chunks(rows: Iterable[CsvRow], delimiter: str) -> Iterator[bytes]:
-    """Yield rows as CSV text in UTF-8; cells in quotes stay in quotes."""
-    found = iter(rows)
-    while chunk := "".join(_row_text(row, delimiter) for row in islice(found, _WRITTEN_ROWS)):
+    """Yield rows as CSV text in UTF-8; quoted cells stay quoted."""
+    remaining = iter(rows)
+    while chunk := "".join(_row_text(row, delimiter) for row in islice(remaining, _WRITTEN_ROWS)):
         yield chunk.encode()
 
 

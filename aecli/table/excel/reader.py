@@ -1,4 +1,4 @@
-"""Read a sheet of an Excel or OpenDocument workbook, with the types that its cells have."""
+"""Read a sheet of an Excel or OpenDocument workbook, with the types of its cells."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from aecli.table.cells.reading import without_texts
 from aecli.table.cells.type_inference import infer_text
 from aecli.table.column_names import unique_names
 from aecli.table.excel.sheet_cells import (
-    LARGEST_WHOLE_DOUBLE,
+    MAX_WHOLE_DOUBLE,
     Row,
     cell_text,
     column_names,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _HEAD_ROWS = 1_000
 _CHUNK_ROWS = 16_384
-_MOST_UNPACKED_BYTES = 1 << 30
+_MAX_UNPACKED_BYTES = 1 << 30
 _ENCRYPTED_PART = "EncryptedPackage".encode("utf-16-le")
 _CELL_TYPES: dict[type, pa.DataType] = {
     bool: pa.bool_(),
@@ -51,10 +51,10 @@ _CELL_TYPES: dict[type, pa.DataType] = {
 
 
 class ExcelFile:
-    """Reader of one sheet of a workbook, which is held in memory.
+    """Reader of one sheet of a workbook, which is loaded into memory.
 
-    A column whose cells are of one kind has its type. One whose cells are of several kinds is text,
-    and text is read as that of a CSV file.
+    A column whose cells are of one kind has its type. Other columns are text, and text is
+    converted as in a CSV file.
     """
 
     format = "xlsx"
@@ -97,7 +97,7 @@ class ExcelFile:
         self.n_rows: int | None = len(self._row_numbers)
 
     def types(self, names: Sequence[str]) -> dict[str, pa.DataType]:
-        """Return the types of columns; that of text is found as in a CSV file."""
+        """Return the types of columns; text is inferred as in a CSV file."""
         for name in names:
             if name not in self._types:
                 column = without_texts(self._columns[name], self._nulls)
@@ -106,13 +106,13 @@ class ExcelFile:
         return {name: self._types[name] for name in names}
 
     def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the columns of `types` in that order, as text where a cast would mean a guess."""
+        """Yield the columns of `types` in that order, as text if a cast would be ambiguous."""
         for start in range(0, len(self._row_numbers), rows):
             columns = [_readable_as(self._columns[n].slice(start, rows), types[n]) for n in types]
             yield pa.RecordBatch.from_arrays(columns, list(types))
 
     def memory_bytes(self, types: Mapping[str, pa.DataType]) -> int | None:
-        """Return the bytes that the columns take in memory."""
+        """Return the size of the columns in memory, in bytes."""
         return sum(int(self._columns[name].nbytes) for name in types)
 
     def row_location(self, row: int) -> str:
@@ -120,7 +120,7 @@ class ExcelFile:
         return f"row {row + 1:,} (row {self._row_numbers[row]:,} of the sheet)"
 
     def _read_columns(self, rows: Iterable[tuple[int, Row]], width: int) -> list[pa.Array]:
-        """Return the columns of numbered rows; empty rows of more than one column are skipped."""
+        """Return the columns of numbered rows; blank rows are skipped if there are several."""
         pieces: list[list[pa.Array]] = [[] for _ in range(width)]
         numbered = ((number, row) for number, row in rows if width == 1 or not is_empty(row))
         while chunk := list(islice(numbered, _CHUNK_ROWS)):
@@ -135,11 +135,11 @@ def _open_sheet(path: Path, name: str, wanted: str | None, notes: list[str]) -> 
     try:
         from python_calamine import CalamineError, CalamineWorkbook
     except ImportError as error:
-        message = f"{name} is a workbook; reading it needs python-calamine, which is not installed"
+        message = f"{name} is a workbook, which needs python-calamine; it is not installed"
         raise UsageError(message, hint="pip install 'aecli[excel]'") from error
     try:
         with reading(name), open_bytes(path) as file:
-            content = file.read(_MOST_UNPACKED_BYTES + 1)
+            content = file.read(_MAX_UNPACKED_BYTES + 1)
         _require_bounded_size(content, name)
         if _ENCRYPTED_PART in content:
             message = f"{name} is protected by a password"
@@ -153,20 +153,20 @@ def _open_sheet(path: Path, name: str, wanted: str | None, notes: list[str]) -> 
 
 
 def _require_bounded_size(content: bytes, name: str) -> None:
-    """Refuse a workbook that is too large for memory, since a few kilobytes may unpack to it."""
+    """Raise if a workbook is too large for memory; a few kilobytes may decompress to that."""
     unpacked = len(content)
     with suppress(zipfile.BadZipFile), zipfile.ZipFile(io.BytesIO(content)) as archive:
         unpacked = max(unpacked, sum(part.file_size for part in archive.infolist()))
-    if unpacked > _MOST_UNPACKED_BYTES:
+    if unpacked > _MAX_UNPACKED_BYTES:
         raise DataError(
-            f"{name} unpacks to more than {size(_MOST_UNPACKED_BYTES)}; a workbook is read into "
+            f"{name} decompresses to over {size(_MAX_UNPACKED_BYTES)}; a workbook is read into "
             "memory",
             hint="save the sheet as CSV, which is read in batches",
         )
 
 
 def _sheet_name(names: Sequence[str], file: str, wanted: str) -> str:
-    """Return the sheet that `--sheet` means: one of that name, else the one at that position."""
+    """Return the sheet for `--sheet`: by its name, else by its position."""
     if wanted in names:
         return wanted
     if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
@@ -199,15 +199,15 @@ def _first_sheet(workbook: CalamineWorkbook, file: str, notes: list[str]) -> Cal
     raise DataError(
         f"{file} has no visible sheet with cells",
         facts=[f"its sheets: {names}"],
-        hint="--sheet NAME, if the table is in a hidden one",
+        hint="--sheet NAME, if the table is in a hidden sheet",
     )
 
 
 def _header_notes(file: str, head: Sequence[Row], start: int) -> list[str]:
-    """Return what a person should know of the header that was found."""
+    """Return notes for the user on the header."""
     notes = []
     if titles := sum(not is_empty(row) for row in head[:start]):
-        notes.append(f"{file}: rows above the column names, left out: {titles:,}")
+        notes.append(f"{file}: rows above the column names, skipped: {titles:,}")
     if not any(isinstance(cell, str) and cell for cell in head[start]):
         notes.append(f"{file}: the column names have no text; --header none, if they are a row")
     return notes
@@ -215,7 +215,7 @@ def _header_notes(file: str, head: Sequence[Row], start: int) -> list[str]:
 
 def _no_table_error(file: str, sheet: CalamineSheet) -> DataError:
     if sheet.end is None:
-        return DataError(f"{file}: sheet {sheet.name!r} is empty", hint="--sheet with another name")
+        return DataError(f"{file}: sheet {sheet.name!r} is empty", hint="another --sheet")
     return DataError(
         f"{file}: sheet {sheet.name!r} ends in row {sheet.end[0] + 1:,}, above its table",
         hint="a smaller --header or --skip-rows",
@@ -223,7 +223,7 @@ def _no_table_error(file: str, sheet: CalamineSheet) -> DataError:
 
 
 def _array(cells: Row) -> pa.Array:
-    """Return cells as an array of their type, of text where they are of several."""
+    """Return cells as an array of their type, or of text if they have several types."""
     values = [None if cell == "" else cell for cell in cells]
     kinds = {_CELL_TYPES.get(kind, pa.string()) for kind in {*map(type, values)} - {type(None)}}
     if not kinds:
@@ -238,7 +238,7 @@ def _array(cells: Row) -> pa.Array:
 
 
 def _joined(pieces: Sequence[pa.Array]) -> pa.Array:
-    """Return the pieces of a column as one array of the narrowest type that holds all values."""
+    """Return the pieces of a column as one array of the narrowest common type."""
     kinds = {piece.type for piece in pieces} - {pa.null()}
     if len(kinds) > 1:
         pieces = [_texts(piece.to_pylist()) for piece in pieces]
@@ -246,7 +246,7 @@ def _joined(pieces: Sequence[pa.Array]) -> pa.Array:
     kind = kinds.pop() if kinds else pa.null()
     column = pa.chunked_array([piece.cast(kind) for piece in pieces], kind).combine_chunks()
     if pa.types.is_floating(kind) and _all_true(pc.equal(pc.round(column), column)):
-        exact = _all_true(pc.less_equal(pc.abs(column), LARGEST_WHOLE_DOUBLE))
+        exact = _all_true(pc.less_equal(pc.abs(column), MAX_WHOLE_DOUBLE))
         return column.cast(pa.int64()) if exact else column
     if pa.types.is_timestamp(kind):
         days = column.cast(pa.date32(), safe=False)
@@ -259,7 +259,7 @@ def _all_true(array: pa.Array) -> bool:
 
 
 def _readable_as(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return cells that convert to `kind` without a change of meaning, else their texts."""
+    """Return cells as `kind` if the conversion keeps their meaning, else as text."""
     source, types = column.type, pa.types
     numbers = all(types.is_boolean(k) or is_plain_number(k) for k in (source, kind))
     dates = all(types.is_date(k) or types.is_timestamp(k) for k in (source, kind))

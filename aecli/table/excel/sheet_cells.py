@@ -1,4 +1,4 @@
-"""Find the column names in the rows of a sheet, and write its cells as text."""
+"""Find the column names in the rows of a sheet, and convert its cells to text."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 Row: TypeAlias = Sequence[Any]
-"""Cells of a row of a sheet; an empty text where a cell has no value or an error."""
+"""Cells of a row of a sheet; an empty text for a cell without a value or with an error."""
 
 MergedRange: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
-"""First and last cell of a range of cells that are merged into one, as row and column."""
+"""First and last cell, as row and column, of a merged range of cells."""
 
-LARGEST_WHOLE_DOUBLE = 2.0**53
-"""Largest number up to which every whole number is a double."""
+MAX_WHOLE_DOUBLE = 2.0**53
+"""Maximum below which every integer is a float64."""
 
-_LEAST_SHARE = 0.05  # of rows that reach the last column
+_MIN_SHARE = 0.05  # of rows that reach the last column
 
 
 def header_position(
     head: Sequence[Row], header: int | str, merged: Sequence[MergedRange]
 ) -> int | None:
-    """Return the position of the header, or of the first row where none is wanted; None for none.
+    """Return the position of the header, or of the first row without a header; None if not found.
 
     The header is the first row that reaches the last column of the table, with names in most
-    columns. A row of merged cells is taken for titles of groups where a row of text follows, and a
-    row with a number or the like for data where a row of text is right above it.
+    columns. A row of merged cells is a title of groups if a row of text follows, and a row with
+    numbers is data if a row of text is directly above it.
     """
     if isinstance(header, int):
         return header - 1 if header <= len(head) else None
@@ -51,9 +51,9 @@ def header_position(
 
 
 def _last_column(ends: Sequence[int]) -> int:
-    """Return the last column of a table by those of its rows; single rows may be longer."""
+    """Return the last column of a table by those of its rows; a few rows may be longer."""
     counts = Counter(ends)
-    least = max(2, _LEAST_SHARE * len(ends))
+    least = max(2, _MIN_SHARE * len(ends))
     often = [end for end, count in counts.items() if count >= least]
     return max(often, default=counts.most_common(1)[0][0])
 
@@ -63,7 +63,7 @@ def _is_text(row: Row) -> bool:
 
 
 def column_names(head: Sequence[Row], at: int, merged: Sequence[MergedRange]) -> list[str]:
-    """Return the names in a row; a cell that is merged with those above it has their text."""
+    """Return the names in a row; a cell merged with cells above it has their text."""
     names = [cell_text(cell) or "" for cell in head[at]]
     for (top, left), (bottom, right) in merged:
         if 0 <= top < at <= bottom and left == right:
@@ -77,12 +77,12 @@ def is_empty(row: Row) -> bool:
 
 
 def cell_text(cell: Any) -> str | None:
-    """Return a cell as a CSV file would have it, None for one without a value."""
+    """Return a cell as in a CSV file, None for a cell without a value."""
     if cell is None or isinstance(cell, str):
         return cell
     if isinstance(cell, bool):
         return str(cell).upper()
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) <= LARGEST_WHOLE_DOUBLE:
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) <= MAX_WHOLE_DOUBLE:
         return str(int(cell))
     if isinstance(cell, dt.datetime) and cell.time() == dt.time():
         return str(cell.date())
