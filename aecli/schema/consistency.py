@@ -129,9 +129,9 @@ def _require_compatible_architecture(options: TrainOptions) -> None:
     if arch in ("vanilla", "conv1d", "lstm", "transformer") and window is None:
         raise Contradiction(f"--arch {arch} encodes windows of rows", {"window": 12})
     if arch != "conv2d" and options.network.shape is not None:
-        where = f"and --window {window} cuts rows" if window else "of rows"
+        other = f", and --window {window} makes windows of rows" if window else " (--arch conv2d)"
         raise Contradiction(
-            f"--shape {options.network.shape} is for images, {where}",
+            f"--shape {options.network.shape} is for images{other}",
             {} if window else {"arch": "conv2d"},
             advice="leave --shape out" if window else "",
         )

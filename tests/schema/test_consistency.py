@@ -49,8 +49,11 @@ from aecli.schema.options import TrainOptions
             ({"arch": arch}, f"--arch {arch} encodes windows of rows")
             for arch in ("vanilla", "conv1d", "lstm", "transformer")
         ],
-        ({"shape": "8x8"}, "--shape 8x8 is for images"),
-        ({"arch": "lstm", "window": 4, "shape": "8x8"}, "--shape 8x8 is for images"),
+        ({"shape": "8x8"}, "--shape 8x8 is for images (--arch conv2d)"),
+        (
+            {"arch": "lstm", "window": 4, "shape": "8x8"},
+            "--shape 8x8 is for images, and --window 4 makes windows of rows",
+        ),
         ({"window": 4, "max_gap": "10m"}, "--max-gap 10m measures steps of a time"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
