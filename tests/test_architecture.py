@@ -95,6 +95,12 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not set(heavy.split()) & {*HEAVY, "click", "rich", "pydantic"}
 
 
+def test_the_kinds_of_pictures_are_completed_without_anything_heavy() -> None:
+    code = "import sys, aecli.reporting.picture_kinds; "
+    heavy = python(f"{code}print(*{{n.partition('.')[0] for n in sys.modules}})")
+    assert not set(heavy.split()) & {*HEAVY, "numpy"}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_is_a_function_of_the_package(command: str) -> None:
     assert getattr(aecli, command).__name__ == command

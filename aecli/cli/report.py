@@ -84,7 +84,7 @@ def report(
 def _complete_kind(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    from aecli.reporting.report import PICTURE_KINDS
+    from aecli.reporting.picture_kinds import PICTURE_KINDS
 
     return complete_words(PICTURE_KINDS)(ctx, param, incomplete)
 

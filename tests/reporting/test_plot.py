@@ -22,7 +22,7 @@ from aecli.reporting.collect import collect
 from aecli.reporting.data import CollectOptions
 from aecli.reporting.figures import PANELS
 from aecli.reporting.figures.card import card_panels
-from aecli.reporting.report import PICTURE_KINDS
+from aecli.reporting.picture_kinds import PICTURE_KINDS
 from aecli.reporting.style import matplotlib_settings
 from aecli.schema.read_options import ReadOptions
 from aecli.table.source import open_source
