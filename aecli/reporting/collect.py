@@ -68,7 +68,6 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
         samples=collector.samples,
         seen=options.seen,
         evaluation=result,
-        intervals=result.intervals,
         group_errors=_group_errors(evaluation, collector),
         latent=latent,
         reliability=collector.reliability if result.classification else None,

@@ -145,10 +145,9 @@ class ReportData:
     """Contents of the report on a model; None or empty where not known.
 
     With a table, `samples` counts the rows or windows that were encoded, `evaluation` has their
-    figures, `intervals` some of these by name, `group_errors` the errors and their bases of
-    groups of rows `(n_groups, 2)` by kind, and `seen` marks rows of the training. `scores` are
-    those of all samples, of which `outliers` lie above the threshold and `anomalous` are the
-    highest, or their episodes over a `timeline`. `histograms` count the sampled values of each
+    figures, `group_errors` the errors and their bases of groups of rows `(n_groups, 2)` by kind,
+    and `seen` marks rows of the training. `scores` are those of all samples, of which `outliers`
+    lie above the threshold and `anomalous` are the highest, or their episodes over a `timeline`. `histograms` count the sampled values of each
     column. `examples`, or `images` from 0 to 1 and their reconstructions
     `(n_rows, height, width[, 3])`, are by rank: worst, median and best of all rows. `pixels` are
     mean images `(height, width)` of rows that are images, by what they show.
@@ -162,7 +161,6 @@ class ReportData:
     samples: int = 0
     seen: bool = False
     evaluation: EvaluateResult | None = None
-    intervals: Mapping[str, Interval] = field(default_factory=dict)
     group_errors: Mapping[str, Floats] = field(default_factory=dict)
     latent: LatentDistribution | None = None
     maps: Sequence[LatentMap] = ()
@@ -199,6 +197,11 @@ class ReportData:
     def classification(self) -> Classification | None:
         """Return the classifier's figures; None without a classifier or a label."""
         return self.evaluation.classification if self.evaluation else None
+
+    @property
+    def intervals(self) -> Mapping[str, Interval]:
+        """Return the 95 % intervals of the figures that have one, by name."""
+        return self.evaluation.intervals if self.evaluation else {}
 
     @property
     def threshold(self) -> float | None:

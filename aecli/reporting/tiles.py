@@ -9,9 +9,9 @@ from typing import Literal
 
 from aecli.formatting import count, figure, percent
 from aecli.metrics.classification import Classification
-from aecli.metrics.columns import ColumnScore, mean_accuracy
+from aecli.metrics.columns import ColumnScore, Predictor, mean_accuracy
 from aecli.metrics.detection import Interval
-from aecli.metrics.intervals import CLEAR_DIFFERENCE
+from aecli.metrics.intervals import CLEAR_DIFFERENCE, is_clear
 from aecli.reporting.data import ReportData
 from aecli.reporting.text import short
 from aecli.schema.model_spec import Baseline, Summary
@@ -36,6 +36,9 @@ MAX_ASYMMETRY = 0.1
 """An interval is symmetric where its middle differs from the figure by less of its half width."""
 
 Comparison = Literal["better", "equal", "worse"]
+
+Values = tuple[float | None, ...]
+"""Figure of the model, of PCA and of the trivial prediction."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,8 @@ class Tile:
         """Return whether the model clearly differs from PCA, or from the trivial prediction."""
         other = self.trivial if self.pca is None else self.pca
         lead = 0.0 if other is None else self.value - other
-        unclear = self.gain is not None and self.gain.low <= 0 <= self.gain.high
-        if self.few or unclear or abs(lead) < CLEAR_DIFFERENCE:
+        clear = abs(lead) >= CLEAR_DIFFERENCE if self.gain is None else is_clear(self.gain)
+        if self.few or not clear:
             return "equal"
         return "better" if lead > 0 else "worse"
 
@@ -135,45 +138,37 @@ def column_comparison(column: ColumnScore) -> Comparison:
 
 
 def _numbers(data: ReportData) -> Tile | None:
-    evaluation = data.evaluation
-    if evaluation is None:
-        own, pca, trivial = (_saved(data.spec.summary, name, "r2") for name in _PREDICTORS)
-    else:
-        own, pca = evaluation.number_r2, evaluation.number_r2_pca
-        trivial = evaluation.number_r2_baseline
-    if own is None:
-        return None
-    notes = list(_pca_notes(data, pca))
-    if trivial is not None:
-        notes.append(("trivial", f"column means {share_text(trivial)}"))
-    interval = data.intervals.get("numbers")
-    tile = Tile(
-        "numbers", "Numbers, variance explained", own, share_text(own), margin_text(interval),
-        interval=interval, pca=pca, trivial=trivial, gain=data.intervals.get("numbers_gain"),
-        few=too_few(data),
-    )  # fmt: skip
-    return replace(tile, notes=[*notes, *_column_notes(tile, data.columns, "r2")])
+    values: Values = tuple(_saved(data.spec.summary, name, "r2") for name in _PREDICTORS)
+    if (found := data.evaluation) is not None:
+        values = (found.number_r2, found.number_r2_pca, found.number_r2_baseline)
+    return _reconstruction(data, "numbers", "Numbers, variance explained", "column means", values)
 
 
 def _categories(data: ReportData) -> Tile | None:
-    if data.evaluation is None:
-        own, pca, trivial = (_saved(data.spec.summary, name, "accuracy") for name in _PREDICTORS)
-    else:
-        columns = data.evaluation.columns
-        own, pca = mean_accuracy(columns, "model"), mean_accuracy(columns, "pca")
-        trivial = mean_accuracy(columns, "baseline")
+    values: Values = tuple(_saved(data.spec.summary, name, "accuracy") for name in _PREDICTORS)
+    if (found := data.evaluation) is not None:
+        predictors: tuple[Predictor, ...] = ("model", "pca", "baseline")
+        values = tuple(mean_accuracy(found.columns, name) for name in predictors)
+    return _reconstruction(data, "categories", "Categories, correct", "most frequent", values)
+
+
+def _reconstruction(
+    data: ReportData, key: TileKey, title: str, trivial_name: str, values: Values
+) -> Tile | None:
+    """Return the tile of one kind of columns; `values` are of the model, PCA and trivial."""
+    own, pca, trivial = values
     if own is None:
         return None
-    notes = list(_pca_notes(data, pca))
+    notes = [] if pca is None else [("pca", f"PCA of {data.spec.network.latent} {share_text(pca)}")]
     if trivial is not None:
-        notes.append(("trivial", f"most frequent {share_text(trivial)}"))
-    interval = data.intervals.get("categories")
+        notes.append(("trivial", f"{trivial_name} {share_text(trivial)}"))
+    interval = data.intervals.get(key)
     tile = Tile(
-        "categories", "Categories, correct", own, share_text(own), margin_text(interval),
-        interval=interval, pca=pca, trivial=trivial, gain=data.intervals.get("categories_gain"),
-        few=too_few(data),
+        key, title, own, share_text(own), margin_text(interval), interval=interval, pca=pca,
+        trivial=trivial, gain=data.intervals.get(f"{key}_gain"), few=too_few(data),
     )  # fmt: skip
-    return replace(tile, notes=[*notes, *_column_notes(tile, data.columns, "accuracy")])
+    metric = "r2" if key == "numbers" else "accuracy"
+    return replace(tile, notes=[*notes, *_column_notes(tile, data.columns, metric)])
 
 
 def _label(data: ReportData) -> Tile | None:
@@ -182,10 +177,10 @@ def _label(data: ReportData) -> Tile | None:
         return None
     if measured is None:
         accuracy = summary.metrics.get("accuracy") if data.evaluation is None else None
-        trivial, interval = summary.majority_accuracy, None
+        trivial = summary.majority_accuracy
     else:
         accuracy, trivial = measured.accuracy, measured.baseline_accuracy
-        interval = data.intervals.get("label")
+    interval = data.intervals.get("label")
     if accuracy is None:
         return None
     counts = data.spec.label.counts
@@ -194,12 +189,11 @@ def _label(data: ReportData) -> Tile | None:
     notes = [] if trivial is None else [("trivial", always)]
     if measured is not None:
         notes += _classifier_notes(measured)
-    lead = None if interval is None or trivial is None else _minus(interval, trivial)
     return Tile(
         "label", f"Label {short(data.label, TILE_NAME_LENGTH)}, correct", accuracy,
         percent(accuracy),
-        margin_text(interval), interval=interval, trivial=trivial, gain=lead, few=too_few(data),
-        notes=notes,
+        margin_text(interval), interval=interval, trivial=trivial,
+        gain=data.intervals.get("label_gain"), few=too_few(data), notes=notes,
     )  # fmt: skip
 
 
@@ -225,11 +219,6 @@ def _saved(summary: Summary, predictor: str, name: str) -> float | None:
     return value
 
 
-def _pca_notes(data: ReportData, pca: float | None) -> Iterator[tuple[str, str]]:
-    if pca is not None:
-        yield "pca", f"PCA of {data.spec.network.latent} {share_text(pca)}"
-
-
 def _column_notes(
     tile: Tile, columns: Sequence[ColumnScore], metric: str
 ) -> Iterator[tuple[str, str]]:
@@ -250,7 +239,3 @@ def _classifier_notes(measured: Classification) -> Iterator[tuple[str, str]]:
         rarer = support.index(min(support))
         recall = percent(measured.confusion[rarer][rarer] / support[rarer], 0)
         yield "", f"finds {recall} of “{short(measured.classes[rarer], TILE_NAME_LENGTH)}”"
-
-
-def _minus(interval: Interval, other: float) -> Interval:
-    return Interval(interval.value - other, interval.low - other, interval.high - other)
