@@ -9,7 +9,7 @@ import torch
 
 from aecli.formatting import count, duration, figure, percent, safe
 from aecli.metrics.detection import Interval
-from aecli.metrics.intervals import CLEAR_DIFFERENCE, MIN_JACKKNIFE_GROUPS, paired_interval
+from aecli.metrics.intervals import MIN_JACKKNIFE_GROUPS, is_clear, paired_interval
 from aecli.reporting.data import ModelComparison, ReportData
 from aecli.reporting.text import layer_sizes, loss_text, training_figures
 from aecli.schema.option_docs import format_value, options
@@ -129,9 +129,9 @@ def difference(comparison: ModelComparison, name: str, first: int, second: int) 
 
 def _sign(interval: Interval | None) -> int:
     """Return 1 or -1 where a difference is clearly above or below 0, else 0."""
-    if interval is None or abs(interval.value) < CLEAR_DIFFERENCE:
+    if interval is None or not is_clear(interval):
         return 0
-    return (interval.low > 0) - (interval.high < 0)
+    return 1 if interval.value > 0 else -1
 
 
 def _value_text(name: str, value: float, *, r2: bool = False) -> str:
