@@ -147,10 +147,10 @@ class ReportData:
     With a table, `samples` counts the rows or windows that were encoded, `evaluation` has their
     figures, `group_errors` the errors and their bases of groups of rows `(n_groups, 2)` by kind,
     and `seen` marks rows of the training. `scores` are those of all samples, of which `outliers`
-    lie above the threshold and `anomalous` are the highest, or their episodes over a `timeline`. `histograms` count the sampled values of each
-    column. `examples`, or `images` from 0 to 1 and their reconstructions
-    `(n_rows, height, width[, 3])`, are by rank: worst, median and best of all rows. `pixels` are
-    mean images `(height, width)` of rows that are images, by what they show.
+    lie above the threshold and `anomalous` are the highest, or their episodes over a `timeline`.
+    `histograms` count the sampled values of each column. `examples`, or `images` from 0 to 1 and
+    their reconstructions `(n_rows, height, width[, 3])`, are by rank: worst, median and best of all
+    rows. `pixels` are mean images `(height, width)` of rows that are images, by what they show.
     """
 
     model: Path
