@@ -12,7 +12,7 @@ from aecli.array_types import Codes, Indices, Mask
 from aecli.errors import DataError
 from aecli.formatting import count
 from aecli.schema.model_spec import Identifier
-from aecli.schema.options import WindowOptions
+from aecli.schema.network_options import WindowOptions
 from aecli.table.arrow_types import parse_type, type_name
 from aecli.table.cells.reading import Reading
 from aecli.table.row_order import RowOrder, is_clock, parse_gap, read_row_order

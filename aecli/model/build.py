@@ -18,7 +18,7 @@ from aecli.nn.losses import ReconstructionLoss
 from aecli.nn.sequence import LSTMDecoder, LSTMEncoder, TransformerDecoder, TransformerEncoder
 from aecli.schema.model_spec import Column
 from aecli.schema.network import Network
-from aecli.schema.options import LossOptions
+from aecli.schema.training_options import LossOptions
 
 _OUTPUTS: dict[str, Callable[[Tensor], Tensor] | None] = {
     "linear": None,

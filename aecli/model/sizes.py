@@ -11,7 +11,8 @@ from aecli.features.layout import NUMERIC, Layout
 from aecli.model.layers import activation_builder
 from aecli.schema.model_spec import Column
 from aecli.schema.network import Network
-from aecli.schema.options import ColumnOptions, NetworkOptions, TrainOptions
+from aecli.schema.network_options import NetworkOptions
+from aecli.schema.options import ColumnOptions, TrainOptions
 from aecli.schema.torch_classes import TorchClassSpec
 
 DEFAULT_CLASSIFIER: tuple[int, ...] = ()

@@ -17,7 +17,7 @@ from aecli.inference.loaded_model import LoadedModel
 from aecli.reporting.data import ReportRow, ScoreTimeline, SignalExcerpt
 from aecli.reporting.examples import MAX_ROW_CELLS, in_units, name_text
 from aecli.schema.model_spec import Column
-from aecli.schema.options import WindowOptions
+from aecli.schema.network_options import WindowOptions
 from aecli.scoring.explanation import ScoreReason, cell_text
 from aecli.scoring.scorer import SCORING_BLOCK, Scorer
 from aecli.table.arrow_types import is_plain_number

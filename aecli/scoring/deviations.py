@@ -12,7 +12,7 @@ from torch import Tensor
 from aecli.features.layout import lay_out
 from aecli.model.build import build_reconstruction_loss
 from aecli.schema.model_spec import Column
-from aecli.schema.options import LossOptions
+from aecli.schema.training_options import LossOptions
 
 HUGE = 1e12
 """Maximum absolute output, so that its square is finite."""

@@ -24,7 +24,8 @@ from aecli.nn.losses import ReconstructionLoss
 from aecli.progress import Progress
 from aecli.schema.model_spec import Column
 from aecli.schema.network import Network
-from aecli.schema.options import NetworkOptions, TrainOptions
+from aecli.schema.network_options import NetworkOptions
+from aecli.schema.options import TrainOptions
 from aecli.training.baselines import fit_baseline, trivial_losses
 from aecli.training.data import PreparedTable, class_weights
 from aecli.training.noise import Noise

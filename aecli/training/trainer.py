@@ -16,7 +16,7 @@ from aecli.errors import AecliWarning, DivergedError, ModelError, OutputError
 from aecli.features.staging import Staged
 from aecli.formatting import count
 from aecli.progress import SILENT, Epoch, Progress
-from aecli.schema.options import TrainingOptions
+from aecli.schema.training_options import TrainingOptions
 from aecli.training.batches import Batches
 from aecli.training.checkpoint import Checkpoint, TrainingState, copied, same_random_numbers
 from aecli.training.interrupt import Interrupt

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from aecli.cli.config_file import format_config, read_config
 from aecli.cli.option_sources import OptionValue, Settings, validate
 from aecli.errors import UsageError
-from aecli.schema.options import TrainingOptions, TrainOptions
+from aecli.schema.options import TrainOptions
+from aecli.schema.training_options import TrainingOptions
 
 DEFAULTS = TrainingOptions()
 

@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from aecli.cli.main import cli, main
-from aecli.schema.options import TrainingOptions, option_names
+from aecli.schema.options import option_names
+from aecli.schema.training_options import TrainingOptions
 
 COMMANDS = sorted(cli.commands)
 

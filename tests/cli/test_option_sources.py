@@ -12,7 +12,8 @@ from aecli.cli.option_sources import OptionValue, Settings, merge, merge_model
 from aecli.cli.options import spec_options
 from aecli.cli.section_command import SectionCommand
 from aecli.errors import UsageError
-from aecli.schema.options import TrainingOptions, TrainOptions, option_names
+from aecli.schema.options import TrainOptions, option_names
+from aecli.schema.training_options import TrainingOptions
 
 COMMANDS = [None, *cli.commands]
 

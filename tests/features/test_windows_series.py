@@ -8,7 +8,7 @@ import torch
 from aecli.errors import DataError
 from aecli.features.staging import Staged, as_windows
 from aecli.features.windows import cut_windows, read_series, window_codes
-from aecli.schema.options import WindowOptions
+from aecli.schema.network_options import WindowOptions
 from aecli.schema.read_options import ReadOptions
 from aecli.table.source import open_source
 

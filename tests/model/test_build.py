@@ -6,7 +6,8 @@ from aecli.errors import DataError, ModelError, UsageError
 from aecli.features.layout import lay_out
 from aecli.model.build import build, build_reconstruction_loss, column_weights
 from aecli.model.sizes import default_latent, default_widths, resolve_network
-from aecli.schema.options import LossOptions, TrainOptions
+from aecli.schema.options import TrainOptions
+from aecli.schema.training_options import LossOptions
 from tests import columns
 
 

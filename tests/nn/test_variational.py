@@ -11,7 +11,8 @@ from aecli.model.build import DECODER_VARIANCE, build, resolve_weights
 from aecli.model.sizes import resolve_network
 from aecli.nn.autoencoder import LOG_VARIANCE_BOUND, AutoencoderNetwork, EncoderOutput, LinearPath
 from aecli.nn.layers import MLP
-from aecli.schema.options import LossOptions, TrainOptions
+from aecli.schema.options import TrainOptions
+from aecli.schema.training_options import LossOptions
 from tests.columns import number
 
 pytestmark = pytest.mark.usefixtures("no_cross_fitting")

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from aecli.cli.main import cli
+from aecli.schema.network_options import NetworkOptions
 from aecli.schema.option_docs import (
     as_flags,
     explicit_options,
@@ -11,8 +12,9 @@ from aecli.schema.option_docs import (
     options,
     train_command,
 )
-from aecli.schema.options import NetworkOptions, TrainingOptions, TrainOptions, option_names
+from aecli.schema.options import TrainOptions, option_names
 from aecli.schema.torch_classes import TorchClassSpec
+from aecli.schema.training_options import TrainingOptions
 
 
 def test_every_field_of_the_spec_is_an_option_with_a_help_sentence():

@@ -3,7 +3,8 @@ import pytest
 import aecli
 from aecli.errors import UsageError
 from aecli.schema.option_docs import options
-from aecli.schema.options import TrainingOptions, TrainOptions
+from aecli.schema.options import TrainOptions
+from aecli.schema.training_options import TrainingOptions
 from aecli.schema.validation import validate_options
 
 

@@ -5,7 +5,7 @@ import torch
 
 from aecli.features.layout import lay_out
 from aecli.model.build import build_reconstruction_loss
-from aecli.schema.options import LossOptions
+from aecli.schema.training_options import LossOptions
 from aecli.training.baselines import trivial_losses
 from tests.columns import boolean, category, number
 

@@ -12,7 +12,8 @@ import aecli
 from aecli.features.layout import Inputs, lay_out
 from aecli.model.build import build, build_reconstruction_loss
 from aecli.model.sizes import resolve_network
-from aecli.schema.options import LossOptions, TrainOptions
+from aecli.schema.options import TrainOptions
+from aecli.schema.training_options import LossOptions
 from aecli.training.noise import Noise
 from aecli.training.objective import Objective
 from tests.columns import boolean, category, number
