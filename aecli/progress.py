@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Epoch:
-    """Losses of one epoch by term, on training and validation rows; `total` is the weighted sum."""
+    """Losses of one epoch by term, on training and validation rows; `total` is the weighted sum.
+
+    `number_weight` is the factor by which training raised the weight of numbers in this epoch; the
+    losses are those without it, so that epochs are comparable.
+    """
 
     number: int
     train: Mapping[str, float]
@@ -18,6 +22,7 @@ class Epoch:
     best: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict)
     gradients: Mapping[str, float] = field(default_factory=dict)
+    number_weight: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """Measure the scores of outliers on labelled tables, with defaults only.
 
-    .venv/bin/python benchmarks/outliers.py FOLDER [adbench] [skab] [nab]
+    .venv/bin/python benchmarks/outliers.py FOLDER [adbench[:TABLE]] [skab] [nab]
 
 `adbench` reads FOLDER/adbench/*.parquet (label `anomaly`), three seeds: `semi` trains on half of
 the normal rows and scores the rest, `unsup` trains on everything and scores it. `skab` reads
 FOLDER/skab.parquet and trains a model on the first 400 rows of each run that has anomalies, in
 windows of 60; the rest is scored row by row, and all runs make one ranking. `nab` reads
 FOLDER/nab/*.csv, trains on a whole file in windows of 48 without its label, and scores its rows.
-Figures are AUROC. Isolation forest and the Mahalanobis distance of the inputs are next to them
-where scikit-learn can be imported.
+Figures are AUROC, of ADBench average precision, too. Isolation forest and the Mahalanobis distance
+of the inputs are next to them where scikit-learn can be imported.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ except ImportError:
 Floats = npt.NDArray[np.float64]
 Fit = Callable[[Floats, Floats, int], Floats]
 SEEDS = (0, 1, 2)
+NAB_WINDOW = 48
 
 
 def auroc(marks: Floats, scores: Floats) -> float:
@@ -46,6 +47,14 @@ def auroc(marks: Floats, scores: Floats) -> float:
     positive = int(marks.sum())
     wins = ranks[marks == 1].sum() - positive * (positive + 1) / 2
     return float(wins / (positive * (len(marks) - positive)))
+
+
+def average_precision(marks: Floats, scores: Floats) -> float:
+    """Return the mean precision at the anomalies' scores; equal scores have one precision."""
+    values, places = np.unique(-scores, return_inverse=True)
+    counts = np.bincount(places, minlength=len(values)).cumsum()
+    hits = np.bincount(places, weights=marks, minlength=len(values))
+    return float((hits * hits.cumsum() / counts).sum() / hits.sum())
 
 
 def matrix(table: pa.Table) -> Floats:
@@ -105,63 +114,71 @@ def protocols(table: pa.Table, seed: int) -> Iterator[tuple[str, pa.Table, pa.Ta
     yield "semi", table.take(np.sort(normal[:half])), table.take(test)
 
 
-def adbench(folder: Path) -> None:
-    """Print the mean AUROC of every table, in both protocols."""
-    means: dict[str, dict[str, list[float]]] = {}
-    print(f"| table | protocol | aecli | {' | '.join(PEERS)} | seconds |")
-    print("|---|---|---|" + "---|" * (len(PEERS) + 1))
-    for path in sorted((folder / "adbench").glob("*.parquet")):
+def adbench(folder: Path, only: str = "") -> None:
+    """Print the mean AUROC and average precision of every table, in both protocols."""
+    means: dict[str, list[Floats]] = {}
+    names = ["aecli", *PEERS, *(f"{name}, AP" for name in ("aecli", *PEERS))]
+    print(f"| table | protocol | {' | '.join(names)} | seconds |")
+    print("|---|---|" + "---|" * (len(names) + 1))
+    for path in sorted((folder / "adbench").glob(f"*{only}*.parquet")):
         table = pq.read_table(path)
-        found: dict[str, dict[str, list[float]]] = {}
+        found: dict[str, list[list[float]]] = {}
         began = time.perf_counter()
         for seed in SEEDS:
             for protocol, train, test in protocols(table, seed):
-                marks = test["anomaly"].to_numpy()
-                rows, asked = train.drop_columns(["anomaly"]), test.drop_columns(["anomaly"])
-                scores = own(rows, asked, seed, [])["score"].to_numpy()
-                assert np.isfinite(scores).all(), "a score is not a number"
-                figures = found.setdefault(protocol, {})
-                figures.setdefault("aecli", []).append(auroc(marks, scores))
-                for name, fit in PEERS.items():
-                    scores = fit(matrix(rows), matrix(asked), seed)
-                    figures.setdefault(name, []).append(auroc(marks, scores))
+                found.setdefault(protocol, []).append(figures_of(train, test, seed))
         for protocol, figures in sorted(found.items()):
-            shown = {name: float(np.mean(values)) for name, values in figures.items()}
+            means.setdefault(protocol, []).append(np.mean(figures, axis=0))
+            line = " | ".join(f"{value:.3f}" for value in means[protocol][-1])
             seconds = time.perf_counter() - began
-            line = " | ".join(f"{value:.3f}" for value in shown.values())
             print(f"| {path.stem} | {protocol} | {line} | {seconds:.0f} |", flush=True)
-            for name, value in shown.items():
-                means.setdefault(protocol, {}).setdefault(name, []).append(value)
     for protocol, values in sorted(means.items()):
-        line = " | ".join(f"{np.mean(of):.3f}" for of in values.values())
+        line = " | ".join(f"{value:.4f}" for value in np.mean(values, axis=0))
         print(f"| **mean** | {protocol} | {line} | |")
+
+
+def figures_of(train: pa.Table, test: pa.Table, seed: int) -> list[float]:
+    """Return the AUROC of aecli and its peers, then their average precision."""
+    marks = test["anomaly"].to_numpy()
+    rows, asked = train.drop_columns(["anomaly"]), test.drop_columns(["anomaly"])
+    scores = [own(rows, asked, seed, [])["score"].to_numpy()]
+    assert np.isfinite(scores[0]).all(), "a score is not a number"
+    scores += [fit(matrix(rows), matrix(asked), seed) for fit in PEERS.values()]
+    return [measure(marks, of) for measure in (auroc, average_precision) for of in scores]
 
 
 def skab(folder: Path) -> None:
     """Print the pooled AUROC of the rows after the first 400 of each run."""
-    table = pq.read_table(folder / "skab.parquet").drop_columns(["changepoint"])
-    runs = [name for name in table["run"].unique().to_pylist() if "anomaly-free" not in name]
+    table = pq.read_table(folder / "skab.parquet")
     print("| architecture | AUROC of each seed | mean | seconds |\n|---|---|---|---|")
     for arch in ("vanilla", "conv1d"):
         began, found = time.perf_counter(), []
         for seed in SEEDS:
-            marks, scores = [], []
-            for run in runs:
-                rows = table.filter(pc.equal(table["run"], run)).sort_by("datetime")
-                train = rows.slice(0, 400).drop_columns(["anomaly", "run"])
-                how = {"arch": arch, "window": 60, "time": "datetime"}
-                rest = own(train, rows, seed, ["anomaly"], **how).slice(400)
-                marks.append(rest["anomaly"].to_numpy())
-                scores.append(rest["score"].to_numpy())
-            found.append(auroc(np.concatenate(marks), np.concatenate(scores)))
+            found.append(auroc(*skab_scores(table, arch, seed)))
         each = ", ".join(f"{value:.3f}" for value in found)
         seconds = time.perf_counter() - began
         print(f"| {arch} | {each} | {np.mean(found):.3f} | {seconds:.0f} |", flush=True)
 
 
+def skab_scores(table: pa.Table, arch: str, seed: int) -> tuple[Floats, Floats]:
+    """Return the marks and the scores of the rows after the first 400 of all runs."""
+    table = table.drop_columns(["changepoint"])
+    marks, scores = [], []
+    for run in table["run"].unique().to_pylist():
+        if "anomaly-free" in run:
+            continue
+        rows = table.filter(pc.equal(table["run"], run)).sort_by("datetime")
+        train = rows.slice(0, 400).drop_columns(["anomaly", "run"])
+        how = {"arch": arch, "window": 60, "time": "datetime"}
+        rest = own(train, rows, seed, ["anomaly"], **how).slice(400)
+        marks.append(rest["anomaly"].to_numpy())
+        scores.append(rest["score"].to_numpy())
+    return np.concatenate(marks), np.concatenate(scores)
+
+
 def nab(folder: Path) -> None:
     """Print the AUROC of every file's rows next to windowed PCA and an isolation forest."""
-    size, means = 48, []
+    size, means = NAB_WINDOW, []
     peers = {"windowed PCA": pca} | ({"isolation forest": forest} if PEERS else {})
     print(f"| file | aecli | {' | '.join(peers)} |\n|---|---|{'---|' * len(peers)}")
     for path in sorted((folder / "nab").glob("*.csv")):
@@ -191,7 +208,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     parts = {"adbench": adbench, "skab": skab, "nab": nab}
     for name in sys.argv[2:] or parts:
-        parts[name](folder)
+        part, _, only = name.partition(":")
+        parts[part](folder, *([only] if only else []))
 
 
 if __name__ == "__main__":

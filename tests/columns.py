@@ -21,6 +21,13 @@ def category(name: str, *values: Category, **more: Any) -> Column:
     return Column(name=name, kind="category", categories=list(values), reason="", **fields)
 
 
+def time(name: str, *, scale: float, **more: Any) -> Column:
+    """Return a column of timestamps whose centre is the beginning of 1970; `scale` is in hours."""
+    seconds = 3600 * scale
+    fields = {"type": "timestamp[s]", "low": [0.0], "high": [seconds], "mean": [0.0]} | more
+    return Column(name=name, kind="time", center=[0.0], scale=[seconds], reason="", **fields)
+
+
 def vector(name: str, *, center: list[float], scale: list[float], **more: Any) -> Column:
     size = len(center)
     fields = {"type": f"fixed_size_list<float>[{size}]", "mean": center} | more

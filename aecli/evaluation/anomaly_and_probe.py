@@ -17,7 +17,7 @@ from aecli.array_types import Codes, Indices
 from aecli.errors import DataError
 from aecli.evaluation.accumulator import stored_pca
 from aecli.evaluation.results import Detection, Probe, ProbeView
-from aecli.features.layout import Inputs
+from aecli.features.inputs import Inputs
 from aecli.inference.batches import EncodedBatch
 from aecli.inference.loaded_model import LoadedModel
 from aecli.metrics.detection import DETECTION_FIGURES, Interval, detection_figures
@@ -110,7 +110,7 @@ class Prober:
         self.column = column
         label = model.spec.label
         self._classes = label is not None and label.name == column
-        self._inputs = Inputs(model.reader.layout, compressed=False).to(model.device)
+        self._inputs = Inputs(model.reader.layout, copies=False).to(model.device)
         self._pca = stored_pca(model)
         self._window = model.spec.network.window
         width = model.reader.layout.inputs * self._window

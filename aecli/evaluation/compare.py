@@ -16,6 +16,7 @@ CLASSIFICATION = (
     "macro_f1",
     "auroc",
     "log_loss",
+    "ece",
 )
 
 

@@ -13,7 +13,7 @@ from aecli.metrics.gates import EVALUATE_FIGURES, Gate
 from aecli.metrics.latent import LatentHealth
 from aecli.schema.model_spec import ModelSpec
 
-CLASSIFIER_FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss")
+CLASSIFIER_FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss", "ece")
 
 
 def model_figures(spec: ModelSpec) -> list[str]:

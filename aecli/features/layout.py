@@ -1,20 +1,30 @@
-"""Layout of a network's cells, inputs and outputs by column; conversion of cells to inputs."""
+"""Layout of a network's cells, inputs and outputs by column."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
-
-from aecli.schema.model_spec import Column
+from aecli.schema.model_spec import Column, Period
+from aecli.table.arrow_types import parse_type
+from aecli.table.calendar_periods import PERIODS, phase, unit_seconds
 
 NUMERIC = ("number", "time", "vector")
 
-STEEP = 100.0
-"""Compressed numbers are linear within 1/100 of a scaled unit, and logarithmic beyond."""
+
+class Copies(NamedTuple):
+    """Inputs of one kind that are copies of cells, without an output: one input per entry.
+
+    A cell may have several entries. `parameters` are those of each entry, or empty.
+    """
+
+    cells: tuple[int, ...]
+    parameters: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -22,71 +32,104 @@ class Layout:
     """Position of each varying column among the cells: numbers, then booleans, then categories.
 
     `numeric`, `boolean` and `category` are the columns of each block in order; `column_of[cell]` is
-    an index into the varying columns in that order. `indicators` are the cells with an additional
-    input that is 1 if they are missing, `compressed` those with an additional, compressed input.
+    an index into the varying columns in that order. The inputs are those of the cells, in the order
+    of the outputs, and then the `copies`.
     """
 
     numeric: tuple[Column, ...]
     boolean: tuple[Column, ...]
     category: tuple[Column, ...]
 
-    @property
+    @cached_property
     def columns(self) -> tuple[Column, ...]:
         """Return the varying columns in the order of their cells."""
         return self.numeric + self.boolean + self.category
 
-    @property
+    @cached_property
     def numbers(self) -> int:
         """Return the number of cells that are scaled numbers."""
         return sum(column.size for column in self.numeric)
 
-    @property
+    @cached_property
     def booleans(self) -> int:
         """Return the number of cells that are booleans."""
         return len(self.boolean)
 
-    @property
+    @cached_property
     def cardinalities(self) -> tuple[int, ...]:
         """Return the number of logits of each category column."""
         return tuple(len(column.categories) + column.has_other for column in self.category)
 
-    @property
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """Return the number of cells of each varying column."""
         return tuple(c.size if c.kind in NUMERIC else 1 for c in self.columns)
 
-    @property
+    @cached_property
     def column_of(self) -> tuple[int, ...]:
         """Return, for each cell, the index of its column in `columns`."""
         return tuple(index for index, width in enumerate(self.widths) for _ in range(width))
 
-    @property
-    def indicators(self) -> tuple[int, ...]:
-        """Return the cells of columns with missing or masked cells in training."""
-        indicated = [column.has_missing or column.masked for column in self.columns]
-        return tuple(cell for cell, owner in enumerate(self.column_of) if indicated[owner])
+    @cached_property
+    def later_times(self) -> list[int]:
+        """Return the cells of times that move forward with the rows."""
+        owners = (self.columns[owner] for owner in self.column_of[: self.numbers])
+        return [cell for cell, column in enumerate(owners) if column.moves_forward]
 
-    @property
-    def compressed(self) -> tuple[int, ...]:
-        """Return the cells of columns with long tails, which have a compressed input too."""
-        return tuple(
-            cell for cell, owner in enumerate(self.column_of) if self.columns[owner].compressed
-        )
+    @cached_property
+    def copies(self) -> dict[str, Copies]:
+        """Return the input-only copies by kind, in the order of their inputs.
 
-    @property
+        `indicators` are 1 for missing cells of columns with missing or masked cells in training;
+        `compressed` are the numbers of columns with long tails, `calendar` the sines and cosines of
+        times in their periods, `piecewise` the positions of numbers in each of their bins
+        (`features.inputs`).
+        """
+        return {
+            "indicators": self._copies(lambda column: column.has_missing or column.masked),
+            "compressed": self._copies(lambda column: column.compressed),
+            "calendar": self._calendar(),
+            "piecewise": self._piecewise(),
+        }
+
+    def _piecewise(self) -> Copies:
+        """Return one copy per bin, with the edges of the bin as its parameters."""
+        entries = [
+            (cell, bin_edges)
+            for cell, owner in enumerate(self.column_of)
+            for bin_edges in pairwise(self.columns[owner].bins)
+        ]
+        return Copies(*zip(*entries, strict=True)) if entries else Copies(())
+
+    def _copies(self, copied: Callable[[Column], bool]) -> Copies:
+        """Return the copies of every cell of the chosen columns."""
+        chosen = [copied(column) for column in self.columns]
+        return Copies(tuple(cell for cell, owner in enumerate(self.column_of) if chosen[owner]))
+
+    def _calendar(self) -> Copies:
+        """Return the sine and the cosine of each period: angular frequency and phase of entries."""
+        entries = [
+            (cell, waves)
+            for cell, owner in enumerate(self.column_of)
+            for period in self.columns[owner].periods
+            for waves in _waves(self.columns[owner], period)
+        ]
+        return Copies(tuple(cell for cell, _ in entries), tuple(waves for _, waves in entries))
+
+    @cached_property
     def cells(self) -> int:
         """Return the number of cells in a row."""
         return self.numbers + self.booleans + len(self.category)
 
-    @property
+    @cached_property
     def outputs(self) -> int:
         """Return the width of a network's output."""
         return self.numbers + self.booleans + sum(self.cardinalities)
 
-    @property
+    @cached_property
     def inputs(self) -> int:
         """Return the width of a network's input."""
-        return self.outputs + len(self.indicators) + len(self.compressed)
+        return self.outputs + sum(len(copies.cells) for copies in self.copies.values())
 
 
 def lay_out(columns: Sequence[Column]) -> Layout:
@@ -99,45 +142,9 @@ def lay_out(columns: Sequence[Column]) -> Layout:
     )
 
 
-class Inputs(nn.Module):
-    """Map from cells `(n_rows, n_cells)` to network inputs `(n_rows, n_inputs)`.
-
-    Missing cells become 0 (the centre), unseen categories all zeros. With `complete` no cell is
-    missing, and a table of numbers is passed unchanged. Without `compressed`, compressed inputs are
-    0, for comparisons with other models.
-    """
-
-    def __init__(self, layout: Layout, *, complete: bool = False, compressed: bool = True) -> None:
-        super().__init__()
-        self._plain = complete and layout.inputs == layout.cells
-        self._dense = layout.numbers + layout.booleans
-        self._outputs = layout.outputs
-        self._width = layout.inputs
-        offsets = torch.tensor((0, *layout.cardinalities)).cumsum(0)[:-1] + self._dense
-        self.register_buffer("_offsets", offsets, persistent=False)
-        indicators = torch.tensor(layout.indicators, dtype=torch.int64)
-        self.register_buffer("_indicators", indicators, persistent=False)
-        tails = torch.tensor(layout.compressed if compressed else (), dtype=torch.int64)
-        self.register_buffer("_compressed", tails, persistent=False)
-        self._offsets: Tensor
-        self._indicators: Tensor
-        self._compressed: Tensor
-
-    def forward(self, cells: Tensor) -> Tensor:
-        """Return the inputs of the network."""
-        if self._plain:
-            return cells
-        inputs = cells.new_zeros(len(cells), self._width)
-        torch.nan_to_num(cells[:, : self._dense], out=inputs[:, : self._dense])
-        codes = cells[:, self._dense :]
-        if codes.shape[1]:
-            seen = codes >= 0
-            slots = codes.nan_to_num(0.0).clamp_(min=0).long() + self._offsets
-            inputs.scatter_(1, slots, seen.to(inputs.dtype))
-        if len(self._indicators):
-            end = self._outputs + len(self._indicators)
-            inputs[:, self._outputs : end] = cells.index_select(1, self._indicators).isnan()
-        if len(self._compressed):
-            tails = cells.index_select(1, self._compressed).nan_to_num(0.0)
-            inputs[:, -len(self._compressed) :] = (STEEP * tails).asinh_() / math.asinh(STEEP)
-        return inputs
+def _waves(column: Column, period: Period) -> list[tuple[float, float]]:
+    """Return angular frequency per scaled unit, and phase at the centre, of sine and cosine."""
+    kind = parse_type(column.type)
+    frequency = 2 * math.pi * column.scale[0] * float(unit_seconds(kind)) / PERIODS[period]
+    start = phase(kind, period, Fraction(column.origin or 0) + Fraction(column.center[0]))
+    return [(frequency, start), (frequency, start + math.pi / 2)]

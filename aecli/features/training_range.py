@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from aecli.features.layout import Layout
 from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
 from aecli.table.arrow_types import parse_type
+from aecli.table.calendar_periods import PERIODS, unit_seconds
 from aecli.table.scaling import FAR
 
 CELL_ROUNDING = 2.0**-22
@@ -69,10 +69,12 @@ def _float32_error(column: Column, values: Floats) -> Floats:
 def at_last_times(cells: Tensor, layout: Layout, window: int = 1) -> Tensor:
     """Return cells `(n_samples * window, n_cells)` with times after the training shifted back.
 
-    The times of a sample are shifted by the same duration, so that the latest is the last training
-    time: the network has not seen later ones. Differences within a row or a window do not change.
+    The times of a sample are shifted by the same duration, so that none is later than the last
+    training time: the network has not seen later ones. Differences within a row or a window do not
+    change. With phases of a day or week, the duration is a number of these, because the network has
+    not seen other combinations of times and phases.
     """
-    time_cells = _time_cells(layout)
+    time_cells = layout.later_times
     if not time_cells:
         return cells
     last = _last_times(layout, time_cells).to(cells.device)
@@ -80,6 +82,10 @@ def at_last_times(cells: Tensor, layout: Layout, window: int = 1) -> Tensor:
     seconds = seconds.to(cells.device)
     later = ((cells[:, time_cells] - last) * seconds).nan_to_num(0.0).amax(1).clamp(min=0)
     later = later.view(-1, window).amax(1).repeat_interleave(window)
+    periods = {name for column in layout.numeric for name in column.periods} & {"day", "week"}
+    if periods:
+        period = max(PERIODS[name] for name in periods)
+        later = (later / period).ceil() * period
     shifted = cells.clone()
     shifted[:, time_cells] -= later[:, None] / seconds
     return shifted
@@ -87,11 +93,7 @@ def at_last_times(cells: Tensor, layout: Layout, window: int = 1) -> Tensor:
 
 def _seconds(column: Column) -> float:
     """Return the duration of a scaled unit of a time column in seconds."""
-    kind = parse_type(column.type)
-    if pa.types.is_date32(kind):
-        return column.scale[0] * 86_400
-    unit = getattr(kind, "unit", "ms")
-    return column.scale[0] / {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[unit]
+    return column.scale[0] * float(unit_seconds(parse_type(column.type)))
 
 
 def without_later_times(cells: Tensor, layout: Layout) -> Tensor:
@@ -99,7 +101,7 @@ def without_later_times(cells: Tensor, layout: Layout) -> Tensor:
 
     New rows are usually later than the training rows, which is not an anomaly.
     """
-    time_cells = _time_cells(layout)
+    time_cells = layout.later_times
     if not time_cells:
         return cells
     last = _last_times(layout, time_cells).to(cells.device)
@@ -112,20 +114,23 @@ def as_new_rows(cells: Tensor, layout: Layout) -> Tensor:
 
     Thresholds are fitted to rows with missing times, unless most columns are times.
     """
-    time_cells = _time_cells(layout)
+    time_cells = layout.later_times
     if 2 * len(time_cells) > len(layout.columns):
         return without_later_times(cells, layout)
+    return without_times(cells, layout)
+
+
+def without_times(cells: Tensor, layout: Layout) -> Tensor:
+    """Return cells `(n_rows, n_cells)` in which all times that move forward are missing."""
+    time_cells = layout.later_times
+    if not time_cells:
+        return cells
     return _without(cells, time_cells, torch.full([len(cells)], True, device=cells.device))
 
 
 def _last_times(layout: Layout, time_cells: list[int]) -> Tensor:
     owners = [layout.columns[layout.column_of[at]] for at in time_cells]
     return torch.tensor([float(_number_limits(column)[1][0]) for column in owners]).float()
-
-
-def _time_cells(layout: Layout) -> list[int]:
-    owners = (layout.columns[owner] for owner in layout.column_of[: layout.numbers])
-    return [cell for cell, column in enumerate(owners) if column.moves_forward]
 
 
 def _without(cells: Tensor, chosen: list[int], rows: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aecli.device import choose_device, set_threads
 from aecli.errors import UsageError
-from aecli.features.layout import Inputs
+from aecli.features.inputs import Inputs
 from aecli.features.reader import CellReader
 from aecli.features.training_range import as_varying
 from aecli.model.build import build

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from aecli.metrics.histogram import Reliability
+
 RANGE = 40.0
 """Log-odds are clipped to ±40, beyond the precision of probabilities in float32."""
 
@@ -18,6 +20,9 @@ class Classification:
     """Metrics of the classifier on the labelled rows; `confusion[true][predicted]` counts rows.
 
     `auroc` is one-vs-rest, averaged over classes with positive and negative rows; None without any.
+    `ece` is the expected calibration error of the most probable class, `positive_ece` that of the
+    second of two classes; `reliability` has the mean probability of the most probable class, the
+    accuracy and the number of rows of each bin.
     """
 
     rows: int
@@ -29,10 +34,13 @@ class Classification:
     log_loss: float
     baseline_accuracy: float
     confusion: Sequence[Sequence[int]]
+    ece: float
+    positive_ece: float | None
+    reliability: Sequence[tuple[float, float, int]]
 
 
 class ClassificationFigures:
-    """Accumulator of the confusion matrix, log-loss and one-vs-rest AUROC of `classes` classes."""
+    """Accumulator of the confusion matrix, log-loss, one-vs-rest AUROC and calibration."""
 
     def __init__(self, classes: int) -> None:
         self.confusion = torch.zeros(classes, classes, dtype=torch.int64)
@@ -40,6 +48,7 @@ class ClassificationFigures:
         self._bins = max(512, min(1 << 16, (1 << 22) // classes))
         self._histograms = torch.zeros(2, classes * self._bins, dtype=torch.int64)
         self._log_loss = 0.0
+        self._reliability, self._positive = Reliability(), Reliability()
 
     def add(self, logits: Tensor, codes: Tensor) -> None:
         """Add logits `(n_rows, n_classes)` and codes `(n_rows,)`, -1 for unlabelled rows."""
@@ -49,6 +58,13 @@ class ClassificationFigures:
         self.confusion += torch.bincount(pairs, minlength=self._classes**2).view_as(self.confusion)
         self._log_loss += float(F.cross_entropy(logits, codes, reduction="sum"))
         self._count_odds(logits, codes)
+        self._add_probabilities(logits.softmax(1), codes)
+
+    def _add_probabilities(self, probabilities: Tensor, codes: Tensor) -> None:
+        confidence, predicted = probabilities.max(1)
+        self._reliability.add(confidence.numpy(), (predicted == codes).numpy())
+        if self._classes == 2:
+            self._positive.add(probabilities[:, 1].numpy(), (codes == 1).numpy())
 
     def _count_odds(self, logits: Tensor, codes: Tensor) -> None:
         log_p = F.log_softmax(logits, dim=1)
@@ -117,4 +133,7 @@ class ClassificationFigures:
             log_loss=self.log_loss(),
             baseline_accuracy=float(self.confusion[most_frequent].sum()) / self.rows,
             confusion=self.confusion.tolist(),
+            ece=self._reliability.error(),
+            positive_ece=self._positive.error() if self._classes == 2 else None,
+            reliability=self._reliability.bins(),
         )

@@ -12,7 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from aecli.features.layout import Inputs, Layout
+from aecli.features.inputs import Inputs
+from aecli.features.layout import Layout
 from aecli.metrics.detection import Interval
 from aecli.metrics.intervals import RowGroups, explained_interval, paired_interval
 from aecli.metrics.number_ranges import default_ranges
@@ -69,7 +70,7 @@ class ColumnFigures:
     ) -> None:
         self.rows = 0
         self._layout = layout
-        self._inputs = Inputs(layout, compressed=False)
+        self._inputs = Inputs(layout, copies=False)
         if pca is not None:
             self._inputs.to(pca.mean.device)
         self._pca = pca

@@ -30,6 +30,7 @@ EVALUATE_FIGURES = (
     "balanced_accuracy",
     "classification",
     "column_accuracy",
+    "ece",
     "effective_rank",
     "kl",
     "kl_normal",

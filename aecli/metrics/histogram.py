@@ -35,15 +35,15 @@ class Histogram:
 
 
 class Reliability:
-    """Accuracy of the most probable class by its confidence."""
+    """Share of right predictions by their probability, in bins of equal width."""
 
-    BINS = 10
+    BINS = 15
 
     def __init__(self) -> None:
         self._sums = np.zeros((3, self.BINS))
 
     def add(self, confidence: AnyFloats, right: npt.NDArray[np.bool_]) -> None:
-        """Add the confidence and whether the prediction is right, both `(n_samples,)`."""
+        """Add the probabilities and whether the predictions are right, both `(n_samples,)`."""
         bins = np.minimum((confidence * self.BINS).astype(np.int64), self.BINS - 1)
         for sums, weights in zip(
             self._sums, (None, confidence, right.astype(np.float64)), strict=True
@@ -55,6 +55,6 @@ class Reliability:
         return [(c / n, r / n, int(n)) for n, c, r in self._sums.T.tolist() if n]
 
     def error(self) -> float:
-        """Return the expected calibration error (Naeini, Cooper, Hauskrecht 2015)."""
+        """Return the expected calibration error (Guo et al. 2017, §2)."""
         count, confidence, right = self._sums
         return float(np.abs(confidence - right).sum() / max(1.0, count.sum()))

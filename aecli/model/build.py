@@ -177,20 +177,36 @@ def build_reconstruction_loss(
         booleans=layout.booleans,
         cardinalities=layout.cardinalities,
         column_of=layout.column_of,
-        weights=column_weights(layout, [column.trivial_loss for column in layout.columns]),
+        weights=column_weights(
+            layout,
+            [column.trivial_loss for column in layout.columns],
+            fixed_number_weight(options),
+        ),
         number_loss=options.number_loss,
         complete=complete,
     )
 
 
-def column_weights(layout: Layout, trivial: Sequence[float]) -> list[float]:
+def fixed_number_weight(options: LossOptions) -> float:
+    """Return the weight of numbers by the options; 1 where training chooses it."""
+    return 1.0 if options.number_weight == "auto" else options.number_weight
+
+
+def column_weights(
+    layout: Layout, trivial: Sequence[float], number_weight: float = 1.0
+) -> list[float]:
     """Return the weight of each varying column in the reconstruction loss, by its trivial loss.
 
     For a mix of numbers, booleans and categories it is 1 / the trivial loss, so that the trivial
-    prediction has loss 1 for every kind; 1 otherwise.
+    prediction has loss 1 for every kind; 1 otherwise. Weights of numbers are multiplied by
+    `number_weight`.
     """
     mixed = sum(map(bool, (layout.numeric, layout.boolean, layout.category))) > 1
-    return [1 / loss if mixed else 1.0 for loss in trivial]
+    weights = [1 / loss if mixed else 1.0 for loss in trivial]
+    return [
+        weight * number_weight if index < len(layout.numeric) else weight
+        for index, weight in enumerate(weights)
+    ]
 
 
 def resolve_weights(

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any, Literal
 
 from aecli.errors import DataError, UsageError
-from aecli.features.layout import NUMERIC, Layout
+from aecli.features.layout import Layout
 from aecli.model.layers import activation_builder
 from aecli.schema.model_spec import Column
 from aecli.schema.network import Network
@@ -46,8 +46,8 @@ def resolve_network(
 ) -> Network:
     """Return the network with every size filled in; `classes` is 0 without a label.
 
-    `latent` is the size for `--latent auto`. Without a size, the latent is `default_latent`, at
-    most one less than the outputs; without `encoder`, the widths are
+    `latent` is the size for `--latent auto`. Without a size, the latent is `default_latent`,
+    limited by the outputs; without `encoder`, the widths are
     `default_widths(inputs, latent)`. The default decoder mirrors the encoder's hidden layers.
 
     Raises:
@@ -65,9 +65,9 @@ def resolve_network(
     on_latent = _latent_activation(options)
     _require_consistent({"activation": chosen.activation, "latent-activation": on_latent})
     latent = latent or (chosen.latent if isinstance(chosen.latent, int) else None)
-    usual = min(default_latent(layout.inputs * window), max(1, layout.outputs * window - 1))
-    widths = _widths(chosen, architecture, latent, usual, layout.inputs * window)
-    linear_path = _starts_as_pca(chosen, on_latent, classes)
+    usual = _usual_latent(layout, window)
+    widths = _widths(chosen, architecture, latent, usual, _sizing_inputs(layout) * window)
+    linear_path = _starts_as_pca(chosen, on_latent, layout, classes=classes, latent=widths[0][-1])
     classifier = DEFAULT_CLASSIFIER if chosen.classifier is None else chosen.classifier
     network = Network(
         architecture=architecture,
@@ -96,22 +96,37 @@ def resolve_network(
     return network
 
 
+def _usual_latent(layout: Layout, window: int) -> int:
+    """Return the default latent size, for the inputs without positions in bins and periods.
+
+    It is less than the outputs, except if training masks cells: a copy does not reconstruct these.
+    """
+    copied = (layout.copies[kind].cells for kind in ("indicators", "compressed"))
+    inputs = layout.outputs + sum(map(len, copied))
+    masked = any(column.masked for column in layout.columns)
+    limit = layout.outputs * window - (0 if masked else 1)
+    return min(default_latent(inputs * window), max(1, limit))
+
+
 def _latent_activation(options: TrainOptions) -> TorchClassSpec:
     """Return the latent's activation; by default a sigmoid if the KL term needs bounds."""
     fitting = TorchClassSpec(name="Sigmoid" if options.losses.kl > 0 else "Identity")
     return options.network.latent_activation or fitting
 
 
-def _starts_as_pca(options: NetworkOptions, on_latent: TorchClassSpec, classes: int) -> bool:
+def _starts_as_pca(
+    options: NetworkOptions, on_latent: TorchClassSpec, layout: Layout, *, classes: int, latent: int
+) -> bool:
     """Return whether the network has a linear path, which starts as PCA.
 
-    The default is yes for a linear latent, except with a classifier, which overfits on PCA's
-    latents (benchmarks/RESULTS.md), and for a variational network, whose latents must follow
-    N(0, 1).
+    The default is yes for a linear latent, except for a variational network, whose latents must
+    follow N(0, 1), and with a classifier for columns of several kinds and less than one latent unit
+    for two of them: at the start PCA would use them all for numbers (benchmarks/RESULTS.md).
     """
-    linear = on_latent.name == "Identity"
-    by_default = options.init == "auto" and linear and not classes and not options.variational
-    return options.init == "pca" or by_default
+    mixed = layout.numbers < layout.cells
+    crowded = classes > 0 and mixed and 2 * latent < len(layout.columns)
+    by_default = options.init == "auto" and on_latent.name == "Identity" and not options.variational
+    return options.init == "pca" or (by_default and not crowded)
 
 
 def _require_consistent(activations: dict[str, TorchClassSpec]) -> None:
@@ -120,6 +135,11 @@ def _require_consistent(activations: dict[str, TorchClassSpec]) -> None:
             activation_builder(activation)()
         except ValueError as error:
             raise UsageError(str(error), hint=f"--{flag} {activation.name}") from error
+
+
+def _sizing_inputs(layout: Layout) -> int:
+    """Return the inputs that sizes depend on: positions in bins add nothing to the numbers."""
+    return layout.inputs - len(layout.copies["piecewise"].cells)
 
 
 def _widths(
@@ -199,8 +219,9 @@ def image_shape(
             "feature columns",
             hint="--columns 'pixel*' selects the pixels; --exclude leaves columns out",
         )
-    if layout.cells != layout.numbers or layout.indicators:
-        other = next(c for c in layout.columns if c.kind not in NUMERIC or c.has_missing)
+    unfit = [c for c in layout.columns if c.kind not in ("number", "vector") or c.has_missing]
+    if unfit:
+        other = unfit[0]
         what = "has missing values" if other.has_missing else f"is a {other.kind} column"
         raise UsageError(
             f"--arch conv2d supports pixels only: {other.name!r} {what}",

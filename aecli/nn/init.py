@@ -1,4 +1,4 @@
-"""Initialise the weights of layers, initialise a network as PCA, and rotate its latent."""
+"""Initialise the weights of layers, initialise a network as PCA, and transform its latent."""
 
 from __future__ import annotations
 
@@ -138,18 +138,18 @@ def activation_gain(activation: nn.Module) -> float:
 
 
 @torch.no_grad()
-def rotate_latent(network: AutoencoderNetwork, rotation: Tensor) -> None:
-    """Replace each latent z by `rotation @ z`, without changing outputs and logits.
+def transform_latent(network: AutoencoderNetwork, matrix: Tensor) -> None:
+    """Replace each latent z by `matrix @ z`, without changing outputs and logits.
 
-    `rotation` is orthogonal, `(latent, latent)`. The layer that produces the latent is the `last`
-    of an encoder; decoders and classifiers have in `reads` the parameters whose last axis is the
-    latent.
+    `matrix` is invertible, `(latent, latent)` in float64 on the CPU. The layer that produces the
+    latent is the `last` of an encoder; decoders and classifiers have in `reads` the parameters
+    whose last axis is the latent, and some decoders have `added_to_latent`.
 
     Raises:
-        ValueError: the latent has an activation or is variational, so it cannot be rotated.
+        ValueError: the latent has an activation or is variational, so it cannot be transformed.
     """
     if network.code is not None or network.variational:
-        raise ValueError("only a linear latent can be rotated")
+        raise ValueError("only a linear latent can be transformed")
     last = network.encoder.last
     assert isinstance(last, nn.Linear), "every encoder has a last layer"
     writers, readers = [last], _reads(network.decoder)
@@ -158,12 +158,14 @@ def rotate_latent(network: AutoencoderNetwork, rotation: Tensor) -> None:
         readers.append(network.path.decode.weight)
     if network.head is not None:
         readers += _reads(network.head)
-    matrix = rotation.to(last.weight)
+    inverse = torch.linalg.inv(matrix)
     for layer in writers:
-        layer.weight.copy_(matrix @ layer.weight)
-        layer.bias.copy_(matrix @ layer.bias)
+        layer.weight.copy_(matrix @ layer.weight.cpu().double())
+        layer.bias.copy_(matrix @ layer.bias.cpu().double())
     for parameter in readers:
-        parameter.copy_(parameter @ matrix.T)
+        parameter.copy_(parameter.cpu().double() @ inverse)
+    for vectors in getattr(network.decoder, "added_to_latent", ()):
+        vectors.copy_(vectors.cpu().double() @ matrix.T)
 
 
 def _reads(part: nn.Module) -> list[Tensor]:

@@ -16,6 +16,11 @@ NUMBER_LOSSES: dict[str, Callable[..., Tensor]] = {
     "huber": functional.huber_loss,
 }
 
+TEMPERATURE_BOUNDS = (0.1, 10.0)
+
+TEMPERATURE_PRIOR = 10.0
+"""Weight of the prior that a temperature is 1, in rows."""
+
 
 class ReconstructionLoss(nn.Module):
     """Mean over columns of each column's mean loss over observed cells.
@@ -57,6 +62,7 @@ class ReconstructionLoss(nn.Module):
         self.cardinalities = tuple(cardinalities)
         self.complete = complete
         self._number_loss = NUMBER_LOSSES[number_loss]
+        self._number_columns = len(set(column_of[:numbers]))
         self._sizes = [0] * len(weights)
         for column in column_of:
             self._sizes[column] += 1
@@ -91,14 +97,27 @@ class ReconstructionLoss(nn.Module):
         if self.complete and self._plain_weight is not None:
             loss = self._number_loss(output, cells)
             return loss if self._plain_weight == 1 else loss * self._plain_weight
+        return self._contributions(output, cells)[0].sum()
+
+    def parts(self, output: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the scalar loss and the part of it that is from columns of numbers."""
+        if not self.booleans and not self.cardinalities:
+            loss = self.forward(output, cells)
+            return loss, loss
+        contributions, numbers = self._contributions(output.to(cells.dtype), cells)
+        return contributions.sum(), contributions[:numbers].sum()
+
+    def _contributions(self, output: Tensor, cells: Tensor) -> tuple[Tensor, int]:
+        """Return the addends of the loss, by cell or column, and how many are from numbers."""
         if self.complete:
             means = torch.cat([block.mean(0) for block in self._errors(output, cells, None)])
-            return (means * self._cell_weights).sum()
+            return means * self._cell_weights, self.numbers
         observed = self._observed(cells)
         sums = torch.cat([block.sum(0) for block in self._errors(output, cells, observed)])
         counts = self._per_column(observed.sum(0, dtype=sums.dtype))
         column_means = self._per_column(sums) / counts.clamp(min=1)
-        return (column_means * self.weights).sum() / counts.count_nonzero().clamp(min=1)
+        weighted = column_means * self.weights / counts.count_nonzero().clamp(min=1)
+        return weighted, self._number_columns
 
     def cell_errors(self, output: Tensor, cells: Tensor) -> Tensor:
         """Return each cell's unweighted loss `(n_rows, n_cells)`, NaN if it is unobserved."""
@@ -158,18 +177,53 @@ class ReconstructionLoss(nn.Module):
         return torch.stack(columns, dim=1)
 
 
-def classification_loss(logits: Tensor, codes: Tensor, class_weights: Tensor | None) -> Tensor:
+def classification_loss(
+    logits: Tensor, codes: Tensor, class_weights: Tensor | None, *, label_smoothing: float = 0.0
+) -> Tensor:
     """Return the mean cross-entropy over labelled rows, in nats; 0 without labelled rows.
 
     `logits` are `(n_rows, n_classes)`, `codes` `(n_rows,)` with -1 for unlabelled, `class_weights`
     `(n_classes,)`. A row's loss is multiplied by the weight of its class, and the sum is divided by
     the number of labelled rows, not by their weights, so that the value does not depend on the
     batches. Balanced weights are rows / (classes x rows of the class): 1 on average.
+    `label_smoothing` is the share of a row's target that all classes have in equal parts (Szegedy
+    et al. 2016, Rethinking the Inception architecture, §7).
     """
     total = functional.cross_entropy(
-        logits.float(), codes, weight=class_weights, ignore_index=-1, reduction="sum"
+        logits.float(),
+        codes,
+        weight=class_weights,
+        ignore_index=-1,
+        reduction="sum",
+        label_smoothing=label_smoothing,
     )
     return total / (codes >= 0).sum().clamp(min=1)
+
+
+@torch.no_grad()
+def best_temperature(logits: Tensor, codes: Tensor, class_weights: Tensor | None = None) -> float:
+    """Return the temperature by which logits are divided for the lowest cross-entropy.
+
+    Guo et al. (2017), On calibration of modern neural networks, §4.2. The arguments are those of
+    `classification_loss`. The loss is convex in the inverse temperature b, also with the prior
+    `TEMPERATURE_PRIOR` · (b - ln b), which bounds b where the rows are separable. The result is 1
+    if fewer than two classes are among the rows, or a logit is not finite.
+    """
+    labelled = codes >= 0
+    logits, codes = logits[labelled].double(), codes[labelled]
+    if len(codes.unique()) < 2 or not bool(logits.isfinite().all()):
+        return 1.0
+    weights = torch.ones_like(codes) if class_weights is None else class_weights[codes]
+    weights = weights.double()[:, None]
+    true = (weights * logits.gather(1, codes[:, None])).sum()
+    low, high = (-math.log(bound) for bound in reversed(TEMPERATURE_BOUNDS))
+    for _ in range(30):
+        middle = (low + high) / 2
+        inverse = math.exp(middle)
+        expected = (weights * (inverse * logits).softmax(1) * logits).sum()
+        slope = float(expected - true) + TEMPERATURE_PRIOR * (1 - 1 / inverse)
+        low, high = (low, middle) if slope > 0 else (middle, high)
+    return math.exp(-(low + high) / 2)
 
 
 def l1_penalty(z: Tensor) -> Tensor:

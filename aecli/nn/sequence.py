@@ -63,7 +63,12 @@ class LSTMDecoder(nn.Module):
     @property
     def reads(self) -> list[Tensor]:
         """Return the parameters whose last axis is the latent."""
-        return [self.start.weight, self.lstm.all_weights[0][0], self.positions]
+        return [self.start.weight, self.lstm.all_weights[0][0]]
+
+    @property
+    def added_to_latent(self) -> list[Tensor]:
+        """Return the parameters that are added to the latent."""
+        return [self.positions]
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the windows of latents."""

@@ -70,7 +70,6 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
         evaluation=result,
         group_errors=_group_errors(evaluation, collector),
         latent=latent,
-        reliability=collector.reliability if result.classification else None,
         scores=collector.histogram if anomalous else None,
         outliers=collector.outliers,
         anomalous=anomalous,

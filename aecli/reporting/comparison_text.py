@@ -26,6 +26,7 @@ FIGURE_TITLES = {
     "macro_f1": "label, macro F1",
     "auroc": "label, AUROC",
     "log_loss": "label, log loss",
+    "ece": "label, calibration error",
     "number_mse": "numbers, MSE (standardised)",
     "active_share": "latent, active units",
     "effective_rank": "latent, effective rank",

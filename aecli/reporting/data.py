@@ -11,7 +11,7 @@ from aecli.evaluation.results import EvaluateResult
 from aecli.metrics.classification import Classification
 from aecli.metrics.columns import ColumnScore
 from aecli.metrics.detection import Interval
-from aecli.metrics.histogram import Histogram, Reliability
+from aecli.metrics.histogram import Histogram
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.model_spec import ModelSpec
 from aecli.scoring.explanation import ScoreReason
@@ -164,7 +164,6 @@ class ReportData:
     group_errors: Mapping[str, Floats] = field(default_factory=dict)
     latent: LatentDistribution | None = None
     maps: Sequence[LatentMap] = ()
-    reliability: Reliability | None = None
     scores: Histogram | None = None
     outliers: int = 0
     anomalous: Sequence[ReportRow] = ()

@@ -7,7 +7,8 @@ import torch
 
 from aecli.array_types import AnyFloats
 from aecli.evaluation.accumulator import stored_pca
-from aecli.features.layout import Inputs, Layout
+from aecli.features.inputs import Inputs
+from aecli.features.layout import Layout
 from aecli.inference.loaded_model import LoadedModel
 from aecli.reporting.examples import ImageShape, SampledRows, as_images
 
@@ -61,7 +62,7 @@ def pixel_means(model: LoadedModel, sample: SampledRows, shape: ImageShape) -> d
     outputs = {"this model": as_images(columns, sample.outputs[:, 0], shape)}
     pca = stored_pca(model)
     if pca is not None:
-        prepare = Inputs(model.reader.layout, compressed=False).to(model.device)
+        prepare = Inputs(model.reader.layout, copies=False).to(model.device)
         with torch.no_grad():
             cells = prepare(torch.from_numpy(sample.cells[:, 0]).to(model.device))
             outputs["PCA"] = as_images(columns, pca.reconstruct(cells).cpu().numpy(), shape)

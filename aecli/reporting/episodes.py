@@ -19,7 +19,7 @@ from aecli.reporting.examples import MAX_ROW_CELLS, in_units, name_text
 from aecli.schema.model_spec import Column
 from aecli.schema.network_options import WindowOptions
 from aecli.scoring.explanation import ScoreReason, cell_text
-from aecli.scoring.scorer import SCORING_BLOCK, Scorer
+from aecli.scoring.scorer import MIN_BLOCK, Scorer
 from aecli.table.arrow_types import is_plain_number
 
 EXCERPT_ROWS = 400
@@ -233,7 +233,7 @@ def signal_excerpt(
     outputs = np.zeros((len(rows), inverse.layout.outputs))
     scores, counts = np.zeros(len(rows)), np.zeros(len(rows))
     size = table.windows.size
-    for group in np.array_split(starts, max(1, len(starts) * size // SCORING_BLOCK)):
+    for group in np.array_split(starts, max(1, len(starts) * size // MIN_BLOCK)):
         positions = (group[:, None] + np.arange(size)).reshape(-1)
         decoded, window_scores = _decoded_windows(
             model, scorer, cells[torch.from_numpy(positions)], table.differs[rows[positions]]

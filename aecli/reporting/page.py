@@ -126,7 +126,7 @@ def _anomalies(data: ReportData) -> dict[str, Any] | None:
 
 
 def _label(data: ReportData) -> dict[str, Any] | None:
-    if data.classification is None or data.reliability is None:
+    if data.classification is None:
         return None
     names, confusion = confusion_rows(data)
     return {"class_names": names, "confusion": confusion, "calibration": calibration_rows(data)}

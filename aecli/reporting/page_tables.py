@@ -44,13 +44,19 @@ def _column_row(column: ColumnScore, data: ReportData) -> dict[str, Any]:
     side = column_comparison(column)
     return {
         "name": safe(column.name),
-        "kind": column.kind,
+        "kind": _kind(column, data),
         "histogram": small_histogram(data.histograms.get(column.name, [])),
         "dumbbell": dumbbell(own, pca, trivial, worse=side == "worse"),
         "errors": [(error, error_text(error)) for error in (own, pca, trivial)],
         "comparison": side,
         "gain": None if own is None or pca is None else 100 * (pca - own),
     }
+
+
+def _kind(column: ColumnScore, data: ReportData) -> str:
+    """Return the kind, and the periods of a time column whose phases are inputs."""
+    periods = next((c.periods for c in data.spec.columns if c.name == column.name), [])
+    return f"{column.kind} ({', '.join(periods)})" if periods else column.kind
 
 
 def error_text(error: float | None) -> str:
@@ -91,7 +97,7 @@ def _shaded(rows: int, total: int, right: bool) -> dict[str, Any]:
 
 def calibration_rows(data: ReportData) -> list[dict[str, Any]]:
     """Return the bins of confidence that have answers: confidence, accuracy, their count."""
-    if data.reliability is None:
+    if data.classification is None:
         return []
     return [
         {
@@ -100,7 +106,7 @@ def calibration_rows(data: ReportData) -> list[dict[str, Any]]:
             "count": count(rows),
             "line": dumbbell(accuracy, None, confidence),
         }
-        for confidence, accuracy, rows in data.reliability.bins()
+        for confidence, accuracy, rows in data.classification.reliability
     ]
 
 

@@ -10,7 +10,7 @@ import torch
 from aecli.array_types import AnyFloats, Codes
 from aecli.inference.batches import EncodedBatch
 from aecli.inference.loaded_model import LoadedModel
-from aecli.metrics.histogram import Histogram, Reliability
+from aecli.metrics.histogram import Histogram
 from aecli.metrics.intervals import RowGroups
 from aecli.reporting.data import ReportRow
 from aecli.reporting.examples import SampledRows, anomalous_rows, lowest_keys, with_any_column
@@ -41,7 +41,7 @@ class SampleCollector:
         self.sample = RowSample(min(MAX_REPORT_SAMPLES, limit))
         self.anomalous = RowSample(ANOMALOUS_ROWS)
         self.best, self.worst = RowSample(EXAMPLES_PER_RANK), RowSample(EXAMPLES_PER_RANK)
-        self.histogram, self.reliability = Histogram(), Reliability()
+        self.histogram = Histogram()
         self.outliers = self.samples = 0
         self.window_scores: list[AnyFloats] = []
         self.label_groups = RowGroups(2)
@@ -91,11 +91,9 @@ class SampleCollector:
 
     @torch.no_grad()
     def _add_predictions(self, batch: EncodedBatch, codes: Codes) -> None:
-        logits = self.model.network.classify(batch.latent).double().cpu()
-        confidence, predicted = logits.softmax(1).max(1)
+        predicted = self.model.network.classify(batch.latent).argmax(1).cpu()
         known = codes >= 0
         right = predicted.numpy() == codes
-        self.reliability.add(confidence.numpy()[known], right[known])
         self.label_groups.add(torch.from_numpy(np.stack([known & ~right, known], 1)))
 
     def examples(self, sample: SampledRows) -> dict[str, SampledRows]:

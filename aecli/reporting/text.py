@@ -73,4 +73,6 @@ def layer_sizes(data: ReportData) -> str:
 
 def loss_text(data: ReportData) -> str:
     """Return the loss as a sum of weighted terms."""
-    return " + ".join(f"{weight(w)} · {name}" for name, w in data.spec.loss_weights.items())
+    terms = " + ".join(f"{weight(w)} · {name}" for name, w in data.spec.loss_weights.items())
+    number_weight = data.spec.number_weight
+    return terms if number_weight == 1 else f"{terms}, numbers × {weight(number_weight)}"

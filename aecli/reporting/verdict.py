@@ -208,6 +208,6 @@ def _label_alerts(data: ReportData) -> Iterator[Alert]:
         verb = "is" if len(missed) == 1 else "are"
         what = f"{count(len(missed), 'class', 'classes')} {verb} never predicted correctly"
         yield Alert(f"{what}: {name_list(missed, 3)}", "label")
-    if data.reliability is not None and data.reliability.error() > POOR_CALIBRATION:
-        error = percent(data.reliability.error())
+    if classification.ece > POOR_CALIBRATION:
+        error = percent(classification.ece)
         yield Alert(f"confidence and accuracy differ by {error} on average", "label")

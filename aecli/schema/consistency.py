@@ -53,6 +53,7 @@ def require_consistent(options: TrainOptions) -> None:
     _require_equal_latent_sizes(options)
     _require_a_loss(options)
     _require_compatible_latent(options)
+    _require_compatible_axes(options)
     _require_compatible_output(options)
     _require_compatible_architecture(options)
     _require_distinct_keys(options)
@@ -106,6 +107,24 @@ def _require_compatible_latent(options: TrainOptions) -> None:
     if network.init == "pca" and nonlinear:
         what = f"--init pca and {nonlinear} contradict each other: PCA is linear"
         raise Contradiction(what, {"init": "default"})
+
+
+def _require_compatible_axes(options: TrainOptions) -> None:
+    if options.network.axes != "independent":
+        return
+    network, losses = options.network, options.losses
+    activation = network.latent_activation.name if network.latent_activation else "Identity"
+    conflicts = {
+        "--variational": network.variational,
+        "--topk": network.topk is not None,
+        f"--latent-activation {activation}": activation != "Identity",
+        **{f"--{name}": getattr(losses, name) > 0 for name in ("l1", "l2", "kl")},
+    }
+    if other := next((option for option, used in conflicts.items() if used), None):
+        raise Contradiction(
+            f"--axes independent changes the units of the latent, which {other} depends on",
+            {"axes": "uncorrelated"},
+        )
 
 
 def _require_compatible_output(options: TrainOptions) -> None:
@@ -180,6 +199,10 @@ def _unused_options(options: TrainOptions) -> Iterator[_UnusedOption]:
     elif label is None:
         yield windows, "window_label", "without --label"
     training = options.training
+    if options.losses.reconst_weight == 0:
+        yield training, "store_rows", "under --reconst-weight 0, without scores"
+    elif windows.window is not None:
+        yield training, "store_rows", "with --window"
     if training.valid == "none" and training.schedule != "plateau":
         yield training, "patience", "without validation rows"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from itertools import pairwise
+from typing import Annotated, Literal, get_args
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -14,9 +15,11 @@ from aecli.schema.text_format import TextFormat
 SCHEMA = "aecli.model/1.1"
 """Name and version of the format: a minor version adds keys, a major one changes what they mean."""
 MAX_COLUMNS = 100_000
+MAX_BIN_EDGES = 257
 
 Kind = Literal["number", "boolean", "category", "time", "vector"]
 Category = str | int | bool
+Period = Literal["day", "week", "year"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 LONG_TAIL = 8.0
@@ -61,6 +64,15 @@ class Column(StrictModel):
         False,
         description="Its tail is long: the network also has the compressed number as an input.",
     )
+    periods: list[Period] = Field(
+        default=[],
+        description="Periods whose sine and cosine the network also has as inputs, for times.",
+    )
+    bins: Annotated[list[Finite], Field(max_length=MAX_BIN_EDGES)] = Field(
+        [],
+        description="Ascending edges, in scaled units, of bins whose piecewise-linear encoding the "
+        "network has as inputs too.",
+    )
     constant: bool = False
     observed: Annotated[int, Field(ge=0)] = 0
     missing: Annotated[int, Field(ge=0)] = 0
@@ -82,6 +94,14 @@ class Column(StrictModel):
             raise ValueError(f"column {self.name!r}: center and scale must have {cells} entries")
         if any(scale <= 0 for scale in self.scale):
             raise ValueError(f"column {self.name!r}: scale must be positive")
+        if any(high <= low for low, high in pairwise(self.bins)):
+            raise ValueError(f"column {self.name!r}: bins must be in ascending order")
+        if self.bins and self.kind != "number":
+            raise ValueError(f"column {self.name!r}: only numbers have bins")
+        if self.periods and self.kind != "time":
+            raise ValueError(f"column {self.name!r}: only times have periods")
+        if self.periods != [period for period in get_args(Period) if period in self.periods]:
+            raise ValueError(f"column {self.name!r}: each period is named once, in order")
         return self
 
     @property
@@ -203,8 +223,19 @@ class Summary(StrictModel):
     batch_size: Annotated[int, Field(ge=1)] = 1
     train_rows: int
     valid_rows: int
+    dropped_rows: int = Field(
+        0, description="Training rows, or windows, that `--drop-isolated` dropped."
+    )
+    stored_rows: int = Field(
+        0, description="Training rows, or windows, that `--store-rows` stored in the weights file."
+    )
     train: dict[str, Finite]
     valid: dict[str, Finite]
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        1.0,
+        description="Number that the class logits were divided by after training, which calibrates "
+        "the probabilities on the validation rows; the stored weights include it.",
+    )
     metrics: dict[str, Finite] = {}
     start: dict[str, Finite] = Field(
         default={}, description="Validation losses of the start at PCA, where it was considered."
@@ -264,6 +295,10 @@ class ModelSpec(StrictModel):
     label: Label | None = None
     network: Network
     loss_weights: dict[str, Finite] = Field(description="Weight of each term that is trained on.")
+    number_weight: Annotated[Finite, Field(gt=0)] = Field(
+        1.0,
+        description="Weight of numbers in the reconstruction that the best epoch was trained with.",
+    )
     options: TrainOptions
     parameters: Annotated[int, Field(ge=0)] = Field(description="Of the network.")
     weights: StoredFile

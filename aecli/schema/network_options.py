@@ -70,6 +70,11 @@ class NetworkOptions(StrictModel):
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Dropout probability in hidden layers."
     )
+    axes: Literal["uncorrelated", "independent"] = Field(
+        "uncorrelated",
+        description="Axes of a linear latent after training. uncorrelated: its principal axes; "
+        "independent: units as independent of each other as possible (FastICA).",
+    )
     variational: bool = Field(
         False,
         description="Variational autoencoder: a row is encoded as a normal distribution; encode "
@@ -98,7 +103,7 @@ class NetworkOptions(StrictModel):
         "auto",
         description="Initialisation. pca: the network starts as PCA of the training rows, through "
         "linear skip connections; default: that of torch; auto: pca where the latent is"
-        " linear, without a classifier and not variational, else that of torch.",
+        " linear, not variational, and large enough for a label and columns of several kinds.",
     )
 
     @field_validator("encoder", "decoder", "classifier", "channels", mode="before")

@@ -151,7 +151,7 @@ def _option(name: str, section: str, field: FieldInfo) -> Option:
         help=field.description or "",
         choices=choices,
         automatic=_automatic(field),
-        words=_words(field.annotation) if shape in ("integer", "sizes") else (),
+        words=_words(field.annotation) if shape in ("integer", "number", "sizes") else (),
         **(_bounds(metadata) if shape in ("integer", "number", "sizes", "time") else {}),
     )
 

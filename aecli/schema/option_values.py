@@ -36,6 +36,7 @@ class SharedOptionValues(TypedDict, total=False):
     latent_activation: str | None
     norm: str
     dropout: float
+    axes: str
     variational: bool
     topk: int | None
     shape: str | None
@@ -55,6 +56,7 @@ class SharedOptionValues(TypedDict, total=False):
     window_label: str
 
     reconst_weight: float | None
+    number_weight: float | str
     l1: float
     l2: float
     kl: float
@@ -66,6 +68,8 @@ class SharedOptionValues(TypedDict, total=False):
     balance: bool
 
     valid: float | str
+    drop_isolated: float
+    store_rows: bool
     epochs: int | None
     batch_size: int | None
     optimizer: str

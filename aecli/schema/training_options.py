@@ -28,6 +28,11 @@ class LossOptions(StrictModel):
         "start at similar magnitude.",
         json_schema_extra={"automatic": "1; with a label 1 / the loss of predicting column means"},
     )
+    number_weight: Annotated[float, Field(gt=0, le=1e6)] | Literal["auto"] = Field(
+        "auto",
+        description="Weight of columns of numbers in the reconstruction loss; auto: 1, raised with "
+        "a label or few rows until held-out numbers are as good as PCA's.",
+    )
     class_weight: Weight = Field(1.0, description="Weight of the classification loss.")
     l1: Weight = Field(0.0, description="Weight of mean |z| over the latent.")
     l2: Weight = Field(0.0, description="Weight of mean z² over the latent.")
@@ -74,6 +79,16 @@ class TrainingOptions(StrictModel):
         None,
         description="Rows per training step.",
         json_schema_extra={"automatic": "16 to 1024, by the number of rows"},
+    )
+    drop_isolated: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.0,
+        description="Share of the training rows to drop before the training: those that an "
+        "isolation forest isolates first, for rows that may include anomalies.",
+    )
+    store_rows: bool = Field(
+        False,
+        description="Compare scored rows with at most 10,000 training rows, which are stored in the"
+        " model, instead of with cluster means.",
     )
     optimizer: OptimizerSpec = Field(
         TorchClassSpec(name="AdamW"), description="Optimizer, as in SGD:momentum=0.9."

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from aecli.array_types import Floats
-from aecli.features.layout import Inputs
+from aecli.features.inputs import Inputs
 from aecli.features.staging import Staged
 from aecli.features.training_range import as_new_rows
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.model_spec import AGGREGATES, Column
 from aecli.scoring.deviations import Deviations, ScoringFit
-from aecli.scoring.scorer import SCORING_BLOCK, Scorer, joint_vectors
-
-MAX_JOINT = 1_024
-"""Maximum dimension of residuals and latent for a full covariance matrix: 8 MB in the model."""
+from aecli.scoring.isolation_fit import fit_isolation, isolation_scale
+from aecli.scoring.scorer import Scorer, joint_vectors
+from aecli.scoring.whitening import joint_whitening
+from aecli.scoring.window_statistics import fit_window_statistics
 
 FITTED_VALUES = 1 << 23
 """Maximum number of values in memory, for 1,024 to 65,536 samples."""
@@ -48,30 +48,47 @@ TINY = 1e-12
 
 
 def fit_scorer(
-    network: AutoencoderNetwork, inputs: Inputs, columns: tuple[Column, ...], train: Staged
+    network: AutoencoderNetwork,
+    inputs: Inputs,
+    columns: tuple[Column, ...],
+    train: Staged,
+    *,
+    store_rows: bool = False,
 ) -> Scorer:
     """Return a scorer that is fitted on training samples, except for the scale of held-out errors.
 
-    Columns and parts of the score are divided by 1 until `fit_scales` is called.
+    Columns and parts of the score are divided by 1 until `fit_scales` is called. With `store_rows`
+    the neighbours are training rows instead of prototypes.
     """
     network.eval()
     deviations = Deviations(columns)
-    cells = _sampled_cells(train, deviations.layout.cells)
+    cells = sampled_cells(train, deviations.layout.cells)
     fitted = univariate_fit(cells, deviations)
     scorer = Scorer(network, inputs, columns, fitted)
     residuals, entropies = _constant_prediction_errors(cells, deviations, fitted)
     runs = _runs(cells, scorer)
     errors, vectors = _errors(runs, scorer), _vectors(runs, scorer)
-    centre, whiten, whiten_latent = _joint(vectors, MIN_ERROR * residuals.repeat(scorer.window))
+    centre, whiten, whiten_latent = joint_whitening(
+        vectors, MIN_ERROR * residuals.repeat(scorer.window)
+    )
     minimum = MIN_ERROR * torch.cat([MIN_ERROR * fitted.spread.square(), entropies])
     floor = deviations.per_column(minimum[None])[0].nan_to_num(0.0)
     scorer.fitted = replace(
         fitted,
         scale=torch.maximum(MIN_MEDIAN * errors.nanmean(0).nan_to_num(0.0), floor).clamp(min=TINY),
         centre=centre, whiten=whiten, whiten_latent=whiten_latent,
-        medians=torch.ones(len(AGGREGATES) + 2),
+        medians=torch.ones(len(AGGREGATES) + 4),
+        **_fit_comparison(cells, scorer, store_rows),
     )  # fmt: skip
     return scorer
+
+
+def _fit_comparison(cells: Tensor, scorer: Scorer, store_rows: bool) -> dict[str, Any]:
+    """Return the parts of a scoring fit that compare samples without the network."""
+    if scorer.window > 1:
+        return {"windows": fit_window_statistics(scorer.samples.windows(cells))}
+    fitted = fit_isolation(cells, scorer.samples, store_rows=store_rows)
+    return fitted | {"ordinary": torch.zeros(1)}
 
 
 def fit_scales(scorer: Scorer, held_out: Sequence[tuple[Scorer, Staged]]) -> dict[str, Floats]:
@@ -91,14 +108,17 @@ def fit_scales(scorer: Scorer, held_out: Sequence[tuple[Scorer, Staged]]) -> dic
         its_scales = [scales.get(c.name, torch.tensor(1.0)) for c in one.deviations.layout.columns]
         one.fitted = replace(one.fitted, scale=torch.stack(its_scales).double())
     parts = torch.cat([one.parts(*run)[0] for one, its_runs in runs for run in its_runs])
-    scorer.fitted = replace(scorer.fitted, scale=scale, medians=_part_medians(parts))
+    medians, ordinary = _part_medians(parts), None
+    if scorer.fitted.forest is not None:
+        ordinary, medians[-1:] = isolation_scale(parts[:, -1])
+    scorer.fitted = replace(scorer.fitted, scale=scale, medians=medians, ordinary=ordinary)
     return {name: values.numpy() for name, values in scorer.combined(parts).items()}
 
 
 def _runs_of_new_rows(staged: Staged, scorer: Scorer) -> list[Run]:
     """Return runs of held-out cells, which are scored like rows later than training."""
     layout = scorer.deviations.layout
-    runs = _runs(_sampled_cells(staged, layout.cells), scorer)
+    runs = _runs(sampled_cells(staged, layout.cells), scorer)
     return [(as_new_rows(cells, layout), latent, outputs) for cells, latent, outputs in runs]
 
 
@@ -135,8 +155,9 @@ def univariate_fit(cells: Tensor, deviations: Deviations) -> ScoringFit:
     spread = torch.maximum(1.4826 * deviation, floor * sizes)
     spread, leaving = _rare_values(centered, spread)
     rarity = [_rarity(codes, size) for codes, size in _codes(cells, deviations)]
-    unfitted = (torch.ones(1).double() for _ in range(6))
-    return ScoringFit(median, spread, leaving.double(), rarity, *unfitted)
+    names = ("scale", "centre", "whiten", "whiten_latent", "medians", "constant")
+    unfitted: dict[str, Any] = {name: torch.ones(1).double() for name in names}
+    return ScoringFit(median, spread, leaving.double(), rarity, **unfitted)
 
 
 def _codes(cells: Tensor, deviations: Deviations) -> list[tuple[Tensor, int]]:
@@ -193,66 +214,22 @@ def _rarity(codes: Tensor, values: int) -> Tensor:
 def _errors(runs: Sequence[Run], scorer: Scorer) -> Tensor:
     """Return the samples' errors by column `(n_samples, n_columns)`."""
     deviations = scorer.deviations
-    errors = (deviations.errors(cells, outputs) for cells, _, outputs in runs)
+    errors = (deviations.errors(cells, outputs).double() for cells, _, outputs in runs)
     return torch.cat([deviations.per_column(block, scorer.window) for block in errors])
 
 
 def _vectors(runs: Sequence[Run], scorer: Scorer) -> Tensor:
     """Return the samples' joint vectors `(n_samples, n_joint)`."""
     residuals = scorer.deviations.residuals
-    return torch.cat([joint_vectors(residuals(cells, out), z) for cells, z, out in runs])
-
-
-def _joint(vectors: Tensor, minimum: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return centre and whitening of joint vectors; `minimum` bounds the residuals' deviations."""
-    residuals = len(minimum)
-    centre = vectors.mean(0)
-    vectors -= centre
-    scale = _divisors(
-        vectors, torch.cat([minimum, minimum.new_zeros(vectors.shape[1] - residuals)])
-    )
-    vectors *= scale
-    if vectors.shape[1] <= MAX_JOINT:
-        return centre, scale[:, None] * _whitening(vectors), torch.zeros(0, 0)
-    latents = vectors[:, residuals:]
-    return centre, scale[:residuals], scale[residuals:, None] * _whitening(latents)
-
-
-def _divisors(vectors: Tensor, floor: Tensor) -> Tensor:
-    """Return 1 / standard deviation; 0 for a constant latent unit, which is only rounding noise."""
-    deviation = vectors.square().mean(0).sqrt()
-    deviation = torch.maximum(deviation, floor)
-    return torch.where(deviation > 1e-12, 1 / deviation.clamp(min=1e-12), 0.0)
-
-
-def _whitening(vectors: Tensor) -> Tensor:
-    """Return a matrix that makes centred vectors uncorrelated, from their shrunk covariance.
-
-    Ledoit-Wolf shrinkage towards a multiple of the identity (Ledoit and Wolf 2004, §3.2).
-    """
-    rows, size = vectors.shape
-    if size == 0:
-        return torch.zeros(0, 0).double()
-    covariance = vectors.T @ vectors / rows
-    mean = covariance.diagonal().mean()
-    identity = torch.eye(size).double()
-    distance = (covariance - mean * identity).square().sum() / size
-    fourth = vectors.square().sum(1).square().mean()
-    error = (fourth - covariance.square().sum()).clamp(min=0) / rows / size
-    share = float((error / distance).clamp(max=1.0)) if distance > 0 else 1.0
-    shrunk = (1 - share) * covariance + (share * mean + 1e-6 * mean + 1e-12) * identity
-    factor = torch.linalg.cholesky(shrunk)
-    inverse: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
-    return inverse.T
+    return torch.cat([joint_vectors(residuals(cells, out), z).double() for cells, z, out in runs])
 
 
 def _runs(cells: Tensor, scorer: Scorer) -> list[Run]:
     """Return blocks of cells with their latents and outputs."""
-    step = max(1, SCORING_BLOCK // scorer.window) * scorer.window
-    return [(block, *scorer.run(block)) for block in cells.split(step)]
+    return [(block, *scorer.run(block)) for block in cells.split(scorer.block_rows)]
 
 
-def _sampled_cells(staged: Staged, width: int) -> Tensor:
+def sampled_cells(staged: Staged, width: int) -> Tensor:
     """Return the cells of evenly spaced samples, as many as the fit may have in memory."""
     samples = min(65_536, max(1_024, FITTED_VALUES // max(1, width * staged.size)))
     chosen = staged.thinned(samples)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from aecli.array_types import AnyFloats, Floats, Mask
+from aecli.array_types import AnyFloats, Floats, Indices, Mask
 from aecli.errors import UsageError
 from aecli.features.inverse import InverseColumns
 from aecli.inference.batches import SampleBatch, WindowedTable
@@ -18,6 +18,9 @@ from aecli.row_sample import RowSample
 from aecli.schema.model_spec import LEVELS, Column, ScoreScale
 from aecli.scoring.explanation import candidate_count
 from aecli.scoring.scorer import Scorer
+
+MAX_PASSES = 8
+"""Number of reasons up to which passes over the values take less time than a sort."""
 
 
 class ScoreColumns:
@@ -94,15 +97,14 @@ class ScoreColumns:
     def _reasons(self, reasons: Floats) -> list[pa.Array]:
         if not self._explain:
             return []
-        known = np.where(np.isnan(reasons), -1.0, reasons)
-        order = np.argsort(-known, axis=1, kind="stable")[:, : self._explain]
-        largest = np.take_along_axis(known, order, axis=1)
+        known = np.array(reasons.T, order="C")
+        known[np.isnan(known)] = -1.0
         names = pa.array(self._reason_names, pa.string())
         arrays: list[pa.Array] = []
-        for rank in range(self._explain):
-            absent = largest[:, rank] < 0
-            arrays.append(names.take(pa.array(order[:, rank], mask=absent)))
-            arrays.append(_float32(np.where(absent, np.nan, largest[:, rank])))
+        for column, largest in _largest(known, self._explain):
+            absent = largest < 0
+            arrays.append(names.take(pa.array(column, mask=absent)))
+            arrays.append(_float32(np.where(absent, np.nan, largest)))
         return arrays
 
     def _details(self, errors: Floats, outputs: AnyFloats, unknown: Mask) -> list[pa.Array]:
@@ -114,6 +116,24 @@ class ScoreColumns:
             array = reconstructed[name]
             arrays += [array.take(rows) if unknown.any() else array, _float32(errors[:, index])]
         return arrays
+
+
+def _largest(values: AnyFloats, count: int) -> Iterator[tuple[Indices, AnyFloats]]:
+    """Yield the columns and the largest values `(n_samples,)`, then the second largest, and so on.
+
+    Of equal values of `(n_columns, n_samples)` the first column's is the larger one. Found values
+    are overwritten.
+    """
+    if count > MAX_PASSES:
+        order = np.argsort(-values, axis=0, kind="stable")[:count]
+        yield from zip(order, np.take_along_axis(values, order, axis=0), strict=True)
+        return
+    for _ in range(count):
+        largest, column = values.max(0), np.empty(values.shape[1], dtype=np.int64)
+        for index in reversed(range(len(values))):
+            np.copyto(column, index, where=values[index] == largest)
+        values[column, np.arange(len(column))] = -np.inf
+        yield column, largest
 
 
 def share_below(scores: npt.NDArray[np.floating[Any]], quantiles: Sequence[float]) -> Floats:
@@ -144,7 +164,7 @@ def scores_of_rows(
         assert samples.rows is not None, "windows have row numbers"
         scored, rows = scorer.score(samples.cells), torch.from_numpy(samples.rows)
         scores.index_add_(0, rows, scored.scores[aggregate].repeat_interleave(scorer.window))
-        of_rows = torch.stack([scored.row_errors, scored.row_reasons])
+        of_rows = torch.stack([scored.row_errors, scored.row_reasons]).double()
         sums.index_add_(1, rows, of_rows.nan_to_num(0.0))
         observed.index_add_(0, rows, (~scored.row_errors.isnan()).double())
         outputs.index_add_(0, rows, scored.outputs)

@@ -143,7 +143,7 @@ def score_pass(
     The columns count the outliers as the batches are made.
     """
     _check(explain, aggregate, score_unit, threshold)
-    scorer, spec = Scorer.of(model), model.spec
+    scorer, spec = Scorer.of(model, [aggregate]), model.spec
     by_row = spec.network.window == 1 or score_unit == "row"
     if detail and not by_row:
         hint = "--score-unit row"

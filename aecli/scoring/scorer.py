@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from aecli.array_types import Mask
-from aecli.errors import ModelError
-from aecli.features.layout import Inputs
+from aecli.features.inputs import Inputs
 from aecli.features.reader import Cells
 from aecli.features.training_range import at_last_times, without_later_times
 from aecli.inference.loaded_model import LoadedModel, require_decoder
@@ -19,40 +18,23 @@ from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.model_spec import AGGREGATES, Column
 from aecli.scoring.deviations import (
     HUGE,
-    PREFIX,
     Deviations,
     ScoringFit,
     log_compressed,
+    row_means,
 )
+from aecli.scoring.sample_inputs import SampleInputs
+from aecli.scoring.stored_fit import stored_fit
 
-SCORING_BLOCK = 1_024
-"""Rows of every batch, padded if there are fewer: matrix products have one shape, so that a score
-does not depend on the other rows."""
+MIN_BLOCK, MAX_BLOCK = 1_024, 4_096
+"""Bounds of the number of rows in a block."""
 
-STORED = tuple(field.name for field in fields(ScoringFit))
+BLOCK_CELLS = 1 << 17
+"""Cells of a block: few enough for the processor's cache, and enough to outweigh the calls."""
 
-
-def stored_fit(model: LoadedModel) -> ScoringFit:
-    """Return the scoring fit in a model's weights file.
-
-    Raises:
-        ModelError: there is none, since an older aecli saved the model.
-    """
-    if model.spec.calibration is None or any(PREFIX + n not in model.baseline for n in STORED):
-        raise ModelError(
-            f"{model.directory} was saved without a scoring fit",
-            hint=f"train it again: aecli train DATA -m {model.directory}",
-        )
-    tensors = {name: model.baseline[PREFIX + name].double() for name in STORED}
-    layout = model.reader.layout
-    sizes = [2 + 1] * layout.booleans + [size + 1 for size in layout.cardinalities]
-    if len(tensors["rarity"]) != sum(sizes) or len(tensors["scale"]) != len(layout.columns):
-        raise ModelError(
-            f"{model.directory} has a scoring fit whose columns differ from those in spec.json",
-            hint=f"train it again: aecli train DATA -m {model.directory}",
-        )
-    rarity = list(tensors.pop("rarity").split(sizes))
-    return ScoringFit(rarity=rarity, **tensors)
+REASON_PARTS = (0, 4, 5)
+"""Parts with contributions by column, as indices of `ScoringFit.medians`: the mean of the errors,
+the univariate distance, and the distance to a neighbour, or of the statistics of windows."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +60,14 @@ class ScoredSamples:
 class Scorer:
     """Anomaly scores of cells, from a network and its scoring fit.
 
-    The score of a sample is the mean of three parts, each divided by its held-out median, so that
-    an ordinary sample scores about 1: the reconstruction errors of its columns, the squared
-    Mahalanobis distance of its residuals and latent together, and the univariate distance, the mean
-    squared robust z-score of its values. Errors and parts above `LINEAR_RATIO` grow with their
-    logarithm. A cell that differs from a constant of training adds a fixed amount. If a sample is
-    later than training, its times are moved back together for the network, and are not scored.
+    The score of a sample is the mean of five parts, each divided by its held-out median, so that an
+    ordinary sample scores about 1: the reconstruction errors of its columns, the squared
+    Mahalanobis distance of its residuals and latent together, the univariate distance (the mean
+    squared robust z-score of its values), the squared distance to its nearest neighbour, and its
+    isolation by a forest; for windows the last two are distances of their statistics. Errors and
+    parts above `LINEAR_RATIO` grow with their logarithm. A cell that differs from a constant of
+    training adds a fixed amount. If a sample is later than training, its times are moved back
+    together for the network, and are not scored.
     """
 
     def __init__(
@@ -92,23 +76,35 @@ class Scorer:
         inputs: Inputs,
         columns: Sequence[Column],
         fitted: ScoringFit,
+        aggregates: Sequence[str] = AGGREGATES,
     ) -> None:
-        self.fitted = fitted
+        self._fitted = fitted.single_precision()
         self.deviations = Deviations(columns)
+        self.samples = SampleInputs(self.deviations.layout, network.window)
+        self.aggregates = aggregates
         self._network = network
         self._inputs = inputs
         self._device = next(network.parameters()).device
 
     @classmethod
-    def of(cls, model: LoadedModel) -> Scorer:
-        """Return the scorer of a loaded model.
+    def of(cls, model: LoadedModel, aggregates: Sequence[str] = AGGREGATES) -> Scorer:
+        """Return the scorer of a loaded model, for some or all aggregates of errors.
 
         Raises:
             UsageError: its decoder was not trained.
             ModelError: the model was saved without a scoring fit.
         """
         require_decoder(model)
-        return cls(model.network, model.inputs, model.spec.columns, stored_fit(model))
+        return cls(model.network, model.inputs, model.spec.columns, stored_fit(model), aggregates)
+
+    @property
+    def fitted(self) -> ScoringFit:
+        """Return the parameters in float32: more digits than those of cells change no score."""
+        return self._fitted
+
+    @fitted.setter
+    def fitted(self, fitted: ScoringFit) -> None:
+        self._fitted = fitted.single_precision()
 
     @property
     def window(self) -> int:
@@ -128,7 +124,7 @@ class Scorer:
         scores, reasons = self.constant_parts(by_sample.any(1))
         return replace(
             scored,
-            scores={name: scored.scores[name] + scores[name] for name in AGGREGATES},
+            scores={name: scored.scores[name] + scores[name] for name in self.aggregates},
             reasons=torch.cat([scored.reasons, reasons], 1),
         )
 
@@ -141,90 +137,136 @@ class Scorer:
         counts = differs.sum(1).double()
         amounts = dict(zip(AGGREGATES, self.fitted.constant.tolist(), strict=True))
         columns = max(1, len(self.deviations.layout.columns))
-        reasons = torch.where(differs, amounts["mean"] * columns, torch.nan).double()
+        reasons = torch.where(differs, amounts["mean"] * columns, torch.nan).float()
         return {name: counts * amounts[name] for name in AGGREGATES}, reasons
 
     def _scored(self, cells: Tensor) -> ScoredSamples:
-        parts = [self._block(block) for block in cells.split(self._block_rows())]
+        parts = [self._block(block) for block in cells.split(self.block_rows)]
         if not parts:
             parts = [self._block(cells)]
+        if len(parts) == 1:
+            return parts[0]
+        row_errors = torch.cat([part.row_errors for part in parts])
+        row_reasons = torch.cat([part.row_reasons for part in parts])
+        by_row = self.window == 1
         return ScoredSamples(
-            scores={n: torch.cat([part.scores[n] for part in parts]) for n in AGGREGATES},
-            errors=torch.cat([part.errors for part in parts]),
-            reasons=torch.cat([part.reasons for part in parts]),
-            row_errors=torch.cat([part.row_errors for part in parts]),
-            row_reasons=torch.cat([part.row_reasons for part in parts]),
+            scores={n: torch.cat([part.scores[n] for part in parts]) for n in self.aggregates},
+            errors=row_errors if by_row else torch.cat([part.errors for part in parts]),
+            reasons=row_reasons if by_row else torch.cat([part.reasons for part in parts]),
+            row_errors=row_errors,
+            row_reasons=row_reasons,
             outputs=torch.cat([part.outputs for part in parts]),
         )
 
     def parts(
         self, cells: Tensor, latent: Tensor, outputs: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the parts `(n_samples, 5)`, undivided, and the rows' errors and reasons by column.
+        """Return the parts `(n_samples, 7)`, undivided, and the rows' errors and reasons by column.
 
-        Parts are in the order of `ScoringFit.medians`; errors `(n_rows, n_columns)` are scaled.
+        Parts are in the order of `ScoringFit.medians`, 5 without neighbours and forest, and NaN for
+        an aggregate that is not one of the scorer's; errors `(n_rows, n_columns)` are scaled.
         """
         deviations, fitted, window = self.deviations, self.fitted, self._network.window
         cell_errors = deviations.errors(cells, outputs)
         of_samples = deviations.per_column(cell_errors, window) / fitted.scale
         of_rows = of_samples if window == 1 else deviations.per_column(cell_errors) / fitted.scale
+        compressed = log_compressed(of_samples)
+        of_reasons = compressed if window == 1 else log_compressed(of_rows)
         cell_distances = deviations.distances(cells, fitted)
         univariate = deviations.per_column(cell_distances, window)
         row_univariate = univariate if window == 1 else deviations.per_column(cell_distances)
         joint = joint_vectors(deviations.residuals(cells, outputs), latent)
-        compressed = log_compressed(of_samples)
-        parts = [aggregated(compressed, name) for name in AGGREGATES]
+        parts = self._aggregates(compressed)
         parts += [whitened(joint, fitted), aggregated(univariate, "mean")]
-        medians = fitted.medians
-        reasons = (log_compressed(of_rows) / medians[0] + row_univariate / medians[-1]) / 2
-        return torch.stack(parts, 1), of_rows, reasons
+        reasons = [of_reasons, row_univariate]
+        if fitted.forest is not None and fitted.neighbours is not None:
+            vectors = self.samples.vectors(cells)
+            squares = fitted.neighbours.squares(vectors)
+            squares = self.samples.without_missing(squares, cells)
+            parts += [row_means(squares), fitted.forest.isolation(vectors)]
+            reasons.append(self.samples.per_column(squares))
+        if fitted.windows is not None:
+            squares, distances = fitted.windows.distances(self.samples.windows(cells))
+            parts += [row_means(squares), distances]
+            reasons.append(self.samples.per_column(squares).repeat_interleave(window, 0))
+        return torch.stack(parts).T, of_rows, self._reasons(reasons)
+
+    def _aggregates(self, errors: Tensor) -> list[Tensor]:
+        unused = errors.new_full([len(errors)], torch.nan)
+        return [aggregated(errors, n) if n in self.aggregates else unused for n in AGGREGATES]
+
+    def _reasons(self, parts: Sequence[Tensor]) -> Tensor:
+        """Return the mean of the parts' contributions by column, each about 1 for a usual cell."""
+        medians = self.fitted.medians[list(REASON_PARTS[: len(parts)])]
+        factors = 1 / (medians * len(parts))
+        total = parts[0] * factors[0]
+        for part, factor in zip(parts[1:], factors[1:], strict=True):
+            total.addcmul_(part, factor)
+        return total
 
     def combined(self, parts: Tensor) -> dict[str, Tensor]:
         """Return scores `(n_samples,)` by aggregate; a missing part counts as 1."""
+        if self.fitted.ordinary is not None:
+            isolation = (parts[:, -1:] - self.fitted.ordinary).clamp(min=0)
+            parts = torch.cat([parts[:, :-1], isolation], 1)
         ratios = (parts / self.fitted.medians).nan_to_num(1.0).clamp(max=HUGE)
         ratios = log_compressed(ratios)
         count = len(AGGREGATES)
-        rest = ratios[:, count] + ratios[:, count + 1]
-        return {name: (ratios[:, i] + rest) / 3 for i, name in enumerate(AGGREGATES)}
+        rest = ratios[:, count:].sum(1)
+        total = parts.shape[1] - count + 1
+        return {n: (ratios[:, AGGREGATES.index(n)] + rest) / total for n in self.aggregates}
 
     def run(self, cells: Tensor) -> tuple[Tensor, Tensor]:
         """Return the latents and the outputs of one block of cells."""
-        cells = at_last_times(cells, self.deviations.layout, self.window)
+        shifted = at_last_times(cells, self.deviations.layout, self.window)
         with torch.no_grad():
-            latent = self._network.encode(self._inputs(cells.to(self._device)))
+            inputs = self._inputs(shifted.to(self._device), times=cells.to(self._device))
+            latent = self._network.encode(inputs)
             outputs = self._network.decode(latent)
         return _finite(latent), _finite(outputs)
 
-    def _block_rows(self) -> int:
-        window = self._network.window
-        return max(1, SCORING_BLOCK // window) * window
+    @property
+    def block_rows(self) -> int:
+        """Return the number of rows of every block, padded if there are fewer.
+
+        Matrix products have one shape, so that a score does not depend on the other rows.
+        """
+        rows = BLOCK_CELLS // max(1, self.deviations.layout.cells)
+        rows = max(MIN_BLOCK, min(rows, MAX_BLOCK))
+        return max(1, rows // self.window) * self.window
 
     def _block(self, cells: Tensor) -> ScoredSamples:
         rows, window = len(cells), self._network.window
-        padded = F.pad(cells, (0, 0, 0, self._block_rows() - rows))
+        short = self.block_rows - rows
+        padded = F.pad(cells, (0, 0, 0, short)) if short else cells
         latent, outputs = self.run(padded)
         scored = without_later_times(padded, self.deviations.layout)
         parts, of_rows, reasons = self.parts(scored, latent, outputs)
-        scores = {n: values[: rows // window] for n, values in self.combined(parts).items()}
-        by_row = torch.stack([of_rows, reasons])[:, :rows]
-        by_sample = by_row.view(2, -1, window, by_row.shape[2]).nanmean(2) if window > 1 else by_row
+        scores = {
+            n: values[: rows // window].double() for n, values in self.combined(parts).items()
+        }
+        of_rows, reasons = of_rows[:rows], reasons[:rows]
+        errors, sample_reasons = (
+            by_row.view(-1, window, by_row.shape[1]).nanmean(1) if window > 1 else by_row
+            for by_row in (of_rows, reasons)
+        )
         return ScoredSamples(
             scores=scores,
-            errors=by_sample[0],
-            reasons=by_sample[1],
-            row_errors=by_row[0],
-            row_reasons=by_row[1],
+            errors=errors,
+            reasons=sample_reasons,
+            row_errors=of_rows,
+            row_reasons=reasons,
             outputs=outputs[:rows],
         )
 
 
 def _finite(values: Tensor) -> Tensor:
-    return values.float().cpu().nan_to_num().clamp(-HUGE, HUGE)
+    return values.float().cpu().nan_to_num().clamp_(-HUGE, HUGE)
 
 
 def joint_vectors(residuals: Tensor, latent: Tensor) -> Tensor:
     """Join residuals `(n_samples * window, n_cells)` and latents into `(n_samples, n_joint)`."""
-    return torch.cat([residuals.reshape(len(latent), -1), latent.double()], 1)
+    return torch.cat([residuals.reshape(len(latent), -1), latent], 1)
 
 
 def whitened(joint: Tensor, fitted: ScoringFit) -> Tensor:
@@ -232,7 +274,7 @@ def whitened(joint: Tensor, fitted: ScoringFit) -> Tensor:
     distances: Tensor
     centred = joint - fitted.centre
     if fitted.whiten.dim() == 2:
-        distances = torch.square(centred @ fitted.whiten).mean(1)
+        distances = (centred @ fitted.whiten).square_().mean(1)
         return distances
     residuals, latent = centred.split([len(fitted.whiten), len(fitted.whiten_latent)], 1)
     squares = (residuals * fitted.whiten).square().sum(1)
@@ -247,7 +289,7 @@ def aggregated(values: Tensor, aggregate: str) -> Tensor:
     `values` are `(n_samples, n_columns)`; `NaN` if no column is observed.
     """
     if aggregate == "mean":
-        return values.nanmean(1)
+        return row_means(values)
     observed = ~values.isnan()
     count = 1 if aggregate == "max" else min(3, values.shape[1])
     largest = values.nan_to_num(-1.0).topk(count, dim=1).values

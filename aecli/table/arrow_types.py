@@ -109,6 +109,11 @@ def is_list(kind: pa.DataType) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
+def element_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of the values of lists or dictionaries; other types as they are."""
+    return kind.value_type if is_list(kind) or pa.types.is_dictionary(kind) else kind
+
+
 def kind_of(kind: pa.DataType) -> Kind | None:
     """Return the kind of column for a type, None for types that cannot be features.
 

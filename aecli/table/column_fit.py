@@ -5,32 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from aecli.array_types import Floats
 from aecli.errors import DataError
-from aecli.schema.model_spec import Column
+from aecli.schema.model_spec import Column, Period
 from aecli.schema.options import ColumnOptions
-from aecli.table.arrow_types import is_list, is_plain_number, type_name
+from aecli.table.arrow_types import element_type, type_name
+from aecli.table.calendar_periods import covered_periods
 from aecli.table.cells.conversion import NULLS
+from aecli.table.column_reasons import digits_note, periods_note, scaling_reason
 from aecli.table.column_scan import Candidate, ColumnScan
 from aecli.table.column_statistics import ValueCounts
-from aecli.table.exact_numbers import beyond_float64
-from aecli.table.scaling import FAR, MAX_BYTE, NumericCells, scale_cells
+from aecli.table.scaling import FAR, NumericCells, scale_cells
 
 # In fewer rows, all values may be distinct by chance.
 MIN_ROWS_NEARLY_DISTINCT = 50
 MIN_ROWS_ALL_DISTINCT = 10
 NEARLY_DISTINCT_SHARE = 0.95
-
-_SCALING_WORDS = {
-    "standard": "standardised",
-    "minmax": "scaled 0..1 by its range",
-    "robust": "scaled by median and interquartile range",
-    "none": "not scaled",
-    "range": "scaled by its range, too large for a standard deviation",
-}
 
 
 def left_out_reason(candidate: Candidate, scan: ColumnScan, max_categories: int) -> str | None:
@@ -198,7 +190,7 @@ def _fit_numeric_columns(
         at = slice(stop - size, stop)
         complete = scan.observed(candidate)
         constant = not varying[at].any()
-        first = int(varying[at].argmax())
+        periods = [] if constant else _periods(candidate, scan)
         columns[candidate.name] = Column(
             name=candidate.name,
             kind=candidate.kind,
@@ -216,20 +208,32 @@ def _fit_numeric_columns(
             low=low[at].tolist(),
             high=high[at].tolist(),
             mean=mean[at].tolist(),
+            periods=periods,
             decimals=None if constant else scan.decimals_of(candidate),
             reason="constant"
             if constant
-            else _scaling_reason(candidate, cells, method, top, at, first)
-            + _digits_note(candidate, cells, at, scan.origins.get(candidate.name)),
+            else scaling_reason(candidate, cells, method, top, at)
+            + digits_note(candidate, cells, at, scan.origins.get(candidate.name))
+            + periods_note(periods),
         )
     return columns
+
+
+def _periods(candidate: Candidate, scan: ColumnScan) -> list[Period]:
+    """Return the calendar periods of a time column."""
+    if candidate.kind != "time":
+        return []
+    at = scan.position[candidate.name]
+    low, high, std = (float(getattr(scan.moments, name)[at]) for name in ("low", "high", "std"))
+    kind, step = element_type(candidate.type), float(scan.steps[at])
+    return covered_periods(kind, low=low, high=high, std=std, step=step)
 
 
 def _numeric_cells(
     candidates: Sequence[Candidate], sizes: Sequence[int], scan: ColumnScan, *, robust: bool
 ) -> NumericCells:
     names = [candidate.name for candidate in candidates]
-    types = [_element(candidate.type) for candidate in candidates]
+    types = [element_type(candidate.type) for candidate in candidates]
     # Differences from an origin are not small integers such as pixels.
     unshifted = np.repeat(np.array([name not in scan.origins for name in names], dtype=bool), sizes)
     byte, integer, temporal = (
@@ -267,55 +271,6 @@ def _moment(names: Sequence[str], scan: ColumnScan, field: str) -> Floats:
     return np.concatenate(parts) if parts else np.empty(0)
 
 
-def _scaling_reason(
-    candidate: Candidate,
-    cells: NumericCells,
-    methods: npt.NDArray[np.str_],
-    top: float | None,
-    at: slice,
-    first: int,
-) -> str:
-    method = str(methods[at][first])
-    subject = _subject(candidate, bool(cells.byte[at][0]), at.stop - at.start)
-    if method != "shared":
-        return f"{subject}: {_SCALING_WORDS[method]}"
-    others = int((methods == "shared").sum() - (methods[at] == "shared").sum())
-    if candidate.kind == "number" and top != MAX_BYTE:
-        subject = "small integer"
-    return f"{subject}: scaled 0..1" + (f" with the other {others:,}" if others else "")
-
-
-def _digits_note(candidate: Candidate, cells: NumericCells, at: slice, origin: str | None) -> str:
-    """Return a note on digits that a float64 cannot represent."""
-    if candidate.kind != "number" or not is_plain_number(_element(candidate.type)):
-        return ""
-    if origin is not None:
-        return f", as the difference from {origin}"
-    if not beyond_float64(candidate.type, float(cells.low[at][0]), float(cells.high[at][0])):
-        return ""
-    return "; computed as float64: digits beyond the 15th are kept in copied cells only"
-
-
-def _element(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if is_list(kind) or pa.types.is_dictionary(kind) else kind
-
-
 def _stored_type(kind: pa.DataType) -> str:
     # For floats a dictionary is only an encoding; the column has the type of the values.
     return type_name(kind.value_type if pa.types.is_dictionary(kind) else kind)
-
-
-def _subject(candidate: Candidate, byte: bool, size: int) -> str:
-    kind = candidate.type
-    if candidate.kind == "vector":
-        return f"vector of {size:,} {'unsigned bytes' if byte else 'numbers'}"
-    for test, subject in (
-        (pa.types.is_date, "date"),
-        (pa.types.is_timestamp, "date and time"),
-        (pa.types.is_time, "time of day"),
-        (pa.types.is_duration, "duration"),
-        (pa.types.is_uint8, "unsigned byte"),
-    ):
-        if test(kind):
-            return subject
-    return "number"

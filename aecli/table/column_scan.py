@@ -17,6 +17,7 @@ from aecli.row_sample import RowSample, position_keys
 from aecli.schema.model_spec import Kind
 from aecli.schema.text_format import TextFormat
 from aecli.table.arrow_types import list_size, number_values, vector_values
+from aecli.table.calendar_periods import smallest_step
 from aecli.table.column_statistics import Moments, RowNumbers, ValueCounts, quartiles, sample_rows
 from aecli.table.decimal_grid import first_decimals, grid_of, rounding, with_decimals
 from aecli.table.exact_numbers import differences, first_value, needs_origin
@@ -83,6 +84,7 @@ class ColumnScan:
     """Statistics of a table's candidates, from one pass over its rows.
 
     `moments` has one entry per column of `scalars` (numbers, times, booleans), at `position[name]`;
+    `steps` are the smallest differences of the times of a batch in the same order.
     `rows` counts training rows, `seen` all rows, `infinite` cells treated as missing. `origins`
     are the exact origins of columns whose moments are those of `value - origin`.
     """
@@ -94,6 +96,7 @@ class ColumnScan:
         self.scalars = [c for c in candidates if c.kind in ("number", "time", "boolean")]
         self.position = {c.name: index for index, c in enumerate(self.scalars)}
         self.moments = Moments(len(self.scalars))
+        self.steps = np.full(len(self.scalars), np.inf)
         self.vectors = {c.name: VectorStatistics(c.type) for c in candidates if c.kind == "vector"}
         self.roundings = np.array(
             [rounding(c.type) if c.kind == "number" else 0.0 for c in self.scalars]
@@ -186,6 +189,10 @@ class ColumnScan:
             at = slice(start, start + len(chunk))
             values = tile if rows is None else tile.take(rows, axis=1)
             self.decimals[at] = with_decimals(self.decimals[at], values, self.roundings[at])
+            for offset, candidate in enumerate(chunk):
+                if candidate.kind == "time":
+                    smallest = smallest_step(values[offset])
+                    self.steps[start + offset] = min(smallest, self.steps[start + offset])
             self.moments.add(values, at)
 
     def _add_vectors(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from aecli.features.layout import Inputs, Layout
+from aecli.features.inputs import Inputs
+from aecli.features.layout import Layout
 from aecli.features.staging import Staged
 from aecli.metrics.columns import ColumnFigures, Predictor, mean_accuracy
 from aecli.metrics.latent import LatentFigures, dead_units, input_variance
@@ -20,6 +22,7 @@ from aecli.nn.losses import ReconstructionLoss
 from aecli.schema.model_spec import Baseline
 from aecli.schema.network import Network
 from aecli.training.split import epoch_order
+from aecli.training.validation import NumberTarget
 
 FITTED_ROWS = 1 << 18
 """Rows that PCA is fitted on: enough for a covariance matrix, and much faster than an epoch."""
@@ -31,6 +34,9 @@ RANGED_VALUES = 1 << 23
 """Maximum number of numbers that ranges are fitted on: 64 MB in float64."""
 
 MAX_BLOCK_SAMPLES = 8_192
+
+TOLERANCE = 2e-4
+"""R² below that of PCA that is as good."""
 
 BLOCK_NUMBERS = 1 << 24
 """Numbers of the widest layer in one block: 64 MB."""
@@ -44,7 +50,7 @@ NAMES: dict[Predictor, Literal["this model", "PCA", "column means"]] = {
 
 def fit_baseline(train: Staged, layout: Layout, components: int, seed: int) -> PCA:
     """Fit PCA with `components` components on a sample of the training inputs."""
-    inputs = Inputs(layout, compressed=False)
+    inputs = Inputs(layout, copies=False)
     order = torch.from_numpy(epoch_order(len(train), seed, 0)[:FITTED_ROWS].copy()).sort().values
 
     def batches() -> Iterator[Tensor]:
@@ -59,6 +65,24 @@ def fit_number_ranges(train: Staged, layout: Layout) -> Tensor:
     rows = min(RANGED_ROWS, RANGED_VALUES // max(1, layout.numbers)) // train.size
     chosen = train.thinned(max(1, rows))
     return number_ranges(next(chosen.blocks(len(chosen)))[:, : layout.numbers].cpu())
+
+
+@torch.no_grad()
+def number_target(pca: PCA, layout: Layout, ranges: Tensor, staged: Staged) -> NumberTarget:
+    """Return the error of PCA on the numbers of staged rows, as a target for a network.
+
+    It is raised by `TOLERANCE`, because PCA may reconstruct exactly.
+    """
+    low, high, variance = ranges.float()
+    target = NumberTarget(low, high, 0.0)
+    inputs = Inputs(layout, copies=False)
+    error = torch.zeros((), dtype=torch.float64)
+    count = 0
+    for cells in staged.blocks(max(1, MAX_BLOCK_SAMPLES // staged.size)):
+        flat = inputs(cells).reshape(-1, pca.components.shape[1])
+        error += target.errors(cells, pca.reconstruct(flat).reshape(len(cells), -1))
+        count += len(cells)
+    return replace(target, error=float(error) + TOLERANCE * count * float(variance.sum()))
 
 
 def block_samples(spec: Network, staged: Staged) -> int:
@@ -117,18 +141,6 @@ def dead_hidden_units(
     kinds = tuple({*ACTIVATION_CLASSES.values()} - {torch.nn.Identity})
     cells = next(staged.blocks(block_samples(spec, staged)))
     return dead_units(network, kinds, inputs(cells.to(device)))
-
-
-@torch.no_grad()
-def latent_axes(
-    network: AutoencoderNetwork, inputs: Inputs, staged: Staged, spec: Network
-) -> Tensor:
-    """Return the rotation `(latent, latent)` to uncorrelated units, by descending variance."""
-    device = next(network.parameters()).device
-    figures = LatentFigures(spec.latent)
-    for block in staged.thinned(COMPARED_ROWS // staged.size).blocks(block_samples(spec, staged)):
-        figures.add(network.encode(inputs(block.to(device))))
-    return figures.axes()
 
 
 BLOCK_VALUES = 1 << 20

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from aecli.device import require_memory
-from aecli.features.layout import Inputs
+from aecli.features.inputs import Inputs
 from aecli.metrics.pca import PCA
 from aecli.model.build import (
     build,
     build_reconstruction_loss,
     column_weights,
+    fixed_number_weight,
     parameter_count,
     resolve_weights,
 )
@@ -26,10 +28,28 @@ from aecli.schema.model_spec import Column
 from aecli.schema.network import Network
 from aecli.schema.network_options import NetworkOptions
 from aecli.schema.options import TrainOptions
-from aecli.training.baselines import fit_baseline, trivial_losses
+from aecli.training.baselines import (
+    fit_baseline,
+    fit_number_ranges,
+    number_target,
+    trivial_losses,
+)
 from aecli.training.data import PreparedTable, class_weights
 from aecli.training.noise import Noise
 from aecli.training.objective import Objective
+from aecli.training.validation import NumberTarget
+
+SMALL_TABLE = 5_000
+"""Training samples below which the weight of numbers is raised without a label too."""
+
+LABEL_SMOOTHING = 0.1
+"""Label smoothing of a classifier of pixels, which otherwise learns the training rows by heart."""
+
+PIXEL_NOISE = 0.2
+"""Standard deviation of the noise on pixels in 0..1 in the training of a classifier."""
+
+MIN_PIXELS = 32
+"""Numbers of a sample from which they are treated as pixels: a few do not repeat each other."""
 
 MAX_COMPONENTS = 1_024
 """Maximum number of components that `--latent auto` considers."""
@@ -43,6 +63,8 @@ class TrainingSetup:
     network: Network
     objective: Objective
     pca: PCA
+    ranges: Tensor
+    target: NumberTarget | None
     notes: list[str]
 
 
@@ -59,9 +81,10 @@ def build_training(
     network, pca, notes = _sizes(prepared, options)
     columns, loss, weights = _losses(prepared, options, network)
     module = _seeded_network(network, columns, options, pca)
-    noise = Noise.parse(options.training.noise, numbers=prepared.layout.numbers)
-    if noise is not None and noise.kind == "gaussian" and not prepared.layout.numbers:
-        notes.append(f"without effect: --noise {options.training.noise} (no column of numbers)")
+    pixels = network.classes > 0 and _are_pixels(prepared, network)
+    noise = _noise(prepared, options, notes)
+    if noise is None and pixels:
+        noise = Noise("gaussian", PIXEL_NOISE, prepared.layout.numbers)
     label = prepared.plan.label
     balance = options.classifies and options.losses.balance and label is not None
     objective = Objective(
@@ -74,8 +97,51 @@ def build_training(
         rho=options.losses.rho,
         latent_floor=network.latent_floor,
         trimmed_loss=options.losses.trimmed_loss,
+        label_smoothing=LABEL_SMOOTHING if pixels else 0.0,
     )
-    return TrainingSetup(columns, network, objective, pca, notes)
+    ranges = fit_number_ranges(prepared.train, prepared.layout)
+    target = None
+    if _raises_number_weight(prepared, options, network, objective):
+        target = number_target(pca, prepared.layout, ranges, prepared.valid)
+    return TrainingSetup(columns, network, objective, pca, ranges, target, notes)
+
+
+def _are_pixels(prepared: PreparedTable, network: Network) -> bool:
+    """Return whether all columns are numbers in 0..1 that reach 0, and many, like pixels."""
+    layout = prepared.layout
+    only_numbers = layout.numbers == layout.cells >= MIN_PIXELS
+    return network.output == "clipped" and only_numbers
+
+
+def _noise(prepared: PreparedTable, options: TrainOptions, notes: list[str]) -> Noise | None:
+    """Return the noise of the options; add a note if it has no effect."""
+    noise = Noise.parse(options.training.noise, numbers=prepared.layout.numbers)
+    if noise is not None and noise.kind == "gaussian" and not prepared.layout.numbers:
+        notes.append(f"without effect: --noise {options.training.noise} (no column of numbers)")
+    return noise
+
+
+def _raises_number_weight(
+    prepared: PreparedTable, options: TrainOptions, network: Network, objective: Objective
+) -> bool:
+    """Return whether the weight of numbers follows PCA: where another task competes with them.
+
+    That is a classifier or, in a small table, which the network learns by heart, columns of other
+    kinds. Objectives with other terms differ from that of PCA.
+    """
+    layout, terms = prepared.layout, objective.weights.keys()
+    small = layout.numbers < layout.cells and len(prepared.train) < SMALL_TABLE
+    return (
+        options.losses.number_weight == "auto"
+        and "reconstruction" in terms
+        and terms <= {"reconstruction", "classification"}
+        and ("classification" in terms or small)
+        and options.training.noise == "none"
+        and not options.losses.trimmed_loss
+        and network.linear_latent
+        and layout.numbers > 0
+        and len(prepared.valid) > 0
+    )
 
 
 def _sizes(prepared: PreparedTable, options: TrainOptions) -> tuple[Network, PCA, list[str]]:
@@ -126,8 +192,9 @@ def _losses(
     complete = prepared.train.complete and prepared.valid.complete
     loss = build_reconstruction_loss(layout, options.losses, complete=complete)
     trivial = trivial_losses(loss, layout, prepared.train.cells)
-    loss.set_weights(column_weights(layout, trivial))
-    mean = float((loss.weights.double() * torch.tensor(trivial)).mean())
+    loss.set_weights(column_weights(layout, trivial, fixed_number_weight(options.losses)))
+    unweighted = column_weights(layout, trivial)
+    mean = float((torch.tensor(unweighted) * torch.tensor(trivial)).double().mean())
     weights = resolve_weights(options.losses, network, cells=layout.cells, trivial=mean)
     by_name = dict(zip((column.name for column in layout.columns), trivial, strict=True))
     columns = tuple(

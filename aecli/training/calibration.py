@@ -8,16 +8,15 @@ from dataclasses import replace
 import torch
 
 from aecli.errors import DataError, DivergedError, UsageError
-from aecli.features.layout import Inputs
+from aecli.features.inputs import Inputs
 from aecli.features.staging import Staged
-from aecli.nn.init import rotate_latent
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import AGGREGATES, Calibration
 from aecli.scoring.deviations import ScoringFit
 from aecli.scoring.fit import fit_scales, fit_scorer
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import fit_thresholds
-from aecli.training.baselines import latent_axes
+from aecli.training.axes import align_axes
 from aecli.training.data import prepare
 from aecli.training.fit import FittedNetwork, fit
 from aecli.training.interrupt import Interrupt
@@ -37,18 +36,6 @@ NOT_CROSS_FITTED: dict[type[Exception], str] = {
     DivergedError: "a fold of cross-fitting diverged",
 }
 """Reasons why thresholds are not cross-fitted, by the error of a fold; the model is saved."""
-
-SPARSE = {"l1", "kl"}
-"""Losses of individual latent units, which a rotation would change."""
-
-
-def rotate_to_axes(fitted: FittedNetwork, inputs: Inputs) -> None:
-    """Rotate a linear latent to uncorrelated units, unless a loss depends on individual units."""
-    setup = fitted.setup
-    network = setup.objective.network
-    if setup.network.linear_latent and not SPARSE & setup.objective.weights.keys():
-        axes = latent_axes(network, inputs, fitted.prepared.train, setup.network)
-        rotate_latent(network, axes)
 
 
 def calibrate_scores(
@@ -89,7 +76,9 @@ def calibrate_scores(
 
 def _scorer(fitted: FittedNetwork, inputs: Inputs) -> Scorer:
     setup = fitted.setup
-    return fit_scorer(setup.objective.network, inputs, setup.columns, fitted.prepared.train)
+    store_rows = fitted.options.training.store_rows
+    network, train = setup.objective.network, fitted.prepared.train
+    return fit_scorer(network, inputs, setup.columns, train, store_rows=store_rows)
 
 
 def _folds(
@@ -110,7 +99,7 @@ def _folds(
         except (DataError, UsageError, DivergedError) as error:
             return [], NOT_CROSS_FITTED[type(error)]
         inputs = Inputs(last.prepared.layout).to(last.device)
-        rotate_to_axes(last, inputs)
+        align_axes(last, inputs)
         folds.append((_scorer(last, inputs), held_out))
     return (folds, "") if last.result.finished else ([], STOPPED)
 
@@ -135,4 +124,5 @@ def _fit_fold(
         prepared = replace(prepared, valid=held_out.first(0))
     training = options.training.model_copy(update={"time_limit": seconds})
     options = options.model_copy(update={"training": training})
-    return fit(prepared, options, fitted.device, interrupt=interrupt), held_out
+    refitted = fit(prepared, options, fitted.device, interrupt=interrupt, settings=fitted.settings)
+    return refitted, held_out

@@ -27,6 +27,7 @@ from aecli.model_directory.location import (
 )
 from aecli.progress import Epoch
 from aecli.regular_files import require_regular, sha256_of
+from aecli.training.validation import NO_CRITERION, Criterion
 
 Tensors = dict[str, Tensor]
 
@@ -35,9 +36,9 @@ Tensors = dict[str, Tensor]
 class TrainingState:
     """Everything that the next epoch depends on.
 
-    `network`, `best` and `optimizer` are tensors; the rest are plain numbers. `best_loss` is the
-    lowest validation loss so far (training loss without validation rows). `start` has the losses
-    of a network with PCA initialisation before its first epoch.
+    `network`, `best` and `optimizer` are tensors; the rest are plain numbers. `best_criterion` is
+    that of the best epoch so far (the training loss without validation rows). `start` has the
+    losses of a network with PCA initialisation before its first epoch.
     """
 
     __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
@@ -48,10 +49,11 @@ class TrainingState:
     epoch: int = 0
     step: int = 0
     best_epoch: int = 0
-    best_loss: float = float("inf")
+    best_criterion: Criterion = NO_CRITERION
     seconds: float = 0.0
     schedule_factor: float = 1.0
     schedule_waited: int = 0
+    number_weight: float = 1.0
     history: list[Epoch] = field(default_factory=list)
     start: Epoch | None = None
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aecli.array_types import Codes
 from aecli.errors import DataError, UsageError
 from aecli.features.layout import Layout, lay_out
 from aecli.features.reader import CellReader
@@ -31,6 +32,7 @@ from aecli.table.paths import find_files
 from aecli.table.source import Data, Source, open_source
 from aecli.training.code_notes import code_notes
 from aecli.training.held_out import divide_rows, unseen_classes_note
+from aecli.training.isolated_rows import drop_isolated
 from aecli.training.order_notes import split_notes, window_notes
 
 MEMORY_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -50,7 +52,8 @@ MAX_CROSS_FITTED = 2_000
 class PreparedTable:
     """Table ready for training: fitted columns, training and validation rows, name of its file.
 
-    `source` is the table itself if it has too few held-out samples to fit score thresholds on.
+    `source` is the table itself if it has too few held-out samples to fit score thresholds on, and
+    `dropped` the number of training samples that `--drop-isolated` dropped.
     """
 
     plan: ColumnPlan
@@ -60,6 +63,7 @@ class PreparedTable:
     notes: list[str]
     table: str = ""
     source: Source | None = None
+    dropped: int = 0
 
 
 def prepare(
@@ -80,11 +84,8 @@ def prepare(
     """
     memory = parse_memory(options.training.memory)
     source = data if isinstance(data, Source) else open_rereadable(data, options)
-    label, codes, label_facts = None, None, []
-    if options.columns.label is not None:
-        progress.stage("reading the label", source.n_rows)
-        label, codes = read_labels(source, options.columns.label)
-        label_facts = label_notes(label) if fold is None else []
+    label, codes = _label(source, options, progress)
+    label_facts = label_notes(label) if label is not None and fold is None else []
     rows = len(codes) if codes is not None else _count(source)
     if rows == 0:
         raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
@@ -110,6 +111,7 @@ def prepare(
         plan = _with_window_counts(plan, train, options)
     elif fold is None and parse_valid(options.training.valid)[0] == "random":
         notes = [*notes, *split_notes(source, plan, options, mask)]
+    train, dropped = drop_isolated(train, reader.layout, options.training, notes)
     if fold is None and parse_valid(options.training.valid)[0] == "file":
         valid = _validation_file(plan, reader, options, progress)
         notes = [*notes, *_shared_files(source, options.training.valid)]
@@ -117,7 +119,16 @@ def prepare(
     notes += code_notes(source, plan) if fold is None else []
     again = source if fold is None and _cross_fits(options, train, valid) else None
     name = Path(source.name).name
-    return PreparedTable(plan, reader.layout, train, valid, notes, name, again)
+    return PreparedTable(plan, reader.layout, train, valid, notes, name, again, dropped)
+
+
+def _label(
+    source: Source, options: TrainOptions, progress: Progress
+) -> tuple[Label | None, Codes | None]:
+    if options.columns.label is None:
+        return None, None
+    progress.stage("reading the label", source.n_rows)
+    return read_labels(source, options.columns.label)
 
 
 def _cross_fits(options: TrainOptions, train: Staged, valid: Staged) -> bool:

@@ -10,6 +10,7 @@ from aecli.progress import Epoch
 from aecli.schema.model_spec import Baseline, Label
 from aecli.schema.network import Network
 from aecli.schema.options import TrainOptions
+from aecli.training.fit_result import FitResult
 from aecli.training.poor_reconstruction import (
     NO_BETTER,
     POOR,
@@ -20,7 +21,6 @@ from aecli.training.poor_reconstruction import (
     trivial_reconstruction,
     unexplained,
 )
-from aecli.training.trainer import FitResult
 
 DOMINANT_PENALTY = 0.9
 """Share of the loss above which a penalty is the cause of a poor reconstruction."""

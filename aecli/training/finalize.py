@@ -14,17 +14,21 @@ from typing import Any
 from torch import Tensor
 
 from aecli import __version__
-from aecli.features.layout import Inputs, lay_out
+from aecli.features.inputs import Inputs
+from aecli.features.layout import lay_out
+from aecli.model.build import fixed_number_weight
 from aecli.model.weights import to_bytes
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.model_spec import UNSAVED, Calibration, ModelSpec, Summary
-from aecli.training.baselines import compare, dead_hidden_units, fit_number_ranges
-from aecli.training.calibration import calibrate_scores, rotate_to_axes
+from aecli.training.axes import align_axes
+from aecli.training.baselines import compare, dead_hidden_units
+from aecli.training.calibration import calibrate_scores
 from aecli.training.data import PreparedTable
 from aecli.training.diagnostics import diagnose, loss_shares
 from aecli.training.fit import FittedNetwork
 from aecli.training.interrupt import Interrupt
 from aecli.training.sampling_prior import class_latents, decoder_noise
+from aecli.training.temperature import calibrate_probabilities
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,23 @@ def finalize(
     """
     prepared, setup = fitted.prepared, fitted.setup
     inputs = Inputs(prepared.layout).to(fitted.device)
-    rotate_to_axes(fitted, inputs)
+    if note := align_axes(fitted, inputs):
+        fitted.notes.append(note)
+        progress.note(note)
     progress.stage("comparing with PCA")
-    ranges = fit_number_ranges(prepared.train, prepared.layout)
-    summary = _summary(fitted, inputs, ranges)
+    ranges = setup.ranges
+    temperature, valid = calibrate_probabilities(fitted, inputs)
+    calibrated = {"valid": _finite(valid), "temperature": temperature}
+    summary = _summary(fitted, inputs, ranges).model_copy(update=calibrated)
     tensors, calibration = _baseline_tensors(fitted) | {"baseline.ranges": ranges}, None
     if "reconstruction" in setup.objective.weights:
         scoring, calibration = calibrate_scores(
             fitted, inputs, interrupt=interrupt, seconds=seconds, progress=progress
         )
         tensors |= scoring.tensors()
+        if fitted.options.training.store_rows and scoring.neighbours is not None:
+            stored = len(scoring.neighbours.points)
+            summary = summary.model_copy(update={"stored_rows": stored})
     spec = _spec(fitted, summary, calibration)
     return TrainedModel(spec, to_bytes(setup.objective.network, tensors), fitted.result.history)
 
@@ -90,10 +101,9 @@ def _summary(fitted: FittedNetwork, inputs: Inputs, ranges: Tensor) -> Summary:
     network, spec, weights = setup.objective.network, setup.network, setup.objective.weights
     held_out = prepared.valid if len(prepared.valid) else prepared.train
     decodes = "reconstruction" in weights
-    layout = lay_out(setup.columns)
     baselines, columns, latent = compare(
-        network, inputs, layout, setup.pca, ranges, held_out, spec, decode=decodes
-    )
+        network, inputs, lay_out(setup.columns), setup.pca, ranges, held_out, spec, decode=decodes
+    )  # fmt: skip
     best, floor = result.best, spec.latent_floor
     health = diagnose(
         spec, fitted.options, result, weights=weights, latent=latent, baselines=baselines,
@@ -110,6 +120,7 @@ def _summary(fitted: FittedNetwork, inputs: Inputs, ranges: Tensor) -> Summary:
         batch_size=result.batch_size,
         train_rows=len(prepared.train),
         valid_rows=len(prepared.valid),
+        dropped_rows=prepared.dropped,
         train=_finite(best.train),
         valid=_finite(best.valid or {}),
         metrics=_finite(best.metrics),
@@ -144,7 +155,6 @@ def _majority_accuracy(prepared: PreparedTable) -> float | None:
 
 def _spec(fitted: FittedNetwork, summary: Summary, calibration: Calibration | None) -> ModelSpec:
     plan, setup = fitted.prepared.plan, fitted.setup
-    parameters = sum(parameter.numel() for parameter in setup.objective.network.parameters())
     return ModelSpec(
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         versions=_versions(),
@@ -154,8 +164,9 @@ def _spec(fitted: FittedNetwork, summary: Summary, calibration: Calibration | No
         label=plan.label,
         network=setup.network,
         loss_weights=setup.objective.weights,
+        number_weight=fixed_number_weight(fitted.options.losses) * fitted.result.best.number_weight,
         options=fitted.options,
-        parameters=parameters,
+        parameters=fitted.parameters,
         weights=UNSAVED,
         history=UNSAVED,
         summary=summary,
@@ -180,4 +191,5 @@ def _record(epoch: Epoch) -> dict[str, Any]:
         "learning_rate": epoch.learning_rate,
         "best": epoch.best,
         **({"gradients": dict(epoch.gradients)} if epoch.gradients else {}),
+        **({"number_weight": epoch.number_weight} if epoch.number_weight != 1 else {}),
     }

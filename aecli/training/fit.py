@@ -3,36 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from aecli.device import choose_device, choose_precision, keep_freed_memory, set_threads
+from aecli.errors import DivergedError, OutputError
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.consistency import unused_options_note
 from aecli.schema.options import TrainOptions
 from aecli.training.build import TrainingSetup, build_training
 from aecli.training.checkpoint import Checkpoint
 from aecli.training.data import PreparedTable
+from aecli.training.fit_result import FitResult
 from aecli.training.interrupt import Interrupt
-from aecli.training.trainer import FitResult, Trainer
+from aecli.training.paired_losses import cross_entropies, is_clearly_lower
+from aecli.training.selection import (
+    TrainingSettings,
+    compares_binned,
+    default_settings,
+    has_lower_criterion,
+    selection_note,
+    with_settings,
+)
+from aecli.training.trainer import Trainer
 
 EpochCallback = Callable[[Epoch], str | None]
 """Called after each complete epoch; a returned text is the reason to stop."""
 
+NOT_COMPARED = "classifier without binned inputs: the comparison with them was stopped"
+
 
 @dataclass(frozen=True)
 class FittedNetwork:
-    """Trained network with its best weights, and the inputs of its training."""
+    """Trained network with its best weights, and the inputs of its training.
+
+    `options` are those of the user, without the `settings` that training chose.
+    """
 
     prepared: PreparedTable
     options: TrainOptions
+    settings: TrainingSettings
     setup: TrainingSetup
     result: FitResult
     notes: list[str]
     device: torch.device
     precision: str
+
+    @property
+    def parameters(self) -> int:
+        """Return the number of parameters of the network."""
+        return sum(parameter.numel() for parameter in self.setup.objective.network.parameters())
 
     @property
     def seconds_left(self) -> float | None:
@@ -62,15 +84,82 @@ def fit(
     resume: bool = False,
     on_epoch: EpochCallback | None = None,
     progress: Progress = SILENT,
+    settings: TrainingSettings | None = None,
 ) -> FittedNetwork:
     """Train on a prepared table; an unfinished training leaves a checkpoint in `directory`.
+
+    Without `settings`, these are chosen; `on_epoch` is called in the first training only.
 
     Raises:
         UsageError: options contradict each other or do not fit the columns.
         OutputError: the network does not fit into memory.
         DivergedError: the loss became non-finite before the first complete epoch.
     """
-    setup = build_training(prepared, options, progress)
+    first = settings or default_settings(prepared, options)
+    fitted = _fit(
+        prepared, options, first, device, interrupt=interrupt, directory=directory, resume=resume,
+        on_epoch=on_epoch, progress=progress,
+    )  # fmt: skip
+    if settings is not None or not fitted.result.finished or fitted.result.stopped_by_caller:
+        return fitted
+    if not compares_binned(prepared, options, fitted.parameters, fitted.result):
+        return fitted
+    return _select(fitted, prepared, interrupt, progress)
+
+
+def _select(
+    fitted: FittedNetwork, prepared: PreparedTable, interrupt: Interrupt, progress: Progress
+) -> FittedNetwork:
+    """Return the network with binned inputs where it is clearly better on validation rows.
+
+    A network whose training was stopped, or diverged, is not chosen.
+    """
+    options, left = fitted.options, fitted.seconds_left
+    if interrupt.signal is not None or (left is not None and left <= 0):
+        return _not_compared(fitted, fitted.result.seconds, progress)
+    training = options.training.model_copy(update={"time_limit": left})
+    limited = options.model_copy(update={"training": training})
+    progress.stage("training with binned inputs")
+    try:
+        binned = _fit(
+            prepared, limited, TrainingSettings(piecewise=True), fitted.device, interrupt=interrupt
+        )
+    except (DivergedError, OutputError):
+        return fitted
+    seconds = fitted.result.seconds + binned.result.seconds
+    if not binned.result.finished:
+        return _not_compared(fitted, seconds, progress)
+    losses, others = (cross_entropies(each.setup, prepared.valid) for each in (binned, fitted))
+    chosen = is_clearly_lower(losses, others) and has_lower_criterion(binned.result, fitted.result)
+    note = selection_note(binned.result, fitted.result, chosen)
+    progress.note(note)
+    kept = binned if chosen else fitted
+    result = replace(kept.result, seconds=seconds)
+    return replace(kept, options=options, result=result, notes=[*kept.notes, note])
+
+
+def _not_compared(fitted: FittedNetwork, seconds: float, progress: Progress) -> FittedNetwork:
+    """Return the network with a note, because the comparison with binned inputs was stopped."""
+    progress.note(NOT_COMPARED)
+    result = replace(fitted.result, seconds=seconds)
+    return replace(fitted, result=result, notes=[*fitted.notes, NOT_COMPARED])
+
+
+def _fit(
+    prepared: PreparedTable,
+    options: TrainOptions,
+    settings: TrainingSettings,
+    device: torch.device,
+    *,
+    interrupt: Interrupt,
+    directory: Path | None = None,
+    resume: bool = False,
+    on_epoch: EpochCallback | None = None,
+    progress: Progress = SILENT,
+) -> FittedNetwork:
+    """Train with the given settings."""
+    prepared, applied = with_settings(prepared, options, settings)
+    setup = build_training(prepared, applied, progress)
     notes = [note for note in (unused_options_note(options), *prepared.notes, *setup.notes) if note]
     for note in notes:
         progress.note(note)
@@ -88,11 +177,12 @@ def fit(
         interrupt=interrupt,
         progress=progress,
         on_epoch=on_epoch,
+        target=setup.target,
     )
     unit = "row" if prepared.train.windows is None else "window"
     progress.training(trainer.epochs, len(prepared.train), unit)
     result = trainer.fit(resume=resume)
-    return FittedNetwork(prepared, options, setup, result, notes, device, precision)
+    return FittedNetwork(prepared, options, settings, setup, result, notes, device, precision)
 
 
 def _identity(

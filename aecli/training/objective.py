@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from aecli.features.layout import Inputs
+from aecli.features.inputs import Inputs
 from aecli.nn.autoencoder import AutoencoderNetwork, EncoderOutput
 from aecli.nn.losses import (
     ReconstructionLoss,
@@ -19,8 +20,19 @@ from aecli.nn.losses import (
 )
 from aecli.training.noise import Noise
 
-LossTerms = tuple[Tensor, list[Tensor], Tensor | None]
-"""A batch's weighted sum, its terms in the order of `Objective.weights`, and its logits."""
+
+class LossTerms(NamedTuple):
+    """Losses of a batch: the sum that training minimises, and its terms without weights.
+
+    `values` are in the order of `Objective.weights`; `logits` are those of the classifier and
+    `outputs` those of the decoder, None without one.
+    """
+
+    total: Tensor
+    values: list[Tensor]
+    logits: Tensor | None
+    outputs: Tensor | None
+
 
 TRIMMED = 0.1
 """Share of a batch's samples that a trimmed loss leaves out of the reconstruction loss."""
@@ -34,6 +46,8 @@ class Objective:
     variational KL term in training: it rises from 0 to 1, because the latent would otherwise
     collapse before the decoder learns to use it (Bowman et al. 2016, §3.1). `rho` is the target
     mean activation of the sparsity term, and `latent_floor` the lower bound of the latent.
+    `number_weight` is a factor of the numbers' part of the reconstruction in `LossTerms.total`, in
+    which the labels of training rows are smoothed by `label_smoothing`.
 
     With `trimmed_loss` the worst 10 % of each training batch are ignored (Rousseeuw 1984), so that
     the network does not learn to reconstruct anomalies.
@@ -51,6 +65,7 @@ class Objective:
         rho: float = 0.05,
         latent_floor: float = 0.0,
         trimmed_loss: bool = False,
+        label_smoothing: float = 0.0,
     ) -> None:
         self.network = network
         self.inputs = inputs
@@ -61,7 +76,9 @@ class Objective:
         self.rho = rho
         self.latent_floor = latent_floor
         self.trimmed_loss = trimmed_loss
+        self.label_smoothing = label_smoothing
         self.kl_warm_up = 1.0
+        self.number_weight = 1.0
 
     def to(self, device: torch.device) -> Objective:
         """Move the network and everything the losses need to a device."""
@@ -75,32 +92,54 @@ class Objective:
         """Return the terms for cells `(n_rows, n_cells)` and label codes `(n_samples,)`."""
         network = self.network
         seen = self.noise(cells) if self.noise and network.training else cells
-        code = network.distribution(self.inputs(seen))
+        # Noise of a tenth of a scaled unit would be many periods of a phase.
+        times = cells if self.noise and self.noise.kind == "gaussian" else None
+        code = network.distribution(self.inputs(seen, times))
         passed = code.sample() if network.training else code.latent
         values: list[Tensor] = []
         logits: Tensor | None = None
+        outputs: Tensor | None = None
         total: Tensor | None = None
         for name, weight in self.weights.items():
             if name == "reconstruction":
-                value = self._reconstruction(network.decode(passed).float(), cells)
+                outputs = network.decode(passed).float()
+                value, trained = self._reconstruction(outputs, cells)
             elif name == "classification":
                 assert codes is not None, "a classifier is built only with a label"
                 logits = network.classify(passed).float()
-                value = classification_loss(logits, codes, self.class_weights)
+                value, trained = self._classification(logits, codes)
             else:
-                value = self._penalty(name, code)
+                value = trained = self._penalty(name, code)
                 if name == "kl_normal" and network.training:
                     weight = weight * self.kl_warm_up
-            weighted = value if weight == 1 else weight * value
+            weighted = trained if weight == 1 else weight * trained
             total = weighted if total is None else total + weighted
             values.append(value.detach())
         assert total is not None, "parsing the options requires at least one loss"
-        return total, values, logits
+        return LossTerms(total, values, logits, outputs)
 
-    def _reconstruction(self, outputs: Tensor, cells: Tensor) -> Tensor:
-        if not (self.trimmed_loss and self.network.training):
+    def _reconstruction(self, outputs: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the reconstruction loss, and the same with the raised weight of numbers."""
+        if self.trimmed_loss and self.network.training:
+            outputs, cells = self._trimmed(outputs, cells)
+        if self.number_weight == 1:
             loss: Tensor = self.reconstruction(outputs, cells)
-            return loss
+            return loss, loss
+        loss, of_numbers = self.reconstruction.parts(outputs, cells)
+        return loss, loss + (self.number_weight - 1) * of_numbers
+
+    def _classification(self, logits: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the classification loss, and the same with smoothed labels in training."""
+        loss = classification_loss(logits, codes, self.class_weights)
+        if not self.label_smoothing or not self.network.training:
+            return loss, loss
+        smoothing = self.label_smoothing
+        return loss, classification_loss(
+            logits, codes, self.class_weights, label_smoothing=smoothing
+        )
+
+    def _trimmed(self, outputs: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs and cells without the samples that are reconstructed worst."""
         samples = len(cells) // self.network.window
         errors = self.reconstruction.row_errors(outputs, cells).view(samples, -1).mean(1)
         kept = errors.topk(samples - int(TRIMMED * samples), largest=False, sorted=False).indices
@@ -108,8 +147,7 @@ class Objective:
             part.reshape(samples, -1).index_select(0, kept).view(-1, part.shape[1])
             for part in (outputs, cells)
         )
-        trimmed: Tensor = self.reconstruction(outputs, cells)
-        return trimmed
+        return outputs, cells
 
     def _penalty(self, name: str, code: EncoderOutput) -> Tensor:
         if name == "l1":
@@ -133,7 +171,6 @@ class EpochMeans:
         self._values: list[list[Tensor]] = []
         self._rows: list[int] = []
         self._labelled: list[Tensor] = []
-        self._correct: list[Tensor] = []
         self._layers = {
             name.removesuffix(".weight"): parameter
             for name, parameter in objective.network.named_parameters()
@@ -143,17 +180,10 @@ class EpochMeans:
 
     def add(self, terms: LossTerms, rows: int, codes: Tensor | None) -> None:
         """Add one batch."""
-        _, values, logits = terms
-        self._values.append(values)
+        self._values.append(terms.values)
         self._rows.append(rows)
-        if codes is not None and logits is not None:
+        if codes is not None and terms.logits is not None:
             self._labelled.append((codes >= 0).sum())
-
-    def add_hits(self, terms: LossTerms, codes: Tensor | None) -> None:
-        """Count the correctly classified rows of one batch."""
-        _, _, logits = terms
-        if codes is not None and logits is not None:
-            self._correct.append((logits.argmax(1) == codes).sum())
 
     def add_gradients(self) -> None:
         """Add the gradients of one step, before they are clipped."""
@@ -177,12 +207,9 @@ class EpochMeans:
         result["total"] = sum(result[name] * weight for name, weight in self._weights.items())
         return result
 
-    def accuracy(self) -> float | None:
-        """Return the classification accuracy; None without labelled rows."""
-        if not self._correct:
-            return None
-        labelled = int(torch.stack(self._labelled).sum())
-        return int(torch.stack(self._correct).sum()) / labelled if labelled else None
+    def labelled(self) -> int:
+        """Return the number of labelled rows."""
+        return int(torch.stack(self._labelled).sum()) if self._labelled else 0
 
     def gradients(self) -> dict[str, float]:
         """Return the mean gradient norm of each layer; empty if no gradients were added."""

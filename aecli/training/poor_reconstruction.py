@@ -8,7 +8,7 @@ from aecli.metrics.latent import LatentFigures
 from aecli.schema.model_spec import Baseline
 from aecli.schema.network import Network
 from aecli.schema.options import TrainOptions
-from aecli.training.trainer import FitResult
+from aecli.training.fit_result import FitResult
 
 TRIVIAL = 0.01
 """Improvement over the trivial prediction, as a share of its error, up to which it is no better."""

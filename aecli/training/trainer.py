@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
@@ -19,57 +19,32 @@ from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.training_options import TrainingOptions
 from aecli.training.batches import Batches
 from aecli.training.checkpoint import Checkpoint, TrainingState, copied, same_random_numbers
+from aecli.training.fit_result import KL_WARM_UP, FitResult
 from aecli.training.interrupt import Interrupt
 from aecli.training.objective import EpochMeans, Objective
 from aecli.training.optimizers import make_optimizer
 from aecli.training.schedule import Schedule, default_batch_size, default_epochs
 from aecli.training.split import epoch_order
+from aecli.training.validation import (
+    Criterion,
+    NumberTarget,
+    ValidationFigures,
+    next_number_weight,
+    number_weight_rate,
+)
 
 CHECK_SECONDS = 0.1
 """Seconds between checks for time limit, signals and non-finite loss."""
 
 CHECKPOINT_SECONDS = 15.0
 
-KL_WARM_UP = 0.25
-"""Share of the steps in which the weight of a variational latent's KL term rises to its value."""
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """Result of a training, after which the network has the best weights.
-
-    `finished` is False if the training was stopped before its end: `--resume` continues it.
-    `planned` is the number of epochs of a training that is not stopped. `best_epoch` is 0 if no
-    epoch had a lower validation loss than the `start`, the PCA initialisation.
-    """
-
-    history: list[Epoch]
-    best_epoch: int
-    stopped: str
-    finished: bool
-    planned: int
-    batch_size: int
-    seconds: float
-    signal: int | None
-    start: Epoch | None = None
-
-    @property
-    def best(self) -> Epoch:
-        """Return the epoch with the best weights; number 0 is the PCA initialisation, untrained."""
-        known = [self.start, *self.history] if self.start is not None else self.history
-        return next(epoch for epoch in known if epoch.number == self.best_epoch)
-
-    @property
-    def kl_warmed_up(self) -> bool:
-        """Return whether the KL term had its full weight in the best epoch."""
-        return self.best_epoch > KL_WARM_UP * self.planned
-
 
 class Trainer:
     """Trainer of a network on staged rows; without a checkpoint it writes no file.
 
     `widest` is the size of the network's widest layer for one sample. `on_epoch` is called with
-    each complete epoch, and may return a reason to stop.
+    each complete epoch, and may return a reason to stop. With a `target` the weight of numbers is
+    raised until it is reached.
     """
 
     def __init__(
@@ -86,7 +61,9 @@ class Trainer:
         interrupt: Interrupt | None = None,
         progress: Progress = SILENT,
         on_epoch: Callable[[Epoch], str | None] | None = None,
+        target: NumberTarget | None = None,
     ) -> None:
+        self._target = target
         self._objective = objective.to(device)
         self._options = options
         self._device = device
@@ -111,6 +88,7 @@ class Trainer:
         self._state = TrainingState()
         self._interrupt = interrupt or Interrupt()
         self._stop: str | None = None
+        self._stopped_by_caller = False
         self._finished = True
         self._saved = time.perf_counter()
 
@@ -149,6 +127,8 @@ class Trainer:
             seconds=time.perf_counter() - self._began,
             signal=self._interrupt.signal,
             start=self._state.start,
+            criterion=self._state.best_criterion,
+            stopped_by_caller=self._stopped_by_caller,
         )
 
     def _diverged(self) -> DivergedError:
@@ -162,54 +142,69 @@ class Trainer:
         """Set the PCA initialisation as the best weights so far, so that training can only improve.
 
         Not with noise or a trimmed loss: their objective differs from that of PCA, which the
-        validation loss does not show.
+        validation loss does not show. Nor with a classifier, which is not trained yet.
         """
         objective = self._objective
-        robust = objective.noise is not None or objective.trimmed_loss
-        if objective.network.path is None or self._valid is None or robust:
+        differs = objective.noise is not None or objective.trimmed_loss
+        differs = differs or "classification" in objective.weights
+        if objective.network.path is None or self._valid is None or differs:
             return
         objective.network.eval()
-        valid, metrics = self._validate() or (None, {})
-        if valid is None or not math.isfinite(valid["total"]):
+        figures = self._validate()
+        if figures is None or not math.isfinite(figures.losses()["total"]):
             self._stop, self._finished = None, True  # the first epoch checks again
             return
         state = self._state
         state.start = Epoch(
-            0, {}, valid, seconds=0.0, learning_rate=0.0, best=True, metrics=metrics
-        )
+            0, {}, figures.losses(), seconds=0.0, learning_rate=0.0, best=True,
+            metrics=figures.metrics(),
+        )  # fmt: skip
         state.best = copied(objective.network.state_dict())
-        state.best_loss = valid["total"]
+        state.best_criterion = figures.criterion()
 
     def _epoch(self) -> None:
         began = time.perf_counter()
         state = self._state
         same_random_numbers(self._options.seed, state.epoch)
+        self._objective.number_weight = state.number_weight
         means = self._steps()
         train = means.means()
         if not math.isfinite(train.get("total", math.nan)):
             self._end(f"the loss is not finite in epoch {state.epoch + 1}", finished=True)
             return
-        validated = self._validate()
-        if validated is None and state.history:
+        figures = self._validate()
+        if figures is None and self._valid is not None and state.history:
             return
-        valid, metrics = validated or (None, {})
-        loss = (valid or train)["total"]
-        improved = loss < state.best_loss
+        criterion = Criterion(train["total"]) if figures is None else figures.criterion()
+        weight = state.number_weight
+        improved = criterion.at(weight) < state.best_criterion.at(weight)
         record = Epoch(
             number=state.epoch + 1,
             train=train,
-            valid=valid,
+            valid=None if figures is None else figures.losses(),
             seconds=time.perf_counter() - began,
             learning_rate=self._optimizer.lr,
             best=improved,
-            metrics=metrics,
+            metrics={} if figures is None else figures.metrics(),
             gradients=means.gradients(),
+            number_weight=state.number_weight,
         )
+        if figures is not None:
+            state.number_weight = self._next_weight(criterion, figures.excess(), improved)
         completed = self._stop is None
-        self._update(record, loss if improved else None, completed)
+        self._update(record, criterion if improved else None, completed)
         self._progress.epoch(record)
         if completed:
             self._check_stopping(record)
+
+    def _next_weight(self, criterion: Criterion, excess: float, improved: bool) -> float:
+        """Return the next weight of numbers: it does not rise at the cost of classification."""
+        state = self._state
+        if not improved and not criterion.classifies_as_well_as(state.best_criterion):
+            excess = min(excess, 1.0)
+        as_pca = self._objective.network.path is not None
+        rate = number_weight_rate(state.epoch + 1, self.epochs, as_pca=as_pca)
+        return next_number_weight(state.number_weight, excess, rate)
 
     def _steps(self) -> EpochMeans:
         options, objective = self._options, self._objective
@@ -224,8 +219,7 @@ class Trainer:
             self._optimizer.zero_grad()
             with arithmetic(self._precision, self._device):
                 terms = objective(cells, codes)
-            total = terms[0]
-            total.backward()
+            terms.total.backward()
             if options.log_gradients:
                 means.add_gradients()
             if options.clip:
@@ -237,7 +231,7 @@ class Trainer:
             if time.perf_counter() - checked > CHECK_SECONDS:
                 self._progress.rows(seen)
                 checked, seen = time.perf_counter(), 0
-                if self._must_stop(float(total.detach())):
+                if self._must_stop(float(terms.total.detach())):
                     break
         self._progress.rows(seen)
         self._must_stop(0.0)
@@ -255,11 +249,11 @@ class Trainer:
         return self._stop is not None or not math.isfinite(loss)
 
     @torch.no_grad()
-    def _validate(self) -> tuple[dict[str, float] | None, dict[str, float]] | None:
-        """Return the validation losses and metrics; None if the validation was stopped."""
+    def _validate(self) -> ValidationFigures | None:
+        """Return the figures of the validation rows; None without rows, or if it was stopped."""
         if self._valid is None:
-            return None, {}
-        means = EpochMeans(self._objective)
+            return None
+        figures = ValidationFigures(self._objective, self._target, len(self._valid))
         checked = time.perf_counter()
         for cells, codes in self._valid.in_order(self._widest):
             if time.perf_counter() - checked > CHECK_SECONDS:
@@ -268,17 +262,15 @@ class Trainer:
                     return None
             with arithmetic(self._precision, self._device):
                 terms = self._objective(cells, codes)
-            means.add(terms, len(cells), codes)
-            means.add_hits(terms, codes)
-        accuracy = means.accuracy()
-        return means.means(), {} if accuracy is None else {"accuracy": accuracy}
+            figures.add(terms, cells, codes)
+        return figures
 
-    def _update(self, record: Epoch, best_loss: float | None, completed: bool) -> None:
+    def _update(self, record: Epoch, criterion: Criterion | None, completed: bool) -> None:
         state = self._state
         state.history.append(record)
-        if best_loss is not None:
+        if criterion is not None:
             state.best = copied(self._objective.network.state_dict())
-            state.best_loss, state.best_epoch = best_loss, record.number
+            state.best_criterion, state.best_epoch = criterion, record.number
         if completed:
             state.epoch, state.step = record.number, self._step
 
@@ -290,6 +282,7 @@ class Trainer:
             self._end(f"early stopping: no improvement for {epochs} (best: {best})", finished=True)
         elif self._on_epoch is not None and (reason := self._on_epoch(record)):
             self._end(reason, finished=True)
+            self._stopped_by_caller = True
         self._take_snapshot()
         if self._stop is None and time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
             self._save_checkpoint()

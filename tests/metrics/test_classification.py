@@ -64,3 +64,22 @@ def test_batches_do_not_matter(parts: int):
     assert cut.auroc() == whole.auroc()
     assert cut.log_loss() == pytest.approx(whole.log_loss())
     assert torch.equal(cut.confusion, whole.confusion)
+
+
+def test_calibration_error_is_the_mean_gap_of_probability_and_accuracy_in_its_bins():
+    odds = torch.tensor([0.9, 0.9, 0.7, 0.7, 0.7, 0.7]).logit()
+    logits = torch.stack([odds, torch.zeros(6)], 1)
+    logits[1] = logits[1].flip(0)
+    codes = torch.tensor([0, 0, 0, 0, 0, 1])
+    found = figures(logits, codes).result(("a", "b"), (5, 1))
+    assert found.ece == pytest.approx((2 * 0.4 + 4 * 0.05) / 6, abs=1e-6)
+    assert found.reliability == [
+        (pytest.approx(0.7), 0.75, 4),
+        (pytest.approx(0.9), 0.5, 2),
+    ]
+    assert found.positive_ece == pytest.approx((4 * 0.05 + 0.1 + 0.9) / 6, abs=1e-6)
+    parts = figures(logits, codes, parts=3).result(("a", "b"), (5, 1))
+    assert parts.ece == pytest.approx(found.ece)
+    assert (
+        figures(torch.zeros(1, 3), torch.tensor([0])).result("abc", (1, 1, 1)).positive_ece is None
+    )

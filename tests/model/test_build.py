@@ -83,6 +83,14 @@ def test_widths_halve_down_to_the_latent(inputs, latent, widths):
     assert default_widths(inputs, latent) == widths
 
 
+def test_compressed_copies_count_for_the_default_latent_and_bins_do_not():
+    plain, compressed, binned = (
+        [number(f"n{i}", **fields) for i in range(8)]
+        for fields in ({}, {"compressed": True}, {"bins": [0.0, 1.0, 2.0]})
+    )
+    assert [resolved(c, classes=2).latent for c in (plain, compressed, binned)] == [2, 4, 2]
+
+
 @pytest.mark.parametrize(("inputs", "latent"), [(1, 2), (32, 8), (100, 16), (784, 64), (9999, 64)])
 def test_the_default_latent_is_about_a_quarter_of_the_inputs_within_bounds(inputs, latent):
     assert default_latent(inputs) == latent
@@ -160,8 +168,11 @@ def test_a_network_that_starts_as_pca_is_linear_at_its_ends():
     assert resolved([number(low=0, high=1)], output="sigmoid").linear_path
     assert not resolved([number(low=0, high=1)], kl=1.0).linear_path
     assert not resolved([number(low=0, high=1)], variational=True).linear_path
-    assert not resolved([number(low=0, high=1)], classes=2).linear_path
-    assert resolved([number(low=0, high=1)], classes=2, init="pca").linear_path
+    assert resolved([number(low=0, high=1)], classes=2).linear_path
+    assert not resolved([number(low=0, high=1)], classes=2, init="default").linear_path
+    assert resolved(MIXED, classes=2, latent=2).linear_path
+    assert not resolved(MIXED, classes=2, latent=1).linear_path
+    assert resolved(MIXED, latent=1).linear_path
 
 
 def test_the_network_built_has_the_sizes_described():

@@ -5,7 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aecli.nn.losses import ReconstructionLoss, classification_loss, l1_penalty, l2_penalty
+from aecli.nn.losses import (
+    ReconstructionLoss,
+    best_temperature,
+    classification_loss,
+    l1_penalty,
+    l2_penalty,
+)
 
 NAN = math.nan
 
@@ -235,6 +241,13 @@ def test_classification_is_the_mean_cross_entropy_over_labelled_rows():
     assert float(loss) == pytest.approx((math.log(2) + 3 + math.log1p(math.exp(-3))) / 2)
 
 
+def test_smoothed_labels_have_a_share_of_every_class():
+    logits = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0], [9.0, 9.0, 9.0]])
+    loss = classification_loss(logits, torch.tensor([0, 2, -1]), None, label_smoothing=0.3)
+    targets = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8]])
+    assert float(loss) == pytest.approx(float(-(targets * logits[:2].log_softmax(1)).sum() / 2))
+
+
 def test_class_weights_multiply_rows_whatever_their_batch():
     logits = torch.zeros(4, 2)
     codes, weights = torch.tensor([0, 0, 0, 1]), torch.tensor([4 / 6, 2.0])
@@ -252,6 +265,46 @@ def test_a_batch_without_labels_costs_zero_and_sends_no_gradient():
     loss.backward()
     assert float(loss.detach()) == 0
     assert logits.grad.abs().sum() == 0
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("classes", [2, 5])
+def test_the_temperature_undoes_a_factor_of_true_log_probabilities(factor, classes):
+    random = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(20_000, classes, generator=random)
+    codes = logits.softmax(1).multinomial(1, generator=random)[:, 0]
+    unlabelled = torch.full((50,), -1)
+    logits, codes = torch.cat([logits, 99 * logits[:50]]), torch.cat([codes, unlabelled])
+    temperature = best_temperature(factor * logits, codes)
+    assert temperature == pytest.approx(factor, rel=0.05)
+    lowest = float(classification_loss(factor / temperature * logits, codes, None))
+    for other in (0.8, 1.25):
+        scaled = factor / temperature * other * logits
+        assert float(classification_loss(scaled, codes, None)) > lowest
+
+
+@pytest.mark.parametrize(
+    ("logits", "codes", "bounds"),
+    [
+        ([[3.0, 0.0], [0.0, 3.0]], [-1, -1], (1, 1)),
+        ([[3.0, 0.0], [0.0, 3.0]], [1, 1], (1, 1)),
+        ([[NAN, 0.0], [0.0, 3.0]], [0, 1], (1, 1)),
+        ([[3.0, 0.0], [0.0, 3.0]], [0, 1], (0.5, 1)),  # separable
+        ([[1.0, 0.0], [0.0, 1.0]] * 500, [0, 1] * 500, (0.1, 0.3)),  # separable, many rows
+        ([[9.0, 0.0], [0.0, 9.0]] * 500, [1, 0] * 500, (9, 10)),  # always wrong
+    ],
+)
+def test_the_temperature_is_bounded(logits, codes, bounds):
+    low, high = bounds
+    assert low <= best_temperature(torch.tensor(logits), torch.tensor(codes)) <= high
+
+
+def test_the_temperature_counts_rows_with_their_class_weights():
+    logits = torch.tensor([[2.0, 0.0]] * 90 + [[0.0, 1.0]] * 10)
+    codes = torch.tensor([0] * 60 + [1] * 30 + [1] * 6 + [0] * 4)
+    twice = torch.cat([torch.arange(100), torch.nonzero(codes == 1)[:, 0]])
+    repeated = best_temperature(logits[twice], codes[twice])
+    assert best_temperature(logits, codes, torch.tensor([1.0, 2.0])) == pytest.approx(repeated)
 
 
 def test_penalties_are_means_over_rows_and_units():

@@ -34,6 +34,20 @@ from aecli.schema.options import TrainOptions
         ({"init": "pca", "latent_activation": "ReLU"}, "--init pca and --latent-activation ReLU"),
         *[
             (
+                {"axes": "independent", **values},
+                f"changes the units of the latent, which --{flag} depends on",
+            )
+            for flag, values in {
+                "variational": {"variational": True},
+                "topk": {"topk": 2},
+                "latent-activation Tanh": {"latent_activation": "Tanh"},
+                "l1": {"l1": 0.1},
+                "l2": {"l2": 0.1},
+                "kl": {"kl": 0.1},
+            }.items()
+        ],
+        *[
+            (
                 {"output": output, "scale": scale},
                 f"--scale {scale} has values outside {reach}, the range of --output {output}",
             )
@@ -74,6 +88,7 @@ def test_options_that_contradict_each_other_are_refused(values, message):
         {"kl": 1, "topk": 2},
         {"variational": True, "latent_activation": "Identity", "beta": 0.5},
         {"variational": True, "init": "pca"},
+        {"axes": "independent", "latent_activation": "Identity", "init": "pca", "label": "y"},
         {"init": "pca", "output": "linear", "topk": 2},
         {"arch": "conv2d", "shape": "28x28x3"},
         {"arch": "lstm", "window": 4, "group": "g", "time": "t", "max_gap": "10m"},

@@ -260,7 +260,7 @@ def test_next_month_is_as_ordinary_as_rows_without_their_dates(tmp_path: Path, k
     train, new = month(1500, "2026-01-01", 5, kind=kind), month(1000, "2026-02-03", 6, kind=kind)
     aecli.train(train, model=tmp_path / "m", epochs=12, seed=0)
     found, result = scored(new, tmp_path / "m", tmp_path)
-    assert result.outliers <= 20
+    assert result.outliers <= 25
     assert "day" not in found["top1_column"].to_pylist()
     (note, *_) = [note for note in result.notes if note.startswith("day: ")]
     assert note.startswith("day: 1,000 of 1,000 values after the last training date 2026-01-28")

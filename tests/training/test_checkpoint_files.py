@@ -22,6 +22,7 @@ from aecli.training.checkpoint import (
     copied,
     same_random_numbers,
 )
+from aecli.training.validation import Criterion
 
 OPTIONS = {"training": {"epochs": 40}}
 IDENTITY = {"options": OPTIONS, "columns": [{"name": "a", "mean": [1.0]}], "rows": [1000, 10]}
@@ -33,7 +34,8 @@ def state(epoch: int = 3) -> TrainingState:
         network={"0.weight": torch.arange(6.0).reshape(2, 3).T},
         best={"0.weight": torch.ones(2), "bias": torch.tensor(2.0)},
         optimizer={"a.b.c": torch.zeros(2, dtype=torch.float64)},
-        epoch=epoch, step=40, best_epoch=2, best_loss=0.25, seconds=1.5, schedule_factor=0.5,
+        epoch=epoch, step=40, best_epoch=2, best_criterion=Criterion(0.25, 0.1, 0.2), seconds=1.5,
+        schedule_factor=0.5,
         schedule_waited=2, history=[record], start=record,
     )  # fmt: skip
 
@@ -45,7 +47,7 @@ def require_same(found: TrainingState, expected: TrainingState) -> None:
         for name, tensor in tensors.items():
             assert tensor.dtype == others[name].dtype
             assert torch.equal(tensor, others[name])
-    for name in ("epoch", "step", "best_epoch", "best_loss", "seconds", "schedule_factor",
+    for name in ("epoch", "step", "best_epoch", "best_criterion", "seconds", "schedule_factor",
                  "schedule_waited", "history", "start"):  # fmt: skip
         assert getattr(found, name) == getattr(expected, name)
 
@@ -72,7 +74,11 @@ def test_a_state_comes_back(tmp_path: Path) -> None:
 def test_a_training_that_has_not_begun() -> None:
     fresh = TrainingState()
     assert (fresh.epoch, fresh.step, fresh.best_epoch, fresh.schedule_waited) == (0, 0, 0, 0)
-    assert (fresh.best_loss, fresh.seconds, fresh.schedule_factor) == (float("inf"), 0.0, 1.0)
+    assert (fresh.best_criterion.total, fresh.seconds, fresh.schedule_factor) == (
+        float("inf"),
+        0.0,
+        1.0,
+    )
     assert (fresh.network, fresh.best, fresh.optimizer, fresh.history) == ({}, {}, {}, [])
     assert fresh.start is None
 

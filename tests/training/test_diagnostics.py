@@ -7,7 +7,7 @@ from aecli.schema.model_spec import Baseline, Label
 from aecli.schema.network import Network
 from aecli.schema.options import TrainOptions
 from aecli.training.diagnostics import diagnose
-from aecli.training.trainer import FitResult
+from aecli.training.fit_result import FitResult
 
 
 def latents(active: int = 8, rows: int = 500) -> LatentFigures:

@@ -9,18 +9,20 @@ import pytest
 import torch
 
 import aecli
-from aecli.features.layout import Inputs, lay_out
+from aecli.features.inputs import Inputs
+from aecli.features.layout import lay_out
 from aecli.model.build import build, build_reconstruction_loss
 from aecli.model.sizes import resolve_network
+from aecli.schema.model_spec import Column
 from aecli.schema.options import TrainOptions
 from aecli.schema.training_options import LossOptions
 from aecli.training.noise import Noise
 from aecli.training.objective import Objective
-from tests.columns import boolean, category, number
+from tests.columns import boolean, category, number, time
 
 pytestmark = pytest.mark.usefixtures("no_cross_fitting")
 
-COLUMNS = [number("a"), number("b"), boolean("c"), category("d", "u", "v", "w")]
+COLUMNS: list[Column] = [number("a"), number("b"), boolean("c"), category("d", "u", "v", "w")]
 KINDS = ["gaussian:0.5", "mask:0.3", "swap:0.3"]
 
 
@@ -77,18 +79,16 @@ def test_the_cells_themselves_are_left_alone(text: str):
     assert torch.equal(clean, cells())
 
 
-def objective(noise: str) -> Objective:
+def objective(noise: str, columns: list[Column] = COLUMNS) -> Objective:
+    layout = lay_out(columns)
     network = resolve_network(
-        TrainOptions.from_flat({"encoder": [8, 2]}),
-        columns=COLUMNS,
-        layout=lay_out(COLUMNS),
-        classes=0,
+        TrainOptions.from_flat({"encoder": [8, 2]}), columns=columns, layout=layout, classes=0
     )
     torch.manual_seed(0)
     return Objective(
-        build(network, columns=COLUMNS),
-        Inputs(lay_out(COLUMNS)),
-        build_reconstruction_loss(lay_out(COLUMNS), LossOptions()),
+        build(network, columns=columns),
+        Inputs(layout),
+        build_reconstruction_loss(layout, LossOptions()),
         {"reconstruction": 1.0},
         noise=Noise.parse(noise, numbers=2),
     )
@@ -114,6 +114,22 @@ def test_the_loss_of_noisy_inputs_is_finite_and_against_clean_cells(text: str):
     quiet = objective("none")
     quiet.network.load_state_dict(made.network.state_dict())
     assert torch.equal(made(clean, None)[0], quiet(clean, None)[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"), [("gaussian:0.5", True), ("swap:0.5", False), ("mask:0.5", False)]
+)
+def test_gaussian_noise_leaves_the_phase_of_a_time(text: str, kept: bool):
+    columns = [time("t", scale=100.0, periods=["day"])]
+    plain, noisy = objective("none", columns), objective(text, columns)
+    for made in (plain, noisy):
+        made.network.train()
+        with torch.no_grad():
+            for parameter in made.network.parameters():
+                if parameter.shape[1:] == (3,):
+                    parameter[:, 0] = 0  # the scaled time itself
+    times = torch.linspace(0, 1, 64)[:, None]
+    assert torch.equal(plain(times, None)[0], noisy(times, None)[0]) == kept
 
 
 def table() -> pa.Table:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from aecli.errors import DivergedError, ModelError, UsageError
-from aecli.features.layout import Inputs, lay_out
+from aecli.features.inputs import Inputs
+from aecli.features.layout import lay_out
 from aecli.features.staging import Staged
 from aecli.model.build import build, build_reconstruction_loss, resolve_weights
 from aecli.model.sizes import resolve_network
@@ -22,8 +23,10 @@ from aecli.schema.options import TrainOptions
 from aecli.training.checkpoint import Checkpoint
 from aecli.training.objective import Objective
 from aecli.training.trainer import Trainer
+from aecli.training.validation import NumberTarget
 from tests.columns import number
 
+HIGH = torch.full((6,), 9.0)
 COLUMNS = [number(f"x{i}", low=[-3.0], high=[3.0]) for i in range(6)]
 
 
@@ -43,6 +46,7 @@ def loop(
     valid: int = 100,
     widest: int = 16,
     watch: Callable[[Epoch], str | None] | None = None,
+    target: NumberTarget | None = None,
     **values: Any,
 ) -> Trainer:
     defaults = {"encoder": [16, 2], "epochs": 6, "batch_size": 32, "label": "y", "dropout": 0.1}
@@ -68,6 +72,7 @@ def loop(
         checkpoint=Checkpoint(folder, identity),
         progress=progress or Progress(),
         on_epoch=watch,
+        target=target,
     )
 
 
@@ -127,9 +132,8 @@ def test_early_stopping_restores_the_best_epoch(tmp_path: Path):
     assert len(fit.history) == fit.best_epoch + 3
     validated = run._validate()
     assert validated is not None
-    valid, _ = validated
-    assert valid is not None
-    assert valid["total"] == pytest.approx(min(e.valid["total"] for e in fit.history if e.valid))
+    assert fit.best.valid is not None
+    assert validated.losses()["total"] == pytest.approx(fit.best.valid["total"])
 
 
 def test_a_watcher_sees_every_epoch_and_may_stop_the_training(tmp_path: Path):
@@ -152,7 +156,8 @@ def test_without_validation_rows_every_epoch_is_run(tmp_path: Path):
 @pytest.mark.parametrize("optimizer", ["AdamW", "SGD:momentum=0.9"])
 @pytest.mark.parametrize("schedule", ["cosine", "plateau"])
 def test_resuming_is_bit_identical_to_never_stopping(tmp_path: Path, optimizer: str, schedule: str):
-    how = {"optimizer": optimizer, "schedule": schedule, "epochs": 8, "patience": 3, "lr": 0.01}
+    how: dict[str, Any] = {"optimizer": optimizer, "schedule": schedule, "epochs": 8, "lr": 0.01}
+    how |= {"patience": 3, "target": NumberTarget(-HIGH, HIGH, error=1.0)}
     whole = loop(tmp_path / "whole", **how)
     straight = whole.fit()
     stopped = loop(tmp_path / "stopped", StopAfter(3, signal.SIGTERM), **how).fit()
@@ -161,6 +166,9 @@ def test_resuming_is_bit_identical_to_never_stopping(tmp_path: Path, optimizer: 
     resumed = run.fit(resume=True)
     assert resumed.best_epoch == straight.best_epoch
     assert [e.train for e in resumed.history] == [e.train for e in straight.history]
+    raised = [e.number_weight for e in straight.history]
+    assert raised == sorted(raised)
+    assert raised[0] < raised[-1] == resumed.history[-1].number_weight
     assert all(torch.equal(a, weights(run)[name]) for name, a in weights(whole).items())
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from aecli.features.layout import Inputs, lay_out
+from aecli.features.inputs import Inputs
+from aecli.features.layout import lay_out
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.nn.losses import ReconstructionLoss
 from aecli.schema.model_spec import Column

@@ -11,6 +11,7 @@ import pytest
 import aecli
 from aecli.errors import DataError, DivergedError, UsageError
 from aecli.model_directory.read import read_spec, read_tuning
+from aecli.schema.option_docs import explicit_options
 from aecli.tuning.trial import TuneResult
 
 SHORT: dict[str, Any] = {"latent": 2, "epochs": 2, "device": "cpu", "threads": 1}
@@ -51,6 +52,17 @@ def test_the_same_seed_searches_the_same(tmp_path: Path):
     ]
     other = tuned(tmp_path / "c", trials=3, seed=1)
     assert other.trials[1].options != one.trials[1].options
+
+
+def test_the_options_of_the_best_trial_train_the_same_model_with_binned_inputs(tmp_path: Path):
+    x = np.random.default_rng(0).random(800)
+    striped = {"x": x, "c": ["a", "b"] * 400, "kind": (12 * x).astype(int) % 2}
+    fixed: dict[str, Any] = {"epochs": 15, "encoder": [32, 2], "latent": None, "lr": 4e-3}
+    result = tuned(tmp_path, pa.table(striped), trials=2, valid="0.3", **fixed)
+    assert any("binned inputs, chosen" in note for note in result.spec.summary.notes)
+    chosen = explicit_options(result.spec.options)
+    again = aecli.train(pa.table(striped), model=tmp_path / "again", **chosen).spec
+    assert again.summary.valid == result.spec.summary.valid
 
 
 def test_folds_measure_every_row_and_train_the_best_on_the_usual_split(tmp_path: Path):

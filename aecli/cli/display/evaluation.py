@@ -142,6 +142,7 @@ def _classification(result: Classification, unit: str) -> RenderableType:
     table.add_row("macro F1", figure(result.macro_f1, 3))
     table.add_row("AUROC", figure(result.auroc, 3))
     table.add_row("log loss", figure(result.log_loss, 3))
+    table.add_row("calibration error", figure(result.ece, 3), "ECE of the most probable class")
     return stacked(
         [
             titled(_title("classification", count(result.rows, f"labelled {unit}")), table),

@@ -90,8 +90,8 @@ def _model_facts(result: TrainResult) -> Iterator[tuple[str, RenderableType]]:
     if spec.left_out:
         yield "left out", left_out_lines(spec.left_out)
     yield "network", network_line(spec.network, spec.parameters)
-    if len(spec.loss_weights) > 1:
-        yield "loss", Text(loss_sum(spec.loss_weights))
+    if len(spec.loss_weights) > 1 or spec.number_weight != 1:
+        yield "loss", Text(loss_sum(spec.loss_weights, spec.number_weight))
     yield from training_facts(spec)
     yield "saved in", Text(safe(model), style="bold")
     yield from replaced_lines(result.replaced, result.undo)
@@ -200,6 +200,7 @@ def _with_size(column: Column) -> str:
 
 def _latent_in_use(summary: Summary, spec: ModelSpec) -> str:
     parts = [f"{summary.latent_active} of {count(spec.network.latent, 'unit')} active"]
+    parts += ["independent axes"] if spec.options.network.axes == "independent" else []
     penalties = [name for name in ("l1", "l2", "kl") if name in spec.loss_weights]
     parts += [f"{n} {percent(summary.shares[n])} of the loss" for n in penalties if summary.shares]
     if (penalties or spec.network.topk is not None) and summary.latent_near_zero is not None:
@@ -216,7 +217,13 @@ def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
     valid = count(summary.valid_rows) if summary.valid_rows else "none"
     batches = f"in batches of {count(summary.batch_size)}"
     samples = "rows" if spec.network.window == 1 else "windows"
-    yield samples, Text(f"{count(summary.train_rows)} to train {batches}, {valid} to validate")
+    rows = f"{count(summary.train_rows)} to train {batches}, {valid} to validate"
+    if summary.dropped_rows:
+        rows += f", {count(summary.dropped_rows)} isolated ones dropped"
+    yield samples, Text(rows)
+    if summary.stored_rows:
+        stored = f"the model contains {count(summary.stored_rows)} training {samples}"
+        yield "privacy", Text(f"{stored} (--store-rows)")
     yield "stopped", Text(f"{safe(summary.stopped)}, after {duration(summary.seconds)}")
     side, losses = ("validation", summary.valid) if summary.valid else ("training", summary.train)
     measures = [_terms(losses), *(f"{k} {percent(v)}" for k, v in summary.metrics.items())]
@@ -295,12 +302,13 @@ def _latent_kind(network: Network) -> list[str]:
     return kinds + (["linear path"] if network.linear_path else [])
 
 
-def loss_sum(weights: Mapping[str, float]) -> str:
+def loss_sum(weights: Mapping[str, float], number_weight: float = 1.0) -> str:
     """Return the minimised loss: `13.01 · reconstruction + classification + 0.0001 · l1`."""
     terms = (
         name if factor == 1 else f"{weight(factor)} · {name}" for name, factor in weights.items()
     )
-    return " + ".join(terms)
+    raised = f", numbers × {weight(number_weight)}" if number_weight != 1 else ""
+    return " + ".join(terms) + raised
 
 
 def dead_units_line(dead: Mapping[str, int]) -> Text:

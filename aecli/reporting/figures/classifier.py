@@ -77,10 +77,10 @@ def _confusion_texts(classification: Classification, label: str, shown: int) -> 
 
 def calibration_panels(data: ReportData) -> list[Panel]:
     """Return the accuracy of predictions by their confidence."""
-    curve = data.reliability
-    if curve is None or not curve.bins():
+    classification = data.classification
+    if classification is None:
         return []
-    bins = curve.bins()
+    bins = classification.reliability
 
     def draw(axes: Axes) -> None:
         low = max(0.0, min(confidence for confidence, _, _ in bins) - 0.05)
@@ -96,7 +96,7 @@ def calibration_panels(data: ReportData) -> list[Panel]:
         axes.set_xlim(low, 1.02)
         axes.set_ylim(-0.02, 1.03)
 
-    error = percent(curve.error())
+    error = percent(classification.ece)
     alt = f"Curve of accuracy over confidence; they differ by {error} on average"
     caption = f"Calibration: confidence and accuracy differ by {error} on average. On the dashed "
     caption += "line they agree; larger dots are more predictions."

@@ -4,7 +4,7 @@ from torch import nn
 
 from aecli.nn.autoencoder import AutoencoderNetwork, LinearPath
 from aecli.nn.convolution import ConvDecoder, ConvEncoder
-from aecli.nn.init import rotate_latent
+from aecli.nn.init import transform_latent
 from aecli.nn.layers import MLP
 from aecli.nn.sequence import LSTMDecoder, LSTMEncoder, TransformerDecoder, TransformerEncoder
 
@@ -37,19 +37,20 @@ def autoencoder(name: str, **changes: object) -> AutoencoderNetwork:
 
 @pytest.mark.parametrize("name", PAIRS)
 @torch.no_grad()
-def test_a_rotation_turns_the_latent_and_nothing_that_comes_of_it(name):
+def test_a_map_of_the_latent_changes_neither_outputs_nor_logits(name):
     network, x = autoencoder(name), torch.randn(8 * LENGTH, WIDTH)
     latent, outputs = network.encode(x), network(x)
     logits = network.classify(latent)
-    turn = torch.linalg.qr(torch.randn(LATENT, LATENT)).Q
-    rotate_latent(network, turn)
-    turned = network.encode(x)
-    torch.testing.assert_close(turned, latent @ turn.T)
-    torch.testing.assert_close(network(x), outputs)
-    torch.testing.assert_close(network.classify(turned), logits)
+    rotation = torch.linalg.qr(torch.randn(LATENT, LATENT)).Q
+    matrix = (rotation * torch.tensor([1.0, -0.2, 5.0])).double()
+    transform_latent(network, matrix)
+    changed = network.encode(x)
+    torch.testing.assert_close(changed, latent @ matrix.T.float(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(network(x), outputs, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(network.classify(changed), logits, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("change", [{"code": nn.ReLU()}, {"variational": True}])
-def test_a_latent_that_is_not_linear_is_not_turned(change):
+def test_a_latent_that_is_not_linear_is_not_transformed(change):
     with pytest.raises(ValueError, match="only a linear latent"):
-        rotate_latent(autoencoder("vanilla", **change), torch.eye(LATENT))
+        transform_latent(autoencoder("vanilla", **change), torch.eye(LATENT).double())

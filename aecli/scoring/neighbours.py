@@ -1,0 +1,94 @@
+"""Distance of samples to their nearest prototypes, or to stored training rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+MAX_PROTOTYPES = 128
+"""Prototypes of a model; more cost more and gain less (benchmarks/RESULTS.md, Outliers)."""
+
+MIN_MEMBERS = 5
+"""Minimum number of samples whose mean is a prototype: no prototype is a row of training."""
+
+SAMPLES_PER_PROTOTYPE = 10
+"""Mean number of samples per prototype of a small table."""
+
+MAX_STORED = 10_000
+"""Maximum number of stored rows; of more training rows, evenly spaced ones."""
+
+NEIGHBOUR = 5
+"""Neighbour whose distance counts among stored rows (Ramaswamy, Rastogi and Shim 2000)."""
+
+FITTED_SAMPLES = 16_384
+"""Maximum number of samples for k-means."""
+
+MAX_DISTANCES = 1 << 19
+"""Maximum number of distances in memory, few enough for the processor's cache."""
+
+ITERATIONS = 15
+"""Iterations of k-means."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Vectors `points` `(n_points, n_elements)`, and which of the nearest ones is compared.
+
+    `rank` `(1,)` is 1 for prototypes, and `NEIGHBOUR` for stored rows.
+    """
+
+    points: Tensor
+    rank: Tensor
+
+    def squares(self, vectors: Tensor) -> Tensor:
+        """Return the squared difference to the compared neighbour by element `(n, n_elements)`."""
+        norms = self.points.square().sum(1)
+        blocks = vectors.split(max(1, MAX_DISTANCES // len(self.points)))
+        nearest = torch.cat([self._neighbours(block, norms) for block in blocks])
+        return (vectors - self.points.index_select(0, nearest)).square_()
+
+    def _neighbours(self, vectors: Tensor, norms: Tensor) -> Tensor:
+        """Return the index of the compared point of each vector `(n,)`."""
+        distances = torch.addmm(norms, vectors, self.points.T, alpha=-2).numpy()
+        # For a few ranks, NumPy's argmin is faster than a partial sort, and than that of torch.
+        nearest = distances.argmin(1)
+        for _ in range(min(int(self.rank), len(self.points)) - 1):
+            distances[np.arange(len(distances)), nearest] = np.inf
+            nearest = distances.argmin(1)
+        return torch.from_numpy(nearest)
+
+
+def stored_rows(vectors: Tensor) -> Neighbours:
+    """Return at most `MAX_STORED` of the vectors, evenly spaced, for their `NEIGHBOUR`th."""
+    step = -(-len(vectors) // MAX_STORED)
+    return Neighbours(vectors[::step].contiguous(), torch.tensor([NEIGHBOUR]).float())
+
+
+def fit_prototypes(vectors: Tensor) -> Neighbours:
+    """Return cluster means of the vectors of training samples, by k-means (Lloyd 1982).
+
+    Clusters of fewer than `MIN_MEMBERS` samples are left out: their mean would resemble a row, and
+    few samples that are alike may be anomalies. Without another cluster the mean of all samples is
+    the prototype, or the centre if there are fewer than `MIN_MEMBERS` of them.
+    """
+    vectors = vectors[:: -(-len(vectors) // FITTED_SAMPLES)].contiguous()
+    count = max(1, min(MAX_PROTOTYPES, len(vectors) // SAMPLES_PER_PROTOTYPE))
+    generator = torch.Generator().manual_seed(0)
+    points = vectors[torch.randperm(len(vectors), generator=generator)[:count]]
+    members = torch.zeros(len(points))
+    for _ in range(ITERATIONS):
+        norms = points.square().sum(1)
+        nearest = torch.addmm(norms, vectors, points.T, alpha=-2).argmin(1)
+        members = torch.bincount(nearest, minlength=len(points)).float()
+        sums = torch.zeros_like(points).index_add_(0, nearest, vectors)
+        # An empty cluster keeps its point.
+        means = sums / members.clamp(min=1)[:, None]
+        points = torch.where(members[:, None] > 0, means, points)
+    points = points[members >= MIN_MEMBERS]
+    if not len(points):
+        mean = vectors.mean(0, keepdim=True)
+        points = mean if len(vectors) >= MIN_MEMBERS else torch.zeros_like(mean)
+    return Neighbours(points, torch.ones(1))

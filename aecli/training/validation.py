@@ -1,0 +1,174 @@
+"""Losses and figures of validation rows after an epoch, and the criterion that compares epochs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from aecli.nn.losses import best_temperature, classification_loss
+from aecli.training.objective import EpochMeans, LossTerms, Objective
+
+MAX_LOGITS = 1 << 22
+"""Logits that are kept for the temperature; of more rows, every n-th is used."""
+
+WEIGHT_RATE = 4.0
+"""Exponent of the error's excess by which the weight of numbers changes, times the epochs."""
+
+WEIGHT_RATE_AS_PCA = 24.0
+"""The same for a network that starts as PCA, whose numbers have reached the target before."""
+
+MIN_RELATIVE_ERROR = 1e-3
+"""Minimum of an error divided by its target."""
+
+WORSE_CLASSIFICATION = 0.005
+"""Share above the best epoch's classification loss up to which the weight of numbers may rise."""
+
+WEIGHT_STEP = 2.0
+"""Maximum factor by which one epoch raises the weight of numbers."""
+
+MAX_NUMBER_WEIGHT = 64.0
+
+
+@dataclass(frozen=True)
+class NumberTarget:
+    """Squared error of held-out numbers that a network with a label should reach: that of PCA.
+
+    Numbers are limited to `low` and `high` `(n_numbers,)`, as in R² (`metrics.columns`).
+    """
+
+    low: Tensor
+    high: Tensor
+    error: float
+
+    def errors(self, cells: Tensor, outputs: Tensor) -> Tensor:
+        """Return the sum of squared errors of outputs for cells, `(n_rows, …)` both."""
+        count = len(self.low)
+        low, high = self.low.to(cells), self.high.to(cells)
+        numbers = cells[:, :count]
+        differences = outputs[:, :count].clamp(low, high) - numbers.clamp(low, high)
+        return differences.masked_fill(numbers.isnan(), 0.0).square().double().sum()
+
+
+class Criterion(NamedTuple):
+    """Figures of validation rows by which epochs are compared; lower is better.
+
+    `total` is the total loss with class probabilities at their best temperature, because an
+    overconfident classifier may have a high cross-entropy and the best accuracy; `numbers` is the
+    part of it from errors of numbers beyond their target, and `classification` the classification
+    loss.
+    """
+
+    total: float
+    numbers: float = 0.0
+    classification: float = 0.0
+
+    def at(self, number_weight: float) -> float:
+        """Return the total with a raised weight of numbers, the same for all epochs compared.
+
+        The weight applies to errors beyond the target: numbers better than PCA's are not worth more
+        than other columns.
+        """
+        return self.total + (number_weight - 1) * self.numbers
+
+    def classifies_as_well_as(self, best: Criterion) -> bool:
+        """Return whether the classification loss is not clearly above that of the best epoch."""
+        return self.classification <= best.classification * (1 + WORSE_CLASSIFICATION)
+
+
+NO_CRITERION = Criterion(math.inf)
+"""Criterion that any finite epoch improves."""
+
+
+class ValidationFigures:
+    """Accumulator of the losses of validation rows, and of the figures that compare epochs."""
+
+    def __init__(self, objective: Objective, target: NumberTarget | None, samples: int) -> None:
+        self._objective = objective
+        self._means = EpochMeans(objective)
+        self._target = target
+        self._samples = samples
+        self._rows = 0
+        self._numbers: list[float] = []
+        self._errors: list[Tensor] = []
+        self._logits: list[Tensor] = []
+        self._codes: list[Tensor] = []
+        self._correct: list[Tensor] = []
+
+    def add(self, terms: LossTerms, cells: Tensor, codes: Tensor | None) -> None:
+        """Add one batch."""
+        self._means.add(terms, len(cells), codes)
+        if self._target is not None and terms.outputs is not None:
+            self._errors.append(self._target.errors(cells, terms.outputs))
+            _, numbers = self._objective.reconstruction.parts(terms.outputs, cells)
+            self._numbers.append(float(numbers) * len(cells))
+            self._rows += len(cells)
+        if codes is not None and terms.logits is not None:
+            step = -(-self._samples * terms.logits.shape[1] // MAX_LOGITS)
+            self._logits.append(terms.logits[::step])
+            self._codes.append(codes[::step])
+            self._correct.append((terms.logits.argmax(1) == codes).sum())
+
+    def losses(self) -> dict[str, float]:
+        """Return the mean of each term, and their weighted sum as `total`."""
+        return self._means.means()
+
+    def metrics(self) -> dict[str, float]:
+        """Return the classification accuracy; empty without labelled rows."""
+        labelled = self._means.labelled()
+        if not self._correct or not labelled:
+            return {}
+        return {"accuracy": int(torch.stack(self._correct).sum()) / labelled}
+
+    def criterion(self) -> Criterion:
+        """Return the figures by which epochs are compared."""
+        losses, weights = self.losses(), self._objective.weights
+        total, classification = losses["total"], losses.get("classification", 0.0)
+        if self._logits:
+            overconfidence = self._overconfidence()
+            total -= weights["classification"] * overconfidence
+            classification -= overconfidence
+        numbers = sum(self._numbers) / max(1, self._rows) * weights.get("reconstruction", 0.0)
+        beyond_target = max(0.0, 1 - 1 / self.excess())
+        return Criterion(total, numbers * beyond_target, classification)
+
+    def _overconfidence(self) -> float:
+        """Return the cross-entropy that the best temperature would remove."""
+        logits, codes = torch.cat(self._logits), torch.cat(self._codes)
+        weights = self._objective.class_weights
+        temperature = best_temperature(logits, codes, weights)
+        before, after = (
+            float(classification_loss(scaled, codes, weights))
+            for scaled in (logits, logits / temperature)
+        )
+        return max(0.0, before - after)
+
+    def excess(self) -> float:
+        """Return the squared error of numbers as a multiple of its target; 1 without a target."""
+        if self._target is None or not self._errors:
+            return 1.0
+        error = float(torch.stack(self._errors).sum())
+        return max(error / self._target.error, MIN_RELATIVE_ERROR) if error < math.inf else 1.0
+
+
+def number_weight_rate(epoch: int, epochs: int, *, as_pca: bool) -> float:
+    """Return the exponent by which the weight of numbers changes after an epoch, counted from 1.
+
+    In a network that does not start as PCA it is smaller in the first half of the training, because
+    numbers are worse than PCA's early in any training.
+    """
+    return (WEIGHT_RATE_AS_PCA if as_pca else WEIGHT_RATE * min(1.0, 2 * epoch / epochs)) / epochs
+
+
+def next_number_weight(weight: float, excess: float, rate: float) -> float:
+    """Return the weight of numbers after an epoch, between 1 and `MAX_NUMBER_WEIGHT`.
+
+    It follows the constraint that numbers reach their target, like a Lagrange multiplier: it is
+    multiplied by an exponential of the violation (Rezende and Viola 2018, Taming VAEs, §2), here of
+    the logarithm of the error's `excess`.
+    """
+    factor = min(math.pow(excess, rate), WEIGHT_STEP)
+    return min(max(weight * factor, 1.0), MAX_NUMBER_WEIGHT)

@@ -1,0 +1,311 @@
+"""Compare the classifier with gradient boosting, and with other inputs, heads and schedules.
+
+    .venv/bin/python benchmarks/heads.py FOLDER [defaults] [alternatives] [-- TABLE …]
+
+`defaults` trains adult, diamonds (label cut, latent 4), ai4i and letter with defaults only, and
+measures rows that no choice has seen: Adult's `split=test`, of the others a fifth, drawn once. The
+peer is scikit-learn's gradient boosting on the same cells. Means of seeds 0, 1 and 2.
+
+`alternatives` changes one thing at a time and measures a fifth of the training rows, held out, on
+which the epoch is chosen as well: piecewise-linear copies with other bins, learning rates and
+schedules, dropout, label smoothing, averaged weights, and k heads on one encoder whose predictions
+are averaged (after TabM, Gorishniy et al. 2025). Its loop is that of `aecli.training.trainer`
+without checkpoints. One seed.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import torch
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from torch.nn import functional
+
+import aecli
+from aecli.metrics.classification import ClassificationFigures
+from aecli.nn.autoencoder import AutoencoderNetwork
+from aecli.nn.losses import best_temperature
+from aecli.progress import SILENT
+from aecli.training import piecewise
+from aecli.training.batches import Batches
+from aecli.training.build import build_training
+from aecli.training.data import PreparedTable, prepare
+from aecli.training.objective import Objective
+from aecli.training.optimizers import make_optimizer
+from aecli.training.schedule import Schedule, default_batch_size, default_epochs
+from aecli.training.split import epoch_order
+from aecli.training.train import parse_options
+
+TABLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "adult": ("adult.csv", {"label": "income", "latent": 16}),
+    "diamonds": ("diamonds.csv", {"label": "cut", "latent": 4}),
+    "ai4i": (
+        "ai4i2020.csv",
+        {
+            "label": "Machine failure",
+            "exclude": ["UID", "Product ID", "TWF", "HDF", "PWF", "OSF", "RNF"],
+        },
+    ),
+    "letter": ("letter.csv", {"label": "lettr"}),
+}
+
+
+def divided(folder: Path, name: str) -> tuple[pa.Table, pa.Table, dict[str, Any]]:
+    """Return the training rows, the test rows and the options of a table."""
+    file, options = TABLES[name]
+    table = pacsv.read_csv(folder / file)
+    if "split" in table.column_names:
+        train, test = (table.filter(pc.equal(table["split"], part)) for part in ("train", "test"))
+        return train.drop_columns(["split"]), test.drop_columns(["split"]), options
+    drawn = pa.array(np.random.default_rng(0).random(table.num_rows) < 0.2)
+    return table.filter(pc.invert(drawn)), table.filter(drawn), options
+
+
+def auroc(probabilities: np.ndarray, codes: np.ndarray) -> float:
+    """Return the AUROC, one class against the others for more than two."""
+    if probabilities.shape[1] == 2:
+        return float(roc_auc_score(codes, probabilities[:, 1]))
+    return float(roc_auc_score(codes, probabilities, multi_class="ovr"))
+
+
+def boosting(train: pa.Table, test: pa.Table, options: dict[str, Any]) -> float:
+    """Return the test AUROC of gradient boosting on the cells, with categories as such."""
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(test, f"{folder}/test.parquet")
+        chosen = parse_options({**options, "valid": f"{folder}/test.parquet"})
+        table = prepare(train, chosen, SILENT)
+    dense = table.layout.numbers + table.layout.booleans
+    categorical = [cell >= dense for cell in range(table.layout.cells)]
+    learner = HistGradientBoostingClassifier(categorical_features=categorical, random_state=0)
+    assert table.train.codes is not None, "every table has a label"
+    assert table.valid.codes is not None, "every table has a label"
+    learner.fit(table.train.cells.numpy(), table.train.codes.numpy())
+    return auroc(learner.predict_proba(table.valid.cells.numpy()), table.valid.codes.numpy())
+
+
+def defaults(folder: Path, names: list[str]) -> None:
+    """Print the test figures of the defaults, and of gradient boosting."""
+    print("| table | AUROC | accuracy | ECE | R² | categories | boosting | CPU s |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name in names:
+        train, test, options = divided(folder, name)
+        rows = []
+        for seed in (0, 1, 2):
+            began = time.process_time()
+            with tempfile.TemporaryDirectory() as place:
+                aecli.train(train, model=f"{place}/m", seed=seed, **options)
+                seconds = time.process_time() - began
+                found = aecli.evaluate(test, model=f"{place}/m")
+            label = found.classification
+            assert label is not None, "every table has a label"
+            categories = found.figures().get("column_accuracy", math.nan)
+            figures = [label.auroc, label.accuracy, label.ece, found.number_r2, categories]
+            rows.append([*figures, boosting(train, test, options), seconds])
+        means = np.mean(np.array(rows, dtype=float), axis=0)
+        shown = " | ".join(f"{mean:.4f}" for mean in means[:-1])
+        print(f"| {name} | {shown} | {means[-1]:.1f} |", flush=True)
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """What a training does differently."""
+
+    bins: int = 64
+    edges: str = "limited"
+    lr: float = 4e-3
+    schedule: str = "cosine"
+    batch: int | None = None
+    dropout: float = 0.0
+    smoothing: float = 0.0
+    averaging: float = 0.0
+    heads: int = 1
+
+
+ALTERNATIVES = {
+    "no copies": Alternative(bins=0),
+    "64 bins, frequent values limited": Alternative(),
+    "32 bins": Alternative(bins=32),
+    "128 bins": Alternative(bins=128),
+    "64 bins, quantiles of rows": Alternative(edges="rows"),
+    "64 bins, quantiles of rows and of distinct values": Alternative(edges="both"),
+    "64 bins, rate 0.002": Alternative(lr=2e-3),
+    "64 bins, RealMLP's schedule": Alternative(schedule="coslog4"),
+    "64 bins, batches of 256": Alternative(batch=256),
+    "64 bins, dropout 0.1": Alternative(dropout=0.1),
+    "64 bins, label smoothing 0.03": Alternative(smoothing=0.03),
+    "64 bins, averaged weights": Alternative(averaging=0.998),
+    "64 bins, 16 heads": Alternative(heads=16),
+}
+
+
+def edges(values: np.ndarray, count: int, kind: str) -> list[float]:
+    """Return the edges of bins by an alternative rule."""
+    if kind == "limited":
+        return piecewise.fit_bins(values, count)
+    known = values[~np.isnan(values)]
+    distinct = np.unique(known)
+    if kind == "rows":
+        drawn = np.quantile(known, np.linspace(0, 1, count + 1))
+    else:
+        shares = np.linspace(0, 1, count // 2 + 1)
+        drawn = np.concatenate([np.quantile(part, shares) for part in (known, distinct)])
+    return [float(edge) for edge in np.unique(drawn.astype(np.float32))]
+
+
+def with_copies(table: PreparedTable, how: Alternative) -> PreparedTable:
+    """Return the table with the bins of an alternative."""
+    if not how.bins:
+        return table
+    columns, cells = [], table.train.cells.numpy()
+    at = {column.name: cell for cell, column in enumerate(table.layout.numeric)}
+    for column in table.plan.columns:
+        if column.kind == "number" and column.name in at:
+            bins = edges(cells[:, at[column.name]], how.bins, how.edges)
+            column = column.model_copy(update={"bins": bins if len(bins) > 2 else []})
+        columns.append(column)
+    plan = replace(table.plan, columns=tuple(columns))
+    return replace(table, plan=plan, layout=piecewise.lay_out(columns))
+
+
+class Heads(nn.Module):
+    """Hidden layer that k heads share, each with its own signs of the latent, and their outputs."""
+
+    def __init__(self, latent: int, classes: int, k: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.signs = nn.Parameter(torch.randint(0, 2, (k, latent)).float() * 2 - 1)
+        self.shared = nn.Linear(latent, hidden)
+        self.bias = nn.Parameter(torch.zeros(k, hidden))
+        self.out = nn.Parameter(torch.randn(k, hidden, classes) / hidden**0.5)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the logits `(n_rows, k, classes)`."""
+        hidden = functional.silu(self.shared(z[:, None] * self.signs) + self.bias)
+        return torch.einsum("nkh,khc->nkc", hidden, self.out)
+
+
+def logits_of(network: AutoencoderNetwork, z: Tensor) -> Tensor:
+    """Return the logits of each head `(n_rows, k, classes)`."""
+    logits = network.classify(z)
+    return logits if logits.dim() == 3 else logits[:, None]
+
+
+def rate(how: Alternative, schedule: Schedule, step: int, steps: int) -> float:
+    """Return the learning rate; coslog4 is that of RealMLP (Holzmüller et al. 2024, §3)."""
+    if how.schedule == "cosine":
+        return schedule.rate(step)
+    return how.lr * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * step / steps))) / 2
+
+
+def measured(objective: Objective, table: PreparedTable) -> dict[str, float]:
+    """Return the figures of the held-out rows, with the cross-entropy at the best temperature."""
+    network, codes = objective.network.eval(), table.valid.codes
+    assert codes is not None, "every table has a label"
+    with torch.no_grad():
+        inputs = objective.inputs(table.valid.cells)
+        z = network.encode(inputs)
+        logits = logits_of(network, z).softmax(2).mean(1).log()
+        reconstruction = float(objective.reconstruction(network.decode(z), table.valid.cells))
+    figures = ClassificationFigures(logits.shape[1])
+    calibrated = logits / best_temperature(logits, codes)
+    figures.add(calibrated, codes)
+    loss = figures.log_loss()
+    return {
+        "criterion": objective.weights["reconstruction"] * reconstruction + loss,
+        "auroc": figures.auroc() or math.nan,
+        "cross-entropy": loss,
+        "accuracy": figures.accuracy(),
+        "reconstruction": reconstruction,
+    }
+
+
+def trained(table: PreparedTable, options: Any, how: Alternative) -> dict[str, float]:
+    """Train an alternative; return the figures of its best epoch, and the CPU seconds."""
+    table, seed = with_copies(table, how), options.training.seed
+    objective = build_training(table, options, SILENT).objective
+    network = objective.network
+    if how.heads > 1:
+        torch.manual_seed(seed)
+        first = network.classify(network.encode(objective.inputs(table.train.cells[:2])))
+        latent = network.encode(objective.inputs(table.train.cells[:2])).shape[1]
+        network.head = Heads(latent, first.shape[1], how.heads)
+    parameters = list(network.parameters())
+    optimizer = make_optimizer("AdamW", parameters, lr=how.lr)
+    batch = how.batch or default_batch_size(len(table.train))
+    epochs = default_epochs(table.train, classifies=True)
+    steps = math.ceil(len(table.train) / batch) * epochs
+    schedule = Schedule("cosine", peak=how.lr, steps=steps, patience=15)
+    averages = [parameter.detach().clone() for parameter in parameters]
+    batches, step, best = Batches(table.train, torch.device("cpu")), 0, {"criterion": math.inf}
+    began = time.process_time()
+    for epoch in range(epochs):
+        network.train()
+        for cells, codes in batches.shuffled(epoch_order(len(batches), seed, epoch), batch):
+            optimizer.lr = rate(how, schedule, step, steps)
+            optimizer.zero_grad()
+            z = network.encode(objective.inputs(cells))
+            logits = logits_of(network, z).transpose(1, 2)
+            assert codes is not None, "every table has a label"
+            truth = codes[:, None].expand(-1, logits.shape[2])
+            loss = functional.cross_entropy(logits, truth, label_smoothing=how.smoothing)
+            weight = objective.weights["reconstruction"]
+            loss = loss + weight * objective.reconstruction(network.decode(z), cells)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            step += 1
+            keep = min(how.averaging, (1 + step) / (10 + step)) if how.averaging else 0.0
+            torch._foreach_lerp_(averages, [p.detach() for p in parameters], 1 - keep)
+        current = [parameter.detach().clone() for parameter in parameters]
+        put(parameters, averages)
+        found = measured(objective, table)
+        put(parameters, current)
+        best = min(best, found, key=lambda figures: figures["criterion"])
+    return best | {"CPU s": time.process_time() - began}
+
+
+@torch.no_grad()
+def put(parameters: list[nn.Parameter], values: list[Tensor]) -> None:
+    """Copy values into parameters."""
+    for parameter, value in zip(parameters, values, strict=True):
+        parameter.copy_(value)
+
+
+def alternatives(folder: Path, names: list[str]) -> None:
+    """Print the held-out figures of each alternative."""
+    columns = ("auroc", "cross-entropy", "accuracy", "reconstruction", "CPU s")
+    print(f"| table | alternative | {' | '.join(columns)} |\n|---|---|{'---|' * len(columns)}")
+    for name in names:
+        train, _, options = divided(folder, name)
+        for title, how in ALTERNATIVES.items():
+            chosen = parse_options({**options, "dropout": how.dropout, "valid": "0.2"})
+            figures = trained(prepare(train, chosen, SILENT), chosen, how)
+            shown = " | ".join(f"{figures[column]:.4f}" for column in columns[:-1])
+            print(f"| {name} | {title} | {shown} | {figures['CPU s']:.1f} |", flush=True)
+
+
+def main() -> None:
+    """Run the chosen parts, by default all of them, on the chosen tables."""
+    torch.set_num_threads(1)
+    folder, arguments = Path(sys.argv[1]), sys.argv[2:]
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    names = arguments[split + 1 :] or list(TABLES)
+    parts = {"defaults": defaults, "alternatives": alternatives}
+    for part in arguments[:split] or parts:
+        parts[part](folder, names)
+
+
+if __name__ == "__main__":
+    main()
