@@ -1,23 +1,18 @@
-"""Compare the classifier with gradient boosting, and with other inputs, heads and schedules.
+"""Compare the classifier with other inputs, heads and schedules.
 
-    .venv/bin/python benchmarks/heads.py FOLDER [defaults] [alternatives] [-- TABLE …]
+    .venv/bin/python benchmarks/heads.py FOLDER [TABLE …]
 
-`defaults` trains adult, diamonds (label cut, latent 4), ai4i and letter with defaults only, and
-measures rows that no choice has seen: Adult's `split=test`, of the others a fifth, drawn once. The
-peer is scikit-learn's gradient boosting on the same cells. Means of seeds 0, 1 and 2.
-
-`alternatives` changes one thing at a time and measures a fifth of the training rows, held out, on
-which the epoch is chosen as well: piecewise-linear copies with other bins, learning rates and
-schedules, dropout, label smoothing, averaged weights, and k heads on one encoder whose predictions
-are averaged (after TabM, Gorishniy et al. 2025). Its loop is that of `aecli.training.trainer`
-without checkpoints. One seed.
+One thing is changed at a time and a fifth of the training rows, held out, is measured, on which the
+epoch is chosen as well: piecewise-linear copies with other bins, learning rates and schedules,
+dropout, label smoothing, averaged weights, and k heads on one encoder whose predictions are
+averaged (after TabM, Gorishniy et al. 2025). Its loop is that of `aecli.training.trainer` without
+checkpoints. One seed. Test rows, and gradient boosting next to them, are measured by `models.py`.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,16 +20,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 import torch
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import roc_auc_score
+from features import halves
+from models import a_fifth
 from torch import Tensor, nn
 from torch.nn import functional
 
-import aecli
 from aecli.metrics.classification import ClassificationFigures
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.nn.losses import best_temperature
@@ -63,60 +55,12 @@ TABLES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def divided(folder: Path, name: str) -> tuple[pa.Table, pa.Table, dict[str, Any]]:
-    """Return the training rows, the test rows and the options of a table."""
+def training_rows(folder: Path, name: str) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the training rows of a table, as in models.py, and the options."""
     file, options = TABLES[name]
     table = pacsv.read_csv(folder / file)
-    if "split" in table.column_names:
-        train, test = (table.filter(pc.equal(table["split"], part)) for part in ("train", "test"))
-        return train.drop_columns(["split"]), test.drop_columns(["split"]), options
-    drawn = pa.array(np.random.default_rng(0).random(table.num_rows) < 0.2)
-    return table.filter(pc.invert(drawn)), table.filter(drawn), options
-
-
-def auroc(probabilities: np.ndarray, codes: np.ndarray) -> float:
-    """Return the AUROC, one class against the others for more than two."""
-    if probabilities.shape[1] == 2:
-        return float(roc_auc_score(codes, probabilities[:, 1]))
-    return float(roc_auc_score(codes, probabilities, multi_class="ovr"))
-
-
-def boosting(train: pa.Table, test: pa.Table, options: dict[str, Any]) -> float:
-    """Return the test AUROC of gradient boosting on the cells, with categories as such."""
-    with tempfile.TemporaryDirectory() as folder:
-        pq.write_table(test, f"{folder}/test.parquet")
-        chosen = parse_options({**options, "valid": f"{folder}/test.parquet"})
-        table = prepare(train, chosen, SILENT)
-    dense = table.layout.numbers + table.layout.booleans
-    categorical = [cell >= dense for cell in range(table.layout.cells)]
-    learner = HistGradientBoostingClassifier(categorical_features=categorical, random_state=0)
-    assert table.train.codes is not None, "every table has a label"
-    assert table.valid.codes is not None, "every table has a label"
-    learner.fit(table.train.cells.numpy(), table.train.codes.numpy())
-    return auroc(learner.predict_proba(table.valid.cells.numpy()), table.valid.codes.numpy())
-
-
-def defaults(folder: Path, names: list[str]) -> None:
-    """Print the test figures of the defaults, and of gradient boosting."""
-    print("| table | AUROC | accuracy | ECE | R² | categories | boosting | CPU s |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name in names:
-        train, test, options = divided(folder, name)
-        rows = []
-        for seed in (0, 1, 2):
-            began = time.process_time()
-            with tempfile.TemporaryDirectory() as place:
-                aecli.train(train, model=f"{place}/m", seed=seed, **options)
-                seconds = time.process_time() - began
-                found = aecli.evaluate(test, model=f"{place}/m")
-            label = found.classification
-            assert label is not None, "every table has a label"
-            categories = found.figures().get("column_accuracy", math.nan)
-            figures = [label.auroc, label.accuracy, label.ece, found.number_r2, categories]
-            rows.append([*figures, boosting(train, test, options), seconds])
-        means = np.mean(np.array(rows, dtype=float), axis=0)
-        shown = " | ".join(f"{mean:.4f}" for mean in means[:-1])
-        print(f"| {name} | {shown} | {means[-1]:.1f} |", flush=True)
+    parts = halves(table) if "split" in table.column_names else a_fifth(table)
+    return parts[0], options
 
 
 @dataclass(frozen=True)
@@ -288,7 +232,7 @@ def alternatives(folder: Path, names: list[str]) -> None:
     columns = ("auroc", "cross-entropy", "accuracy", "reconstruction", "CPU s")
     print(f"| table | alternative | {' | '.join(columns)} |\n|---|---|{'---|' * len(columns)}")
     for name in names:
-        train, _, options = divided(folder, name)
+        train, options = training_rows(folder, name)
         for title, how in ALTERNATIVES.items():
             chosen = parse_options({**options, "dropout": how.dropout, "valid": "0.2"})
             figures = trained(prepare(train, chosen, SILENT), chosen, how)
@@ -297,14 +241,9 @@ def alternatives(folder: Path, names: list[str]) -> None:
 
 
 def main() -> None:
-    """Run the chosen parts, by default all of them, on the chosen tables."""
+    """Run the alternatives on the chosen tables, by default on all of them."""
     torch.set_num_threads(1)
-    folder, arguments = Path(sys.argv[1]), sys.argv[2:]
-    split = arguments.index("--") if "--" in arguments else len(arguments)
-    names = arguments[split + 1 :] or list(TABLES)
-    parts = {"defaults": defaults, "alternatives": alternatives}
-    for part in arguments[:split] or parts:
-        parts[part](folder, names)
+    alternatives(Path(sys.argv[1]), sys.argv[2:] or list(TABLES))
 
 
 if __name__ == "__main__":
