@@ -52,7 +52,8 @@ _OTHER_NAMES = {
     "l2": "l2-regularization l2-regularizer",
     "noise": "noise-std noise-factor corruption",
     "tag": "experiment-name run-name",
-    "l1": "l1-regularization sparsity",
+    "l1": "l1-regularization sparsity soft-threshold",
+    "l0": "jumprelu jump-relu hard-threshold",
     "balance": "class-balance balanced balance-classes",
     "valid": "test-size validation-split validation val validation-size validation-fraction "
     "val-size test-split split holdout valid-size valid-split validation-data",
@@ -60,6 +61,7 @@ _OTHER_NAMES = {
     "nb-epoch",
     "batch_size": "batch batchsize bs minibatch minibatch-size mini-batch-size",
     "lr": "learning-rate lrate learning-rate-init rate alpha eta",
+    "lr_warmup": "warmup warm-up warmup-ratio warmup-proportion warmup-steps lr-warm-up pct-start",
     "optimizer": "weight-decay momentum optim solver",
     "schedule": "scheduler lr-schedule",
     "patience": "early-stopping early-stop n-iter-no-change stopping-rounds",

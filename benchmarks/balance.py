@@ -1,13 +1,13 @@
 """Measure reconstruction next to classification: weight of numbers, start, small tables.
 
-    .venv/bin/python benchmarks/balance.py FOLDER weights|starts|pixels|small [NAME…]
+    .venv/bin/python benchmarks/balance.py FOLDER weights|tasks|starts|pixels|small [NAME…]
 
 Means of seeds 0, 1 and 2; test rows are seen once. `weights` trains Adult and diamonds with their
 label, with and without the weight of numbers that training chooses (names: adult16, adult8,
-diamonds4). `starts` trains tables with their label from random weights and as PCA, and evaluates
-a fifth of the training rows, held out, because they decide a default. `pixels` does so with MNIST
-and its test rows. `small` trains on 1,000 rows
-of mixed tables, with the label and without it.
+diamonds4). `tasks` trains mixed tables with other weights of the reconstruction, and `starts`
+tables with their label from random weights and as PCA; both evaluate a fifth of the training rows,
+held out, because they decide a default. `pixels` does so with MNIST and its test rows. `small`
+trains on 1,000 rows of mixed tables, with the label and without it.
 """
 
 from __future__ import annotations
@@ -113,6 +113,19 @@ def weights(folder: Path, chosen: Sequence[str]) -> None:
             row(f"{name}, latent {latent}, {weight}", parts, options)
 
 
+def tasks(folder: Path, chosen: Sequence[str]) -> None:
+    """Print the trade of the reconstruction and the label by the weight of the reconstruction."""
+    known = tables(folder)
+    header("table, weight of the reconstruction")
+    for name, tried in (("adult", (1, 2)), ("diamonds", (1, 2)), ("ai4i2020", (0.5, 1, 2))):
+        (train, _), label, more = known[name]
+        if name not in chosen and chosen:
+            continue
+        for weight in tried:
+            options = {"label": label, "reconst_weight": weight, **more}
+            row(f"{name}, {weight}", halves(train, 5), options)
+
+
 def starts(folder: Path, chosen: Sequence[str]) -> None:
     """Print the figures of both starts with a label."""
     header("table, start")
@@ -148,7 +161,7 @@ def small(folder: Path, chosen: Sequence[str]) -> None:
 
 def main() -> None:
     """Run one part, for all of its tables or the named ones."""
-    parts = {"weights": weights, "starts": starts, "pixels": pixels, "small": small}
+    parts = {"weights": weights, "tasks": tasks, "starts": starts, "pixels": pixels, "small": small}
     parts[sys.argv[2]](Path(sys.argv[1]), sys.argv[3:])
 
 

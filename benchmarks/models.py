@@ -315,7 +315,7 @@ def main() -> None:
     parser.add_argument("--save", type=Path, metavar="FILE")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--table", type=Path, nargs="+", metavar="FILE")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.table:
         show(given.table)
         return

@@ -1,9 +1,10 @@
-"""Compare trainings of a classifier of pixels: noise, label smoothing, other options.
+"""Compare trainings of a classifier of images: noise, label smoothing, other options.
 
     .venv/bin/python benchmarks/pixels.py FOLDER TABLE [--seeds 0,1,2] VARIANT …
 
-TABLE is mnist (50,000 rows), mnist10 (10,000 rows) or digits. A VARIANT is the noise on pixels and
-the label smoothing, as in `0.1,0.1`, and may have options, as in `0.1,0.1,lr=0.002`. The figures
+TABLE is mnist (50,000 rows), mnist10 (10,000 rows) or digits. A VARIANT is `default`, or what
+differs from it, as in `shift=0,norm=none`: the `noise` on pixels, the `smoothing` of labels, the
+share of a batch that is `decoded`, `shift=0` to move no images, and options of `train`. The figures
 are those of rows that training held out, 10,000 of MNIST's `split=train` and a fifth of digits, at
 the epoch that they choose; the cross-entropy is at the best temperature. No test row is read.
 """
@@ -14,6 +15,8 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +55,31 @@ def divided(folder: Path, name: str) -> tuple[pa.Table, pa.Table]:
     return table.take(order[: TABLES[name][0]]), table.take(held_out)
 
 
-def measure(
-    prepared: PreparedTable, options: dict[str, Any], noise: float, smoothing: float
-) -> list[float]:
+CONSTANTS = {
+    "noise": "PIXEL_NOISE",
+    "smoothing": "LABEL_SMOOTHING",
+    "decoded": "DECODED_SHARE",
+}
+"""Names of constants of `aecli.training.build` in variants."""
+
+
+@contextmanager
+def changed(variant: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Change the constants that a variant names, for a while; yield its other options."""
+    before = {name: getattr(build, name) for name in (*CONSTANTS.values(), "image_shift")}
+    options = dict(variant)
+    for name, constant in CONSTANTS.items():
+        if name in options:
+            setattr(build, constant, float(options.pop(name)))
+    if options.pop("shift", "1") == "0":
+        build.image_shift = lambda *_: None
+    yield options
+    for name, value in before.items():
+        setattr(build, name, value)
+
+
+def measure(prepared: PreparedTable, options: dict[str, Any]) -> list[float]:
     """Return accuracy, cross-entropy, error of the pixels and CPU seconds of one training."""
-    build.PIXEL_NOISE, build.LABEL_SMOOTHING = noise, smoothing
     chosen = parse_options(options)
     device = configure_process(chosen)
     began = time.process_time()
@@ -69,8 +92,19 @@ def measure(
     return [accuracy, criterion.classification, error, seconds]
 
 
+def means(
+    prepared: PreparedTable, fixed: dict[str, Any], variant: str, seeds: Sequence[str]
+) -> str:
+    """Return the figures of a variant, means of the seeds, as cells of a row."""
+    given = {} if variant == "default" else dict(text.split("=") for text in variant.split(","))
+    with changed(given) as options:
+        runs = [measure(prepared, fixed | options | {"seed": int(seed)}) for seed in seeds]
+    shown = [statistics.mean(values) for values in zip(*runs, strict=True)]
+    return "{:.4f} | {:.4f} | {:.5f} | {:.1f}".format(*shown)
+
+
 def main() -> None:
-    """Print the figures of every variant, means of the seeds."""
+    """Print the figures of every variant."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("table", choices=TABLES)
@@ -84,14 +118,7 @@ def main() -> None:
         prepared = prepare(train, parse_options(fixed), SILENT)
         print("| variant | accuracy | cross-entropy | MSE | CPU s |\n|---|---|---|---|---|")
         for variant in args.variants:
-            noise, smoothing, *texts = variant.split(",")
-            options = fixed | dict(text.split("=") for text in texts)
-            runs = [
-                measure(prepared, options | {"seed": int(seed)}, float(noise), float(smoothing))
-                for seed in args.seeds.split(",")
-            ]
-            means = [statistics.mean(values) for values in zip(*runs, strict=True)]
-            shown = "{:.4f} | {:.4f} | {:.5f} | {:.1f}".format(*means)
+            shown = means(prepared, fixed, variant, args.seeds.split(","))
             print(f"| {args.table}, {variant} | {shown} |", flush=True)
 
 

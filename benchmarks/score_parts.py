@@ -1,6 +1,7 @@
 """Measure what each part of the anomaly score is worth, and what it costs.
 
     .venv/bin/python benchmarks/score_parts.py FOLDER [--tables TEXT] [--seeds 0 1 2] [--store-rows]
+        [--trees 64] [--prototypes 128]
     .venv/bin/python benchmarks/score_parts.py FOLDER --cost
     .venv/bin/python benchmarks/score_parts.py FOLDER --ratio ROWS
 
@@ -29,8 +30,9 @@ from outliers import auroc, average_precision, protocols
 import aecli
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
-from aecli.scoring.deviations import log_compressed
-from aecli.scoring.scorer import Scorer, joint_vectors, whitened
+from aecli.scoring import forest, neighbours
+from aecli.scoring.deviations import log_compressed, whitened
+from aecli.scoring.scorer import Scorer
 
 Floats = npt.NDArray[np.float64]
 PARTS = ("reconstruction", "joint", "univariate", "neighbours", "isolation")
@@ -127,7 +129,7 @@ def steps(model: LoadedModel, scorer: Scorer) -> dict[str, Callable[[torch.Tenso
 
     def joint(block: torch.Tensor) -> torch.Tensor:
         residuals = deviations.residuals(block, outputs)
-        return whitened(joint_vectors(residuals, latent), fitted)
+        return whitened(residuals, latent, fitted)
 
     return {
         "encoder": lambda block: model.network.encode(model.inputs(block)),
@@ -196,9 +198,12 @@ def main() -> None:
     parser.add_argument("--tables", default="")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--store-rows", action="store_true")
+    parser.add_argument("--trees", type=int, default=forest.TREES)
+    parser.add_argument("--prototypes", type=int, default=neighbours.MAX_PROTOTYPES)
     parser.add_argument("--cost", action="store_true")
     parser.add_argument("--ratio", type=int)
     given = parser.parse_args()
+    forest.TREES, neighbours.MAX_PROTOTYPES = given.trees, given.prototypes
     if given.cost:
         cost()
     elif given.ratio:

@@ -26,6 +26,8 @@ import pyarrow.parquet as pq
 from outliers import NAB_WINDOW, auroc, spread
 from score_parts import PARTS, ratios
 
+from aecli.scoring.scorer import WINDOW_ERROR_WEIGHT
+
 Floats = npt.NDArray[np.float64]
 Series = tuple[str, pa.Table, pa.Table, Floats, int]
 """Kind, rows to train on, rows to score, marks of the latter, and the rows of a window."""
@@ -35,6 +37,7 @@ DAY = 48
 KINDS = ("seasonal", "autoregressive", "several")
 ANOMALIES = ("level", "spike", "frequency", "flat")
 NAMES = (*PARTS[:3], "statistics, one by one", "statistics together")
+WEIGHTS = np.array([WINDOW_ERROR_WEIGHT, WINDOW_ERROR_WEIGHT, 1, 1, 1])
 COMBINATIONS = [
     (0,),
     (1,),
@@ -147,7 +150,9 @@ def measured(given: argparse.Namespace, source: str, seed: int) -> Floats:
         kept = given.keep and given.keep / f"{source}-{i}-{seed}.npy"
         parts, (kind, _, _, marks, window) = parts_of_windows(series, seed, kept), series
         tested = ~np.isnan(marks)
-        means = [parts[:, list(chosen)].mean(1) for chosen in COMBINATIONS]
+        means = [
+            np.average(parts[:, list(chosen)], 1, WEIGHTS[list(chosen)]) for chosen in COMBINATIONS
+        ]
         scores = [spread(of, window)[tested] for of in means]
         found.setdefault(kind, []).append((marks[tested], scores))
     figures = []

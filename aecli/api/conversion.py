@@ -30,13 +30,8 @@ def from_array(values: AnyArray, columns: Sequence[ArrayColumn]) -> pa.Table:
     """
     width = sum(size for _, size in columns)
     if values.ndim != 2 or values.shape[1] != width:
-        shape = "×".join(map(str, values.shape)) or "no"
-        first = ", ".join(name for name, _ in columns[:8])
-        raise DataError(
-            f"the array has shape {shape}; this model needs (rows, {width:,})",
-            facts=[f"its columns, in order: {first}{', …' if len(columns) > 8 else ''}"],
-            hint="a DataFrame, whose columns are matched by name",
-        )
+        hint = "a DataFrame, whose columns are matched by name"
+        raise shape_error(values, f"(rows, {width:,})", columns, hint=hint)
     arrays: dict[str, pa.Array] = {}
     start = 0
     for name, size in columns:
@@ -45,6 +40,19 @@ def from_array(values: AnyArray, columns: Sequence[ArrayColumn]) -> pa.Table:
         arrays[name] = cells if size == 1 else pa.FixedSizeListArray.from_arrays(cells, size)
         start += size
     return pa.table(arrays)
+
+
+def shape_error(
+    values: AnyArray, needed: str, columns: Sequence[ArrayColumn], *, hint: str
+) -> DataError:
+    """Return the error of an array that does not have the shape that a model needs."""
+    shape = "×".join(map(str, values.shape)) or "no"
+    first = ", ".join(name for name, _ in columns[:8])
+    return DataError(
+        f"the array has shape {shape}; this model needs {needed}",
+        facts=[f"its columns, in order: {first}{', …' if len(columns) > 8 else ''}"],
+        hint=hint,
+    )
 
 
 def _cells(values: AnyArray, name: str) -> pa.Array:

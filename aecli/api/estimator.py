@@ -24,8 +24,8 @@ from aecli.api.parameters import (
     PARAMETER_DEFAULTS,
     PARAMETER_OPTIONS,
     EstimatorParameters,
-    immutable,
     parameter_docs,
+    parameters_of,
     signature,
 )
 from aecli.api.predictions import (
@@ -36,6 +36,7 @@ from aecli.api.predictions import (
     scores_of,
     windows_of,
 )
+from aecli.api.window_arrays import SERIES_COLUMN, window_of
 from aecli.array_types import AnyArray, AnyFloats, Floats
 from aecli.directory_lock import Lock
 from aecli.errors import UsageError, nearest
@@ -44,8 +45,8 @@ from aecli.inference.loaded_model import load_with, model_of
 from aecli.model_directory.read import read_history
 from aecli.model_directory.save import save
 from aecli.safetensors_header import MODEL_IN_MEMORY
-from aecli.schema.model_spec import AGGREGATES
-from aecli.schema.options import TrainOptions, section_of
+from aecli.schema.calibration import AGGREGATES
+from aecli.schema.options import TrainOptions
 from aecli.scoring.threshold import check_threshold, threshold_value
 from aecli.table.arrow_types import category_values, parse_type
 from aecli.training.finalize import TrainedModel
@@ -69,9 +70,11 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
 
     `fit(X)` learns to reconstruct rows; `fit(X, y)` also learns to classify them, where None and
     NaN in `y` are unlabelled rows. `X` is an array, or a DataFrame with columns of any kind: text,
-    dates, booleans, missing values. `transform` returns latents and `inverse_transform` rows;
-    `score_samples` returns negative anomaly scores. `predict` and `decision_function` are those of
-    a classifier if there were labels, else of an outlier detector: 1 for inliers, -1 for outliers.
+    dates, booleans, missing values; or an array or nested list `(n_series, window, n_features)` of
+    windows, each of which is one sample with one label. `transform` returns latents and
+    `inverse_transform` rows; `score_samples` returns negative anomaly scores. `predict` and
+    `decision_function` are those of a classifier if there were labels, else of an outlier
+    detector: 1 for inliers, -1 for outliers.
 
     Attributes:
         model_: the `aecli.Model`.
@@ -93,6 +96,12 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
 
     __init__.__signature__ = signature()  # type: ignore[attr-defined]  # used by inspect
 
+    _window: int | None = None  # rows per window of the array in `fit`
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A pickle of an earlier version lacks the parameters that were added since.
+        super().__setstate__({**PARAMETER_DEFAULTS, **state})
+
     def __sklearn_tags__(self) -> Tags:
         tags: Tags = super().__sklearn_tags__()
         if _classifies(self):
@@ -102,6 +111,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
             tags.estimator_type = "outlier_detector"
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
+        tags.input_tags.three_d_array = True
         # Text is supported, but the tag `string` also implies dicts and the like as cells.
         tags.input_tags.string = False
         tags.transformer_tags.preserves_dtype = []  # latents are float32
@@ -120,7 +130,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         self._fitted_on = "pandas" if is_pandas(X) else "arrow" if is_table(X) else "numpy"
         label = classes = None
         if y is not None and self.classification_weight != 0:
-            table, label, classes = append_label(table, y)
+            table, label, classes = append_label(table, y, window=self._window)
         chosen_by_name = any([self.columns, self.exclude, self.id, self.group, self.time])
         all_columns = self._fitted_on == "numpy" and not chosen_by_name
         columns = table.column_names[: self.n_features_in_] if all_columns else self.columns
@@ -139,6 +149,8 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
             seed = check_random_state(seed).randint(2**31 - 1)
         options = {option.name: getattr(self, name) for name, option in PARAMETER_OPTIONS.items()}
         options |= {"label": label, "seed": seed, "columns": columns}
+        if self._window is not None:
+            options |= {"window": self._window, "group": SERIES_COLUMN}
         items = options.items()
         return parse_options({n: v.item() if isinstance(v, np.generic) else v for n, v in items})
 
@@ -185,7 +197,9 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         latents = check_array(X, dtype=np.float32)
         rows = self.model_.decode(self._latent_table(latents))
         if self._fitted_on == "numpy":
-            return self._input_array(rows)
+            array = self._input_array(rows)
+            shape = (-1, self._window, array.shape[1])
+            return array if self._window is None else array.reshape(shape)
         index = X.index if is_pandas(X) else range(rows.num_rows)
         return to_pandas(rows, index) if self._fitted_on == "pandas" else rows
 
@@ -239,7 +253,8 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         return self._negative_scores(self._read(X))
 
     def _negative_scores(self, rows: Any) -> Floats:
-        return -scores_of(self.model_.loaded, rows, self.aggregate)
+        by_window = self._window is not None
+        return -scores_of(self.model_.loaded, rows, self.aggregate, by_window=by_window)
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Return the accuracy on labelled rows; without labels, minus the reconstruction loss.
@@ -252,9 +267,10 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         rows = self._read(X)
         if y is None or not _classifies(self):
             return -reconstruction_loss(self.model_.loaded, rows)
-        check_consistent_length(rows, y)
+        check_consistent_length(range(len(rows) // (self._window or 1)), y)
         classes, codes = encode_labels(y)
-        codes = codes_of_samples(self.model_.loaded, rows, codes)
+        if self._window is None:
+            codes = codes_of_samples(self.model_.loaded, rows, codes)
         labelled = codes >= 0
         if not labelled.any():
             raise ValueError("no window has a label: every label is missing, or in no window")
@@ -295,14 +311,13 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         path = Path(directory)
         loaded, history = load_with(path, partial(read_history, path), device=device)
         model, spec = Model(loaded), loaded.spec
-        options = spec.options
-        parameters: dict[str, Any] = {
-            name: immutable(getattr(getattr(options, section_of(option.name)), option.name))
-            for name, option in PARAMETER_OPTIONS.items()
-        }
-        estimator = cls(**parameters, random_state=options.training.seed)
-        estimator.model_, estimator.history_ = model, history
         names = model.columns
+        window = window_of(spec) if is_array_names(names) else None
+        parameters = parameters_of(spec.options)
+        if window is not None:  # `fit` takes both from the array
+            parameters |= {name: PARAMETER_DEFAULTS[name] for name in ("window", "group")}
+        estimator = cls(**parameters)
+        estimator.model_, estimator.history_, estimator._window = model, history, window
         if is_array_names(names):
             estimator._fitted_on = "numpy"
             all_names = [*names, *(item.name for item in spec.left_out)]

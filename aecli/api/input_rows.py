@@ -15,6 +15,14 @@ from sklearn.utils.validation import (
 )
 
 from aecli.api.conversion import from_array, is_pandas
+from aecli.api.window_arrays import (
+    as_windows,
+    has_windows,
+    require_one_window_per_series,
+    require_same_dimensions,
+    rows_of_windows,
+    with_series,
+)
 from aecli.array_types import AnyArray, Codes
 from aecli.errors import DataError
 
@@ -29,14 +37,27 @@ def read_samples(estimator: Any, rows: Any, *, reset: bool) -> pa.Table:
 
     With `reset` the estimator gets `n_features_in_` and `feature_names_in_`. Tables are matched by
     name: their columns may be in any order, and additional columns are allowed. An array must be as
-    wide as in `fit`.
+    wide as in `fit`. One of windows becomes their rows, with the column `series`.
 
     Raises:
         ValueError: it is not a matrix, is empty, or its width is not that of `fit`.
         TypeError: a column contains values of several kinds.
     """
+    rows = as_windows(rows)
+    if not reset:
+        require_same_dimensions(rows, estimator._window, estimator.n_features_in_)
+    elif has_windows(rows):
+        require_one_window_per_series(estimator, rows)
     if is_table(rows):
         return _read_table(estimator, rows, reset=reset)
+    window = rows.shape[1] if has_windows(rows) else None
+    table = _read_array(estimator, rows if window is None else rows_of_windows(rows), reset=reset)
+    if reset:
+        estimator._window = window
+    return table if window is None else with_series(table, window)
+
+
+def _read_array(estimator: Any, rows: Any, *, reset: bool) -> pa.Table:
     missing = estimator.nonfinite == "missing"
     array: AnyArray = validate_data(
         estimator,
@@ -59,6 +80,7 @@ def _read_table(estimator: Any, rows: Any, *, reset: bool) -> pa.Table:
     pandas = is_pandas(rows)
     table = pa.Table.from_pandas(rows, preserve_index=False) if pandas else pa.table(rows)
     if reset:
+        estimator._window = None
         if table.num_columns == 0 or table.num_rows < 1:
             shape = f"(shape=({table.num_rows}, {table.num_columns}))"
             raise ValueError(f"Found a table with 0 sample(s) or 0 feature(s) {shape}.")
@@ -66,8 +88,12 @@ def _read_table(estimator: Any, rows: Any, *, reset: bool) -> pa.Table:
     return table
 
 
-def append_label(table: pa.Table, y: Any) -> tuple[pa.Table, str, AnyArray]:
+def append_label(
+    table: pa.Table, y: Any, *, window: int | None = None
+) -> tuple[pa.Table, str, AnyArray]:
     """Return the table with `y` as its last column, that column's name, and the classes.
+
+    With `window` there is a label for that many rows.
 
     None and NaN are unlabelled rows. The name is that of a Series, else `y`, followed by `_` as
     long as the table has such a column.
@@ -75,8 +101,10 @@ def append_label(table: pa.Table, y: Any) -> tuple[pa.Table, str, AnyArray]:
     Raises:
         ValueError: the length of `y` is wrong, it has no label, or its numbers are not classes.
     """
-    check_consistent_length(table, y)
+    rows_per_label = window or 1
+    check_consistent_length(range(len(table) // rows_per_label), y)
     labels, known = convert_labels(y)
+    labels = labels.take(np.arange(len(table)) // rows_per_label)
     if not len(known):
         raise ValueError("y has no label: every value is missing; omit y to train no classifier")
     if known.dtype.kind == "f" and np.isinf(known).any():

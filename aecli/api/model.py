@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from aecli.api.conversion import from_array, is_pandas, to_array, to_pandas
+from aecli.api.conversion import from_array, is_pandas, shape_error, to_array, to_pandas
+from aecli.api.window_arrays import (
+    SERIES_COLUMN,
+    has_windows,
+    rows_of_windows,
+    window_of,
+    with_series,
+)
 from aecli.array_types import Indices
 from aecli.errors import UsageError
 from aecli.inference.decode import decode_pass
@@ -54,7 +61,8 @@ class Model:
     Every method accepts a pandas DataFrame, an Arrow table (or another Arrow stream, such as a
     polars DataFrame), a NumPy array, or the path of a file. It returns a DataFrame with the same
     index for a DataFrame, an array for an array, otherwise an Arrow table. Columns are matched by
-    name; those of an array are `columns`, in order, with one column per element of a vector.
+    name; those of an array are `columns`, in order, with one column per element of a vector. The
+    model of an estimator fitted on windows also accepts arrays `(n_series, window, n_features)`.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -205,7 +213,16 @@ class Model:
     def _arrow(self, data: Data) -> Data:
         if not isinstance(data, np.ndarray):
             return data
-        return from_array(data, [(column.name, column.size) for column in self.spec.columns])
+        columns = [(c.name, c.size if c.kind == "vector" else 1) for c in self.spec.columns]
+        window = window_of(self.spec)
+        if window is None:
+            return from_array(data, columns)
+        width = sum(size for _, size in columns)
+        if data.shape[1:] != (window, width):
+            needed = f"(series, {window:,}, {width:,})"
+            hint = f"a DataFrame with the columns' names and {SERIES_COLUMN!r}, a number per window"
+            raise shape_error(data, needed, columns, hint=hint)
+        return with_series(from_array(rows_of_windows(data), columns), window)
 
 
 def _from_bytes(spec: str, weights: bytes, directory: str, device: str) -> Model:
@@ -216,11 +233,15 @@ def _from_bytes(spec: str, weights: bytes, directory: str, device: str) -> Model
 def _as_input_type(data: Data, opened: Pass, *, array_column: str | None = None) -> Any:
     """Return an output as the type of `data`; for an array only `array_column`, if given."""
     table = opened.read_all()
+    if has_windows(data):
+        table = table.select([name for name in table.column_names if name != SERIES_COLUMN])
     windows = opened.windowed.windows if opened.windowed else None
     by_window = windows is not None and len(table) == len(windows)
     rows = windows.last_rows if windows is not None and by_window else np.arange(len(table))
     if array_column is not None and isinstance(data, np.ndarray):
         return to_array(table.select([array_column]))[:, 0]
+    if has_windows(data) and not by_window:
+        return to_array(table).reshape(*data.shape[:2], -1)
     return _as_type(data, table, rows)
 
 

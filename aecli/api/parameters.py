@@ -9,6 +9,7 @@ import numpy as np
 
 from aecli.schema.option_docs import format_value, options
 from aecli.schema.option_values import SharedOptionValues
+from aecli.schema.options import TrainOptions, section_of
 from aecli.schema.read_options import ReadOptions
 from aecli.schema.torch_classes import TorchClassSpec
 
@@ -61,6 +62,15 @@ PARAMETER_DEFAULTS: dict[str, Any] = {
     **{name: immutable(option.default) for name, option in PARAMETER_OPTIONS.items()},
     **{name: default for name, (default, _) in ESTIMATOR_ONLY.items()},
 }
+
+
+def parameters_of(trained: TrainOptions) -> dict[str, Any]:
+    """Return the parameters of an estimator from the options of a training."""
+    parameters = {
+        name: immutable(getattr(getattr(trained, section_of(option.name)), option.name))
+        for name, option in PARAMETER_OPTIONS.items()
+    }
+    return parameters | {"random_state": trained.training.seed}
 
 
 def signature() -> Signature:

@@ -57,11 +57,14 @@ def reconstruction_loss(model: LoadedModel, data: Data) -> float:
     return terms.reconstruction()
 
 
-def scores_of(model: LoadedModel, data: Data, aggregate: str) -> Floats:
-    """Return the score `(n_rows,)` of each row; the mean over its windows, NaN if in none."""
+def scores_of(model: LoadedModel, data: Data, aggregate: str, *, by_window: bool = False) -> Floats:
+    """Return the score `(n_rows,)` of each row; the mean over its windows, NaN if in none.
+
+    With `by_window` there is one score per window, in which every row's constants count.
+    """
     scorer, opened = Scorer.of(model), Pass.over(model, data)
     batches = opened.samples("scoring", carried=[])
-    if opened.windowed is not None:
+    if opened.windowed is not None and not by_window:
         return scores_of_rows(scorer, opened.windowed, batches, aggregate)[0]
     scored = (scorer.score(samples.cells, samples.differs) for samples in batches)
     return np.concatenate([*(part.scores[aggregate].numpy() for part in scored), np.empty(0)])

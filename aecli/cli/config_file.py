@@ -86,6 +86,8 @@ def _fits(value: object, option: Option | None, name: str) -> bool:
             entries = value if isinstance(value, list) else [value]
             typed = all(isinstance(v, kind) and not isinstance(v, bool) for v in entries)
             return typed or isinstance(value, str)
+        case "scale":
+            return isinstance(value, (str, list, dict))
     return isinstance(value, str) or (number and name in ("valid", "max_gap"))
 
 

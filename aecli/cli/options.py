@@ -48,7 +48,7 @@ def _spec_option(spec: Option, section: str, *, rare: bool) -> Callable[[F], F]:
         f"{spec.flag}/--no-{spec.flag[2:]}" if is_flag else spec.flag,
         f"spec_{spec.name}", spec_name=spec.name, section=section, help=spec.help,
         rare=rare, allowed=spec.allowed, default_text=spec.default_text or spec.automatic,
-        default=None, multiple=spec.shape == "names",
+        default=None, multiple=spec.shape in ("names", "scale"),
         type=None if is_flag else str, metavar=None if is_flag else spec.metavar,
         callback=_tab if spec.name == "delimiter" else None,
         shell_complete=complete_files if spec.name == "valid" else words,

@@ -17,7 +17,7 @@ from aecli.cli.options import (
 from aecli.cli.output import check_stdout, require_gates, show, show_on_stderr
 from aecli.cli.section_command import SectionCommand, option
 from aecli.errors import UsageError
-from aecli.schema.model_spec import AGGREGATES
+from aecli.schema.calibration import AGGREGATES
 
 
 @click.command(cls=SectionCommand)

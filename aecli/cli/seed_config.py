@@ -1,17 +1,20 @@
 """Read config files in sections: translate keys such as `model.loss.l1_weight` into options.
 
 The keys are those of the autoencoder with a classifier from which this project was developed. Its
-losses are sums over columns and units, so such a file also sets `reduction`.
+losses are sums over columns and units, so such a file also sets `reduction`. Its optimizer is one
+of torch with torch's own learning rate where the file has none, and it has a norm layer only where
+the file names one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aecli.cli.option_sources import OptionValue
 from aecli.errors import UsageError, nearest
 from aecli.schema.option_docs import format_value
+from aecli.schema.torch_classes import COMPUTATION_ARGUMENTS, LEARNING_RATES
 
 # Option of each key, and an example value.
 KEYS: dict[str, tuple[str, object]] = {
@@ -30,16 +33,16 @@ KEYS: dict[str, tuple[str, object]] = {
     "data.train_bsize": ("batch_size", 256),
 }
 ENCODE = "encode.bsize"
-# Constructor arguments of torch that change how numbers are computed, not the numbers.
-_UNUSED_ARGUMENTS = {
-    "model.activation": {"inplace"},
-    "model.norm_layer": set[str](),
-    "model.optimizer": {"foreach", "fused", "capturable", "differentiable"},
-}
+_CLASS_SECTIONS = ("model.activation", "model.norm_layer", "model.optimizer")
+_OPTIMIZER = "Adam"
+# Sources of values that follow from other keys; flat keys of the file override them.
+_SUMS = "model.loss, in sums"
+_TORCH_DEFAULT = "model.optimizer, default of torch"
+_NO_NORM = "model.norm_layer, left out"
 _NORMS = {"BatchNorm1d": "batch", "InstanceNorm1d": "instance", "LayerNorm": "layer", None: "none"}
 _LEAVES = [
     *(path for path in KEYS if "init_args" not in path),
-    *(f"{section}.init_args" for section in _UNUSED_ARGUMENTS),
+    *(f"{section}.init_args" for section in _CLASS_SECTIONS),
     ENCODE,
 ]
 _SECTIONS = {path.rpartition(".")[0] for path in _LEAVES}
@@ -65,17 +68,35 @@ def section_values(
     values = [
         _value(path, value, file)
         for path, value in leaves.items()
-        if path in KEYS and path.rpartition(".")[0] not in _UNUSED_ARGUMENTS
+        if path in KEYS and path.rpartition(".")[0] not in _CLASS_SECTIONS
     ]
     unused_keys: list[str] = []
-    for section in _UNUSED_ARGUMENTS:
+    for section in _CLASS_SECTIONS:
         class_values, unused = _class_values(section, leaves, file)
         values += class_values
         unused_keys += unused
     if ENCODE in leaves:
         unused_keys.append(_encode_rows(leaves[ENCODE], file))
-    values.append(OptionValue("reduction", "sum", "config", file, "model.loss, in sums"))
+    values += _defaults(values, file)
     return {value.name: value for value in values}, unused_keys
+
+
+def _defaults(values: Sequence[OptionValue], file: str) -> list[OptionValue]:
+    """Return the options that follow from the keys: sums, no norm, an optimizer as in torch."""
+    defaults = [OptionValue("reduction", "sum", "config", file, _SUMS)]
+    by_name = {value.name: value for value in values}
+    if not any(value.key.startswith("model.") for value in values):
+        return defaults
+    if "norm" not in by_name:
+        defaults.append(OptionValue("norm", "none", "config", file, _NO_NORM))
+    if "optimizer" not in by_name:
+        defaults.append(OptionValue("optimizer", _OPTIMIZER, "config", file, _TORCH_DEFAULT))
+    name = str(by_name["optimizer"].value) if "optimizer" in by_name else _OPTIMIZER
+    rates = {known.casefold(): rate for known, rate in LEARNING_RATES.items()}
+    rate = rates.get(name.partition(":")[0].casefold())
+    if "lr" not in by_name and rate is not None:
+        defaults.append(OptionValue("lr", rate, "config", file, _TORCH_DEFAULT))
+    return defaults
 
 
 def merge_flat(
@@ -88,7 +109,8 @@ def merge_flat(
     """
     for name, value in in_sections.items():
         other = flat.get(name, value)
-        if name != "reduction" and format_value(other.value) != format_value(value.value):
+        is_default = value.key in (_SUMS, _TORCH_DEFAULT, _NO_NORM)
+        if not is_default and format_value(other.value) != format_value(value.value):
             raise UsageError(
                 f"{value.file}: {name} is {format_value(other.value)} and {value.key} is "
                 f"{format_value(value.value)}; both mean --{name.replace('_', '-')}",
@@ -115,7 +137,7 @@ def _class_values(
         name = _NORMS.get(name, name) if section == "model.norm_layer" else name
         if not isinstance(name, str):
             raise _wrong_value(path, name, "a class name", file)
-    unused = set(args) if name == "none" else _UNUSED_ARGUMENTS[section]
+    unused = set(args) if name == "none" else COMPUTATION_ARGUMENTS
     used = {key: value for key, value in args.items() if key not in unused}
     shown = [_argument(f"{args_path}.{key}", value, file) for key, value in used.items()]
     if name is not None:

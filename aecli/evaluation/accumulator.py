@@ -20,6 +20,7 @@ from aecli.metrics.detection import Interval
 from aecli.metrics.intervals import share_interval
 from aecli.metrics.latent import LatentFigures, input_variance
 from aecli.metrics.pca import PCA
+from aecli.metrics.texts import TextFigures
 from aecli.model.build import build_reconstruction_loss
 from aecli.nn.autoencoder import AutoencoderNetwork, EncoderOutput
 from aecli.nn.losses import bernoulli_kl, kl_normal
@@ -66,7 +67,7 @@ class TermFigures:
         self._column_weights = self._loss.weights.double().cpu()
         self._errors = torch.zeros(layout.cells, dtype=torch.float64)
         self._observed = torch.zeros(layout.cells, dtype=torch.float64)
-        self._sums = {"classification": 0.0, "l1": 0.0, "l2": 0.0, "kl_normal": 0.0}
+        self._sums = dict.fromkeys(("classification", "l0", "l1", "l2", "kl_normal"), 0.0)
         self._sparsity = spec.sparsity
         self._class_weights: Tensor | None = None
         if spec.label is not None and spec.options.losses.balance:
@@ -87,6 +88,7 @@ class TermFigures:
             self._sums["kl_normal"] += (
                 float(kl_normal(code.latent, code.log_variance)) * latent.numel()
             )
+        self._sums["l0"] += float(latent.count_nonzero())
         self._sums["l1"] += float(latent.double().abs().sum())
         self._sums["l2"] += float(latent.double().square().sum())
         self._latents += latent.numel()
@@ -99,13 +101,9 @@ class TermFigures:
 
     def shares(self) -> dict[str, LossShare]:
         """Return each term with its share; classification only with labelled rows."""
-        means = {
-            "reconstruction": self.reconstruction(),
-            "l1": self._sums["l1"] / max(1, self._latents),
-            "l2": self._sums["l2"] / max(1, self._latents),
-            "kl": self._kl(),
-            "kl_normal": self._sums["kl_normal"] / max(1, self._latents),
-        }
+        latents = max(1, self._latents)
+        penalties = {name: self._sums[name] / latents for name in ("l0", "l1", "l2", "kl_normal")}
+        means = {"reconstruction": self.reconstruction(), "kl": self._kl(), **penalties}
         if self._labelled:
             means["classification"] = self._sums["classification"] / self._labelled
         weighted = {name: means[name] * w for name, w in self._weights.items() if name in means}
@@ -141,6 +139,7 @@ class SampleFigures:
         self.terms = TermFigures(model.network, model.spec)
         ranges = model.baseline.get("baseline.ranges")
         self.columns = ColumnFigures(model.reader.layout, stored_pca(model), ranges)
+        self.texts = TextFigures(model.reader.layout)
         self.latent = LatentFigures(
             network.latent,
             variational=network.variational,
@@ -158,6 +157,7 @@ class SampleFigures:
         self.terms.add(samples)
         if self._spec.decoder_trained:
             self.columns.add(cells, outputs)
+            self.texts.add(cells, outputs)
         self.latent.add(code.latent)
 
     def measured(self, rows: int, *, anomaly: Detection | None, probe: Probe | None) -> Measured:
@@ -177,6 +177,7 @@ class SampleFigures:
             number_mse_baseline=self.columns.number_mse("baseline"),
             number_mse_pca=self.columns.number_mse("pca"),
             limited=self.columns.limited(),
+            retrieved=self.texts.shares(),
             columns=self.columns.scores() if spec.decoder_trained else [],
             classification=classification,
             latent=self.latent.health(low=spec.network.latent_floor, rho=rho),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 
 from aecli.metrics.classification import Classification
-from aecli.metrics.columns import ColumnScore, mean_accuracy
+from aecli.metrics.columns import ColumnScore, character_accuracy, mean_accuracy
 from aecli.metrics.detection import Interval
 from aecli.metrics.gates import EVALUATE_FIGURES, Gate
 from aecli.metrics.latent import LatentHealth
@@ -18,15 +19,19 @@ CLASSIFIER_FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log
 
 def model_figures(spec: ModelSpec) -> list[str]:
     """Return the figures of an evaluation that a model can have, whatever the table."""
-    losses = {"reconstruction", "classification", "l1", "l2", "kl", "kl_normal"}
+    losses = {"reconstruction", "classification", "l0", "l1", "l2", "kl", "kl_normal"}
     absent = losses - set(spec.loss_weights)
     if not spec.network.classes:
         absent |= set(CLASSIFIER_FIGURES)
     kinds = {column.kind for column in spec.columns if not column.constant}
-    if not spec.decoder_trained or kinds <= {"boolean", "category"}:
+    if not spec.decoder_trained or kinds <= {"boolean", "category", "characters"}:
         absent |= {"number_r2", "number_mse"}
     if not spec.decoder_trained or not kinds & {"boolean", "category"}:
         absent.add("column_accuracy")
+    if not spec.decoder_trained or "characters" not in kinds:
+        absent.add("character_accuracy")
+    if not spec.decoder_trained or not kinds & {"text", "characters"}:
+        absent.add("text_retrieved")
     return [name for name in EVALUATE_FIGURES if name not in absent]
 
 
@@ -91,7 +96,8 @@ class Measured:
     `samples` is the number of rows, or of windows for a model of windows.
     `number_r2` is the R² of all number cells together, and `number_mse` the mean squared error of
     number columns, both in scaled units (0..1 for pixels). `limited` counts the outliers that were
-    clipped for R², by column. After `--reconst-weight 0` the decoder has no figures.
+    clipped for R², by column, and `retrieved` the share of texts that are returned exactly. After
+    `--reconst-weight 0` the decoder has no figures.
     `intervals` are 95 % intervals of `numbers`, `categories` and `label`, and of the differences
     (`numbers_gain`, …) from PCA, for the label from the most frequent class; those of too few
     samples are absent.
@@ -114,6 +120,7 @@ class Measured:
     anomaly: Detection | None = None
     probe: Probe | None = None
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    retrieved: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def worst_first(self) -> list[ColumnScore]:
@@ -129,6 +136,8 @@ class Measured:
             "number_r2": self.number_r2,
             "number_mse": self.number_mse,
             "column_accuracy": mean_accuracy(self.columns, "model"),
+            "character_accuracy": character_accuracy(self.columns, "model"),
+            "text_retrieved": fmean(self.retrieved.values()) if self.retrieved else None,
         }
         figures |= {name: share.value for name, share in self.losses.items()}
         if self.classification:

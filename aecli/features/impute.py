@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from aecli.array_types import AnyFloats, Indices, Mask
 from aecli.errors import DataError
 from aecli.features.inverse import InverseColumns
-from aecli.features.layout import NUMERIC
+from aecli.features.layout import NUMERIC, TEXTS
 from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
 from aecli.schema.text_format import TextFormat
@@ -92,13 +92,17 @@ class Filler:
     ) -> pa.Array:
         part = self._slices.get(column.name)
         missing = self._missing(column, array) if part is None else np.isnan(cells[:, part])
+        if column.kind in TEXTS:
+            missing = missing[:, :1]
         fillable = missing & covered[:, None]
         rows = np.flatnonzero(fillable.any(axis=1))
-        self.filled[column.name] += int(fillable.sum())
-        self.unfilled[column.name] += int(missing.sum() - fillable.sum())
         if not len(rows):
+            self.unfilled[column.name] += int(missing.sum())
             return array
         fills = self._as_table_type(column, self._inverse.column(column, outputs[rows]))
+        filled = int(fillable.sum()) - fills.null_count  # texts may be null
+        self.filled[column.name] += filled
+        self.unfilled[column.name] += int(missing.sum()) - filled
         if column.kind == "vector":
             return _with_elements(array, rows, fillable[rows], fills)
         if pa.types.is_dictionary(array.type):

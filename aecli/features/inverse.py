@@ -17,8 +17,15 @@ import pyarrow.compute as pc
 from aecli.array_types import AnyFloats, Floats
 from aecli.features.layout import Layout, lay_out
 from aecli.features.reader import Cells
+from aecli.features.text.characters import CharacterCodes
 from aecli.schema.model_spec import Column
-from aecli.table.arrow_types import category_values, number_values, parse_type, vector_values
+from aecli.table.arrow_types import (
+    category_values,
+    decoded_type,
+    number_values,
+    parse_type,
+    vector_values,
+)
 from aecli.table.decimal_grid import on_grid
 from aecli.table.exact_numbers import differences, sums
 
@@ -80,8 +87,13 @@ class InverseColumns:
             values = category_values([*column.categories, *[None] * column.has_other], kind)
             slots = part[:, : len(column.categories)] if self.named else part
             return as_type(values.take(pa.array(slots.argmax(axis=1))), kind)
+        if column.kind == "characters":
+            characters = CharacterCodes(column)
+            return as_type(characters.texts(characters.most_likely(part)), kind)
         with np.errstate(over="ignore"):  # an overflow is clipped to the type's range
             units = part * np.array(column.scale) + np.array(column.center)
+        if column.kind == "text":
+            return as_type(column.encoder.decode(units, decoded_type(kind)), kind)
         if self.bounded:
             units = np.clip(units, column.low, column.high)
         if column.kind == "vector":
@@ -93,11 +105,9 @@ class InverseColumns:
 
 
 def _output_slices(where: Layout) -> dict[str, slice]:
-    widths = [column.size for column in where.numeric]
-    widths += [1] * where.booleans + list(where.cardinalities)
     slices: dict[str, slice] = {}
     start = 0
-    for column, width in zip(where.columns, widths, strict=True):
+    for column, width in zip(where.columns, where.output_widths, strict=True):
         slices[column.name] = slice(start, start + width)
         start += width
     return slices
@@ -112,7 +122,7 @@ def spelled_booleans(truth: pa.Array, column: Column) -> pa.Array:
 
 
 def _constant(column: Column, kind: pa.DataType, rows: int) -> pa.Array:
-    if column.kind in ("boolean", "category"):
+    if column.kind in ("boolean", "category", "characters"):
         values = category_values([column.mode], kind)
         return as_type(values.take(pa.array(np.zeros(rows, int))), kind)
     values = np.tile(np.array(column.low), (rows, 1))
@@ -183,7 +193,8 @@ def residual_arrays(
     """Return the residual of each varying column, null where the cell is missing.
 
     For a number it is value − reconstruction, as in the table (dates in days, other times in
-    seconds). For a boolean or category it is 1 − the probability of the actual value.
+    seconds). For a boolean or category it is 1 − the probability of the actual value, for a text
+    as vectors the distance of these, and as characters the mean over them of 1 − the probability.
 
     Args:
         inverse: with the training table's types.
@@ -195,12 +206,23 @@ def residual_arrays(
     codes = cells[:, layout.numbers :]
     arrays = []
     for column in layout.numeric:
+        if column.kind == "text":
+            difference = inverse.part(column, cells) - inverse.part(column, outputs)
+            lengths = np.linalg.norm(difference * np.array(column.scale), axis=1)
+            arrays.append(_nullable(lengths))
+            continue
         reconstruction = inverse.column(column, outputs)
         arrays.append(_difference(column, batch.column(column.name), reconstruction))
     for position, column in enumerate(layout.boolean + layout.category):
         part = inverse.part(column, outputs).astype(np.float64)
         residual = _of_boolean if column.kind == "boolean" else _of_category
         arrays.append(_nullable(residual(codes[:, position], part)))
+    position = layout.booleans + len(layout.category)
+    for column in layout.characters:
+        part = inverse.part(column, outputs).astype(np.float64)
+        texts = codes[:, position : position + column.length]
+        arrays.append(_nullable(_of_characters(texts, part)))
+        position += column.length
     return arrays
 
 
@@ -258,6 +280,14 @@ def _of_category(codes: Cells, logits: Floats) -> Floats:
     probability = softmax(logits, axis=1)[np.arange(len(codes)), slots]
     residual = np.where(codes < 0, 1.0, 1 - probability)
     return np.where(np.isnan(codes), np.nan, residual)
+
+
+def _of_characters(codes: Cells, logits: Floats) -> Floats:
+    """Return 1 − the mean probability of a text's characters `(n_rows,)`."""
+    each = _of_category(codes.reshape(-1), logits.reshape(codes.size, -1)).reshape(codes.shape)
+    observed = (~np.isnan(each)).sum(axis=1)
+    sums: Floats = np.nansum(each, axis=1)
+    return np.where(observed > 0, sums / observed.clip(min=1), np.nan)
 
 
 def _unit(kind: pa.DataType) -> float:

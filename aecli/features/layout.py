@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from aecli.schema.model_spec import Column, Period
 from aecli.table.arrow_types import parse_type
 from aecli.table.calendar_periods import PERIODS, phase, unit_seconds
 
-NUMERIC = ("number", "time", "vector")
+NUMERIC = ("number", "time", "vector", "text")
+TEXTS = ("text", "characters")
 
 
 class Copies(NamedTuple):
@@ -29,21 +30,29 @@ class Copies(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """Position of each varying column among the cells: numbers, then booleans, then categories.
+    """Position of each varying column among the cells: numbers, then booleans, then codes.
 
-    `numeric`, `boolean` and `category` are the columns of each block in order; `column_of[cell]` is
-    an index into the varying columns in that order. The inputs are those of the cells, in the order
-    of the outputs, and then the `copies`.
+    `numeric`, `boolean`, `category` and `characters` are the columns of each block in order; the
+    cells of the last two are codes, one of a category and one per character of a text.
+    `column_of[cell]` is an index into the varying columns in that order. The inputs are those of
+    the cells, in the order of the outputs, and then the `copies`.
     """
 
     numeric: tuple[Column, ...]
     boolean: tuple[Column, ...]
     category: tuple[Column, ...]
+    characters: tuple[Column, ...] = ()
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         """Return the varying columns in the order of their cells."""
-        return self.numeric + self.boolean + self.category
+        return self.numeric + self.boolean + self.category + self.characters
+
+    @cached_property
+    def is_mixed(self) -> bool:
+        """Return whether the losses of the columns are of several kinds, or one is of texts."""
+        kinds = (self.numeric, self.boolean, self.category, self.characters)
+        return sum(map(bool, kinds)) > 1 or any(column.kind == "text" for column in self.numeric)
 
     @cached_property
     def numbers(self) -> int:
@@ -57,18 +66,43 @@ class Layout:
 
     @cached_property
     def cardinalities(self) -> tuple[int, ...]:
-        """Return the number of logits of each category column."""
-        return tuple(len(column.categories) + column.has_other for column in self.category)
+        """Return the number of logits of each code: those of categories, then of characters."""
+        categories = (len(column.categories) + column.has_other for column in self.category)
+        characters = (code_count(column) for column in self.characters for _ in column.modes)
+        return (*categories, *characters)
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
         """Return the number of cells of each varying column."""
-        return tuple(c.size if c.kind in NUMERIC else 1 for c in self.columns)
+        numbers = (column.size for column in self.numeric)
+        single = (1 for _ in self.boolean + self.category)
+        return (*numbers, *single, *(column.length for column in self.characters))
+
+    @cached_property
+    def cell_slices(self) -> tuple[slice, ...]:
+        """Return the cells of each varying column."""
+        return tuple(slice(*ends) for ends in pairwise(accumulate(self.widths, initial=0)))
+
+    @cached_property
+    def output_widths(self) -> tuple[int, ...]:
+        """Return the number of outputs of each varying column."""
+        categories = self.cardinalities[: len(self.category)]
+        texts = (column.length * code_count(column) for column in self.characters)
+        return (*self.widths[: len(self.numeric) + len(self.boolean)], *categories, *texts)
 
     @cached_property
     def column_of(self) -> tuple[int, ...]:
         """Return, for each cell, the index of its column in `columns`."""
         return tuple(index for index, width in enumerate(self.widths) for _ in range(width))
+
+    @cached_property
+    def missing_with(self) -> tuple[int, ...]:
+        """Return, for each cell, the cell with which it is missing: for texts their first one."""
+        first: dict[int, int] = {}
+        return tuple(
+            first.setdefault(owner, cell) if self.columns[owner].kind in TEXTS else cell
+            for cell, owner in enumerate(self.column_of)
+        )
 
     @cached_property
     def later_times(self) -> list[int]:
@@ -86,7 +120,7 @@ class Layout:
         (`features.inputs`).
         """
         return {
-            "indicators": self._copies(lambda column: column.has_missing or column.masked),
+            "indicators": self._indicators(),
             "compressed": self._copies(lambda column: column.compressed),
             "calendar": self._calendar(),
             "piecewise": self._piecewise(),
@@ -106,6 +140,11 @@ class Layout:
         chosen = [copied(column) for column in self.columns]
         return Copies(tuple(cell for cell, owner in enumerate(self.column_of) if chosen[owner]))
 
+    def _indicators(self) -> Copies:
+        """Return one copy per cell that may be missing by itself."""
+        cells = self._copies(lambda column: column.has_missing or column.masked).cells
+        return Copies(tuple(cell for cell in cells if self.missing_with[cell] == cell))
+
     def _calendar(self) -> Copies:
         """Return the sine and the cosine of each period: angular frequency and phase of entries."""
         entries = [
@@ -119,7 +158,7 @@ class Layout:
     @cached_property
     def cells(self) -> int:
         """Return the number of cells in a row."""
-        return self.numbers + self.booleans + len(self.category)
+        return self.numbers + self.booleans + len(self.cardinalities)
 
     @cached_property
     def outputs(self) -> int:
@@ -139,7 +178,13 @@ def lay_out(columns: Sequence[Column]) -> Layout:
         numeric=tuple(c for c in varying if c.kind in NUMERIC),
         boolean=tuple(c for c in varying if c.kind == "boolean"),
         category=tuple(c for c in varying if c.kind == "category"),
+        characters=tuple(c for c in varying if c.kind == "characters"),
     )
+
+
+def code_count(column: Column) -> int:
+    """Return the number of codes of a character: the alphabet, other characters, and the end."""
+    return len(column.alphabet) + 2
 
 
 def _waves(column: Column, period: Period) -> list[tuple[float, float]]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from aecli.errors import DataError
 from aecli.features.layout import Layout, lay_out
+from aecli.features.text.characters import CharacterCodes
 from aecli.schema.model_spec import Column
 from aecli.table.arrow_types import hashable, number_values, vector_values
 from aecli.table.exact_numbers import differences
@@ -40,6 +41,7 @@ class CellReader:
             {value: code for code, value in enumerate(column.categories)}
             for column in self.layout.category
         ]
+        self._characters = [CharacterCodes(column) for column in self.layout.characters]
 
     def read(
         self,
@@ -67,6 +69,11 @@ class CellReader:
             codes = self._codes[position]
             array = batch.column(column.name)
             out[:, first + position] = _category_codes(array, codes, column.has_other)
+        first += len(where.category)
+        for column, characters in zip(where.characters, self._characters, strict=True):
+            cells = characters.read(batch.column(column.name))
+            out[:, first : first + column.length] = cells
+            first += column.length
         return out
 
     def _read_numbers(self, batch: pa.RecordBatch, out: Cells, table: str, before: int) -> None:
@@ -75,6 +82,8 @@ class CellReader:
             array = batch.column(column.name)
             if column.kind == "vector":
                 sources.extend(_vectors(array, column).T)
+            elif column.kind == "text":
+                sources.extend(column.encoder.encode(array).T)
             elif origin is not None:
                 sources.append(differences(array, origin))
             else:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from aecli.array_types import Floats, Mask
-from aecli.features.layout import Layout
+from aecli.features.layout import TEXTS, Layout
 from aecli.features.reader import Cells
 from aecli.schema.model_spec import Column
 from aecli.table.arrow_types import parse_type
@@ -149,10 +149,14 @@ class Tally:
         self._low, self._high = cell_limits(where)
         self._missing = np.zeros(where.cells, dtype=np.int64)
         self._below, self._above = np.zeros_like(self._missing), np.zeros_like(self._missing)
-        self._unseen = np.zeros(len(where.category), dtype=np.int64)
+        self._unseen = np.zeros(len(where.cardinalities), dtype=np.int64)
         times = np.array([where.columns[owner].moves_forward for owner in where.column_of], bool)
         self._last = np.where(times, np.float32(np.inf), self._high)
         self._starts = np.cumsum([0, *where.widths], dtype=np.int64)[:-1]
+        # A text is one value, whatever the number of its cells.
+        texts = np.array([where.columns[owner].kind in TEXTS for owner in where.column_of], bool)
+        self._counted = ~texts
+        self._counted[self._starts] = True
 
     def differing(self, cells: Cells) -> Mask:
         """Return where columns are out of range `(n_rows, n_columns)`, except for later times."""
@@ -165,7 +169,7 @@ class Tally:
     def add(self, cells: Cells) -> None:
         """Count one batch of cells."""
         self.rows += len(cells)
-        self._missing += np.isnan(cells).sum(axis=0)
+        self._missing += np.isnan(cells).sum(axis=0) * self._counted
         self._unseen += (cells[:, self._first_category :] == -1).sum(axis=0)
         for counts, beyond in (
             (self._below, cells < self._low),
@@ -177,7 +181,7 @@ class Tally:
     @property
     def cells(self) -> int:
         """Return the number of counted cells."""
-        return self.rows * self.layout.cells
+        return self.rows * int(self._counted.sum())
 
     @property
     def missing_cells(self) -> int:
@@ -192,7 +196,7 @@ class Tally:
 
     def unseen(self) -> dict[str, int]:
         """Return the number of cells of each category column with a value unseen in training."""
-        pairs = zip(self.layout.category, self._unseen, strict=True)
+        pairs = zip(self.layout.category, self._unseen, strict=False)
         return {column.name: int(count) for column, count in pairs if count}
 
     def beyond(self) -> list[tuple[Column, int, int, int]]:

@@ -14,6 +14,7 @@ from aecli.device import choose_device, set_threads
 from aecli.errors import UsageError
 from aecli.features.inputs import Inputs
 from aecli.features.reader import CellReader
+from aecli.features.text.tensors import with_text_encoders
 from aecli.features.training_range import as_varying
 from aecli.model.build import build
 from aecli.model.weights import load_into
@@ -125,6 +126,8 @@ def model_of(
     in_memory = directory == MODEL_IN_MEMORY
     path = MODEL_IN_MEMORY if in_memory else directory / spec.weights.file
     baseline = load_into(network, weights, path)
+    columns = with_text_encoders(spec.columns, baseline, path)
+    spec = spec.model_copy(update={"columns": columns})
     nonfinite = spec.options.columns.nonfinite
     reader = CellReader(spec.columns, nonfinite=nonfinite)
     return LoadedModel(

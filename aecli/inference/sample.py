@@ -8,16 +8,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
 from aecli.errors import UsageError, nearest
 from aecli.features.inverse import InverseColumns, as_type
+from aecli.features.text.columns import with_any_distance
 from aecli.formatting import name_list
 from aecli.inference.decode import window_fields, window_numbers
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
 from aecli.inference.predict import require_label
+from aecli.inference.row_distribution import stored_row_distribution
 from aecli.inference.run import Pass
 from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
@@ -52,11 +55,13 @@ def sample(
 ) -> SampleResult:
     """Draw latents, decode them, and write the rows in the units of the training table.
 
-    Latents come from the prior N(0, 1); with a classifier, they come from one normal distribution
-    per class, by class frequency, because such latents do not follow the prior (ex-post density
-    estimation, Ghosh et al. 2020). Numbers are drawn from a normal distribution around the
-    decoder's output, with its residual variance on held-out rows, and clipped to the range of
-    training; booleans and categories are drawn from the decoder's probabilities.
+    With a classifier a class is drawn by class frequency, then the latents and the cells of a row,
+    each given those before it (`RowDistribution`). For windows and rows of many cells, latents come
+    from the prior N(0, 1), or from one normal distribution per class, because such latents do not
+    follow the prior (ex-post density estimation, Ghosh et al. 2020), and each cell is drawn alone:
+    numbers from a normal distribution around the decoder's output, with its residual variance on
+    held-out rows, and booleans and categories from the decoder's probabilities; texts by character
+    have the most likely ones. Texts as vectors are the nearest stored ones, at any distance.
 
     Args:
         output: a file whose suffix is the format, or `-` for standard output.
@@ -104,16 +109,25 @@ def sample_pass(
         fields.append(pa.field(label.name, parse_type(label.type)))
     opened = Pass(model, progress=progress)
     generator = torch.Generator().manual_seed(seed)
+    rows = stored_row_distribution(model)
 
     def batches() -> Iterator[pa.RecordBatch]:
         progress.stage("drawing", count)
-        before = 0
-        for latents, codes in _latents(model, count, code, generator):
-            numbers = window_numbers(model, before, len(latents))
-            rows = _rows(model, latents, codes, label, generator)
-            yield pa.RecordBatch.from_arrays([*numbers, *rows], schema=opened.schema)
-            before += len(latents)
-            progress.rows(len(latents))
+        window = model.spec.network.window
+        size = max(1, model.batch_rows // window)
+        for start in range(0, count, size):
+            samples = min(size, count - start)
+            if rows is None:
+                latents, classes = _latents(model, samples, code, generator)
+                outputs, missing = _noisy_outputs(model, latents, generator), None
+            else:
+                classes = _classes(model, samples, code, generator)
+                outputs, missing = rows.draw(samples, classes, generator)
+            arrays = window_numbers(model, start, samples) + _arrays(model, outputs, missing)
+            if label is not None and classes is not None:
+                arrays.append(_label_values(label, classes.repeat_interleave(window)))
+            yield pa.RecordBatch.from_arrays(arrays, schema=opened.schema)
+            progress.rows(samples)
 
     return opened.output([*window_fields(model, fields), *fields], batches())
 
@@ -140,52 +154,71 @@ def _class_code(model: LoadedModel, name: str) -> int:
     )
 
 
+def _classes(
+    model: LoadedModel, count: int, chosen: int | None, generator: torch.Generator
+) -> Tensor | None:
+    """Return codes of classes `(count,)`, by class frequency; None without a classifier."""
+    label = model.spec.label
+    if label is None or not model.spec.network.classes:
+        return None
+    if chosen is not None:
+        return torch.full((count,), chosen)
+    rows = torch.tensor(label.counts, dtype=torch.float64)
+    return rows.multinomial(count, replacement=True, generator=generator)
+
+
 def _latents(
     model: LoadedModel, count: int, chosen: int | None, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield blocks of latents `(n_samples, latent)` with the class `(n_samples,)` of each."""
-    spec = model.spec
-    size = max(1, model.batch_rows // spec.network.window)
-    for start in range(0, count, size):
-        samples = min(size, count - start)
-        drawn = torch.randn(samples, spec.network.latent, generator=generator)
-        codes = torch.full((samples,), chosen or 0)
-        if spec.label is not None and spec.network.classes:
-            if chosen is None:
-                rows = torch.tensor(spec.label.counts, dtype=torch.float64)
-                codes = rows.multinomial(samples, replacement=True, generator=generator)
-            mean, scale = (model.baseline[f"baseline.class_{part}"] for part in ("mean", "scale"))
-            for code in codes.unique().tolist():
-                of_class = codes == code
-                drawn[of_class] = mean[code] + drawn[of_class] @ scale[code].T
-        yield drawn, codes
+) -> tuple[Tensor, Tensor | None]:
+    """Return latents `(count, latent)`, and with a classifier the class of each."""
+    drawn = torch.randn(count, model.spec.network.latent, generator=generator)
+    classes = _classes(model, count, chosen, generator)
+    if classes is not None:
+        mean, scale = (model.baseline[f"baseline.class_{part}"] for part in ("mean", "scale"))
+        for code in classes.unique().tolist():
+            of_class = classes == code
+            drawn[of_class] = mean[code] + drawn[of_class] @ scale[code].T
+    return drawn, classes
 
 
 @torch.no_grad()
-def _rows(
-    model: LoadedModel,
-    latents: Tensor,
-    codes: Tensor,
-    label: Label | None,
-    generator: torch.Generator,
-) -> list[pa.Array]:
+def _noisy_outputs(model: LoadedModel, latents: Tensor, generator: torch.Generator) -> Tensor:
+    """Return the decoder's outputs `(n_rows, n_outputs)` with noise, so that they are samples."""
     outputs = model.network.decode(latents.to(model.device)).float().cpu()
-    numbers, window = model.network.numbers, model.spec.network.window
+    numbers, dense = model.network.numbers, model.reader.layout.booleans
     spread = model.baseline["baseline.noise_variance"].sqrt()
     outputs[:, :numbers] += torch.randn(len(outputs), numbers, generator=generator) * spread
     logits = outputs[:, numbers:]
-    dense = model.reader.layout.booleans
+    layout = model.reader.layout
+    dense = layout.booleans
     # The argmax of logits plus Gumbel noise is a sample of their softmax; a logit plus logistic
     # noise is positive with the probability of its sigmoid.
     uniform = torch.rand(logits[:, :dense].shape, generator=generator)
     logits[:, :dense] += torch.logit(uniform, 1e-6)
-    logits[:, dense:] += _gumbel(logits[:, dense:], generator)
-    arrays = InverseColumns(model.spec.columns, bounded=True).arrays(outputs.numpy())
-    if label is not None:
-        kind = parse_type(label.type)
-        classes = category_values(label.classes, kind).take(pa.array(codes.numpy().repeat(window)))
-        arrays.append(as_type(classes, kind))
-    return arrays
+    # Characters that are drawn independently of each other are not words.
+    categories = slice(dense, dense + sum(layout.cardinalities[: len(layout.category)]))
+    logits[:, categories] += _gumbel(logits[:, categories], generator)
+    return outputs
+
+
+def _arrays(model: LoadedModel, outputs: Tensor, missing: Tensor | None) -> list[pa.Array]:
+    """Return one array per column; a vector with a missing element is missing."""
+    columns = [with_any_distance(column) for column in model.spec.columns]
+    inverse = InverseColumns(columns, bounded=True)
+    arrays = dict(zip(inverse.schema.names, inverse.arrays(outputs.numpy()), strict=True))
+    if missing is None:
+        return list(arrays.values())
+    layout = model.reader.layout
+    of_columns = missing.split(layout.widths, dim=1)
+    for column, of_column in zip(layout.columns, of_columns, strict=True):
+        rows = pa.array(np.arange(len(missing)), mask=of_column.any(1).numpy())
+        arrays[column.name] = arrays[column.name].take(rows)
+    return list(arrays.values())
+
+
+def _label_values(label: Label, classes: Tensor) -> pa.Array:
+    kind = parse_type(label.type)
+    return as_type(category_values(label.classes, kind).take(pa.array(classes.numpy())), kind)
 
 
 def _gumbel(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -158,6 +158,10 @@ def inspect_data(
     source = open_source(data, read)
     label = None if columns.label is None else read_labels(source, columns.label)[0]
     plan = describe_columns(source, columns, label=label, progress=progress)
+    if plan.texts:
+        from aecli.features.text.columns import with_text_columns
+
+        plan = with_text_columns(plan, columns)
     if not plan.rows:
         raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
     return DataInspection(
@@ -173,13 +177,14 @@ def inspect_data(
 
 
 def layers_of(directory: Path, spec: ModelSpec) -> list[Layer]:
-    """Return the layers: of an MLP from its sizes, of others from the header of the weights.
+    """Return the layers: from the sizes of an MLP, else from the header of the weights.
 
     Raises:
         FileNotFoundError: the weights file, needed except for an MLP, is missing.
         ModelError: it is damaged.
     """
-    if spec.network.architecture in ("mlp", "vanilla"):
+    by_character = any(column.kind == "characters" for column in spec.columns)
+    if spec.network.architecture in ("mlp", "vanilla") and not by_character:
         return _layers_from_sizes(spec)
     path = directory / spec.weights.file
     return _layers_from_tensors(read_header(read_weights(directory, spec), path))
@@ -198,7 +203,7 @@ def _layers_from_tensors(header: Mapping[str, TensorInfo]) -> list[Layer]:
         parameters = sum(prod(shape) for shape in shapes)
         part_name = LAYER_PART_NAMES.get(part, part)
         layers.append(Layer(part_name, name or "parameters", inputs, outputs, parameters))
-    order = ["linear path", "encoder", "decoder", "classifier"]
+    order = ["linear path", "encoder", "decoder", "characters", "classifier"]
     return sorted(layers, key=lambda layer: order.index(layer.part))
 
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, pairwise
 from typing import Literal
 
 import torch
@@ -18,7 +17,7 @@ from aecli.metrics.detection import Interval
 from aecli.metrics.intervals import RowGroups, explained_interval, paired_interval
 from aecli.metrics.number_ranges import default_ranges
 from aecli.metrics.pca import PCA
-from aecli.table.scaling import FAR
+from aecli.metrics.trivial_prediction import mode_codes, scaled_means
 
 Predictor = Literal["model", "baseline", "pca"]
 """Source of a reconstruction: the network, the training means and modes, or PCA of that size."""
@@ -39,11 +38,12 @@ LARGE_CHANGE = 0.05
 class ColumnScore:
     """Reconstruction of one column, compared with the trivial prediction and PCA of the same size.
 
-    `metric` is `r2` for number, time and vector, `accuracy` for boolean and category. `baseline` is
-    the metric of the training mean (0 on training rows by definition) or mode. A metric is None if
-    it is undefined: without observed cells, or for a column without variance here and in training.
+    `metric` is `accuracy` for boolean and category, and for characters the share of them that are
+    right, with the end of a text as one; `r2` for all other kinds. `baseline` is the metric of the
+    training mean (0 on training rows by definition) or mode. A metric is None if it is undefined:
+    without observed cells, or for a column without variance here and in training.
     `share` is the column's share of the model's total error, which is the sum of the squared errors
-    of scaled numbers and of 1 per wrong boolean or category.
+    of scaled numbers, of 1 per wrong boolean or category, and of the share of wrong characters.
     """
 
     name: str
@@ -75,11 +75,12 @@ class ColumnFigures:
             self._inputs.to(pca.mean.device)
         self._pca = pca
         self._numbers = layout.numbers
-        means = _scaled_means(layout)
+        self._characters = layout.cells - sum(column.length for column in layout.characters)
+        means = scaled_means(layout)
         ranges = default_ranges(means) if ranges is None else ranges.double().cpu()
         self._low, self._high, self._variance = ranges.unbind()
         self._means = torch.stack([means, self._limited(means)])
-        self._modes = _mode_codes(layout)
+        self._modes = mode_codes(layout)
         cells = layout.cells
         self._count = torch.zeros(cells, dtype=torch.float64)
         self._outside = torch.zeros(self._numbers, dtype=torch.float64)
@@ -106,7 +107,7 @@ class ColumnFigures:
             deviations = (values - self._means[row].to(values.device)).nan_to_num(0.0)
             self._sum[row] += deviations.sum(0).cpu()
             self._groups.add_at(row * self._numbers, deviations.square())
-        known = (~cells[:, self._numbers :].isnan()).sum(1, keepdim=True)
+        known = (~cells[:, self._numbers : self._characters].isnan()).sum(1, keepdim=True)
         self._groups.add_at(self._wrong_at, known)
         self._add_predictions("model", cells, numbers, limited, outputs)
         if self._pca is not None:
@@ -126,7 +127,7 @@ class ColumnFigures:
     def _add_predictions(
         self, predictor: Predictor, cells: Tensor, numbers: Tensor, limited: Tensor, outputs: Tensor
     ) -> None:
-        """Add a predictor's squared errors of numbers, and its wrong booleans and categories."""
+        """Add a predictor's squared errors of numbers, and its wrong booleans and codes."""
         position = self._predictors.index(predictor)
         predictions = outputs[:, : self._numbers].double()
         pairs = ((numbers, predictions), (limited, self._limited(predictions)))
@@ -137,7 +138,8 @@ class ColumnFigures:
         threshold = 0.5 if predictor == "pca" else 0.0
         wrong = self._wrong_predictions(cells, outputs, threshold)
         self._wrong[predictor] += wrong.sum(0).cpu()
-        self._groups.add_at(self._wrong_at + position, wrong.sum(1, keepdim=True))
+        of_categories = wrong[:, : self._characters - self._numbers].sum(1, keepdim=True)
+        self._groups.add_at(self._wrong_at + position, of_categories)
 
     def _wrong_predictions(self, cells: Tensor, outputs: Tensor, threshold: float) -> Tensor:
         """Return where booleans and categories are wrong `(n_rows, n_cells)`.
@@ -160,7 +162,7 @@ class ColumnFigures:
         model = self._number_errors()["model"]
         total = float(errors["model"].sum())
         scores = []
-        for column, cells in zip(self._layout.columns, self._column_slices(), strict=True):
+        for column, cells in zip(self._layout.columns, self._layout.cell_slices, strict=True):
             count = float(self._count[cells].sum())
             numeric = cells.start < self._numbers
             base = float(bases[cells].sum())
@@ -248,7 +250,7 @@ class ColumnFigures:
         moved = torch.maximum((spread[0] - spread[1]).abs(), (errors[0] - errors[1]).abs())
         changed = moved > LARGE_CHANGE * self._bases()[: self._numbers]
         counts = torch.where(self._has_outliers() & changed, self._outside, 0.0)
-        slices = self._column_slices()[: len(self._layout.numeric)]
+        slices = self._layout.cell_slices[: len(self._layout.numeric)]
         clipped = {
             column.name: int(counts[cells].sum())
             for column, cells in zip(self._layout.numeric, slices, strict=True)
@@ -261,7 +263,7 @@ class ColumnFigures:
         None without numbers, or without this predictor.
         """
         errors = {name: both[0] for name, both in self._number_errors().items()}.get(predictor)
-        numeric = [cells for cells in self._column_slices() if cells.start < self._numbers]
+        numeric = [cells for cells in self._layout.cell_slices if cells.start < self._numbers]
         counts = [float(self._count[cells].sum()) for cells in numeric]
         if errors is None or not any(counts):
             return None
@@ -287,35 +289,52 @@ class ColumnFigures:
 
     def _chosen_errors(self) -> dict[Predictor, Tensor]:
         """Return each predictor's error of every cell, clipped for numbers with outliers."""
-        chosen = self._has_outliers()
+        chosen, weights = self._has_outliers(), self._code_weights()
         return {
-            name: torch.cat([torch.where(chosen, both[1], both[0]), self._wrong[name]])
+            name: torch.cat([torch.where(chosen, both[1], both[0]), self._wrong[name] * weights])
             for name, both in self._number_errors().items()
         }
+
+    def _code_weights(self) -> Tensor:
+        """Return the weights of booleans and codes: all characters of a text count as one cell."""
+        weights = torch.ones_like(self._count)
+        for column, cells in zip(self._layout.columns, self._layout.cell_slices, strict=True):
+            if column.kind == "characters":
+                characters = self._count[cells].sum().clamp(min=1)
+                weights[cells] = self._count[cells.start] / characters
+        return weights[self._numbers :]
 
     def _bases(self) -> Tensor:
         """Return the denominator of each cell's error: squared deviations, or its count."""
         count, spread = self._count[: self._numbers], self._spread()
         chosen = torch.where(self._has_outliers(), spread[1], spread[0])
         floor = MIN_VARIANCE * self._variance * count
-        return torch.cat([torch.maximum(chosen, floor), self._count[self._numbers :]])
+        counts = self._count[self._numbers :] * self._code_weights()
+        return torch.cat([torch.maximum(chosen, floor), counts])
 
     def _spread(self) -> Tensor:
         """Return squared deviations from the mean `(2, n_numbers)`, without and with clipping."""
         squares = self._number_sums(0).sum(0)
         return squares - self._sum.square() / self._count[: self._numbers].clamp(min=1)
 
-    def _column_slices(self) -> list[slice]:
-        stops = list(accumulate(self._layout.widths))
-        return [slice(*pair) for pair in pairwise([0, *stops])]
-
 
 def mean_accuracy(scores: Sequence[ColumnScore], predictor: Predictor) -> float | None:
     """Return a predictor's mean accuracy over boolean and category columns; None without any."""
+    return _mean_figure(scores, predictor, ("boolean", "category"))
+
+
+def character_accuracy(scores: Sequence[ColumnScore], predictor: Predictor) -> float | None:
+    """Return a predictor's mean share of right characters over texts; None without any."""
+    return _mean_figure(scores, predictor, ("characters",))
+
+
+def _mean_figure(
+    scores: Sequence[ColumnScore], predictor: Predictor, kinds: Sequence[str]
+) -> float | None:
     values = [
         {"model": score.value, "baseline": score.baseline, "pca": score.pca}[predictor]
         for score in scores
-        if score.metric == "accuracy"
+        if score.kind in kinds
     ]
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
@@ -323,26 +342,3 @@ def mean_accuracy(scores: Sequence[ColumnScore], predictor: Predictor) -> float 
 
 def _explained(error: float, base: float, defined: bool) -> float | None:
     return 1 - error / base if defined and math.isfinite(error) else None
-
-
-def _scaled_means(layout: Layout) -> Tensor:
-    triples = [
-        triple
-        for column in layout.numeric
-        for triple in zip(column.mean, column.center, column.scale, strict=True)
-    ]
-    means = [(mean - center) / scale for mean, center, scale in triples]
-    # The reader clips cells at this distance from their centre.
-    return torch.tensor(means, dtype=torch.float64).clamp(-FAR, FAR)
-
-
-def _mode_codes(layout: Layout) -> Tensor:
-    """Return the mode of every boolean and category, 0 for numbers.
-
-    Categories are stored by frequency, so the first is the mode, except if the rare values in the
-    last class are more frequent together.
-    """
-    codes = [0.0] * layout.numbers
-    codes += [float(bool(column.mode)) for column in layout.boolean]
-    codes += [float(len(c.categories)) if c.other_is_mode else 0.0 for c in layout.category]
-    return torch.tensor(codes)

@@ -28,6 +28,7 @@ EVALUATE_FIGURES = (
     "anomaly_f1",
     "auroc",
     "balanced_accuracy",
+    "character_accuracy",
     "classification",
     "column_accuracy",
     "ece",
@@ -37,6 +38,7 @@ EVALUATE_FIGURES = (
     "knn_latent",
     "knn_pca",
     "knn_raw",
+    "l0",
     "l1",
     "l2",
     "log_loss",
@@ -47,6 +49,7 @@ EVALUATE_FIGURES = (
     "probe_pca",
     "probe_raw",
     "reconstruction",
+    "text_retrieved",
     "total",
 )
 

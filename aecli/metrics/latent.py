@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from aecli.array_types import AnyFloats, Indices
 from aecli.features.layout import NUMERIC
+from aecli.metrics.eigenvectors import symmetric_eigenvectors
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.row_sample import RowSample, position_keys
 from aecli.schema.model_spec import Column
@@ -48,6 +49,7 @@ MODULE_NAMES = {"head": "classifier", "code": "latent"}
 class LatentHealth:
     """Use of the latent; an active unit's deviation is at least 1 % of the largest and the inputs'.
 
+    `zero_share` is the share of values that are exactly 0, `near_zero_share` includes small ones.
     `means` is the mean activation of each unit, whose target is `rho`; None without that loss.
     """
 
@@ -58,6 +60,7 @@ class LatentHealth:
     effective_rank: float
     mean_abs: float
     near_zero_share: float
+    zero_share: float
     means: Sequence[float]
     rho: float | None
 
@@ -81,6 +84,7 @@ class LatentFigures:
         self._sum = torch.zeros(size, dtype=torch.float64)
         self._products = torch.zeros(size, size, dtype=torch.float64)
         self._absolute = 0.0
+        self._zeros = 0
         self._bins = (HIGHEST_OCTAVE - LOWEST_OCTAVE) * BINS_PER_OCTAVE + 1
         self._sizes = torch.zeros(size * self._bins, dtype=torch.int64)
 
@@ -97,6 +101,7 @@ class LatentFigures:
         self._sum += values.sum(0)
         self._products += values.T @ values
         self._absolute += float(values.abs().sum())
+        self._zeros += values.numel() - int(values.count_nonzero())
         bins = _bin_of(values.abs()) + torch.arange(self.size) * self._bins
         self._sizes += torch.bincount(bins.flatten(), minlength=len(self._sizes))
 
@@ -113,7 +118,7 @@ class LatentFigures:
         """
         mean = self._sum / self.rows
         covariance = self._products / self.rows - torch.outer(mean, mean)
-        axes: Tensor = torch.linalg.eigh(covariance).eigenvectors.T.flip(0)
+        axes = symmetric_eigenvectors(covariance)[1].T.flip(0)
         largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
         return axes * torch.where(largest < 0, -1.0, 1.0)
 
@@ -141,6 +146,10 @@ class LatentFigures:
         """Return the mean of |z|."""
         return self._absolute / (self.rows * self.size)
 
+    def zero_share(self) -> float:
+        """Return the share of latents that are exactly 0."""
+        return self._zeros / (self.rows * self.size)
+
     def near_zero_share(self) -> float:
         """Return the share of latents that are zero or nearly zero.
 
@@ -165,6 +174,7 @@ class LatentFigures:
             effective_rank=self.effective_rank(),
             mean_abs=self.mean_abs(),
             near_zero_share=self.near_zero_share(),
+            zero_share=self.zero_share(),
             means=((self.means() - low) / (1 - low)).tolist(),
             rho=rho,
         )

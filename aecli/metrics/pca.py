@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from aecli.metrics.eigenvectors import symmetric_eigenvectors
 
 COVARIANCE_WIDTH = 2_048
 """Maximum input width for an exact decomposition of the covariance; wider inputs are sampled."""
@@ -29,6 +32,12 @@ class PCA:
     def first(self, count: int) -> PCA:
         """Return the first `count` components, which explain most."""
         return PCA(self.mean, self.components[:count], self.shares[:count])
+
+    def widened(self, inputs: int) -> PCA:
+        """Return the same PCA for samples with more inputs, which are 0 for all samples."""
+        pad = (0, inputs - len(self.mean))
+        mean, components = (functional.pad(part, pad) for part in (self.mean, self.components))
+        return PCA(mean, components, self.shares)
 
     def to(self, device: torch.device) -> PCA:
         """Return the same PCA on a device."""
@@ -61,7 +70,7 @@ def fit_pca(batches: Callable[[], Iterable[Tensor]], components: int) -> PCA:
         rows += len(inputs)
     mean = total / rows
     covariance = products / rows - torch.outer(mean, mean)
-    values, vectors = torch.linalg.eigh(covariance)
+    values, vectors = symmetric_eigenvectors(covariance)
     count = min(components, width)
     chosen = vectors[:, -count:].flip(1).T
     shares = values.flip(0)[:count] / values.sum().clamp(min=1e-300)

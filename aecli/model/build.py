@@ -9,13 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from aecli.errors import ModelError
-from aecli.features.layout import Layout, lay_out
-from aecli.model.layers import activation_builder, norm_builder
+from aecli.features.layout import Layout, code_count, lay_out
+from aecli.model.layers import activation_builder, norm_builder, require_equal_widths
 from aecli.nn.autoencoder import AutoencoderNetwork, LinearPath, clip_to_unit, unit_tanh
+from aecli.nn.characters import CharacterDecoder
 from aecli.nn.convolution import ConvDecoder, ConvEncoder
-from aecli.nn.layers import MLP, TopK
+from aecli.nn.layers import MLP
 from aecli.nn.losses import ReconstructionLoss
 from aecli.nn.sequence import LSTMDecoder, LSTMEncoder, TransformerDecoder, TransformerEncoder
+from aecli.nn.sparsity import HardThreshold, SoftThreshold, TopK
 from aecli.schema.model_spec import Column
 from aecli.schema.network import Network
 from aecli.schema.training_options import LossOptions
@@ -64,7 +66,10 @@ def parameter_count(network: Network, *, columns: Sequence[Column]) -> int:
 
 
 def _assemble(network: Network, where: Layout, columns: Sequence[Column]) -> AutoencoderNetwork:
-    encoder, decoder = _pair(network, columns)
+    require_equal_widths(network)
+    characters = _character_decoder(where)
+    outputs = network.outputs if characters is None else characters.inputs
+    encoder, decoder = _pair(network, columns, outputs)
     path = LinearPath(
         inputs=network.window * network.inputs,
         latent=network.latent,
@@ -81,27 +86,37 @@ def _assemble(network: Network, where: Layout, columns: Sequence[Column]) -> Aut
         window=network.window,
         code=_code(network),
         path=path if network.linear_path else None,
+        characters=characters,
         variational=network.variational,
     )
 
 
-def _pair(network: Network, columns: Sequence[Column]) -> tuple[nn.Module, nn.Module]:
-    """Return the encoder and the decoder of the network's architecture."""
+def _character_decoder(where: Layout) -> CharacterDecoder | None:
+    """Return the last part of the decoder for columns of characters, None without these."""
+    if not where.characters:
+        return None
+    texts = [(column.length, code_count(column)) for column in where.characters]
+    plain = where.outputs - sum(length * codes for length, codes in texts)
+    return CharacterDecoder(plain=plain, texts=texts)
+
+
+def _pair(network: Network, columns: Sequence[Column], outputs: int) -> tuple[nn.Module, nn.Module]:
+    """Return the encoder and the decoder, of `outputs` per row, of the architecture."""
     code = network.latent * (2 if network.variational else 1)
     if network.architecture in ("mlp", "vanilla"):
-        inputs, outputs = network.window * network.inputs, network.window * network.outputs
+        window = network.window
         return (
-            _mlp(network, [inputs, *network.encoder[:-1], code]),
-            _mlp(network, [network.latent, *network.decoder, outputs]),
+            _mlp(network, [window * network.inputs, *network.encoder[:-1], code]),
+            _mlp(network, [network.latent, *network.decoder, window * outputs]),
         )
     if network.architecture in ("conv1d", "conv2d"):
-        return _convolutions(network, columns, code)
+        return _convolutions(network, columns, code, outputs)
     shared: dict[str, Any] = {"length": network.window, "dropout": network.dropout}
     encoder, decoder = _SEQUENCE_PAIRS[network.architecture]
     shared |= {name: getattr(network, name) for name in _SEQUENCE_SIZES[network.architecture]}
     return (
         encoder(inputs=network.inputs, latent=code, **shared),
-        decoder(outputs=network.outputs, latent=network.latent, **shared),
+        decoder(outputs=outputs, latent=network.latent, **shared),
     )
 
 
@@ -116,10 +131,10 @@ _SEQUENCE_SIZES = {
 
 
 def _convolutions(
-    network: Network, columns: Sequence[Column], code: int
+    network: Network, columns: Sequence[Column], code: int, outputs: int
 ) -> tuple[nn.Module, nn.Module]:
     shape_in: tuple[int, ...] = (network.window, network.inputs)
-    shape_out: tuple[int, ...] = (network.window, network.outputs)
+    shape_out: tuple[int, ...] = (network.window, outputs)
     shared: dict[str, Any] = {
         "channels": network.channels,
         "activation": activation_builder(network.activation),
@@ -147,13 +162,18 @@ def pixel_positions(columns: Sequence[Column]) -> list[int]:
 
 
 def _code(network: Network) -> nn.Module | None:
-    """Return the modules after the encoder, None for a linear latent without top-k."""
+    """Return the modules after the encoder, None for a linear latent that is not sparse."""
     parts: list[nn.Module] = []
     if network.latent_activation.name != "Identity":
         parts.append(activation_builder(network.latent_activation)())
     if network.topk is not None:
         parts.append(TopK(network.latent, network.topk))
+    if network.threshold != "none":
+        parts.append(_THRESHOLDS[network.threshold](network.latent))
     return nn.Sequential(*parts) if parts else None
+
+
+_THRESHOLDS = {"soft": SoftThreshold, "hard": HardThreshold}
 
 
 def _mlp(network: Network, sizes: Sequence[int]) -> MLP:
@@ -197,12 +217,11 @@ def column_weights(
 ) -> list[float]:
     """Return the weight of each varying column in the reconstruction loss, by its trivial loss.
 
-    For a mix of numbers, booleans and categories it is 1 / the trivial loss, so that the trivial
-    prediction has loss 1 for every kind; 1 otherwise. Weights of numbers are multiplied by
+    For a mix of numbers, booleans, categories and texts it is 1 / the trivial loss, so that the
+    trivial prediction has loss 1 for every kind; 1 otherwise. Weights of numbers are multiplied by
     `number_weight`.
     """
-    mixed = sum(map(bool, (layout.numeric, layout.boolean, layout.category))) > 1
-    weights = [1 / loss if mixed else 1.0 for loss in trivial]
+    weights = [1 / loss if layout.is_mixed else 1.0 for loss in trivial]
     return [
         weight * number_weight if index < len(layout.numeric) else weight
         for index, weight in enumerate(weights)
@@ -210,15 +229,15 @@ def column_weights(
 
 
 def resolve_weights(
-    options: LossOptions, network: Network, *, cells: int, trivial: float
+    options: LossOptions, network: Network, *, cells: int, trivial: float, preference: float = 1.0
 ) -> dict[str, float]:
     """Return the weight of each loss term by name; terms of weight 0 are left out.
 
     `cells` is the number of cells in a row; `trivial` is the reconstruction loss of the column
-    means. The default weight of the reconstruction is 1, and 1 / trivial with a classifier: pixels
-    in 0..1 have losses of a few hundredths, which the classification would dominate. `beta` is
-    relative to that default: 1 gives the evidence lower bound (Kingma and Welling, 2014) of a
-    decoder whose variance is a tenth of the error of the column means.
+    means. The default weight of the reconstruction is 1, and preference / trivial with a
+    classifier: pixels in 0..1 have losses of a few hundredths, which the classification would
+    dominate. `beta` is relative to that default: 1 gives the evidence lower bound (Kingma and
+    Welling, 2014) of a decoder whose variance is a tenth of the error of the column means.
 
     With `reduction` "sum" the weights of means become those of sums over cells and latent units.
     """
@@ -226,12 +245,13 @@ def resolve_weights(
     summed = options.reduction == "sum"
     units, numbers = (network.latent, cells) if summed else (1, 1)
     trivial = max(trivial, 1e-6)
-    balanced = float(f"{1 / trivial:.4g}") if head and not summed else 1.0
+    balanced = float(f"{preference / trivial:.4g}") if head and not summed else 1.0
     bound = 2 * DECODER_VARIANCE * trivial * network.latent / cells
     reconst_weight = options.reconst_weight
     weights = {
         "reconstruction": (balanced if reconst_weight is None else reconst_weight) * numbers,
         "classification": options.class_weight if head else 0.0,
+        "l0": options.l0 * units,
         "l1": options.l1 * units,
         "l2": options.l2 * units,
         "kl": options.kl * units,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import Any, Literal
 
 from aecli.errors import DataError, UsageError
 from aecli.features.layout import Layout
-from aecli.model.layers import activation_builder
+from aecli.model.layers import activation_builder, require_equal_widths
+from aecli.model.widths import default_latent, default_widths, halved_widths
 from aecli.schema.model_spec import Column
 from aecli.schema.network import Network
 from aecli.schema.network_options import NetworkOptions
@@ -18,20 +18,11 @@ from aecli.schema.torch_classes import TorchClassSpec
 DEFAULT_CLASSIFIER: tuple[int, ...] = ()
 """Default hidden sizes of the classifier: none, so that the latent itself separates the classes."""
 
-LATENT_BOUNDS = (2, 64)
-"""Minimum and maximum size of the default latent."""
-
-EXPLAINED = 0.95
-"""Share of the variance that `--latent auto` keeps."""
-
 ROUNDING = 1e-6
 """Tolerance for scaled values above 1, because a scale is a rounded difference."""
 
-MAX_WIDTH = 65_536
-"""Maximum number of units in a layer."""
-
-START_BOUNDS = (128, 512)
-"""Minimum and maximum width of the default first layer."""
+MIN_PIXELS = 32
+"""Numbers of a row from which they are treated as pixels: a few do not repeat each other."""
 
 Output = Literal["linear", "clipped", "sigmoid", "tanh", "unit_tanh"]
 
@@ -80,20 +71,47 @@ def resolve_network(
         classifier=list(classifier) if classes else [],
         activation=chosen.activation,
         latent_activation=on_latent,
-        norm=chosen.norm,
+        norm=chosen.norm or _default_norm(options, architecture, layout),
         dropout=chosen.dropout,
         output=_fitting_output(layout, options.columns),
         variational=chosen.variational,
         topk=chosen.topk,
+        threshold=_threshold(options, on_latent),
         linear_path=linear_path,
         **_architecture_sizes(chosen, architecture, columns, layout),
     )
-    if network.topk is not None and network.topk > network.latent:
-        raise UsageError(
-            f"--topk {network.topk} is more than the {network.latent} units of the latent",
-            hint=f"--topk {max(1, network.latent // 4)}, or a larger --latent",
-        )
+    _require_fitting_sizes(network)
     return network
+
+
+def _threshold(options: TrainOptions, on_latent: TorchClassSpec) -> Literal["none", "soft", "hard"]:
+    """Return the threshold of the latent: soft with L1, unless its zeros have another source."""
+    if options.losses.l0:
+        return "hard"
+    if options.network.variational and options.losses.l1:
+        raise UsageError(
+            f"--variational and --l1 {options.losses.l1:g} are two kinds of latent: a variational "
+            "decoder gets samples, which are never 0",
+            hint="only --variational (a larger --beta turns units off), or only --l1",
+        )
+    is_linear = on_latent.name == "Identity" and options.network.topk is None
+    return "soft" if options.losses.l1 and is_linear else "none"
+
+
+def classifies_images(options: TrainOptions, layout: Layout) -> bool:
+    """Return whether a row with a label is many numbers in 0..1 that reach 0, like pixels."""
+    return (
+        options.classifies
+        and options.windows.window is None
+        and layout.numbers == layout.cells >= MIN_PIXELS
+        and _fitting_output(layout, options.columns) == "clipped"
+    )
+
+
+def _default_norm(options: TrainOptions, architecture: str, layout: Layout) -> TorchClassSpec:
+    """Return batch norm for a classifier of images, which learns more in as many epochs."""
+    images = architecture == "mlp" and classifies_images(options, layout)
+    return TorchClassSpec(name="batch" if images else "none")
 
 
 def _usual_latent(layout: Layout, window: int) -> int:
@@ -120,13 +138,17 @@ def _starts_as_pca(
     """Return whether the network has a linear path, which starts as PCA.
 
     The default is yes for a linear latent, except for a variational network, whose latents must
-    follow N(0, 1), and with a classifier for columns of several kinds and less than one latent unit
-    for two of them: at the start PCA would use them all for numbers (benchmarks/RESULTS.md).
+    follow N(0, 1), and with a classifier in a crowded latent: at the start PCA would use all units
+    for numbers (benchmarks/RESULTS.md).
     """
-    mixed = layout.numbers < layout.cells
-    crowded = classes > 0 and mixed and 2 * latent < len(layout.columns)
+    crowded = classes > 0 and is_crowded(layout, latent)
     by_default = options.init == "auto" and on_latent.name == "Identity" and not options.variational
     return options.init == "pca" or (by_default and not crowded)
+
+
+def is_crowded(layout: Layout, latent: int) -> bool:
+    """Return whether columns of several kinds have less than one latent unit for two of them."""
+    return layout.is_mixed and 2 * latent < len(layout.columns)
 
 
 def _require_consistent(activations: dict[str, TorchClassSpec]) -> None:
@@ -135,6 +157,18 @@ def _require_consistent(activations: dict[str, TorchClassSpec]) -> None:
             activation_builder(activation)()
         except ValueError as error:
             raise UsageError(str(error), hint=f"--{flag} {activation.name}") from error
+
+
+def _require_fitting_sizes(network: Network) -> None:
+    if network.topk is not None and network.topk > network.latent:
+        raise UsageError(
+            f"--topk {network.topk} is more than the {network.latent} units of the latent",
+            hint=f"--topk {max(1, network.latent // 4)}, or a larger --latent",
+        )
+    try:
+        require_equal_widths(network)
+    except ValueError as error:
+        raise UsageError(str(error), hint="--activation PReLU, with one slope") from error
 
 
 def _sizing_inputs(layout: Layout) -> int:
@@ -230,64 +264,6 @@ def image_shape(
     return height, width, channels
 
 
-def auto_latent(shares: Sequence[float], width: int) -> tuple[int, str]:
-    """Return the latent size for PCA's descending `shares` of the variance, and the reason.
-
-    It is the number of components that explain 95 %, but at least 2, at most a quarter of the
-    sample's `width` numbers (a network needs fewer units than PCA), and less than `width`.
-    """
-    limit = min(max(2, width // 4), max(1, width - 1))
-    explained = list(accumulate(shares))
-    needed = next((n for n, share in enumerate(explained, 1) if share >= EXPLAINED), None)
-    latent = min(max(needed or limit, 2), limit)
-    a_quarter = "a quarter of" if limit == max(2, width // 4) else "one less than the"
-    if needed is not None and needed <= limit:
-        why = f"{needed} components of PCA explain {explained[needed - 1]:.1%} of the variance"
-    else:
-        why = f"{a_quarter} {width:,} numbers; PCA needs more for {EXPLAINED:.0%} of the variance"
-    return latent, f"latent {latent}: {why}"
-
-
-def default_latent(inputs: int) -> int:
-    """Return a quarter of `inputs`, rounded down to a power of two within `LATENT_BOUNDS`."""
-    low, high = LATENT_BOUNDS
-    return min(high, max(low, 1 << max(1, inputs // 4).bit_length() - 1))
-
-
-def default_widths(inputs: int, latent: int) -> list[int]:
-    """Return encoder widths that halve down to `latent`: 784 and 64 give 512, 256, 64.
-
-    The first is the power of two above twice the inputs, because narrow tables need wide layers for
-    nonlinear relations, within `START_BOUNDS`, or 2 · latent if that is more. Another layer of half
-    that width follows if it is at least twice the latent; deeper halving trained worse.
-    """
-    low, high = START_BOUNDS
-    width = max(
-        min(max(_power_of_two_above(2 * inputs), low), high), _power_of_two_above(2 * latent)
-    )
-    hidden = [width, width // 2] if width // 2 >= 2 * latent else [width]
-    return [*hidden, latent]
-
-
-def halved_widths(inputs: int, latent: int) -> list[int]:
-    """Return encoder widths that halve from the inputs down to `latent`, rounded down.
-
-    784 and 12 give 392, 196, 98, 49, 24, 12. A layer is wider than the latent and at most
-    `MAX_WIDTH` wide; there is none if half of the inputs is not wider than the latent.
-    """
-    hidden: list[int] = []
-    width = inputs // 2
-    while width > latent:
-        if width <= MAX_WIDTH:
-            hidden.append(width)
-        width //= 2
-    return [*hidden, latent]
-
-
-def _power_of_two_above(size: int) -> int:
-    return 1 << (size - 1).bit_length()
-
-
 def _fitting_output(layout: Layout, options: ColumnOptions) -> Output:
     """Return the output of numbers: that of the options, with tanh rescaled to 0..1 if needed.
 
@@ -313,14 +289,23 @@ def _fitting_output(layout: Layout, options: ColumnOptions) -> Output:
 
 def _require_reachable(layout: Layout, options: ColumnOptions) -> None:
     least = 0 if options.output == "sigmoid" else -1
+    of_all, of_columns = options.scales
     for column in layout.numeric:
+        if column.kind == "text":
+            raise UsageError(
+                f"column {column.name!r} is text, whose vectors --output {options.output} does not "
+                "reach",
+                hint=f"--output linear, or --exclude {column.name}",
+            )
         scaled = [*_scaled(column, column.low), *_scaled(column, column.high)]
         if not scaled or (min(scaled) >= least - ROUNDING and max(scaled) <= 1 + ROUNDING):
             continue
         raise UsageError(
             f"column {column.name!r} ranges from {min(column.low):g} to {max(column.high):g}, and "
             f"--output {options.output} only reaches {least} to 1",
-            hint="--scale minmax" if options.scale == "none" else f"--exclude {column.name}",
+            hint="--scale minmax"
+            if "none" in (of_all, *of_columns.values())
+            else f"--exclude {column.name}",
         )
 
 

@@ -72,7 +72,8 @@ class AutoencoderNetwork(nn.Module):
 
     The first `numbers` outputs of a row are scaled numbers, and only these are passed through
     `output` (sigmoid, tanh, `unit_tanh` or `clip_to_unit`; None is linear); the rest are logits of
-    booleans and categories.
+    booleans, categories and characters. `characters` is the last part of the decoder of each row,
+    for columns of texts.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class AutoencoderNetwork(nn.Module):
         window: int = 1,
         code: nn.Module | None = None,
         path: LinearPath | None = None,
+        characters: nn.Module | None = None,
         variational: bool = False,
     ) -> None:
         super().__init__()
@@ -95,6 +97,7 @@ class AutoencoderNetwork(nn.Module):
         self.output = output
         self.code = code
         self.path = path
+        self.characters = characters
         self.numbers = numbers
         self.window = window
         self.variational = variational
@@ -118,9 +121,12 @@ class AutoencoderNetwork(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """Return the outputs `(n_samples * window, n_outputs)` of latents `(n_samples, latent)`."""
         raw: Tensor = self.decoder(z)
+        raw = raw.reshape(len(z) * self.window, -1) if self.window > 1 else raw
+        if self.characters is not None:
+            raw = self.characters(raw)
         if self.path is not None:
-            raw = raw + self.path.decode(z)
-        return self.bounded(raw.reshape(len(z) * self.window, -1) if self.window > 1 else raw)
+            raw = raw + self.path.decode(z).view_as(raw)
+        return self.bounded(raw)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs `(n_rows, n_outputs)` of inputs `(n_rows, n_inputs)`."""

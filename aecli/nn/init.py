@@ -8,8 +8,14 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from aecli.nn.autoencoder import AutoencoderNetwork, unit_tanh
+from aecli.nn.layers import MLP
+from aecli.nn.sparsity import limit_columns
+
+DISCRIMINANT_DAMPING = 0.5
+"""Factor of the weights of a classifier that starts as a discriminant."""
 
 SIGMOIDS: dict[object, tuple[float, float, float]] = {
     torch.sigmoid: (0.0, 1.0, 1.0),
@@ -48,6 +54,12 @@ def orthogonal(weight: Tensor, gain: float) -> None:
 def normal(weight: Tensor, gain: float) -> None:
     """Draw normally with variance 1 / fan_in, for any gain (LeCun et al., 1998)."""
     nn.init.normal_(weight, 0.0, 1 / math.sqrt(weight.shape[1]))
+
+
+def uniform(weight: Tensor, gain: float) -> None:
+    """Draw uniformly with variance 1 / fan_in, for any gain (LeCun et al., 1998)."""
+    bound = math.sqrt(3 / weight.shape[1])
+    nn.init.uniform_(weight, -bound, bound)
 
 
 def draw_weights(module: nn.Module, draw: Callable[[Tensor, float], None], *, gain: float) -> None:
@@ -111,6 +123,42 @@ def start_as_pca(
         path.decode.bias.copy_(torch.where(curved, start, mean[slots]))
 
 
+def start_at_shares(head: MLP, shares: Tensor) -> None:
+    """Initialise a classifier so that it predicts `shares` `(n_classes,)` for every row.
+
+    The weights of its last layer are 0 and the biases the logarithms of the shares (Lin et al.
+    2017, Focal loss for dense object detection, §3.3): random weights may order the rows the wrong
+    way round until some epochs of training have corrected them.
+    """
+    with torch.no_grad():
+        head.last.weight.zero_()
+        head.last.bias.copy_(shares.log())
+
+
+def start_as_discriminant(head: MLP, latents: Tensor, codes: Tensor) -> None:
+    """Initialise the weights of a classifier that starts at shares as a discriminant of latents.
+
+    `codes` `(n_rows,)` are the classes of `latents` `(n_rows, n_latent)`. The discriminant is
+    linear with the covariance of all rows, regularised by its mean variance (Friedman 1989,
+    Regularized discriminant analysis, §3), and damped, so that it does not start overconfident. The
+    mean of the logits over the rows does not change.
+    """
+    with torch.no_grad():
+        for layer in list(head)[:-1]:
+            latents = layer(latents)
+        features = latents.double()
+        mean = features.mean(0)
+        centred = features - mean
+        of_class = functional.one_hot(codes.long(), len(head.last.bias)).double()
+        means = of_class.T @ centred / of_class.sum(0).clamp(min=1)[:, None]
+        covariance = centred.T @ centred / len(centred)
+        variance = covariance.diagonal().mean().clamp(min=1e-12)
+        regular = covariance + variance * torch.eye(len(mean), dtype=torch.float64)
+        weights = DISCRIMINANT_DAMPING * torch.linalg.solve(regular, means.T).T
+        head.last.weight.copy_(weights)
+        head.last.bias.sub_((weights @ mean).float())
+
+
 def _sigmoids(network: AutoencoderNetwork, outputs: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return low, width and steepness of each output's sigmoid; a width of 0 means linear.
 
@@ -128,13 +176,14 @@ def activation_gain(activation: nn.Module) -> float:
     It is 1 / sqrt(E[f(x)²]) for x from N(0, 1), as He et al. (2015) derive sqrt(2) for ReLU; but at
     most the factor for large signals, s / sqrt(E[f(s·x)²]) with s = 1000, because they would
     otherwise grow without bound if `f` is less than linear near 0 (SiLU, Softshrink). Expectations
-    are over 10,000 quantiles.
+    are over 10,000 quantiles. It is 1 if `f` is 0 for all of them.
     """
     grid = torch.special.ndtri((torch.arange(10_000, dtype=torch.float64) + 0.5) / 10_000)
     module = activation.double().eval()
     with torch.no_grad():
         gains = [scale * module(scale * grid).square().mean().rsqrt() for scale in (1, 1000)]
-    return float(min(gains))
+    gain = float(min(gains))
+    return gain if math.isfinite(gain) else 1.0
 
 
 @torch.no_grad()
@@ -150,12 +199,34 @@ def transform_latent(network: AutoencoderNetwork, matrix: Tensor) -> None:
     """
     if network.code is not None or network.variational:
         raise ValueError("only a linear latent can be transformed")
+    _transform(network, matrix)
+
+
+@torch.no_grad()
+def start_with_limited_columns(network: AutoencoderNetwork) -> None:
+    """Limit the decoder weights that read each latent unit to a norm of at most 1.
+
+    Larger columns of the linear path are made up for by the scale of their unit, so that the start
+    at PCA does not change. The latent is linear, or has thresholds that are not set yet.
+    """
+    if network.path is not None:
+        norms = network.path.decode.weight.norm(dim=0).clamp(min=1)
+        _transform(network, norms.cpu().double().diag())
+    limit_columns(latent_columns(network))
+
+
+def latent_columns(network: AutoencoderNetwork) -> list[Tensor]:
+    """Return the decoder's parameters whose last axis is the latent."""
+    path = [] if network.path is None else [network.path.decode.weight]
+    return [*_reads(network.decoder), *path]
+
+
+def _transform(network: AutoencoderNetwork, matrix: Tensor) -> None:
     last = network.encoder.last
     assert isinstance(last, nn.Linear), "every encoder has a last layer"
-    writers, readers = [last], _reads(network.decoder)
+    writers, readers = [last], latent_columns(network)
     if network.path is not None:
         writers.append(network.path.encode)
-        readers.append(network.path.decode.weight)
     if network.head is not None:
         readers += _reads(network.head)
     inverse = torch.linalg.inv(matrix)

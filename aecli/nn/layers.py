@@ -1,4 +1,4 @@
-"""Feed-forward layers, norm layers, and the top-k latent."""
+"""Feed-forward layers and norm layers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-RATE_MEMORY = 0.98
-"""Decay of the moving average of a unit's firing rate per training step."""
-
-BOOST = 0.5
-"""Exponent of (expected rate / rate), by which rarely firing units are boosted in training."""
 
 
 class BatchNorm(nn.Module):
@@ -25,13 +19,19 @@ class BatchNorm(nn.Module):
     """
 
     def __init__(
-        self, width: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True
+        self,
+        width: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.eps = eps
         self.momentum = momentum
         self.weight = nn.Parameter(torch.ones(width)) if affine else None
-        self.bias = nn.Parameter(torch.zeros(width)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(width)) if affine and bias else None
         self.running_mean: Tensor
         self.running_var: Tensor
         self.register_buffer("running_mean", torch.zeros(width))
@@ -51,7 +51,9 @@ class BatchNorm(nn.Module):
         )
 
 
-def instance_norm(width: int, *, eps: float = 1e-5, affine: bool = False) -> nn.Module:
+def instance_norm(
+    width: int, *, eps: float = 1e-5, affine: bool = False, bias: bool = True
+) -> nn.Module:
     """Build a norm that normalises each row to mean 0 and variance 1 over its features.
 
     This equals `nn.InstanceNorm1d` on `(n_rows, n_features)`, which treats rows as channels of one
@@ -59,47 +61,19 @@ def instance_norm(width: int, *, eps: float = 1e-5, affine: bool = False) -> nn.
     feature; so it is a layer norm whose `affine` is off by default. A single feature is not
     changed, because it would become 0.
     """
-    return layer_norm(width, eps=eps, elementwise_affine=affine)
+    return layer_norm(width, eps=eps, elementwise_affine=affine, bias=bias)
 
 
-def layer_norm(width: int, *, eps: float = 1e-5, elementwise_affine: bool = True) -> nn.Module:
+def layer_norm(
+    width: int, *, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True
+) -> nn.Module:
     """Build a layer norm (Ba et al., 2016) with a learned scale and shift per feature.
 
     A single feature is not changed, because it would become 0.
     """
     if width == 1:
         return nn.Identity()
-    return nn.LayerNorm(width, eps=eps, elementwise_affine=elementwise_affine)
-
-
-class TopK(nn.Module):
-    """Top-k sparsity: the `k` latents of a row with the largest magnitude are kept, others are 0.
-
-    Makhzani and Frey (2013), by magnitude because linear latents have both signs. Units that are
-    never among the largest would have no gradient; in training their magnitudes are boosted, as in
-    Ahmad and Scheinkman (2019, §3.2): here by (k / n / rate)^BOOST, where `rate` is the moving
-    average of the firing rate and k / n the expected rate. The rate of a dead unit decreases until
-    it fires again. Without training there is no boost.
-    """
-
-    def __init__(self, latent: int, k: int) -> None:
-        super().__init__()
-        self.k = k
-        self.rate: Tensor
-        self.register_buffer("rate", torch.full((latent,), k / latent))
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Return latents `(n_rows, latent)` with all but `k` of each row set to 0."""
-        size = z.detach().abs()
-        if self.training:
-            expected = self.k / len(self.rate)
-            size = size * (expected / self.rate.clamp(min=1e-30)).pow(BOOST).to(size.dtype)
-        kept = size.topk(self.k, dim=1).indices
-        mask = torch.zeros_like(z).scatter_(1, kept, 1.0)
-        if self.training:
-            with torch.no_grad():
-                self.rate.lerp_(mask.mean(0).to(self.rate.dtype), 1 - RATE_MEMORY)
-        return z * mask
+    return nn.LayerNorm(width, eps=eps, elementwise_affine=elementwise_affine, bias=bias)
 
 
 class MLP(nn.Sequential):

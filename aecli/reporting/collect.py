@@ -64,6 +64,7 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
     anomalous = collector.anomalous_rows(identifiers, constants)
     data = replace(
         saved,
+        spec=model.spec,  # with the encoders of text columns
         data=source.name,
         samples=collector.samples,
         seen=options.seen,

@@ -11,6 +11,7 @@ import torch
 
 from aecli.array_types import AnyFloats, Indices, Mask
 from aecli.features.inverse import InverseColumns
+from aecli.features.layout import TEXTS
 from aecli.features.windows import Windows
 from aecli.inference.batches import WindowedTable
 from aecli.inference.loaded_model import LoadedModel
@@ -169,11 +170,11 @@ def _window_cells(
 def _cell_texts(
     inverse: InverseColumns, column: Column, cells: AnyFloats, outputs: AnyFloats
 ) -> tuple[str | None, str | None]:
-    """Return the value and the reconstruction of one row; of a vector neither."""
+    """Return the value and the reconstruction of one row; of a vector or text neither."""
     found = inverse.column(column, outputs)
     at = sum(inverse.layout.widths[: inverse.layout.columns.index(column)])
     value, expected = float(cells[0, at]), cell_text(found, 0, digits=4)
-    if column.kind in ("vector", "time") or np.isnan(value):
+    if column.kind in ("vector", "time", *TEXTS) or np.isnan(value):
         return None, None
     if column.kind == "number":
         return cell_text(inverse.column(column, np.full_like(outputs, value)), 0), expected

@@ -169,7 +169,7 @@ def shape_of_rows(spec: ModelSpec, text: str | None) -> ImageShape | None:
         what = f"--shape {text}: must be HEIGHTxWIDTH[xCHANNELS], as in 28x28 or 28x28x3"
         raise UsageError(what, hint="--shape 28x28")
     height, width, channels = (int(side or 1) for side in match.groups())
-    numbers = sum(column.size for column in spec.columns if column.kind in NUMERIC)
+    numbers = sum(column.size for column in _pixels(spec.columns))
     if spec.network.window > 1:
         raise UsageError(
             f"--shape {text}: this model encodes windows of rows, no images",
@@ -183,6 +183,11 @@ def shape_of_rows(spec: ModelSpec, text: str | None) -> ImageShape | None:
             hint=f"--shape {side}x{side}" if side * side == numbers else "leave --shape out",
         )
     return height, width, channels
+
+
+def _pixels(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns of numbers, of which an image consists."""
+    return [column for column in columns if column.kind in NUMERIC and column.kind != "text"]
 
 
 def in_units(inverse: InverseColumns, column: Column, matrix: AnyFloats) -> AnyFloats:
@@ -203,7 +208,7 @@ def as_images(columns: Sequence[Column], matrix: AnyFloats, shape: ImageShape) -
     They are `(n_rows, height, width)`, or with three channels `(n_rows, height, width, 3)`.
     """
     inverse = InverseColumns(columns)
-    numbers = [column for column in columns if column.kind in NUMERIC]
+    numbers = _pixels(columns)
     pixels = np.concatenate([in_units(inverse, column, matrix) for column in numbers], 1)
     low = min(min(column.low) for column in numbers)
     high = max(max(column.high) for column in numbers)

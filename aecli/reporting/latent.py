@@ -195,7 +195,7 @@ def _changes(
             largest = int(np.abs(change).argmax())
             names = [*map(str, column.categories), "other"]
             changes.append((f"{column.name} = {names[largest]}", float(change[largest])))
-        else:
+        elif column.kind != "characters":
             change = (high - low) / spread[cell : cell + column.size]
             cell += column.size
             changes.append((column.name, float(change[int(np.abs(change).argmax())])))

@@ -10,7 +10,8 @@ from aecli.formatting import STANDARD_INPUT, TABLE_IN_MEMORY, count, name_list, 
 from aecli.reporting.data import ReportData
 from aecli.reporting.text import short
 from aecli.reporting.tiles import Tile, TileKey, column_comparison, share_text, tiles, too_few
-from aecli.schema.model_spec import LEVELS, UNTRAINED_DECODER
+from aecli.schema.calibration import LEVELS
+from aecli.schema.model_spec import UNTRAINED_DECODER
 
 COMPARED = {"better": "better than PCA", "equal": "as well as PCA", "worse": "worse than PCA"}
 

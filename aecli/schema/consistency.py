@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from aecli.schema.torch_classes import FULL_BATCH_OPTIMIZERS
+
 if TYPE_CHECKING:
     from aecli.schema.option_types import StrictModel
     from aecli.schema.options import TrainOptions
@@ -53,6 +55,7 @@ def require_consistent(options: TrainOptions) -> None:
     _require_equal_latent_sizes(options)
     _require_a_loss(options)
     _require_compatible_latent(options)
+    _require_linear_latent_for_l0(options)
     _require_compatible_axes(options)
     _require_compatible_output(options)
     _require_compatible_architecture(options)
@@ -109,6 +112,23 @@ def _require_compatible_latent(options: TrainOptions) -> None:
         raise Contradiction(what, {"init": "default"})
 
 
+def _require_linear_latent_for_l0(options: TrainOptions) -> None:
+    network, losses = options.network, options.losses
+    activation = network.latent_activation.name if network.latent_activation else "Identity"
+    conflicts = {
+        "--variational": network.variational,
+        "--topk": network.topk is not None,
+        "--kl": losses.kl > 0,
+        f"--latent-activation {activation}": activation != "Identity",
+    }
+    other = next((option for option, used in conflicts.items() if used), None)
+    if losses.l0 > 0 and other:
+        raise Contradiction(
+            f"--l0 makes latents 0 by a threshold, which {other} replaces",
+            advice=f"only --l0, or only {other.partition(' ')[0]}",
+        )
+
+
 def _require_compatible_axes(options: TrainOptions) -> None:
     if options.network.axes != "independent":
         return
@@ -118,7 +138,7 @@ def _require_compatible_axes(options: TrainOptions) -> None:
         "--variational": network.variational,
         "--topk": network.topk is not None,
         f"--latent-activation {activation}": activation != "Identity",
-        **{f"--{name}": getattr(losses, name) > 0 for name in ("l1", "l2", "kl")},
+        **{f"--{name}": getattr(losses, name) > 0 for name in ("l0", "l1", "l2", "kl")},
     }
     if other := next((option for option, used in conflicts.items() if used), None):
         raise Contradiction(
@@ -129,7 +149,8 @@ def _require_compatible_axes(options: TrainOptions) -> None:
 
 def _require_compatible_output(options: TrainOptions) -> None:
     columns = options.columns
-    if columns.bounded_output and columns.scale in ("standard", "robust"):
+    of_all, of_columns = columns.scales
+    if columns.bounded_output and {of_all, *of_columns.values()} & {"standard", "robust"}:
         reach = "0 to 1" if columns.output == "sigmoid" else "-1 to 1"
         raise Contradiction(
             f"--scale {columns.scale} has values outside {reach}, the range of "
@@ -203,6 +224,10 @@ def _unused_options(options: TrainOptions) -> Iterator[_UnusedOption]:
         yield training, "store_rows", "under --reconst-weight 0, without scores"
     elif windows.window is not None:
         yield training, "store_rows", "with --window"
+    optimizer = training.optimizer.name
+    if optimizer in FULL_BATCH_OPTIMIZERS:
+        for name in ("schedule", "lr_warmup", "clip"):
+            yield training, name, f"with {optimizer}, which determines the step sizes"
     if training.valid == "none" and training.schedule != "plateau":
         yield training, "patience", "without validation rows"
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from aecli.schema.calibration import Calibration, Finite
 from aecli.schema.network import MAX_CLASSES, MAX_INPUTS, Network
 from aecli.schema.option_types import StrictModel
 from aecli.schema.options import TrainOptions
 from aecli.schema.text_format import TextFormat
 
+if TYPE_CHECKING:
+    from aecli.features.text.encoder import TextEncoder
+
 SCHEMA = "aecli.model/1.1"
 """Name and version of the format: a minor version adds keys, a major one changes what they mean."""
 MAX_COLUMNS = 100_000
 MAX_BIN_EDGES = 257
+MAX_ALPHABET = 256
+MAX_LENGTH = 64
 
-Kind = Literal["number", "boolean", "category", "time", "vector"]
+Kind = Literal["number", "boolean", "category", "time", "vector", "text", "characters"]
 Category = str | int | bool
 Period = Literal["day", "week", "year"]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 LONG_TAIL = 8.0
 """Scaled units that bound a number without a long tail: a normal one in 50 million rows."""
@@ -29,11 +34,12 @@ LONG_TAIL = 8.0
 class Column(StrictModel):
     """Feature column as fitted on the training rows.
 
-    `center` and `scale` have one entry per cell: 1 for number and time, `size` for vector, none for
-    boolean and category. A scaled cell is `(value - center) / scale`, subtracted in float64. With
-    an `origin`, `center`, `low`, `high` and `mean` are those of `value - origin`, taken exactly.
+    `center` and `scale` have one entry per cell: 1 for number and time, `size` for vector and text,
+    none for the other kinds. A scaled cell is `(value - center) / scale`, subtracted in
+    float64. With an `origin`, these, `low`, `high` and `mean` are those of `value - origin`.
     `categories` are sorted by their count, so that the first is the mode. `trivial_loss` is the
-    loss of always predicting the training mean (in scaled units) or the training frequencies.
+    loss of always predicting the training mean (in scaled units) or the training frequencies. The
+    cells of a `characters` column are the first `length` characters of its texts.
     """
 
     name: str
@@ -52,8 +58,7 @@ class Column(StrictModel):
     categories: list[Category] = []
     has_other: bool = False
     other_is_mode: bool = Field(
-        False,
-        description="The rare values that share a slot are the most frequent together.",
+        False, description="The rare values that share a slot are the most frequent together."
     )
     has_missing: bool = False
     masked: bool = Field(
@@ -61,18 +66,22 @@ class Column(StrictModel):
         description="Noise made cells of it missing in training: which are missing is an input.",
     )
     compressed: bool = Field(
-        False,
-        description="Its tail is long: the network also has the compressed number as an input.",
+        False, description="Its tail is long: the compressed number is an input, too."
     )
     periods: list[Period] = Field(
-        default=[],
-        description="Periods whose sine and cosine the network also has as inputs, for times.",
+        default=[], description="Periods whose sine and cosine are inputs, too, for times."
     )
     bins: Annotated[list[Finite], Field(max_length=MAX_BIN_EDGES)] = Field(
         [],
         description="Ascending edges, in scaled units, of bins whose piecewise-linear encoding the "
         "network has as inputs too.",
     )
+    alphabet: Annotated[str, Field(max_length=MAX_ALPHABET)] = Field(
+        "", description="Characters of texts, by descending frequency; others share one code."
+    )
+    modes: Annotated[
+        list[Annotated[int, Field(ge=0, le=MAX_ALPHABET + 1)]], Field(max_length=MAX_LENGTH)
+    ] = Field([], description="Most frequent code at each position of a text.")
     constant: bool = False
     observed: Annotated[int, Field(ge=0)] = 0
     missing: Annotated[int, Field(ge=0)] = 0
@@ -86,10 +95,11 @@ class Column(StrictModel):
     )
     trivial_loss: Annotated[Finite, Field(gt=0)] = 1.0
     reason: str = Field(description="Reason for the kind, for people.")
+    _encoder: TextEncoder | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _require_consistent_sizes(self) -> Column:
-        cells = self.size if self.kind in ("number", "time", "vector") else 0
+        cells = self.size if self.kind in ("number", "time", "vector", "text") else 0
         if len(self.center) != cells or len(self.scale) != cells:
             raise ValueError(f"column {self.name!r}: center and scale must have {cells} entries")
         if any(scale <= 0 for scale in self.scale):
@@ -98,11 +108,33 @@ class Column(StrictModel):
             raise ValueError(f"column {self.name!r}: bins must be in ascending order")
         if self.bins and self.kind != "number":
             raise ValueError(f"column {self.name!r}: only numbers have bins")
-        if self.periods and self.kind != "time":
-            raise ValueError(f"column {self.name!r}: only times have periods")
-        if self.periods != [period for period in get_args(Period) if period in self.periods]:
-            raise ValueError(f"column {self.name!r}: each period is named once, in order")
+        ordered = [p for p in get_args(Period) if p in self.periods and self.kind == "time"]
+        if self.periods != ordered:
+            raise ValueError(f"column {self.name!r}: times have each period once, in order")
+        if bool(self.modes) != (self.kind == "characters"):
+            raise ValueError(f"column {self.name!r}: characters have modes, other kinds do not")
+        if len(set(self.alphabet)) < len(self.alphabet):
+            raise ValueError(f"column {self.name!r}: a character is twice in the alphabet")
+        if any(mode > len(self.alphabet) + 1 for mode in self.modes):
+            raise ValueError(f"column {self.name!r}: a mode is not a code of the alphabet")
         return self
+
+    @property
+    def length(self) -> int:
+        """Return the number of characters of a text that are cells."""
+        return len(self.modes)
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """Return the encoder of a text column, which is in the weights file of its model."""
+        assert self._encoder is not None, "encoders are attached before texts are read"
+        return self._encoder
+
+    def with_encoder(self, encoder: TextEncoder) -> Column:
+        """Return the text column with its encoder."""
+        column = self.model_copy()
+        column._encoder = encoder
+        return column
 
     @property
     def moves_forward(self) -> bool:
@@ -161,53 +193,15 @@ class Baseline(StrictModel):
     """Reconstruction quality of one predictor on the compared rows; None where undefined.
 
     `r2` is that of all number cells together, in scaled units and without single outliers
-    (`metrics.columns`), `accuracy` the mean over boolean and category columns, `mse` the mean
-    squared error of numbers in scaled units.
+    (`metrics.columns`), `accuracy` the mean over boolean and category columns, `characters` the
+    share of right characters over texts, `mse` the mean squared error of numbers in scaled units.
     """
 
     name: Literal["this model", "PCA", "column means"]
     r2: Finite | None = None
     accuracy: Finite | None = None
+    characters: Finite | None = None
     mse: Finite | None = None
-
-
-AGGREGATES = ("mean", "max", "top3")
-"""Ways to combine the errors of columns in a score: top3 is the mean of the largest 3."""
-
-LEVELS = (
-    *(float(level) for level in range(100)),
-    *(99 + n / 10 for n in range(1, 10)),
-    99.95,
-    100.0,
-)
-"""Percentiles of scores that are stored: finer in the range of thresholds."""
-
-MIN_CALIBRATION_ROWS = 100
-"""Minimum number of samples for a threshold by quartiles; with fewer there is a note."""
-
-
-class ScoreScale(StrictModel):
-    """Quantiles of scores at `LEVELS`, and the score above which a row is an outlier."""
-
-    quantiles: Annotated[list[Finite], Field(min_length=len(LEVELS), max_length=len(LEVELS))]
-    threshold: Finite
-
-
-class Calibration(StrictModel):
-    """Scores of rows that the weights were not fitted on, by aggregate."""
-
-    source: str = Field(
-        description="The rows: `validation rows`, `cross-fitted rows`, or a chosen table."
-    )
-    rows: Annotated[int, Field(ge=1)]
-    rule: str = Field(description="Rule of the thresholds, for people.")
-    scales: dict[Literal[AGGREGATES], ScoreScale]  # type: ignore[valid-type]  # one list of names
-
-    @model_validator(mode="after")
-    def _require_every_aggregate(self) -> Calibration:
-        if set(self.scales) != set(AGGREGATES):
-            raise ValueError(f"a calibration has the aggregates {', '.join(AGGREGATES)}")
-        return self
 
 
 class Summary(StrictModel):
@@ -233,8 +227,8 @@ class Summary(StrictModel):
     valid: dict[str, Finite]
     temperature: Annotated[float, Field(gt=0)] = Field(
         1.0,
-        description="Number that the class logits were divided by after training, which calibrates "
-        "the probabilities on the validation rows; the stored weights include it.",
+        description="Number that the class logits were divided by after training, on the validation"
+        " rows; the stored weights include it.",
     )
     metrics: dict[str, Finite] = {}
     start: dict[str, Finite] = Field(
@@ -261,9 +255,9 @@ class Summary(StrictModel):
     )
     latent_active: int | None = None
     latent_near_zero: Finite | None = None
+    latent_zero: Finite | None = Field(None, description="Share of latents that are exactly 0.")
     latent_mean: Finite | None = Field(
-        None,
-        description="Mean activation of all units, in 0..1 where the latent is bounded.",
+        None, description="Mean activation of all units, in 0..1 where the latent is bounded."
     )
     health: list[str] = Field(
         default=[], description="Problems of the model, each with what to try."
@@ -273,7 +267,6 @@ class Summary(StrictModel):
 
 UNTRAINED_DECODER = "the decoder was not trained (--reconst-weight 0)"
 """Reason why a model has no figures of its reconstruction."""
-
 
 NO_DIGEST = "0" * 64
 

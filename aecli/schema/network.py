@@ -33,6 +33,9 @@ class Network(StrictModel):
     output: Literal["linear", "clipped", "sigmoid", "tanh", "unit_tanh"]
     variational: bool = False
     topk: Width | None = None
+    threshold: Literal["none", "soft", "hard"] = Field(
+        "none", description="Learned threshold below which |z| of a latent unit becomes 0."
+    )
     linear_path: bool = Field(
         False, description="Linear skip connections of encoder and decoder, which start as PCA."
     )
@@ -55,7 +58,12 @@ class Network(StrictModel):
     def linear_latent(self) -> bool:
         """Return whether nothing follows the encoder's last layer: no activation, no sampling."""
         is_identity = self.latent_activation.name == "Identity"
-        return is_identity and self.topk is None and not self.variational
+        return is_identity and not self.variational and not self.has_zeros
+
+    @property
+    def has_zeros(self) -> bool:
+        """Return whether latents are set to 0, by top-k or a threshold."""
+        return self.topk is not None or self.threshold != "none"
 
     @property
     def latent(self) -> int:

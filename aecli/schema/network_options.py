@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from aecli.schema.option_types import (
     Gap,
@@ -13,6 +13,7 @@ from aecli.schema.option_types import (
     Size,
     Sizes,
     StrictModel,
+    initialiser_name,
 )
 from aecli.schema.torch_classes import (
     ARCHITECTURES,
@@ -63,9 +64,10 @@ class NetworkOptions(StrictModel):
         description="Activation of the latent.",
         json_schema_extra={"automatic": "linear; Sigmoid with --kl"},
     )
-    norm: NormSpec = Field(
-        TorchClassSpec(name="none"),
+    norm: NormSpec | None = Field(
+        None,
         description="Normalisation layer: none, batch, instance or layer.",
+        json_schema_extra={"automatic": "none; batch for a classifier of images"},
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Dropout probability in hidden layers."
@@ -99,11 +101,12 @@ class NetworkOptions(StrictModel):
     depth: Annotated[int, Field(ge=1, le=32)] = Field(
         2, description="Number of transformer layers."
     )
-    init: Literal[INITIALISERS] = Field(  # type: ignore[valid-type]  # one list of names
+    init: Annotated[Literal[INITIALISERS], BeforeValidator(initialiser_name)] = Field(  # type: ignore[valid-type]  # a list
         "auto",
         description="Initialisation. pca: the network starts as PCA of the training rows, through "
         "linear skip connections; default: that of torch; auto: pca where the latent is"
-        " linear, not variational, and large enough for a label and columns of several kinds.",
+        " linear, not variational, and large enough for a label and columns of several kinds. "
+        "he_normal, glorot_uniform and lecun_normal are names too.",
     )
 
     @field_validator("encoder", "decoder", "classifier", "channels", mode="before")

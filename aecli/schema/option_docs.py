@@ -19,12 +19,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
-from aecli.schema.option_types import Seconds
+from aecli.schema.option_types import SCALES, Scale, Seconds
 from aecli.schema.options import OPTION_SECTIONS, TrainOptions, option_names, section_of
 from aecli.schema.torch_classes import TorchClassSpec
 
 OptionShape = Literal[
-    "flag", "choice", "integer", "number", "sizes", "names", "named", "time", "text"
+    "flag", "choice", "integer", "number", "sizes", "names", "scale", "named", "time", "text"
 ]
 
 METAVARS: dict[OptionShape, str] = {
@@ -33,6 +33,7 @@ METAVARS: dict[OptionShape, str] = {
     "number": "X",
     "sizes": "N,N,…",
     "names": "NAMES",
+    "scale": "[COLUMN=]NAME",
     "named": "NAME[:ARGS]",
     "time": "TIME",
     "text": "TEXT",
@@ -141,6 +142,7 @@ def _option(name: str, section: str, field: FieldInfo) -> Option:
     inner = _inner(field.annotation)
     shape = _shape(inner, metadata)
     choices = tuple(map(str, get_args(inner))) if shape == "choice" else ()
+    choices = SCALES if shape == "scale" else choices
     if shape == "sizes":
         metadata = list(_metadata(get_args(inner)[0]))
     return Option(
@@ -166,6 +168,8 @@ def _shape(inner: Any, metadata: list[Any]) -> OptionShape:
         return "choice"
     if get_origin(inner) is list:
         return "names" if _inner(get_args(inner)[0]) is str else "sizes"
+    if get_args(Scale)[1] in metadata:
+        return "scale"
     if get_args(Seconds)[1] in metadata:
         return "time"
     if isinstance(inner, type) and issubclass(inner, TorchClassSpec):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 DEFAULT_SHARE = "0.1"
+SCALES = ("auto", "standard", "minmax", "robust", "none")
+_MAX_WORD = 100
 ValidationKind = Literal["none", "random", "last", "group", "file"]
 
 
@@ -107,6 +110,62 @@ def _shape(value: Any) -> Any:
     return str(value).strip()
 
 
+_AUTHORS = {"he": "kaiming", "glorot": "xavier"}
+_INITIALISERS = {
+    "xavier": "xavier_uniform",
+    "kaiming": "kaiming_normal",
+    "lecun": "normal",
+    "lecun_normal": "normal",
+    "lecun_uniform": "uniform",
+}
+
+
+def initialiser_name(value: Any) -> Any:
+    """Return the name of an initialiser by a name of Keras or torch, such as `HeNormal`.
+
+    An author without a distribution has that of the paper: uniform for Glorot and Bengio (2010),
+    normal for He et al. (2015).
+    """
+    if not isinstance(value, str) or len(value) > _MAX_WORD:
+        return value
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value.strip()).casefold().replace("-", "_")
+    author, underscore, distribution = words.strip("_").partition("_")
+    name = f"{_AUTHORS.get(author, author)}{underscore}{distribution}"
+    return _INITIALISERS.get(name, name)
+
+
+def parse_scale(text: str) -> tuple[str, dict[str, str]]:
+    """Return the scale of all columns, and those of columns by name or glob.
+
+    Raises:
+        ValueError: a part is neither a scale nor COLUMN=SCALE, or two of them contradict.
+    """
+    of_all, of_columns = "", dict[str, str]()
+    for part in map(str.strip, text.split(",")):
+        pattern, equals, scale = part.rpartition("=")
+        if scale not in SCALES or (equals and not pattern):
+            which = f"{part!r} " if equals or part != text.strip() else ""
+            raise ValueError(f"{which}must be one of {', '.join(SCALES)}, or COLUMN=SCALE")
+        before = of_columns.setdefault(pattern, scale) if equals else of_all or scale
+        if before != scale:
+            raise ValueError(f"{pattern or 'all columns'!r} cannot be both {before} and {scale}")
+        of_all = of_all if equals else scale
+    return of_all or "auto", of_columns
+
+
+def _scale(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        value = [f"{pattern}={scale}" for pattern, scale in value.items()]
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        return value
+    if not parts:
+        raise ValueError(f"is empty; it must be one of {', '.join(SCALES)}, or COLUMN=SCALE")
+    of_all, of_columns = parse_scale(",".join(map(str, parts)))
+    shown = [f"{pattern}={scale}" for pattern, scale in of_columns.items()]
+    return ",".join(shown if shown and of_all == "auto" else [of_all, *shown])
+
+
 def _gap(value: Any) -> Any:
     text = str(value).strip()
     if not re.fullmatch(r"\d+(\.\d+)?(\s*(ms|s|m|h|d))?", text):
@@ -123,4 +182,5 @@ Weight = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Valid = Annotated[str, BeforeValidator(_valid)]
 Noise = Annotated[str, BeforeValidator(_noise)]
 Shape = Annotated[str, BeforeValidator(_shape)]
+Scale = Annotated[str, BeforeValidator(_scale)]
 Gap = Annotated[str, BeforeValidator(_gap)]

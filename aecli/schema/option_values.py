@@ -5,7 +5,7 @@ Editors and type checkers read these; values are checked by the fields of `schem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 SizeValues = int | str | Sequence[int]
@@ -15,16 +15,23 @@ NameValues = str | Sequence[str]
 """Column names or globs: `"age,income"` or `["age", "income"]`."""
 
 
+ScaleValues = str | Sequence[str] | Mapping[str, str]
+"""Scales: `"robust"`, `"standard,price=robust"` or `{"price": "robust"}`."""
+
+
 class SharedOptionValues(TypedDict, total=False):
     """Options that functions and the scikit-learn estimator take under the same name."""
 
     columns: NameValues
     exclude: NameValues
     categorical: NameValues
+    text: NameValues
+    text_decoder: str
+    text_values: bool
     id: NameValues
-    scale: str
+    scale: ScaleValues
     output: str
-    max_categories: int
+    max_categories: int | None
     nonfinite: str
 
     arch: str | None
@@ -34,7 +41,7 @@ class SharedOptionValues(TypedDict, total=False):
     latent: int | str | None
     activation: str
     latent_activation: str | None
-    norm: str
+    norm: str | None
     dropout: float
     axes: str
     variational: bool
@@ -57,6 +64,7 @@ class SharedOptionValues(TypedDict, total=False):
 
     reconst_weight: float | None
     number_weight: float | str
+    l0: float
     l1: float
     l2: float
     kl: float
@@ -74,6 +82,7 @@ class SharedOptionValues(TypedDict, total=False):
     batch_size: int | None
     optimizer: str
     lr: float
+    lr_warmup: float | None
     schedule: str
     patience: int
     clip: float

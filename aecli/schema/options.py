@@ -15,7 +15,9 @@ from aecli.schema.consistency import require_consistent
 from aecli.schema.network_options import NetworkOptions, WindowOptions
 from aecli.schema.option_types import (
     Names,
+    Scale,
     StrictModel,
+    parse_scale,
 )
 from aecli.schema.read_options import ReadOptions
 from aecli.schema.training_options import LossOptions, TrainingOptions
@@ -36,10 +38,24 @@ class ColumnOptions(StrictModel):
     categorical: Names = Field(
         [], description="Integer columns to treat as categories (names or globs)."
     )
+    text: Names = Field(
+        [], description="Text columns to treat as text, whatever their values (names or globs)."
+    )
+    text_decoder: Literal["nearest", "characters"] = Field(
+        "nearest",
+        description="How text columns are encoded and reconstructed. nearest: n-grams, and the "
+        "nearest training text; characters: character by character, for short texts.",
+    )
+    text_values: bool = Field(
+        True,
+        description="Store at most 10,000 training texts of each text column, so that texts can be "
+        "reconstructed.",
+    )
     id: Names = Field([], description="Identifier columns: not features, copied to outputs.")
-    scale: Literal["auto", "standard", "minmax", "robust", "none"] = Field(
+    scale: Scale = Field(
         "auto",
-        description="Scaling of numbers; auto scales bytes and pixels together to 0..1 and "
+        description="Scaling of numbers, or of columns (names or globs), as in "
+        "standard,price=robust; auto scales bytes and pixels together to 0..1 and "
         "standardises other numbers, or scales them to 0..1 with --output sigmoid or "
         "tanh.",
     )
@@ -49,12 +65,19 @@ class ColumnOptions(StrictModel):
         "the scale; tanh spans 0..1 there, and -1..1 with --scale none and negative "
         "numbers.",
     )
-    max_categories: Annotated[int, Field(ge=2, le=10_000)] = Field(
-        128, description="Maximum number of categories of a column; rarer values share one."
+    max_categories: Annotated[int, Field(ge=2, le=10_000)] | None = Field(
+        None,
+        description="Maximum number of categories of a column; rarer values share one.",
+        json_schema_extra={"automatic": "128, and text with more values is a text column"},
     )
     nonfinite: Literal["error", "missing"] = Field(
         "error", description="How to treat infinite numbers: as an error or as missing."
     )
+
+    @property
+    def scales(self) -> tuple[str, dict[str, str]]:
+        """Return the scale of all columns, and those of columns by name or glob."""
+        return parse_scale(self.scale)
 
     @property
     def bounded_output(self) -> bool:

@@ -26,7 +26,10 @@ class LossOptions(StrictModel):
         None,
         description="Weight of the reconstruction loss. With a label the default makes both losses "
         "start at similar magnitude.",
-        json_schema_extra={"automatic": "1; with a label 1 / the loss of predicting column means"},
+        json_schema_extra={
+            "automatic": "1; with a label 1 / the loss of predicting column means, or for columns "
+            "of several kinds 0.5 to 2"
+        },
     )
     number_weight: Annotated[float, Field(gt=0, le=1e6)] | Literal["auto"] = Field(
         "auto",
@@ -34,7 +37,16 @@ class LossOptions(StrictModel):
         "a label or few rows until held-out numbers are as good as PCA's.",
     )
     class_weight: Weight = Field(1.0, description="Weight of the classification loss.")
-    l1: Weight = Field(0.0, description="Weight of mean |z| over the latent.")
+    l0: Weight = Field(
+        0.0,
+        description="Weight of the share of latents that are not 0; a learned threshold per unit "
+        "makes smaller ones 0 (JumpReLU).",
+    )
+    l1: Weight = Field(
+        0.0,
+        description="Weight of mean |z| over the latent. A linear latent also gets a learned soft "
+        "threshold per unit, so that small values become 0.",
+    )
     l2: Weight = Field(0.0, description="Weight of mean z² over the latent.")
     kl: Weight = Field(
         0.0, description="Weight of the KL divergence of mean activations from --rho."
@@ -73,12 +85,16 @@ class TrainingOptions(StrictModel):
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         None,
         description="Maximum number of epochs; the schedule spans them.",
-        json_schema_extra={"automatic": "40, or fewer, down to 5, for many rows"},
+        json_schema_extra={
+            "automatic": "40, or fewer, down to 5, for many rows; 200 steps for Rprop"
+        },
     )
     batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
         None,
         description="Rows per training step.",
-        json_schema_extra={"automatic": "16 to 1024, by the number of rows"},
+        json_schema_extra={
+            "automatic": "16 to 1024, by the number of rows; up to 65,536 for Rprop"
+        },
     )
     drop_isolated: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.0,
@@ -96,6 +112,12 @@ class TrainingOptions(StrictModel):
     lr: Annotated[float, Field(gt=0, le=10)] = Field(4e-3, description="Peak learning rate.")
     schedule: Literal["cosine", "plateau", "constant"] = Field(
         "cosine", description="Learning rate schedule."
+    )
+    lr_warmup: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None,
+        description="Share of the training steps in which the learning rate rises from 0 to its "
+        "peak; 0: none.",
+        json_schema_extra={"automatic": "0.03, at most 500 steps"},
     )
     patience: Annotated[int, Field(ge=0)] = Field(
         15,

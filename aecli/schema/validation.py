@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from aecli.errors import UsageError, nearest
+from aecli.schema.argument_checks import ArgumentCheck, Value
 from aecli.schema.option_docs import Option, format_value, options
+from aecli.schema.option_types import SCALES
 from aecli.schema.options import TrainOptions
 from aecli.schema.torch_classes import (
     ACTIVATIONS,
     NORMS,
     OPTIMIZERS,
+    REFUSED,
+    REQUIRED_ARGUMENTS,
     OptimizerSpec,
     TorchClassSpec,
 )
@@ -23,7 +28,7 @@ from aecli.synonyms import synonyms
 OptionFormatter = Callable[[str, object], str]
 """Writes an option with a value in the syntax of its source: `--lr 20` or `lr=20`."""
 
-_TABLES: dict[str, Mapping[str, object]] = {
+_TABLES: dict[str, Mapping[str, Mapping[str, ArgumentCheck]]] = {
     "activation": ACTIVATIONS,
     "latent_activation": ACTIVATIONS,
     "norm": NORMS,
@@ -109,6 +114,8 @@ def expected_value(option: Option, error_type: str = "") -> str:
             many = ", at most 64 of them" if error_type == "too_long" else ""
             example = format_value(_EXAMPLES["sizes"])
             return f"whole numbers such as {example}, each {bounds}{many}{words}"
+        case "scale":
+            return f"one of {', '.join(option.choices)}, or COLUMN=SCALE"
         case "names":
             kind = "texts" if option.name == "null_values" else "names or globs"
             return f"{kind} such as {_EXAMPLES.get(option.name) or _EXAMPLES['names']}"
@@ -137,6 +144,8 @@ def _suggestion(option: Option, value: object) -> object:
         return {"last": "last:0.1", "group": "group:customer"}.get(kind, option.default)
     if option.shape == "choice":
         return nearest(str(value), option.choices)
+    if option.shape == "scale":
+        return _scale_suggestion(value)
     if option.shape == "sizes":
         sizes = _sizes(value) or nearest(str(value), option.words)
         if sizes:
@@ -144,8 +153,7 @@ def _suggestion(option: Option, value: object) -> object:
     if option.name == "optimizer" and (optimizer := _with_momentum(value)):
         return optimizer
     if option.shape == "named":
-        known = list(_TABLES[option.name])
-        return nearest(str(value).partition(":")[0], known)
+        return _named_suggestion(option, str(value))
     if option.shape in ("integer", "number"):
         nearest_valid = _nearest_valid(option, value)
         if nearest_valid is not None:
@@ -153,6 +161,43 @@ def _suggestion(option: Option, value: object) -> object:
     if option.name in _EXAMPLES or option.default is None or option.default == []:
         return _EXAMPLES.get(option.name) or _EXAMPLES[option.shape]
     return option.default
+
+
+def _named_suggestion(option: Option, text: str) -> str | None:
+    """Return the class that is meant, with its valid arguments, else the default."""
+    name = text.partition(":")[0]
+    if name.casefold() in map(str.casefold, REFUSED):
+        return option.default_text or "Tanh"
+    near = nearest(name, list(_TABLES[option.name]))
+    if near is None or near in REQUIRED_ARGUMENTS:
+        return near and f"{near}:{REQUIRED_ARGUMENTS[near]}"
+    return str(TorchClassSpec(name=near, args=_valid_arguments(_TABLES[option.name][near], text)))
+
+
+def _valid_arguments(checks: Mapping[str, ArgumentCheck], text: str) -> dict[str, Value]:
+    """Return the arguments of `NAME:ARGS` that are valid alone; none where the text is unclear."""
+    try:
+        args = TorchClassSpec.model_validate(text).args
+    except ValidationError:
+        return {}
+    valid: dict[str, Value] = {}
+    for key, value in args.items():
+        with suppress(ValueError, KeyError):
+            valid[key] = checks[key](key, value)
+    return valid
+
+
+def _scale_suggestion(value: object) -> str | None:
+    """Return the first part of a scale that is not valid, with the scale that is meant."""
+    if isinstance(value, Mapping):
+        value = [f"{pattern}={scale}" for pattern, scale in value.items()]
+    parts = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    for part in parts.split(","):
+        pattern, equals, word = part.rpartition("=")
+        if word.strip() not in SCALES:
+            near = nearest(word.strip(), SCALES)
+            return near and f"{pattern}{equals}{near}"
+    return None
 
 
 def _nearest_valid(option: Option, value: object) -> float | str | None:

@@ -23,10 +23,7 @@ from aecli.model_directory.location import model_directory
 from aecli.model_directory.save import check_target, replace_spec
 from aecli.progress import SILENT, Progress
 from aecli.row_sample import RowSample, position_keys
-from aecli.schema.model_spec import (
-    AGGREGATES,
-    Calibration,
-)
+from aecli.schema.calibration import AGGREGATES, Calibration
 from aecli.schema.read_options import ReadOptions
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import fit_labelled_thresholds

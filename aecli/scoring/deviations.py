@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -94,9 +95,13 @@ class Deviations:
         self._loss = build_reconstruction_loss(self.layout, LossOptions())
         self._dense = self.layout.numbers + self.layout.booleans
         self._unseen = torch.tensor(
-            [math.log(column.observed + 1) for column in self.layout.category]
+            [math.log(column.observed + 1) for column in self._code_owners()]
         )
         self._owner = torch.tensor(self.layout.column_of)
+
+    def _code_owners(self) -> list[Column]:
+        """Return the column of each code: of a category or of a character."""
+        return [self.layout.columns[owner] for owner in self.layout.column_of[self._dense :]]
 
     def errors(self, cells: Tensor, outputs: Tensor) -> Tensor:
         """Return squared errors of numbers, cross-entropies of others `(n_rows, n_cells)`."""
@@ -118,7 +123,7 @@ class Deviations:
         parts = [numbers]
         booleans = outputs[:, layout.numbers : self._dense].sigmoid()
         parts.append(cells[:, layout.numbers : self._dense] - booleans)
-        if layout.category:
+        if layout.cardinalities:
             blocks = outputs[:, self._dense : layout.outputs].split(
                 list(layout.cardinalities), dim=1
             )
@@ -137,6 +142,8 @@ class Deviations:
         numbers = (deviation / fitted.spread).square_()
         if fitted.leaving.any():
             numbers += torch.where(deviation == 0, 0.0, fitted.leaving)
+        if self.layout.numbers == self.layout.cells:
+            return numbers
         parts = [numbers]
         parts += [
             _rarity_of(codes, table)
@@ -165,10 +172,39 @@ class Deviations:
         return sums / counts  # 0 / 0 is NaN: no observed cell
 
 
+def joint_vectors(residuals: Tensor, latent: Tensor) -> Tensor:
+    """Join residuals `(n_samples * window, n_cells)` and latents into `(n_samples, n_joint)`."""
+    return torch.cat([residuals.reshape(len(latent), -1), latent], 1)
+
+
+def whitened(residuals: Tensor, latent: Tensor, fitted: ScoringFit) -> Tensor:
+    """Return squared Mahalanobis distances per dimension `(n_samples,)`.
+
+    The joint vectors of `joint_vectors` are whitened without being joined.
+    """
+    residuals = residuals.reshape(len(latent), -1)
+    sizes = [residuals.shape[1], latent.shape[1]]
+    centre, latent_centre = fitted.centre.split(sizes)
+    latent = latent - latent_centre
+    if fitted.whiten.dim() == 2:
+        whiten, whiten_latent = fitted.whiten.split(sizes)
+        vectors = torch.addmm(-(centre @ whiten), residuals, whiten)
+        return vectors.addmm_(latent, whiten_latent).square_().mean(1)
+    squares = ((residuals - centre) * fitted.whiten).square().sum(1)
+    squares = squares + torch.square(latent @ fitted.whiten_latent).sum(1)
+    distances: Tensor = squares / sum(sizes)
+    return distances
+
+
 def log_compressed(ratios: Tensor) -> Tensor:
     """Return ratios, those above k = `LINEAR_RATIO` as k · (1 + log(ratio / k)); keeps `NaN`."""
-    beyond = ratios.clamp(min=LINEAR_RATIO).div_(LINEAR_RATIO).log_().mul_(LINEAR_RATIO)
-    return beyond.add_(ratios.clamp(max=LINEAR_RATIO))
+    ratios = ratios.contiguous()
+    compressed = ratios.clamp(max=LINEAR_RATIO)
+    # Few ratios are beyond: their logarithms take less time than one of each ratio.
+    values = ratios.numpy().reshape(-1)
+    beyond = np.flatnonzero(values > LINEAR_RATIO)
+    compressed.numpy().reshape(-1)[beyond] *= 1 + np.log(values[beyond] / LINEAR_RATIO)
+    return compressed
 
 
 def row_means(values: Tensor) -> Tensor:

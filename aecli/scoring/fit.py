@@ -11,13 +11,15 @@ from torch import Tensor
 
 from aecli.array_types import Floats
 from aecli.features.inputs import Inputs
+from aecli.features.layout import Layout
 from aecli.features.staging import Staged
 from aecli.features.training_range import as_new_rows
 from aecli.nn.autoencoder import AutoencoderNetwork
-from aecli.schema.model_spec import AGGREGATES, Column
-from aecli.scoring.deviations import Deviations, ScoringFit
+from aecli.schema.calibration import AGGREGATES
+from aecli.schema.model_spec import Column
+from aecli.scoring.deviations import Deviations, ScoringFit, joint_vectors, row_means
 from aecli.scoring.isolation_fit import fit_isolation, isolation_scale
-from aecli.scoring.scorer import Scorer, joint_vectors
+from aecli.scoring.scorer import Scorer
 from aecli.scoring.whitening import joint_whitening
 from aecli.scoring.window_statistics import fit_window_statistics
 
@@ -62,7 +64,7 @@ def fit_scorer(
     """
     network.eval()
     deviations = Deviations(columns)
-    cells = sampled_cells(train, deviations.layout.cells)
+    cells = sampled_cells(train, deviations.layout)
     fitted = univariate_fit(cells, deviations)
     scorer = Scorer(network, inputs, columns, fitted)
     residuals, entropies = _constant_prediction_errors(cells, deviations, fitted)
@@ -77,7 +79,6 @@ def fit_scorer(
         fitted,
         scale=torch.maximum(MIN_MEDIAN * errors.nanmean(0).nan_to_num(0.0), floor).clamp(min=TINY),
         centre=centre, whiten=whiten, whiten_latent=whiten_latent,
-        medians=torch.ones(len(AGGREGATES) + 4),
         **_fit_comparison(cells, scorer, store_rows),
     )  # fmt: skip
     return scorer
@@ -85,10 +86,15 @@ def fit_scorer(
 
 def _fit_comparison(cells: Tensor, scorer: Scorer, store_rows: bool) -> dict[str, Any]:
     """Return the parts of a scoring fit that compare samples without the network."""
+    medians = torch.ones(len(AGGREGATES) + 4)
     if scorer.window > 1:
-        return {"windows": fit_window_statistics(scorer.samples.windows(cells))}
+        windows = scorer.samples.windows(cells)
+        statistics = fit_window_statistics(windows)
+        squares, distances = statistics.distances(windows)
+        medians[-2:] = _part_medians(torch.stack([row_means(squares), distances], 1))
+        return {"windows": statistics, "medians": medians}
     fitted = fit_isolation(cells, scorer.samples, store_rows=store_rows)
-    return fitted | {"ordinary": torch.zeros(1)}
+    return fitted | {"ordinary": torch.zeros(1), "medians": medians}
 
 
 def fit_scales(scorer: Scorer, held_out: Sequence[tuple[Scorer, Staged]]) -> dict[str, Floats]:
@@ -109,6 +115,9 @@ def fit_scales(scorer: Scorer, held_out: Sequence[tuple[Scorer, Staged]]) -> dic
         one.fitted = replace(one.fitted, scale=torch.stack(its_scales).double())
     parts = torch.cat([one.parts(*run)[0] for one, its_runs in runs for run in its_runs])
     medians, ordinary = _part_medians(parts), None
+    if scorer.fitted.windows is not None:
+        # Of a short series, the held-out windows are few, and farther from training than most.
+        medians[-2:] = scorer.fitted.medians[-2:]
     if scorer.fitted.forest is not None:
         ordinary, medians[-1:] = isolation_scale(parts[:, -1])
     scorer.fitted = replace(scorer.fitted, scale=scale, medians=medians, ordinary=ordinary)
@@ -118,7 +127,7 @@ def fit_scales(scorer: Scorer, held_out: Sequence[tuple[Scorer, Staged]]) -> dic
 def _runs_of_new_rows(staged: Staged, scorer: Scorer) -> list[Run]:
     """Return runs of held-out cells, which are scored like rows later than training."""
     layout = scorer.deviations.layout
-    runs = _runs(sampled_cells(staged, layout.cells), scorer)
+    runs = _runs(sampled_cells(staged, layout), scorer)
     return [(as_new_rows(cells, layout), latent, outputs) for cells, latent, outputs in runs]
 
 
@@ -229,8 +238,9 @@ def _runs(cells: Tensor, scorer: Scorer) -> list[Run]:
     return [(block, *scorer.run(block)) for block in cells.split(scorer.block_rows)]
 
 
-def sampled_cells(staged: Staged, width: int) -> Tensor:
+def sampled_cells(staged: Staged, layout: Layout) -> Tensor:
     """Return the cells of evenly spaced samples, as many as the fit may have in memory."""
+    width = layout.cells + sum(layout.cardinalities[len(layout.category) :])
     samples = min(65_536, max(1_024, FITTED_VALUES // max(1, width * staged.size)))
     chosen = staged.thinned(samples)
     return next(chosen.blocks(len(chosen))).cpu().contiguous()

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from aecli.array_types import Float32s, Floats
 
-TREES = 64
-"""Trees of a forest: with 100 the figures are the same (benchmarks/RESULTS.md, Outliers)."""
+TREES = 32
+"""Trees of a forest: with 64 or 100 the figures are the same (benchmarks/RESULTS.md, Outliers)."""
 
 DEPTH = 8
 """Splits of a tree, so that a leaf's number is one byte."""

@@ -15,7 +15,8 @@ from aecli.errors import UsageError
 from aecli.features.inverse import InverseColumns
 from aecli.inference.batches import SampleBatch, WindowedTable
 from aecli.row_sample import RowSample
-from aecli.schema.model_spec import LEVELS, Column, ScoreScale
+from aecli.schema.calibration import LEVELS, ScoreScale
+from aecli.schema.model_spec import Column
 from aecli.scoring.explanation import candidate_count
 from aecli.scoring.scorer import Scorer
 
@@ -128,21 +129,24 @@ def _largest(values: AnyFloats, count: int) -> Iterator[tuple[Indices, AnyFloats
         order = np.argsort(-values, axis=0, kind="stable")[:count]
         yield from zip(order, np.take_along_axis(values, order, axis=0), strict=True)
         return
+    # The largest weight of the columns with the largest value is that of the first one.
+    weights = np.arange(len(values), 0, -1, dtype=np.min_scalar_type(len(values)))[:, None]
+    rows = np.arange(values.shape[1])
     for _ in range(count):
-        largest, column = values.max(0), np.empty(values.shape[1], dtype=np.int64)
-        for index in reversed(range(len(values))):
-            np.copyto(column, index, where=values[index] == largest)
-        values[column, np.arange(len(column))] = -np.inf
+        largest = values.max(0)
+        column = len(values) - ((values == largest) * weights).max(0).astype(np.int64)
+        values[column, rows] = -np.inf
         yield column, largest
 
 
 def share_below(scores: npt.NDArray[np.floating[Any]], quantiles: Sequence[float]) -> Floats:
     """Return the percentage of calibrated scores that are strictly lower."""
     known, levels = np.asarray(quantiles), np.asarray(LEVELS, dtype=float)
-    first = np.searchsorted(known, scores).clip(max=len(known) - 1)
-    shares: Floats = np.where(
-        known[first] == scores, levels[first], np.interp(scores, known, levels)
-    )
+    upper = np.searchsorted(known, scores).clip(1, len(known) - 1)
+    # Of equal quantiles, a score has the level of the first one; above the last, the highest level.
+    widths = np.diff(known).clip(min=np.finfo(np.float32).tiny)
+    parts = ((scores - known[upper - 1]) / widths[upper - 1]).clip(0, 1)
+    shares: Floats = parts * np.diff(levels)[upper - 1] + levels[upper - 1]
     return shares
 
 

@@ -17,7 +17,8 @@ from aecli.inference.run import Pass, StreamResult
 from aecli.metrics.gates import SCORE_FIGURES, Gate, check_conditions, evaluate_gates
 from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
-from aecli.schema.model_spec import AGGREGATES, Calibration, ModelSpec
+from aecli.schema.calibration import AGGREGATES, Calibration
+from aecli.schema.model_spec import ModelSpec
 from aecli.schema.read_options import ReadOptions
 from aecli.scoring.explanation import AnomalousSample, add_samples, anomalous_samples
 from aecli.scoring.output_columns import ScoreColumns, scores_of_rows

@@ -15,13 +15,15 @@ from aecli.features.reader import Cells
 from aecli.features.training_range import at_last_times, without_later_times
 from aecli.inference.loaded_model import LoadedModel, require_decoder
 from aecli.nn.autoencoder import AutoencoderNetwork
-from aecli.schema.model_spec import AGGREGATES, Column
+from aecli.schema.calibration import AGGREGATES
+from aecli.schema.model_spec import Column
 from aecli.scoring.deviations import (
     HUGE,
     Deviations,
     ScoringFit,
     log_compressed,
     row_means,
+    whitened,
 )
 from aecli.scoring.sample_inputs import SampleInputs
 from aecli.scoring.stored_fit import stored_fit
@@ -35,6 +37,10 @@ BLOCK_CELLS = 1 << 17
 REASON_PARTS = (0, 4, 5)
 """Parts with contributions by column, as indices of `ScoringFit.medians`: the mean of the errors,
 the univariate distance, and the distance to a neighbour, or of the statistics of windows."""
+
+WINDOW_ERROR_WEIGHT = 0.5
+"""Weight of the reconstruction and of the joint part of a window's score; both depend on the errors
+of the network (benchmarks/RESULTS.md, Windows and their statistics)."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,10 @@ class Scorer:
     ordinary sample scores about 1: the reconstruction errors of its columns, the squared
     Mahalanobis distance of its residuals and latent together, the univariate distance (the mean
     squared robust z-score of its values), the squared distance to its nearest neighbour, and its
-    isolation by a forest; for windows the last two are distances of their statistics. Errors and
-    parts above `LINEAR_RATIO` grow with their logarithm. A cell that differs from a constant of
-    training adds a fixed amount. If a sample is later than training, its times are moved back
-    together for the network, and are not scored.
+    isolation by a forest; for windows the last two are distances of their statistics, and the first
+    two have half the weight. Errors and parts above `LINEAR_RATIO` grow with their logarithm. A
+    cell that differs from a constant of training adds a fixed amount. If a sample is later than
+    training, its times are moved back together for the network, and are not scored.
     """
 
     def __init__(
@@ -175,9 +181,8 @@ class Scorer:
         cell_distances = deviations.distances(cells, fitted)
         univariate = deviations.per_column(cell_distances, window)
         row_univariate = univariate if window == 1 else deviations.per_column(cell_distances)
-        joint = joint_vectors(deviations.residuals(cells, outputs), latent)
-        parts = self._aggregates(compressed)
-        parts += [whitened(joint, fitted), aggregated(univariate, "mean")]
+        joint = whitened(deviations.residuals(cells, outputs), latent, fitted)
+        parts = [*self._aggregates(compressed), joint, aggregated(univariate, "mean")]
         reasons = [of_reasons, row_univariate]
         if fitted.forest is not None and fitted.neighbours is not None:
             vectors = self.samples.vectors(cells)
@@ -198,23 +203,26 @@ class Scorer:
     def _reasons(self, parts: Sequence[Tensor]) -> Tensor:
         """Return the mean of the parts' contributions by column, each about 1 for a usual cell."""
         medians = self.fitted.medians[list(REASON_PARTS[: len(parts)])]
-        factors = 1 / (medians * len(parts))
-        total = parts[0] * factors[0]
+        factors = (1 / (medians * len(parts))).tolist()
+        total: Tensor = parts[0] * factors[0]
         for part, factor in zip(parts[1:], factors[1:], strict=True):
-            total.addcmul_(part, factor)
+            total.add_(part, alpha=factor)
         return total
 
     def combined(self, parts: Tensor) -> dict[str, Tensor]:
         """Return scores `(n_samples,)` by aggregate; a missing part counts as 1."""
-        if self.fitted.ordinary is not None:
-            isolation = (parts[:, -1:] - self.fitted.ordinary).clamp(min=0)
-            parts = torch.cat([parts[:, :-1], isolation], 1)
-        ratios = (parts / self.fitted.medians).nan_to_num(1.0).clamp(max=HUGE)
-        ratios = log_compressed(ratios)
         count = len(AGGREGATES)
-        rest = ratios[:, count:].sum(1)
-        total = parts.shape[1] - count + 1
-        return {n: (ratios[:, AGGREGATES.index(n)] + rest) / total for n in self.aggregates}
+        used = [*map(AGGREGATES.index, self.aggregates), *range(count, parts.shape[1])]
+        ratios = parts.T[used]  # a part is a row: operations on rows take less time
+        if self.fitted.ordinary is not None:
+            ratios[-1] = (ratios[-1] - self.fitted.ordinary).clamp(min=0)
+        ratios = (ratios / self.fitted.medians[used, None]).nan_to_num(1.0).clamp(max=HUGE)
+        ratios = log_compressed(ratios)
+        aggregates, rest = ratios.split([len(self.aggregates), parts.shape[1] - count])
+        weight = 1.0 if self.fitted.windows is None else WINDOW_ERROR_WEIGHT
+        scores = weight * (aggregates + rest[0]) + rest[1:].sum(0)
+        scores /= 2 * weight + len(rest) - 1
+        return dict(zip(self.aggregates, scores, strict=True))
 
     def run(self, cells: Tensor) -> tuple[Tensor, Tensor]:
         """Return the latents and the outputs of one block of cells."""
@@ -262,25 +270,6 @@ class Scorer:
 
 def _finite(values: Tensor) -> Tensor:
     return values.float().cpu().nan_to_num().clamp_(-HUGE, HUGE)
-
-
-def joint_vectors(residuals: Tensor, latent: Tensor) -> Tensor:
-    """Join residuals `(n_samples * window, n_cells)` and latents into `(n_samples, n_joint)`."""
-    return torch.cat([residuals.reshape(len(latent), -1), latent], 1)
-
-
-def whitened(joint: Tensor, fitted: ScoringFit) -> Tensor:
-    """Return squared Mahalanobis distances per dimension `(n_samples,)`."""
-    distances: Tensor
-    centred = joint - fitted.centre
-    if fitted.whiten.dim() == 2:
-        distances = (centred @ fitted.whiten).square_().mean(1)
-        return distances
-    residuals, latent = centred.split([len(fitted.whiten), len(fitted.whiten_latent)], 1)
-    squares = (residuals * fitted.whiten).square().sum(1)
-    squares = squares + torch.square(latent @ fitted.whiten_latent).sum(1)
-    distances = squares / joint.shape[1]
-    return distances
 
 
 def aggregated(values: Tensor, aggregate: str) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from aecli.errors import ModelError
 from aecli.features.layout import Layout
 from aecli.inference.loaded_model import LoadedModel
-from aecli.schema.model_spec import AGGREGATES
+from aecli.schema.calibration import AGGREGATES
 from aecli.schema.network import Network
 from aecli.scoring.deviations import PREFIX, ScoringFit
 from aecli.scoring.forest import DEPTH, IsolationForest

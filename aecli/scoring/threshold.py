@@ -11,12 +11,7 @@ import torch
 
 from aecli.array_types import Codes, Floats
 from aecli.errors import UsageError
-from aecli.schema.model_spec import (
-    LEVELS,
-    MIN_CALIBRATION_ROWS,
-    Calibration,
-    ScoreScale,
-)
+from aecli.schema.calibration import LEVELS, MIN_CALIBRATION_ROWS, Calibration, ScoreScale
 from aecli.scoring.deviations import log_compressed
 
 MIN_FENCE_PERCENTILE = 98

@@ -15,33 +15,9 @@ from aecli.table.arrow_types import element_type, type_name
 from aecli.table.calendar_periods import covered_periods
 from aecli.table.cells.conversion import NULLS
 from aecli.table.column_reasons import digits_note, periods_note, scaling_reason
+from aecli.table.column_roles import MAX_CATEGORIES
 from aecli.table.column_scan import Candidate, ColumnScan
-from aecli.table.column_statistics import ValueCounts
 from aecli.table.scaling import FAR, NumericCells, scale_cells
-
-# In fewer rows, all values may be distinct by chance.
-MIN_ROWS_NEARLY_DISTINCT = 50
-MIN_ROWS_ALL_DISTINCT = 10
-NEARLY_DISTINCT_SHARE = 0.95
-
-
-def left_out_reason(candidate: Candidate, scan: ColumnScan, max_categories: int) -> str | None:
-    """Return why a candidate is not a feature, or None if it is one."""
-    name = candidate.name
-    if candidate.kind == "vector":
-        return _vector_reason(candidate, scan)
-    at = scan.position.get(name)
-    counts = scan.counts.get(name)
-    if not (scan.moments.count[at] if at is not None else counts and counts.observed):
-        return "all values missing in the training rows"
-    if candidate.exact:
-        return None
-    if at in scan.row_numbers.starts():
-        first = scan.row_numbers.starts()[at]
-        return f"row number: counts the rows from {first}"
-    if counts is None or counts.distinct == 1:
-        return None
-    return _identifier_reason(counts, max_categories if candidate.kind == "category" else None)
 
 
 def fit_columns(
@@ -58,7 +34,10 @@ def fit_columns(
     columns = []
     for candidate in candidates:
         if candidate.kind == "category":
-            columns.append(_category(candidate, scan, options.max_categories))
+            limit = options.max_categories or MAX_CATEGORIES
+            columns.append(_category(candidate, scan, limit))
+        elif candidate.kind == "text":
+            columns.append(_text(candidate, scan))
         elif candidate.kind == "boolean":
             columns.append(_boolean(candidate, scan))
         else:
@@ -73,7 +52,7 @@ def require_unscaled_reach(columns: Sequence[Column], table: str) -> None:
         DataError: a training value is beyond a million scaled units.
     """
     for column in columns:
-        if column.constant or column.kind == "time":
+        if column.constant or column.kind in ("time", "text"):
             continue
         low, high, center, scale = map(
             np.array, (column.low, column.high, column.center, column.scale)
@@ -88,35 +67,6 @@ def require_unscaled_reach(columns: Sequence[Column], table: str) -> None:
                 facts=[f"numbers beyond {FAR:,.0f} are not distinguished"],
                 hint="--scale standard",
             )
-
-
-def _vector_reason(candidate: Candidate, scan: ColumnScan) -> str | None:
-    vectors = scan.vectors[candidate.name]
-    if vectors.size == 0:
-        return f"empty lists: {type_name(candidate.type)}"
-    if vectors.ragged:
-        return f"lists of different lengths: {type_name(candidate.type)}"
-    return None if vectors.moments.count.any() else "all values missing in the training rows"
-
-
-def _identifier_reason(counts: ValueCounts, max_categories: int | None) -> str | None:
-    """Return why counted values are not a category, or None if they may be one.
-
-    Args:
-        counts: the values of the training rows.
-        max_categories: text with more distinct values is free text; None for integers.
-    """
-    distinct, observed = counts.distinct, counts.observed
-    nearly_distinct = (
-        observed >= MIN_ROWS_NEARLY_DISTINCT and distinct >= NEARLY_DISTINCT_SHARE * observed
-    )
-    all_distinct = observed >= MIN_ROWS_ALL_DISTINCT and distinct == observed
-    free_text = max_categories is not None and distinct > max_categories and 2 * distinct > observed
-    if not (counts.stopped or nearly_distinct or all_distinct or free_text):
-        return None
-    noun = "identifier by its name" if max_categories is None else "free text or identifier"
-    shown = f"more than {distinct - 1:,}" if counts.stopped else f"{distinct:,}"
-    return f"{noun}: {shown} distinct values in {observed:,} rows"
 
 
 def _category(candidate: Candidate, scan: ColumnScan, max_categories: int) -> Column:
@@ -154,6 +104,24 @@ def _category(candidate: Candidate, scan: ColumnScan, max_categories: int) -> Co
     )
 
 
+def _text(candidate: Candidate, scan: ColumnScan) -> Column:
+    """Return a text column without the vectors of its texts (`features.text.columns`)."""
+    counts = scan.counts[candidate.name]
+    lower_bound = counts.stopped or counts.pruned
+    return Column(
+        name=candidate.name,
+        kind="text",
+        type=type_name(candidate.type),
+        center=[0.0],
+        scale=[1.0],
+        has_missing=counts.missing > 0,
+        observed=counts.observed,
+        missing=counts.missing,
+        distinct=None if lower_bound else counts.distinct,
+        reason=f"text with {'more than ' * lower_bound}{counts.distinct:,} values",
+    )
+
+
 def _boolean(candidate: Candidate, scan: ColumnScan) -> Column:
     at = scan.position[candidate.name]
     moments = scan.moments
@@ -180,8 +148,9 @@ def _fit_numeric_columns(
 ) -> dict[str, Column]:
     """Return the number, time and vector columns by name, which are scaled together."""
     sizes = [scan.size(candidate) for candidate in candidates]
-    cells = _numeric_cells(candidates, sizes, scan, robust=options.scale == "robust")
-    center, scale, method, top = scale_cells(cells, options.scale, bounded=options.bounded_output)
+    chosen = np.repeat(np.array([c.scale for c in candidates], dtype="<U8"), sizes)
+    cells = _numeric_cells(candidates, sizes, scan, robust=bool((chosen == "robust").any()))
+    center, scale, method, top = scale_cells(cells, chosen, bounded=options.bounded_output)
     low, high, mean = _finite_moments(cells)
     varying = cells.varying
     columns = {}

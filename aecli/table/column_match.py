@@ -223,7 +223,7 @@ def _read_type(column: Column) -> pa.DataType:
     stored = parse_type(column.type)
     if column.kind == "vector":
         return pa.list_(pa.float64(), column.size)
-    if column.kind == "category":
+    if column.kind in ("category", "text"):
         return _classes_type(stored)
     if not is_plain_number(stored):
         return stored

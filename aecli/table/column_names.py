@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -48,7 +48,8 @@ class ColumnSelection:
     """Roles of a table's columns by the options, in table order.
 
     `exact` are features named without a glob, which are kept in any case; `categorical` are
-    treated as categories. `left_out` has the reason why each other column is not a feature.
+    treated as categories, `text` as text. `left_out` has the reason why each other column is not a
+    feature, and `scales` the scale of each feature.
     """
 
     ids: tuple[str, ...]
@@ -56,10 +57,14 @@ class ColumnSelection:
     left_out: dict[str, str]
     exact: frozenset[str]
     categorical: frozenset[str]
+    text: frozenset[str]
+    scales: dict[str, str]
 
 
 def select_columns(table: str, names: Sequence[str], options: ColumnOptions) -> ColumnSelection:
-    """Apply `--label`, `--id`, `--columns`, `--exclude` and `--categorical` to column names.
+    """Apply the options of columns, such as `--label`, `--exclude` and `--scale`, to names.
+
+    The scale of a name has precedence over that of a glob, and the first glob over later ones.
 
     Args:
         table: the name of the table in messages.
@@ -76,7 +81,8 @@ def select_columns(table: str, names: Sequence[str], options: ColumnOptions) -> 
     included = match_patterns(table, names, options.columns, "--columns")
     excluded = match_patterns(table, names, options.exclude, "--exclude")
     categorical = match_patterns(table, names, options.categorical, "--categorical")
-    exact = frozenset([*options.columns, *options.categorical]) & frozenset(names)
+    text = match_patterns(table, names, options.text, "--text")
+    exact = frozenset([*options.columns, *options.categorical, *options.text]) & frozenset(names)
     _require_one_role(options, exact)
     left_out: dict[str, str] = {}
     features = []
@@ -89,17 +95,23 @@ def select_columns(table: str, names: Sequence[str], options: ColumnOptions) -> 
             left_out[name] = "not among --columns"
         else:
             features.append(name)
+    roles = dict.fromkeys(ids, "an identifier") | left_out
+    if options.label is not None:
+        roles[options.label] = "the label"
+    scales = _scales(table, names, options, roles=roles)
     return ColumnSelection(
         ids=tuple(name for name in names if name in ids and name != options.label),
         features=tuple(features),
         left_out=left_out,
         exact=exact,
         categorical=frozenset(categorical),
+        text=frozenset(text),
+        scales={name: scales[name] for name in features},
     )
 
 
 def match_patterns(
-    table: str, names: Sequence[str], patterns: Sequence[str], option: str
+    table: str, names: Sequence[str], patterns: Sequence[str], option: str, *, suffix: str = ""
 ) -> dict[str, str]:
     """Return the columns that `patterns` match, each with the first pattern that matches it.
 
@@ -119,41 +131,67 @@ def match_patterns(
         else:
             matched = []
         if not matched:
-            require_column(table, names, pattern, option)
+            require_column(table, names, pattern, option, suffix=suffix)
         for name in matched:
             pattern_of.setdefault(name, pattern)
     return pattern_of
 
 
-def require_column(table: str, names: Sequence[str], name: str, option: str) -> None:
-    """Raise DataError, with the nearest name, unless the table has the column `name`."""
+def require_column(
+    table: str, names: Sequence[str], name: str, option: str, *, suffix: str = ""
+) -> None:
+    """Raise DataError, with the nearest name, unless the table has the column `name`.
+
+    The message writes `suffix` after a name, as in `--scale price=robust`.
+    """
     if name in names:
         return
     near = nearest(name, names)
     flag = option if option.endswith(":") else f"{option} "
     raise DataError(
         f"{table} has no column {name!r}" + (f"; did you mean {near!r}?" if near else ""),
-        facts=[f"{flag}{name}", f"its columns: {name_list(names)}"],
-        hint=f"{flag}{_quoted(near)}" if near else f"aecli inspect {shell_name(table)}",
+        facts=[f"{flag}{name}{suffix}", f"its columns: {name_list(names)}"],
+        hint=f"{flag}{_quoted(near)}{suffix}" if near else f"aecli inspect {shell_name(table)}",
     )
 
 
 def _require_one_role(options: ColumnOptions, exact: frozenset[str]) -> None:
+    named = "--columns, --categorical or --text"
     clashes = [("--id", "--label", name) for name in options.id if name == options.label]
     clashes += [("--exclude", "--label", name) for name in options.exclude if name == options.label]
-    clashes += [
-        ("--id", "--columns or --categorical", name) for name in options.id if name in exact
-    ]
-    clashes += [
-        ("--exclude", "--columns or --categorical", name)
-        for name in options.exclude
-        if name in exact
-    ]
+    clashes += [("--id", named, name) for name in options.id if name in exact]
+    clashes += [("--exclude", named, name) for name in options.exclude if name in exact]
+    both = sorted({*options.categorical} & {*options.text})
+    clashes += [("--categorical", "--text", name) for name in both]
     for first, second, name in clashes:
         raise UsageError(
             f"column {name!r} is named by {first} and by {second}",
             hint=f"leave {name!r} out of one of them",
         )
+
+
+def _scales(
+    table: str, names: Sequence[str], options: ColumnOptions, *, roles: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the scale of each column; `roles` are those of columns that are not features.
+
+    Raises:
+        UsageError: a name is that of a column with another role.
+    """
+    of_all, of_columns = options.scales
+    scales: dict[str, str] = {}
+    known = set(names)
+    for pattern in sorted(of_columns, key=lambda pattern: pattern not in known):
+        if pattern in roles:
+            raise UsageError(
+                f"column {pattern!r} is named by --scale, but it is not a feature: "
+                f"{roles[pattern]}",
+                hint=f"leave {pattern!r} out of one of them",
+            )
+        suffix = f"={of_columns[pattern]}"
+        for name in match_patterns(table, names, [pattern], "--scale", suffix=suffix):
+            scales.setdefault(name, of_columns[pattern])
+    return dict.fromkeys(names, of_all) | scales
 
 
 def _quoted(text: str) -> str:

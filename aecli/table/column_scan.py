@@ -16,12 +16,13 @@ from aecli.progress import SILENT, Progress
 from aecli.row_sample import RowSample, position_keys
 from aecli.schema.model_spec import Kind
 from aecli.schema.text_format import TextFormat
-from aecli.table.arrow_types import list_size, number_values, vector_values
+from aecli.table.arrow_types import decoded_type, is_text, list_size, number_values, vector_values
 from aecli.table.calendar_periods import smallest_step
 from aecli.table.column_statistics import Moments, RowNumbers, ValueCounts, quartiles, sample_rows
 from aecli.table.decimal_grid import first_decimals, grid_of, rounding, with_decimals
 from aecli.table.exact_numbers import differences, first_value, needs_origin
 from aecli.table.source import Source
+from aecli.table.text_sample import SAMPLED_TEXTS, add_texts
 
 # Number of float64 values of a tile that stays in the processor's cache during the passes over it.
 TILE_VALUES = (2 << 20) // 8
@@ -36,7 +37,7 @@ _ID_WORDS = {"id", "uid", "uuid", "guid", "rowid"}
 class Candidate:
     """Column that may become a feature, with its kind by its type.
 
-    `exact` columns are kept in any case.
+    `exact` columns are kept in any case; `categorical` ones are categories by the options.
     """
 
     name: str
@@ -44,13 +45,21 @@ class Candidate:
     kind: Kind
     exact: bool
     text_format: TextFormat | None = None
+    scale: str = "auto"
+    categorical: bool = False
 
     @property
     def counted(self) -> bool:
         """Return whether its values are counted: categories, integers named like identifiers."""
-        if self.kind == "category":
+        if self.kind in ("category", "text"):
             return True
         return self.may_be_row_number and named_like_identifier(self.name)
+
+    @property
+    def may_be_text(self) -> bool:
+        """Return whether it is text, which is a category if it has few values."""
+        text = self.kind == "category" and is_text(decoded_type(self.type))
+        return self.kind == "text" or (text and not self.categorical)
 
     @property
     def may_be_row_number(self) -> bool:
@@ -102,7 +111,12 @@ class ColumnScan:
             [rounding(c.type) if c.kind == "number" else 0.0 for c in self.scalars]
         )
         self.decimals = first_decimals(self.roundings)
-        self.counts = {c.name: ValueCounts(c.name, keep=c.exact) for c in candidates if c.counted}
+        self.counts = {
+            c.name: ValueCounts(c.name, keep=c.exact and not c.may_be_text)
+            for c in candidates
+            if c.counted
+        }
+        self.texts = {c.name: RowSample(SAMPLED_TEXTS) for c in candidates if c.may_be_text}
         self.row_numbers = RowNumbers(i for i, c in enumerate(self.scalars) if c.may_be_row_number)
         self.infinite: dict[str, int] = {}
         self.origins: dict[str, str] = {}
@@ -169,7 +183,10 @@ class ColumnScan:
             self._add_vectors(name, vectors, batch.column(self._column_index[name]), rows)
         for name, counts in self.counts.items():
             array = batch.column(self._column_index[name])
-            counts.add(array if rows is None else array.take(pa.array(rows)))
+            chosen = array if rows is None else array.take(pa.array(rows))
+            counts.add(chosen)
+            if name in self.texts:
+                add_texts(self.texts[name], chosen)
         if self._quartiles:
             self._add_sample(batch, rows)
         self.seen += batch.num_rows

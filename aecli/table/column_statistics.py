@@ -21,6 +21,8 @@ MAX_SAMPLED_CELLS = 1 << 23
 MAX_SAMPLED_ROWS = 65_536
 # A column with more distinct values, most of them unique, is not a category: counting stops.
 MAX_MOSTLY_UNIQUE = 100_000
+# The same for the size in bytes of the distinct values of a batch, which may be long texts.
+MAX_MOSTLY_UNIQUE_BYTES = 1 << 26
 # Above this number, the rarer half is dropped; the frequent values remain.
 MAX_DISTINCT = 1_000_000
 # Fewer rows may be numbered by chance.
@@ -175,7 +177,7 @@ class ValueCounts:
         self.missing += missing
         self.observed += len(array) - missing
         if (
-            self.distinct > MAX_MOSTLY_UNIQUE
+            (self.distinct > MAX_MOSTLY_UNIQUE or counted.nbytes > MAX_MOSTLY_UNIQUE_BYTES)
             and self.distinct > self.observed / 2
             and not self.keep
         ):

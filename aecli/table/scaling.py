@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -45,23 +44,21 @@ class NumericCells:
 
 def scale_cells(
     cells: NumericCells,
-    option: Literal["auto", "standard", "minmax", "robust", "none"],
+    chosen: npt.NDArray[np.str_],
     *,
     bounded: bool = False,
 ) -> tuple[Floats, Floats, npt.NDArray[np.str_], float | None]:
-    """Return the scaling by `--scale`: centre, scale (finite, positive) and method of each cell.
+    """Return the centre, the scale (finite, positive) and the method of each cell.
 
-    The last value is the common scale of the cells whose method is `shared`.
-
-    Times are always scaled. With a `bounded` output, cells for which the option leaves the method
-    open are scaled to 0..1. If the range is too wide or too narrow for a standard deviation in
-    float64, the middle and half of the range are used instead.
+    `chosen` is the `--scale` of each cell. The last value is the common scale of the cells whose
+    method is `shared`. Times are always scaled. With a `bounded` output, cells whose method is open
+    are scaled to 0..1. If the range is too wide or too narrow for a standard deviation in float64,
+    the middle and half of the range are used instead.
     """
-    shared, top = _shared_scale(cells) if option == "auto" else (None, None)
-    usual = "minmax" if bounded else "standard"
-    method = np.full(len(cells.low), usual if option == "auto" else option, dtype="<U8")
-    if option == "none":
-        method[cells.temporal] = usual
+    automatic = chosen == "auto"
+    shared, top = _shared_scale(cells, automatic) if automatic.any() else (None, None)
+    is_open = automatic | (cells.temporal & (chosen == "none"))
+    method = np.where(is_open, "minmax" if bounded else "standard", chosen).astype("<U8")
     if shared is not None:
         method[shared] = "shared"
     center, scale = np.zeros(len(method)), np.ones(len(method))
@@ -102,13 +99,13 @@ def _fix_degenerate(
     method[degenerate] = "range"
 
 
-def _shared_scale(cells: NumericCells) -> tuple[Mask | None, float | None]:
-    """Return the cells that share a 0..1 scale, and its maximum.
+def _shared_scale(cells: NumericCells, automatic: Mask) -> tuple[Mask | None, float | None]:
+    """Return the `automatic` cells that share a 0..1 scale, and its maximum.
 
     Unsigned bytes share it if they exceed 127 and are all the numbers or many; other groups
     (bytes, or many integers in 0..255) do if most of their columns have the same maximum.
     """
-    numbers = cells.varying & ~cells.temporal
+    numbers = cells.varying & ~cells.temporal & automatic
     small_integer = numbers & cells.integer & (cells.low >= 0) & (cells.high <= MAX_BYTE)
     byte = numbers & cells.byte
     only_bytes = bool(byte.any()) and bool((byte == numbers).all())

@@ -14,7 +14,7 @@ from aecli.nn.init import transform_latent
 from aecli.training.baselines import COMPARED_ROWS, block_samples
 from aecli.training.fit import FittedNetwork
 
-SPARSE = {"l1", "kl"}
+SPARSE = {"l0", "l1", "kl"}
 """Losses of individual latent units, which other axes would change."""
 
 MAX_PRODUCTS = 1 << 28

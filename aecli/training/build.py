@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aecli.device import require_memory
 from aecli.features.inputs import Inputs
+from aecli.features.staging import Staged
 from aecli.metrics.pca import PCA
 from aecli.model.build import (
     build,
@@ -19,37 +20,51 @@ from aecli.model.build import (
     resolve_weights,
 )
 from aecli.model.layers import initialise
-from aecli.model.sizes import auto_latent, resolve_network
+from aecli.model.sizes import classifies_images, is_crowded, resolve_network
+from aecli.model.widths import auto_latent
 from aecli.nn.autoencoder import AutoencoderNetwork
-from aecli.nn.init import start_as_pca
+from aecli.nn.init import start_as_discriminant, start_as_pca, start_at_shares
+from aecli.nn.layers import MLP
 from aecli.nn.losses import ReconstructionLoss
 from aecli.progress import Progress
-from aecli.schema.model_spec import Column
+from aecli.schema.model_spec import Column, Label
 from aecli.schema.network import Network
 from aecli.schema.network_options import NetworkOptions
 from aecli.schema.options import TrainOptions
 from aecli.training.baselines import (
+    MAX_BLOCK_SAMPLES,
     fit_baseline,
     fit_number_ranges,
     number_target,
     trivial_losses,
 )
 from aecli.training.data import PreparedTable, class_weights
+from aecli.training.image_shift import ImageShift, image_shift
 from aecli.training.noise import Noise
 from aecli.training.objective import Objective
+from aecli.training.sparse_start import start_thresholds
 from aecli.training.validation import NumberTarget
 
 SMALL_TABLE = 5_000
 """Training samples below which the weight of numbers is raised without a label too."""
 
 LABEL_SMOOTHING = 0.1
-"""Label smoothing of a classifier of pixels, which otherwise learns the training rows by heart."""
+"""Label smoothing of a classifier of images, which otherwise learns the training rows by heart."""
 
-PIXEL_NOISE = 0.2
+PIXEL_NOISE = 0.1
 """Standard deviation of the noise on pixels in 0..1 in the training of a classifier."""
 
-MIN_PIXELS = 32
-"""Numbers of a sample from which they are treated as pixels: a few do not repeat each other."""
+DECODED_SHARE = 0.5
+"""Share of a training batch that a classifier of images decodes; the time is for more epochs."""
+
+PREFERENCE_PER_NAT = 4.0
+"""Weight of the reconstruction of columns of several kinds, over the entropy of their label."""
+
+PREFERENCES = (0.5, 2.0)
+"""Bounds of the same weight."""
+
+DISCRIMINANT_ROWS = 8_192
+"""Maximum number of labelled rows from which the start of a classifier is fitted."""
 
 MAX_COMPONENTS = 1_024
 """Maximum number of components that `--latent auto` considers."""
@@ -57,39 +72,53 @@ MAX_COMPONENTS = 1_024
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """Training before its first step; `columns` include their trivial losses."""
+    """Training before its first step; `columns` include their trivial losses.
+
+    `pca` is that of the latent's size, and `fitted_pca` the same with all fitted components.
+    """
 
     columns: tuple[Column, ...]
     network: Network
     objective: Objective
     pca: PCA
+    fitted_pca: PCA
     ranges: Tensor
     target: NumberTarget | None
+    images: bool
     notes: list[str]
 
 
 def build_training(
-    prepared: PreparedTable, options: TrainOptions, progress: Progress
+    prepared: PreparedTable,
+    options: TrainOptions,
+    progress: Progress,
+    *,
+    fitted_pca: PCA | None = None,
 ) -> TrainingSetup:
     """Resolve the network's sizes and loss weights, and build the network and its objective.
+
+    `fitted_pca` is that of an earlier training on the same rows, without bins of numbers.
 
     Raises:
         UsageError: options contradict each other or do not fit the columns.
         OutputError: the network does not fit into memory.
     """
     progress.stage("fitting PCA")
-    network, pca, notes = _sizes(prepared, options)
+    network, fitted_pca, notes = _sizes(prepared, options, fitted_pca)
+    pca = fitted_pca.first(network.latent)
     columns, loss, weights = _losses(prepared, options, network)
-    module = _seeded_network(network, columns, options, pca)
-    pixels = network.classes > 0 and _are_pixels(prepared, network)
-    noise = _noise(prepared, options, notes)
-    if noise is None and pixels:
-        noise = Noise("gaussian", PIXEL_NOISE, prepared.layout.numbers)
+    module = _seeded_network(network, columns, options, pca, prepared.plan.label)
+    images = classifies_images(options, prepared.layout)
+    noise, shift = _corruption(prepared, options, notes, images=images)
     label = prepared.plan.label
     balance = options.classifies and options.losses.balance and label is not None
+    complete = loss.complete and (noise is None or noise.kind != "mask")
+    inputs = Inputs(prepared.layout, complete=complete)
+    if options.network.init in ("auto", "pca"):
+        _start_classifier(module, inputs, prepared.train)
     objective = Objective(
         module,
-        Inputs(prepared.layout, complete=loss.complete and (noise is None or noise.kind != "mask")),
+        inputs,
         loss,
         weights,
         class_weights(label) if balance and label is not None else None,
@@ -97,28 +126,39 @@ def build_training(
         rho=options.losses.rho,
         latent_floor=network.latent_floor,
         trimmed_loss=options.losses.trimmed_loss,
-        label_smoothing=LABEL_SMOOTHING if pixels else 0.0,
+        label_smoothing=LABEL_SMOOTHING if images else 0.0,
+        shift=shift,
+        decoded_share=DECODED_SHARE if images else 1.0,
     )
+    start_thresholds(objective, network, prepared.train)
     ranges = fit_number_ranges(prepared.train, prepared.layout)
     target = None
     if _raises_number_weight(prepared, options, network, objective):
         target = number_target(pca, prepared.layout, ranges, prepared.valid)
-    return TrainingSetup(columns, network, objective, pca, ranges, target, notes)
+    return TrainingSetup(
+        columns, network, objective, pca, fitted_pca, ranges, target, images, notes
+    )
 
 
-def _are_pixels(prepared: PreparedTable, network: Network) -> bool:
-    """Return whether all columns are numbers in 0..1 that reach 0, and many, like pixels."""
-    layout = prepared.layout
-    only_numbers = layout.numbers == layout.cells >= MIN_PIXELS
-    return network.output == "clipped" and only_numbers
-
-
-def _noise(prepared: PreparedTable, options: TrainOptions, notes: list[str]) -> Noise | None:
-    """Return the noise of the options; add a note if it has no effect."""
-    noise = Noise.parse(options.training.noise, numbers=prepared.layout.numbers)
-    if noise is not None and noise.kind == "gaussian" and not prepared.layout.numbers:
-        notes.append(f"without effect: --noise {options.training.noise} (no column of numbers)")
-    return noise
+def _corruption(
+    prepared: PreparedTable, options: TrainOptions, notes: list[str], *, images: bool
+) -> tuple[Noise | None, ImageShift | None]:
+    """Return the noise, of the options or for images, and the moves of images; add notes."""
+    layout, numbers = prepared.layout, prepared.layout.numbers
+    together = layout.missing_with if layout.missing_with != tuple(range(layout.cells)) else ()
+    noise = Noise.parse(options.training.noise, numbers=numbers, corrupted_with=together)
+    if noise is not None or not images:
+        if noise is not None and noise.kind == "gaussian" and not numbers:
+            notes.append(f"without effect: --noise {options.training.noise} (no column of numbers)")
+        return noise, None
+    shift = image_shift(prepared.train.cells, prepared.plan.columns)
+    if shift is not None:
+        height, width = shift.size
+        notes.append(
+            f"images of {height} × {width} pixels are moved by a pixel in training; "
+            f"--noise gaussian:{PIXEL_NOISE:g} trains without moves"
+        )
+    return Noise("gaussian", PIXEL_NOISE, numbers), shift
 
 
 def _raises_number_weight(
@@ -130,7 +170,7 @@ def _raises_number_weight(
     kinds. Objectives with other terms differ from that of PCA.
     """
     layout, terms = prepared.layout, objective.weights.keys()
-    small = layout.numbers < layout.cells and len(prepared.train) < SMALL_TABLE
+    small = layout.is_mixed and len(prepared.train) < SMALL_TABLE
     return (
         options.losses.number_weight == "auto"
         and "reconstruction" in terms
@@ -144,13 +184,17 @@ def _raises_number_weight(
     )
 
 
-def _sizes(prepared: PreparedTable, options: TrainOptions) -> tuple[Network, PCA, list[str]]:
-    """Return the network, PCA of its latent size, and notes on the size."""
+def _sizes(
+    prepared: PreparedTable, options: TrainOptions, known: PCA | None
+) -> tuple[Network, PCA, list[str]]:
+    """Return the network, PCA of at least its latent size, and notes on the size."""
     columns, layout, train = prepared.plan.columns, prepared.layout, prepared.train
     label, cells = prepared.plan.label, layout.cells * train.size
     notes: list[str] = []
 
     def fitted(components: int) -> PCA:
+        if known is not None:
+            return known.widened(layout.inputs * train.size)
         return fit_baseline(train, layout, components, options.training.seed)
 
     latent: int | None = None
@@ -167,8 +211,7 @@ def _sizes(prepared: PreparedTable, options: TrainOptions) -> tuple[Network, PCA
     outputs = layout.outputs * train.size
     if network.latent >= outputs and not _is_default(options.network):
         notes.append(_overcomplete(network.latent, outputs, options))
-    pca = pca.first(network.latent) if pca is not None else fitted(network.latent)
-    return network, pca, notes
+    return network, fitted(network.latent) if pca is None else pca, notes
 
 
 def _is_default(options: NetworkOptions) -> bool:
@@ -178,7 +221,7 @@ def _is_default(options: NetworkOptions) -> bool:
 
 def _overcomplete(latent: int, outputs: int, options: TrainOptions) -> str:
     losses, network = options.losses, options.network
-    constrained = losses.l1 or losses.kl or network.topk or network.variational
+    constrained = losses.l0 or losses.l1 or losses.kl or network.topk or network.variational
     unconstrained = not constrained and options.training.noise == "none"
     advice = "; without --l1, --kl, --topk or --noise it may learn to copy" if unconstrained else ""
     return f"overcomplete: {latent:,} latent units for {outputs:,} outputs of a sample{advice}"
@@ -195,7 +238,10 @@ def _losses(
     loss.set_weights(column_weights(layout, trivial, fixed_number_weight(options.losses)))
     unweighted = column_weights(layout, trivial)
     mean = float((torch.tensor(unweighted) * torch.tensor(trivial)).double().mean())
-    weights = resolve_weights(options.losses, network, cells=layout.cells, trivial=mean)
+    preference = _preference(prepared, options, network)
+    weights = resolve_weights(
+        options.losses, network, cells=layout.cells, trivial=mean, preference=preference
+    )
     by_name = dict(zip((column.name for column in layout.columns), trivial, strict=True))
     columns = tuple(
         column.model_copy(update={"trivial_loss": by_name.get(column.name, 1.0)})
@@ -204,16 +250,65 @@ def _losses(
     return columns, loss, weights
 
 
+def _preference(prepared: PreparedTable, options: TrainOptions, network: Network) -> float:
+    """Return the weight of the reconstruction next to the label if both start at similar magnitude.
+
+    For columns of several kinds it is proportional to the entropy of the classes, as the loss of
+    the label is at the start, within bounds: categories pay for a balanced label otherwise, and
+    rare classes for the columns. In a crowded latent it is at most 1, because the label pays there
+    (benchmarks/RESULTS.md).
+    """
+    layout, label = prepared.layout, prepared.plan.label
+    if label is None or not layout.is_mixed:
+        return 1.0
+    low, high = PREFERENCES
+    if is_crowded(layout, network.latent):
+        high = 1.0
+    entropy = float(torch.special.entr(_class_shares(label, options)).sum())
+    return min(max(low, PREFERENCE_PER_NAT * entropy), high)
+
+
+def _class_shares(label: Label, options: TrainOptions) -> Tensor:
+    """Return the share of each class in the classification loss `(n_classes,)`."""
+    counts = torch.tensor(label.counts, dtype=torch.float32).clamp(min=1)
+    counts = torch.ones_like(counts) if options.losses.balance else counts
+    return counts / counts.sum()
+
+
 def _seeded_network(
-    network: Network, columns: tuple[Column, ...], options: TrainOptions, pca: PCA
+    network: Network,
+    columns: tuple[Column, ...],
+    options: TrainOptions,
+    pca: PCA,
+    label: Label | None,
 ) -> AutoencoderNetwork:
     with torch.random.fork_rng():
         torch.manual_seed(options.training.seed)
         module = build(network, columns=columns)
         init = "pca" if network.linear_path else options.network.init
-        initialise(module, init, activation=network.activation.name)
+        initialise(module, init, activation=network.activation)
     if network.linear_path:
         start_as_pca(
             module, pca.mean, pca.components, inputs=network.inputs, outputs=network.outputs
         )
+    if label is not None and module.head is not None and options.network.init in ("auto", "pca"):
+        assert isinstance(module.head, MLP), "every head has a last layer"
+        start_at_shares(module.head, _class_shares(label, options))
     return module
+
+
+def _start_classifier(module: AutoencoderNetwork, inputs: Inputs, train: Staged) -> None:
+    """Initialise a classifier as a discriminant of the first latents of labelled training rows."""
+    if module.head is None or train.codes is None:
+        return
+    assert isinstance(module.head, MLP), "every head has a last layer"
+    labelled = torch.nonzero(train.codes >= 0).flatten()
+    chosen = labelled[:: -(-len(labelled) // DISCRIMINANT_ROWS) or 1]
+    if not len(chosen):
+        return
+    module.eval()
+    with torch.no_grad():
+        blocks = chosen.split(max(1, MAX_BLOCK_SAMPLES // train.size))
+        latents = torch.cat([module.encode(inputs(train.cells[train.rows(b)])) for b in blocks])
+    start_as_discriminant(module.head, latents, train.codes[chosen])
+    module.train()

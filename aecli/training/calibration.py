@@ -11,7 +11,7 @@ from aecli.errors import DataError, DivergedError, UsageError
 from aecli.features.inputs import Inputs
 from aecli.features.staging import Staged
 from aecli.progress import SILENT, Progress
-from aecli.schema.model_spec import AGGREGATES, Calibration
+from aecli.schema.calibration import AGGREGATES, Calibration
 from aecli.scoring.deviations import ScoringFit
 from aecli.scoring.fit import fit_scales, fit_scorer
 from aecli.scoring.scorer import Scorer
@@ -124,5 +124,5 @@ def _fit_fold(
         prepared = replace(prepared, valid=held_out.first(0))
     training = options.training.model_copy(update={"time_limit": seconds})
     options = options.model_copy(update={"training": training})
-    refitted = fit(prepared, options, fitted.device, interrupt=interrupt, settings=fitted.settings)
+    refitted = fit(prepared, options, fitted.device, interrupt=interrupt, binned=fitted.binned)
     return refitted, held_out

@@ -129,8 +129,9 @@ class Checkpoint:
                 hint="run the same command without --resume",
             )
         try:
-            state, identity = _read(files[-1])
+            identity, text, tensors = _read(files[-1])
             differing = self._differences(identity)
+            state = TrainingState() if differing else _state(text, tensors)
         except _DAMAGE as error:
             raise _damaged_error(files[-1], error) from error
         if differing:
@@ -157,6 +158,12 @@ class Checkpoint:
         """Return an error that names the differences from a saved identity; None if it is equal."""
         if identity == self._identity:
             return None
+        if identity.get("version") != self._identity.get("version"):
+            return UsageError(
+                "the unfinished training was started with another version of aecli",
+                facts=[_versions(identity, self._identity)],
+                hint="run the same command without --resume",
+            )
         saved, present = _flat(identity.get("options")), _flat(self._identity.get("options"))
         differing = [
             f"{name} was {_shown(saved.get(name))}, is {_shown(present.get(name))}"
@@ -175,18 +182,27 @@ class Checkpoint:
         return UsageError(what, facts=[*shown, *more], hint=hint)
 
 
-def _read(path: Path) -> tuple[TrainingState, dict[str, Any]]:
-    """Return the state in a checkpoint, and the identity of its training."""
+def _versions(saved: Mapping[str, Any], present: Mapping[str, Any]) -> str:
+    before = saved.get("version", "an earlier version")
+    return f"the checkpoint is from {before}, this is {present['version']}"
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str, Tensors]:
+    """Return the identity of a checkpoint's training, and its state as JSON and tensors."""
     if checkpoint_name(sha256_of(path)) != path.name:
         raise ValueError("the hash in its name does not match its content")
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
-    state = _STATE.validate_python(json.loads(metadata["state"]))
+    return dict(json.loads(metadata["identity"])), metadata["state"], tensors
+
+
+def _state(text: str, tensors: Tensors) -> TrainingState:
+    state = _STATE.validate_python(json.loads(text))
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
         {part: getattr(state, part) for part in _PARTS}[part][rest] = tensor
-    return state, dict(json.loads(metadata["identity"]))
+    return state
 
 
 def _damaged_error(path: Path, error: Exception) -> ModelError:

@@ -14,13 +14,14 @@ from aecli.errors import DataError, UsageError
 from aecli.features.layout import Layout, lay_out
 from aecli.features.reader import CellReader
 from aecli.features.staging import Staged, as_windows, stage
+from aecli.features.text.columns import with_text_columns
 from aecli.features.windows import read_series
 from aecli.progress import Progress
 from aecli.schema.model_spec import Label
 from aecli.schema.option_types import parse_valid
 from aecli.schema.options import ColumnOptions, TrainOptions
 from aecli.table.column_match import match_columns
-from aecli.table.column_plan import ColumnPlan, plan_columns
+from aecli.table.column_plan import ColumnPlan, plan_columns, require_features
 from aecli.table.labels import (
     label_codes,
     label_notes,
@@ -97,6 +98,8 @@ def prepare(
         notes += unseen_classes_note(label, options.training.valid) if fold is None else []
     chosen = _with_keys_as_ids(options)
     plan = plan_columns(source, chosen, train_rows=mask, label=label, progress=progress)
+    plan = with_text_columns(plan, chosen)
+    require_features(plan, source.name)
     plan = _with_mask_indicators(_with_compressed_tails(plan, options), options)
     reader = CellReader(plan.columns, nonfinite=options.columns.nonfinite)
     features = source.select([column.name for column in reader.layout.columns])

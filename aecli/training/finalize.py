@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -16,10 +16,13 @@ from torch import Tensor
 from aecli import __version__
 from aecli.features.inputs import Inputs
 from aecli.features.layout import lay_out
+from aecli.features.text.tensors import text_tensors
+from aecli.metrics.latent import LatentFigures
 from aecli.model.build import fixed_number_weight
 from aecli.model.weights import to_bytes
 from aecli.progress import SILENT, Epoch, Progress
-from aecli.schema.model_spec import UNSAVED, Calibration, ModelSpec, Summary
+from aecli.schema.calibration import Calibration
+from aecli.schema.model_spec import UNSAVED, Column, ModelSpec, Summary
 from aecli.training.axes import align_axes
 from aecli.training.baselines import compare, dead_hidden_units
 from aecli.training.calibration import calibrate_scores
@@ -27,8 +30,10 @@ from aecli.training.data import PreparedTable
 from aecli.training.diagnostics import diagnose, loss_shares
 from aecli.training.fit import FittedNetwork
 from aecli.training.interrupt import Interrupt
+from aecli.training.row_distribution_fit import fit_row_distribution, has_row_distribution
 from aecli.training.sampling_prior import class_latents, decoder_noise
 from aecli.training.temperature import calibrate_probabilities
+from aecli.training.text_distances import with_text_distances
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,10 @@ def finalize(
     calibrated = {"valid": _finite(valid), "temperature": temperature}
     summary = _summary(fitted, inputs, ranges).model_copy(update=calibrated)
     tensors, calibration = _baseline_tensors(fitted) | {"baseline.ranges": ranges}, None
+    columns: Sequence[Column] = setup.columns
     if "reconstruction" in setup.objective.weights:
+        parts = (prepared.train, prepared.valid)
+        columns = with_text_distances(setup.objective.network, inputs, columns, parts)
         scoring, calibration = calibrate_scores(
             fitted, inputs, interrupt=interrupt, seconds=seconds, progress=progress
         )
@@ -77,22 +85,28 @@ def finalize(
         if fitted.options.training.store_rows and scoring.neighbours is not None:
             stored = len(scoring.neighbours.points)
             summary = summary.model_copy(update={"stored_rows": stored})
+    tensors |= text_tensors(columns)
     spec = _spec(fitted, summary, calibration)
     return TrainedModel(spec, to_bytes(setup.objective.network, tensors), fitted.result.history)
 
 
 def _baseline_tensors(fitted: FittedNetwork) -> dict[str, Tensor]:
-    """Return PCA for comparisons, and the decoder noise and class distributions for `sample`."""
+    """Return PCA for comparisons, and the distributions that `sample` draws from."""
     prepared, setup = fitted.prepared, fitted.setup
     tensors = {"baseline.mean": setup.pca.mean, "baseline.components": setup.pca.components}
     if not setup.network.variational:
         return tensors
+    objective, layout, seed = setup.objective, lay_out(setup.columns), fitted.options.training.seed
+    if has_row_distribution(layout, setup.network, objective):
+        rows = fit_row_distribution(
+            objective, layout, prepared.train, prepared.valid, setup.network, seed
+        )
+        return tensors | rows.tensors()
     held_out = prepared.valid if len(prepared.valid) else prepared.train
-    seed = fitted.options.training.seed
-    noise = decoder_noise(setup.objective, held_out, setup.network, seed)
+    noise = decoder_noise(objective, held_out, setup.network, seed)
     tensors["baseline.noise_variance"] = noise
     if setup.network.classes:
-        tensors |= class_latents(setup.objective, prepared.train, setup.network)
+        tensors |= class_latents(objective, prepared.train, setup.network)
     return tensors
 
 
@@ -104,7 +118,7 @@ def _summary(fitted: FittedNetwork, inputs: Inputs, ranges: Tensor) -> Summary:
     baselines, columns, latent = compare(
         network, inputs, lay_out(setup.columns), setup.pca, ranges, held_out, spec, decode=decodes
     )  # fmt: skip
-    best, floor = result.best, spec.latent_floor
+    best = result.best
     health = diagnose(
         spec, fitted.options, result, weights=weights, latent=latent, baselines=baselines,
         label=prepared.plan.label,
@@ -132,11 +146,18 @@ def _summary(fitted: FittedNetwork, inputs: Inputs, ranges: Tensor) -> Summary:
         majority_accuracy=_majority_accuracy(fitted.prepared),
         dead_units=dead_hidden_units(network, inputs, prepared.train, spec),
         health=health,
-        latent_active=latent.size - len(latent.dead()),
-        latent_near_zero=latent.near_zero_share(),
-        latent_mean=(float(latent.means().mean()) - floor) / (1 - floor),
         notes=fitted.notes,
+        **_latent_figures(latent, spec.latent_floor),
     )
+
+
+def _latent_figures(latent: LatentFigures, floor: float) -> dict[str, Any]:
+    return {
+        "latent_active": latent.size - len(latent.dead()),
+        "latent_near_zero": latent.near_zero_share(),
+        "latent_zero": latent.zero_share(),
+        "latent_mean": (float(latent.means().mean()) - floor) / (1 - floor),
+    }
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import torch
 
+from aecli import __version__
 from aecli.device import choose_device, choose_precision, keep_freed_memory, set_threads
 from aecli.errors import DivergedError, OutputError
+from aecli.metrics.pca import PCA
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.consistency import unused_options_note
 from aecli.schema.options import TrainOptions
@@ -20,12 +22,11 @@ from aecli.training.fit_result import FitResult
 from aecli.training.interrupt import Interrupt
 from aecli.training.paired_losses import cross_entropies, is_clearly_lower
 from aecli.training.selection import (
-    TrainingSettings,
     compares_binned,
-    default_settings,
     has_lower_criterion,
+    is_binned_by_rule,
     selection_note,
-    with_settings,
+    with_binned_inputs,
 )
 from aecli.training.trainer import Trainer
 
@@ -39,12 +40,13 @@ NOT_COMPARED = "classifier without binned inputs: the comparison with them was s
 class FittedNetwork:
     """Trained network with its best weights, and the inputs of its training.
 
-    `options` are those of the user, without the `settings` that training chose.
+    `options` are those of the user; `binned` is whether the network has copies of numbers in bins
+    as inputs.
     """
 
     prepared: PreparedTable
     options: TrainOptions
-    settings: TrainingSettings
+    binned: bool
     setup: TrainingSetup
     result: FitResult
     notes: list[str]
@@ -84,23 +86,24 @@ def fit(
     resume: bool = False,
     on_epoch: EpochCallback | None = None,
     progress: Progress = SILENT,
-    settings: TrainingSettings | None = None,
+    binned: bool | None = None,
 ) -> FittedNetwork:
     """Train on a prepared table; an unfinished training leaves a checkpoint in `directory`.
 
-    Without `settings`, these are chosen; `on_epoch` is called in the first training only.
+    Without `binned`, binned inputs are chosen or not; `on_epoch` is called in the first training
+    only.
 
     Raises:
         UsageError: options contradict each other or do not fit the columns.
         OutputError: the network does not fit into memory.
         DivergedError: the loss became non-finite before the first complete epoch.
     """
-    first = settings or default_settings(prepared, options)
+    first = is_binned_by_rule(prepared, options) if binned is None else binned
     fitted = _fit(
-        prepared, options, first, device, interrupt=interrupt, directory=directory, resume=resume,
-        on_epoch=on_epoch, progress=progress,
+        prepared, options, device, binned=first, interrupt=interrupt, directory=directory,
+        resume=resume, on_epoch=on_epoch, progress=progress,
     )  # fmt: skip
-    if settings is not None or not fitted.result.finished or fitted.result.stopped_by_caller:
+    if binned is not None or not fitted.result.finished or fitted.result.stopped_by_caller:
         return fitted
     if not compares_binned(prepared, options, fitted.parameters, fitted.result):
         return fitted
@@ -122,8 +125,9 @@ def _select(
     progress.stage("training with binned inputs")
     try:
         binned = _fit(
-            prepared, limited, TrainingSettings(piecewise=True), fitted.device, interrupt=interrupt
-        )
+            prepared, limited, fitted.device, binned=True, interrupt=interrupt,
+            fitted_pca=fitted.setup.fitted_pca,
+        )  # fmt: skip
     except (DivergedError, OutputError):
         return fitted
     seconds = fitted.result.seconds + binned.result.seconds
@@ -148,18 +152,21 @@ def _not_compared(fitted: FittedNetwork, seconds: float, progress: Progress) -> 
 def _fit(
     prepared: PreparedTable,
     options: TrainOptions,
-    settings: TrainingSettings,
     device: torch.device,
     *,
+    binned: bool,
     interrupt: Interrupt,
     directory: Path | None = None,
     resume: bool = False,
     on_epoch: EpochCallback | None = None,
     progress: Progress = SILENT,
+    fitted_pca: PCA | None = None,
 ) -> FittedNetwork:
-    """Train with the given settings."""
-    prepared, applied = with_settings(prepared, options, settings)
-    setup = build_training(prepared, applied, progress)
+    """Train with binned inputs or without."""
+    applied = options
+    if binned:
+        prepared, applied = with_binned_inputs(prepared, options)
+    setup = build_training(prepared, applied, progress, fitted_pca=fitted_pca)
     notes = [note for note in (unused_options_note(options), *prepared.notes, *setup.notes) if note]
     for note in notes:
         progress.note(note)
@@ -178,11 +185,12 @@ def _fit(
         progress=progress,
         on_epoch=on_epoch,
         target=setup.target,
+        images=setup.images,
     )
     unit = "row" if prepared.train.windows is None else "window"
     progress.training(trainer.epochs, len(prepared.train), unit)
     result = trainer.fit(resume=resume)
-    return FittedNetwork(prepared, options, settings, setup, result, notes, device, precision)
+    return FittedNetwork(prepared, options, binned, setup, result, notes, device, precision)
 
 
 def _identity(
@@ -190,6 +198,7 @@ def _identity(
 ) -> dict[str, object]:
     """Return the options and data that must be equal in a stopped and a resumed training."""
     return {
+        "version": __version__,
         "options": options.model_dump(mode="json", exclude={"training": {"time_limit", "threads"}}),
         "columns": [column.model_dump(mode="json") for column in setup.columns],
         "rows": [len(prepared.train), len(prepared.valid)],

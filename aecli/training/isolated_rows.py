@@ -40,7 +40,7 @@ def drop_isolated(
 def _most_isolated(train: Staged, layout: Layout) -> Tensor:
     """Return the indices of the samples, the most isolated one first."""
     samples = SampleInputs(layout, train.size)
-    forest = fit_forest(samples.vectors(sampled_cells(train, layout.cells)), samples.columns)
+    forest = fit_forest(samples.vectors(sampled_cells(train, layout)), samples.columns)
     blocks = [forest.isolation(samples.vectors(cells)) for cells in train.blocks(BLOCK)]
     return torch.cat(blocks).argsort(descending=True, stable=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 from typing import NamedTuple
 
 import torch
@@ -18,20 +19,24 @@ from aecli.nn.losses import (
     l1_penalty,
     l2_penalty,
 )
+from aecli.nn.sparsity import HardThreshold, l0_penalty
+from aecli.training.image_shift import ImageShift
 from aecli.training.noise import Noise
 
 
 class LossTerms(NamedTuple):
     """Losses of a batch: the sum that training minimises, and its terms without weights.
 
-    `values` are in the order of `Objective.weights`; `logits` are those of the classifier and
-    `outputs` those of the decoder, None without one.
+    `values` are in the order of `Objective.weights`, and `numbers` is the part of the
+    reconstruction from columns of numbers. `logits` are those of the classifier and `outputs` those
+    of the decoder, None without one.
     """
 
     total: Tensor
     values: list[Tensor]
     logits: Tensor | None
     outputs: Tensor | None
+    numbers: Tensor | None = None
 
 
 TRIMMED = 0.1
@@ -41,13 +46,16 @@ TRIMMED = 0.1
 class Objective:
     """Loss terms of a network; only those in `weights` are computed.
 
-    In training `noise` corrupts the inputs, never the targets, and a variational latent is sampled
-    from its distribution. `kl_warm_up` is the factor of the
-    variational KL term in training: it rises from 0 to 1, because the latent would otherwise
-    collapse before the decoder learns to use it (Bowman et al. 2016, §3.1). `rho` is the target
-    mean activation of the sparsity term, and `latent_floor` the lower bound of the latent.
+    In training `shift` moves images, `noise` corrupts the inputs, never the targets, only a share
+    `decoded_share` of the batch is decoded, and a variational latent is sampled. `kl_warm_up` is
+    the factor of the variational KL term in training: it rises from 0 to 1, because the latent
+    would otherwise collapse before the decoder learns to use it (Bowman et al. 2016, §3.1). `rho`
+    is the target mean activation of the sparsity term, and `latent_floor` the lower bound of the
+    latent.
     `number_weight` is a factor of the numbers' part of the reconstruction in `LossTerms.total`, in
     which the labels of training rows are smoothed by `label_smoothing`.
+
+    `limited_columns` are the decoder's weights that read the latent, where their norm is limited.
 
     With `trimmed_loss` the worst 10 % of each training batch are ignored (Rousseeuw 1984), so that
     the network does not learn to reconstruct anomalies.
@@ -66,6 +74,8 @@ class Objective:
         latent_floor: float = 0.0,
         trimmed_loss: bool = False,
         label_smoothing: float = 0.0,
+        shift: ImageShift | None = None,
+        decoded_share: float = 1.0,
     ) -> None:
         self.network = network
         self.inputs = inputs
@@ -77,13 +87,17 @@ class Objective:
         self.latent_floor = latent_floor
         self.trimmed_loss = trimmed_loss
         self.label_smoothing = label_smoothing
+        self.shift = shift
+        self.decoded_share = decoded_share
         self.kl_warm_up = 1.0
         self.number_weight = 1.0
+        self.limited_columns: list[Tensor] = []
 
     def to(self, device: torch.device) -> Objective:
         """Move the network and everything the losses need to a device."""
-        for module in (self.network, self.inputs, self.reconstruction):
-            module.to(device)
+        for module in (self.network, self.inputs, self.reconstruction, self.shift):
+            if module is not None:
+                module.to(device)
         if self.class_weights is not None:
             self.class_weights = self.class_weights.to(device)
         return self
@@ -91,6 +105,8 @@ class Objective:
     def __call__(self, cells: Tensor, codes: Tensor | None) -> LossTerms:
         """Return the terms for cells `(n_rows, n_cells)` and label codes `(n_samples,)`."""
         network = self.network
+        if self.shift is not None and network.training:
+            cells = self.shift(cells)
         seen = self.noise(cells) if self.noise and network.training else cells
         # Noise of a tenth of a scaled unit would be many periods of a phase.
         times = cells if self.noise and self.noise.kind == "gaussian" else None
@@ -99,11 +115,15 @@ class Objective:
         values: list[Tensor] = []
         logits: Tensor | None = None
         outputs: Tensor | None = None
+        numbers: Tensor | None = None
         total: Tensor | None = None
         for name, weight in self.weights.items():
             if name == "reconstruction":
-                outputs = network.decode(passed).float()
-                value, trained = self._reconstruction(outputs, cells)
+                outputs = network.decode(self._decoded(passed)).float()
+                value, numbers = self._reconstruction(outputs, cells[: len(outputs)])
+                trained = value
+                if self.number_weight != 1:
+                    trained = value + (self.number_weight - 1) * numbers
             elif name == "classification":
                 assert codes is not None, "a classifier is built only with a label"
                 logits = network.classify(passed).float()
@@ -116,17 +136,18 @@ class Objective:
             total = weighted if total is None else total + weighted
             values.append(value.detach())
         assert total is not None, "parsing the options requires at least one loss"
-        return LossTerms(total, values, logits, outputs)
+        return LossTerms(total, values, logits, outputs, numbers)
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        """Return the latents that are decoded; the order of a training batch is random."""
+        share = self.decoded_share if self.network.training else 1.0
+        return latents if share == 1 else latents[: ceil(share * len(latents))]
 
     def _reconstruction(self, outputs: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the reconstruction loss, and the same with the raised weight of numbers."""
+        """Return the reconstruction loss, and the part of it from columns of numbers."""
         if self.trimmed_loss and self.network.training:
             outputs, cells = self._trimmed(outputs, cells)
-        if self.number_weight == 1:
-            loss: Tensor = self.reconstruction(outputs, cells)
-            return loss, loss
-        loss, of_numbers = self.reconstruction.parts(outputs, cells)
-        return loss, loss + (self.number_weight - 1) * of_numbers
+        return self.reconstruction.parts(outputs, cells)
 
     def _classification(self, logits: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Return the classification loss, and the same with smoothed labels in training."""
@@ -150,6 +171,9 @@ class Objective:
         return outputs, cells
 
     def _penalty(self, name: str, code: EncoderOutput) -> Tensor:
+        if name == "l0":
+            [threshold] = (m for m in self.network.modules() if isinstance(m, HardThreshold))
+            return l0_penalty(code.latent, threshold.log_threshold)
         if name == "l1":
             return l1_penalty(code.latent)
         if name == "l2":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -201,8 +202,15 @@ class TorchOptimizer(Optimizer):
         self.lr = float(state["lr"])
 
 
+def _fused_adam(
+    params: Iterable[Tensor], *, decoupled_weight_decay: bool = False, **args: Any
+) -> Optimizer:
+    kernel = torch._fused_adamw_ if decoupled_weight_decay else torch._fused_adam_
+    return FusedAdam(params, kernel=kernel, **args)
+
+
 _FUSED_ADAM: dict[str, Callable[..., Optimizer]] = {
-    "Adam": partial(FusedAdam, kernel=torch._fused_adam_),
+    "Adam": _fused_adam,
     "AdamW": partial(FusedAdam, kernel=torch._fused_adamw_, weight_decay=0.01),
 }
 

@@ -68,7 +68,7 @@ def _keys(plan: ColumnPlan) -> list[str]:
     named = [
         column.name
         for column in plan.columns
-        if column.kind in ("category", "number") and named_like_identifier(column.name)
+        if column.kind in ("category", "number", "text") and named_like_identifier(column.name)
     ]
     return [*(item.name for item in plan.ids), *left_out, *named]
 

@@ -102,8 +102,14 @@ def _below_modes(accuracy: float | None, modes: float | None) -> str:
 def _tolerance(options: TrainOptions) -> float:
     """Return the share of the trivial prediction's error up to which there is no problem."""
     losses, network = options.losses, options.network
-    penalties = losses.l1 or losses.l2 or losses.kl or network.variational or network.topk
-    other = penalties or options.classifies or options.training.noise != "none"
+    penalties = losses.l0 or losses.l1 or losses.l2 or losses.kl
+    other = (
+        penalties
+        or network.variational
+        or network.topk
+        or options.classifies
+        or options.training.noise != "none"
+    )
     return POOR_WITH_OTHER_LOSSES if other else POOR
 
 
@@ -116,7 +122,7 @@ def _remedy(network: Network, options: TrainOptions, fit: FitResult) -> str:
         return "a longer training (--resume)"
     if last and fit.planned <= FEW_EPOCHS:
         return f"--epochs {4 * fit.planned}"
-    for name in ("kl", "l1", "l2"):
+    for name in ("kl", "l0", "l1", "l2"):
         weight = getattr(losses, name)
         if weight:
             return f"--{name} {weight / 10:g}"

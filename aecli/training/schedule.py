@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 from aecli.features.staging import Staged
+from aecli.schema.torch_classes import FULL_BATCH_OPTIMIZERS
+from aecli.schema.training_options import TrainingOptions
 
 BATCH_BOUNDS = (16, 128, 1024)
 """Smallest batch, largest batch of a small table, largest batch."""
@@ -24,20 +26,35 @@ WIDE_SAMPLE = 256
 LR_WARM_UP = 0.03
 """Share of all steps in which the rate rises from zero, until Adam's second moments are stable."""
 
+LR_WARM_UP_STEPS = 500
+"""Maximum number of these steps by default."""
+
 FINAL_RATE = 0.01
 """Ratio of the cosine schedule's final to its peak rate, so that the last epoch still trains."""
 
 PLATEAU_FACTOR = 0.5
 
+FULL_BATCH = 65_536
+"""Maximum number of rows of a batch by default, where it should be all rows: memory."""
+
+FULL_BATCH_STEPS = 200
+"""Minimum number of training steps by default, where each is an epoch."""
+
 
 class Schedule:
-    """Learning rate of each step, from the step's number and the validation losses."""
+    """Learning rate of each step, from the step's number and the validation losses.
 
-    def __init__(self, name: str, *, peak: float, steps: int, patience: int) -> None:
+    `warm_up` is the share of the steps in which it rises from zero, None for the default.
+    """
+
+    def __init__(
+        self, name: str, *, peak: float, steps: int, patience: int, warm_up: float | None = None
+    ) -> None:
         self._name = name
         self._peak = peak
         self._steps = max(1, steps)
-        self._warm_up_steps = max(1, min(round(LR_WARM_UP * steps), 500))
+        by_default = min(round(LR_WARM_UP * steps), LR_WARM_UP_STEPS)
+        self._warm_up_steps = max(1, by_default if warm_up is None else round(warm_up * steps))
         self._patience = max(2, patience // 3)
         self.factor = 1.0
         self.waited = 0
@@ -59,20 +76,50 @@ class Schedule:
             self.waited = 0
 
 
-def default_batch_size(rows: int) -> int:
+def schedule_of(options: TrainingOptions, steps: int) -> Schedule:
+    """Return the schedule of a training of `steps` steps.
+
+    It is constant for an optimizer that determines the step sizes: the rate is only the first one.
+    """
+    fixed = options.optimizer.name in FULL_BATCH_OPTIMIZERS
+    return Schedule(
+        "constant" if fixed else options.schedule,
+        peak=options.lr,
+        steps=steps,
+        patience=options.patience,
+        warm_up=0.0 if fixed else options.lr_warmup,
+    )
+
+
+def default_batch_size(rows: int, optimizer: str = "", *, images: bool = False) -> int:
     """Return the power of two near 1/64 of the rows up to 128, near 1/512 of more rows up to 1,024.
 
     A small table then has enough steps per epoch. A large one has enough in any case, and larger
-    batches use the processor better.
+    batches use the processor better: near 1/256 of the rows for a classifier of `images`, which
+    gains more from epochs than from steps. An optimizer that compares the gradients of successive
+    steps has all rows in a batch, up to `FULL_BATCH`.
     """
+    if optimizer in FULL_BATCH_OPTIMIZERS:
+        return max(1, min(rows, FULL_BATCH))
     low, middle, high = BATCH_BOUNDS
-    small, large = (1 << (rows // share).bit_length() for share in (64, 512))
+    small, large = (1 << (rows // share).bit_length() for share in (64, 256 if images else 512))
     return max(low, min(small, middle), min(large, high))
 
 
-def default_epochs(train: Staged, *, classifies: bool) -> int:
-    """Return the number of epochs with about `TRAINED_SAMPLES` samples, within bounds."""
+def default_epochs(
+    train: Staged, *, classifies: bool, optimizer: str = "", images: bool = False
+) -> int:
+    """Return the number of epochs with about `TRAINED_SAMPLES` samples, within bounds.
+
+    A classifier of `images` does not overfit early, because each epoch has other noise. With full
+    batches these are at least `FULL_BATCH_STEPS` steps.
+    """
     low, high = EPOCH_BOUNDS
     wide = train.cells.shape[1] * train.size > WIDE_SAMPLE
-    samples = FEWER_TRAINED_SAMPLES if wide or classifies else TRAINED_SAMPLES
-    return min(high, max(low, math.ceil(samples / max(1, len(train)))))
+    fewer = (wide or classifies) and not images
+    samples = FEWER_TRAINED_SAMPLES if fewer else TRAINED_SAMPLES
+    epochs = min(high, max(low, math.ceil(samples / max(1, len(train)))))
+    if optimizer not in FULL_BATCH_OPTIMIZERS:
+        return epochs
+    steps = math.ceil(len(train) / default_batch_size(len(train), optimizer))
+    return max(epochs, math.ceil(FULL_BATCH_STEPS / max(1, steps)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from aecli.formatting import figure
@@ -32,28 +30,15 @@ BINNED_DROPOUT = 0.1
 """Minimum dropout with binned inputs of few rows; without it rare classes are learned by heart."""
 
 
-@dataclass(frozen=True)
-class TrainingSettings:
-    """Settings that a training chooses.
-
-    `piecewise` is whether the network has copies of numbers in bins as inputs.
-    """
-
-    piecewise: bool = False
+def is_binned_by_rule(prepared: PreparedTable, options: TrainOptions) -> bool:
+    """Return whether a training has binned inputs without a comparison."""
+    return takes_piecewise_copies(prepared, options) and labelled_rows(prepared) >= MANY_LABELLED
 
 
-def default_settings(prepared: PreparedTable, options: TrainOptions) -> TrainingSettings:
-    """Return the settings by rule: those of a long training, and the first of a short one."""
-    binned = takes_piecewise_copies(prepared, options)
-    return TrainingSettings(binned and labelled_rows(prepared) >= MANY_LABELLED)
-
-
-def with_settings(
-    prepared: PreparedTable, options: TrainOptions, settings: TrainingSettings
+def with_binned_inputs(
+    prepared: PreparedTable, options: TrainOptions
 ) -> tuple[PreparedTable, TrainOptions]:
-    """Return a table and options with the settings."""
-    if not settings.piecewise:
-        return prepared, options
+    """Return a table with binned inputs, and options with the dropout that they need."""
     if labelled_rows(prepared) < MANY_LABELLED:
         dropout = max(options.network.dropout, BINNED_DROPOUT)
         network = options.network.model_copy(update={"dropout": dropout})
@@ -70,7 +55,7 @@ def compares_binned(
     choice does not depend on the machine; nor one with many labelled rows, which has them, or with
     few validation rows of the rarer classes.
     """
-    if not takes_piecewise_copies(prepared, options) or labelled_rows(prepared) >= MANY_LABELLED:
+    if not takes_piecewise_copies(prepared, options) or is_binned_by_rule(prepared, options):
         return False
     codes = prepared.valid.codes
     if codes is None:

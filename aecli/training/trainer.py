@@ -15,6 +15,7 @@ from aecli.device import arithmetic
 from aecli.errors import AecliWarning, DivergedError, ModelError, OutputError
 from aecli.features.staging import Staged
 from aecli.formatting import count
+from aecli.nn.sparsity import limit_columns
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.training_options import TrainingOptions
 from aecli.training.batches import Batches
@@ -23,12 +24,13 @@ from aecli.training.fit_result import KL_WARM_UP, FitResult
 from aecli.training.interrupt import Interrupt
 from aecli.training.objective import EpochMeans, Objective
 from aecli.training.optimizers import make_optimizer
-from aecli.training.schedule import Schedule, default_batch_size, default_epochs
+from aecli.training.schedule import default_batch_size, default_epochs, schedule_of
 from aecli.training.split import epoch_order
 from aecli.training.validation import (
     Criterion,
     NumberTarget,
     ValidationFigures,
+    ValidationResult,
     next_number_weight,
     number_weight_rate,
 )
@@ -44,7 +46,7 @@ class Trainer:
 
     `widest` is the size of the network's widest layer for one sample. `on_epoch` is called with
     each complete epoch, and may return a reason to stop. With a `target` the weight of numbers is
-    raised until it is reached.
+    raised until it is reached. `images` says that it is a classifier of images.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Trainer:
         progress: Progress = SILENT,
         on_epoch: Callable[[Epoch], str | None] | None = None,
         target: NumberTarget | None = None,
+        images: bool = False,
     ) -> None:
         self._target = target
         self._objective = objective.to(device)
@@ -75,13 +78,15 @@ class Trainer:
         named = options.optimizer
         self._optimizer = make_optimizer(named.name, self._parameters, lr=options.lr, **named.args)
         classifies = objective.network.head is not None
-        self.epochs = options.epochs or default_epochs(train, classifies=classifies)
-        self._batch_size = options.batch_size or default_batch_size(len(train))
+        self.epochs = options.epochs or default_epochs(
+            train, classifies=classifies, optimizer=named.name, images=images
+        )
+        self._batch_size = options.batch_size or default_batch_size(
+            len(train), named.name, images=images
+        )
         steps = math.ceil(len(train) / self._batch_size) * self.epochs
         self._kl_warm_up_steps = steps * KL_WARM_UP
-        self._schedule = Schedule(
-            options.schedule, peak=options.lr, steps=steps, patience=options.patience
-        )
+        self._schedule = schedule_of(options, steps)
         self._checkpoint = checkpoint
         self._progress = progress
         self._on_epoch = on_epoch
@@ -151,16 +156,16 @@ class Trainer:
             return
         objective.network.eval()
         figures = self._validate()
-        if figures is None or not math.isfinite(figures.losses()["total"]):
+        if figures is None or not math.isfinite(figures.losses["total"]):
             self._stop, self._finished = None, True  # the first epoch checks again
             return
         state = self._state
         state.start = Epoch(
-            0, {}, figures.losses(), seconds=0.0, learning_rate=0.0, best=True,
-            metrics=figures.metrics(),
+            0, {}, figures.losses, seconds=0.0, learning_rate=0.0, best=True,
+            metrics=figures.metrics,
         )  # fmt: skip
         state.best = copied(objective.network.state_dict())
-        state.best_criterion = figures.criterion()
+        state.best_criterion = figures.criterion
 
     def _epoch(self) -> None:
         began = time.perf_counter()
@@ -175,22 +180,22 @@ class Trainer:
         figures = self._validate()
         if figures is None and self._valid is not None and state.history:
             return
-        criterion = Criterion(train["total"]) if figures is None else figures.criterion()
+        criterion = Criterion(train["total"]) if figures is None else figures.criterion
         weight = state.number_weight
         improved = criterion.at(weight) < state.best_criterion.at(weight)
         record = Epoch(
             number=state.epoch + 1,
             train=train,
-            valid=None if figures is None else figures.losses(),
+            valid=None if figures is None else figures.losses,
             seconds=time.perf_counter() - began,
             learning_rate=self._optimizer.lr,
             best=improved,
-            metrics={} if figures is None else figures.metrics(),
+            metrics={} if figures is None else figures.metrics,
             gradients=means.gradients(),
             number_weight=state.number_weight,
         )
         if figures is not None:
-            state.number_weight = self._next_weight(criterion, figures.excess(), improved)
+            state.number_weight = self._next_weight(criterion, figures.excess, improved)
         completed = self._stop is None
         self._update(record, criterion if improved else None, completed)
         self._progress.epoch(record)
@@ -225,6 +230,7 @@ class Trainer:
             if options.clip:
                 torch.nn.utils.clip_grad_norm_(self._parameters, options.clip)
             self._optimizer.step()
+            limit_columns(objective.limited_columns)
             means.add(terms, len(cells), codes)
             step += 1
             seen += len(cells) // network.window
@@ -249,7 +255,7 @@ class Trainer:
         return self._stop is not None or not math.isfinite(loss)
 
     @torch.no_grad()
-    def _validate(self) -> ValidationFigures | None:
+    def _validate(self) -> ValidationResult | None:
         """Return the figures of the validation rows; None without rows, or if it was stopped."""
         if self._valid is None:
             return None
@@ -263,7 +269,7 @@ class Trainer:
             with arithmetic(self._precision, self._device):
                 terms = self._objective(cells, codes)
             figures.add(terms, cells, codes)
-        return figures
+        return figures.result()
 
     def _update(self, record: Epoch, criterion: Criterion | None, completed: bool) -> None:
         state = self._state

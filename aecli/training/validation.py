@@ -83,6 +83,19 @@ NO_CRITERION = Criterion(math.inf)
 """Criterion that any finite epoch improves."""
 
 
+class ValidationResult(NamedTuple):
+    """Figures of the validation rows after an epoch.
+
+    `losses` are the mean of each term and their weighted sum as `total`, `metrics` the accuracy of
+    the classifier, and `excess` is the squared error of numbers as a multiple of its target.
+    """
+
+    losses: dict[str, float]
+    metrics: dict[str, float]
+    criterion: Criterion
+    excess: float
+
+
 class ValidationFigures:
     """Accumulator of the losses of validation rows, and of the figures that compare epochs."""
 
@@ -92,7 +105,7 @@ class ValidationFigures:
         self._target = target
         self._samples = samples
         self._rows = 0
-        self._numbers: list[float] = []
+        self._numbers: list[Tensor] = []
         self._errors: list[Tensor] = []
         self._logits: list[Tensor] = []
         self._codes: list[Tensor] = []
@@ -101,10 +114,9 @@ class ValidationFigures:
     def add(self, terms: LossTerms, cells: Tensor, codes: Tensor | None) -> None:
         """Add one batch."""
         self._means.add(terms, len(cells), codes)
-        if self._target is not None and terms.outputs is not None:
+        if self._target is not None and terms.outputs is not None and terms.numbers is not None:
             self._errors.append(self._target.errors(cells, terms.outputs))
-            _, numbers = self._objective.reconstruction.parts(terms.outputs, cells)
-            self._numbers.append(float(numbers) * len(cells))
+            self._numbers.append(terms.numbers * len(cells))
             self._rows += len(cells)
         if codes is not None and terms.logits is not None:
             step = -(-self._samples * terms.logits.shape[1] // MAX_LOGITS)
@@ -112,28 +124,31 @@ class ValidationFigures:
             self._codes.append(codes[::step])
             self._correct.append((terms.logits.argmax(1) == codes).sum())
 
-    def losses(self) -> dict[str, float]:
-        """Return the mean of each term, and their weighted sum as `total`."""
-        return self._means.means()
+    def result(self) -> ValidationResult:
+        """Return the figures of all batches."""
+        losses, excess = self._means.means(), self._excess()
+        return ValidationResult(losses, self._metrics(), self._criterion(losses, excess), excess)
 
-    def metrics(self) -> dict[str, float]:
+    def _metrics(self) -> dict[str, float]:
         """Return the classification accuracy; empty without labelled rows."""
         labelled = self._means.labelled()
         if not self._correct or not labelled:
             return {}
         return {"accuracy": int(torch.stack(self._correct).sum()) / labelled}
 
-    def criterion(self) -> Criterion:
+    def _criterion(self, losses: dict[str, float], excess: float) -> Criterion:
         """Return the figures by which epochs are compared."""
-        losses, weights = self.losses(), self._objective.weights
+        weights = self._objective.weights
         total, classification = losses["total"], losses.get("classification", 0.0)
         if self._logits:
             overconfidence = self._overconfidence()
             total -= weights["classification"] * overconfidence
             classification -= overconfidence
-        numbers = sum(self._numbers) / max(1, self._rows) * weights.get("reconstruction", 0.0)
-        beyond_target = max(0.0, 1 - 1 / self.excess())
-        return Criterion(total, numbers * beyond_target, classification)
+        numbers = 0.0
+        if self._numbers:
+            mean = float(torch.stack(self._numbers).double().sum()) / self._rows
+            numbers = mean * weights["reconstruction"] * max(0.0, 1 - 1 / excess)
+        return Criterion(total, numbers, classification)
 
     def _overconfidence(self) -> float:
         """Return the cross-entropy that the best temperature would remove."""
@@ -146,7 +161,7 @@ class ValidationFigures:
         )
         return max(0.0, before - after)
 
-    def excess(self) -> float:
+    def _excess(self) -> float:
         """Return the squared error of numbers as a multiple of its target; 1 without a target."""
         if self._target is None or not self._errors:
             return 1.0

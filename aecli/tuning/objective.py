@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -69,7 +69,11 @@ class SearchObjective:
             if value is None:
                 raise _undefined(self.name, fitted.prepared)
             return value
-        return self.of_epoch(fitted.result.best)
+        epoch, valid = fitted.result.best, dict(fitted.result.best.valid or {})
+        if "classification" in valid:
+            # At the best temperature, by which the probabilities of a model are calibrated.
+            valid["classification"] = fitted.result.criterion.classification
+        return self.of_epoch(replace(epoch, valid=valid or None))
 
     def notes(self, options: Mapping[str, str], folds: int) -> Iterator[str]:
         """Yield notes on differences between the value and the figures of the saved model."""

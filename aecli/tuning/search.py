@@ -100,7 +100,10 @@ class SearchRun:
         self._space = SearchSpace(
             options,
             setup.network,
-            options.training.batch_size or default_batch_size(len(first.train)),
+            options.training.batch_size
+            or default_batch_size(
+                len(first.train), options.training.optimizer.name, images=setup.images
+            ),
             setup.objective.weights,
             minimizes_loss=self._objective.direction == "minimize",
             cells=first.layout.cells * first.train.size,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from aecli.model.sizes import default_widths
+from aecli.model.widths import default_widths
 from aecli.schema.network import Network
 from aecli.schema.option_docs import explicit_options, format_value
 from aecli.schema.options import TrainOptions
@@ -230,7 +230,7 @@ class SearchSpace:
             factor = chooser.number("reconst_weight", 1.0, 0.1, 10.0)
             if factor != 1:
                 texts["reconst_weight"] = _three_digits(self.weights["reconstruction"] * factor)
-        sparsity = {"l1", "l2", "kl", "kl_normal"} & self.weights.keys()
+        sparsity = {"l0", "l1", "l2", "kl", "kl_normal"} & self.weights.keys()
         if self._is_free("l1") and not sparsity and self.network.topk is None:
             texts |= _changed("l1", chooser.category("l1", 0.0, SEARCHED_L1_WEIGHTS), 0.0)
         return texts

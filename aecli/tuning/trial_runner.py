@@ -11,6 +11,7 @@ from functools import cached_property
 import torch
 
 from aecli.errors import DivergedError, OutputError
+from aecli.model.sizes import classifies_images
 from aecli.progress import Epoch, Progress
 from aecli.schema.options import TrainOptions
 from aecli.training.data import PreparedTable, prepared_for_noise
@@ -193,7 +194,12 @@ class TrialRunner:
 
 def max_epochs(options: TrainOptions, table: PreparedTable) -> int:
     """Return the number of epochs of a training without early stopping."""
-    return options.training.epochs or default_epochs(table.train, classifies=options.classifies)
+    return options.training.epochs or default_epochs(
+        table.train,
+        classifies=options.classifies,
+        optimizer=options.training.optimizer.name,
+        images=classifies_images(options, table.layout),
+    )
 
 
 class _EpochProgress(Progress):

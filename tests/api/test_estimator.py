@@ -128,6 +128,21 @@ def test_a_pickle_has_everything(fitted: aecli.Autoencoder):
         np.testing.assert_array_equal(getattr(again, method)(rows), getattr(fitted, method)(rows))
 
 
+def test_a_pickle_of_an_earlier_version_has_the_defaults_of_newer_parameters():
+    rows = blobs()[0]
+    estimator = aecli.Autoencoder(**SMALL).fit(rows)
+    latents = estimator.transform(rows)
+    state = dict(vars(estimator))
+    for name in ("l0", "lr_warmup", "_window"):
+        del state[name]
+    again = aecli.Autoencoder()
+    vars(again).clear()
+    again.__setstate__(state)
+    np.testing.assert_array_equal(again.transform(rows), latents)
+    assert again.get_params() == estimator.get_params()
+    np.testing.assert_array_equal(clone(again).fit_transform(rows), latents)
+
+
 def test_a_saved_estimator_is_a_model_directory(fitted: aecli.Autoencoder, tmp_path: Path):
     rows, _ = penguins()
     fitted.save(tmp_path / "m")

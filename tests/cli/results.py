@@ -161,7 +161,7 @@ def evaluation(
         "number_mse_pca": 0.0091,
         "columns": columns,
         "classification": classification(classes),
-        "latent": LatentHealth(64, 62, 62 / 64, [3, 17], 41.23, 0.61, 0.12, [0.1] * 64, None),
+        "latent": LatentHealth(64, 62, 62 / 64, [3, 17], 41.23, 0.61, 0.12, 0.1, [0.1] * 64, None),
         "unseen": {"country": 3},
         "out_of_range": {},
         "gates": [],

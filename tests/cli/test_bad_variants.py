@@ -34,6 +34,8 @@ REFUSED = [
     ),
     ("--noise mask:1.5", 2, ["--noise mask:1.5: the amount of mask must", "at most 1"], "--noise"),
     ("--variational --topk 2", 2, ["--variational and --topk"], "only --topk"),
+    ("--variational --l1 0.1", 2, ["--variational and --l1 0.1", "never 0"], "only --l1"),
+    ("--l0 0.1 --topk 2", 2, ["--l0 makes latents 0", "--topk"], "only --topk"),
     (
         "--output sigmoid --scale robust",
         2,

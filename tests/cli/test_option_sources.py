@@ -96,7 +96,7 @@ def test_names_in_a_variable_may_hold_spaces(parse):
          "--encoder 5,0: must be whole numbers such as 512,256,64, each 1 to 65536, or halve",
          "--encoder 512,256,64"),
         (["--scale", "standrad"],
-         "--scale standrad: must be one of auto, standard, minmax, robust, none",
+         "--scale standrad: must be one of auto, standard, minmax, robust, none, or COLUMN=SCALE",
          "--scale standard"),
         (["--output", "relu"],
          "--output relu: must be one of auto, linear, sigmoid, tanh", "aecli train --help"),

@@ -7,6 +7,7 @@ import pytest
 from aecli.cli.config_file import read_config
 from aecli.cli.option_sources import validate
 from aecli.errors import UsageError
+from aecli.schema.torch_classes import OPTIMIZERS
 
 FILE = Path(__file__).with_name("seed_config.yaml")
 CPU = ("--device", "cpu", "--threads", "1")
@@ -94,10 +95,54 @@ def test_print_config_names_the_key_of_each_value_and_reads_back(aecli, folder):
     assert {name: again[name] for name in FLAT} == FLAT | {"lr": 0.5}
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        ("{}", ("Adam", 1e-3)),
+        ("{name: adam}", ("adam", 1e-3)),
+        ("{name: Adadelta, init_args: {rho: 0.8}}", ("Adadelta:rho=0.8", 1.0)),
+        ("{name: SGD, init_args: {lr: 0.5}}", ("SGD", 0.5)),
+        ("{name: Rprop, init_args: {etas: [0.5, 1.3]}}", ("Rprop:etas=0.5/1.3", 0.01)),
+    ],
+)
+def test_an_optimizer_has_the_learning_rate_of_torch_where_the_file_has_none(
+    read, optimizer, expected
+):
+    values = read(f"model: {{dropout: 0.1, optimizer: {optimizer}}}")
+    assert (values["optimizer"], values["lr"]) == expected
+
+
+def test_a_network_has_a_norm_only_where_the_file_names_one(read):
+    assert read("model: {dropout: 0.1}")["norm"] == "none"
+    assert "norm" not in read("trainer: {max_epochs: 3}")
+
+
+def test_flat_keys_override_the_defaults_of_sections(read):
+    values = read("lr: 0.2\noptimizer: NAdam\nnorm: layer\nmodel: {dropout: 0.1}")
+    assert (values["optimizer"], values["lr"], values["norm"]) == ("NAdam", 0.2, "layer")
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_minimises_also_where_the_file_says_so(tmp_path, refused, name):
+    text = "model: {{optimizer: {{name: {0}, init_args: {{maximize: {1}, foreach: null}}}}}}"
+    (tmp_path / "run.yaml").write_text(text.format(name, "false"))
+    assert str(validate(read_config(tmp_path / "run.yaml")).training.optimizer) == name
+    assert ":maximize=true is not supported: training minimises" in refused(
+        text.format(name, "true")
+    )
+
+
+def test_the_hint_keeps_valid_arguments(refused):
+    text = "model: {optimizer: {name: SGD, init_args: {momentum: 0.9, dampening: 5}}}"
+    hint = 'try: model.optimizer: {name: "SGD", init_args: {momentum: 0.9}} in run.yaml'
+    assert hint in refused(text)
+    assert hint in refused(text.replace("dampening: 5", "maximize: true"))
+
+
 def test_toml_has_sections_too(read):
     toml = '[model.optimizer]\nname = "SGD"\ninit_args = {lr = 1e-2, nesterov = true, momentum = 1}'
     wanted = {"optimizer": "SGD:nesterov=true,momentum=1", "lr": 0.01, "reduction": "sum"}
-    assert read(toml, "run.toml") == wanted
+    assert read(toml, "run.toml") == wanted | {"norm": "none"}
 
 
 @pytest.mark.parametrize(
@@ -107,6 +152,14 @@ def test_toml_has_sections_too(read):
 )  # fmt: skip
 def test_a_norm_layer_by_either_name(read, name, norm):
     assert read(f"model: {{norm_layer: {{name: {name}}}}}")["norm"] == norm
+
+
+@pytest.mark.parametrize("name", ["BatchNorm1d", "InstanceNorm1d"])
+def test_a_norm_layer_with_the_statistics_that_a_single_row_has(read, refused, name):
+    layer = "model: {{norm_layer: {{name: {0}, init_args: {{track_running_stats: {1}}}}}}}"
+    tracked = name == "BatchNorm1d"
+    assert ":track_running_stats=" in read(layer.format(name, str(tracked).lower()))["norm"]
+    assert "is not supported: " in refused(layer.format(name, str(not tracked).lower()))
 
 
 def test_what_is_empty_gives_nothing(read):

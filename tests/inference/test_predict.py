@@ -26,7 +26,9 @@ def table(labels: Any, rows: int = 120) -> pa.Table:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("predict") / "m"
-    aecli.train(table("abc"), model=folder, label="y", id=["id"], latent=2, epochs=30)
+    aecli.train(
+        table("abc"), model=folder, label="y", id=["id"], latent=2, epochs=40, number_weight=1
+    )
     return folder
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,10 @@ import pytest
 from pyarrow import csv
 
 import aecli
-from aecli.errors import DataError, UsageError
+from aecli.errors import DataError, ModelError, UsageError
+from aecli.inference.loaded_model import load_model
+from aecli.inference.row_distribution import ROWS_PREFIX
+from aecli.inference.sample import sample_pass
 
 pytestmark = pytest.mark.usefixtures("no_cross_fitting")
 
@@ -83,10 +87,92 @@ def test_without_a_label_penguins_are_drawn_as_they_are(tmp_path: Path):
     aecli.train(str(path), model=tmp_path / "m", variational=True, epochs=25)
     rows, whole = drawn(tmp_path / "m", tmp_path, count=4000), csv.read_csv(path)
     for name in ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g", "year"):
-        found, wanted = rows[name].to_numpy(), whole[name].drop_null().to_numpy()
+        found, wanted = (t[name].drop_null().to_numpy() for t in (rows, whole))
         assert np.std(found) == pytest.approx(np.std(wanted), rel=0.25), name
     species = np.mean(np.array(rows["species"].to_pylist()) == "Adelie")
     assert species == pytest.approx(152 / 344, abs=0.08)
+
+
+def structured(rows: int = 800) -> pa.Table:
+    """Return rows with a spike, decimals, columns that belong together, and missing cells."""
+    generator = np.random.default_rng(1)
+    place = generator.integers(0, 8, rows)
+    paid = np.where(generator.random(rows) < 0.8, 0.0, generator.exponential(50, rows).round(2))
+    pairs = generator.normal(0, 1, (rows, 2)).astype(np.float32)
+    return pa.table(
+        {
+            "town": np.array(list("hgfedcba"))[place],
+            "postcode": 1000 + 37 * place,
+            "paid": paid,
+            "seen": pa.array(place, mask=generator.random(rows) < 0.2, type=pa.timestamp("s")),
+            "known": pa.array(paid > 10, mask=generator.random(rows) < 0.1),
+            "point": [list(pair) if number % 4 else None for number, pair in enumerate(pairs)],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def structured_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("structured") / "model"
+    how = {"variational": True, "latent": 2, "epochs": 10, "categorical": ["town"]}
+    aecli.train(structured(), model=directory, **how)
+    return directory
+
+
+def test_spikes_decimals_and_missing_cells_are_drawn_as_often(
+    structured_model: Path, tmp_path: Path
+):
+    rows, whole = drawn(structured_model, tmp_path, count=4000), structured()
+    paid = rows["paid"].to_numpy()
+    assert np.mean(paid == 0) == pytest.approx(0.8, abs=0.03)
+    assert np.abs(paid - paid.round(2)).max() < 1e-9
+    for name in whole.column_names:
+        wanted = whole[name].null_count / len(whole)
+        assert rows[name].null_count / len(rows) == pytest.approx(wanted, rel=0.2, abs=0.01), name
+
+
+def test_columns_that_belong_together_are_drawn_together(structured_model: Path, tmp_path: Path):
+    rows, whole = drawn(structured_model, tmp_path, count=4000), structured()
+    of_table, of_rows = (
+        list(zip(t["town"].to_pylist(), t["postcode"].to_pylist(), strict=True))
+        for t in (whole, rows)
+    )
+    assert np.mean([pair in set(of_table) for pair in of_rows]) > 0.95
+    agreeing = [
+        p > 10
+        for p, k in zip(rows["paid"].to_pylist(), rows["known"].to_pylist(), strict=True)
+        if k
+    ]
+    assert np.mean(agreeing) > 0.9
+
+
+@pytest.mark.parametrize("name", ["points", "point_counts", "missing", "start", "embedding"])
+def test_a_damaged_distribution_of_rows_is_refused(structured_model: Path, name: str):
+    model = load_model(structured_model)
+    for baseline in (
+        {key: t for key, t in model.baseline.items() if key != ROWS_PREFIX + name},
+        model.baseline | {ROWS_PREFIX + name: model.baseline[ROWS_PREFIX + name][:1]},
+    ):
+        with pytest.raises(ModelError, match="has a distribution of rows that differs"):
+            sample_pass(replace(model, baseline=baseline))
+
+
+def test_a_model_of_an_older_version_draws_rows_from_its_decoder(tmp_path: Path):
+    older = Path(__file__).parents[1] / "golden" / "0.2.0" / "variational"
+    rows, whole = drawn(older / "model", tmp_path, count=50), pq.read_table(older / "table.parquet")
+    assert set(rows.column_names) <= set(whole.column_names)
+    assert rows.num_rows == 50
+    for name in rows.column_names:
+        assert rows.schema.field(name).type == whole.schema.field(name).type
+
+
+@pytest.mark.parametrize("rows", [2, 3, 12])
+def test_tables_of_few_rows_are_drawn(tmp_path: Path, rows: int):
+    x = np.arange(float(rows))
+    table = pa.table({"x": x, "y": [None, *x[1:] * 2]})
+    aecli.train(table, model=tmp_path / "m", variational=True, latent=1, epochs=1)
+    found = drawn(tmp_path / "m", tmp_path, count=20)["x"].to_numpy()
+    assert 0 <= found.min() <= found.max() <= rows - 1
 
 
 def test_what_cannot_be_drawn_is_refused(model: Path, tmp_path: Path):

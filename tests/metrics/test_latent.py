@@ -85,7 +85,7 @@ def test_a_variational_unit_is_active_by_its_own_variance():
 def test_sparsity_is_measured_against_the_latents_own_size():
     figures = LatentFigures(2)
     figures.add(torch.tensor([[0.0, 100.0], [0.001, -300.0]]))
-    assert figures.near_zero_share() == 0.5
+    assert (figures.near_zero_share(), figures.zero_share()) == (0.5, 0.25)
     assert figures.mean_abs() == pytest.approx(100.00025)
 
 

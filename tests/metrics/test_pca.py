@@ -27,3 +27,12 @@ def test_pca_reaches_the_optimum_of_the_singular_values(count: int, width: int):
 def test_components_are_orthonormal_and_no_more_than_there_are():
     pca = fit_pca(lambda: [rows(30, 5)], 9)
     torch.testing.assert_close(pca.components @ pca.components.T, torch.eye(5), atol=1e-5, rtol=0)
+
+
+def test_inputs_that_are_always_zero_change_nothing():
+    inputs = rows(100, 8)
+    pca = fit_pca(lambda: iter([inputs]), 3)
+    widened = torch.nn.functional.pad(inputs, (0, 2))
+    reconstructed = pca.widened(10).reconstruct(widened)
+    assert torch.allclose(reconstructed[:, :8], pca.reconstruct(inputs), rtol=1e-5)
+    assert not reconstructed[:, 8:].any()

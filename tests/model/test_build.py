@@ -5,7 +5,8 @@ from pydantic import ValidationError
 from aecli.errors import DataError, ModelError, UsageError
 from aecli.features.layout import lay_out
 from aecli.model.build import build, build_reconstruction_loss, column_weights
-from aecli.model.sizes import default_latent, default_widths, resolve_network
+from aecli.model.sizes import resolve_network
+from aecli.model.widths import default_latent, default_widths
 from aecli.schema.options import TrainOptions
 from aecli.schema.training_options import LossOptions
 from tests import columns

@@ -8,7 +8,7 @@ from torch import nn
 from aecli.model.layers import build_activation, initialise
 from aecli.nn.init import activation_gain
 from aecli.nn.layers import MLP
-from aecli.schema.torch_classes import ACTIVATIONS, INITIALISERS
+from aecli.schema.torch_classes import ACTIVATIONS, INITIALISERS, TorchClassSpec
 
 WIDTHS = [400, 300, 200]
 
@@ -16,7 +16,7 @@ WIDTHS = [400, 300, 200]
 def drawn(name, activation="ReLU"):
     torch.manual_seed(0)
     network = MLP(sizes=WIDTHS, activation=nn.ReLU)
-    initialise(network, name, activation=activation)
+    initialise(network, name, activation=TorchClassSpec(name=activation))
     return network.requires_grad_(False).linears
 
 
@@ -28,6 +28,7 @@ def drawn(name, activation="ReLU"):
         ("kaiming_uniform", lambda fan_in, fan_out, gain: gain**2 / fan_in),
         ("kaiming_normal", lambda fan_in, fan_out, gain: gain**2 / fan_in),
         ("normal", lambda fan_in, fan_out, gain: 1 / fan_in),
+        ("uniform", lambda fan_in, fan_out, gain: 1 / fan_in),
     ],
 )
 def test_variances_follow_their_formulas_with_a_gain_of_1_in_the_last_layer(name, variance):
@@ -77,12 +78,27 @@ def test_gains_are_those_of_the_literature(name, gain):
     assert activation_gain(build_activation(name)) == pytest.approx(gain, rel=1e-3)
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_gain_is_that_of_the_activation_with_its_arguments():
+    deviations = []
+    for slope in (0.01, 1.0):
+        torch.manual_seed(0)
+        network = MLP(sizes=WIDTHS, activation=nn.ReLU)
+        args = {"negative_slope": slope}
+        initialise(
+            network, "kaiming_normal", activation=TorchClassSpec(name="LeakyReLU", args=args)
+        )
+        deviations.append(float(network.linears[0].weight.detach().std()))
+    assert deviations[0] / deviations[1] == pytest.approx(math.sqrt(2), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, args in ACTIVATIONS.items() if "dim" not in args and n != "Threshold"]
+)
 def test_signals_neither_explode_nor_vanish_through_ten_layers(name):
     torch.manual_seed(0)
     x = torch.randn(500, 256)
     network = MLP(sizes=[256] * 12, activation=partial(build_activation, name)).eval()
-    initialise(network, "kaiming_normal", activation=name)
+    initialise(network, "kaiming_normal", activation=TorchClassSpec(name=name))
     size = float(network(x).detach().square().mean())
     assert size < 5
     if "shrink" not in name:  # these are made to set small signals to zero

@@ -7,7 +7,8 @@ import pytest
 import aecli
 from aecli.errors import UsageError
 from aecli.features.layout import lay_out
-from aecli.model.sizes import auto_latent, resolve_network
+from aecli.model.sizes import resolve_network
+from aecli.model.widths import auto_latent
 from aecli.schema.options import TrainOptions
 from tests import columns
 
@@ -181,3 +182,23 @@ def test_a_latent_of_mean_activations_is_a_sigmoid_unless_said():
     assert resolved(numbers(6), kl=1).latent_activation.name == "Sigmoid"
     assert resolved(numbers(6), kl=1, latent_activation="Tanh").latent_activation.name == "Tanh"
     assert resolved(numbers(6), kl=0).latent_activation.name == "Identity"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"encoder": [12, 3]}, None),
+        ({"encoder": [12, 3], "decoder": [12, 8]}, "layers of size 12, 8"),
+        ({"arch": "conv1d", "window": 8, "channels": [12, 12]}, "layers of size 12"),
+        ({"arch": "lstm", "window": 8}, None),
+    ],
+)
+def test_a_prelu_with_a_slope_per_unit_fits_its_layers(options, message):
+    options = {"activation": "PReLU:num_parameters=12", **options}
+    if message is None:
+        network = resolved(numbers(4), **options)
+        assert network.activation.args == {"num_parameters": 12}
+        return
+    what, hint = refused(numbers(4), **options)
+    assert what == f"PReLU:num_parameters=12 has 12 slopes for {message}"
+    assert hint == "--activation PReLU, with one slope"

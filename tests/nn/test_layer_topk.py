@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from aecli.nn.layers import TopK
+from aecli.nn.sparsity import TopK
 
 
 def test_the_k_largest_by_size_survive():

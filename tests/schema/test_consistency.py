@@ -30,6 +30,15 @@ from aecli.schema.options import TrainOptions
             {"variational": True, "latent_activation": "Tanh"},
             "--variational and --latent-activation Tanh are two kinds of latent",
         ),
+        *[
+            ({"l0": 0.1, **values}, f"--l0 makes latents 0 by a threshold, which {flag} replaces")
+            for flag, values in {
+                "--variational": {"variational": True},
+                "--topk": {"topk": 2},
+                "--kl": {"kl": 1},
+                "--latent-activation ReLU": {"latent_activation": "ReLU"},
+            }.items()
+        ],
         ({"init": "pca", "kl": 1}, "--init pca and --kl contradict each other: PCA is linear"),
         ({"init": "pca", "latent_activation": "ReLU"}, "--init pca and --latent-activation ReLU"),
         *[
@@ -41,6 +50,7 @@ from aecli.schema.options import TrainOptions
                 "variational": {"variational": True},
                 "topk": {"topk": 2},
                 "latent-activation Tanh": {"latent_activation": "Tanh"},
+                "l0": {"l0": 0.1},
                 "l1": {"l1": 0.1},
                 "l2": {"l2": 0.1},
                 "kl": {"kl": 0.1},
@@ -86,6 +96,8 @@ def test_options_that_contradict_each_other_are_refused(values, message):
         {"kl": 1},
         *[{"kl": 1, "latent_activation": n} for n in ("Sigmoid", "Tanh", "Softsign")],
         {"kl": 1, "topk": 2},
+        {"l0": 0.1, "l1": 0.1, "latent_activation": "Identity"},
+        {"variational": True, "l1": 0.1},  # models of 0.2.0 have it; train refuses it
         {"variational": True, "latent_activation": "Identity", "beta": 0.5},
         {"variational": True, "init": "pca"},
         {"axes": "independent", "latent_activation": "Identity", "init": "pca", "label": "y"},
@@ -165,6 +177,10 @@ NAMED = [
     ({"stride": 2, "time": "t"}, "--stride, --time without --window"),
     ({"window": 4, "window_label": "majority"}, "--window-label without --label"),
     ({"valid": "none", "patience": 3}, "--patience without validation rows"),
+    (
+        {"optimizer": "Rprop", "lr_warmup": 0.1, "schedule": "constant"},
+        "--schedule, --lr-warmup with Rprop, which determines the step sizes",
+    ),
 ]
 
 

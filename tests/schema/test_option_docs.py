@@ -30,7 +30,7 @@ def test_every_field_of_the_spec_is_an_option_with_a_help_sentence():
         ("dropout", "number", "at least 0, below 1", "0"),
         ("l1", "number", "at least 0", "0"),
         ("encoder", "sizes", "1 to 65536", ""),
-        ("scale", "choice", "auto, standard, minmax, robust, none", "auto"),
+        ("scale", "scale", "auto, standard, minmax, robust, none", "auto"),
         ("id", "names", "", ""),
         ("balance", "flag", "", ""),
         ("time_limit", "time", "above 0", ""),

@@ -19,6 +19,33 @@ from aecli.schema.validation import validate_options
          "encoder=[512, 256, 64]"),
         ({"activation": "Relux"},
          "activation='Relux': unknown activation 'Relux'; did you mean ReLU?", "activation='ReLU'"),
+        ({"activation": "glu"}, "activation='glu': GLU is not supported as activation: it halves "
+         "the number of units; SiLU is a gate that keeps it", "activation='SiLU'"),
+        ({"activation": "Threshold:value=1"}, "activation='Threshold:value=1': Threshold needs "
+         "threshold, as in Threshold:threshold=0.1,value=0",
+         "activation='Threshold:threshold=0.1,value=0'"),
+        ({"activation": "ReLU:inplace=true"},
+         "activation='ReLU:inplace=true': ReLU has no argument 'inplace'; it "
+         "changes how numbers are computed, not the numbers", "activation='ReLU'"),
+        ({"activation": "Softmax:dim=0"},
+         "activation='Softmax:dim=0': Softmax:dim=0 must be 1 or -1", "activation='Softmax'"),
+        ({"optimizer": "LBFGS"}, "optimizer='LBFGS': LBFGS is not supported as optimizer: it needs "
+         "the same rows in each step, and each training step has others", "optimizer='AdamW'"),
+        ({"optimizer": "Rprop:etas=1.2/0.5"}, "optimizer='Rprop:etas=1.2/0.5': Rprop:etas=1.2/0.5 "
+         "must be two numbers from 1e-06 to 0.999999 and from 1 to 1000, as in 0.5/1.2",
+         "optimizer='Rprop'"),
+        ({"optimizer": "Adam:lr=1"},
+         "optimizer='Adam:lr=1': Adam has no argument 'lr'; the learning rate is --lr",
+         "optimizer='Adam'"),
+        ({"norm": "batch:track_running_stats=false"}, "norm='batch:track_running_stats=false': "
+         "batch:track_running_stats=false is not supported: the latent of a row would depend on "
+         "the other rows of its batch", "norm='batch'"),
+        ({"init": "he_nromal"}, "init='he_nromal': must be one of auto, default, xavier_uniform, "
+         "xavier_normal, kaiming_uniform, kaiming_normal, orthogonal, normal, uniform, pca",
+         "aecli train --help"),
+        ({"scale": {"a": "robst"}}, "scale={'a': 'robst'}: 'a=robst' must be one of auto, "
+         "standard, minmax, robust, none, or COLUMN=SCALE", "scale='a=robust'"),
+        ({"lr_warmup": 2}, "lr_warmup=2: must be a number, 0 to 1", "lr_warmup=1"),
         ({"latent": 8, "encoder": [5]},
          "latent=8 and encoder=[5] contradict each other: the last encoder size is the latent size",
          "encoder=[8]"),
@@ -30,6 +57,20 @@ def test_a_bad_value_in_python_is_told_as_it_was_written(values, what, hint):
     with pytest.raises(UsageError) as caught:
         aecli.train("none.csv", **values)
     assert (caught.value.what, caught.value.hint) == (what, hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("he_normal", "kaiming_normal"), ("he-uniform", "kaiming_uniform"),
+        ("HeNormal", "kaiming_normal"), ("He", "kaiming_normal"), ("xavier", "xavier_uniform"),
+        ("GlorotUniform", "xavier_uniform"), ("glorot_normal", "xavier_normal"),
+        ("kaiming_uniform_", "kaiming_uniform"), ("Orthogonal", "orthogonal"),
+        ("lecun_normal", "normal"), ("LecunUniform", "uniform"), ("auto", "auto"),
+    ],
+)  # fmt: skip
+def test_initialisers_have_their_names_in_keras_and_torch(text, name):
+    assert TrainOptions.from_flat({"init": text}).network.init == name
 
 
 COMPANIONS: dict[str, dict[str, object]] = {

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import aecli
-from aecli.schema.model_spec import Calibration
+from aecli.schema.calibration import Calibration
 
 CROSS_FITTED = "cross-fitted rows (3 folds)"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aecli.schema.model_spec import AGGREGATES
+from aecli.schema.calibration import AGGREGATES
 from aecli.scoring.threshold import fit_thresholds
 
 RANDOM = np.random.default_rng(0)

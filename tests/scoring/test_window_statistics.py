@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.numpy import load_file
@@ -95,6 +96,19 @@ def test_store_rows_has_no_effect_on_windows(tmp_path: Path) -> None:
         rows, model=tmp_path / "m", window=WINDOW, time="t", epochs=1, store_rows=True
     )
     assert "without effect: --store-rows with --window" in result.spec.summary.notes
+
+
+def test_drifted_held_out_windows_do_not_make_the_statistics_count_less(tmp_path: Path) -> None:
+    medians = []
+    for drift in (0, 20):
+        pq.write_table(table(series(100, 1) + drift), tmp_path / "held_out.parquet")
+        aecli.train(
+            table(series(200, 0)), model=tmp_path / str(drift), window=WINDOW, time="t", epochs=1,
+            valid=str(tmp_path / "held_out.parquet"), seed=0,
+        )  # fmt: skip
+        weights = load_file(next((tmp_path / str(drift)).glob("weights-*.safetensors")))
+        medians.append(weights["baseline.score_medians"][-2:])
+    assert medians[0] == pytest.approx(medians[1])
 
 
 @pytest.mark.parametrize("elements", [1, 400])

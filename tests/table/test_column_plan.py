@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from aecli.errors import DataError, UsageError
+from aecli.features.text.columns import with_text_columns
 from aecli.schema.model_spec import Column
 from aecli.schema.options import ColumnOptions
 from aecli.table.column_plan import ColumnPlan, describe_columns, plan_columns
@@ -19,7 +20,9 @@ RNG = np.random.default_rng(0)
 
 def plan(table: Any, rows: Any = None, /, **options: Any) -> ColumnPlan:
     mask = None if rows is None else np.array(rows)
-    return describe_columns(open_source(pa.table(table)), ColumnOptions(**options), train_rows=mask)
+    chosen = ColumnOptions(**options)
+    found = describe_columns(open_source(pa.table(table)), chosen, train_rows=mask)
+    return with_text_columns(found, chosen)
 
 
 def column(values: Any, rows: Any = None, /, **options: Any) -> Column:
@@ -222,14 +225,14 @@ def test_what_cannot_be_a_feature_is_left_out_with_its_type(values: pa.Array, re
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ([f"u{i}" for i in range(10)], "free text or identifier: 10 distinct values in 10 rows"),
+        ([f"u{i}" for i in range(60)], "identifier: 60 values, which differ only in digits"),
         (
             [f"u{i // 2}" if i < 10 else f"u{i}" for i in range(200)],
-            "free text or identifier: 195 distinct values in 200 rows",
+            "identifier: 195 values, which differ only in digits",
         ),
         (
-            [f"t{i % 130}" for i in range(250)],
-            "free text or identifier: 130 distinct values in 250 rows",
+            ["".join(RNG.choice(list("0123456789abcdef"), 16)) for _ in range(200)],
+            "identifier: 200 values without n-grams in common",
         ),
         (range(100), "row number: counts the rows from 0"),
         (range(1, 201), "row number: counts the rows from 1"),
@@ -240,6 +243,48 @@ def test_identifiers_are_left_out(values: Any, reason: str) -> None:
     assert left_out(columns) == {"c": reason}
     assert left_out(columns, columns="*") == {"c": reason}
     assert left_out(columns, columns="c") == {}
+
+
+def test_texts_without_words_in_common_are_left_out_even_by_name():
+    columns = {"c": [f"u{i}" for i in range(10)]}
+    assert left_out(columns) == {"c": "identifier: 10 values, which differ only in digits"}
+    assert "equal in the characters and words" in left_out(columns, columns="c")["c"]
+
+
+WORDS = ("Old", "New", "Royal", "Thai", "Golden", "Blue", "Corner", "Garden", "House", "Café")
+NAMES = [f"{a} {b} {c}" for a in WORDS for b in WORDS for c in WORDS[:3]]
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "kind", "reason"),
+    [
+        (NAMES, {}, "text", "text with 300 values: 64 components of its n-grams"),
+        (NAMES[:20], {}, "text", "text with 20 values: 10 components of its n-grams"),
+        (NAMES[:130] * 9, {}, "text", "text with 130 values: 64 components of its n-grams"),
+        (NAMES[:130] * 9, {"max_categories": 128}, "category", "text with 130 values: the 128"),
+        (NAMES[:50] * 9, {}, "category", "text with 50 values"),
+        (
+            NAMES[:50] * 9,
+            {"text": "c"},
+            "text",
+            "text with 50 values: 25 components of its n-grams",
+        ),
+        (NAMES[:50] * 9, {"columns": "c"}, "category", "text with 50 values"),
+        ([f"u{i}" for i in range(99)], {"text": "c"}, "text", "text with 99 values: 31 components"),
+        ([f"u{i}" for i in range(99)], {"columns": "c"}, "text", "text with 99 values"),
+        (["same"] * 99, {"text": "c"}, "category", "constant"),
+    ],
+)
+def test_text_has_many_values_or_is_named(
+    values: list[str], options: dict[str, Any], kind: str, reason: str
+) -> None:
+    found = column(values, **options)
+    assert found.kind == kind
+    assert found.reason.startswith(reason)
+
+
+def test_mostly_numbers_as_text_are_neither_text_nor_categories() -> None:
+    assert "c" in left_out({"c": [*map(str, range(500)), "unknown"]})
 
 
 def test_integers_named_like_identifiers_are_left_out_where_all_differ() -> None:

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from aecli.errors import OutputError, UsageError
@@ -213,6 +213,7 @@ NAMES_AND_CELLS = st.lists(st.sampled_from(SIGNS), min_size=1, max_size=4).map("
 @pytest.mark.parametrize("alone", [True, False])
 @settings(deadline=None, max_examples=40)
 @given(name=NAMES_AND_CELLS, cells=st.lists(NAMES_AND_CELLS, min_size=3, max_size=3))
+@example(name="sep=,\r", cells=[",", "\r", "\r"])
 def test_any_names_and_cells_survive_csv(
     tmp_path_factory: pytest.TempPathFactory,
     suffix: str,

@@ -53,3 +53,14 @@ def test_what_differs_is_named_with_its_value_before_and_after(tmp_path, present
     assert len(message) == len(lines) + 1 <= 6
     for line, start in zip(message, [message[0], *lines[1:]], strict=False):
         assert line.startswith(start)
+
+
+def test_the_training_of_another_version_cannot_be_resumed(tmp_path):
+    Checkpoint(tmp_path, SAVED).save(TrainingState())
+    with pytest.raises(UsageError) as caught:
+        Checkpoint(tmp_path, {**SAVED, "version": "9.0", "options": {}}).load()
+    assert caught.value.lines() == [
+        "the unfinished training was started with another version of aecli",
+        "  the checkpoint is from an earlier version, this is 9.0",
+        "  try: run the same command without --resume",
+    ]

@@ -40,7 +40,7 @@ FREE = {"latent": 3, "epochs": 10}
         (WAVES, LSTM, "the latent has collapsed: 0 of 6 units are active"),
         (LOW_RANK, FREE | {"init": "default", "epochs": 1, "lr": 1e-5}, "column means"),
         (LOW_RANK, FREE | {"init": "default", "epochs": 2}, "that of PCA of the same size"),
-        (LOW_RANK, FREE | {"l1": 100.0}, "l1 is "),
+        (LOW_RANK, FREE | {"l1": 100.0}, "the latent has collapsed: 0 of 3 units are active"),
         (LOW_RANK, FREE | {"kl": 100.0}, "that of PCA of the same size"),
         (NOISE, {"init": "default", "valid": 0.3, "latent": 20, "epochs": 60}, "overfitting: the"),
         (NOISE, {"valid": 0.3, "latent": 20, "epochs": 20}, "no epoch beat the PCA init"),

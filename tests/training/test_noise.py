@@ -50,6 +50,17 @@ def test_gaussian_noise_moves_numbers_only():
     assert float(difference.mean()) == pytest.approx(0, abs=0.03)
 
 
+@pytest.mark.parametrize("text", ["mask:0.3", "swap:0.3"])
+def test_cells_of_a_text_are_corrupted_together(text: str) -> None:
+    clean = torch.arange(4_000.0)[:, None].expand(-1, 3)
+    torch.manual_seed(0)
+    noise = Noise.parse(text, numbers=3, corrupted_with=(0, 1, 1))
+    assert noise is not None
+    noisy = noise(clean).nan_to_num(-1.0)
+    assert torch.equal(noisy[:, 1], noisy[:, 2])
+    assert not torch.equal(noisy[:, 0], noisy[:, 1])
+
+
 def test_mask_empties_its_share_of_every_column_and_no_more():
     clean = cells()
     noisy = corrupted("mask:0.3", clean)

@@ -17,13 +17,18 @@ from aecli.features.layout import lay_out
 from aecli.model.build import build, build_reconstruction_loss
 from aecli.model.sizes import resolve_network
 from aecli.model_directory.read import read_history, read_spec
+from aecli.progress import SILENT
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.options import TrainOptions
+from aecli.training.build import build_training
+from aecli.training.data import prepare
 from aecli.training.objective import LossTerms, Objective
+from aecli.training.train import parse_options
 from aecli.training.validation import (
     Criterion,
     NumberTarget,
     ValidationFigures,
+    ValidationResult,
     next_number_weight,
     number_weight_rate,
 )
@@ -135,7 +140,7 @@ COLUMNS = [number(f"x{i}", low=[-3.0], high=[3.0]) for i in range(2)]
 
 def figures(
     logits: torch.Tensor, codes: torch.Tensor, outputs: torch.Tensor, error: float | None = None
-) -> ValidationFigures:
+) -> ValidationResult:
     """Return the figures of one batch whose cells are 0."""
     options = TrainOptions.from_flat({"encoder": [4, 1], "label": "y"})
     network = resolve_network(options, columns=COLUMNS, layout=lay_out(COLUMNS), classes=2)
@@ -151,8 +156,8 @@ def figures(
     cells = torch.zeros(len(codes), 2)
     loss = torch.nn.functional.cross_entropy(logits, codes)
     values = [outputs.square().mean(), loss]
-    made.add(LossTerms(sum(values), values, logits, outputs), cells, codes)
-    return made
+    made.add(LossTerms(sum(values), values, logits, outputs, values[0]), cells, codes)
+    return made.result()
 
 
 def test_an_overconfident_classifier_is_not_a_worse_epoch():
@@ -162,17 +167,37 @@ def test_an_overconfident_classifier_is_not_a_worse_epoch():
     logits = signal + torch.randn(500, 2, generator=generator)
     zero = torch.zeros(500, 2)
     calm, loud = figures(logits, codes, zero), figures(6 * logits, codes, zero)
-    assert loud.losses()["total"] > 1.3 * calm.losses()["total"]
-    assert loud.criterion().at(1) == pytest.approx(calm.criterion().at(1), rel=0.02)
-    assert loud.criterion().classification == loud.criterion().total
-    assert calm.metrics() == loud.metrics()
+    assert loud.losses["total"] > 1.3 * calm.losses["total"]
+    assert loud.criterion.at(1) == pytest.approx(calm.criterion.at(1), rel=0.02)
+    assert loud.criterion.classification == loud.criterion.total
+    assert calm.metrics == loud.metrics
 
 
 def test_a_raised_weight_applies_to_errors_beyond_the_target_in_all_epochs():
     logits, codes = torch.zeros(10, 2), torch.tensor([0, 1] * 5)
     made = figures(logits, codes, torch.full((10, 2), 0.1), error=0.05)
-    assert made.excess() == pytest.approx(0.2 / 0.05)
+    assert made.excess == pytest.approx(0.2 / 0.05)
     total = 0.01 + float(np.log(2))
-    assert made.criterion().at(1) == pytest.approx(total)
-    assert made.criterion().at(5) == pytest.approx(total + 4 * 0.01 * 3 / 4)
-    assert figures(logits, codes, torch.ones(10, 2)).excess() == 1
+    assert made.criterion.at(1) == pytest.approx(total)
+    assert made.criterion.at(5) == pytest.approx(total + 4 * 0.01 * 3 / 4)
+    assert figures(logits, codes, torch.ones(10, 2)).excess == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "weight"),
+    [
+        ({"latent": 6}, 2.0),
+        ({"latent": 5}, 1.0),  # less than one unit for two of eleven columns
+        ({"latent": 6, "reconst_weight": 1}, 1.0),
+        ({"latent": 6, "label": "rare"}, 0.5),
+        ({"latent": 6, "label": "rare", "balance": True}, 2.0),
+        ({"latent": 6, "exclude": ["y"], "label": None}, 1.0),
+    ],
+)
+def test_columns_of_several_kinds_count_by_the_entropy_of_the_label_and_their_room(
+    options: dict[str, Any], weight: float
+):
+    chosen = parse_options({"label": "y", "valid": "none"} | options)
+    table = mixed(60, 0).append_column("rare", [["a", "b"] + 58 * ["a"]])
+    setup = build_training(prepare(table, chosen, SILENT), chosen, SILENT)
+    assert setup.objective.weights["reconstruction"] == weight

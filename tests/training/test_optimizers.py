@@ -1,3 +1,4 @@
+import inspect
 import subprocess
 import sys
 
@@ -6,11 +7,20 @@ import torch
 from torch import nn
 
 from aecli.errors import ModelError, UsageError
-from aecli.schema.torch_classes import OPTIMIZERS
+from aecli.schema.torch_classes import (
+    COMPUTATION_ARGUMENTS,
+    FULL_BATCH_OPTIMIZERS,
+    LEARNING_RATES,
+    OPTIMIZERS,
+    REFUSED,
+)
 from aecli.training.optimizers import make_optimizer
 
 ARGUMENTS = {
-    "Adam": {"betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.1, "amsgrad": True},
+    "Adam": {
+        "betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.1, "amsgrad": True,
+        "decoupled_weight_decay": True,
+    },
     "AdamW": {"betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.1, "amsgrad": True},
     "SGD": {"momentum": 0.9, "dampening": 0.0, "weight_decay": 0.1, "nesterov": True},
     "RMSprop": {
@@ -22,12 +32,20 @@ ARGUMENTS = {
     },
     "ASGD": {"lambd": 1e-3, "alpha": 0.5, "t0": 10.0, "weight_decay": 0.1},
     "Adadelta": {"rho": 0.8, "eps": 1e-5, "weight_decay": 0.1},
-    "Adafactor": {"d": 2.0, "weight_decay": 0.1},
-    "Adagrad": {"lr_decay": 0.1, "weight_decay": 0.1, "eps": 1e-6},
+    "Adafactor": {"beta2_decay": -0.5, "eps": (1e-16, 1e-2), "d": 2.0, "weight_decay": 0.1},
+    "Adagrad": {
+        "lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.1, "eps": 1e-6,
+    },
     "Adamax": {"betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.1},
-    "NAdam": {"betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.1, "momentum_decay": 0.01},
-    "RAdam": {"betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.1},
-}
+    "NAdam": {
+        "betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.1, "momentum_decay": 0.01,
+        "decoupled_weight_decay": True,
+    },
+    "RAdam": {
+        "betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.1, "decoupled_weight_decay": True,
+    },
+    "Rprop": {"etas": (0.6, 1.1), "step_sizes": (1e-5, 0.1)},
+}  # fmt: skip
 
 
 def network():
@@ -47,6 +65,18 @@ def steps(model, optimizer, count):
 
 def weights(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+@pytest.mark.parametrize("name", [name for name in torch.optim.__all__ if name[0].isupper()])
+def test_every_optimizer_of_torch_is_in_the_table_with_all_arguments_or_has_a_reason(name):
+    kind = getattr(torch.optim, name)
+    if name in REFUSED or kind is torch.optim.Optimizer:
+        assert name not in OPTIMIZERS
+        return
+    parameters = inspect.signature(kind).parameters
+    known = set(parameters) - COMPUTATION_ARGUMENTS - {"params", "lr", "maximize"}
+    assert set(OPTIMIZERS[name]) == known
+    assert LEARNING_RATES[name] == parameters["lr"].default
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -104,7 +134,8 @@ def test_the_fused_adam_is_torchs(name, arguments):
     chosen = ARGUMENTS[name] if arguments else {}
     ours, theirs = network(), network()
     steps(ours, make_optimizer(name, ours.parameters(), lr=0.01, **chosen), 20)
-    reference = getattr(torch.optim, name)(theirs.parameters(), lr=0.01, fused=True, **chosen)
+    kind = getattr(torch.optim, name)
+    reference = kind(theirs.parameters(), lr=0.01, fused=True, **chosen)
     steps(theirs, reference, 20)
     assert torch.equal(weights(ours), weights(theirs))
 
@@ -122,7 +153,7 @@ def test_parameters_without_a_gradient_stay(name):
     assert not torch.equal(model[2].weight, network()[2].weight)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - set(FULL_BATCH_OPTIMIZERS)))
 def test_the_learning_rate_may_be_set_between_steps(name):
     model = network()
     optimizer = make_optimizer(name, model.parameters(), lr=0.01)
@@ -146,6 +177,18 @@ def test_the_state_of_other_parameters_is_refused(name, change):
         saved = {"0.exp_avg": torch.zeros(8, 4)}
     with pytest.raises(ModelError, match="belongs to another network"):
         optimizer.load(saved)
+
+
+@pytest.mark.parametrize("eps", [(1e-18, 1e-3), (1e-18, 0.0)])
+def test_the_smallest_eps_of_adafactor_is_above_zero_when_squared(eps):
+    assert OPTIMIZERS["Adafactor"]["eps"]("eps", eps) == eps
+    with pytest.raises(ValueError, match="from 1e-18 to 1 and from 0 to 1"):
+        OPTIMIZERS["Adafactor"]["eps"]("eps", (1e-30, eps[1]))
+    model = network()
+    optimizer = make_optimizer("Adafactor", model.parameters(), lr=0.01, eps=eps)
+    model(torch.ones(1, 4)).mul(0).sum().backward()  # a unit without a gradient
+    optimizer.step()
+    assert weights(model).isfinite().all()
 
 
 def test_nesterov_without_momentum_is_a_usage_error():

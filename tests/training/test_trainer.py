@@ -133,7 +133,7 @@ def test_early_stopping_restores_the_best_epoch(tmp_path: Path):
     validated = run._validate()
     assert validated is not None
     assert fit.best.valid is not None
-    assert validated.losses()["total"] == pytest.approx(fit.best.valid["total"])
+    assert validated.losses["total"] == pytest.approx(fit.best.valid["total"])
 
 
 def test_a_watcher_sees_every_epoch_and_may_stop_the_training(tmp_path: Path):

@@ -10,7 +10,7 @@ import pytest
 
 import aecli
 from aecli.errors import DataError, DivergedError, UsageError
-from aecli.model_directory.read import read_spec, read_tuning
+from aecli.model_directory.read import read_history, read_spec, read_tuning
 from aecli.schema.option_docs import explicit_options
 from aecli.tuning.trial import TuneResult
 
@@ -43,6 +43,13 @@ def test_each_objective_is_that_of_the_saved_model(objective: str, tmp_path: Pat
         assert result.value == summary.metrics["accuracy"]
     if objective in ("auroc", "probe"):
         assert 0.8 < result.value <= 1
+
+
+def test_the_validation_loss_is_that_of_calibrated_probabilities(tmp_path: Path):
+    result = tuned(tmp_path, blobs(300), trials=1, valid="0.3", epochs=10)
+    raw = read_history(tmp_path / "m", result.spec)[result.spec.summary.best_epoch - 1]
+    assert result.value == pytest.approx(result.spec.summary.valid["total"], rel=1e-4)
+    assert result.value < raw["valid"]["total"]
 
 
 def test_the_same_seed_searches_the_same(tmp_path: Path):

@@ -14,7 +14,7 @@ from rich.text import Text
 from aecli.cli.display.widgets import BAD, DIM, FittedBlock, clipped, titled
 from aecli.cli.display.written import stream_lines
 from aecli.formatting import count, figure, percent, safe
-from aecli.schema.model_spec import MIN_CALIBRATION_ROWS
+from aecli.schema.calibration import MIN_CALIBRATION_ROWS
 
 if TYPE_CHECKING:
     from aecli.scoring.explanation import AnomalousSample, ScoreReason

@@ -95,7 +95,12 @@ def _columns(result: EvaluateResult, all_columns: bool) -> RenderableType | None
     table = FittedBlock(lambda console, width: _column_table(shown, compact=width < COMPACT_WIDTH))
     hidden = len(columns) - len(shown)
     note = f"… and {count(hidden)} more (--all-columns lists all)" if hidden else ""
-    limited = cell_counts("outliers limited for R²", result.limited, style=DIM)
+    limited: list[RenderableType] = [
+        *cell_counts("outliers limited for R²", result.limited, style=DIM)
+    ]
+    if result.retrieved:
+        shares = (f"{clipped(n, 16)} {percent(share)}" for n, share in result.retrieved.items())
+        limited.append(Text(f"texts returned exactly: {', '.join(shares)}", style=DIM))
     order = "largest share of the error first" if len(columns) > 1 else ""
     return titled(_title("columns", order), Group(table, *limited), note)
 
@@ -160,8 +165,10 @@ def _latent_facts(latent: LatentHealth) -> Iterator[tuple[str, RenderableType]]:
     dead = ", ".join(f"z{unit}" for unit in latent.dead[:8]) + (", …" * (len(latent.dead) > 8))
     yield "active units", Text(f"{units}; dead: {dead}" if latent.dead else units)
     yield "effective rank", Text(figure(latent.effective_rank, 3))
-    near_zero = percent(latent.near_zero_share)
-    yield "mean |z|", Text(f"{figure(latent.mean_abs, 3)}; {near_zero} of values near zero")
+    small = f"{percent(latent.near_zero_share)} of values near zero"
+    if latent.zero_share:
+        small = f"{percent(latent.zero_share)} of values are 0"
+    yield "mean |z|", Text(f"{figure(latent.mean_abs, 3)}; {small}")
     if latent.rho is not None:
         low, high = min(latent.means), max(latent.means)
         mean = sum(latent.means) / len(latent.means)

@@ -17,7 +17,7 @@ from aecli.progress import Epoch
 SHORT_TERMS = {"reconstruction": "reconst", "classification": "class"}
 """Titles of loss terms in a narrow table, as in `--reconst-weight` and `--class-weight`."""
 
-_TERM_ORDER = ("reconstruction", "classification", "l1", "l2")
+_TERM_ORDER = ("reconstruction", "classification", "l0", "l1", "l2")
 
 
 # Digits, whether the metrics have columns, and the gap between columns; the widest first.

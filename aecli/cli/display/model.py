@@ -195,15 +195,21 @@ def ids_line(ids: Sequence[Identifier]) -> Text:
 def _with_size(column: Column) -> str:
     if column.kind == "category" and column.categories:
         return f"{clipped(column.name, 20)} ({len(column.categories)})"
-    return f"{clipped(column.name, 20)} ({column.size})" if column.kind == "vector" else column.name
+    return (
+        f"{clipped(column.name, 20)} ({column.size})"
+        if column.kind in ("vector", "text")
+        else column.name
+    )
 
 
 def _latent_in_use(summary: Summary, spec: ModelSpec) -> str:
     parts = [f"{summary.latent_active} of {count(spec.network.latent, 'unit')} active"]
     parts += ["independent axes"] if spec.options.network.axes == "independent" else []
-    penalties = [name for name in ("l1", "l2", "kl") if name in spec.loss_weights]
+    penalties = [name for name in ("l0", "l1", "l2", "kl") if name in spec.loss_weights]
     parts += [f"{n} {percent(summary.shares[n])} of the loss" for n in penalties if summary.shares]
-    if (penalties or spec.network.topk is not None) and summary.latent_near_zero is not None:
+    if spec.network.has_zeros and summary.latent_zero is not None:
+        parts.append(f"{percent(summary.latent_zero)} of values are 0")
+    elif (penalties or spec.network.has_zeros) and summary.latent_near_zero is not None:
         parts.append(f"{percent(summary.latent_near_zero)} of values near zero")
     if "kl" in spec.loss_weights and summary.latent_mean is not None:
         mean = figure(summary.latent_mean, 3)
@@ -219,7 +225,7 @@ def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
     samples = "rows" if spec.network.window == 1 else "windows"
     rows = f"{count(summary.train_rows)} to train {batches}, {valid} to validate"
     if summary.dropped_rows:
-        rows += f", {count(summary.dropped_rows)} isolated ones dropped"
+        rows += f", {count(summary.dropped_rows)} isolated rows left out"
     yield samples, Text(rows)
     if summary.stored_rows:
         stored = f"the model contains {count(summary.stored_rows)} training {samples}"
@@ -299,6 +305,8 @@ def _latent_kind(network: Network) -> list[str]:
         kinds.append(f"{network.latent_activation} latent")
     if network.topk is not None:
         kinds.append(f"top {network.topk}")
+    if network.threshold != "none":
+        kinds.append(f"{network.threshold} threshold")
     return kinds + (["linear path"] if network.linear_path else [])
 
 

@@ -15,6 +15,7 @@ from aecli.schema.model_spec import UNTRAINED_DECODER, ModelSpec
 
 if TYPE_CHECKING:
     from aecli.evaluation.results import EvaluateResult
+    from aecli.metrics.columns import Predictor
 
 QualityRow = tuple[str, str, Sequence[float | None], str]
 """Title, metric (`r2` or `accuracy`), figures of model, PCA and trivial prediction, and a mark."""
@@ -42,10 +43,12 @@ def training_quality(spec: ModelSpec) -> RenderableType:
     ranked = [baselines.get(name) for name in ("this model", "PCA", "column means")]
     numbers = [one.r2 if one else None for one in ranked]
     categories = [one.accuracy if one else None for one in ranked]
+    characters = [one.characters if one else None for one in ranked]
     label = [summary.metrics.get("accuracy"), None, summary.majority_accuracy]
     rows: list[QualityRow] = [
         ("numbers R²", "r2", numbers, _mark(numbers)),
         ("categories", "accuracy", categories, _mark(categories)),
+        ("characters", "accuracy", characters, _mark(characters)),
         ("label", "accuracy", label, _mark(label)),
     ]
     side = "validation" if summary.valid_rows else "training"
@@ -60,13 +63,16 @@ def training_quality(spec: ModelSpec) -> RenderableType:
 
 def evaluation_quality(result: EvaluateResult) -> RenderableType:
     """Draw the quality of a model on the rows of an evaluation."""
-    from aecli.metrics.columns import mean_accuracy
+    from aecli.metrics.columns import character_accuracy, mean_accuracy
 
     numbers = (result.number_r2, result.number_r2_pca, result.number_r2_baseline)
-    categories = [mean_accuracy(result.columns, name) for name in ("model", "pca", "baseline")]
+    names: tuple[Predictor, ...] = ("model", "pca", "baseline")
+    categories = [mean_accuracy(result.columns, name) for name in names]
+    characters = [character_accuracy(result.columns, name) for name in names]
     rows: list[QualityRow] = [
         ("numbers R²", "r2", numbers, _mark_of_gain(result, "numbers", numbers)),
         ("categories", "accuracy", categories, _mark_of_gain(result, "categories", categories)),
+        ("characters", "accuracy", characters, _mark(characters)),
     ]
     if (measured := result.classification) is not None:
         label = (measured.accuracy, None, measured.baseline_accuracy)

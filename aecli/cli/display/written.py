@@ -80,7 +80,8 @@ def stream_lines(result: StreamResult) -> Iterator[Text]:
     speed = f"{count(round(result.rows / max(result.seconds, 1e-6)), result.unit)}/s"
     yield Text(f"{written} in {duration(result.seconds)} ({speed})")
     yield from cell_counts("filled", result.filled, style="")
-    yield from cell_counts("in no window, left missing", result.unfilled)
+    why = "in no window" if result.uncovered else "no stored text is near"
+    yield from cell_counts(f"{why}, left missing", result.unfilled)
     yield from (Text(safe(note)) for note in result.notes)
     if result.ignored:
         yield Text(f"not in the model, ignored: {names(list(result.ignored))}", style=BAD)

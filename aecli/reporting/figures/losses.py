@@ -27,7 +27,7 @@ LOG_SCALE_RATIO = 20.0
 
 LAYERS_DRAWN = 9
 
-TERM_ORDER = ("total", "reconstruction", "classification", "l1", "l2")
+TERM_ORDER = ("total", "reconstruction", "classification", "l0", "l1", "l2")
 
 Curve = Sequence[float | None]
 """A value for each epoch."""

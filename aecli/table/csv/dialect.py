@@ -34,7 +34,7 @@ from aecli.table.csv.header_detection import (
 from aecli.table.csv.rows import CsvRow, is_comment, is_padding, read_rows
 
 _MAX_COMMENT_CHARACTERS = 8 << 20
-_SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"])"?(?:\r\n|\r|\n)', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'("?)sep=([^\r\n"])\1(?:\r\n|\r|\n)', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def read_dialect(
         return None
     below = lines[first:]
     escapes = has_escapes(below)
-    delimiter = options.delimiter or (separator[1] if separator else None)
+    delimiter = options.delimiter or separator
     delimiter = delimiter or sniff_delimiter(below, escapes=escapes)
     rows = sampled_rows(below, delimiter, complete=complete, escapes=escapes)
     if not rows:
@@ -140,12 +140,12 @@ def read_dialect(
     )
 
 
-def _separator(lines: Sequence[str]) -> re.Match[str] | None:
-    """Return the match of a first line that defines the delimiter; a quoted one may be a name."""
+def _separator(lines: Sequence[str]) -> str | None:
+    """Return the delimiter that a first line defines; a quoted line may be a name."""
     match = _SEPARATOR_LINE.match(lines[0]) if lines else None
-    if match is not None and match[0].startswith('"') and match[1] not in "".join(lines[1:3]):
+    if match is None or (match[1] and match[2] not in "".join(lines[1:3])):
         return None
-    return match
+    return match[2]
 
 
 def _first_line(

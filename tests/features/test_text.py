@@ -1,0 +1,127 @@
+"""Texts as vectors: what is near, what comes back, and what a damaged encoder says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from aecli.errors import ModelError
+from aecli.features.text.encoder import TextEncoder
+from aecli.features.text.fit import fit_encoder
+from aecli.features.text.tensors import text_tensors, with_text_encoders
+from aecli.schema.model_spec import Column
+
+KINDS = ("Palace", "Garden", "House", "Corner", "Kitchen")
+NAMES = [f"{a} {b}" for a in ("Thai", "Old", "Café", "Привет", "東京の店", "مطعم") for b in KINDS]
+
+
+@pytest.fixture(scope="module")
+def encoder() -> TextEncoder:
+    return fit_encoder(pa.array(NAMES * 20), store=True)
+
+
+def similarity(encoder: TextEncoder, one: str, other: str) -> float:
+    a, b = encoder.encode(pa.array([one, other])).astype(float)
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+
+@pytest.mark.parametrize(
+    ("text", "near", "far"),
+    [
+        ("Thai Palace", "thai PALACE", "Old House"),
+        ("Thai Palace", " Palace\u3000Thai ", "Old House"),
+        ("Thai Palace", "Thai Palaces", "Thai Kitchen"),
+        ("Café Corner", "CAFÉ Corner", "Old House"),
+        ("Привет House", "ПРИВЕТ House", "Thai House"),
+        ("東京の店 Palace", "東京 Palace", "Old Palace"),
+        ("مطعم Garden", "مطعم  Garden", "Thai Garden"),
+    ],
+)
+def test_texts_with_common_words_and_parts_of_words_are_near(
+    encoder: TextEncoder, text: str, near: str, far: str
+) -> None:
+    assert similarity(encoder, text, near) > 0.7 > similarity(encoder, text, far)
+
+
+def test_null_is_missing_and_text_without_known_ngrams_is_zero(encoder: TextEncoder) -> None:
+    vectors = encoder.encode(pa.array([None, "", "zzzz", "Thai Palace"]))
+    assert np.isnan(vectors[0]).all()
+    assert np.abs(vectors[1:3]).max() == 0
+    assert np.linalg.norm(vectors[3]) == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+        pa.dictionary(pa.int8(), pa.string()),
+    ],
+)
+def test_a_vector_does_not_depend_on_type_batch_or_neighbours(
+    encoder: TextEncoder, kind: pa.DataType
+) -> None:
+    texts = pa.array([*NAMES, None, *NAMES], pa.string())
+    together = encoder.encode(texts.cast(kind))
+    apart = np.concatenate([encoder.encode(texts.slice(i, 1)) for i in range(len(texts))])
+    np.testing.assert_allclose(together, apart, atol=1e-6)
+
+
+def test_characters_after_the_first_thousand_are_ignored(encoder: TextEncoder) -> None:
+    long = "Thai Palace " * 1_000_000
+    vectors = encoder.encode(pa.array([long, long[:1000]]))
+    np.testing.assert_array_equal(vectors[0], vectors[1])
+
+
+def test_stored_texts_come_back_and_distant_vectors_are_null(encoder: TextEncoder) -> None:
+    vectors = encoder.encode(pa.array(NAMES))
+    assert encoder.decode(vectors, pa.string()).to_pylist() == NAMES
+    assert encoder.decode(vectors + 0.01, pa.string()).to_pylist() == NAMES
+    assert encoder.decode(vectors + 5, pa.string()).null_count == len(NAMES)
+
+
+def column_of(encoder: TextEncoder) -> Column:
+    fitted = {"center": [0.0] * encoder.size, "scale": [1.0] * encoder.size}
+    column = Column(name="c", kind="text", type="string", size=encoder.size, reason="", **fitted)
+    return column.with_encoder(encoder)
+
+
+def test_an_encoder_is_the_same_after_saving(encoder: TextEncoder) -> None:
+    tensors = text_tensors([column_of(encoder)])
+    [loaded] = with_text_encoders([column_of(encoder)], tensors, Path("weights"))
+    texts = pa.array([*NAMES, "Thai Hause"])
+    np.testing.assert_array_equal(loaded.encoder.encode(texts), encoder.encode(texts))
+    vectors = encoder.encode(texts)
+    assert loaded.encoder.decode(vectors, pa.string()) == encoder.decode(vectors, pa.string())
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("features", None, "no encoder"),
+        ("features", lambda t: t.flip(0), "not in order"),
+        ("features", lambda t: t + (1 << 18), "out of range"),
+        ("weights", lambda t: t[1:], "do not match its n-grams"),
+        ("components", lambda t: t[:, 1:], "components that are not"),
+        ("components", lambda t: t[1:], "components that are not"),
+        ("ends", None, "incomplete stored texts"),
+        ("ends", lambda t: t.flip(0), "stored texts out of range"),
+        ("ends", lambda t: t + 10_000, "stored texts out of range"),
+        ("ends", lambda t: t[:0], "0 stored texts"),
+        ("ends", lambda t: t.float(), "of a wrong type"),
+        ("characters", lambda t: torch.full_like(t, 255), "not UTF-8"),
+        ("max_distance", lambda t: t.expand(2), "incomplete stored texts"),
+    ],
+)
+def test_a_damaged_encoder_is_refused(encoder, name, change, message) -> None:
+    tensors = text_tensors([column_of(encoder)])
+    tensor = tensors.pop(f"baseline.text.0.{name}")
+    if change is not None:
+        tensors[f"baseline.text.0.{name}"] = change(tensor)
+    with pytest.raises(ModelError, match=message):
+        with_text_encoders([column_of(encoder)], tensors, Path("weights"))

@@ -1,0 +1,36 @@
+"""Convolutions over the characters of texts."""
+
+import torch
+
+from aecli.nn.characters import CHANNELS, CharacterConvolutions, CharacterDecoder
+from aecli.nn.losses import ReconstructionLoss
+
+
+def test_features_of_a_word_give_the_same_characters_at_every_position() -> None:
+    torch.manual_seed(0)
+    layer = CharacterConvolutions(length=24, codes=5)
+    grid = torch.zeros(1, CHANNELS, 24)
+    grid[:, :, 8:12] = torch.randn(CHANNELS, 4)
+    there, moved = (layer(part.flatten(1)).view(24, 5) for part in (grid, grid.roll(3, dims=2)))
+    torch.testing.assert_close(moved[4:], there[1:-3])
+
+
+def test_other_outputs_are_not_changed_and_features_of_zero_have_equal_logits() -> None:
+    decoder = CharacterDecoder(plain=3, texts=[(4, 5), (2, 7)])
+    rows = torch.zeros(2, decoder.inputs)
+    rows[:, :3] = torch.randn(2, 3)
+    outputs = decoder(rows)
+    assert outputs.shape == (2, 3 + 4 * 5 + 2 * 7)
+    torch.testing.assert_close(outputs[:, :3], rows[:, :3])
+    assert not outputs[:, 3:].any()
+
+
+def test_loss_of_a_text_is_the_mean_cross_entropy_of_its_characters_and_its_end() -> None:
+    codes = torch.tensor([[0.0, 1, 3, torch.nan], [2, 2, 2, 2]])
+    outputs = torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
+    loss = ReconstructionLoss(
+        numbers=0, booleans=0, cardinalities=[4] * 4, column_of=[0] * 4, weights=[1.0]
+    )
+    logs = outputs.view(2, 4, 4).log_softmax(2)
+    expected = -(logs[0, 0, 0] + logs[0, 1, 1] + logs[0, 2, 3] + logs[1, :, 2].sum()) / 7
+    torch.testing.assert_close(loss(outputs, codes), expected)
