@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.linalg import norm
 from scipy.special import expit, softmax
 
 from aecli.array_types import AnyFloats, Codes, Floats
@@ -196,8 +197,11 @@ def _changes(
             names = [*map(str, column.categories), "other"]
             changes.append((f"{column.name} = {names[largest]}", float(change[largest])))
         elif column.kind != "characters":
-            change = (high - low) / spread[cell : cell + column.size]
+            at = slice(cell, cell + column.size)
             cell += column.size
-            changes.append((column.name, float(change[int(np.abs(change).argmax())])))
+            # The elements of a text's vector are not of interest one by one, and some hardly vary.
+            texts = column.kind == "text"
+            change = [norm(high - low) / norm(spread[at])] if texts else (high - low) / spread[at]
+            changes.append((column.name, float(max(change, key=abs))))
     changes.sort(key=lambda change: -abs(change[1]))
     return changes

@@ -23,6 +23,9 @@ MAX_CANDIDATES = 1_000
 MAX_VALUE_LENGTH = 40
 """Characters of a value in an explanation."""
 
+ANOTHER_TEXT = "another text"
+"""Expected value where no stored text is near to the reconstruction."""
+
 MIN_REASON = 1.0
 """Contribution to a score below which a column is not a reason; ordinary columns contribute 1."""
 
@@ -218,7 +221,10 @@ def score_reason(
     )  # fmt: skip
     if batch is None or expectation is None:
         return reason
-    reason = replace(reason, expected=cell_text(expectation, position, digits=4))
+    expected = cell_text(expectation, position, digits=4)
+    if column.kind == "text" and not expectation[position].is_valid:
+        expected = ANOTHER_TEXT
+    reason = replace(reason, expected=expected)
     if column.constant:
         return reason
     values = batch.column(column.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,17 @@ def test_texts_that_do_not_differ_in_what_is_read_are_left_out(
     spec = aecli.train(table, model=tmp_path / "m", **how).spec
     assert [column.name for column in spec.columns] == ["x"]
     assert reason in spec.left_out[0].reason
+
+
+def test_a_report_has_the_change_of_a_text_in_its_own_deviations(tmp_path: Path) -> None:
+    table = pa.table({"t": TEXTS, "x": NUMBERS})
+    aecli.train(table, model=tmp_path / "m", epochs=2, latent=2, valid="none")
+    aecli.report(table, str(tmp_path / "r.html"), model=tmp_path / "m")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8").split("What the latent units do")[1]
+    row = re.sub(r"<[^>]+>", " ", page.split("<bdi>t</bdi>")[1].split("</tr>")[0])
+    changes = [float(number) for number in re.findall(r"\d+\.\d+", row)]
+    assert changes
+    assert 0.1 < max(changes) < 10
 
 
 def test_no_text_values_leaves_no_text_in_any_file(tmp_path: Path) -> None:

@@ -5,7 +5,14 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pytest
 
-from aecli.scoring.explanation import ScoreReason, cell_text, exact_text, reason_text
+from aecli.schema.model_spec import Column
+from aecli.scoring.explanation import (
+    ScoreReason,
+    cell_text,
+    exact_text,
+    reason_text,
+    score_reason,
+)
 
 NAN = float("nan")
 
@@ -81,3 +88,11 @@ def test_a_cell_is_short_text(array, text):
 )
 def test_an_identifier_of_any_type_is_exact(array, text):
     assert exact_text(array, 0) == text
+
+
+def test_a_text_without_a_stored_text_near_to_it_is_expected_to_be_another_one():
+    column = Column(name="t", kind="text", type="string", center=[0.0], scale=[1.0], reason="text")
+    batch = pa.record_batch({"t": ["rusty lamp"]})
+    reconstructed = {"t": pa.array([None], pa.string())}
+    reason = score_reason(column, 7.2, 7.2, batch, reconstructed, 0)
+    assert reason_text(reason) == "t is rusty lamp, expected another text; 7.2x the usual error"

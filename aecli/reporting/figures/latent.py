@@ -278,8 +278,8 @@ def _traversed_changes(one: UnitTraversal) -> Panel:
         axes.set_xlabel("change from -2σ to +2σ")
 
     largest = ", ".join(safe(name) for name, _ in one.changes[:3])
-    caption = f"What unit z{one.unit} changes: numbers in their own standard deviations, the rest "
-    caption += "in probability."
+    caption = f"What unit z{one.unit} changes: numbers and texts in their own standard deviations, "
+    caption += "the rest in probability."
     alt = f"Bars of the change of columns with unit z{one.unit}; the largest are {largest}"
     return Panel(caption, alt, one_axes(draw), (PANEL_WIDTH, 1.0 + 0.26 * max(2, len(changes))))
 
