@@ -185,12 +185,11 @@ def _latents(
 def _noisy_outputs(model: LoadedModel, latents: Tensor, generator: torch.Generator) -> Tensor:
     """Return the decoder's outputs `(n_rows, n_outputs)` with noise, so that they are samples."""
     outputs = model.network.decode(latents.to(model.device)).float().cpu()
-    numbers, dense = model.network.numbers, model.reader.layout.booleans
+    layout = model.reader.layout
+    numbers, dense = model.network.numbers, layout.booleans
     spread = model.baseline["baseline.noise_variance"].sqrt()
     outputs[:, :numbers] += torch.randn(len(outputs), numbers, generator=generator) * spread
     logits = outputs[:, numbers:]
-    layout = model.reader.layout
-    dense = layout.booleans
     # The argmax of logits plus Gumbel noise is a sample of their softmax; a logit plus logistic
     # noise is positive with the probability of its sigmoid.
     uniform = torch.rand(logits[:, :dense].shape, generator=generator)
