@@ -46,6 +46,9 @@ class Progress:
     def note(self, message: str) -> None:
         """Called with a message for the user."""
 
+    def debug(self, message: str) -> None:
+        """Called with a message that is shown only with `--debug`."""
+
     def stage(self, name: str, total_rows: int | None = None, unit: str = "row") -> None:
         """Called when a pass over rows or windows begins, with their number if it is known."""
 

@@ -1,53 +1,60 @@
-"""Compare filling missing cells of tables with means and scikit-learn.
+"""Missing cells that `aecli reconstruct --fill` fills, next to means and scikit-learn.
 
-    .venv/bin/python benchmarks/filling.py FOLDER [TABLE …] [--seeds 1] [-- TRAIN OPTIONS]
-
-A tenth of the cells of every column of a table in FOLDER is masked, at random by the seed, except
-for times; training and filling see only what is left. Numbers are
-compared by their root mean squared error over the standard deviation of the column, categories by
-the share that is right, both over the masked cells alone. The peer is scikit-learn's
-IterativeImputer (its defaults) on the same rows, with categories one-hot and all zeros where they
-are missing: with missing ones to impute as well it takes nine times as long and is worse. Times
-are numbers to it. Tables with a time have another peer, linear interpolation between its rows.
+A tenth of the cells of every column is masked at random by the seed, except for times; training and
+filling see only the rest. Errors of numbers are root mean squares over the standard deviation of
+the column, of the masked cells alone. The peer is scikit-learn's IterativeImputer (its defaults) on
+the same rows, with categories one-hot and zeros where they are missing: with missing ones to impute
+as well it takes nine times as long and is worse. Times are numbers to it. Tables with a time have
+another peer, linear interpolation between their rows.
 """
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
-import tempfile
-import time
 import warnings
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from harness import Row, Run
+from measures import trained
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401  # makes the next line work
 from sklearn.impute import IterativeImputer
+from tables import read, without
 
-TABLES = {
+import aecli
+
+FILES = {
     "adult": "adult.csv",
     "diamonds": "diamonds.csv",
     "nyc_taxi": "nab/nyc_taxi.csv",
     "etth1": "etth1.csv",
 }
 SHARE = 0.1
-OPTIONS = ["--noise", "mask:0.2"]
 Mask = npt.NDArray[np.bool_]
 
 
-def read(path: Path) -> pa.Table:
-    """Return the table with its empty cells as nulls, without the columns of splits and marks."""
-    table = pacsv.read_csv(path, convert_options=pacsv.ConvertOptions(strings_can_be_null=True))
-    return table.drop_columns([name for name in table.schema.names if name in ("split", "anomaly")])
+def measure(run: Run) -> Iterator[Row]:
+    """Yield the error or accuracy of every column, by each way to fill it."""
+    truth = without(read(run, FILES[run.case]), "split", "anomaly")
+    table, masks = masked(truth, run.seed)
+    ways: dict[str, Callable[[], pa.Table]] = {
+        "aecli": lambda: by_aecli(run, table),
+        "mean or mode": lambda: by_trivial(table),
+        "IterativeImputer": lambda: by_iterative_imputer(table, run.seed),
+    }
+    if any(pa.types.is_temporal(field.type) for field in table.schema):
+        ways["interpolation in time"] = lambda: by_interpolation(table)
+    found = {way: figures(truth, fill(), masks) for way, fill in ways.items()}
+    for name in found["aecli"]:
+        figure = "error" if is_number(truth.schema.field(name).type) else "accuracy"
+        by_way = {way: values.get(name) for way, values in found.items()}
+        yield {"table": run.case, "column": name, "figure": figure, **by_way}
 
 
-def punched(table: pa.Table, seed: int) -> tuple[pa.Table, dict[str, Mask]]:
+def masked(table: pa.Table, seed: int) -> tuple[pa.Table, dict[str, Mask]]:
     """Return the table with a share of its cells masked, and their positions."""
     rng = np.random.default_rng(seed)
     columns, masks = [], {}
@@ -59,21 +66,16 @@ def punched(table: pa.Table, seed: int) -> tuple[pa.Table, dict[str, Mask]]:
     return pa.table(columns, names=table.schema.names), masks
 
 
-def by_aecli(table: pa.Table, seed: int, options: list[str]) -> pa.Table:
+def by_aecli(run: Run, table: pa.Table) -> pa.Table:
     """Train on the rows with missing cells and fill them."""
-    aecli = [sys.executable, "-m", "aecli"]
-    with tempfile.TemporaryDirectory() as folder:
-        data, model, output = (str(Path(folder, name)) for name in ("t.parquet", "m", "f.parquet"))
-        pq.write_table(table, data)
-        train = [*aecli, "train", data, "-m", model, "--seed", str(seed), *options, "-q"]
-        subprocess.run(train, check=True)
-        fill = [*aecli, "reconstruct", data, "-m", model, "--fill", "-o", output, "-q"]
-        subprocess.run(fill, check=True)
+    with trained(run, table, noise="mask:0.2") as model:
+        output = f"{model.model}/../filled.parquet"
+        aecli.reconstruct(table, output, model=model.model, fill=True)
         return pq.read_table(output)
 
 
 def by_trivial(table: pa.Table) -> pa.Table:
-    """Fill with the mean or the mode of what is there."""
+    """Fill with the mean or the mode of the present cells."""
     filled = {}
     for name in table.schema.names:
         cells = table[name].combine_chunks()
@@ -137,64 +139,3 @@ def figures(truth: pa.Table, filled: pa.Table, masks: dict[str, Mask]) -> dict[s
         else:
             found[name] = float(np.mean(np.array(actual) == np.array(answer)))
     return found
-
-
-def main() -> None:
-    """Fill each table and print a line per column."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("tables", nargs="*", metavar="TABLE")
-    parser.add_argument("--seeds", type=int, default=1)
-    given = sys.argv[1:]
-    at = given.index("--") if "--" in given else len(given)
-    arguments, options = parser.parse_args(given[:at]), given[at + 1 :] or OPTIONS
-    for name in arguments.tables or TABLES:
-        truth = read(arguments.folder / TABLES[name])
-        runs = [fill_all(truth, seed, options) for seed in range(arguments.seeds)]
-        show(name, truth, {who: mean([run[who] for run in runs]) for who in runs[0]})
-
-
-def fill_all(truth: pa.Table, seed: int, options: list[str]) -> dict[str, dict[str, float]]:
-    """Return the figures of every way to fill the cells that a seed masks."""
-    table, masks = punched(truth, seed)
-    ways = {
-        "aecli": lambda: by_aecli(table, seed, options),
-        "mean or mode": lambda: by_trivial(table),
-        "IterativeImputer": lambda: by_iterative_imputer(table, seed),
-    }
-    if any(pa.types.is_temporal(field.type) for field in table.schema):
-        ways["interpolation in time"] = lambda: by_interpolation(table)
-    results = {}
-    for who, fill in ways.items():
-        began = time.perf_counter()
-        results[who] = figures(truth, fill(), masks)
-        print(f"seed {seed}: {who} took {time.perf_counter() - began:.0f} s", flush=True)
-    return results
-
-
-def mean(runs: list[dict[str, float]]) -> dict[str, float]:
-    """Return the means of figures over seeds."""
-    return {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
-
-
-def show(table: str, truth: pa.Table, results: dict[str, dict[str, float]]) -> None:
-    """Print the figures as a Markdown table, numbers first."""
-    print(f"| {table} | {' | '.join(results)} |\n|---|{'---|' * len(results)}")
-    measured = [name for name in truth.schema.names if name in results["aecli"]]
-    numbers = [name for name in measured if is_number(truth.schema.field(name).type)]
-    others = [name for name in measured if name not in numbers]
-    for what, names in (("error", numbers), ("accuracy", others)):
-        for name in names:
-            cells = (f"{found[name]:.4f}" if name in found else "" for found in results.values())
-            print(f"| {name} | {' | '.join(cells)} |")
-        means = (
-            f"{np.mean([found[name] for name in names]):.4f}" if names[0] in found else ""
-            for found in results.values()
-            if names
-        )
-        if names:
-            print(f"| **mean {what}** | {' | '.join(means)} |")
-
-
-if __name__ == "__main__":
-    main()

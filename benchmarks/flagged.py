@@ -1,21 +1,15 @@
-"""Measure how many ordinary rows are flagged, and how far their scores spread, with defaults only.
+"""Ordinary rows that are flagged, and the spread of their scores, with defaults only.
 
-    .venv/bin/python benchmarks/flagged.py FOLDER [--seeds 5] [TABLE …]
-
-Each of 20 tables, of FOLDER or generated here, is divided by the seed: two thirds of its rows, at
-most as many as `TABLES` says, are trained on with defaults, and up to 1,000 others of the same
-distribution are scored. Of a table with marked anomalies the ordinary rows are divided so, and its
-anomalies are scored with them for the AUROC. All figures but the AUROC are of ordinary rows only,
-the seeds together: the share above the default threshold, the 99th percentile over the median, and
-the largest score.
+Each of 20 tables, stored or generated, is divided by the seed: two thirds of its rows, at most as
+many as `TABLES` says, are trained on, and up to 1,000 others of the same distribution are scored.
+Of a table with marked anomalies the ordinary rows are divided so, and its anomalies are scored with
+them for the AUROC. All figures but the AUROC are of ordinary rows: the share above the default
+threshold, the 99th percentile over the median, and the largest score.
 """
 
 from __future__ import annotations
 
-import argparse
-import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,30 +17,30 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
-from outliers import auroc
+from harness import Row, Run
+from measures import trained
+from sklearn.metrics import roc_auc_score
+from tables import read, without
 
 import aecli
 
-Floats = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.int64]
-Read = Callable[[Path, int], tuple[pa.Table, Marks | None]]
+Marked = tuple[pa.Table, Marks | None]
+GENERATED_ROWS = 4_000
 SCORED_ROWS = 1_000
 
 
-def stored(name: str, folder: Path, seed: int) -> tuple[pa.Table, Marks | None]:
+def stored(name: str, run: Run) -> Marked:
     """Return a table of the folder without its label or its marks, and the marks of its rows."""
-    path = folder / name
-    table = pq.read_table(path) if path.suffix == ".parquet" else pacsv.read_csv(path)
+    table = read(run, name)
     marks = table["anomaly"].to_numpy().astype(int) if "anomaly" in table.column_names else None
-    left_out = {"anomaly", "label", "split", "UDI", "UID", "Product ID", "date", "t"}
-    return table.drop_columns([n for n in table.column_names if n in left_out]), marks
+    left_out = ("anomaly", "label", "split", "UDI", "UID", "Product ID", "date", "t")
+    return without(table, *left_out), marks
 
 
-def rare(rows: int, folder: Path, seed: int) -> tuple[pa.Table, Marks | None]:
+def rare(run: Run) -> Marked:
     """Return three normal numbers and five that are 0 in 99.6 % of the rows."""
-    random = np.random.default_rng(seed)
+    random, rows = np.random.default_rng(run.seed), GENERATED_ROWS
     columns = {name: random.normal(size=rows) for name in "xyz"}
     for i in range(5):
         values = random.integers(1, 9, rows)
@@ -54,9 +48,9 @@ def rare(rows: int, folder: Path, seed: int) -> tuple[pa.Table, Marks | None]:
     return pa.table(columns), None
 
 
-def orders(rows: int, folder: Path, seed: int) -> tuple[pa.Table, Marks | None]:
+def orders(run: Run) -> Marked:
     """Return a shop's orders, where `paid` nearly follows from `status`; one total is absurd."""
-    random = np.random.default_rng(seed)
+    random, rows = np.random.default_rng(run.seed), GENERATED_ROWS
     status = random.choice(["shipped", "open", "returned"], rows, p=[0.7, 0.2, 0.1])
     paid = np.where(status == "open", "no", "yes")
     paid[random.random(rows) < 0.004] = "no"
@@ -73,7 +67,7 @@ class Table:
     """A table by name: how it is read, and the most rows that are trained on."""
 
     name: str
-    read: Read
+    read: Callable[[Run], Marked]
     most: int = 3_000
 
 
@@ -94,12 +88,12 @@ TABLES = [
     file("ai4i2020.csv"),
     file("diamonds.csv"),
     file("letter.csv"),
-    Table("orders", partial(orders, 4_000)),
-    Table("rare", partial(rare, 4_000)),
+    Table("orders", orders),
+    Table("rare", rare),
     file("adbench/6_cardio.parquet"),
     file("adbench/40_vowels.parquet", name="40_vowels"),
-    Table("rare, 600 rows", partial(rare, 4_000), 600),
-    Table("orders, 500 rows", partial(orders, 4_000), 500),
+    Table("rare, 600 rows", rare, 600),
+    Table("orders, 500 rows", orders, 500),
     file("adult.csv", 400, "adult, 400 rows"),
     file("diamonds.csv", 250, "diamonds, 250 rows"),
     file("penguins.csv"),
@@ -117,52 +111,22 @@ def divided(
     return table.take(np.sort(ordinary[:count])), table.take(rest), known[rest]
 
 
-def scores_of(train: pa.Table, test: pa.Table, seed: int) -> tuple[Floats, float]:
-    """Train with defaults; return the scores of the other rows, and the threshold."""
-    with tempfile.TemporaryDirectory() as place:
-        result = aecli.train(train, model=f"{place}/m", seed=seed)
-        scored = aecli.load(f"{place}/m").score(test, explain=0)
-    calibration = result.spec.calibration
-    assert calibration is not None, "a training calibrates"
-    return scored["score"].to_numpy(), calibration.scales["mean"].threshold
-
-
-def measure(table: Table, folder: Path, seeds: int) -> tuple[int, Floats]:
-    """Return the training rows, and flagged share, p99 / median, largest score, AUROC, seconds."""
-    ordinary, above, curves, spent = [], [], [], 0.0
-    for seed in range(seeds):
-        train, test, marks = divided(*table.read(folder, seed), table.most, seed)
-        began = time.perf_counter()
-        scores, threshold = scores_of(train, test, seed)
-        spent += time.perf_counter() - began
-        ordinary.append(scores[marks == 0])
-        above.append(ordinary[-1] > threshold)
-        if marks.any():
-            curves.append(auroc(marks, scores))
-    scores = np.concatenate(ordinary)
-    spread = np.quantile(scores, 0.99) / np.median(scores)
-    area = float(np.mean(curves)) if curves else np.nan
-    share = 100 * float(np.concatenate(above).mean())
-    return train.num_rows, np.array([share, spread, scores.max(), area, spent / seeds])
-
-
-def main() -> None:
-    """Print a line per table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("tables", nargs="*")
-    parser.add_argument("--seeds", type=int, default=5)
-    given = parser.parse_args()
-    print("| table | trained rows | flagged % | p99 / median | largest | AUROC | seconds |")
-    print("|---|---|---|---|---|---|---|")
+def measure(run: Run) -> Iterator[Row]:
+    """Yield the figures of every table."""
     for table in TABLES:
-        if given.tables and table.name not in given.tables:
-            continue
-        rows, (share, spread, largest, area, spent) = measure(table, given.folder, given.seeds)
-        known = "" if np.isnan(area) else f"{area:.3f}"
-        figures = f"{share:.2f} | {spread:.1f} | {largest:.4g} | {known} | {spent:.1f}"
-        print(f"| {table.name} | {rows:,} | {figures} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        train, test, marks = divided(*table.read(run), table.most, run.seed)
+        with trained(run, train) as model:
+            scored = aecli.load(model.model).score(test, explain=0)
+            threshold = model.result.spec.calibration.scales["mean"].threshold
+        scores = np.asarray(scored["score"])
+        ordinary = scores[marks == 0]
+        row: Row = {
+            "table": table.name,
+            "training rows": train.num_rows,
+            "flagged, %": 100 * float((ordinary > threshold).mean()),
+            "p99 / median": float(np.quantile(ordinary, 0.99) / np.median(ordinary)),
+            "largest": float(ordinary.max()),
+        }
+        if marks.any():
+            row["AUROC"] = float(roc_auc_score(marks, scores))
+        yield row | {"CPU s": model.seconds}

@@ -1,32 +1,28 @@
-"""Compare the classifier with other inputs, heads and schedules.
-
-    .venv/bin/python benchmarks/heads.py FOLDER [TABLE …]
+"""The classifier with other inputs, heads and schedules.
 
 One thing is changed at a time and a fifth of the training rows, held out, is measured, on which the
 epoch is chosen as well: piecewise-linear copies with other bins, learning rates and schedules,
 dropout, label smoothing, averaged weights, and k heads on one encoder whose predictions are
 averaged (after TabM, Gorishniy et al. 2025). Its loop is that of `aecli.training.trainer` without
-checkpoints. One seed. Test rows, and gradient boosting next to them, are measured by `models.py`.
+checkpoints. Test rows, and gradient boosting next to them, are measured by `models.py`.
 """
 
 from __future__ import annotations
 
 import math
-import sys
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pacsv
 import torch
-from features import halves
-from models import a_fifth
+from harness import Row, Run
+from measures import cpu_seconds
+from tables import FAILURES, IDENTIFIERS, halves, read
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aecli.features.shuffling import epoch_order
 from aecli.metrics.classification import ClassificationFigures
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.nn.losses import best_temperature
@@ -38,7 +34,6 @@ from aecli.training.data import PreparedTable, prepare
 from aecli.training.objective import Objective
 from aecli.training.optimizers import make_optimizer
 from aecli.training.schedule import Schedule, default_batch_size, default_epochs
-from aecli.training.split import epoch_order
 from aecli.training.train import parse_options
 
 TABLES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -48,19 +43,11 @@ TABLES: dict[str, tuple[str, dict[str, Any]]] = {
         "ai4i2020.csv",
         {
             "label": "Machine failure",
-            "exclude": ["UID", "Product ID", "TWF", "HDF", "PWF", "OSF", "RNF"],
+            "exclude": IDENTIFIERS + FAILURES,
         },
     ),
     "letter": ("letter.csv", {"label": "lettr"}),
 }
-
-
-def training_rows(folder: Path, name: str) -> tuple[pa.Table, dict[str, Any]]:
-    """Return the training rows of a table, as in models.py, and the options."""
-    file, options = TABLES[name]
-    table = pacsv.read_csv(folder / file)
-    parts = halves(table) if "split" in table.column_names else a_fifth(table)
-    return parts[0], options
 
 
 @dataclass(frozen=True)
@@ -168,14 +155,14 @@ def measured(objective: Objective, table: PreparedTable) -> dict[str, float]:
     loss = figures.log_loss()
     return {
         "criterion": objective.weights["reconstruction"] * reconstruction + loss,
-        "auroc": figures.auroc() or math.nan,
+        "AUROC": figures.auroc() or math.nan,
         "cross-entropy": loss,
         "accuracy": figures.accuracy(),
-        "reconstruction": reconstruction,
+        "reconstruction loss": reconstruction,
     }
 
 
-def trained(table: PreparedTable, options: Any, how: Alternative) -> dict[str, float]:
+def trained(table: PreparedTable, options: Any, how: Alternative, epochs: int) -> dict[str, float]:
     """Train an alternative; return the figures of its best epoch, and the CPU seconds."""
     table, seed = with_copies(table, how), options.training.seed
     objective = build_training(table, options, SILENT).objective
@@ -188,15 +175,16 @@ def trained(table: PreparedTable, options: Any, how: Alternative) -> dict[str, f
     parameters = list(network.parameters())
     optimizer = make_optimizer("AdamW", parameters, lr=how.lr)
     batch = how.batch or default_batch_size(len(table.train))
-    epochs = default_epochs(table.train, classifies=True)
     steps = math.ceil(len(table.train) / batch) * epochs
     schedule = Schedule("cosine", peak=how.lr, steps=steps, patience=15)
     averages = [parameter.detach().clone() for parameter in parameters]
     batches, step, best = Batches(table.train, torch.device("cpu")), 0, {"criterion": math.inf}
-    began = time.process_time()
+    began = cpu_seconds()
     for epoch in range(epochs):
         network.train()
-        for cells, codes in batches.shuffled(epoch_order(len(batches), seed, epoch), batch):
+        for cells, codes in batches.shuffled(
+            epoch_order(len(batches), batches.parts, seed, epoch), batch
+        ):
             optimizer.lr = rate(how, schedule, step, steps)
             optimizer.zero_grad()
             z = network.encode(objective.inputs(cells))
@@ -217,7 +205,7 @@ def trained(table: PreparedTable, options: Any, how: Alternative) -> dict[str, f
         found = measured(objective, table)
         put(parameters, current)
         best = min(best, found, key=lambda figures: figures["criterion"])
-    return best | {"CPU s": time.process_time() - began}
+    return best | {"CPU s": cpu_seconds() - began}
 
 
 @torch.no_grad()
@@ -227,24 +215,16 @@ def put(parameters: list[nn.Parameter], values: list[Tensor]) -> None:
         parameter.copy_(value)
 
 
-def alternatives(folder: Path, names: list[str]) -> None:
-    """Print the held-out figures of each alternative."""
-    columns = ("auroc", "cross-entropy", "accuracy", "reconstruction", "CPU s")
-    print(f"| table | alternative | {' | '.join(columns)} |\n|---|---|{'---|' * len(columns)}")
-    for name in names:
-        train, options = training_rows(folder, name)
-        for title, how in ALTERNATIVES.items():
-            chosen = parse_options({**options, "dropout": how.dropout, "valid": "0.2"})
-            figures = trained(prepare(train, chosen, SILENT), chosen, how)
-            shown = " | ".join(f"{figures[column]:.4f}" for column in columns[:-1])
-            print(f"| {name} | {title} | {shown} | {figures['CPU s']:.1f} |", flush=True)
-
-
-def main() -> None:
-    """Run the alternatives on the chosen tables, by default on all of them."""
+def measure(run: Run) -> Iterator[Row]:
+    """Yield the held-out figures of each alternative."""
     torch.set_num_threads(1)
-    alternatives(Path(sys.argv[1]), sys.argv[2:] or list(TABLES))
-
-
-if __name__ == "__main__":
-    main()
+    file, options = TABLES[run.case]
+    train, _ = halves(read(run, file))
+    for title, how in ALTERNATIVES.items():
+        shared = {"dropout": how.dropout, "valid": "0.2", "seed": run.seed}
+        chosen = parse_options({**options, **shared})
+        prepared = prepare(train, chosen, SILENT)
+        epochs = 1 if run.quick else default_epochs(prepared.train, classifies=True)
+        figures = trained(prepared, chosen, how, epochs)
+        figures.pop("criterion")
+        yield {"table": run.case, "alternative": title, **figures}

@@ -1,108 +1,107 @@
-"""Measure the peak memory of encoding many rows, and of a small file of many equal rows.
+"""Peak memory of commands on many rows, and on small files of many rows.
 
-    .venv/bin/python benchmarks/memory.py [ROWS [CONSTANT_ROWS]]
-
-Writes a Parquet file of float32 columns to a temporary folder, trains for one epoch on a part of
-it, and runs `aecli encode` as a process of its own, whose peak resident memory is what counts. Then
-does the same with a file of constant columns in one row group of one page per column, which takes
-less than a megabyte for 50 million rows, and runs `inspect` and `score` over it as well.
+`numbers`: `encode` of 32 float32 columns. `constants`: a file of constant columns in one row group
+of one page per column, less than a megabyte for 50 million rows. `training`: one epoch, at most a
+minute, on 4 random columns and on a small file of runs of equal values. The peak includes the pages
+of mapped files, which the system could take back. Files are written and commands started by other
+processes, because the peak of a child includes the memory of its parent.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from harness import Row, Run
+from measures import in_process, run_aecli
 
-WIDTH = 32
+WIDTH, NARROW = 32, 4
 GROUP = 250_000
+RUNS = 500
+QUICK_ROWS = 10_000
 
 
-def write_table(path: Path, rows: int) -> None:
+def measure(run: Run) -> Iterator[Row]:
+    """Yield the costs of each command of a case."""
+    cases = {"numbers": numbers, "constants": constants, "training": training}
+    with tempfile.TemporaryDirectory() as folder:
+        yield from cases[run.case](Path(folder), run.quick)
+
+
+def numbers(folder: Path, quick: bool) -> Iterator[Row]:
+    """Yield the costs of encoding rows of 32 numbers by a model of 50,000 of them."""
+    rows = QUICK_ROWS if quick else 5_000_000
+    part, whole, model = folder / "part.parquet", folder / "whole.parquet", folder / "m"
+    in_process(write_numbers, part, min(rows, 50_000))
+    in_process(write_numbers, whole, rows)
+    run_aecli("train", part, "-m", model, "--encoder", "64,32,8", "--epochs", "1", "-q")
+    what = f"`encode`, {rows:,} × {WIDTH} float32, Parquet to Parquet"
+    yield costs(what, "encode", whole, "-m", model, "-o", folder / "z.parquet", "-q")
+
+
+def constants(folder: Path, quick: bool) -> Iterator[Row]:
+    """Yield the costs of commands on a small file of equal rows, with a model of two numbers."""
+    rows = QUICK_ROWS if quick else 50_000_000
+    part, whole, model = folder / "numbers.parquet", folder / "constant.parquet", folder / "m"
+    values = np.random.default_rng(0).integers(0, 9, 10_000)
+    pq.write_table(pa.table({"x0": values / 4, "x1": values}), part)
+    run_aecli("train", part, "-m", model, "--encoder", "8,2", "--epochs", "1", "-q")
+    in_process(write_constants, whole, rows)
+    size = f"a Parquet file of {whole.stat().st_size / 1e3:.0f} kB"
+    yield costs(f"`inspect`, {rows:,} equal rows of 2 numbers, {size}", "inspect", whole)
+    for command in ("encode", "score"):
+        output = ["-m", model, "-o", folder / "z.parquet", "-q"]
+        yield costs(f"`{command}`, the same file", command, whole, *output)
+
+
+def training(folder: Path, quick: bool) -> Iterator[Row]:
+    """Yield the costs of training on 4 random columns, and on runs of equal values."""
+    for what, write, rows in (
+        (f"{NARROW} columns", write_narrow, 100_000_000),
+        ("2 columns of runs of equal values", write_runs, 50_000_000),
+    ):
+        path, rows = folder / "trained.parquet", QUICK_ROWS if quick else rows
+        in_process(write, path, rows)
+        options = ["--encoder", "16,2", "--epochs", "1", "--time-limit", "60s", "-q"]
+        size = f"{path.stat().st_size / 1e6:,.1f} MB"
+        title = f"`train`, {rows:,} rows, {what}, a Parquet file of {size}"
+        yield costs(title, "train", path, "-m", folder / "trained", *options)
+
+
+def costs(what: str, *command: object) -> Row:
+    """Return the costs of a command."""
+    cpu, seconds, peak = in_process(run_aecli, *command)
+    return {"command": what, "seconds": seconds, "CPU s": cpu, "peak memory, MB": peak}
+
+
+def write_numbers(path: Path, rows: int, width: int = WIDTH) -> None:
     """Write random rows in row groups of 250,000."""
     generator = np.random.default_rng(0)
-    schema = pa.schema([(f"x{i}", pa.float32()) for i in range(WIDTH)])
+    schema = pa.schema([(f"x{i}", pa.float32()) for i in range(width)])
     with pq.ParquetWriter(path, schema) as writer:
         for start in range(0, rows, GROUP):
             count = min(GROUP, rows - start)
-            columns = [generator.standard_normal(count, dtype=np.float32) for _ in range(WIDTH)]
+            columns = [generator.standard_normal(count, dtype=np.float32) for _ in range(width)]
             writer.write_table(pa.table(columns, schema=schema))
 
 
-def write_constant_table(path: Path, rows: int) -> None:
+def write_constants(path: Path, rows: int) -> None:
     """Write the same row many times, in one row group and one page per column."""
     table = pa.table({"x0": pa.repeat(0.5, rows), "x1": pa.repeat(2, rows)})
     pq.write_table(table, path, row_group_size=rows, data_page_size=1 << 30, compression="zstd")
 
 
-def write_elsewhere(write: Callable[[Path, int], None], path: Path, rows: int) -> None:
-    """Write a table in a process of its own: a child's peak counts what its parent held."""
-    writer = multiprocessing.get_context("spawn").Process(target=write, args=(path, rows))
-    writer.start()
-    writer.join()
-    assert writer.exitcode == 0, path
+def write_narrow(path: Path, rows: int) -> None:
+    """Write random rows of 4 columns."""
+    write_numbers(path, rows, NARROW)
 
 
-def run_aecli(*arguments: object) -> tuple[float, float]:
-    """Run a command, and return its seconds and its peak resident memory in MB."""
-    aecli = Path(sys.executable).with_name("aecli")
-    began = time.perf_counter()
-    process = subprocess.Popen([aecli, *map(str, arguments)], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, arguments
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
-
-
-def measure_numbers(folder: Path, rows: int) -> None:
-    """Train on 50,000 rows, and encode all."""
-    part, whole = folder / "part.parquet", folder / "whole.parquet"
-    write_elsewhere(write_table, part, 50_000)
-    write_elsewhere(write_table, whole, rows)
-    model = ["-m", folder / "model"]
-    run_aecli("train", part, *model, "--encoder", "64,32,8", "--epochs", "1", "-q")
-    seconds, peak = run_aecli("encode", whole, *model, "-o", folder / "z.parquet", "-q")
-    print(f"encode {rows:,} x {WIDTH}: {seconds:.1f} s, peak {peak:.0f} MB", flush=True)
-    assert pq.read_metadata(folder / "z.parquet").num_rows == rows
-
-
-def measure_constants(folder: Path, rows: int) -> None:
-    """Train on two numbers, and inspect, encode and score a file of constant columns."""
-    whole, model = folder / "constant.parquet", ["-m", folder / "numbers"]
-    numbers = np.random.default_rng(0).integers(0, 9, 10_000)
-    part = pa.table({"x0": numbers / 4, "x1": numbers})
-    pq.write_table(part, folder / "numbers.parquet")
-    small = ["--encoder", "8,2", "--epochs", "1", "-q"]
-    run_aecli("train", folder / "numbers.parquet", *model, *small)
-    write_elsewhere(write_constant_table, whole, rows)
-    output = ["-o", folder / "z.parquet", "-q"]
-    for command in (
-        ["inspect", whole],
-        ["encode", whole, *model, *output],
-        ["score", whole, *model, *output],
-    ):
-        seconds, peak = run_aecli(*command)
-        size = whole.stat().st_size / 1000
-        what = f"{command[0]} {rows:,} equal rows, a file of {size:.0f} kB"
-        print(f"{what}: {seconds:.1f} s, peak {peak:.0f} MB", flush=True)
-
-
-def main() -> None:
-    """Print the seconds and the peak of each command."""
-    sizes = [int(text) for text in sys.argv[1:]]
-    with tempfile.TemporaryDirectory() as folder:
-        measure_numbers(Path(folder), sizes[0] if sizes else 5_000_000)
-        measure_constants(Path(folder), sizes[1] if len(sizes) > 1 else 50_000_000)
-
-
-if __name__ == "__main__":
-    main()
+def write_runs(path: Path, rows: int) -> None:
+    """Write columns in 500 runs of equal values, in one row group."""
+    values = np.arange(rows) // (rows // RUNS)
+    table = pa.table({"x0": values % 17, "x1": (values % 23).astype(np.float32)})
+    pq.write_table(table, path, row_group_size=rows, compression="zstd")

@@ -1,13 +1,11 @@
-"""Change single statements of the files that save and load, and see whether a test notices.
-
-    .venv/bin/python benchmarks/mutations.py [FILE …] [--line N] [--every N] [--list]
+"""Mutants of the files that save and load that a test notices.
 
 Each mutant is one change of one statement, in a copy of the project: a call deleted, two
 neighbouring calls swapped, a `with` left out, a condition negated, a comparison moved, a number
 changed by one, a flag of `A | B`, an element of a tuple or a keyword left out, `return None`. The
 tests of its file run in a process forked from one that has imported torch; a mutant that no test
-notices has survived; one that hangs is noticed. FILE is part of a path below `aecli/`; `--every`
-tries each Nth mutant; `--list` prints the mutants and runs nothing.
+notices has survived; one that hangs is noticed.
+`mutations.py FILE EVERY` tries each EVERY-th mutant of one file and prints those that survive.
 
 mutmut 3 and cosmic-ray change operators, numbers and keywords, but delete no statement and swap
 none, which is what an `os.fsync` or the order of two renames needs.
@@ -21,7 +19,6 @@ annotations, and what `EQUIVALENT` lists with its reason.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import copy
 import importlib
@@ -36,6 +33,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness import Row, Run
+
 ROOT = Path(__file__).resolve().parent.parent
 CONFINED = "AECLI_MUTATIONS_FOLDER"
 CONFINE = """set -e
@@ -47,6 +46,7 @@ done
 shift
 exec "$@"
 """
+QUICK_EVERY = 40
 SECONDS = 60.0
 """A mutant whose tests take longer is noticed: it hangs."""
 
@@ -304,11 +304,6 @@ def _first_line(node: ast.AST) -> str:
     return ast.unparse(node).partition("\n")[0]
 
 
-def files(chosen: list[str]) -> list[str]:
-    """Return the files that save and load, or those of them that have a chosen part."""
-    return [file for file in TESTS if not chosen or any(part in file for part in chosen)]
-
-
 def passes(tree: Path, tests: list[str]) -> bool:
     """Run tests in a forked process, in the copy of the project; return whether they all pass."""
     child = os.fork()
@@ -395,48 +390,39 @@ def require_confined() -> None:
             sys.exit(f"{place} can be written to; no mutant is run")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("file", nargs="*")
-    parser.add_argument("--line", type=int)
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--list", action="store_true")
-    chosen = parser.parse_args()
-    if not chosen.list:
-        if CONFINED not in os.environ:
-            confine()
-        require_confined()
-    for name in LOADED_ONCE:
-        importlib.import_module(name)
-    total = noticed = excluded = 0
+def measure(run: Run) -> Iterator[Row]:
+    """Yield the mutants of every file that a test notices."""
+    for file in [HEADER] if run.quick else TESTS:
+        command = [sys.executable, __file__, file, str(QUICK_EVERY if run.quick else 1)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        noticed, tried = map(int, done.stdout.split())
+        yield {"file": file.removeprefix("aecli/"), "mutants": tried, "noticed": noticed}
+
+
+def try_file(file: str, every: int) -> tuple[int, int]:
+    """Return how many mutants of a file are noticed and tried; print the others to stderr."""
+    tried = [m for m in list(mutants(file))[::every] if (file, m.change) not in EQUIVALENT]
+    noticed = len(tried)
     with tempfile.TemporaryDirectory(prefix="aecli-mutations-") as folder:
         tree = copied(folder)
-        for file in files(chosen.file):
-            found = [m for m in mutants(file) if chosen.line in (None, m.line)][:: chosen.every]
-            tried = [m for m in found if (file, m.change) not in EQUIVALENT]
-            excluded += len(found) - len(tried)
-            if chosen.list:
-                print(*(f"{file}:{m.line} {m.change}" for m in tried), sep="\n")
-                continue
-            if tried and not passes(tree, TESTS[file]):
-                log = (tree.parent / "log").read_text().splitlines()[-20:]
-                print(f"the tests of {file} fail without a change:", *log, sep="\n")
-                return 1
-            start, left = time.monotonic(), 0
-            for mutant in survivors(tree, tried):
-                left += 1
-                print(f"{file}:{mutant.line} {mutant.change}", flush=True)
-            total, noticed = total + len(tried), noticed + len(tried) - left
-            seconds = time.monotonic() - start
-            print(
-                f"{file}: {len(tried) - left} of {len(tried)} noticed, {seconds:.0f} s", flush=True
-            )
-    if total:
-        print(
-            f"score: {noticed} of {total} = {noticed / total:.1%}; {excluded} equivalent left out"
-        )
-    return 0
+        if not passes(tree, TESTS[file]):
+            log = (tree.parent / "log").read_text().splitlines()[-20:]
+            sys.exit("\n".join([f"the tests of {file} fail without a change:", *log]))
+        for mutant in survivors(tree, tried):
+            noticed -= 1
+            print(f"{file}:{mutant.line} {mutant.change}", file=sys.stderr, flush=True)
+    return noticed, len(tried)
+
+
+def main() -> None:
+    """Try the mutants of one file where only a temporary folder can be written to."""
+    if CONFINED not in os.environ:
+        confine()
+    require_confined()
+    for name in LOADED_ONCE:
+        importlib.import_module(name)
+    print(*try_file(sys.argv[1], int(sys.argv[2])))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,65 +1,77 @@
-"""Measure the scores of outliers on labelled tables, with defaults only.
+"""Anomaly scores of labelled tables with defaults only, next to detectors of scikit-learn.
 
-    .venv/bin/python benchmarks/outliers.py FOLDER [adbench[:TABLE]] [skab] [nab]
-
-`adbench` reads FOLDER/adbench/*.parquet (label `anomaly`), three seeds: `semi` trains on half of
-the normal rows and scores the rest, `unsup` trains on everything and scores it. `skab` reads
-FOLDER/skab.parquet and trains a model on the first 400 rows of each run that has anomalies, in
-windows of 60; the rest is scored row by row, and all runs make one ranking. `nab` reads
-FOLDER/nab/*.csv, trains on a whole file in windows of 48 without its label, and scores its rows.
-Figures are AUROC, of ADBench average precision, too. Isolation forest and the Mahalanobis distance
-of the inputs are next to them where scikit-learn can be imported.
+`adbench`: ten tables of ADBench; normal rows: trained on half of the normal rows, the rest is
+scored; all rows: trained on and scored, without the label. `series`: rows of the files of NAB, each
+trained on in windows of 48 without its label, and of SKAB, where the first 400 rows of each run
+with anomalies are trained on in windows of 60 and the rest of all runs makes one ranking.
 """
 
 from __future__ import annotations
 
-import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from harness import Row, Run
+from measures import trained
+from sklearn.covariance import EmpiricalCovariance
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import average_precision_score, roc_auc_score
+from tables import Floats, adbench, matrix, protocols, read
 
 import aecli
 
-try:
-    from sklearn.covariance import EmpiricalCovariance
-    from sklearn.ensemble import IsolationForest
-except ImportError:
-    EmpiricalCovariance = IsolationForest = None
+Series = tuple[str, pa.Table, pa.Table, Floats, int]
+"""Name, rows to train on, rows to score, marks of the latter, and the rows of a window."""
 
-Floats = npt.NDArray[np.float64]
-Fit = Callable[[Floats, Floats, int], Floats]
-SEEDS = (0, 1, 2)
-NAB_WINDOW = 48
+NAB_WINDOW, SKAB_WINDOW, SKAB_ROWS = 48, 60, 400
+ISOLATED = "aecli, `--drop-isolated 0.1`"
 
 
-def auroc(marks: Floats, scores: Floats) -> float:
-    """Return the Mann-Whitney statistic, ties counted half."""
-    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum() - (counts - 1) / 2)[places]
-    positive = int(marks.sum())
-    wins = ranks[marks == 1].sum() - positive * (positive + 1) / 2
-    return float(wins / (positive * (len(marks) - positive)))
+def tables(run: Run) -> Iterator[Row]:
+    """Yield the figures of aecli and its peers on every table of ADBench."""
+    for name, table in adbench(run).items():
+        for protocol, parts in protocols(table, run.seed).items():
+            marks = parts[1]["anomaly"].to_numpy()
+            rows, scored = (part.drop_columns(["anomaly"]) for part in parts)
+            for who, (scores, seconds) in scores_of(run, protocol, rows, scored).items():
+                figures = detection(marks, scores) | {"CPU s": seconds}
+                yield {"table": name, "trained on": protocol, "scores": who, **figures}
 
 
-def average_precision(marks: Floats, scores: Floats) -> float:
-    """Return the mean precision at the anomalies' scores; equal scores have one precision."""
-    values, places = np.unique(-scores, return_inverse=True)
-    counts = np.bincount(places, minlength=len(values)).cumsum()
-    hits = np.bincount(places, weights=marks, minlength=len(values))
-    return float((hits * hits.cumsum() / counts).sum() / hits.sum())
+def scores_of(
+    run: Run, protocol: str, rows: pa.Table, scored: pa.Table
+) -> dict[str, tuple[Floats, float | None]]:
+    """Return the scores of each detector, and aecli's CPU seconds."""
+    found: dict[str, tuple[Floats, float | None]] = {"aecli": own(run, rows, scored)}
+    if protocol == "all rows":
+        found[ISOLATED] = own(run, rows, scored, drop_isolated=0.1)
+    for name, fit in PEERS.items():
+        found[name] = (fit(matrix(rows), matrix(scored), run.seed), None)
+    return found
 
 
-def matrix(table: pa.Table) -> Floats:
-    """Return a table of numbers as `(n_rows, n_columns)`."""
-    return np.stack([column.to_numpy() for column in table.columns], axis=1).astype(float)
+def own(run: Run, rows: pa.Table, scored: pa.Table, **options: Any) -> tuple[Floats, float]:
+    """Train with defaults; return the scores of the other rows, and the CPU seconds of training."""
+    with trained(run, rows, **options) as model:
+        unit = "row" if "window" in options else "window"
+        output = f"{model.model}/../scores.parquet"
+        aecli.score(scored, output, model=model.model, explain=0, score_unit=unit)
+        scores: Floats = pq.read_table(output)["score"].to_numpy()
+    assert np.isfinite(scores).all(), "a score is not a number"
+    return scores, model.seconds
+
+
+def detection(marks: Floats, scores: Floats) -> Row:
+    """Return AUROC and average precision of scores."""
+    return {
+        "AUROC": float(roc_auc_score(marks, scores)),
+        "average precision": float(average_precision_score(marks, scores)),
+    }
 
 
 def scaled(train: Floats, test: Floats) -> tuple[Floats, Floats]:
@@ -71,13 +83,15 @@ def scaled(train: Floats, test: Floats) -> tuple[Floats, Floats]:
 
 def forest(train: Floats, test: Floats, seed: int) -> Floats:
     """Return the scores of an isolation forest."""
-    return -IsolationForest(random_state=seed).fit(train).score_samples(test)
+    scores: Floats = -IsolationForest(random_state=seed).fit(train).score_samples(test)
+    return scores
 
 
 def mahalanobis(train: Floats, test: Floats, seed: int) -> Floats:
     """Return squared Mahalanobis distances of the inputs."""
     train, test = scaled(train, test)
-    return EmpiricalCovariance().fit(train).mahalanobis(test)
+    distances: Floats = EmpiricalCovariance().fit(train).mahalanobis(test)
+    return distances
 
 
 def pca(train: Floats, test: Floats, seed: int) -> Floats:
@@ -85,132 +99,65 @@ def pca(train: Floats, test: Floats, seed: int) -> Floats:
     train, test = scaled(train, test)
     values, vectors = np.linalg.eigh(np.cov(train.T))
     kept = vectors[:, ::-1][:, : 1 + int((values[::-1].cumsum() < 0.9 * values.sum()).sum())]
-    return np.square(test - test @ kept @ kept.T).sum(1)
+    errors: Floats = np.square(test - test @ kept @ kept.T).sum(1)
+    return errors
 
 
-PEERS: dict[str, Fit] = {}
-if IsolationForest is not None:
-    PEERS = {"isolation forest": forest, "Mahalanobis": mahalanobis}
+PEERS: dict[str, Callable[[Floats, Floats, int], Floats]] = {
+    "isolation forest": forest,
+    "Mahalanobis": mahalanobis,
+}
 
 
-def own(train: pa.Table, test: pa.Table, seed: int, keep: list[str], **options: object) -> pa.Table:
-    """Train with defaults, and return the scores of the other table."""
-    with tempfile.TemporaryDirectory() as place:
-        aecli.train(train, model=f"{place}/m", seed=seed, **options)
-        unit = "row" if "window" in options else "window"
-        aecli.score(
-            test, f"{place}/s.parquet", model=f"{place}/m", explain=0, score_unit=unit, keep=keep
-        )
-        return pq.read_table(f"{place}/s.parquet")
+def series(run: Run) -> Iterator[Row]:
+    """Yield the AUROC of the rows of series, and of peers on the windows of NAB."""
+    pooled: dict[str, list[tuple[Floats, Floats]]] = {}
+    for name, train, rows, marks, window in SOURCES[run.case](run):
+        scores, _ = own(run, train, rows, window=window, time=rows.column_names[0])
+        tested = ~np.isnan(marks)
+        pooled.setdefault(name, []).append((marks[tested], scores[tested]))
+        if run.case == "nab":
+            yield from peers_of_windows(run, name, rows, marks)
+    for name, pairs in pooled.items():
+        marks, scores = (np.concatenate(side) for side in zip(*pairs, strict=True))
+        area = float(roc_auc_score(marks, scores))
+        yield {"source": run.case, "series": name, "scores": "aecli", "AUROC": area}
 
 
-def protocols(table: pa.Table, seed: int) -> Iterator[tuple[str, pa.Table, pa.Table]]:
-    """Yield each protocol with its training and its test table."""
-    yield "unsup", table, table
-    marks = table["anomaly"].to_numpy()
-    normal = np.random.default_rng(seed).permutation(np.flatnonzero(marks == 0))
-    half = len(normal) // 2
-    test = np.sort(np.concatenate([normal[half:], np.flatnonzero(marks == 1)]))
-    yield "semi", table.take(np.sort(normal[:half])), table.take(test)
-
-
-def adbench(folder: Path, only: str = "") -> None:
-    """Print the mean AUROC and average precision of every table, in both protocols."""
-    means: dict[str, list[Floats]] = {}
-    names = ["aecli", *PEERS, *(f"{name}, AP" for name in ("aecli", *PEERS))]
-    print(f"| table | protocol | {' | '.join(names)} | seconds |")
-    print("|---|---|" + "---|" * (len(names) + 1))
-    for path in sorted((folder / "adbench").glob(f"*{only}*.parquet")):
-        table = pq.read_table(path)
-        found: dict[str, list[list[float]]] = {}
-        began = time.perf_counter()
-        for seed in SEEDS:
-            for protocol, train, test in protocols(table, seed):
-                found.setdefault(protocol, []).append(figures_of(train, test, seed))
-        for protocol, figures in sorted(found.items()):
-            means.setdefault(protocol, []).append(np.mean(figures, axis=0))
-            line = " | ".join(f"{value:.3f}" for value in means[protocol][-1])
-            seconds = time.perf_counter() - began
-            print(f"| {path.stem} | {protocol} | {line} | {seconds:.0f} |", flush=True)
-    for protocol, values in sorted(means.items()):
-        line = " | ".join(f"{value:.4f}" for value in np.mean(values, axis=0))
-        print(f"| **mean** | {protocol} | {line} | |")
-
-
-def figures_of(train: pa.Table, test: pa.Table, seed: int) -> list[float]:
-    """Return the AUROC of aecli and its peers, then their average precision."""
-    marks = test["anomaly"].to_numpy()
-    rows, asked = train.drop_columns(["anomaly"]), test.drop_columns(["anomaly"])
-    scores = [own(rows, asked, seed, [])["score"].to_numpy()]
-    assert np.isfinite(scores[0]).all(), "a score is not a number"
-    scores += [fit(matrix(rows), matrix(asked), seed) for fit in PEERS.values()]
-    return [measure(marks, of) for measure in (auroc, average_precision) for of in scores]
-
-
-def skab(folder: Path) -> None:
-    """Print the pooled AUROC of the rows after the first 400 of each run."""
-    table = pq.read_table(folder / "skab.parquet")
-    print("| architecture | AUROC of each seed | mean | seconds |\n|---|---|---|---|")
-    for arch in ("vanilla", "conv1d"):
-        began, found = time.perf_counter(), []
-        for seed in SEEDS:
-            found.append(auroc(*skab_scores(table, arch, seed)))
-        each = ", ".join(f"{value:.3f}" for value in found)
-        seconds = time.perf_counter() - began
-        print(f"| {arch} | {each} | {np.mean(found):.3f} | {seconds:.0f} |", flush=True)
-
-
-def skab_scores(table: pa.Table, arch: str, seed: int) -> tuple[Floats, Floats]:
-    """Return the marks and the scores of the rows after the first 400 of all runs."""
-    table = table.drop_columns(["changepoint"])
-    marks, scores = [], []
-    for run in table["run"].unique().to_pylist():
-        if "anomaly-free" in run:
-            continue
-        rows = table.filter(pc.equal(table["run"], run)).sort_by("datetime")
-        train = rows.slice(0, 400).drop_columns(["anomaly", "run"])
-        how = {"arch": arch, "window": 60, "time": "datetime"}
-        rest = own(train, rows, seed, ["anomaly"], **how).slice(400)
-        marks.append(rest["anomaly"].to_numpy())
-        scores.append(rest["score"].to_numpy())
-    return np.concatenate(marks), np.concatenate(scores)
-
-
-def nab(folder: Path) -> None:
-    """Print the AUROC of every file's rows next to windowed PCA and an isolation forest."""
-    size, means = NAB_WINDOW, []
-    peers = {"windowed PCA": pca} | ({"isolation forest": forest} if PEERS else {})
-    print(f"| file | aecli | {' | '.join(peers)} |\n|---|---|{'---|' * len(peers)}")
-    for path in sorted((folder / "nab").glob("*.csv")):
-        table = pacsv.read_csv(path)
-        marks = table["anomaly"].to_numpy()
-        rows = table.drop_columns(["anomaly"])
-        how = {"window": size, "time": rows.column_names[0]}
-        found = [own(rows, rows, seed, [], **how)["score"].to_numpy() for seed in SEEDS]
-        figures = [float(np.mean([auroc(marks, scores) for scores in found]))]
-        windows = np.lib.stride_tricks.sliding_window_view(table["value"].to_numpy(), size)
-        for fit in peers.values():
-            figures.append(auroc(marks, spread(fit(windows, windows, 0), size)))
-        means.append(figures)
-        line = " | ".join(f"{value:.3f}" for value in figures)
-        print(f"| {path.stem} | {line} |", flush=True)
-    print(f"| **mean** | {' | '.join(f'{value:.3f}' for value in np.mean(means, axis=0))} |")
+def peers_of_windows(run: Run, name: str, rows: pa.Table, marks: Floats) -> Iterator[Row]:
+    """Yield the AUROC of windowed PCA and of an isolation forest on a file of NAB."""
+    values = rows["value"].to_numpy()
+    windows = np.lib.stride_tricks.sliding_window_view(values, NAB_WINDOW)
+    for who, fit in (("windowed PCA", pca), ("isolation forest", forest)):
+        scores = spread(fit(windows, windows, run.seed), NAB_WINDOW)
+        area = float(roc_auc_score(marks, scores))
+        yield {"source": "nab", "series": name, "scores": who, "AUROC": area}
 
 
 def spread(scores: Floats, size: int) -> Floats:
-    """Return each row's mean over the windows that it lies in."""
+    """Return each row's mean over its windows."""
     sums = np.convolve(scores, np.ones(size))
     return sums / np.convolve(np.ones(len(scores)), np.ones(size))
 
 
-def main() -> None:
-    """Run what is asked for, everything unless something is."""
-    folder = Path(sys.argv[1])
-    parts = {"adbench": adbench, "skab": skab, "nab": nab}
-    for name in sys.argv[2:] or parts:
-        part, _, only = name.partition(":")
-        parts[part](folder, *([only] if only else []))
+def nab(run: Run) -> Iterator[Series]:
+    """Yield the files of NAB; each is trained on and scored."""
+    for path in sorted((run.data / "nab").glob("*.csv"))[: 1 if run.quick else None]:
+        table = read(replace(run, quick=False), f"nab/{path.name}")
+        rows = table.drop_columns(["anomaly"])
+        yield path.stem, rows, rows, table["anomaly"].to_numpy().astype(float), NAB_WINDOW
 
 
-if __name__ == "__main__":
-    main()
+def skab(run: Run) -> Iterator[Series]:
+    """Yield the runs of SKAB with anomalies; the first 400 rows of each are trained on."""
+    table = read(replace(run, quick=False), "skab.parquet").drop_columns(["changepoint"])
+    names = [name for name in table["run"].unique().to_pylist() if "anomaly-free" not in name]
+    for name in names[: 2 if run.quick else None]:
+        rows = table.filter(pc.equal(table["run"], name)).sort_by("datetime")
+        marks = rows["anomaly"].to_numpy().astype(float)
+        marks[:SKAB_ROWS] = np.nan
+        values = rows.drop_columns(["anomaly", "run"])
+        yield "all runs", values.slice(0, SKAB_ROWS), values, marks, SKAB_WINDOW
+
+
+SOURCES: dict[str, Callable[[Run], Iterator[Series]]] = {"nab": nab, "skab": skab}

@@ -1,58 +1,67 @@
-"""Compare trainings of a classifier of images: noise, label smoothing, other options.
+"""Trainings of a classifier of images: noise, label smoothing, moves and other options.
 
-    .venv/bin/python benchmarks/pixels.py FOLDER TABLE [--seeds 0,1,2] VARIANT …
-
-TABLE is mnist (50,000 rows), mnist10 (10,000 rows) or digits. A VARIANT is `default`, or what
-differs from it, as in `shift=0,norm=none`: the `noise` on pixels, the `smoothing` of labels, the
-share of a batch that is `decoded`, `shift=0` to move no images, and options of `train`. The figures
+A variant says what differs from the default: the `noise` on pixels, the `smoothing` of labels, the
+share of a batch that is `decoded`, `shift` 0 to move no images, and options of `train`. The figures
 are those of rows that training held out, 10,000 of MNIST's `split=train` and a fifth of digits, at
 the epoch that they choose; the cross-entropy is at the best temperature. No test row is read.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from harness import Row, Run
+from measures import cpu_seconds
+from tables import halves, read, shuffled
 
 from aecli.progress import SILENT
 from aecli.training import build
 from aecli.training.data import PreparedTable, prepare
-from aecli.training.fit import configure_process, default_settings, fit
+from aecli.training.fit import configure_process, fit
 from aecli.training.interrupt import Interrupt
 from aecli.training.train import parse_options
 
 WIDE: dict[str, Any] = {"encoder": [512, 256, 64], "l1": 1e-4}
 
-TABLES: dict[str, tuple[int, dict[str, Any]]] = {
-    "mnist": (50_000, WIDE),
-    "mnist10": (10_000, WIDE),
-    "digits": (1_078, {}),
+TABLES: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "mnist": ("mnist.parquet", 50_000, WIDE),
+    "digits": ("digits.csv", 1_078, {}),
 }
-"""Training rows and options of each table."""
+"""File, training rows and options of each table."""
+
+HELD_OUT = {"mnist": 10_000, "digits": 359}
+"""Held-out rows; a fifth of digits is in neither."""
+
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "mnist": {
+        "the default": {},
+        "no moves": {"shift": 0},
+        "no batch norm": {"norm": "none"},
+        "neither moves nor batch norm": {"shift": 0, "norm": "none"},
+        "all rows decoded": {"decoded": 1},
+    },
+    "digits": {
+        "the default": {},
+        "neither noise nor smoothed labels": {"noise": 0, "smoothing": 0},
+        "no batch norm": {"norm": "none"},
+        "noise 0.2": {"noise": 0.2},
+        "all rows decoded": {"decoded": 1},
+    },
+}
 
 
-def divided(folder: Path, name: str) -> tuple[pa.Table, pa.Table]:
-    """Return training rows and held-out rows; a fifth of digits is in neither."""
-    if name == "digits":
-        table = pacsv.read_csv(folder / "digits.csv")
-    else:
-        table = pq.read_table(folder / "mnist.parquet")
-        table = table.filter(pc.equal(table["split"], "train")).drop_columns(["split"])
-    order = np.random.default_rng(7).permutation(len(table))
-    held_out = order[50_000:] if name != "digits" else order[1_078:1_437]
-    return table.take(order[: TABLES[name][0]]), table.take(held_out)
+def divided(run: Run) -> tuple[pa.Table, pa.Table]:
+    """Return training rows and held-out rows."""
+    file, rows, _ = TABLES[run.case]
+    table = read(run, file)
+    table = shuffled(halves(table)[0] if "split" in table.column_names else table, 7)
+    cut = len(table) // 2 if run.quick else rows
+    return table.slice(0, cut), table.slice(cut, HELD_OUT[run.case])
 
 
 CONSTANTS = {
@@ -64,63 +73,46 @@ CONSTANTS = {
 
 
 @contextmanager
-def changed(variant: dict[str, str]) -> Iterator[dict[str, str]]:
+def changed(variant: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Change the constants that a variant names, for a while; yield its other options."""
     before = {name: getattr(build, name) for name in (*CONSTANTS.values(), "image_shift")}
     options = dict(variant)
     for name, constant in CONSTANTS.items():
         if name in options:
             setattr(build, constant, float(options.pop(name)))
-    if options.pop("shift", "1") == "0":
+    if options.pop("shift", 1) == 0:
         build.image_shift = lambda *_: None
     yield options
     for name, value in before.items():
         setattr(build, name, value)
 
 
-def measure(prepared: PreparedTable, options: dict[str, Any]) -> list[float]:
+def measure(run: Run) -> Iterator[Row]:
+    """Yield the figures of every variant."""
+    train, held_out = divided(run)
+    with tempfile.TemporaryDirectory() as place:
+        pq.write_table(held_out, f"{place}/held_out.parquet")
+        fixed = {"label": "label", "valid": f"{place}/held_out.parquet", **TABLES[run.case][2]}
+        fixed |= {"seed": run.seed} | ({"epochs": 1} if run.quick else {})
+        prepared = prepare(train, parse_options(fixed), SILENT)
+        for title, variant in VARIANTS[run.case].items():
+            with changed(variant) as options:
+                figures = of_training(prepared, fixed | options)
+            yield {"table": run.case, "variant": title, **figures}
+
+
+def of_training(prepared: PreparedTable, options: dict[str, Any]) -> Row:
     """Return accuracy, cross-entropy, error of the pixels and CPU seconds of one training."""
     chosen = parse_options(options)
     device = configure_process(chosen)
-    began = time.process_time()
-    settings = default_settings(prepared, chosen)
-    fitted = fit(prepared, chosen, device, interrupt=Interrupt(listen=False), settings=settings)
-    seconds = time.process_time() - began
-    best, criterion = fitted.result.best, fitted.result.criterion
+    began = cpu_seconds()
+    fitted = fit(prepared, chosen, device, interrupt=Interrupt(listen=False))
+    seconds = cpu_seconds() - began
+    best = fitted.result.best
     assert best.valid is not None, "rows are held out"
-    accuracy, error = best.metrics["accuracy"], best.valid["reconstruction"]
-    return [accuracy, criterion.classification, error, seconds]
-
-
-def means(
-    prepared: PreparedTable, fixed: dict[str, Any], variant: str, seeds: Sequence[str]
-) -> str:
-    """Return the figures of a variant, means of the seeds, as cells of a row."""
-    given = {} if variant == "default" else dict(text.split("=") for text in variant.split(","))
-    with changed(given) as options:
-        runs = [measure(prepared, fixed | options | {"seed": int(seed)}) for seed in seeds]
-    shown = [statistics.mean(values) for values in zip(*runs, strict=True)]
-    return "{:.4f} | {:.4f} | {:.5f} | {:.1f}".format(*shown)
-
-
-def main() -> None:
-    """Print the figures of every variant."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("table", choices=TABLES)
-    parser.add_argument("variants", nargs="+", metavar="VARIANT")
-    parser.add_argument("--seeds", default="0,1,2")
-    args = parser.parse_args()
-    train, held_out = divided(args.folder, args.table)
-    with tempfile.TemporaryDirectory() as place:
-        pq.write_table(held_out, f"{place}/held_out.parquet")
-        fixed = {"label": "label", "valid": f"{place}/held_out.parquet", **TABLES[args.table][1]}
-        prepared = prepare(train, parse_options(fixed), SILENT)
-        print("| variant | accuracy | cross-entropy | MSE | CPU s |\n|---|---|---|---|---|")
-        for variant in args.variants:
-            shown = means(prepared, fixed, variant, args.seeds.split(","))
-            print(f"| {args.table}, {variant} | {shown} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    return {
+        "accuracy": best.metrics["accuracy"],
+        "cross-entropy": fitted.result.criterion.classification,
+        "MSE": best.valid["reconstruction"],
+        "CPU s": seconds,
+    }

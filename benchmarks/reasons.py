@@ -1,6 +1,4 @@
-"""Measure which part of the anomaly score names the columns that were changed.
-
-    .venv/bin/python benchmarks/reasons.py FOLDER [TABLE …] [--seeds 0 1 2]
+"""Parts of the anomaly score that name the columns which were changed.
 
 A model is trained with defaults on four fifths of at most 2,500 ordinary rows of each table. In the
 others one random column is changed: to the value of another row (swapped), or by three standard
@@ -14,25 +12,24 @@ split often. `compressed` are contributions that grow with their logarithm, as t
 
 from __future__ import annotations
 
-import argparse
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 import torch
+from harness import Row, Run
+from measures import trained
+from tables import Floats, read, shuffled
 
-import aecli
 from aecli.inference.loaded_model import load_model
 from aecli.inference.run import Pass
 from aecli.scoring.deviations import log_compressed
 from aecli.scoring.forest import DEPTH, IsolationForest
 from aecli.scoring.scorer import Scorer
 
-Floats = npt.NDArray[np.float64]
 TABLES = (
     "adbench/2_annthyroid.parquet", "adbench/28_pendigits.parquet", "adbench/31_satimage-2.parquet",
     "adbench/6_cardio.parquet", "adult.csv", "diamonds.csv",
@@ -45,13 +42,12 @@ WHOLE = 2 * (np.log(1_023) + np.euler_gamma) - 2 * 1_023 / 1_024
 """Mean path length of the trees' 1,024 samples, by which path lengths are divided."""
 
 
-def ordinary(path: Path, seed: int) -> pa.Table:
+def ordinary(run: Run, name: str) -> pa.Table:
     """Return at most 2,500 ordinary rows of a table in random order, without its marks."""
-    table = pq.read_table(path) if path.suffix == ".parquet" else pacsv.read_csv(path)
+    table = read(run, name)
     if "anomaly" in table.column_names:
-        table = table.filter(pa.compute.equal(table["anomaly"], 0)).drop_columns(["anomaly"])
-    chosen = np.random.default_rng(seed).permutation(len(table))[:2_500]
-    return table.take(chosen).combine_chunks()
+        table = table.filter(pc.equal(table["anomaly"], 0)).drop_columns(["anomaly"])
+    return shuffled(table, run.seed).slice(0, 2_500).combine_chunks()
 
 
 def changed(
@@ -104,22 +100,21 @@ def contributions(scorer: Scorer, cells: torch.Tensor, usual: Floats | None) -> 
     return found
 
 
-def shares(table: pa.Table, seed: int) -> dict[str, Floats]:
+def shares(run: Run, table: pa.Table) -> dict[str, Floats]:
     """Return the shares of changed columns in the first and the first three places, by change."""
-    trained = len(table) * 4 // 5
-    with tempfile.TemporaryDirectory() as place:
-        aecli.train(table.slice(0, trained), model=f"{place}/m", seed=seed)
-        model = load_model(Path(place) / "m", device="cpu", threads=1)
+    cut = len(table) * 4 // 5
+    with trained(run, table.slice(0, cut)) as fitted:
+        model = load_model(Path(fitted.model), device="cpu", threads=1)
         cells = [
             np.concatenate([s.cells for s in Pass.over(model, part).samples("", carried=[])])
-            for part in (table.slice(0, trained), table.slice(trained))
+            for part in (table.slice(0, cut), table.slice(cut))
         ]
         scorer = Scorer.of(model, ["mean"])
     layout = scorer.deviations.layout
     usual = contributions(scorer, torch.from_numpy(cells[0]), None)[3].mean(0)
     result = {}
     for kind in ("swapped", "shifted"):
-        rows, columns = changed(cells[1], layout.numbers, kind, seed)
+        rows, columns = changed(cells[1], layout.numbers, kind, run.seed)
         owners = np.array(layout.column_of)[columns]
         found = contributions(scorer, torch.from_numpy(rows), usual)
         order = [np.argsort(-part, axis=1, kind="stable") for part in found]
@@ -129,26 +124,10 @@ def shares(table: pa.Table, seed: int) -> dict[str, Floats]:
     return result
 
 
-def main() -> None:
-    """Print the shares of every part, means over tables and seeds."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("tables", nargs="*", default=TABLES)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    given = parser.parse_args()
-    means: dict[str, list[Floats]] = {}
-    print(f"| table | change | {' | '.join(PARTS)} |\n|---|---|{'---|' * len(PARTS)}")
-    for name in given.tables:
-        seeds = [shares(ordinary(given.folder / name, seed), seed) for seed in given.seeds]
-        for kind in seeds[0]:
-            values = np.mean([found[kind] for found in seeds], axis=0)
-            means.setdefault(kind, []).append(values)
-            line = " | ".join(f"{first:.3f}, {three:.3f}" for first, three in values)
-            print(f"| {Path(name).stem} | {kind} | {line} |", flush=True)
-    for kind, found_values in means.items():
-        line = " | ".join(f"{a:.3f}, {b:.3f}" for a, b in np.mean(found_values, axis=0))
-        print(f"| **mean** | {kind} | {line} |")
-
-
-if __name__ == "__main__":
-    main()
+def measure(run: Run) -> Iterator[Row]:
+    """Yield the shares of changed columns that each part names first, and among the first three."""
+    for name in TABLES:
+        for kind, found in shares(run, ordinary(run, name)).items():
+            for part, (first, three) in zip(PARTS, found, strict=True):
+                names = {"table": Path(name).stem, "change": kind, "part": part}
+                yield names | {"first": float(first), "first three": float(three)}

@@ -1,12 +1,7 @@
-"""Measure the rows that `aecli sample` draws, next to Gaussian copulas fitted on the same rows.
+"""Rows that `aecli sample` draws, next to Gaussian copulas fitted on the same rows.
 
-    .venv/bin/python benchmarks/samples.py FOLDER [--save FILE] [adult|diamonds|penguins …]
-        [--seeds 0,1,2]
-    .venv/bin/python benchmarks/samples.py --table FILE
-
-The first command adds the figures to a JSON file, the second prints them as a Markdown table,
-means over the seeds. A variational model of the training rows and two copulas draw as many rows
-as the training table has. Figures are those of the literature on synthetic tables:
+A variational model of the training rows and two copulas draw as many rows as the training table
+has. Figures are those of the literature on synthetic tables:
 
 - column shapes and pair trends as SDMetrics defines them: the mean KSComplement of numbers and
   TVComplement of the others, the mean CorrelationSimilarity of pairs of numbers and
@@ -20,19 +15,15 @@ as the training table has. Figures are those of the literature on synthetic tabl
 
 from __future__ import annotations
 
-import argparse
-import json
-import tempfile
 from collections.abc import Callable, Iterator
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
-from models import cpu_seconds
+from harness import Row, Run
+from measures import cpu_seconds, trained
 from scipy.stats import beta, ks_2samp, norm, rankdata
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -40,6 +31,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
+from tables import halves, read
 
 import aecli
 
@@ -51,31 +43,17 @@ NEIGHBOURS = 1_000
 """Rows whose distance to the training rows is measured."""
 
 MISSING = "(missing)"
-NULLS = pacsv.ConvertOptions(strings_can_be_null=True)
 
 Figures = dict[str, float]
 
 
-def halves(folder: Path, name: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return training and test rows: by `split`, or a random fifth of the rows."""
-    rows = pacsv.read_csv(folder / f"{name}.csv", convert_options=NULLS).to_pandas()
-    if "split" in rows:
-        is_test = rows.pop("split") == "test"
-    else:
-        is_test = np.random.default_rng(seed).random(len(rows)) < 0.2
-    return rows[~is_test].reset_index(drop=True), rows[is_test].reset_index(drop=True)
-
-
-def ours(train: pd.DataFrame, label: str, seed: int) -> tuple[pd.DataFrame, Figures]:
+def own(run: Run, train: pd.DataFrame, label: str) -> tuple[pd.DataFrame, Figures]:
     """Return rows drawn from a variational model, and its costs."""
-    with tempfile.TemporaryDirectory() as place:
-        began = cpu_seconds()
-        table = pa.Table.from_pandas(train, preserve_index=False)
-        aecli.train(table, model=f"{place}/m", label=label, variational=True, seed=seed)
-        trained = cpu_seconds()
-        output = f"{place}/rows.parquet"
-        aecli.sample(output, count=len(train), model=f"{place}/m", seed=seed)
-        costs = {"CPU seconds: training": trained - began, "sampling": cpu_seconds() - trained}
+    table = pa.Table.from_pandas(train, preserve_index=False)
+    with trained(run, table, label=label, variational=True) as model:
+        began, output = cpu_seconds(), f"{model.model}/../rows.parquet"
+        aecli.sample(output, count=len(train), model=model.model, seed=run.seed)
+        costs = {"CPU s of training": model.seconds, "of drawing": cpu_seconds() - began}
         return pq.read_table(output).to_pandas()[train.columns], costs
 
 
@@ -240,52 +218,22 @@ def structure(name: str, train: pd.DataFrame, drawn: pd.DataFrame) -> Figures:
     return missing | {"capital_gain = 0": zero, "pairs not in training": float(np.mean(new))}
 
 
-def run(folder: Path, name: str, seed: int) -> Iterator[tuple[str, Figures]]:
-    """Yield the figures of one table by whose they are."""
-    label = LABELS[name]
-    train, test = halves(folder, name, seed)
-    drawn, costs = ours(train, label, seed)
-    yield "aecli", measure(train, test, drawn, label) | structure(name, train, drawn) | costs
+def rows(run: Run) -> Iterator[Row]:
+    """Yield the figures of drawn rows by who drew them."""
+    label = LABELS[run.case]
+    parts = halves(read(run, f"{run.case}.csv"))
+    train, test = (part.to_pandas() for part in parts)
+    found: dict[str, Figures] = {}
+    drawn, costs = own(run, train, label)
+    found["aecli"] = figures_of(run, train, test, drawn) | costs
     for title, fitted in (("copula, beta", True), ("copula, empirical", False)):
-        drawn = copula(train, seed, fitted=fitted)
-        yield title, measure(train, test, drawn, label) | structure(name, train, drawn)
-    held_out = measure(train, test, test, label) | structure(name, train, test)
-    yield "held-out rows", held_out | {"TSTR AUROC": boosted(train, test, label, 0)}
+        found[title] = figures_of(run, train, test, copula(train, run.seed, fitted=fitted))
+    area = boosted(train, test, label, 0)
+    found["held-out rows"] = figures_of(run, train, test, test) | {"TSTR AUROC": area}
+    for title, figures in found.items():
+        yield {"table": run.case, "rows": title, **figures}
 
 
-def show(file: Path) -> None:
-    """Print the saved figures as a Markdown table."""
-    saved = json.loads(file.read_text())
-    for name, figures in saved.items():
-        peers = list(dict.fromkeys(peer for row in figures.values() for peer in row))
-        print(f"\n| {name} | {' | '.join(peers)} |\n|---|{'---|' * len(peers)}")
-        for row, by_peer in figures.items():
-            cells = [list(by_peer.get(peer, {}).values()) for peer in peers]
-            shown = [f"{np.mean(cell):.4f}" if cell else "" for cell in cells]
-            print(f"| {row} | {' | '.join(shown)} |")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("folder", nargs="?", type=Path)
-    parser.add_argument("tables", nargs="*", default=list(LABELS))
-    parser.add_argument("--save", type=Path, default=Path("samples.json"))
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--table", type=Path)
-    given = parser.parse_args()
-    if given.table is not None:
-        return show(given.table)
-    for name in given.tables:
-        for seed in given.seeds.split(","):
-            figures = list(run(given.folder, name, int(seed)))
-            saved = json.loads(given.save.read_text()) if given.save.exists() else {}
-            for peer, found in figures:
-                for row, figure in found.items():
-                    rows = saved.setdefault(name, {}).setdefault(row, {})
-                    rows.setdefault(peer, {})[seed] = figure
-            given.save.write_text(json.dumps(saved, indent=1))
-            show(given.save)
-
-
-if __name__ == "__main__":
-    main()
+def figures_of(run: Run, train: pd.DataFrame, test: pd.DataFrame, drawn: pd.DataFrame) -> Figures:
+    """Return all figures of drawn rows."""
+    return measure(train, test, drawn, LABELS[run.case]) | structure(run.case, train, drawn)

@@ -1,40 +1,36 @@
-"""Measure what each part of the anomaly score is worth, and what it costs.
+"""Worth and cost of each part of the anomaly score.
 
-    .venv/bin/python benchmarks/score_parts.py FOLDER [--tables TEXT] [--seeds 0 1 2] [--store-rows]
-        [--trees 64] [--prototypes 128]
-    .venv/bin/python benchmarks/score_parts.py FOLDER --cost
-    .venv/bin/python benchmarks/score_parts.py FOLDER --ratio ROWS
-
-The ten tables of ADBench (FOLDER/adbench) and two made here: three normal clusters with anomalies
-around them, and one normal cluster with a small cluster of anomalies. Each table, seed and protocol
-(benchmarks/outliers.py) is trained on once, with defaults; the parts of a row's score are combined
-afterwards. `--cost` prints the CPU microseconds per row of each part on 102,400 rows of 32 numbers,
-and `--ratio` compares `encode` and `score` of ROWS such rows from Parquet to Parquet; one thread.
+`worth`: the ten tables of ADBench and two made here, three normal clusters with anomalies around
+them, and one normal cluster with a small cluster of anomalies. Each table, seed and protocol is
+trained on once, with defaults; the parts of a row's score are combined afterwards. `cost`: CPU
+microseconds per row of each part on 102,400 rows of 32 numbers. `ratio`: `encode`, `score` and the
+commands that evaluate on 1,000,000 such rows of a Parquet file, beyond start-up; one thread.
 """
 
 from __future__ import annotations
 
-import argparse
-import tempfile
+import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from outliers import auroc, average_precision, protocols
+from harness import Row, Run
+from measures import seconds_of, trained
+from outliers import detection
+from tables import Floats, adbench, fewer, protocols
 
 import aecli
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
-from aecli.scoring import forest, neighbours
 from aecli.scoring.deviations import log_compressed, whitened
 from aecli.scoring.scorer import Scorer
 
-Floats = npt.NDArray[np.float64]
 PARTS = ("reconstruction", "joint", "univariate", "neighbours", "isolation")
 COMBINATIONS = [
     *((i,) for i in range(5)), (0, 1, 2), (0, 1, 2, 4), (0, 1, 2, 3), (0, 1, 2, 3, 4), (1, 2, 3, 4),
@@ -60,19 +56,21 @@ def clusters(seed: int, small: bool) -> pa.Table:
     return pa.table(columns | {"anomaly": (order < 150).astype(np.int64)})
 
 
-def tables(folder: Path, seed: int) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the tables by name."""
-    for path in sorted((folder / "adbench").glob("*.parquet")):
-        yield path.stem, pq.read_table(path)
-    yield "several clusters", clusters(seed, small=False)
-    yield "small cluster", clusters(seed, small=True)
+def tables(run: Run) -> dict[str, pa.Table]:
+    """Return the tables of a case by name."""
+    if run.case == "ADBench":
+        return adbench(run)
+    found = {
+        "several clusters": clusters(run.seed, small=False),
+        "small cluster": clusters(run.seed, small=True),
+    }
+    return {name: fewer(table, 600) if run.quick else table for name, table in found.items()}
 
 
-def ratios(train: pa.Table, test: pa.Table, seed: int, **options: object) -> Floats:
+def ratios(run: Run, train: pa.Table, test: pa.Table, **options: object) -> Floats:
     """Train with defaults; return the parts of the other rows' scores, divided and compressed."""
-    with tempfile.TemporaryDirectory() as place:
-        aecli.train(train, model=f"{place}/m", seed=seed, **options)
-        model = load_model(Path(place) / "m", device="cpu", threads=1)
+    with trained(run, train, **options) as result:
+        model = load_model(Path(result.model), device="cpu", threads=1)
         opened, scorer = Pass.over(model, test), Scorer.of(model, ["mean"])
         parts = [parts_of(scorer, torch.as_tensor(s.cells)) for s in opened.samples("", carried=[])]
     fitted = scorer.fitted
@@ -80,7 +78,8 @@ def ratios(train: pa.Table, test: pa.Table, seed: int, **options: object) -> Flo
     if fitted.ordinary is not None:
         joined[:, -1] = (joined[:, -1] - fitted.ordinary).clamp(min=0)
     divided = log_compressed((joined / fitted.medians).nan_to_num(1.0))
-    return divided[:, FACTORS].numpy()
+    found: Floats = divided[:, FACTORS].numpy()
+    return found
 
 
 def parts_of(scorer: Scorer, cells: torch.Tensor) -> torch.Tensor:
@@ -89,27 +88,24 @@ def parts_of(scorer: Scorer, cells: torch.Tensor) -> torch.Tensor:
     return torch.cat([scorer.parts(block, *scorer.run(block))[0] for block in blocks])
 
 
-def worth(folder: Path, only: str, seeds: list[int], store_rows: bool) -> None:
-    """Print the mean figures of each combination of parts."""
-    figures: dict[tuple[str, str], list[Floats]] = {}
-    for seed in seeds:
-        for name, table in tables(folder, seed):
-            if only not in name:
-                continue
-            kind = name if "cluster" in name else "ADBench"
-            for protocol, train, test in protocols(table, seed):
-                marks = test["anomaly"].to_numpy()
-                rows, asked = train.drop_columns(["anomaly"]), test.drop_columns(["anomaly"])
-                found = ratios(rows, asked, seed, store_rows=store_rows)
-                scores = [found[:, list(chosen)].mean(1) for chosen in COMBINATIONS]
-                both = [(auroc(marks, of), average_precision(marks, of)) for of in scores]
-                figures.setdefault((kind, protocol), []).append(np.array(both))
-    means = {key: np.mean(values, axis=0) for key, values in sorted(figures.items())}
-    titles = [f"{kind}, {p}: AUROC | AP" for kind, p in means]
-    print(f"| parts | {' | '.join(titles)} |\n|---|{'---|' * 2 * len(means)}")
-    for i, chosen in enumerate(COMBINATIONS):
-        values = " | ".join(f"{of[i, 0]:.4f} | {of[i, 1]:.3f}" for of in means.values())
-        print(f"| {' + '.join(PARTS[part] for part in chosen)} | {values} |")
+def worth(run: Run) -> Iterator[Row]:
+    """Yield the mean figures of each combination of parts over the tables."""
+    figures: dict[tuple[str, tuple[int, ...]], list[Row]] = {}
+    for table in tables(run).values():
+        for protocol, parts in protocols(table, run.seed).items():
+            marks = parts[1]["anomaly"].to_numpy()
+            found = ratios(run, *(part.drop_columns(["anomaly"]) for part in parts))
+            for chosen in COMBINATIONS:
+                row = detection(marks, found[:, list(chosen)].mean(1))
+                figures.setdefault((protocol, chosen), []).append(row)
+    for (protocol, chosen), rows in figures.items():
+        names = {"tables": run.case, "trained on": protocol, "parts": combination(PARTS, chosen)}
+        yield names | {title: statistics.mean(row[title] for row in rows) for title in rows[0]}
+
+
+def combination(names: tuple[str, ...], chosen: tuple[int, ...]) -> str:
+    """Return the names of some parts."""
+    return " + ".join(names[part] for part in chosen)
 
 
 def correlated_rows(rows: int) -> pa.Table:
@@ -128,7 +124,7 @@ def steps(model: LoadedModel, scorer: Scorer) -> dict[str, Callable[[torch.Tenso
     latent = torch.zeros(scorer.block_rows, model.spec.network.latent)
 
     def joint(block: torch.Tensor) -> torch.Tensor:
-        residuals = deviations.residuals(block, outputs)
+        residuals = deviations.residuals(block, outputs, deviations.errors(block, outputs))
         return whitened(residuals, latent, fitted)
 
     return {
@@ -145,19 +141,21 @@ def steps(model: LoadedModel, scorer: Scorer) -> dict[str, Callable[[torch.Tenso
     }
 
 
-def cost() -> None:
-    """Print the CPU microseconds per row of each part, and of the network: medians of 5 turns."""
+def cost(run: Run) -> Iterator[Row]:
+    """Yield the CPU microseconds per row of each part, and of the network."""
     torch.set_num_threads(1)
-    table = correlated_rows(102_400)
-    with tempfile.TemporaryDirectory() as place:
-        for store_rows in (False, True):
-            aecli.train(table, model=f"{place}/m", epochs=1, store_rows=store_rows)
-            model = load_model(Path(place) / "m", device="cpu", threads=1)
+    table = correlated_rows(8_192 if run.quick else 102_400)
+    for store_rows in (False, True):
+        with trained(run, table, epochs=1, store_rows=store_rows) as result:
+            model = load_model(Path(result.model), device="cpu", threads=1)
             scorer = Scorer.of(model, ["mean"])
             cells = torch.from_numpy(model.reader.read(table.to_batches()[0]))
             for name, step in steps(model, scorer).items():
-                turns = [_micros(step, cells, scorer.block_rows) for _ in range(5)]
-                print(f"| {name} | {np.median(turns):.2f} |", flush=True)
+                micros = statistics.median(
+                    _micros(step, cells, scorer.block_rows) for _ in range(5)
+                )
+                options = "`--store-rows`" if store_rows else "the default"
+                yield {"model": options, "step": name, "µs per row": micros}
 
 
 @torch.no_grad()
@@ -168,49 +166,34 @@ def _micros(step: Callable[[torch.Tensor], object], cells: torch.Tensor, rows: i
     return (time.process_time() - began) / len(cells) * 1e6
 
 
-def ratio(rows: int) -> None:
-    """Print the CPU seconds of `encode` and `score`, beyond start-up: medians of 5 turns."""
+def ratio(run: Run) -> Iterator[Row]:
+    """Yield the CPU seconds of commands beyond start-up, and relative to `encode`, in one turn."""
     pa.set_cpu_count(1)
-    with tempfile.TemporaryDirectory() as place:
-        table, source, few = correlated_rows(rows), f"{place}/rows", f"{place}/few"
-        pq.write_table(table, f"{source}.parquet")
-        pq.write_table(table.slice(0, 100), f"{few}.parquet")
-        aecli.train(table.slice(0, 100_000), model=f"{place}/m", epochs=1)
-        medians = {}
-        for command in (aecli.encode, aecli.score):
-            seconds = []
-            for _ in range(5):
-                spent = []
-                for data in (few, source):
-                    began = time.process_time()
-                    command(f"{data}.parquet", f"{data}_out.parquet", model=f"{place}/m", threads=1)
-                    spent.append(time.process_time() - began)
-                seconds.append(spent[1] - spent[0])
-            medians[command.__name__] = float(np.median(seconds))
-            print(f"| {command.__name__} | {medians[command.__name__]:.2f} |", flush=True)
-    print(f"| ratio | {medians['score'] / medians['encode']:.2f} |")
+    rows = 20_000 if run.quick else 1_000_000
+    table = correlated_rows(rows)
+    marked = table.append_column("anomaly", pa.array(np.arange(rows) % 50 == 0))
+    with trained(run, table.slice(0, 100_000), epochs=1) as result:
+        folder = Path(result.model).parent
+        for count in (100, rows):
+            pq.write_table(marked.slice(0, count), folder / f"{count}.parquet")
+        base = 0.0
+        for name, command in commands(result.model, folder).items():
+            few, many = (str(folder / f"{count}.parquet") for count in (100, rows))
+            command(few)  # what the first call imports
+            spent = seconds_of(partial(command, many))[0] - seconds_of(partial(command, few))[0]
+            base = base or spent
+            yield {"command": f"`{name}`", "CPU s": spent, "× encode": spent / base}
 
 
-def main() -> None:
-    """Print the worth of the parts, or with `--cost` their cost."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--tables", default="")
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--store-rows", action="store_true")
-    parser.add_argument("--trees", type=int, default=forest.TREES)
-    parser.add_argument("--prototypes", type=int, default=neighbours.MAX_PROTOTYPES)
-    parser.add_argument("--cost", action="store_true")
-    parser.add_argument("--ratio", type=int)
-    given = parser.parse_args()
-    forest.TREES, neighbours.MAX_PROTOTYPES = given.trees, given.prototypes
-    if given.cost:
-        cost()
-    elif given.ratio:
-        ratio(given.ratio)
-    else:
-        worth(given.folder, given.tables, given.seeds, given.store_rows)
-
-
-if __name__ == "__main__":
-    main()
+def commands(model: str, folder: Path) -> dict[str, Callable[[str], object]]:
+    """Return the commands by name, as functions of a file of rows."""
+    how: dict[str, Any] = {"model": model, "threads": 1}
+    output, page = str(folder / "output.parquet"), str(folder / "report.html")
+    return {
+        "encode": lambda data: aecli.encode(data, output, **how),
+        "score": lambda data: aecli.score(data, output, **how),
+        "calibrate": lambda data: aecli.calibrate(data, **how),
+        "evaluate": lambda data: aecli.evaluate(data, **how),
+        "evaluate --anomaly": lambda data: aecli.evaluate(data, anomaly="anomaly", **how),
+        "report": lambda data: aecli.report(data, page, **how),
+    }

@@ -1,32 +1,29 @@
-"""Measure text columns: latents as features, reconstructed texts, and the cost of encoding.
+"""Text columns: latents as features, reconstructed texts, and the cost of encoding.
 
-    .venv/bin/python benchmarks/texts.py latents [AIRPORTS]
-    .venv/bin/python benchmarks/texts.py stored [AIRPORTS]
-    .venv/bin/python benchmarks/texts.py cost
-
-`latents` trains an autoencoder on one text column and fits gradient boosting on the latents of 70 %
-of the rows: R² of a price of generated product titles, AUROC of whether an item sold, and with
-AIRPORTS, which is `_data/airports.csv` of the package vega_datasets (BSD-3-Clause; the data are of
-the US government), R² of the latitude and AUROC of Alaska from airport names. It is compared with
-one-hot slots of the 128 most frequent values, and with scikit-learn's tf-idf of character n-grams
-and truncated SVD of the same size. `stored` is the share of training texts that are reconstructed
-exactly, by the size of the latent. `cost` encodes a million texts of one to four words. Means of
-seeds 0, 1 and 2.
+`products` are generated titles with a price and whether an item sold, `airports` names with their
+latitude and whether they are in Alaska: `_data/airports.csv` of the package vega_datasets
+(BSD-3-Clause; the data are of the US government). `latents`: gradient boosting on the latents of
+an autoencoder of the text column, fitted to 70 % of the rows, next to one-hot slots of the 128 most
+frequent values, and to tf-idf of character n-grams and a truncated SVD of scikit-learn.
+`stored`: texts that are reconstructed exactly, by the size of the latent. `cost`: a million texts
+of one to four words.
 """
 
 from __future__ import annotations
 
-import sys
+import importlib.util
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from harness import Row, Run
+from measures import median_cpu, trained
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -34,33 +31,18 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 import aecli
 from aecli.features.text.fit import fit_encoder
+from aecli.features.text.reader import TextReader
 
-SEEDS = (0, 1, 2)
+TURNS = 3
+QUICK_ROWS = 600
 SIZE = 64
 SLOTS = 128
 
 BRANDS = [
-    "Acme",
-    "Nordika",
-    "Velotec",
-    "Sunray",
-    "Bergmann",
-    "Okami",
-    "Lumen",
-    "Pinewood",
-    "Castello",
-    "Tundra",
-    "Arrowhead",
-    "Delmar",
-    "Quantum",
-    "Hearth",
-    "Falcon",
-    "Orchid",
-    "Summit",
-    "Breeze",
-    "Ironclad",
-    "Maple",
-]
+    "Acme", "Nordika", "Velotec", "Sunray", "Bergmann", "Okami", "Lumen", "Pinewood", "Castello",
+    "Tundra", "Arrowhead", "Delmar", "Quantum", "Hearth", "Falcon", "Orchid", "Summit", "Breeze",
+    "Ironclad", "Maple",
+]  # fmt: skip
 KINDS = {
     "kettle": 30, "toaster": 35, "lamp": 40, "chair": 90, "desk": 220, "sofa": 700, "bicycle": 600,
     "tent": 180, "backpack": 70, "jacket": 120, "headphones": 110, "keyboard": 60, "monitor": 240,
@@ -73,19 +55,9 @@ QUALITIES = {
     "waterproof": 1.2,
 }  # fmt: skip
 COLOURS = [
-    "black",
-    "white",
-    "red",
-    "blue",
-    "green",
-    "grey",
-    "beige",
-    "navy",
-    "olive",
-    "walnut",
-    "oak",
+    "black", "white", "red", "blue", "green", "grey", "beige", "navy", "olive", "walnut", "oak",
     "silver",
-]
+]  # fmt: skip
 
 
 def products(rows: int = 6_000, seed: int = 0) -> pd.DataFrame:
@@ -112,11 +84,20 @@ def _misspelled(text: str, draws: np.random.Generator) -> str:
     return text[: at - 1] + text[at:] if draws.random() < 0.15 else text
 
 
-def airports(path: str) -> pd.DataFrame:
+def airports() -> pd.DataFrame:
     """Return the names of airports, their latitude and whether they are in Alaska."""
+    found = importlib.util.find_spec("vega_datasets")
+    assert found is not None, "pip install vega_datasets"
+    path = Path(found.origin or "").parent / "_data" / "airports.csv"
     table = pd.read_csv(path, keep_default_na=False)
     alaska = (table["state"] == "AK").astype(int)
     return pd.DataFrame({"text": table["name"], "number": table["latitude"], "class": alaska})
+
+
+def table_of(run: Run) -> pd.DataFrame:
+    """Return the table of a case."""
+    table = products() if run.case == "products" else airports()
+    return table[:QUICK_ROWS] if run.quick else table
 
 
 def slots(train: pd.Series, texts: pd.Series) -> np.ndarray:
@@ -132,34 +113,29 @@ def tfidf(train: pd.Series, texts: pd.Series) -> np.ndarray:
     return svd.transform(ngrams.transform(texts))
 
 
-def latents(train: pd.Series, texts: pd.Series, *, size: int, seed: int) -> np.ndarray:
+def encoded(run: Run, train: pd.Series, texts: pd.Series) -> np.ndarray:
     """Return the latents of an autoencoder of the text column."""
-    with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / "model"
-        table = pd.DataFrame({"text": train})
-        aecli.train(table, model=model, latent=size, seed=seed, text=["text"])
-        return np.asarray(aecli.load(model).encode(pd.DataFrame({"text": texts})))
+    with trained(run, pd.DataFrame({"text": train}), latent=SIZE, text=["text"]) as model:
+        return np.asarray(aecli.load(model.model).encode(pd.DataFrame({"text": texts})))
 
 
-def measure_latents(tables: dict[str, pd.DataFrame]) -> None:
-    print("| table | features | R² | AUROC |\n|---|---|---|---|")
-    views: dict[str, Callable[[pd.Series, pd.Series, int], np.ndarray]] = {
-        f"{SLOTS} category slots": lambda train, texts, seed: slots(train, texts),
-        f"tf-idf + SVD, {SIZE}": lambda train, texts, seed: tfidf(train, texts),
-        f"aecli, latent {SIZE}": lambda train, texts, seed: latents(
-            train, texts, size=SIZE, seed=seed
-        ),
+def latents(run: Run) -> Iterator[Row]:
+    """Yield the figures of boosting on each representation of the texts."""
+    table = table_of(run)
+    views: dict[str, Callable[[pd.Series, pd.Series], np.ndarray]] = {
+        f"{SLOTS} category slots": slots,
+        f"tf-idf + SVD, {SIZE}": tfidf,
+        f"aecli, latent {SIZE}": lambda train, texts: encoded(run, train, texts),
     }
-    for name, table in tables.items():
-        for title, view in views.items():
-            figures = np.array([_boosted(table, view, seed) for seed in SEEDS])
-            r2, auroc = figures.mean(axis=0)
-            print(f"| {name}, {len(table):,} rows | {title} | {r2:.3f} | {auroc:.3f} |", flush=True)
+    for title, view in views.items():
+        r2, area = _boosted(table, view, run.seed)
+        names = {"table": f"{run.case}, {len(table):,} rows", "features": title}
+        yield names | {"R²": r2, "AUROC": area}
 
 
 def _boosted(table: pd.DataFrame, view: Any, seed: int) -> tuple[float, float]:
     train = np.random.default_rng(seed).random(len(table)) < 0.7
-    features = view(table["text"][train], table["text"], seed)
+    features = view(table["text"][train], table["text"])
     number = HistGradientBoostingRegressor(random_state=seed)
     number.fit(features[train], table["number"][train])
     kind = HistGradientBoostingClassifier(random_state=seed)
@@ -171,71 +147,57 @@ def _boosted(table: pd.DataFrame, view: Any, seed: int) -> tuple[float, float]:
     )
 
 
-def measure_stored(tables: dict[str, pd.DataFrame]) -> None:
-    print("| table | latent | R² | seen texts returned | unseen texts: null, wrong |")
-    print("|---|---|---|---|---|")
-    for name, table in tables.items():
-        for size in (16, 32, 64):
-            figures = np.array([_returned(table["text"], size, seed) for seed in SEEDS])
-            r2, seen, null = figures.mean(axis=0)
-            unseen = f"{null:.3f}, {1 - null:.3f}"
-            print(f"| {name} | {size} | {r2:.3f} | {seen:.3f} | {unseen} |", flush=True)
-
-
-def _returned(texts: pd.Series, size: int, seed: int) -> tuple[float, float, float]:
-    """Return R², the share of training texts returned, and of unseen texts that become null."""
-    train = np.random.default_rng(seed).random(len(texts)) < 0.7
+def stored(run: Run) -> Iterator[Row]:
+    """Yield the shares of texts that are reconstructed exactly, and of those that become null."""
+    texts = table_of(run)["text"]
+    train = np.random.default_rng(run.seed).random(len(texts)) < 0.7
     seen = pd.DataFrame({"text": texts[train]})
     unseen = pd.DataFrame({"text": texts[~train & ~texts.isin(texts[train])]})
-    with tempfile.TemporaryDirectory() as folder:
-        model, held_out = Path(folder) / "model", Path(folder) / "unseen.parquet"
-        unseen.to_parquet(held_out)
-        aecli.train(seen, model=model, latent=size, seed=seed, text=["text"], valid=str(held_out))
-        r2 = aecli.evaluate(seen, model=model).number_r2
-        loaded = aecli.load(model)
-        same = loaded.reconstruct(seen)["text"] == seen["text"]
-        null = loaded.reconstruct(unseen)["text"].isna()
-    return float(r2 or 0), float(same.mean()), float(null.mean())
+    for size in (16, 32, 64):
+        with tempfile.NamedTemporaryFile(suffix=".parquet") as held_out:
+            unseen.to_parquet(held_out.name)
+            options = {"latent": size, "text": ["text"], "valid": held_out.name}
+            with trained(run, seen, **options) as model:
+                r2 = aecli.evaluate(seen, model=model.model).number_r2
+                loaded = aecli.load(model.model)
+        same = (loaded.reconstruct(seen)["text"] == seen["text"]).mean()
+        null = loaded.reconstruct(unseen)["text"].isna().mean()
+        names = {"table": run.case, "latent": f"{size}"}
+        figures = {"R²": r2, "seen texts returned": float(same)}
+        yield names | figures | {"unseen: null": float(null), "wrong": 1 - float(null)}
 
 
-def measure_cost(rows: int = 1_000_000) -> None:
+def cost(run: Run) -> Iterator[Row]:
+    """Yield the CPU seconds of reading texts, and of reading and encoding them."""
+    for name, texts in cost_texts(2_000 if run.quick else 1_000_000).items():
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "texts.parquet"
+            pq.write_table(pa.table({"text": texts}), path)
+            reader = TextReader(fit_encoder(texts[:20_000], store=False))
+            reading = median_cpu(lambda path=path: _batches(path, lambda array: array), TURNS)
+            both = median_cpu(lambda path=path, read=reader.read: _batches(path, read), TURNS)
+        names = {"texts": name, "distinct": f"{len(texts.unique()):,}"}
+        yield names | {"read, CPU s": reading, "read and encode": both, "ratio": both / reading}
+
+
+def cost_texts(rows: int) -> dict[str, pa.Array]:
+    """Return columns of texts, of which words, whole texts, or neither are repeated."""
     draws = np.random.default_rng(0)
     syllables = ["ka", "ro", "mi", "tel", "san", "dor", "vi", "lun", "ber", "nix", "pal", "gre"]
     words = np.array(["".join(draws.choice(syllables, draws.integers(1, 4))) for _ in range(8_000)])
     chances = 1 / np.arange(1, len(words) + 1) ** 0.8
     counts = draws.integers(1, 5, rows)
     chosen = words[draws.choice(len(words), counts.sum(), p=chances / chances.sum())]
-    texts = [" ".join(part) for part in np.split(chosen, np.cumsum(counts)[:-1])]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "texts.parquet"
-        pq.write_table(pa.table({"text": texts}), path)
-        encoder = fit_encoder(pa.array(texts[:20_000]), store=True)
-        reading = _seconds(lambda: _batches(path, lambda array: array))
-        both = _seconds(lambda: _batches(path, encoder.encode))
-    print(f"read {reading:.2f} s, read and encode {both:.2f} s: {both / reading:.1f} times")
+    short = pa.array([" ".join(part) for part in np.split(chosen, np.cumsum(counts)[:-1])])
+    names = short.unique()[:5_000]
+    return {
+        "one to four words": short,
+        "the same with é": pc.binary_join_element_wise(short, pa.scalar("é"), ""),
+        "5,000 names": names.take(pa.array(draws.integers(len(names), size=rows))),
+        "codes of one word": pa.array([f"{n:012x}" for n in draws.integers(1 << 48, size=rows)]),
+    }
 
 
 def _batches(path: Path, use: Callable[[pa.Array], Any]) -> None:
     for batch in pq.ParquetFile(path).iter_batches(16_384, use_threads=False):
         use(batch.column(0))
-
-
-def _seconds(run: Callable[[], None]) -> float:
-    """Return the least CPU seconds of three runs."""
-    times = []
-    for _ in range(3):
-        began = time.process_time()
-        run()
-        times.append(time.process_time() - began)
-    return min(times)
-
-
-if __name__ == "__main__":
-    part, *paths = sys.argv[1:]
-    tables = {"products": products()}
-    if paths:
-        tables["airports"] = airports(paths[0])
-    if part == "cost":
-        measure_cost()
-    else:
-        {"latents": measure_latents, "stored": measure_stored}[part](tables)

@@ -23,11 +23,11 @@ from aecli.evaluation.results import (
     ProbeView,
 )
 from aecli.inference.decode import DecodeResult
-from aecli.inference.run import StreamResult
 from aecli.inference.sample import SampleResult
+from aecli.inference.stream_result import StreamResult
 from aecli.inspection.inspect import DataInspection, Layer, ModelInspection
 from aecli.metrics.classification import Classification
-from aecli.metrics.columns import ColumnScore
+from aecli.metrics.column_scores import ColumnScore
 from aecli.metrics.detection import Interval
 from aecli.metrics.gates import EVALUATE_FIGURES, SCORE_FIGURES, Gate
 from aecli.metrics.latent import LatentHealth

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aecli.cli.main import COMMANDS, cli, main
+from aecli.cli.command_group import SUMMARIES
+from aecli.cli.main import cli, main
 from aecli.errors import DataError, nearest
 from aecli.schema.option_docs import options
 from aecli.table.column_names import match_patterns
@@ -13,7 +14,7 @@ TRAIN = [
     opt for param in cli.commands["train"].params for opt in param.opts if opt.startswith("--")
 ]
 TUNE = [opt for param in cli.commands["tune"].params for opt in param.opts]
-COMMAND_NAMES = [str(command.name) for command in COMMANDS]
+COMMAND_NAMES = list(SUMMARIES)
 
 
 @pytest.mark.parametrize(

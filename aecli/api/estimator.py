@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 from aecli.api.conversion import from_array, is_pandas, to_array, to_pandas
 from aecli.api.input_rows import append_label, encode_labels, is_array_names, is_table, read_samples
 from aecli.api.model import Model
+from aecli.api.own_threads import with_own_threads
 from aecli.api.parameters import (
     PARAMETER_DEFAULTS,
     PARAMETER_OPTIONS,
@@ -171,6 +172,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         check_is_fitted(self)
         return read_samples(self, X, reset=False)
 
+    @with_own_threads
     def transform(self, X: Any) -> Any:  # noqa: N803
         """Return the latents `(n_samples, latent)`, float32; with windows one row per window.
 
@@ -187,6 +189,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
     def _latent_table(self, latents: Any) -> pa.Table:
         return from_array(latents, [(name, 1) for name in self.get_feature_names_out()])
 
+    @with_own_threads
     def inverse_transform(self, X: Any) -> Any:  # noqa: N803
         """Return the rows decoded from latents `(n_samples, latent)`, in the type of `fit`.
 
@@ -214,6 +217,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         array[:, [int(column.name[1:]) for column in spec.columns]] = values
         return array
 
+    @with_own_threads
     def predict(self, X: Any) -> AnyArray:  # noqa: N803
         """Return each row's class if there were labels; else 1 for inliers, -1 for outliers.
 
@@ -227,6 +231,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         return np.where(is_outlier, -1, 1)
 
     @available_if(_classifies)  # type: ignore[untyped-decorator]  # sklearn ships no types
+    @with_own_threads
     def predict_proba(self, X: Any) -> AnyFloats:  # noqa: N803
         """Return probabilities `(n_samples, n_classes)`, in the order of classes_."""
         rows = self._read(X)
@@ -234,6 +239,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         probabilities: AnyFloats = softmax(logits, axis=1)
         return probabilities
 
+    @with_own_threads
     def decision_function(self, X: Any) -> AnyFloats:  # noqa: N803
         """Return the logits of classes, or score_samples - offset_ without labels.
 
@@ -245,6 +251,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         logits = logits_of(self.model_.loaded, rows)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
+    @with_own_threads
     def score_samples(self, X: Any) -> Floats:  # noqa: N803
         """Return minus the score of `aecli score` `(n_samples,)`: the lower, the more anomalous.
 
@@ -256,6 +263,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         by_window = self._window is not None
         return -scores_of(self.model_.loaded, rows, self.aggregate, by_window=by_window)
 
+    @with_own_threads
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Return the accuracy on labelled rows; without labels, minus the reconstruction loss.
 

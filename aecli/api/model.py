@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from aecli.api.conversion import from_array, is_pandas, shape_error, to_array, to_pandas
+from aecli.api.own_threads import with_own_threads
 from aecli.api.window_arrays import (
     SERIES_COLUMN,
     has_windows,
@@ -19,6 +20,7 @@ from aecli.api.window_arrays import (
     with_series,
 )
 from aecli.array_types import Indices
+from aecli.device import limited_threads
 from aecli.errors import UsageError
 from aecli.inference.decode import decode_pass
 from aecli.inference.encode import encode_pass
@@ -33,6 +35,7 @@ from aecli.scoring.score import score_pass
 from aecli.table.source import Data
 
 
+@limited_threads()
 def load(
     model: str | os.PathLike[str] | None = None,
     *,
@@ -46,13 +49,14 @@ def load(
         model: the model directory; default: `AECLI_MODEL` or `./aecli_model`.
         tag: short for the directory `runs/TAG`.
         device: auto, cpu, cuda, cuda:N or mps.
-        threads: number of CPU threads of this process; default: unchanged.
+        threads: number of CPU threads of the model's methods; default: that of the process.
 
     Raises:
         ModelError: the model is missing, damaged or too new.
         UsageError: the device does not exist.
     """
-    return Model(load_model(model_directory(model, tag), device=device, threads=threads))
+    loaded = load_model(model_directory(model, tag), device=device, threads=threads)
+    return Model(loaded, threads=threads)
 
 
 class Model:
@@ -65,8 +69,8 @@ class Model:
     model of an estimator fitted on windows also accepts arrays `(n_series, window, n_features)`.
     """
 
-    def __init__(self, loaded: LoadedModel) -> None:
-        self.loaded = loaded
+    def __init__(self, loaded: LoadedModel, *, threads: int | None = None) -> None:
+        self.loaded, self.threads = loaded, threads
 
     def __repr__(self) -> str:
         network = self.spec.network
@@ -92,6 +96,7 @@ class Model:
         """Return the bytes of the weights file."""
         return to_bytes(self.loaded.network, self.loaded.baseline)
 
+    @with_own_threads
     def encode(
         self,
         data: Data,
@@ -116,6 +121,7 @@ class Model:
         opened = encode_pass(self.loaded, arrow, as_list=as_list, with_std=with_std, keep=keep)
         return _as_input_type(data, opened)
 
+    @with_own_threads
     def reconstruct(
         self,
         data: Data,
@@ -145,6 +151,7 @@ class Model:
         opened, _ = fill_pass(self.loaded, arrow)
         return _as_input_type(data, opened)
 
+    @with_own_threads
     def score(
         self,
         data: Data,
@@ -179,6 +186,7 @@ class Model:
         )  # fmt: skip
         return _as_input_type(data, opened, array_column="score")
 
+    @with_own_threads
     def predict(self, data: Data, *, top: int | None = None, keep: Sequence[str] = ()) -> Any:
         """Return `prediction` and `prob_<class>` of each row; for an array only the predictions.
 
@@ -194,6 +202,7 @@ class Model:
         opened = predict_pass(self.loaded, self._arrow(data), top=top, keep=keep)
         return _as_input_type(data, opened, array_column=PREDICTION)
 
+    @with_own_threads
     def decode(self, latents: Data, *, keep: Sequence[str] = ()) -> Any:
         """Return the rows decoded from latents: `z0`, `z1`, …, a list `z`, or an array.
 

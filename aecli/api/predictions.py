@@ -62,9 +62,9 @@ def scores_of(model: LoadedModel, data: Data, aggregate: str, *, by_window: bool
 
     With `by_window` there is one score per window, in which every row's constants count.
     """
-    scorer, opened = Scorer.of(model), Pass.over(model, data)
+    scorer, opened = Scorer.of(model, [aggregate]), Pass.over(model, data)
     batches = opened.samples("scoring", carried=[])
     if opened.windowed is not None and not by_window:
         return scores_of_rows(scorer, opened.windowed, batches, aggregate)[0]
-    scored = (scorer.score(samples.cells, samples.differs) for samples in batches)
-    return np.concatenate([*(part.scores[aggregate].numpy() for part in scored), np.empty(0)])
+    scored = (scorer.scores(samples.cells, samples.differs) for samples in batches)
+    return np.concatenate([*(scores[aggregate].numpy() for scores in scored), np.empty(0)])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aecli.cli.config_text import load_config
-from aecli.cli.option_sources import OptionValue, Settings
+from aecli.cli.option_sources import PATH_KEYS, OptionValue, Settings
 from aecli.cli.seed_config import SEED_SECTIONS, example, is_section, merge_flat, section_values
 from aecli.errors import UsageError, nearest
 from aecli.formatting import safe
@@ -16,8 +16,6 @@ from aecli.schema.option_docs import Option, format_value, options
 from aecli.schema.torch_classes import TorchClassSpec
 from aecli.schema.validation import expected_value
 
-# Keys of a config file that are not options of the spec, with their types.
-PATH_KEYS = {"data": "a path or a list of paths", "model": "a path", "tag": "a name"}
 _TOML_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 

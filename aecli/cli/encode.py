@@ -8,6 +8,7 @@ from aecli.cli.option_sources import Settings
 from aecli.cli.options import (
     data_argument,
     display_options,
+    folder_options,
     keep_option,
     model_options,
     output_options,
@@ -22,6 +23,7 @@ from aecli.cli.section_command import SectionCommand, option
 @data_argument()
 @model_options
 @output_options()
+@folder_options
 @keep_option
 @option(
     "--as", "layout", section="Output", type=click.Choice(("columns", "list")), default="columns",
@@ -37,6 +39,8 @@ def encode(
     settings: Settings,
     output: str,
     to: str | None,
+    resume: bool,
+    shard: str | None,
     keep: tuple[str, ...],
     layout: str,
     with_std: bool,
@@ -64,7 +68,7 @@ def encode(
     with show_progress(quiet=quiet) as progress:
         result = run(
             data, output, as_list=layout == "list", with_std=with_std, model=model,
-            keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device,
-            threads=settings.threads, read=settings.read, progress=progress,
+            keep=split_names(keep), to=to, resume=resume, shard=shard, batch_size=batch_size,
+            device=settings.device, threads=settings.threads, read=settings.read, progress=progress,
         )  # fmt: skip
     show_on_stderr(result, "aecli.encode/1", stream_report, as_json=as_json, quiet=quiet)

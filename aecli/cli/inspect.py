@@ -49,7 +49,6 @@ def inspect(
     from aecli.cli.display.inspection import inspection_report
     from aecli.inspection.inspect import ModelInspection
     from aecli.inspection.inspect import inspect as run
-    from aecli.model_directory.verify import require_undamaged
 
     target = one_or_several([*targets])
     if targets and settings.model_option:
@@ -70,4 +69,6 @@ def inspect(
     draw = partial(inspection_report, all_columns=all_columns)
     show(result, "aecli.inspect/1", draw, as_json=as_json)
     if isinstance(result, ModelInspection) and result.verified is not None:
+        from aecli.model_directory.verify import require_undamaged
+
         require_undamaged(result.model, result.verified)

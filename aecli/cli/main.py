@@ -11,35 +11,21 @@ from contextlib import suppress
 from typing import NoReturn
 
 import click
-from click.shell_completion import CompletionItem, shell_complete
+from click.shell_completion import shell_complete
 
 from aecli import __version__
-from aecli.cli.calibrate import calibrate
-from aecli.cli.completion import complete_words
-from aecli.cli.decode import decode
-from aecli.cli.encode import encode
-from aecli.cli.errors import raise_on_sigterm, report_error, show_warnings
-from aecli.cli.evaluate import evaluate
-from aecli.cli.inspect import inspect
-from aecli.cli.predict import predict
-from aecli.cli.reconstruct import reconstruct
-from aecli.cli.report import plot, report
-from aecli.cli.rollback import rollback
-from aecli.cli.sample import sample
-from aecli.cli.score import score
-from aecli.cli.section_command import EVERY_OPTION, show_every_option
-from aecli.cli.train import train
-from aecli.cli.tune import tune
+from aecli.cli.command_group import CommandGroup
+from aecli.cli.errors import (
+    INTERRUPTED,
+    TERMINATED,
+    raise_on_sigterm,
+    report_error,
+    show_warnings,
+)
+from aecli.cli.help import show_every_option, show_help
+from aecli.cli.start_up import shorten_imports
 
 _COMPLETE = "_AECLI_COMPLETE"
-
-
-class CommandGroup(click.Group):
-    """Group that lists its commands in the order in which they were added."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of a typical use."""
-        return list(self.commands)
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -78,35 +64,7 @@ def cli() -> None:
     """
 
 
-def _complete_command(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    return complete_words(list(cli.commands))(ctx, param, incomplete)
-
-
-@click.command("help")
-@click.argument("name", required=False, metavar="[COMMAND]", shell_complete=_complete_command)
-@click.option("--help-all", "every", is_flag=True, help="Show every option.")
-@click.pass_context
-def show_help(ctx: click.Context, name: str | None, every: bool) -> None:
-    """Show the help of aecli, or of a command."""
-    group_context = ctx.find_root()
-    ctx.meta[EVERY_OPTION] = every
-    if name is None:
-        click.echo(group_context.get_help())
-        return
-    _, command, _ = cli.resolve_command(group_context, [name])
-    assert command is not None, "another name is an error"
-    click.echo(command.get_help(click.Context(command, group_context, info_name=name)))
-
-
-COMMANDS = (
-    train, tune, encode, reconstruct, decode, predict, score, calibrate, evaluate,
-    sample, inspect, rollback, report, plot, show_help,
-)  # fmt: skip
-
-for command in COMMANDS:
-    cli.add_command(command)
+cli.add_command(show_help)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -161,9 +119,12 @@ def run() -> NoReturn:
     after everything was written (https://github.com/apache/arrow/issues/34314).
     """
     _open_closed_streams()
+    shorten_imports()
     code = main()
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    # Standard output may be what blocked an interrupted command.
+    interrupted = code in (INTERRUPTED, TERMINATED)
+    for stream in (sys.stderr,) if interrupted else (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)

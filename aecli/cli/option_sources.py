@@ -19,6 +19,9 @@ from aecli.schema.validation import validate_options
 
 Layer = Literal["command line", "environment", "config"]
 
+PATH_KEYS = {"data": "a path or a list of paths", "model": "a path", "tag": "a name"}
+"""Keys of a config file that are not options of the spec, with their types."""
+
 
 @dataclass(frozen=True)
 class OptionValue:
@@ -75,7 +78,7 @@ class Settings:
 
     @property
     def threads(self) -> int | None:
-        """Return the number of CPU threads, or None for all cores."""
+        """Return the number of CPU threads, or None for up to all cores."""
         return self.options.training.threads
 
     @property

@@ -9,7 +9,7 @@ import click
 
 from aecli.cli.completion import complete_directories, complete_files, complete_words
 from aecli.cli.section_command import option
-from aecli.model_directory.generations import MAX_GENERATIONS
+from aecli.model_directory.location import MAX_GENERATIONS
 from aecli.schema import option_docs
 from aecli.schema.option_docs import Option
 from aecli.schema.option_types import StrictModel
@@ -107,7 +107,7 @@ def display_options(*, quiet: bool = True) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         debug = option(
             "--debug", section="Output", is_flag=True, expose_value=False, is_eager=True,
-            callback=_set_debug, help="Show tracebacks.", rare=True,
+            callback=_set_debug, help="Show tracebacks, and the seconds of each phase.", rare=True,
         )  # fmt: skip
         silent = option(
             "-q", "--quiet", section="Output", is_flag=True, help="Print nothing on success."
@@ -150,7 +150,8 @@ def output_options(*, required: bool = True) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         output = option(
             "-o", "--output", section="Output", required=required, metavar="OUT",
-            help="File to write, in the format of its name; - is stdout, as CSV.",
+            help="File to write, in the format of its name; - is stdout, as CSV; OUT/ is a folder "
+            "with a file per file of DATA.",
             shell_complete=complete_files,
         )  # fmt: skip
         to = option(
@@ -160,6 +161,19 @@ def output_options(*, required: bool = True) -> Callable[[F], F]:
         return output(to(command))
 
     return decorate
+
+
+def folder_options(command: F) -> F:
+    """Give a command the options of an output folder: `--resume` and `--shard`."""
+    resume = option(
+        "--resume", section="Output", is_flag=True, rare=True,
+        help="Keep the finished files of a folder -o OUT/ that the same model wrote.",
+    )  # fmt: skip
+    shard = option(
+        "--shard", section="Output", metavar="K/N", rare=True,
+        help="Write only every Nth file of a folder -o OUT/, from the Kth.",
+    )  # fmt: skip
+    return resume(shard(command))
 
 
 def keep_option(command: F) -> F:

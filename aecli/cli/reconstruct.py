@@ -8,6 +8,7 @@ from aecli.cli.option_sources import Settings
 from aecli.cli.options import (
     data_argument,
     display_options,
+    folder_options,
     keep_option,
     model_options,
     output_options,
@@ -22,6 +23,7 @@ from aecli.cli.section_command import SectionCommand, option
 @data_argument()
 @model_options
 @output_options()
+@folder_options
 @keep_option
 @option(
     "--fill", section="Output", is_flag=True,
@@ -38,6 +40,8 @@ def reconstruct(
     settings: Settings,
     output: str,
     to: str | None,
+    resume: bool,
+    shard: str | None,
     keep: tuple[str, ...],
     fill: bool,
     residuals: bool,
@@ -65,7 +69,7 @@ def reconstruct(
     with show_progress(quiet=quiet) as progress:
         result = run(
             data, output, fill=fill, residuals=residuals, model=model,
-            keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device,
-            threads=settings.threads, read=settings.read, progress=progress,
+            keep=split_names(keep), to=to, resume=resume, shard=shard, batch_size=batch_size,
+            device=settings.device, threads=settings.threads, read=settings.read, progress=progress,
         )  # fmt: skip
     show_on_stderr(result, "aecli.reconstruct/1", stream_report, as_json=as_json, quiet=quiet)

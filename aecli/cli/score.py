@@ -8,6 +8,7 @@ from aecli.cli.option_sources import Settings
 from aecli.cli.options import (
     data_argument,
     display_options,
+    folder_options,
     keep_option,
     model_options,
     output_options,
@@ -47,6 +48,7 @@ from aecli.schema.calibration import AGGREGATES
     "missing_share, unseen_share and out_of_range_share of the cells. Repeatable.",
 )  # fmt: skip
 @output_options(required=False)
+@folder_options
 @keep_option
 @option(
     "--detail", section="Output", is_flag=True,
@@ -58,6 +60,8 @@ def score(
     settings: Settings,
     output: str | None,
     to: str | None,
+    resume: bool,
+    shard: str | None,
     keep: tuple[str, ...],
     threshold: str,
     explain: int,
@@ -96,8 +100,8 @@ def score(
         result = run(
             data, output, threshold=threshold, explain=explain, aggregate=aggregate,
             score_unit=score_unit, fail_if=fail_if, detail=detail, model=model,
-            keep=split_names(keep), to=to, batch_size=batch_size, device=settings.device,
-            threads=settings.threads, read=settings.read, progress=progress,
+            keep=split_names(keep), to=to, resume=resume, shard=shard, batch_size=batch_size,
+            device=settings.device, threads=settings.threads, read=settings.read, progress=progress,
         )  # fmt: skip
     show_result = show if output is None else show_on_stderr
     show_result(result, "aecli.score/1", score_report, as_json=as_json, quiet=quiet)

@@ -11,8 +11,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from aecli.cli.config_file import PATH_KEYS, read_config
+from aecli.cli.help import EVERY_OPTION, show_every_option
 from aecli.cli.option_sources import (
+    PATH_KEYS,
     OptionValue,
     Settings,
     merge,
@@ -21,9 +22,6 @@ from aecli.cli.option_sources import (
     validate,
 )
 from aecli.schema.option_docs import range_text
-
-EVERY_OPTION = "aecli.every_option"
-"""Key in `Context.meta` of a help that lists every option."""
 
 _RANGE_STARTS = ("at ", "above ", "below ", *"0123456789")
 
@@ -176,19 +174,12 @@ class SectionCommand(click.Command):
             formatter.write_text(f"{len(rare)} more options: {ctx.command_path} --help-all")
 
 
-def show_every_option(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    """Print the help with every option, and end the command."""
-    if value and not ctx.resilient_parsing:
-        ctx.meta[EVERY_OPTION] = True
-        click.echo(ctx.get_help())
-        ctx.exit()
-
-
 def _config_values(ctx: click.Context) -> dict[str, OptionValue]:
     """Return the values of the file that `--config` names; the flag leaves `ctx.params`."""
     path = ctx.params.pop("config", None)
     if not path:
         return {}
+    from aecli.cli.config_file import read_config
     from aecli.cli.progress import show_progress
 
     with show_progress(quiet=bool(ctx.params.get("quiet"))) as progress:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from aecli.cli.completion import complete_files
-from aecli.cli.config_file import format_config
 from aecli.cli.option_sources import Settings
 from aecli.cli.options import (
     config_option,
@@ -86,6 +85,8 @@ def train(
     the environment the file.
     """
     if print_config:
+        from aecli.cli.config_file import format_config
+
         click.echo(format_config(settings), nl=False)
         return
     if settings.data == []:

@@ -13,17 +13,15 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from aecli.array_types import Codes, Indices
+from aecli.array_types import Codes, Floats, Indices
 from aecli.errors import DataError
 from aecli.evaluation.accumulator import stored_pca
 from aecli.evaluation.results import Detection, Probe, ProbeView
 from aecli.features.inputs import Inputs
-from aecli.inference.batches import EncodedBatch
 from aecli.inference.loaded_model import LoadedModel
 from aecli.metrics.detection import DETECTION_FIGURES, Interval, detection_figures
 from aecli.metrics.probe import MIN_SAMPLES, ProbePredictions, as_target, probe
 from aecli.row_sample import RowSample, seeded_keys
-from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import best_threshold
 from aecli.table.arrow_types import is_plain_number, number_values, python_values, type_name
 
@@ -46,17 +44,15 @@ class Detector:
 
     def __init__(self, model: LoadedModel, column: str) -> None:
         self.column = column
-        self._scorer = Scorer.of(model)
         assert model.spec.calibration is not None, "the scorer requires a calibration"
         self._threshold = model.spec.calibration.scales["mean"].threshold
         self._unit = "row" if model.spec.network.window == 1 else "window"
         self._sample, self._keys = RowSample(MAX_SCORES), seeded_keys()
 
-    def add(self, samples: EncodedBatch, labels: Codes, groups: Codes) -> None:
-        """Add samples; `labels` are 1 for anomalies, 0 for other samples and -1 if unknown."""
+    def add(self, scores: Floats, labels: Codes, groups: Codes) -> None:
+        """Add scores; `labels` are 1 for anomalies, 0 for other samples and -1 if unknown."""
         known = np.flatnonzero(labels >= 0)
-        scored = self._scorer.score(samples.cells, samples.differs)
-        scores = scored.scores["mean"].double().numpy()[known]
+        scores = scores[known]
         labels, groups = labels[known], groups[known]
         self._sample.add(
             self._keys(len(known)),

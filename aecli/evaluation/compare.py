@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from aecli.evaluation.results import Compared, Difference, EvaluateResult
 from aecli.formatting import name_list
-from aecli.metrics.columns import mean_accuracy
+from aecli.metrics.column_scores import mean_accuracy
 from aecli.schema.model_spec import Column, ModelSpec
 
 CLASSIFICATION = (

@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 
 from aecli.array_types import Codes
+from aecli.device import limited_threads
 from aecli.errors import DataError, UsageError
 from aecli.evaluation.accumulator import DecodedSamples, SampleFigures
 from aecli.evaluation.anomaly_and_probe import Detector, Prober
 from aecli.evaluation.compare import compare_results
 from aecli.evaluation.groups import group_codes, read_groups
 from aecli.evaluation.results import EvaluateResult, Group, model_figures
+from aecli.evaluation.scored_batches import Scored, scored_batches
 from aecli.inference.batches import EncodedBatch, labels_of_windows
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
@@ -30,12 +32,13 @@ from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import UNTRAINED_DECODER, ModelSpec
 from aecli.schema.read_options import ReadOptions
 from aecli.scoring.calibrate import anomaly_codes, anomaly_codes_of_windows
+from aecli.scoring.scorer import ScoredSamples, Scorer
 from aecli.table.column_match import require_reference_column
 from aecli.table.column_names import require_column
 from aecli.table.labels import label_codes, unknown_labels
 from aecli.table.source import Data, Source, open_source
 
-Labelled = tuple[EncodedBatch, Codes | None, Codes | None]
+Labelled = tuple[Scored, Codes | None, Codes | None]
 """Samples, their label codes and their anomaly codes."""
 
 
@@ -50,6 +53,7 @@ class Evaluation:
         anomaly: str | None = None,
         probe: str | None = None,
         by: str | None = None,
+        scored: bool = False,
         batch_size: int | None = None,
         progress: Progress = SILENT,
     ) -> None:
@@ -66,6 +70,8 @@ class Evaluation:
         self.label = model.spec.label if has_label else None
         self.detector = Detector(model, anomaly) if anomaly else None
         self.prober = Prober(model, probe) if probe else None
+        scored = scored and model.spec.calibration is not None
+        self.scorer = Scorer.of(model, ["mean"]) if anomaly or scored else None
         self.groups: dict[str | None, int] = {}
         self.rarer: list[int] = []
         self.figures = self._accumulator()
@@ -89,7 +95,7 @@ class Evaluation:
             pass
         self.opened.progress.finish()
 
-    def samples(self, carried: Sequence[str] = ()) -> Iterator[tuple[EncodedBatch, Codes | None]]:
+    def samples(self, carried: Sequence[str] = ()) -> Iterator[tuple[Scored, Codes | None]]:
         """Yield rows or windows with their label codes, after adding them to the figures.
 
         Rows have every column that was read, windows the columns `carried` of their last rows.
@@ -101,21 +107,22 @@ class Evaluation:
             self.groups, self.rarer = read_groups(self.source, self.by)
         needed = [self.prober.column] if self.prober else []
         needed += [self.by] if self.by else []
-        encoded = self.opened.encoded(carried=list(dict.fromkeys([*carried, *needed])))
+        columns = list(dict.fromkeys([*carried, *needed]))
+        encoded = scored_batches(self.opened, self.scorer, columns)
         windowed = self.opened.windowed is not None
         labelled = self._windows(encoded) if windowed else self._rows(encoded)
-        for samples, codes, anomalies in labelled:
-            self._add(samples, codes, anomalies)
-            yield samples, codes
+        for scored, codes, anomalies in labelled:
+            self._add(*scored, codes, anomalies)
+            yield scored, codes
         if self.rows == 0:
             raise DataError(f"{self.source.name} has no rows", hint="a table with at least one row")
 
     def _accumulator(self) -> SampleFigures:
         return SampleFigures(self.model, self.label)
 
-    def _rows(self, encoded: Iterator[EncodedBatch]) -> Iterator[Labelled]:
+    def _rows(self, encoded: Iterator[Scored]) -> Iterator[Labelled]:
         """Yield encoded rows with their label codes and anomaly codes."""
-        for samples in encoded:
+        for samples, scored in encoded:
             self.rows += len(samples.cells)
             codes = anomalies = None
             if self.label is not None:
@@ -125,9 +132,9 @@ class Evaluation:
             if self.detector is not None:
                 column = self.detector.column
                 anomalies = anomaly_codes(samples.batch.column(column), column)
-            yield samples, codes, anomalies
+            yield (samples, scored), codes, anomalies
 
-    def _windows(self, encoded: Iterator[EncodedBatch]) -> Iterator[Labelled]:
+    def _windows(self, encoded: Iterator[Scored]) -> Iterator[Labelled]:
         """Yield the same of windows, labelled by the rule of the model's training."""
         table = self.opened.windowed
         assert table is not None, "this is called for windows only"
@@ -139,20 +146,27 @@ class Evaluation:
         if self.detector is not None:
             anomalies = anomaly_codes_of_windows(self.model, table, self.detector.column)
         start = 0
-        for samples in encoded:
+        for samples, scored in encoded:
             part = slice(start, start + len(samples.latent))
             start = part.stop
             yield (
-                samples,
+                (samples, scored),
                 None if codes is None else codes[part],
                 None if anomalies is None else anomalies[part],
             )
 
     @torch.no_grad()
-    def _add(self, samples: EncodedBatch, codes: Codes | None, anomalies: Codes | None) -> None:
-        network = self.model.network
+    def _add(
+        self,
+        samples: EncodedBatch,
+        scored: ScoredSamples | None,
+        codes: Codes | None,
+        anomalies: Codes | None,
+    ) -> None:
+        network, outputs = self.model.network, samples.outputs
         cells = torch.from_numpy(samples.cells).to(self.model.device)
-        outputs = network.decode(samples.latent).float()
+        if outputs is None:
+            outputs = network.decode(samples.latent).float()
         logits = labels = None
         if codes is not None:
             logits = network.classify(samples.latent).float()
@@ -160,8 +174,8 @@ class Evaluation:
         decoded = DecodedSamples(cells, samples.code, outputs, logits, labels)
         self.figures.add(decoded)
         groups = self._add_groups(samples, decoded)
-        if self.detector is not None and anomalies is not None:
-            self.detector.add(samples, anomalies, groups)
+        if self.detector is not None and anomalies is not None and scored is not None:
+            self.detector.add(scored.scores["mean"].numpy(), anomalies, groups)
         if self.prober is not None:
             column = samples.batch.column(self.prober.column)
             self.prober.add(cells, samples.latent, column, groups)
@@ -240,6 +254,7 @@ def _check_columns(columns: Mapping[str, str], source: Source, spec: ModelSpec) 
             require_reference_column(source, spec, name, option)
 
 
+@limited_threads()
 def evaluate(
     data: Data,
     *,

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from aecli.metrics.classification import Classification
-from aecli.metrics.columns import ColumnScore, character_accuracy, mean_accuracy
+from aecli.metrics.column_scores import ColumnScore, character_accuracy, mean_accuracy
 from aecli.metrics.detection import Interval
 from aecli.metrics.gates import EVALUATE_FIGURES, Gate
 from aecli.metrics.latent import LatentHealth

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from aecli.errors import DataError
 from aecli.features.layout import Layout, lay_out
 from aecli.features.text.characters import CharacterCodes
+from aecli.features.text.reader import TextReader
 from aecli.schema.model_spec import Column
 from aecli.table.arrow_types import hashable, number_values, vector_values
 from aecli.table.exact_numbers import differences
@@ -41,6 +42,7 @@ class CellReader:
             {value: code for code, value in enumerate(column.categories)}
             for column in self.layout.category
         ]
+        self._texts = {c.name: TextReader(c.encoder) for c in numeric if c.kind == "text"}
         self._characters = [CharacterCodes(column) for column in self.layout.characters]
 
     def read(
@@ -78,31 +80,59 @@ class CellReader:
 
     def _read_numbers(self, batch: pa.RecordBatch, out: Cells, table: str, before: int) -> None:
         sources: list[npt.NDArray[Any]] = []
+        cells: list[int] = []
+        first = 0
         for column, origin in zip(self.layout.numeric, self._origins, strict=True):
-            array = batch.column(column.name)
+            array, own = batch.column(column.name), range(first, first + column.size)
+            first += column.size
+            if column.kind == "text":
+                self._scale_vectors(
+                    self._texts[column.name].read(array), out[:, own.start : own.stop], own
+                )
+                continue
+            cells += own
             if column.kind == "vector":
                 sources.extend(_vectors(array, column).T)
-            elif column.kind == "text":
-                sources.extend(column.encoder.encode(array).T)
             elif origin is not None:
                 sources.append(differences(array, origin))
             else:
                 sources.append(number_values(array))
+        where = slice(None) if len(cells) == first else cells
+        self._scale_numbers(sources, out, where, table, before)
+
+    def _scale_vectors(self, vectors: Cells, out: Cells, cells: range) -> None:
+        """Write the vectors of texts, which are finite and small, to their cells `out`."""
+        where = slice(cells.start, cells.stop)
+        np.subtract(vectors, self._center[where].astype(np.float32), out=out)
+        out /= self._scale[where].astype(np.float32)
+
+    def _scale_numbers(
+        self,
+        sources: list[npt.NDArray[Any]],
+        out: Cells,
+        where: slice | list[int],
+        table: str,
+        before: int,
+    ) -> None:
+        """Write numbers, a source for each of the cells `where`, to the cells `out` of all."""
+        center, scale = self._center[where, None], self._scale[where, None]
         rows = max(16, TILE_BYTES // (8 * max(1, len(sources))))
         tile = np.empty((len(sources), rows))
-        for start in range(0, len(out), rows):
+        for start in range(0, len(out) if sources else 0, rows):
             stop = min(start + rows, len(out))
             part = tile[:, : stop - start]
             for index, source in enumerate(sources):
                 part[index] = source[start:stop]
-            self._handle_infinite(part, table, before + start)
+            self._handle_infinite(part, where, table, before + start)
             with np.errstate(over="ignore"):  # clipped below
-                part -= self._center[:, None]
-                part /= self._scale[:, None]
+                part -= center
+                part /= scale
             np.clip(part, -FAR, FAR, out=part)
-            out[start:stop] = part.T
+            out[start:stop, where] = part.T
 
-    def _handle_infinite(self, part: npt.NDArray[np.float64], table: str, before: int) -> None:
+    def _handle_infinite(
+        self, part: npt.NDArray[np.float64], where: slice | list[int], table: str, before: int
+    ) -> None:
         infinite = np.isinf(part)
         if not infinite.any():
             return
@@ -110,7 +140,7 @@ class CellReader:
             part[infinite] = np.nan
             return
         cell, row = (int(index) for index in np.argwhere(infinite)[0])
-        column = self.layout.columns[self.layout.column_of[cell]]
+        column = self.layout.columns[np.array(self.layout.column_of)[where][cell]]
         raise DataError(
             f"column {column.name!r} of {table} contains an infinite number in row "
             f"{before + row + 1:,}",

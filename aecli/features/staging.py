@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
 import tempfile
 from collections.abc import Iterator
@@ -15,9 +17,14 @@ from torch import Tensor
 from aecli.array_types import Mask
 from aecli.errors import OutputError
 from aecli.features.reader import CellReader, Cells
+from aecli.features.shuffling import Scatter, part_count
 from aecli.features.windows import Windows, window_codes
+from aecli.formatting import size as format_size
 from aecli.progress import SILENT, Progress
 from aecli.table.source import Source
+
+COPIED_ROWS = 4_096
+"""Rows of a file that are copied at once; each may be on another page."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +32,24 @@ class Staged:
     """Samples: the cells `(n_rows, n_cells)` of rows, or of windows of them.
 
     `codes` `(n_samples,)` are label codes, -1 for unlabelled. With `complete` no cell is missing or
-    unseen. With `windows` each sample is a window of rows.
+    unseen. With `windows` each sample is a window of rows. Rows are scattered over `parts`, which
+    are shuffled one by one. `file` is the mapped file of the cells, if they are not in memory.
     """
 
     cells: Tensor
     codes: Tensor | None
     complete: bool
     windows: Windows | None = None
+    parts: int = 1
+    file: mmap.mmap | None = None
 
     def __len__(self) -> int:
         return len(self.cells if self.windows is None else self.windows)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Return the bytes of the cells in memory, none of those in a file."""
+        return 0 if self.file is not None else self.cells.numel() * self.cells.element_size()
 
     @property
     def size(self) -> int:
@@ -54,9 +69,27 @@ class Staged:
             return self
         codes = None if self.codes is None else self.codes[::step]
         if self.windows is None:
-            return Staged(self.cells[::step], codes, self.complete)
+            cells = self.cells[::step]
+            if self.file is not None:
+                cells = self._copied(cells, cells.device)
+            return replace(self, cells=cells, codes=codes, parts=1, file=None)
         windows = replace(self.windows, starts=self.windows.starts[::step])
-        return Staged(self.cells, codes, self.complete, windows)
+        return replace(self, codes=codes, windows=windows)
+
+    def moved_to(self, device: torch.device) -> Staged:
+        """Return the samples with their cells and codes on a device."""
+        codes = None if self.codes is None else self.codes.to(device)
+        if self.file is None or device == self.cells.device:
+            return replace(self, cells=self.cells.to(device), codes=codes)
+        return replace(self, cells=self._copied(self.cells, device), codes=codes, file=None)
+
+    def _copied(self, cells: Tensor, device: torch.device) -> Tensor:
+        """Return a copy of cells that are in a file, of which few pages are in memory at once."""
+        copy = torch.empty(cells.shape, device=device)
+        for block, part in zip(copy.split(COPIED_ROWS), cells.split(COPIED_ROWS), strict=True):
+            block.copy_(part)
+            self.release()
+        return copy
 
     def first(self, count: int) -> Staged:
         """Return the first `count` samples."""
@@ -69,10 +102,22 @@ class Staged:
     def blocks(self, samples: int) -> Iterator[Tensor]:
         """Yield the cells `(n_samples * size, n_cells)` of blocks of samples, in order."""
         if self.windows is None:
-            yield from self.cells.split(samples)
+            yield from self.row_blocks(samples)
             return
         for chosen in torch.arange(len(self)).split(samples):
             yield self.cells.index_select(0, self.rows(chosen).to(self.cells.device))
+            self.release()
+
+    def row_blocks(self, rows: int) -> Iterator[Tensor]:
+        """Yield the cells of blocks of rows, in order, also of rows in no window."""
+        for block in self.cells.split(rows):
+            yield block
+            self.release()
+
+    def release(self) -> None:
+        """Release the pages of a mapped file, which the system still has, from this process."""
+        if self.file is not None:
+            self.file.madvise(mmap.MADV_DONTNEED)
 
 
 def as_windows(staged: Staged, windows: Windows, rows: Mask, rule: str) -> Staged:
@@ -91,6 +136,7 @@ def stage(
     rows: Mask,
     codes: npt.NDArray[np.int64] | None,
     memory: int,
+    seed: int | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Staged, Staged]:
     """Read the table once; return the rows where `rows` is True, and the others.
@@ -100,58 +146,87 @@ def stage(
         rows: `(n_rows,)`, True for training rows.
         codes: label codes of all rows, or None without a label.
         memory: maximum size of the cells in memory, in bytes; larger ones are in a temporary file.
+        seed: of the parts over which training rows are scattered; None keeps the table's order.
 
     Raises:
         OutputError: the temporary file does not fit on the disk.
     """
     width = reader.layout.cells
-    counts = int(rows.sum()), int((~rows).sum())
-    in_memory = 4 * width * sum(counts) <= memory
-    parts = [_matrix(count, width, in_memory) for count in counts]
-    start = held_out = 0
-    progress.stage("reading", len(rows))
+    count = int(rows.sum())
+    cells, file = _matrix(len(rows), width, memory, progress)
+    parts = 1 if seed is None else part_count(count, width)
+    scatter = Scatter(count, parts, seed or 0)
+    placed_codes = None if codes is None else np.empty_like(codes)
+    complete = [True, True]
+    start, held_out = 0, count
+    progress.stage("staging", len(rows))
     for batch in source.batches():
         is_training = rows[start : start + batch.num_rows]
-        kept = parts[0][start - held_out :][: int(is_training.sum())]
-        others = parts[1][held_out:][: len(is_training) - len(kept)]
-        if len(others):
-            cells = reader.read(batch, table=source.name, before=start)
-            kept[:], others[:] = cells[is_training], cells[~is_training]
-        else:
-            reader.read(batch, kept, table=source.name, before=start)
+        others = len(is_training) - int(is_training.sum())
+        places = np.empty(len(is_training), dtype=np.int64)
+        places[is_training] = scatter.positions(len(is_training) - others)
+        places[~is_training] = np.arange(held_out, held_out + others)
+        read = reader.read(batch, table=source.name, before=start)
+        cells[places] = read
+        if placed_codes is not None and codes is not None:
+            placed_codes[places] = codes[start : start + batch.num_rows]
+        incomplete = _incomplete(read, reader.layout.numbers + reader.layout.booleans)
+        complete[0] &= not incomplete[is_training].any()
+        complete[1] &= not incomplete[~is_training].any()
         start += len(is_training)
-        held_out += len(others)
+        held_out += others
+        if file is not None:
+            file.madvise(mmap.MADV_DONTNEED)
         progress.rows(batch.num_rows)
-    first_category = reader.layout.numbers + reader.layout.booleans
-    train, other = (
-        _staged(part, None if codes is None else codes[mask], first_category)
-        for part, mask in zip(parts, (rows, ~rows), strict=True)
+    matrix = torch.from_numpy(cells)
+    labels = None if placed_codes is None else torch.from_numpy(placed_codes)
+    train, valid = (
+        Staged(matrix[side], None if labels is None else labels[side], whole, file=file)
+        for side, whole in zip((slice(count), slice(count, None)), complete, strict=True)
     )
-    return train, other
+    return replace(train, parts=parts), valid
 
 
-def _staged(part: Cells, codes: npt.NDArray[np.int64] | None, first_category: int) -> Staged:
-    cells = torch.from_numpy(part)
-    # The sum of a block is NaN if one of its cells is: one pass, and no mask in memory.
-    complete = not any(
-        bool(block.sum().isnan()) or bool((block[:, first_category:] < 0).any())
-        for block in cells.split(65_536)
-    )
-    return Staged(cells, None if codes is None else torch.from_numpy(codes), complete)
+def _incomplete(cells: Cells, first_category: int) -> Mask:
+    """Return a mask `(n_rows,)` of rows with a missing or unseen cell."""
+    # A sum is NaN if one of its cells is: one pass, and no mask of all cells.
+    incomplete: Mask = torch.from_numpy(cells).sum(1).isnan().numpy()
+    categories = cells[:, first_category:]
+    if categories.shape[1]:
+        incomplete |= (categories < 0).any(axis=1)
+    return incomplete
 
 
-def _matrix(rows: int, width: int, in_memory: bool) -> Cells:
-    if in_memory or rows == 0:
-        return np.empty((rows, width), dtype=np.float32)
+def _matrix(
+    rows: int, width: int, memory: int, progress: Progress
+) -> tuple[Cells, mmap.mmap | None]:
     size = 4 * rows * width
+    if size <= memory or size == 0:
+        return np.empty((rows, width), dtype=np.float32), None
     try:
         with tempfile.TemporaryFile(prefix="aecli-cells-") as file:
-            # Allocated at once: a full disk under a memory map would kill the process.
-            os.posix_fallocate(file.fileno(), 0, size)
-            return np.memmap(file, dtype=np.float32, mode="r+", shape=(rows, width))
+            _allocate(file.fileno(), size)
+            mapped = mmap.mmap(file.fileno(), size)
     except OSError as error:
         raise OutputError(
-            f"cannot stage {size / 1e9:.1f} GB of cells in {tempfile.gettempdir()}",
+            f"cannot stage {format_size(size)} of cells in {tempfile.tempdir or 'TMPDIR'}",
             facts=[str(error)],
             hint="TMPDIR=/a/larger/disk aecli train …, or a larger --memory",
         ) from error
+    progress.debug(f"{format_size(size)} of cells are in a file in {tempfile.gettempdir()}")
+    return np.frombuffer(mapped, dtype=np.float32).reshape(rows, width), mapped
+
+
+def _allocate(file: int, size: int) -> None:
+    """Allocate an empty file at once: a full disk under a memory map would kill the process.
+
+    Raises:
+        OSError: the disk has less space.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+        return
+    disk = os.fstatvfs(file)
+    if disk.f_bavail * disk.f_frsize < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.ftruncate(file, size)

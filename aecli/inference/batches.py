@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +19,18 @@ from aecli.features.staging import Staged, stage
 from aecli.features.training_range import Tally
 from aecli.features.windows import Windows, read_series, window_codes
 from aecli.inference.loaded_model import LoadedModel
+from aecli.inference.pipeline import in_threads
 from aecli.nn.autoencoder import EncoderOutput
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Label
 from aecli.table.labels import label_codes, unknown_labels
 from aecli.table.source import Source
+
+NETWORK_BLOCK_CELLS = 1 << 18
+"""Number of values of the widest layer that a CPU computes at once: 1 MB, which its cache holds.
+
+Larger blocks of memory between the small ones of the output, which stay, fragment the heap.
+"""
 
 STAGING_MEMORY = 1 << 30
 """Maximum size in bytes of staged rows in memory; more are written to disk."""
@@ -62,13 +71,17 @@ class SampleBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class EncodedBatch:
-    """Samples as in `SampleBatch`, with their latent distribution on the model's device."""
+    """Samples as in `SampleBatch`, with their latent distribution on the model's device.
+
+    `outputs` are those of the decoder `(n_rows, n_outputs)` where they are known already.
+    """
 
     batch: pa.RecordBatch
     cells: Cells
     differs: Mask
     code: EncoderOutput
     rows: Indices | None = None
+    outputs: Tensor | None = None
 
     @property
     def latent(self) -> Tensor:
@@ -177,14 +190,37 @@ def encoded_batches(
     model: LoadedModel, batches: Iterator[SampleBatch], progress: Progress
 ) -> Iterator[EncodedBatch]:
     """Yield the same batches with their latents."""
-    for samples in batches:
-        with torch.no_grad():
-            on_device = torch.from_numpy(samples.cells).to(model.device)
-            code = model.network.distribution(model.inputs(on_device))
-        yield EncodedBatch(
-            samples.batch, samples.cells, samples.differs, code=code, rows=samples.rows
-        )
-        progress.rows(samples.batch.num_rows)
+    threads = torch.get_num_threads() if model.device.type == "cpu" else 1
+    encode = partial(encode_cells, model)
+    waiting: deque[SampleBatch] = deque()
+
+    def cells_of_batches() -> Iterator[Cells]:
+        for samples in batches:
+            waiting.append(samples)
+            yield samples.cells
+
+    cells = cells_of_batches()
+    for code in map(encode, cells) if threads == 1 else in_threads(encode, cells, threads):
+        encoded = waiting.popleft()
+        yield EncodedBatch(*encoded[:3], code=code, rows=encoded.rows)
+        progress.rows(encoded.batch.num_rows)
+
+
+@torch.no_grad()
+def encode_cells(model: LoadedModel, cells: Cells) -> EncoderOutput:
+    """Return the latent distribution of cells `(n_rows, n_cells)` on the model's device."""
+    network = model.spec.network
+    rows = max(256 // network.window, network.samples_within(NETWORK_BLOCK_CELLS)) * network.window
+    whole = torch.from_numpy(cells).to(model.device)
+    blocks = whole.split(rows if model.device.type == "cpu" else max(1, len(whole)))
+    parts: list[EncoderOutput] = []
+    for block in blocks:
+        parts.append(model.network.distribution(model.inputs(block)))
+    if len(parts) == 1:
+        return parts[0]
+    latents, log_variances = zip(*parts, strict=True)
+    varies = log_variances[0] is not None
+    return EncoderOutput(torch.cat(latents), torch.cat(log_variances) if varies else None)
 
 
 def decoded_rows(

@@ -14,6 +14,7 @@ import pyarrow as pa
 import torch
 
 from aecli.array_types import Float32s
+from aecli.device import limited_threads
 from aecli.errors import DataError
 from aecli.features.inverse import InverseColumns
 from aecli.formatting import name_list, shell_name
@@ -49,6 +50,7 @@ class DecodeResult:
     seconds: float
 
 
+@limited_threads()
 def decode(
     data: Data,
     output: str,

@@ -5,20 +5,26 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
+from aecli.device import limited_threads
 from aecli.errors import UsageError
 from aecli.inference.batches import EncodedBatch
+from aecli.inference.folder.shards import is_folder
+from aecli.inference.folder.write import require_no_folder_options, write_folder
 from aecli.inference.loaded_model import LoadedModel, load_model
-from aecli.inference.run import Pass, StreamResult
+from aecli.inference.run import Pass
+from aecli.inference.stream_result import StreamResult
 from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.read_options import ReadOptions
 from aecli.table.source import Data
 
 
+@limited_threads()
 def encode(
     data: Data,
     output: str,
@@ -29,6 +35,8 @@ def encode(
     tag: str | None = None,
     keep: Sequence[str] = (),
     to: str | None = None,
+    resume: bool = False,
+    shard: str | None = None,
     batch_size: int | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -39,12 +47,15 @@ def encode(
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory; the label is optional.
-        output: a file whose suffix is the format, or `-` for standard output.
+        output: a file whose suffix is the format, `-` for standard output, or a folder, `out/`,
+            for one file per file of `data`.
         as_list: write one fixed-size list column `z` instead of `z0`, `z1`, ….
         with_std: add the standard deviations of a variational latent, `s0`, `s1`, … or `s`.
         model: the model directory; `tag` is short for `runs/TAG`.
         keep: columns of `data` to copy (names or globs), in addition to the identifiers.
         to: the output format, for any suffix.
+        resume: keep the finished files of a folder.
+        shard: write every Nth file of a folder only, from the Kth: `K/N`.
         batch_size: rows, or windows, per batch of the network.
 
     Raises:
@@ -55,11 +66,25 @@ def encode(
     """
     began = time.perf_counter()
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
-    opened = encode_pass(
-        loaded, data, as_list=as_list, with_std=with_std, keep=keep, batch_size=batch_size,
+    open_pass = partial(
+        encode_pass, loaded, as_list=as_list, with_std=with_std, keep=keep, batch_size=batch_size,
         read=read, progress=progress,
     )  # fmt: skip
-    return opened.write(output, to, began=began)
+    if not is_folder(output):
+        require_no_folder_options(resume=resume, shard=shard)
+        return open_pass(data).write(output, to, began=began)
+
+    def write(table: Data, path: str | None) -> StreamResult:
+        return open_pass(table).write(path, to, began=began)
+
+    return write_folder(
+        loaded, data, output, write, StreamResult, to=to, resume=resume, shard=shard, read=read,
+        began=began, progress=progress,
+        settings={
+            "command": "encode", "as_list": as_list, "with_std": with_std, "keep": list(keep),
+            "batch_size": batch_size,
+        },
+    )  # fmt: skip
 
 
 def encode_pass(

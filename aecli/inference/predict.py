@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import torch
 
 from aecli.array_types import Float32s, Indices
+from aecli.device import limited_threads
 from aecli.errors import UsageError
 from aecli.features.inverse import as_type
 from aecli.inference.batches import EncodedBatch
+from aecli.inference.folder.shards import is_folder
+from aecli.inference.folder.write import require_no_folder_options, write_folder
 from aecli.inference.loaded_model import LoadedModel, load_model
-from aecli.inference.run import Pass, StreamResult
+from aecli.inference.run import Pass
+from aecli.inference.stream_result import StreamResult
 from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Label
@@ -26,6 +31,7 @@ from aecli.table.source import Data
 PREDICTION = "prediction"
 
 
+@limited_threads()
 def predict(
     data: Data,
     output: str,
@@ -35,6 +41,8 @@ def predict(
     tag: str | None = None,
     keep: Sequence[str] = (),
     to: str | None = None,
+    resume: bool = False,
+    shard: str | None = None,
     batch_size: int | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -48,11 +56,14 @@ def predict(
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory; the label is optional.
-        output: a file whose suffix is the format, or `-` for standard output.
+        output: a file whose suffix is the format, `-` for standard output, or a folder, `out/`,
+            for one file per file of `data`.
         top: write only the most probable classes: `top1_class`, `top1_prob`, `top2_class`, ….
         model: the model directory; `tag` is short for `runs/TAG`.
         keep: columns of `data` to copy (names or globs), in addition to the identifiers.
         to: the output format, for any suffix.
+        resume: keep the finished files of a folder.
+        shard: write every Nth file of a folder only, from the Kth: `K/N`.
         batch_size: rows, or windows, per batch of the network.
 
     Raises:
@@ -63,10 +74,24 @@ def predict(
     """
     began = time.perf_counter()
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
-    opened = predict_pass(
-        loaded, data, top=top, keep=keep, batch_size=batch_size, read=read, progress=progress
-    )
-    return opened.write(output, to, began=began)
+    open_pass = partial(
+        predict_pass, loaded, top=top, keep=keep, batch_size=batch_size, read=read,
+        progress=progress,
+    )  # fmt: skip
+    if not is_folder(output):
+        require_no_folder_options(resume=resume, shard=shard)
+        return open_pass(data).write(output, to, began=began)
+
+    def write(table: Data, path: str | None) -> StreamResult:
+        return open_pass(table).write(path, to, began=began)
+
+    return write_folder(
+        loaded, data, output, write, StreamResult, to=to, resume=resume, shard=shard, read=read,
+        began=began, progress=progress,
+        settings={
+            "command": "predict", "top": top, "keep": list(keep), "batch_size": batch_size
+        },
+    )  # fmt: skip
 
 
 def predict_pass(

@@ -12,12 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aecli.array_types import AnyArray
+from aecli.device import limited_threads
 from aecli.errors import UsageError
 from aecli.features.impute import Filler
 from aecli.features.inverse import InverseColumns, residual_arrays, residual_fields
 from aecli.inference.batches import DecodedRows, decoded_rows
+from aecli.inference.folder.shards import is_folder
+from aecli.inference.folder.write import require_no_folder_options, write_folder
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
-from aecli.inference.run import Pass, StreamResult
+from aecli.inference.run import Pass
+from aecli.inference.stream_result import StreamResult
 from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Column
@@ -34,6 +38,7 @@ NOT_TRAINED_TO_FILL = (
 )
 
 
+@limited_threads()
 def reconstruct(
     data: Data,
     output: str,
@@ -44,6 +49,8 @@ def reconstruct(
     tag: str | None = None,
     keep: Sequence[str] = (),
     to: str | None = None,
+    resume: bool = False,
+    shard: str | None = None,
     batch_size: int | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -54,12 +61,15 @@ def reconstruct(
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory; the label is optional.
-        output: a file whose suffix is the format, or `-` for standard output.
+        output: a file whose suffix is the format, `-` for standard output, or a folder, `out/`,
+            for one file per file of `data`.
         fill: write the whole table unchanged, except that missing features are filled.
         residuals: add a column `<name>_residual` for every varying feature.
         model: the model directory; `tag` is short for `runs/TAG`.
         keep: columns of `data` to copy (names or globs), in addition to the identifiers.
         to: the output format, for any suffix.
+        resume: keep the finished files of a folder.
+        shard: write every Nth file of a folder only, from the Kth: `K/N`.
         batch_size: rows, or windows, per batch of the network.
 
     Raises:
@@ -72,16 +82,35 @@ def reconstruct(
     if fill:
         _refuse_with_fill(residuals=residuals, keep=keep)
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
-    if not fill:
+
+    def write(table: Data, path: str | None) -> StreamResult:
+        if fill:
+            opened, filler = fill_pass(
+                loaded, table, batch_size=batch_size, read=read, progress=progress
+            )
+            return _with_fills(opened.write(path, to, began=began), filler, loaded)
         opened = reconstruct_pass(
-            loaded, data, residuals=residuals, keep=keep, batch_size=batch_size, read=read,
+            loaded, table, residuals=residuals, keep=keep, batch_size=batch_size, read=read,
             progress=progress,
         )  # fmt: skip
-        return opened.write(output, to, began=began)
-    opened, filler = fill_pass(loaded, data, batch_size=batch_size, read=read, progress=progress)
-    result = opened.write(output, to, began=began)
+        return opened.write(path, to, began=began)
+
+    if not is_folder(output):
+        require_no_folder_options(resume=resume, shard=shard)
+        return write(data, output)
+    return write_folder(
+        loaded, data, output, write, StreamResult, to=to, resume=resume, shard=shard, read=read,
+        began=began, progress=progress,
+        settings={
+            "command": "reconstruct", "fill": fill, "residuals": residuals, "keep": list(keep),
+            "batch_size": batch_size,
+        },
+    )  # fmt: skip
+
+
+def _with_fills(result: StreamResult, filler: Filler, model: LoadedModel) -> StreamResult:
     filled, unfilled = dict(+filler.filled), dict(+filler.unfilled)
-    unprepared = bool(filled) and not loaded.spec.options.training.noise.startswith("mask")
+    unprepared = bool(filled) and not model.spec.options.training.noise.startswith("mask")
     notes = [*result.notes, *([NOT_TRAINED_TO_FILL] if unprepared else [])]
     return replace(result, filled=filled, unfilled=unfilled, notes=notes)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow as pa
+import torch
 
 from aecli.errors import UsageError
 from aecli.features.training_range import Tally
@@ -23,7 +22,9 @@ from aecli.inference.batches import (
     window_batches,
 )
 from aecli.inference.loaded_model import LoadedModel
+from aecli.inference.pipeline import read_ahead, write_behind
 from aecli.inference.range_notes import range_notes
+from aecli.inference.stream_result import StreamResult
 from aecli.model_directory.location import require_not_a_part
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import ModelSpec
@@ -31,35 +32,6 @@ from aecli.schema.read_options import ReadOptions
 from aecli.table.column_match import match_columns
 from aecli.table.source import Data, Source, open_source
 from aecli.table.writers import Write, open_writer
-
-
-@dataclass(frozen=True)
-class StreamResult:
-    """Result of `encode`, `reconstruct` or `predict`.
-
-    `rows` is the number of rows in the output, which is None if nothing was written; `unit` says
-    whether each is a row or a window of the table. Per column, `unseen` counts categories that the
-    training rows did not have, `out_of_range` values outside the range of training or different
-    from its constant, `missing` missing values in columns that had none. `ignored` are columns
-    unknown to the model. `notes` are messages about windows and unusual data; `uncovered` counts
-    rows in no window. `filled` and `unfilled` count, per column, the missing values that
-    `reconstruct` with `fill` could fill and those it could not.
-    """
-
-    model: Path
-    output: str | None
-    rows: int
-    columns: Sequence[str]
-    seconds: float
-    unseen: Mapping[str, int]
-    missing: Mapping[str, int]
-    ignored: Sequence[str]
-    notes: Sequence[str] = ()
-    uncovered: int = 0
-    filled: Mapping[str, int] = field(default_factory=dict)
-    unfilled: Mapping[str, int] = field(default_factory=dict)
-    out_of_range: Mapping[str, int] = field(default_factory=dict)
-    unit: str = "row"
 
 
 class Pass:
@@ -163,9 +135,10 @@ class Pass:
         assert self.source is not None, "only a pass over a table has samples"
         if self.model.spec.network.window == 1:
             self.progress.stage(stage, self.source.n_rows)
-            return row_batches(
+            batches = row_batches(
                 self.model, self.source, self.constants, self.batch_size, self.tallies
             )
+            return read_ahead(batches) if torch.get_num_threads() > 1 else batches
         self.windowed = open_windows(
             self.model, self.source, self.constants, tallies=self.tallies, progress=self.progress
         )
@@ -173,9 +146,11 @@ class Pass:
         columns = self.carried if carried is None else carried
         return window_batches(self.model, self.windowed, columns, self.batch_size)
 
-    def encoded(self, *, carried: Sequence[str] | None = None) -> Iterator[EncodedBatch]:
+    def encoded(
+        self, stage: str = "encoding", *, carried: Sequence[str] | None = None
+    ) -> Iterator[EncodedBatch]:
         """Return the samples with their latents."""
-        samples = self.samples("encoding", carried=carried)
+        samples = self.samples(stage, carried=carried)
         return encoded_batches(self.model, samples, self.progress)
 
     def output(self, fields: Sequence[pa.Field], batches: Iterator[pa.RecordBatch]) -> Pass:
@@ -232,9 +207,9 @@ class Pass:
         if output is not None:
             require_not_a_part(output)
             writer = open_writer(output, self.schema, inputs=inputs, format=to)
-        with writer as write:
+        with writer as write, _in_background(write) as write_later:
             for batch in self.batches:
-                write(batch)
+                write_later(batch)
                 rows += batch.num_rows
         self.progress.finish()
         return StreamResult(
@@ -269,12 +244,21 @@ class Pass:
             "unseen_share": sum(varying.unseen().values()),
             "out_of_range_share": sum(self.out_of_range().values()),
         }
-        cells = max(1, varying.cells + constants.cells)
-        return {name: count / cells for name, count in counts.items()}
+        return {name: count / max(1, self.cells) for name, count in counts.items()}
+
+    @property
+    def cells(self) -> int:
+        """Return the number of cells that were read, of varying and of constant columns."""
+        return sum(tally.cells for tally in self.tallies)
 
     def read_all(self) -> pa.Table:
         """Return the output as one table in memory."""
         return pa.Table.from_batches(self.batches, self.schema)
+
+
+def _in_background(write: Write) -> AbstractContextManager[Write]:
+    """Write in a thread of its own, where more than one may be used."""
+    return write_behind(write) if torch.get_num_threads() > 1 else nullcontext(write)
 
 
 def output_schema(

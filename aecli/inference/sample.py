@@ -13,9 +13,10 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from aecli.device import limited_threads
 from aecli.errors import UsageError, nearest
 from aecli.features.inverse import InverseColumns, as_type
-from aecli.features.text.columns import with_any_distance
+from aecli.features.text.stored_texts import with_any_distance
 from aecli.formatting import name_list
 from aecli.inference.decode import window_fields, window_numbers
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
@@ -40,6 +41,7 @@ class SampleResult:
     seconds: float
 
 
+@limited_threads()
 def sample(
     output: str,
     *,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aecli.errors import DataError, UsageError
 from aecli.formatting import TABLE_IN_MEMORY
@@ -18,12 +18,14 @@ from aecli.model_directory.errors import readable
 from aecli.model_directory.generations import Generation, describe, generations
 from aecli.model_directory.location import is_model, model_directory
 from aecli.model_directory.read import read_history, read_model, read_weights
-from aecli.model_directory.verify import CheckedFile, verify
 from aecli.progress import SILENT, Progress
 from aecli.safetensors_header import TensorInfo, read_header
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut, ModelSpec
 from aecli.schema.options import ColumnOptions
 from aecli.schema.read_options import ReadOptions
+
+if TYPE_CHECKING:
+    from aecli.model_directory.verify import CheckedFile
 
 LAYER_PART_NAMES = {"head": "classifier", "path": "linear path"}
 """Displayed names of parts of the network, if they differ from those in the weights file."""
@@ -113,7 +115,11 @@ def inspect_model(
     Raises:
         ModelError: the directory contains no model, or a damaged one.
     """
-    checked = verify(directory) if verified else None
+    checked: Sequence[CheckedFile] | None = None
+    if verified:
+        from aecli.model_directory.verify import verify
+
+        checked = verify(directory)
     whole = all(file.problem is None for file in checked or ())
 
     def read(spec: ModelSpec) -> tuple[Sequence[Layer], Sequence[Mapping[str, Any]] | None]:

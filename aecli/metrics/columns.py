@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from aecli.features.inputs import Inputs
 from aecli.features.layout import Layout
+from aecli.metrics.column_scores import ColumnScore, Predictor, mean_accuracy
 from aecli.metrics.detection import Interval
 from aecli.metrics.intervals import RowGroups, explained_interval, paired_interval
 from aecli.metrics.number_ranges import default_ranges
 from aecli.metrics.pca import PCA
 from aecli.metrics.trivial_prediction import mode_codes, scaled_means
-
-Predictor = Literal["model", "baseline", "pca"]
-"""Source of a reconstruction: the network, the training means and modes, or PCA of that size."""
 
 MIN_VARIANCE = 0.1
 """Minimum of the variance in R², as a share of the training rows' variance."""
@@ -30,31 +26,11 @@ MAX_OUTLIER_SHARE = 0.05
 another distribution, and values are not clipped."""
 
 
+BLOCK_VALUES = 1 << 20
+"""Cells of a block on a CPU: few enough for its cache, and enough to outweigh the calls."""
+
 LARGE_CHANGE = 0.05
 """Minimum relative change of errors or deviations by clipping for which cells are counted."""
-
-
-@dataclass(frozen=True)
-class ColumnScore:
-    """Reconstruction of one column, compared with the trivial prediction and PCA of the same size.
-
-    `metric` is `accuracy` for boolean and category, and for characters the share of them that are
-    right, with the end of a text as one; `r2` for all other kinds. `baseline` is the metric of the
-    training mean (0 on training rows by definition) or mode. A metric is None if it is undefined:
-    without observed cells, or for a column without variance here and in training.
-    `share` is the column's share of the model's total error, which is the sum of the squared errors
-    of scaled numbers, of 1 per wrong boolean or category, and of the share of wrong characters.
-    """
-
-    name: str
-    kind: str
-    metric: str
-    value: float | None
-    baseline: float | None
-    pca: float | None
-    mse: float | None
-    observed: int
-    share: float | None = None
 
 
 class ColumnFigures:
@@ -97,6 +73,11 @@ class ColumnFigures:
 
     def add(self, cells: Tensor, outputs: Tensor) -> None:
         """Add cells `(n_rows, n_cells)` and the network's outputs `(n_rows, n_outputs)`."""
+        rows = max(1, BLOCK_VALUES // max(1, cells.shape[1])) if cells.is_cpu else len(cells)
+        for block, its_outputs in zip(cells.split(rows), outputs.split(rows), strict=True):
+            self._add_block(block, its_outputs)
+
+    def _add_block(self, cells: Tensor, outputs: Tensor) -> None:
         self.rows += len(cells)
         self._groups.next_rows(len(cells))
         self._count += (~cells.isnan()).sum(0).cpu()
@@ -316,28 +297,6 @@ class ColumnFigures:
         """Return squared deviations from the mean `(2, n_numbers)`, without and with clipping."""
         squares = self._number_sums(0).sum(0)
         return squares - self._sum.square() / self._count[: self._numbers].clamp(min=1)
-
-
-def mean_accuracy(scores: Sequence[ColumnScore], predictor: Predictor) -> float | None:
-    """Return a predictor's mean accuracy over boolean and category columns; None without any."""
-    return _mean_figure(scores, predictor, ("boolean", "category"))
-
-
-def character_accuracy(scores: Sequence[ColumnScore], predictor: Predictor) -> float | None:
-    """Return a predictor's mean share of right characters over texts; None without any."""
-    return _mean_figure(scores, predictor, ("characters",))
-
-
-def _mean_figure(
-    scores: Sequence[ColumnScore], predictor: Predictor, kinds: Sequence[str]
-) -> float | None:
-    values = [
-        {"model": score.value, "baseline": score.baseline, "pca": score.pca}[predictor]
-        for score in scores
-        if score.kind in kinds
-    ]
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _explained(error: float, base: float, defined: bool) -> float | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from aecli.metrics.eigenvectors import symmetric_eigenvectors
+from aecli.metrics.products import column_products
 
 COVARIANCE_WIDTH = 2_048
 """Maximum input width for an exact decomposition of the covariance; wider inputs are sampled."""
@@ -65,8 +66,8 @@ def fit_pca(batches: Callable[[], Iterable[Tensor]], components: int) -> PCA:
     shift = first.double().mean(0).cpu()
     for inputs in batches():
         centred = (inputs - shift.to(inputs)).float()
-        products += (centred.T @ centred).double().cpu()
-        total += centred.double().sum(0).cpu()
+        products += column_products(centred).cpu()
+        total += centred.sum(0, dtype=torch.float64).cpu()
         rows += len(inputs)
     mean = total / rows
     covariance = products / rows - torch.outer(mean, mean)

@@ -15,6 +15,7 @@ from aecli.errors import AecliWarning, ModelError, UsageError
 from aecli.model_directory.errors import readable
 from aecli.model_directory.location import (
     HASH_DIGITS,
+    MAX_GENERATIONS,
     SPEC_FILE,
     hashed_name,
     is_earlier_spec,
@@ -25,9 +26,7 @@ from aecli.model_directory.spec_file import MAX_SPEC_BYTES, UPGRADE, spec_in
 from aecli.regular_files import open_regular, read_regular
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.options import TrainOptions
-
-MAX_GENERATIONS = 100
-"""Maximum number of earlier models in a directory."""
+from aecli.schema.training_options import CHANGEABLE
 
 
 @dataclass(frozen=True)
@@ -212,7 +211,7 @@ def continues(unfinished: ModelSpec, resumed: ModelSpec) -> bool:
 
 def _without_limits(spec: ModelSpec) -> TrainOptions:
     """Return the options without those that may change when a training is resumed."""
-    training = spec.options.training.model_copy(update={"time_limit": None, "threads": None})
+    training = spec.options.training.model_copy(update=dict.fromkeys(CHANGEABLE))
     return spec.options.model_copy(update={"training": training})
 
 

@@ -14,6 +14,8 @@ from aecli.errors import UsageError
 SPEC_FILE = "spec.json"
 CHECKPOINT_DIRECTORY = "checkpoint"
 DEFAULT_DIRECTORY = "aecli_model"
+MAX_GENERATIONS = 100
+"""Maximum number of earlier models that a model directory keeps."""
 UNNAMED_CHECKPOINT = "state.safetensors"
 """Name of a state in `checkpoint/` whose hash is not known yet."""
 RUNS_DIRECTORY = "runs"

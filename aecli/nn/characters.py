@@ -7,33 +7,37 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+FEATURES = 16
+"""Inputs per character: few, since each has its own weights at every position."""
+
 CHANNELS = 64
 KERNEL_SIZE = 5
 LAYERS = 2
 
 
 class CharacterConvolutions(nn.Module):
-    """Residual convolutions over the positions of a text, and one linear layer per character.
+    """Convolutions over the positions of a text, residual ones, and one linear layer per character.
 
     All positions share the weights, so that what is learned of a word at one position applies at
-    any other. Maps features `(n_rows, length * CHANNELS)` to logits `(n_rows, length * codes)`.
+    any other. Maps features `(n_rows, length * FEATURES)` to logits `(n_rows, length * codes)`.
     """
 
     def __init__(self, *, length: int, codes: int) -> None:
         super().__init__()
         self._length = length
-        self.layers = nn.ModuleList(
-            nn.Conv1d(CHANNELS, CHANNELS, KERNEL_SIZE, padding=KERNEL_SIZE // 2)
-            for _ in range(LAYERS)
+        self.first, *layers = (
+            nn.Conv1d(inputs, CHANNELS, KERNEL_SIZE, padding=KERNEL_SIZE // 2)
+            for inputs in (FEATURES, *[CHANNELS] * LAYERS)
         )
+        self.layers = nn.ModuleList(layers)
         self.last = nn.Linear(CHANNELS, codes)
         # Without biases, features of 0 have logits of 0: the start as PCA is not changed.
-        for layer in (*self.layers, self.last):
+        for layer in (self.first, *self.layers, self.last):
             nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits of the characters."""
-        grid = features.view(len(features), CHANNELS, self._length)
+        grid = self.first(features.view(len(features), FEATURES, self._length))
         for layer in self.layers:
             grid = grid + layer(grid).relu()
         logits: Tensor = self.last(grid.transpose(1, 2))
@@ -49,7 +53,7 @@ class CharacterDecoder(nn.Module):
 
     def __init__(self, *, plain: int, texts: Sequence[tuple[int, int]]) -> None:
         super().__init__()
-        self._widths = [plain, *(length * CHANNELS for length, _ in texts)]
+        self._widths = [plain, *(length * FEATURES for length, _ in texts)]
         self.columns = nn.ModuleList(
             CharacterConvolutions(length=length, codes=codes) for length, codes in texts
         )

@@ -54,9 +54,10 @@ class ReconstructionLoss(nn.Module):
     ) -> None:
         super().__init__()
         cells = numbers + booleans + len(cardinalities)
-        if len(column_of) != cells or sorted(set(column_of)) != list(range(len(weights))):
+        columns = [column for column, _ in groupby(column_of)]
+        if len(column_of) != cells or columns != list(range(len(weights))):
             raise ValueError(
-                f"column_of must give each of {cells} cells one of {len(weights)} columns"
+                f"column_of must give each of {cells} cells one of {len(weights)} columns, in order"
             )
         self.numbers = numbers
         self.booleans = booleans
@@ -66,13 +67,15 @@ class ReconstructionLoss(nn.Module):
         self.complete = complete
         self._number_loss = NUMBER_LOSSES[number_loss]
         self._number_columns = len(set(column_of[:numbers]))
-        self._sizes = [0] * len(weights)
-        for column in column_of:
-            self._sizes[column] += 1
+        self._sizes = [len(list(same)) for _, same in groupby(column_of)]
+        codes = sorted(set(column_of[numbers + booleans :]))
+        self._texts = [column for column in codes if self._sizes[column] > 1]
         self.column_of: Tensor
+        self._lengths: Tensor
         self.weights: Tensor
         self._cell_weights: Tensor
         self.register_buffer("column_of", torch.tensor(column_of), persistent=False)
+        self.register_buffer("_lengths", torch.tensor(self._sizes), persistent=False)
         self.register_buffer("weights", torch.ones(len(weights)), persistent=False)
         self.register_buffer("_cell_weights", torch.ones(cells), persistent=False)
         self.set_weights(weights)
@@ -124,15 +127,39 @@ class ReconstructionLoss(nn.Module):
 
     def cell_errors(self, output: Tensor, cells: Tensor) -> Tensor:
         """Return each cell's unweighted loss `(n_rows, n_cells)`, NaN if it is unobserved."""
-        observed = self._observed(cells)
+        observed = None if self.complete else self._observed(cells)
         errors = torch.cat(self._errors(output.to(cells.dtype), cells, observed), dim=1)
-        return errors.masked_fill(~observed, torch.nan)
+        return errors if observed is None else errors.masked_fill(~observed, torch.nan)
 
     def row_errors(self, output: Tensor, cells: Tensor) -> Tensor:
         """Return each row's weighted loss over its cells `(n_rows,)`, without a gradient."""
         errors = self.cell_errors(output.detach(), cells).nan_to_num(0.0)
         loss: Tensor = errors @ self._cell_weights
         return loss
+
+    @property
+    def has_texts(self) -> bool:
+        """Return whether a column has several codes: the characters of a text."""
+        return bool(self._texts)
+
+    def text_figures(self, output: Tensor, cells: Tensor) -> Tensor:
+        """Return sums over the characters of each text `(3, n_texts)`, without a gradient.
+
+        They are of the characters' weighted cross-entropies, of wrong ones, and of all.
+        """
+        first = self.numbers + self.booleans
+        codes = cells[:, first:]
+        observed = self._observed(cells)[:, first:]
+        errors = self.cell_errors(output.detach(), cells)[:, first:].nan_to_num(0.0)
+        runs = output[:, first:].split_with_sizes([n * w for n, w in self._equal_widths], dim=1)
+        most_likely = [
+            run.reshape(len(run), n, w).argmax(2)
+            for run, (n, w) in zip(runs, self._equal_widths, strict=True)
+        ]
+        wrong = observed & (torch.cat(most_likely, dim=1) != codes)
+        errors = errors * self.weights[self.column_of[first:]]
+        sums = torch.stack([part.double().sum(0) for part in (errors, wrong, observed)], dim=1)
+        return self._per_column(functional.pad(sums, (0, 0, first, 0)))[self._texts].T
 
     def _observed(self, cells: Tensor) -> Tensor:
         observed = ~cells.isnan()
@@ -141,7 +168,12 @@ class ReconstructionLoss(nn.Module):
         return observed
 
     def _per_column(self, per_cell: Tensor) -> Tensor:
-        return per_cell.new_zeros(len(self.weights)).index_add(0, self.column_of, per_cell)
+        """Return the sums `(n_columns, …)` over the cells `(n_cells, …)` of each column."""
+        if per_cell.device.type == "mps":  # for which torch has no segment_reduce
+            zeros = per_cell.new_zeros(len(self.weights), *per_cell.shape[1:])
+            return zeros.index_add(0, self.column_of, per_cell)
+        # With CUDA `index_add` adds in another order each time, and so has other last bits.
+        return torch.segment_reduce(per_cell, "sum", lengths=self._lengths, unsafe=True)
 
     def _errors(self, output: Tensor, cells: Tensor, observed: Tensor | None) -> list[Tensor]:
         """Return the blocks' losses per cell, 0 if unobserved; `observed` None means all."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from aecli.array_types import Floats
+from aecli.device import limited_threads
 from aecli.evaluation.evaluate import Evaluation
-from aecli.inference.batches import WindowedTable
 from aecli.inference.loaded_model import load_with
 from aecli.reporting.collect_saved import collect_saved
 from aecli.reporting.data import (
@@ -37,6 +37,7 @@ from aecli.schema.model_spec import Column
 from aecli.table.source import Source
 
 
+@limited_threads()
 def collect(directory: Path, source: Source, options: CollectOptions) -> ReportData:
     """Return what a report shows of a model and an open table.
 
@@ -48,11 +49,13 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
     saved_of = partial(collect_saved, directory)
     model, saved = load_with(directory, saved_of, device=options.device, threads=options.threads)
     shape = shape_of_rows(model.spec, options.shape)
-    evaluation = Evaluation(model, source, batch_size=options.batch_size, progress=options.progress)
+    evaluation = Evaluation(
+        model, source, scored=True, batch_size=options.batch_size, progress=options.progress
+    )
     collector = SampleCollector(model)
     start, identifiers = time.perf_counter(), evaluation.opened.carried[:1]
-    for batch, codes in evaluation.samples(identifiers):
-        collector.add(batch, codes)
+    for (batch, scored), codes in evaluation.samples(identifiers):
+        collector.add(batch, scored, codes)
     options.progress.stage("drawing")
     result = evaluation.result(time.perf_counter() - start)
     covariance = evaluation.figures.latent.covariance().numpy()
@@ -81,7 +84,7 @@ def collect(directory: Path, source: Source, options: CollectOptions) -> ReportD
     if table is None:
         data = _with_rows(data, collector, sample, shape)
     else:
-        data = _with_windows(data, collector, sample, table, constants)
+        data = _with_windows(data, collector, sample, evaluation, constants)
     return _with_maps(data, collector, sample, evaluation, umap=options.umap)
 
 
@@ -122,14 +125,15 @@ def _with_windows(
     data: ReportData,
     collector: SampleCollector,
     sample: SampledRows,
-    table: WindowedTable,
+    evaluation: Evaluation,
     constants: Sequence[Column],
 ) -> ReportData:
     """Return the data with the anomalous episodes, and what the decoder makes of latent units."""
     if not data.spec.decoder_trained:
         return data
     data = _with_traversals(data, collector, sample, None)
-    model, scorer = collector.model, collector.scorer
+    model, scorer, table = collector.model, evaluation.scorer, evaluation.opened.windowed
+    assert table is not None, "it is called for windows only"
     if scorer is None:
         excerpt = signal_excerpt(model, None, table, int(sample.row[0]))
         return replace(data, signal=excerpt)
@@ -153,8 +157,8 @@ def _with_maps(
     """Return the data with maps of the latents, and on them the anomalous rows or episodes."""
     table, highest = evaluation.opened.windowed, lowest_keys(collector.anomalous)
     anomalous = None if highest is None else highest.latent.astype(np.float64)
-    if table is not None and collector.scorer is not None:
-        anomalous = episode_latents(collector.scorer, table, data.anomalous)
+    if table is not None and evaluation.scorer is not None:
+        anomalous = episode_latents(evaluation.scorer, table, data.anomalous)
     latents = sample.latent.astype(np.float64)
     maps = [pca_map(latents, evaluation.label, sample.codes, sample.scores, anomalous)]
     second = umap_map(latents, maps[0], data.spec.options.training.seed) if umap else None

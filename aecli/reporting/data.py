@@ -9,7 +9,7 @@ from pathlib import Path
 from aecli.array_types import AnyFloats, Floats, Integers
 from aecli.evaluation.results import EvaluateResult
 from aecli.metrics.classification import Classification
-from aecli.metrics.columns import ColumnScore
+from aecli.metrics.column_scores import ColumnScore
 from aecli.metrics.detection import Interval
 from aecli.metrics.histogram import Histogram
 from aecli.progress import SILENT, Epoch, Progress

@@ -151,7 +151,7 @@ def _window_cells(
     cells = table.staged.cells.index_select(0, torch.from_numpy(rows))
     scored = scorer.score(cells, table.differs[rows])
     inverse = InverseColumns(model.spec.columns)
-    columns, outputs, found = inverse.layout.columns, scored.outputs.numpy(), []
+    columns, outputs, found = inverse.layout.columns, scored.outputs.cpu().numpy(), []
     reasons = scored.reasons[0].nan_to_num(-1.0).tolist()
     for position in np.argsort(-np.array(reasons), kind="stable")[:MAX_ROW_CELLS].tolist():
         part = reasons[position]
@@ -274,7 +274,7 @@ def _decoded_windows(
     """Return the outputs of every row of some windows, and the windows' scores."""
     if scorer is not None:
         scored = scorer.score(cells, differs)
-        return scored.outputs.double().numpy(), scored.scores["mean"].numpy()
+        return scored.outputs.cpu().double().numpy(), scored.scores["mean"].numpy()
     with torch.no_grad():
         latent = model.network.encode(model.inputs(cells.to(model.device)))
         outputs = model.network.decode(latent).double().cpu().numpy()

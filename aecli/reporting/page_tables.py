@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from aecli.formatting import count, name_list, percent, safe, shell_name
-from aecli.metrics.columns import ColumnScore
+from aecli.metrics.column_scores import ColumnScore
 from aecli.reporting.data import ReportData, UnitTraversal, column_error
 from aecli.reporting.svg import dumbbell, small_histogram
 from aecli.reporting.text import layer_sizes, loss_text

@@ -16,7 +16,7 @@ from aecli.reporting.data import ReportRow
 from aecli.reporting.examples import SampledRows, anomalous_rows, lowest_keys, with_any_column
 from aecli.row_sample import RowSample, seeded_keys
 from aecli.schema.model_spec import Column
-from aecli.scoring.scorer import Scorer
+from aecli.scoring.scorer import ScoredSamples
 
 MAX_REPORT_SAMPLES = 2_000
 """Samples for maps and pictures."""
@@ -36,7 +36,6 @@ class SampleCollector:
     def __init__(self, model: LoadedModel) -> None:
         spec, cells = model.spec, model.reader.layout.cells
         self.model = model
-        self.scorer = Scorer.of(model) if spec.calibration else None
         limit = max(64, MAX_REPORT_CELLS // max(1, cells * spec.network.window))
         self.sample = RowSample(min(MAX_REPORT_SAMPLES, limit))
         self.anomalous = RowSample(ANOMALOUS_ROWS)
@@ -47,9 +46,9 @@ class SampleCollector:
         self.label_groups = RowGroups(2)
         self._keys = seeded_keys(spec.options.training.seed)
 
-    def add(self, batch: EncodedBatch, codes: Codes | None) -> None:
-        """Add one batch, with the label codes of its samples where there is a label."""
-        rows = self._sampled_rows(batch, codes)
+    def add(self, batch: EncodedBatch, scored: ScoredSamples | None, codes: Codes | None) -> None:
+        """Add one batch with its scores, and with label codes where there is a label."""
+        rows = self._sampled_rows(batch, scored, codes)
         rows.add_to(self.sample, self._keys(len(rows)))
         rows.add_to(self.anomalous, -rows.scores)
         rows.add_to(self.best, rows.mean_errors)
@@ -64,24 +63,25 @@ class SampleCollector:
         if codes is not None:
             self._add_predictions(batch, codes)
 
-    def _sampled_rows(self, batch: EncodedBatch, codes: Codes | None) -> SampledRows:
+    def _sampled_rows(
+        self, batch: EncodedBatch, scored: ScoredSamples | None, codes: Codes | None
+    ) -> SampledRows:
         count, window = len(batch.latent), self.model.spec.network.window
         scores = np.full(count, np.nan)
         errors = reasons = np.full((count, 1), np.nan)
-        if self.scorer is not None:
-            scored = self.scorer.score(batch.cells, batch.differs)
+        if scored is not None:
             scores, outputs = scored.scores["mean"].numpy(), scored.outputs
-            errors, reasons = scored.errors.numpy(), scored.reasons.numpy()
+            errors, reasons = scored.errors.cpu().numpy(), scored.reasons.cpu().numpy()
         else:
             with torch.no_grad():
-                outputs = self.model.network.decode(batch.latent).float().cpu()
+                outputs = self.model.network.decode(batch.latent).float()
         positions = np.arange(self.samples, self.samples + count)
         numbers = positions if batch.rows is None else batch.rows.reshape(count, window)[:, -1]
         return SampledRows(
             row=numbers,
             batch=with_any_column(batch.batch, numbers),
             cells=batch.cells.reshape(count, window, -1),
-            outputs=outputs.numpy().reshape(count, window, -1),
+            outputs=outputs.cpu().numpy().reshape(count, window, -1),
             latent=batch.latent.cpu().numpy(),
             codes=np.full(count, -1) if codes is None else np.asarray(codes),
             scores=scores,

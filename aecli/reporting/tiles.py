@@ -9,7 +9,7 @@ from typing import Literal
 
 from aecli.formatting import count, figure, percent
 from aecli.metrics.classification import Classification
-from aecli.metrics.columns import ColumnScore, Predictor, mean_accuracy
+from aecli.metrics.column_scores import ColumnScore, Predictor, mean_accuracy
 from aecli.metrics.detection import Interval
 from aecli.metrics.intervals import CLEAR_DIFFERENCE, is_clear
 from aecli.reporting.data import ReportData

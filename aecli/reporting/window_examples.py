@@ -45,5 +45,5 @@ def episode_latents(scorer: Scorer, table: WindowedTable, episodes: Sequence[Rep
     windows = np.array([window_ending_at(table, episode.number) for episode in episodes])
     rows = table.windows.rows(windows).reshape(-1)
     latents, _ = scorer.run(table.staged.cells.index_select(0, torch.from_numpy(rows)))
-    found: Floats = latents.double().numpy()
+    found: Floats = latents.cpu().double().numpy()
     return found

@@ -17,7 +17,7 @@ ValidationKind = Literal["none", "random", "last", "group", "file"]
 class StrictModel(BaseModel):
     """Frozen fields of a config file or of `spec.json`; unknown ones are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _split_names(value: Any) -> Any:

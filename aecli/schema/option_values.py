@@ -92,6 +92,7 @@ class SharedOptionValues(TypedDict, total=False):
     device: str
     threads: int | None
     precision: str
+    cuda_graph: bool
     memory: str
 
 
@@ -105,6 +106,7 @@ class OptionValues(SharedOptionValues, total=False):
     skip_rows: int
     sheet: str | None
     null_values: NameValues
+    where: str | None
     decimal: str | None
     thousands: str | None
     date_format: str | None

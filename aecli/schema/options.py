@@ -98,12 +98,12 @@ OPTION_SECTIONS: dict[str, type[StrictModel]] = {
 class TrainOptions(StrictModel):
     """All options of one training, in sections."""
 
-    read: ReadOptions = ReadOptions()
-    columns: ColumnOptions = ColumnOptions()
-    network: NetworkOptions = NetworkOptions()
-    windows: WindowOptions = WindowOptions()
-    losses: LossOptions = LossOptions()
-    training: TrainingOptions = TrainingOptions()
+    read: ReadOptions = Field(default_factory=ReadOptions)
+    columns: ColumnOptions = Field(default_factory=ColumnOptions)
+    network: NetworkOptions = Field(default_factory=NetworkOptions)
+    windows: WindowOptions = Field(default_factory=WindowOptions)
+    losses: LossOptions = Field(default_factory=LossOptions)
+    training: TrainingOptions = Field(default_factory=TrainingOptions)
 
     @classmethod
     def from_flat(cls, values: dict[str, Any]) -> TrainOptions:

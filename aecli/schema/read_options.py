@@ -52,3 +52,9 @@ class ReadOptions(StrictModel):
         description="Format of dates in text, as in %d/%m/%Y %H:%M.",
         json_schema_extra={"automatic": "from each column where it is unambiguous"},
     )
+    where: str | None = Field(
+        None,
+        description="Rows to read, as in 'day>=2026-01-01 and country=DE'; Parquet row groups and "
+        "folders without such rows are not opened.",
+        json_schema_extra={"automatic": "all"},
+    )

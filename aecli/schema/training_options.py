@@ -18,6 +18,9 @@ from aecli.schema.torch_classes import (
     TorchClassSpec,
 )
 
+CHANGEABLE = ("time_limit", "threads", "memory", "cuda_graph")
+"""Options of the training that may differ when it is resumed."""
+
 
 class LossOptions(StrictModel):
     """Losses"""
@@ -144,13 +147,22 @@ class TrainingOptions(StrictModel):
     )
     device: str = Field("auto", description="Device: auto, cpu, cuda, cuda:N or mps.")
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
-        None, description="Number of CPU threads.", json_schema_extra={"automatic": "all cores"}
+        None,
+        description="Number of CPU threads.",
+        json_schema_extra={"automatic": "up to all cores"},
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Precision; auto is bf16 where the hardware has it and it is faster."
     )
+    cuda_graph: bool = Field(
+        True,
+        description="On a GPU, repeat several training steps at once as a CUDA graph, which is "
+        "faster than launching each kernel.",
+    )
     memory: Annotated[str, Field(pattern=r"^\d{1,9}(\.\d+)?[KMGT]B$")] = Field(
-        "4GB", description="Maximum size of the training matrix in memory; a larger one is on disk."
+        "2GB",
+        description="Approximate memory of the process; a larger table is staged on disk, in "
+        "TMPDIR.",
     )
 
     @field_validator("optimizer")

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from aecli.array_types import Codes, Floats, Indices, Mask
+from aecli.device import limited_threads
 from aecli.directory_lock import Lock
 from aecli.errors import DataError, UsageError
 from aecli.features.reader import Cells
@@ -56,6 +57,7 @@ MAX_CALIBRATION_ROWS = 1 << 22
 """Maximum number of scores in memory; of more, a uniform sample."""
 
 
+@limited_threads()
 def calibrate(
     data: Data,
     *,
@@ -123,7 +125,7 @@ def _scored(opened: Pass, scorer: Scorer, anomaly: str | None) -> tuple[Scores, 
     """Return scores by aggregate, and labels: 1 for anomalies, 0 for others, -1 if unknown."""
     sample = RowSample(MAX_CALIBRATION_ROWS)
     for cells, differs, codes in _samples(opened, anomaly):
-        scores = scorer.score(cells, differs).scores
+        scores = scorer.scores(cells, differs)
         rows = np.stack([*(scores[name].numpy() for name in AGGREGATES), codes], axis=1)
         _add(sample, rows)
         opened.progress.rows(len(codes))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from aecli.scoring.window_statistics import WindowStatistics
 
 HUGE = 1e12
 """Maximum absolute output, so that its square is finite."""
+
+CPU = torch.device("cpu")
 
 LINEAR_RATIO = 5.0
 """Ratio to the median above which an error or a part of the score grows with its logarithm."""
@@ -66,21 +69,47 @@ class ScoringFit:
     neighbours: Neighbours | None = None
     windows: WindowStatistics | None = None
 
-    def single_precision(self) -> ScoringFit:
-        """Return the same parameters as float32, the precision of cells and outputs."""
+    def single_precision(self, device: torch.device) -> ScoringFit:
+        """Return the same parameters on a device, as float32, the precision of cells and outputs.
+
+        Only the statistics of windows keep their precision.
+        """
         tensors: dict[str, Any] = {
-            n: part.float() for n, part in vars(self).items() if isinstance(part, Tensor)
+            n: part.to(device, torch.float32) for n, part in _tensors(self).items()
         }
-        return replace(self, rarity=[table.float() for table in self.rarity], **tensors)
+        for name, part in self._compared().items():
+            tensors[name] = replace(part, **{n: t.to(device) for n, t in _tensors(part).items()})
+        rarity = [table.to(device, torch.float32) for table in self.rarity]
+        return replace(self, rarity=rarity, **tensors)
+
+    @cached_property
+    def whiten_bias(self) -> Tensor:
+        """Return what centring adds to whitened joint vectors `(n_joint,)`."""
+        return -(self.centre @ self.whiten)
+
+    @cached_property
+    def has_leaving(self) -> bool:
+        """Return whether a number has an amount for leaving its median."""
+        return bool(self.leaving.any())
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors for the weights file."""
-        compared = (self.forest, self.neighbours, self.windows)
-        parts = [vars(part) for part in compared if part is not None]
-        tensors = vars(self) | {"rarity": torch.cat([*self.rarity, torch.zeros(0).double()])}
-        doubles = {n: part.double() for n, part in tensors.items() if isinstance(part, Tensor)}
-        stored = doubles | {n: part for tensors in parts for n, part in tensors.items()}
+        tensors = _tensors(self) | {"rarity": torch.cat([*self.rarity, torch.zeros(0).double()])}
+        stored = {name: tensor.double() for name, tensor in tensors.items()}
+        for part in self._compared().values():
+            stored |= _tensors(part)
         return {PREFIX + name: tensor for name, tensor in stored.items()}
+
+    def _compared(self) -> dict[str, Any]:
+        """Return the parts that compare samples with those of training."""
+        names = ("forest", "neighbours", "windows")
+        parts = {name: getattr(self, name) for name in names}
+        return {name: part for name, part in parts.items() if part is not None}
+
+
+def _tensors(part: Any) -> dict[str, Tensor]:
+    values = {field.name: getattr(part, field.name) for field in fields(part)}
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
 
 class Deviations:
@@ -90,14 +119,14 @@ class Deviations:
     are `NaN` in errors and distances, and 0 in residuals.
     """
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], device: torch.device = CPU) -> None:
         self.layout = lay_out(columns)
-        self._loss = build_reconstruction_loss(self.layout, LossOptions())
+        self._loss = build_reconstruction_loss(self.layout, LossOptions()).to(device)
         self._dense = self.layout.numbers + self.layout.booleans
         self._unseen = torch.tensor(
-            [math.log(column.observed + 1) for column in self._code_owners()]
+            [math.log(column.observed + 1) for column in self._code_owners()], device=device
         )
-        self._owner = torch.tensor(self.layout.column_of)
+        self._owner = torch.tensor(self.layout.column_of, device=device)
 
     def _code_owners(self) -> list[Column]:
         """Return the column of each code: of a category or of a character."""
@@ -114,22 +143,21 @@ class Deviations:
             errors[:, self._dense :] = torch.where(codes == -1, self._unseen, part)
         return errors
 
-    def residuals(self, cells: Tensor, outputs: Tensor) -> Tensor:
-        """Return residuals of numbers, and of the probability of each value `(n_rows, n_cells)`."""
+    def residuals(self, cells: Tensor, outputs: Tensor, errors: Tensor) -> Tensor:
+        """Return residuals of numbers, and of the probability of each value `(n_rows, n_cells)`.
+
+        `errors` are those of the same cells. The probability of a category is exp(-error), and 0 of
+        one that training did not have.
+        """
         layout = self.layout
         numbers = cells[:, : layout.numbers] - outputs[:, : layout.numbers]
         if layout.numbers == layout.cells:
             return numbers.nan_to_num_(0.0)
-        parts = [numbers]
         booleans = outputs[:, layout.numbers : self._dense].sigmoid()
-        parts.append(cells[:, layout.numbers : self._dense] - booleans)
-        if layout.cardinalities:
-            blocks = outputs[:, self._dense : layout.outputs].split(
-                list(layout.cardinalities), dim=1
-            )
-            pairs = zip(cells[:, self._dense :].unbind(1), blocks, strict=True)
-            parts.append(torch.stack([_uncertainty(codes, block) for codes, block in pairs], 1))
-        return torch.cat(parts, 1).nan_to_num_(0.0)
+        booleans = cells[:, layout.numbers : self._dense] - booleans
+        codes = cells[:, self._dense :]
+        codes = torch.where(codes == -1, 1.0, -torch.expm1(-errors[:, self._dense :]))
+        return torch.cat([numbers, booleans, codes], 1).nan_to_num_(0.0)
 
     def distances(self, cells: Tensor, fitted: ScoringFit) -> Tensor:
         """Return univariate distances `(n_rows, n_cells)`: squared robust z-scores.
@@ -140,7 +168,7 @@ class Deviations:
         """
         deviation = cells[:, : self.layout.numbers] - fitted.median
         numbers = (deviation / fitted.spread).square_()
-        if fitted.leaving.any():
+        if fitted.has_leaving:
             numbers += torch.where(deviation == 0, 0.0, fitted.leaving)
         if self.layout.numbers == self.layout.cells:
             return numbers
@@ -178,53 +206,45 @@ def joint_vectors(residuals: Tensor, latent: Tensor) -> Tensor:
 
 
 def whitened(residuals: Tensor, latent: Tensor, fitted: ScoringFit) -> Tensor:
-    """Return squared Mahalanobis distances per dimension `(n_samples,)`.
-
-    The joint vectors of `joint_vectors` are whitened without being joined.
-    """
+    """Return squared Mahalanobis distances per dimension `(n_samples,)`."""
+    if fitted.whiten.dim() == 2:
+        vectors = joint_vectors(residuals, latent)
+        return torch.addmm(fitted.whiten_bias, vectors, fitted.whiten).square_().mean(1)
     residuals = residuals.reshape(len(latent), -1)
     sizes = [residuals.shape[1], latent.shape[1]]
     centre, latent_centre = fitted.centre.split(sizes)
-    latent = latent - latent_centre
-    if fitted.whiten.dim() == 2:
-        whiten, whiten_latent = fitted.whiten.split(sizes)
-        vectors = torch.addmm(-(centre @ whiten), residuals, whiten)
-        return vectors.addmm_(latent, whiten_latent).square_().mean(1)
-    squares = ((residuals - centre) * fitted.whiten).square().sum(1)
-    squares = squares + torch.square(latent @ fitted.whiten_latent).sum(1)
-    distances: Tensor = squares / sum(sizes)
-    return distances
+    squares: Tensor = ((residuals - centre) * fitted.whiten).square_().sum(1)
+    squares += ((latent - latent_centre) @ fitted.whiten_latent).square_().sum(1)
+    return squares / sum(sizes)
 
 
 def log_compressed(ratios: Tensor) -> Tensor:
     """Return ratios, those above k = `LINEAR_RATIO` as k · (1 + log(ratio / k)); keeps `NaN`."""
-    ratios = ratios.contiguous()
+    logarithms = (ratios / LINEAR_RATIO).clamp_(min=1.0)
+    if ratios.device.type == "cpu":
+        values = logarithms.numpy()
+        np.log(values, out=values)  # takes half of the time of torch's
+    else:
+        logarithms.log_()
     compressed = ratios.clamp(max=LINEAR_RATIO)
-    # Few ratios are beyond: their logarithms take less time than one of each ratio.
-    values = ratios.numpy().reshape(-1)
-    beyond = np.flatnonzero(values > LINEAR_RATIO)
-    compressed.numpy().reshape(-1)[beyond] *= 1 + np.log(values[beyond] / LINEAR_RATIO)
-    return compressed
+    return compressed.addcmul_(compressed, logarithms)
 
 
-def row_means(values: Tensor) -> Tensor:
+def row_means(values: Tensor, complete: bool = False) -> Tensor:
     """Return the mean of each row without its NaN `(n_rows,)`; NaN if nothing else is in it.
 
-    `torch.nanmean` takes four times as long. A row's mean does not depend on the other rows.
+    With `complete` there is no NaN. `torch.nanmean` takes four times as long.
     """
-    means = values.sum(1) / values.shape[1]
-    if not bool(means.isnan().any()):
-        return means
+    if complete:
+        return values.mean(1)
     missing = values.isnan()
-    return values.masked_fill(missing, 0.0).sum(1) / (~missing).sum(1)
+    means: Tensor = values.masked_fill(missing, 0.0).sum(1) / (~missing).sum(1)
+    return means
 
 
-def _uncertainty(codes: Tensor, logits: Tensor) -> Tensor:
-    targets = codes.nan_to_num(0.0).clamp(min=0).long()
-    probability = logits.softmax(1).gather(1, targets[:, None])[:, 0]
-    # A value without a slot has the probability 0.
-    residuals = torch.where(codes < 0, 1.0, 1.0 - probability)
-    return torch.where(codes.isnan(), torch.nan, residuals)
+def is_complete(cells: Tensor) -> bool:
+    """Return whether no cell is missing; False on a GPU, which would have to be waited for."""
+    return cells.device.type == "cpu" and not bool(cells.sum().isnan())
 
 
 def _rarity_of(codes: Tensor, table: Tensor) -> Tensor:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
+from torch import Tensor
 
-from aecli.array_types import AnyFloats, Floats, Indices
+from aecli.array_types import Floats, Indices
 from aecli.features.inverse import InverseColumns, spelled_booleans
 from aecli.formatting import number_text
 from aecli.row_sample import RowSample
@@ -72,15 +76,26 @@ class AnomalousSample:
     identifiers: Mapping[str, str]
     reasons: Sequence[ScoreReason]
 
+    @classmethod
+    def restored(cls, values: Mapping[str, Any]) -> AnomalousSample:
+        """Return a sample from its fields as JSON, where an error of NaN is null."""
+        reasons = [
+            ScoreReason(
+                **{**reason, "error": math.nan if reason["error"] is None else reason["error"]}
+            )
+            for reason in values["reasons"]
+        ]
+        return cls(**{**values, "reasons": reasons})
+
 
 def add_samples(
     sample: RowSample,
     batch: pa.RecordBatch,
     scores: Floats,
-    errors: Floats,
-    reasons: Floats,
+    errors: Tensor,
+    reasons: Tensor,
     *,
-    outputs: AnyFloats | None,
+    outputs: Tensor | None,
     first_rows: Indices,
     last_rows: Indices,
 ) -> None:
@@ -98,11 +113,12 @@ def add_samples(
     """
 
     def columns_at(positions: Indices) -> dict[str, Any]:
-        taken: dict[str, Any] = {"score": scores[positions], "reasons": reasons[positions]}
-        taken["errors"] = errors[positions]
+        taken: dict[str, Any] = {"score": scores[positions]}
         taken |= {"first": first_rows[positions], "last": last_rows[positions]}
-        if outputs is not None:
-            taken["outputs"] = outputs[positions]
+        tensors = {"errors": errors, "reasons": reasons, "outputs": outputs}
+        for name, values in tensors.items():
+            if values is not None:
+                taken[name] = values[torch.from_numpy(positions)].cpu().numpy()
         if batch.num_columns:
             taken["batch"] = batch.take(pa.array(positions))
         return taken
@@ -285,9 +301,20 @@ def exact_text(array: pa.Array, position: int) -> str:
     cell = array[position]
     if not cell.is_valid:
         return "missing"
-    duration = pa.types.is_duration(array.type)
+    if pa.types.is_duration(array.type):
+        return _duration_text(cell)
     try:
-        text = str(cell if duration else array.slice(position, 1).cast(pa.string())[0])
-    except (pa.ArrowException, OverflowError):
-        text = f"{cell.value} {array.type.unit}" if duration else str(cell)
+        text = str(array.slice(position, 1).cast(pa.string())[0])
+    except pa.ArrowException:
+        text = str(cell)
     return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 1] + "…"
+
+
+def _duration_text(cell: pa.Scalar) -> str:
+    """Return a duration as text; Python's have only microseconds, and fewer days."""
+    whole, rest = divmod(cell.value, 1_000) if cell.type.unit == "ns" else (None, 0)
+    try:
+        text = str(cell if whole is None else timedelta(microseconds=whole))
+    except OverflowError:
+        return f"{cell.value} {cell.type.unit}"
+    return f"{text if '.' in text else text + '.000000'}{rest:03}" if rest else text

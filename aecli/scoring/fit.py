@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from aecli.features.inputs import Inputs
 from aecli.features.layout import Layout
 from aecli.features.staging import Staged
 from aecli.features.training_range import as_new_rows
+from aecli.metrics.number_ranges import SORTED_VALUES
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.calibration import AGGREGATES
 from aecli.schema.model_spec import Column
@@ -77,7 +79,7 @@ def fit_scorer(
     floor = deviations.per_column(minimum[None])[0].nan_to_num(0.0)
     scorer.fitted = replace(
         fitted,
-        scale=torch.maximum(MIN_MEDIAN * errors.nanmean(0).nan_to_num(0.0), floor).clamp(min=TINY),
+        scale=torch.maximum(MIN_MEDIAN * _column_means(errors), floor).clamp(min=TINY),
         centre=centre, whiten=whiten, whiten_latent=whiten_latent,
         **_fit_comparison(cells, scorer, store_rows),
     )  # fmt: skip
@@ -107,8 +109,9 @@ def fit_scales(scorer: Scorer, held_out: Sequence[tuple[Scorer, Staged]]) -> dic
     names = [column.name for column in scorer.deviations.layout.columns]
     runs = [(one, _runs_of_new_rows(staged, one)) for one, staged in held_out]
     errors = torch.cat([_by_name(_errors(its_runs, one), one, names) for one, its_runs in runs])
-    typical = torch.maximum(errors.nanmedian(0).values, MIN_MEDIAN * errors.nanmean(0))
-    scale = torch.maximum(typical.nan_to_num(0.0), scorer.fitted.scale)
+    medians = _row_medians(errors.T.contiguous()).double().nan_to_num(0.0)
+    typical = torch.maximum(medians, MIN_MEDIAN * _column_means(errors))
+    scale = torch.maximum(typical, scorer.fitted.scale)
     scales = dict(zip(names, scale, strict=True))
     for one, _ in held_out:
         its_scales = [scales.get(c.name, torch.tensor(1.0)) for c in one.deviations.layout.columns]
@@ -134,7 +137,9 @@ def _runs_of_new_rows(staged: Staged, scorer: Scorer) -> list[Run]:
 def _by_name(values: Tensor, scorer: Scorer, names: list[str]) -> Tensor:
     """Return a scorer's columns in the order of `names`; `NaN` for one that it does not have."""
     indices = {column.name: i for i, column in enumerate(scorer.deviations.layout.columns)}
-    missing = torch.full((len(values), 1), torch.nan).double()
+    if list(indices) == names:
+        return values
+    missing = values.new_full((len(values), 1), torch.nan)
     positions = torch.tensor([indices.get(name, -1) for name in names])
     return torch.cat([values, missing], 1)[:, positions]
 
@@ -153,20 +158,46 @@ def _part_medians(parts: Tensor) -> Tensor:
 
 def univariate_fit(cells: Tensor, deviations: Deviations) -> ScoringFit:
     """Return a fit of the univariate distances; parameters that need the network are 1."""
-    numbers = cells[:, : deviations.layout.numbers].double()
-    median = numbers.nanmedian(0).values.nan_to_num(0.0)
-    centered = numbers - median
-    deviation = centered.abs().nanmedian(0).values.nan_to_num(0.0)
-    mean = numbers.nanmean(0)
-    sizes = (numbers - mean).square().nanmean(0).sqrt().nan_to_num(0.0)
+    numbers = cells[:, : deviations.layout.numbers]
+    blocks = numbers.split(max(1, SORTED_VALUES // max(1, len(numbers))), dim=1)
+    median, spread, leaving = torch.cat([_distances_fit(block) for block in blocks], 1)
+    rarity = [_rarity(codes, size) for codes, size in _codes(cells, deviations)]
+    names = ("scale", "centre", "whiten", "whiten_latent", "constant")
+    unfitted: dict[str, Any] = {name: torch.ones(1).double() for name in names}
+    unfitted["medians"] = torch.ones(len(AGGREGATES) + 2).double()
+    return ScoringFit(median, spread, leaving, rarity, **unfitted)
+
+
+def _distances_fit(numbers: Tensor) -> Tensor:
+    """Return median, spread and log-odds `(3, n_numbers)` of numbers, in the order of the fit."""
+    values = numbers.T.contiguous()
+    median = _row_medians(values).nan_to_num(0.0)
+    centered = values - median[:, None]
+    deviation = _row_medians(centered.abs()).nan_to_num(0.0).double()
+    sizes = _root_mean_squares(values - values.nanmean(1, keepdim=True))
     sizes = torch.where(sizes > 0, sizes, 1.0)
     floor = torch.where(deviation == 0, MIN_REPEATED_SPREAD, MIN_SPREAD)
     spread = torch.maximum(1.4826 * deviation, floor * sizes)
-    spread, leaving = _rare_values(centered, spread)
-    rarity = [_rarity(codes, size) for codes, size in _codes(cells, deviations)]
-    names = ("scale", "centre", "whiten", "whiten_latent", "medians", "constant")
-    unfitted: dict[str, Any] = {name: torch.ones(1).double() for name in names}
-    return ScoringFit(median, spread, leaving.double(), rarity, **unfitted)
+    return torch.stack([median.double(), *_rare_values(centered, spread)])
+
+
+def _column_means(errors: Tensor) -> Tensor:
+    """Return the mean of each column without NaN in float64, 0 without values."""
+    return errors.nanmean(0).double().nan_to_num(0.0)
+
+
+def _row_medians(values: Tensor) -> Tensor:
+    """Return the lower median of each row without NaN; NaN for a row without other values."""
+    if bool(values.sum().isnan()):
+        return values.nanmedian(1).values
+    # NumPy's partition takes half the time of torch.median.
+    middle = (values.shape[1] - 1) // 2
+    return torch.from_numpy(np.partition(values.numpy(), middle, axis=1)[:, middle])
+
+
+def _root_mean_squares(values: Tensor) -> Tensor:
+    """Return the root mean square of each row without NaN in float64, 0 without values."""
+    return values.double().square_().nanmean(1).sqrt().nan_to_num(0.0)
 
 
 def _codes(cells: Tensor, deviations: Deviations) -> list[tuple[Tensor, int]]:
@@ -184,13 +215,13 @@ def _rare_values(centered: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
     other values.
     """
     other = torch.where(centered == 0, torch.nan, centered)
-    high = other.nan_to_num(-torch.inf).amax(0)
-    low = other.nan_to_num(torch.inf).amin(0)
-    stayed, left = (centered == 0).sum(0), (centered.abs() > 0).sum(0)
+    high = other.nan_to_num(-torch.inf).amax(1)
+    low = other.nan_to_num(torch.inf).amin(1)
+    left = (~other.isnan()).sum(1)
+    stayed = (centered == 0).sum(1)
     rare = (high == low) | ((left > 0) & (stayed > NEARLY_CONSTANT * (stayed + left)))
     odds = 2 * ((stayed + 1) / (left + 1)).log().clamp(min=0)
-    size = other.square().nanmean(0).sqrt()
-    return torch.where(rare, size, spread), torch.where(rare, odds, 0.0)
+    return torch.where(rare, _root_mean_squares(other), spread), torch.where(rare, odds, 0.0)
 
 
 def _constant_prediction_errors(
@@ -223,14 +254,18 @@ def _rarity(codes: Tensor, values: int) -> Tensor:
 def _errors(runs: Sequence[Run], scorer: Scorer) -> Tensor:
     """Return the samples' errors by column `(n_samples, n_columns)`."""
     deviations = scorer.deviations
-    errors = (deviations.errors(cells, outputs).double() for cells, _, outputs in runs)
+    errors = (deviations.errors(cells, outputs) for cells, _, outputs in runs)
     return torch.cat([deviations.per_column(block, scorer.window) for block in errors])
 
 
 def _vectors(runs: Sequence[Run], scorer: Scorer) -> Tensor:
     """Return the samples' joint vectors `(n_samples, n_joint)`."""
-    residuals = scorer.deviations.residuals
-    return torch.cat([joint_vectors(residuals(cells, out), z).double() for cells, z, out in runs])
+    vectors = []
+    for cells, latent, outputs in runs:
+        errors = scorer.deviations.errors(cells, outputs)
+        residuals = scorer.deviations.residuals(cells, outputs, errors)
+        vectors.append(joint_vectors(residuals, latent).double())
+    return torch.cat(vectors)
 
 
 def _runs(cells: Tensor, scorer: Scorer) -> list[Run]:

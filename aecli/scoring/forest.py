@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -44,32 +45,49 @@ class IsolationForest:
 
     def isolation(self, vectors: Tensor) -> Tensor:
         """Return 2 to the power of minus the mean path length `(n_samples,)`: 1 if isolated."""
-        above, rows = self._comparisons(np.ascontiguousarray(vectors.numpy().T))
-        leaves = np.zeros((len(self.features), len(vectors)), dtype=np.uint8)
-        for rows_of_level in rows:
+        on_cpu = vectors.device.type == "cpu"
+        leaves = self.leaves_by_feature(vectors.numpy()) if on_cpu else self.leaves_at_once(vectors)
+        return torch.exp2(self.lengths.gather(1, leaves.long()).sum(0) / -len(leaves))
+
+    def leaves_by_feature(self, vectors: Float32s) -> Tensor:
+        """Return the number of each sample's leaf by tree `(TREES, n_samples)`.
+
+        A feature stays in the processor's cache while it is compared with all of its splits.
+        """
+        values = np.ascontiguousarray(vectors.T)
+        rows, by_feature = self._splits_by_feature
+        above = np.empty((rows.size, len(vectors)), dtype=np.bool_)
+        for feature, part, splits in by_feature:
+            np.greater(values[feature], splits, out=above[part])
+        bits = above.view(np.uint8)
+        leaves = bits[rows[0]]
+        for rows_of_level in rows[1:]:
             leaves += leaves
-            leaves += above[rows_of_level]
-        total = np.zeros(len(vectors), dtype=np.float32)
-        for of_leaves, reached in zip(self.lengths.numpy(), leaves, strict=True):
-            total += of_leaves.take(reached)
-        return torch.exp2(torch.from_numpy(total) / -len(leaves))
+            leaves += bits[rows_of_level]
+        return torch.from_numpy(leaves)
 
-    def _comparisons(self, values: Float32s) -> tuple[npt.NDArray[np.uint8], Integers]:
-        """Return whether values `(n_features, n_samples)` are above each split, by feature.
+    def leaves_at_once(self, vectors: Tensor) -> Tensor:
+        """Return the same by one comparison with all splits."""
+        values = vectors.index_select(1, self.features.long().flatten())
+        above = values.view(len(vectors), *self.features.shape) > self.splits
+        bits = 2 ** torch.arange(DEPTH - 1, -1, -1, device=vectors.device)
+        return (above * bits).sum(2).T
 
-        A feature stays in the processor's cache while it is compared with all of its splits. The
-        second result `(DEPTH, TREES)` is where each level's splits are in the first.
+    @cached_property
+    def _splits_by_feature(self) -> tuple[Integers, list[tuple[int, slice, Float32s]]]:
+        """Return where each level's splits are in the order of features, and the splits.
+
+        The rows are `(DEPTH, TREES)`, splits `(n, 1)` of each used feature with their rows.
         """
         features = self.features.numpy().T.ravel().astype(np.int64)
         order = np.argsort(features, kind="stable")
         rows = np.empty_like(order)
         rows[order] = np.arange(len(order))
-        splits = self.splits.numpy().T.ravel()[order]
+        splits = self.splits.numpy().T.reshape(-1, 1)[order]
         used, starts = np.unique(features[order], return_index=True)
-        above = np.empty((len(order), values.shape[1]), dtype=np.bool_)
-        for feature, start, stop in zip(used, starts, [*starts[1:], len(order)], strict=True):
-            np.greater(values[feature], splits[start:stop, None], out=above[start:stop])
-        return above.view(np.uint8), rows.reshape(self.features.T.shape)
+        parts = [*map(slice, starts, [*starts[1:], len(order)])]
+        by_feature = [(f, part, splits[part]) for f, part in zip(used, parts, strict=True)]
+        return rows.reshape(self.features.T.shape), by_feature
 
 
 def fit_forest(vectors: Tensor, columns: Tensor) -> IsolationForest:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,20 +45,35 @@ class Neighbours:
 
     def squares(self, vectors: Tensor) -> Tensor:
         """Return the squared difference to the compared neighbour by element `(n, n_elements)`."""
-        norms = self.points.square().sum(1)
         blocks = vectors.split(max(1, MAX_DISTANCES // len(self.points)))
-        nearest = torch.cat([self._neighbours(block, norms) for block in blocks])
-        return (vectors - self.points.index_select(0, nearest)).square_()
+        nearest = [self._neighbours(block) for block in blocks]
+        indices = nearest[0] if len(nearest) == 1 else torch.cat(nearest)
+        return (vectors - self.points.index_select(0, indices)).square_()
 
-    def _neighbours(self, vectors: Tensor, norms: Tensor) -> Tensor:
+    def _neighbours(self, vectors: Tensor) -> Tensor:
         """Return the index of the compared point of each vector `(n,)`."""
-        distances = torch.addmm(norms, vectors, self.points.T, alpha=-2).numpy()
-        # For a few ranks, NumPy's argmin is faster than a partial sort, and than that of torch.
-        nearest = distances.argmin(1)
-        for _ in range(min(int(self.rank), len(self.points)) - 1):
-            distances[np.arange(len(distances)), nearest] = np.inf
-            nearest = distances.argmin(1)
-        return torch.from_numpy(nearest)
+        distances = torch.addmm(self._norms, vectors, self.points.T, alpha=-2)
+        nearest = _smallest(distances)
+        # For a few ranks this is faster than a partial sort.
+        for _ in range(min(self._ranks, len(self.points)) - 1):
+            distances.scatter_(1, nearest[:, None], torch.inf)
+            nearest = _smallest(distances)
+        return nearest
+
+    @cached_property
+    def _norms(self) -> Tensor:
+        return self.points.square().sum(1)
+
+    @cached_property
+    def _ranks(self) -> int:
+        return int(self.rank)
+
+
+def _smallest(values: Tensor) -> Tensor:
+    """Return the index of the smallest value of each row; NumPy's takes a third of the time."""
+    if values.device.type != "cpu":
+        return values.argmin(1)
+    return torch.from_numpy(values.numpy().argmin(1))
 
 
 def stored_rows(vectors: Tensor) -> Neighbours:
@@ -81,7 +96,7 @@ def fit_prototypes(vectors: Tensor) -> Neighbours:
     members = torch.zeros(len(points))
     for _ in range(ITERATIONS):
         norms = points.square().sum(1)
-        nearest = torch.addmm(norms, vectors, points.T, alpha=-2).argmin(1)
+        nearest = _smallest(torch.addmm(norms, vectors, points.T, alpha=-2))
         members = torch.bincount(nearest, minlength=len(points)).float()
         sums = torch.zeros_like(points).index_add_(0, nearest, vectors)
         # An empty cluster keeps its point.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
+from torch import Tensor
 
 from aecli.array_types import AnyFloats, Floats, Indices, Mask
 from aecli.errors import UsageError
@@ -22,6 +23,20 @@ from aecli.scoring.scorer import Scorer
 
 MAX_PASSES = 8
 """Number of reasons up to which passes over the values take less time than a sort."""
+
+
+class ReducedSamples(NamedTuple):
+    """Scores `(n_samples,)`, the columns that are reasons and their contributions by rank.
+
+    `columns` and `values` are `(n_ranks, n_samples)`, a value is -1 if there is no such column;
+    `errors` and `outputs` are those of `ScoredSamples`, None if they are not written.
+    """
+
+    scores: Floats
+    columns: Indices
+    values: AnyFloats
+    errors: AnyFloats | None = None
+    outputs: AnyFloats | None = None
 
 
 class ScoreColumns:
@@ -47,7 +62,7 @@ class ScoreColumns:
         self.highest = RowSample(candidate_count(window))
         self._inverse = InverseColumns(columns)
         self._names = [column.name for column in self._inverse.layout.columns]
-        self._reason_names = [*self._names, *constants]
+        self._reason_names = pa.array([*self._names, *constants], pa.string())
         self._scale = scale
         self._explain = min(explain, len(self._names))
         self._detail = detail
@@ -75,40 +90,45 @@ class ScoreColumns:
             )
         return fields
 
-    def arrays(
-        self, scores: Floats, errors: Floats, reasons: Floats, outputs: AnyFloats
-    ) -> list[pa.Array]:
-        """Return the arrays of scored samples, and count the outliers among them.
+    def reduced(
+        self, scores: Floats, errors: Tensor, reasons: Tensor, outputs: Tensor
+    ) -> ReducedSamples:
+        """Return what `arrays` needs of scored samples, which is much less than all reasons.
 
         `scores` are `(n_samples,)`, `NaN` if unknown; `errors` and `reasons` are `(n_samples,
         n_columns)`, reasons including constants, as in `ScoredSamples`. `outputs` are those of the
         network `(n_rows, n_outputs)`; with `detail` every sample is a row.
         """
+        columns, values = _largest(reasons.nan_to_num(-1.0), self._explain)
+        details = (errors, outputs) if self._detail else ()
+        return ReducedSamples(scores, columns, values, *(part.cpu().numpy() for part in details))
+
+    def arrays(self, blocks: Sequence[ReducedSamples]) -> list[pa.Array]:
+        """Return the arrays of all blocks of samples, and count the outliers among them."""
+        scores = np.concatenate([block.scores for block in blocks])
         unknown = np.isnan(scores)
         outlier = scores > self.threshold
         self.outliers += int(outlier.sum())
         percentile = share_below(scores, self._scale.quantiles)
-        arrays = [_float32(scores), _float32(np.where(unknown, np.nan, percentile))]
-        arrays.append(pa.array(outlier, mask=unknown))
-        arrays += self._reasons(reasons)
+        percentile[unknown] = np.nan
+        arrays = [_float32(scores), _float32(percentile)]
+        arrays.append(pa.array(outlier, mask=unknown if unknown.any() else None))
+        columns = np.concatenate([block.columns for block in blocks], 1)
+        values = np.concatenate([block.values for block in blocks], 1)
+        for of_rank, largest in zip(columns, values, strict=True):
+            absent = largest < 0
+            known = None if not absent.any() else absent
+            arrays.append(self._reason_names.take(pa.array(of_rank, mask=known)))
+            arrays.append(_float32(largest if known is None else np.where(absent, np.nan, largest)))
         if self._detail:
+            errors, outputs = (
+                np.concatenate([part for block in blocks if (part := block[i]) is not None])
+                for i in (3, 4)
+            )
             arrays += self._details(errors, outputs, unknown)
         return arrays
 
-    def _reasons(self, reasons: Floats) -> list[pa.Array]:
-        if not self._explain:
-            return []
-        known = np.array(reasons.T, order="C")
-        known[np.isnan(known)] = -1.0
-        names = pa.array(self._reason_names, pa.string())
-        arrays: list[pa.Array] = []
-        for column, largest in _largest(known, self._explain):
-            absent = largest < 0
-            arrays.append(names.take(pa.array(column, mask=absent)))
-            arrays.append(_float32(np.where(absent, np.nan, largest)))
-        return arrays
-
-    def _details(self, errors: Floats, outputs: AnyFloats, unknown: Mask) -> list[pa.Array]:
+    def _details(self, errors: AnyFloats, outputs: AnyFloats, unknown: Mask) -> list[pa.Array]:
         names = self._inverse.schema.names
         reconstructed = dict(zip(names, self._inverse.arrays(outputs), strict=True))
         rows = pa.array(np.arange(len(unknown)), mask=unknown)
@@ -119,24 +139,25 @@ class ScoreColumns:
         return arrays
 
 
-def _largest(values: AnyFloats, count: int) -> Iterator[tuple[Indices, AnyFloats]]:
-    """Yield the columns and the largest values `(n_samples,)`, then the second largest, and so on.
+def _largest(values: Tensor, count: int) -> tuple[Indices, AnyFloats]:
+    """Return the columns of the largest values `(count, n_samples)` in descending order, and these.
 
-    Of equal values of `(n_columns, n_samples)` the first column's is the larger one. Found values
-    are overwritten.
+    Of equal values of `(n_samples, n_columns)` the first column's is the larger one.
     """
-    if count > MAX_PASSES:
-        order = np.argsort(-values, axis=0, kind="stable")[:count]
-        yield from zip(order, np.take_along_axis(values, order, axis=0), strict=True)
-        return
+    if count > MAX_PASSES or values.device.type != "cpu":
+        ordered = values.sort(dim=1, descending=True, stable=True)
+        return ordered.indices[:, :count].T.cpu().numpy(), ordered.values[:, :count].T.cpu().numpy()
+    by_column = np.array(values.numpy().T, order="C")
     # The largest weight of the columns with the largest value is that of the first one.
-    weights = np.arange(len(values), 0, -1, dtype=np.min_scalar_type(len(values)))[:, None]
-    rows = np.arange(values.shape[1])
-    for _ in range(count):
-        largest = values.max(0)
-        column = len(values) - ((values == largest) * weights).max(0).astype(np.int64)
-        values[column, rows] = -np.inf
-        yield column, largest
+    size, rows = len(by_column), np.arange(len(values))
+    weights = np.arange(size, 0, -1, dtype=np.min_scalar_type(size))[:, None]
+    columns = np.empty((count, len(values)), dtype=np.int64)
+    largest = np.empty((count, len(values)), dtype=by_column.dtype)
+    for column, found in zip(columns, largest, strict=True):
+        by_column.max(0, out=found)
+        np.subtract(size, ((by_column == found) * weights).max(0), out=column)
+        by_column[column, rows] = -np.inf
+    return columns, largest
 
 
 def share_below(scores: npt.NDArray[np.floating[Any]], quantiles: Sequence[float]) -> Floats:
@@ -152,7 +173,7 @@ def share_below(scores: npt.NDArray[np.floating[Any]], quantiles: Sequence[float
 
 def scores_of_rows(
     scorer: Scorer, table: WindowedTable, batches: Iterator[SampleBatch], aggregate: str
-) -> tuple[Floats, Floats, Floats, AnyFloats]:
+) -> tuple[Floats, Tensor, Tensor, Tensor]:
     """Return the scores, errors, reasons and outputs of rows: means over a row's windows.
 
     They are `NaN` for a row in no window, whose outputs are 0. A constant that differs counts only
@@ -168,18 +189,19 @@ def scores_of_rows(
         assert samples.rows is not None, "windows have row numbers"
         scored, rows = scorer.score(samples.cells), torch.from_numpy(samples.rows)
         scores.index_add_(0, rows, scored.scores[aggregate].repeat_interleave(scorer.window))
-        of_rows = torch.stack([scored.row_errors, scored.row_reasons]).double()
+        of_rows = torch.stack([scored.row_errors, scored.row_reasons]).cpu().double()
         sums.index_add_(1, rows, of_rows.nan_to_num(0.0))
-        observed.index_add_(0, rows, (~scored.row_errors.isnan()).double())
-        outputs.index_add_(0, rows, scored.outputs)
+        observed.index_add_(0, rows, (~of_rows[0].isnan()).double())
+        outputs.index_add_(0, rows, scored.outputs.cpu())
     outputs /= counts.clamp(min=1)[:, None]
-    errors, reasons = (sums / observed).numpy()
+    errors, reasons = sums / observed
     scored_rows = (counts > 0)[:, None]
     amounts, constant_reasons = scorer.constant_parts(torch.from_numpy(table.differs) & scored_rows)
-    reasons = np.concatenate([reasons, constant_reasons.numpy()], 1)
-    return (scores / counts + amounts[aggregate]).numpy(), errors, reasons, outputs.numpy()
+    reasons = torch.cat([reasons, constant_reasons.double()], 1)
+    return (scores / counts + amounts[aggregate]).numpy(), errors, reasons, outputs
 
 
-def _float32(values: Floats) -> pa.Array:
-    bounded = np.clip(values, None, 3e38).astype(np.float32)
-    return pa.array(bounded, mask=np.isnan(values))
+def _float32(values: AnyFloats) -> pa.Array:
+    bounded = np.minimum(values, 3e38).astype(np.float32, copy=False)
+    missing = np.isnan(bounded)
+    return pa.array(bounded, mask=missing if missing.any() else None)

@@ -17,13 +17,14 @@ class SampleInputs:
     increase with the rows, are 0, the centre.
     """
 
-    def __init__(self, layout: Layout, window: int) -> None:
+    def __init__(self, layout: Layout, window: int, device: torch.device | None = None) -> None:
         self._layout = layout
         self._window = window
-        self._inputs = Inputs(layout, copies=False)
+        self._inputs = Inputs(layout, copies=False).to(device)
         widths = [1] * (layout.numbers + layout.booleans) + list(layout.cardinalities)
-        self._cell_of = torch.arange(layout.cells).repeat_interleave(torch.tensor(widths))
-        self._column_of = torch.tensor(layout.column_of)[self._cell_of]
+        cell_of = torch.arange(layout.cells).repeat_interleave(torch.tensor(widths))
+        self._cell_of = cell_of.to(device)
+        self._column_of = torch.tensor(layout.column_of)[cell_of].to(device)
 
     @property
     def columns(self) -> Tensor:
@@ -32,8 +33,12 @@ class SampleInputs:
 
     def vectors(self, cells: Tensor) -> Tensor:
         """Return the vectors `(n_samples, window * outputs)` of cells `(n_rows, n_cells)`."""
-        inputs: Tensor = self._inputs(without_times(cells, self._layout))
-        return inputs[:, : self._layout.outputs].reshape(-1, self._window * self._layout.outputs)
+        cells = without_times(cells, self._layout)
+        if not self._layout.cardinalities:
+            inputs = cells.nan_to_num(0.0)
+        else:
+            inputs = self._inputs(cells)[:, : self._layout.outputs]
+        return inputs.reshape(-1, self._window * self._layout.outputs)
 
     def windows(self, cells: Tensor) -> Tensor:
         """Return the inputs of windows `(n_windows, window, outputs)`, NaN where a cell is missing.
@@ -48,10 +53,7 @@ class SampleInputs:
 
         The time cells are missing, too.
         """
-        observed = without_times(cells, self._layout)
-        if not observed.sum().isnan():
-            return values
-        missing = observed.isnan()
+        missing = without_times(cells, self._layout).isnan()
         return values.masked_fill(missing[:, self._cell_of].view_as(values), torch.nan)
 
     def per_column(self, values: Tensor) -> Tensor:

@@ -5,23 +5,34 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
+from aecli.device import limited_threads
 from aecli.errors import UsageError
 from aecli.inference.batches import SampleBatch
+from aecli.inference.folder.shards import is_folder
+from aecli.inference.folder.write import require_no_folder_options, write_folder
 from aecli.inference.loaded_model import LoadedModel, load_model
-from aecli.inference.run import Pass, StreamResult
+from aecli.inference.run import Pass
+from aecli.inference.stream_result import StreamResult
 from aecli.metrics.gates import SCORE_FIGURES, Gate, check_conditions, evaluate_gates
 from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
 from aecli.schema.calibration import AGGREGATES, Calibration
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.read_options import ReadOptions
-from aecli.scoring.explanation import AnomalousSample, add_samples, anomalous_samples
-from aecli.scoring.output_columns import ScoreColumns, scores_of_rows
+from aecli.scoring.explanation import (
+    ANOMALIES_SHOWN,
+    AnomalousSample,
+    add_samples,
+    anomalous_samples,
+)
+from aecli.scoring.output_columns import ReducedSamples, ScoreColumns, scores_of_rows
 from aecli.scoring.scorer import Scorer
 from aecli.scoring.threshold import check_threshold, threshold_value
 from aecli.table.source import Data
@@ -31,11 +42,12 @@ from aecli.table.source import Data
 class ScoreResult(StreamResult):
     """Result of `score`, with the number of rows or windows above the threshold.
 
-    `calibrated_on` names the rows that percentiles and the threshold were fitted on, and
-    `calibrated_rows` their number. `shares` are those of the rows or windows above the threshold,
-    and of the cells that are missing, unseen, and out of range or different from the constant;
-    `gates` are conditions on them. `anomalous` are the ten samples with the highest scores: of
-    windows that overlap, only the highest.
+    `cells` is the number of cells that shares of cells are of. `calibrated_on` names the rows
+    that percentiles and the threshold were fitted on, and `calibrated_rows` their number.
+    `shares` are those of the rows or windows above the threshold, and of the cells that are
+    missing, unseen, and out of range or different from the constant; `gates` are conditions on
+    them. `anomalous` are the ten samples with the highest scores: of windows that overlap, only
+    the highest.
     """
 
     outliers: int = 0
@@ -45,8 +57,42 @@ class ScoreResult(StreamResult):
     shares: Mapping[str, float] = field(default_factory=dict)
     gates: Sequence[Gate] = ()
     anomalous: Sequence[AnomalousSample] = ()
+    cells: int = 0
+
+    @classmethod
+    def restored(cls, values: Mapping[str, Any], *, model: Path, output: str) -> Self:
+        """Return the result of one file from its fields as JSON."""
+        samples = [AnomalousSample.restored(sample) for sample in values["anomalous"]]
+        return super().restored({**values, "anomalous": samples}, model=model, output=output)
+
+    @classmethod
+    def merged(cls, results: Sequence[Self], output: str) -> Self:
+        """Return the results of files as that of their folder; shares are those of all its rows.
+
+        Gates are not evaluated. The file of an anomalous sample is one of its identifiers.
+        """
+
+        def relative(result: Self) -> str:
+            return str(Path(str(result.output)).relative_to(output))
+
+        merged = super().merged(results, output)
+        cells = sum(result.cells for result in results)
+        outliers = sum(result.outliers for result in results)
+        shares = {
+            name: sum(result.shares[name] * result.cells for result in results) / max(1, cells)
+            for name in results[0].shares
+        }
+        shares["outlier_share"] = outliers / max(1, merged.rows)
+        anomalous = [
+            replace(sample, identifiers={"file": relative(result), **sample.identifiers})
+            for result in results
+            for sample in result.anomalous
+        ]
+        highest = sorted(anomalous, key=lambda sample: -sample.score)[:ANOMALIES_SHOWN]
+        return replace(merged, shares=shares, outliers=outliers, cells=cells, anomalous=highest)
 
 
+@limited_threads()
 def score(
     data: Data,
     output: str | None = None,
@@ -61,6 +107,8 @@ def score(
     tag: str | None = None,
     keep: Sequence[str] = (),
     to: str | None = None,
+    resume: bool = False,
+    shard: str | None = None,
     batch_size: int | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -71,13 +119,16 @@ def score(
 
     Args:
         data: paths, globs or folders, `-`, or a table in memory; the label may be absent.
-        output: a file with the extension of a format, or `-` for standard output; None: no file.
+        output: a file whose suffix is the format, `-` for standard output, or a folder, `out/`,
+            for one file per file of `data`; None: no file.
         explain: number of columns to name as reasons for a score.
         detail: whether to write every column's value, reconstruction and error as well.
         threshold: `auto`, a percentile such as `p99`, `fpr:0.01`, or a score.
         aggregate: aggregate of the columns' errors in the score: `mean`, `max` or `top3`.
         score_unit: `window` or `row`, for a model of windows; the score of a row is the mean over
             its windows.
+        resume: keep the finished files of a folder.
+        shard: score every Nth file of a folder only, from the Kth: `K/N`.
         fail_if: conditions such as `outlier_share>0.05`, which are evaluated in the result.
 
     Raises:
@@ -90,22 +141,51 @@ def score(
     check_conditions(fail_if, SCORE_FIGURES)
     _check(explain, aggregate, score_unit, threshold)
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
-    opened, columns = score_pass(
-        loaded, data, explain=explain, detail=detail, threshold=threshold, aggregate=aggregate,
-        score_unit=score_unit, keep=keep, batch_size=batch_size, read=read, progress=progress,
-    )  # fmt: skip
-    result = opened.write(output, to, began=began)
-    calibration = _calibration(loaded.spec)
-    shares = {"outlier_share": columns.outliers / max(1, result.rows), **opened.cell_shares()}
+
+    def write(table: Data, path: str | None) -> ScoreResult:
+        opened, columns = score_pass(
+            loaded, table, explain=explain, detail=detail, threshold=threshold,
+            aggregate=aggregate, score_unit=score_unit, keep=keep, batch_size=batch_size,
+            read=read, progress=progress,
+        )  # fmt: skip
+        written = opened.write(path, to, began=began)
+        anomalous = _anomalous(opened, columns, detail=detail, explain=explain)
+        return _result(opened, columns, written, anomalous)
+
+    if output is None or not is_folder(output):
+        require_no_folder_options(resume=resume, shard=shard)
+        result = write(data, output)
+    else:
+        result = write_folder(
+            loaded, data, output, write, ScoreResult, to=to, resume=resume, shard=shard, read=read,
+            began=began, progress=progress,
+            settings={
+            "command": "score", "explain": explain, "detail": detail, "threshold": threshold,
+            "aggregate": aggregate, "score_unit": score_unit, "keep": list(keep),
+            "batch_size": batch_size,
+        },
+        )  # fmt: skip
+    gates = evaluate_gates(fail_if, result.shares) if result.shares else []
+    return replace(result, gates=gates)
+
+
+def _result(
+    opened: Pass,
+    columns: ScoreColumns,
+    written: StreamResult,
+    anomalous: Sequence[AnomalousSample],
+) -> ScoreResult:
+    calibration = _calibration(opened.model.spec)
+    shares = {"outlier_share": columns.outliers / max(1, written.rows), **opened.cell_shares()}
     return ScoreResult(
-        **vars(result),
+        **vars(written),
         shares=shares,
-        gates=evaluate_gates(fail_if, shares),
+        cells=opened.cells,
         outliers=columns.outliers,
         threshold=columns.threshold,
         calibrated_on=calibration.source,
         calibrated_rows=calibration.rows,
-        anomalous=_anomalous(opened, columns, detail=detail, explain=explain),
+        anomalous=anomalous,
     )
 
 
@@ -182,18 +262,24 @@ def _sample_scores(
 ) -> Iterator[pa.RecordBatch]:
     start = 0
     for batch, cells, differs, rows in samples:
-        scored = scorer.score(cells, differs)
-        scores, errors = scored.scores[aggregate].numpy(), scored.errors.numpy()
-        reasons, outputs = scored.reasons.numpy(), scored.outputs.numpy()
         numbers = np.arange(start, start + len(cells)) if rows is None else rows
         start += len(cells)
         of_samples = numbers.reshape(-1, scorer.window)
-        add_samples(
-            columns.highest, batch, scores, errors, reasons,
-            outputs=outputs if rows is None else None,
-            first_rows=of_samples[:, 0], last_rows=of_samples[:, -1],
-        )  # fmt: skip
-        yield opened.joined(batch, columns.arrays(scores, errors, reasons, outputs))
+        blocks: list[ReducedSamples] = []
+        scored = 0
+        # Errors and reasons of a block are in the processor's cache, those of a batch are not.
+        for block in scorer.blocks(cells, differs):
+            stop = scored + len(block.errors)
+            part, numbers_of_block = batch.slice(scored, stop - scored), of_samples[scored:stop]
+            scored = stop
+            scores = block.scores[aggregate].numpy()
+            add_samples(
+                columns.highest, part, scores, block.errors, block.reasons,
+                outputs=block.outputs if rows is None else None,
+                first_rows=numbers_of_block[:, 0], last_rows=numbers_of_block[:, -1],
+            )  # fmt: skip
+            blocks.append(columns.reduced(scores, block.errors, block.reasons, block.outputs))
+        yield opened.joined(batch, columns.arrays(blocks))
         opened.progress.rows(batch.num_rows)
 
 
@@ -216,8 +302,8 @@ def _row_scores(
             columns.highest, batch, scores[rows], errors[rows], reasons[rows],
             outputs=outputs[rows], first_rows=numbers, last_rows=numbers,
         )  # fmt: skip
-        arrays = columns.arrays(scores[rows], errors[rows], reasons[rows], outputs[rows])
-        yield opened.joined(batch, arrays)
+        block = columns.reduced(scores[rows], errors[rows], reasons[rows], outputs[rows])
+        yield opened.joined(batch, columns.arrays([block]))
 
 
 def _counted(batches: Iterator[SampleBatch], progress: Progress) -> Iterator[SampleBatch]:

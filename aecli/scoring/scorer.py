@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,10 +18,13 @@ from aecli.inference.loaded_model import LoadedModel, require_decoder
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.schema.calibration import AGGREGATES
 from aecli.schema.model_spec import Column
+from aecli.scoring.combination import Combination
 from aecli.scoring.deviations import (
+    CPU,
     HUGE,
     Deviations,
     ScoringFit,
+    is_complete,
     log_compressed,
     row_means,
     whitened,
@@ -28,19 +32,17 @@ from aecli.scoring.deviations import (
 from aecli.scoring.sample_inputs import SampleInputs
 from aecli.scoring.stored_fit import stored_fit
 
-MIN_BLOCK, MAX_BLOCK = 1_024, 4_096
+MIN_BLOCK, MAX_BLOCK = 1_024, 8_192
 """Bounds of the number of rows in a block."""
 
-BLOCK_CELLS = 1 << 17
+NETWORK_ROWS = 4_096
+"""Rows of a block that the network reads at once."""
+
+GPU_BLOCK = 1 << 14
+"""Rows of a block on a GPU."""
+
+BLOCK_CELLS = 1 << 18
 """Cells of a block: few enough for the processor's cache, and enough to outweigh the calls."""
-
-REASON_PARTS = (0, 4, 5)
-"""Parts with contributions by column, as indices of `ScoringFit.medians`: the mean of the errors,
-the univariate distance, and the distance to a neighbour, or of the statistics of windows."""
-
-WINDOW_ERROR_WEIGHT = 0.5
-"""Weight of the reconstruction and of the joint part of a window's score; both depend on the errors
-of the network (benchmarks/RESULTS.md, Windows and their statistics)."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ class ScoredSamples:
     mean of a column's error and its univariate distance, each divided by the held-out median of
     that part of the score. Reasons of compared constant columns follow those of the others.
     `row_errors` and `row_reasons` `(n_rows, n_columns)` are the same for every row of windows.
-    `outputs` `(n_rows, n_outputs)` are those of the network.
+    `latent` `(n_samples, n_latent)` and `outputs` `(n_rows, n_outputs)` are those of the network,
+    for cells whose times are not later than training. Scores are float64 on the CPU, the
+    others are on the scorer's device.
     """
 
     scores: Mapping[str, Tensor]
@@ -60,7 +64,26 @@ class ScoredSamples:
     reasons: Tensor
     row_errors: Tensor
     row_reasons: Tensor
+    latent: Tensor
     outputs: Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence[ScoredSamples]) -> ScoredSamples:
+        """Return the samples of all parts."""
+        if len(parts) == 1:
+            return parts[0]
+        by_row = parts[0].errors is parts[0].row_errors
+        row_errors = torch.cat([part.row_errors for part in parts])
+        row_reasons = torch.cat([part.row_reasons for part in parts])
+        return cls(
+            scores={n: torch.cat([part.scores[n] for part in parts]) for n in parts[0].scores},
+            errors=row_errors if by_row else torch.cat([part.errors for part in parts]),
+            reasons=row_reasons if by_row else torch.cat([part.reasons for part in parts]),
+            row_errors=row_errors,
+            row_reasons=row_reasons,
+            latent=torch.cat([part.latent for part in parts]),
+            outputs=torch.cat([part.outputs for part in parts]),
+        )
 
 
 class Scorer:
@@ -83,14 +106,15 @@ class Scorer:
         columns: Sequence[Column],
         fitted: ScoringFit,
         aggregates: Sequence[str] = AGGREGATES,
+        device: torch.device = CPU,
     ) -> None:
-        self._fitted = fitted.single_precision()
-        self.deviations = Deviations(columns)
-        self.samples = SampleInputs(self.deviations.layout, network.window)
+        self.device = device
         self.aggregates = aggregates
+        self.fitted = fitted
+        self.deviations = Deviations(columns, device)
+        self.samples = SampleInputs(self.deviations.layout, network.window, device)
         self._network = network
         self._inputs = inputs
-        self._device = next(network.parameters()).device
 
     @classmethod
     def of(cls, model: LoadedModel, aggregates: Sequence[str] = AGGREGATES) -> Scorer:
@@ -101,7 +125,10 @@ class Scorer:
             ModelError: the model was saved without a scoring fit.
         """
         require_decoder(model)
-        return cls(model.network, model.inputs, model.spec.columns, stored_fit(model), aggregates)
+        # The statistics of windows are float64, which Apple's GPUs do not have.
+        device = CPU if model.device.type == "mps" else model.device
+        columns, fitted = model.spec.columns, stored_fit(model)
+        return cls(model.network, model.inputs, columns, fitted, aggregates, device)
 
     @property
     def fitted(self) -> ScoringFit:
@@ -110,7 +137,8 @@ class Scorer:
 
     @fitted.setter
     def fitted(self, fitted: ScoringFit) -> None:
-        self._fitted = fitted.single_precision()
+        self._fitted = fitted.single_precision(self.device)
+        self._combination = Combination(self._fitted, self.aggregates)
 
     @property
     def window(self) -> int:
@@ -123,15 +151,30 @@ class Scorer:
         `differs` `(n_samples * window, n_constants)` is True for cells that differ from a
         constant; a window differs if one of its rows does.
         """
-        scored = self._scored(torch.as_tensor(cells))
-        if differs is None or not differs.shape[1]:
-            return scored
+        return ScoredSamples.joined([*self.blocks(cells, differs)])
+
+    def scores(self, cells: Cells | Tensor, differs: Mask | None = None) -> dict[str, Tensor]:
+        """Return only the scores `(n_samples,)` of the same samples, by aggregate."""
+        blocks = [block.scores for block in self.blocks(cells, differs)]
+        return {name: torch.cat([block[name] for block in blocks]) for name in self.aggregates}
+
+    def blocks(self, cells: Cells | Tensor, differs: Mask | None = None) -> Iterator[ScoredSamples]:
+        """Yield the same samples in blocks that fit the processor's cache, at least one."""
+        cells, rows = torch.as_tensor(cells), self.block_rows
+        for start in range(0, max(1, len(cells)), rows):
+            block = self._block(cells[start : start + rows])
+            if differs is None or not differs.shape[1]:
+                yield block
+            else:
+                yield self._with_constants(block, differs[start : start + rows])
+
+    def _with_constants(self, block: ScoredSamples, differs: Mask) -> ScoredSamples:
         by_sample = torch.from_numpy(differs).view(-1, self.window, differs.shape[1])
-        scores, reasons = self.constant_parts(by_sample.any(1))
+        amounts, reasons = self.constant_parts(by_sample.any(1))
         return replace(
-            scored,
-            scores={name: scored.scores[name] + scores[name] for name in self.aggregates},
-            reasons=torch.cat([scored.reasons, reasons], 1),
+            block,
+            scores={name: block.scores[name] + amounts[name] for name in self.aggregates},
+            reasons=torch.cat([block.reasons, reasons.to(self.device)], 1),
         )
 
     def constant_parts(self, differs: Tensor) -> tuple[dict[str, Tensor], Tensor]:
@@ -146,24 +189,6 @@ class Scorer:
         reasons = torch.where(differs, amounts["mean"] * columns, torch.nan).float()
         return {name: counts * amounts[name] for name in AGGREGATES}, reasons
 
-    def _scored(self, cells: Tensor) -> ScoredSamples:
-        parts = [self._block(block) for block in cells.split(self.block_rows)]
-        if not parts:
-            parts = [self._block(cells)]
-        if len(parts) == 1:
-            return parts[0]
-        row_errors = torch.cat([part.row_errors for part in parts])
-        row_reasons = torch.cat([part.row_reasons for part in parts])
-        by_row = self.window == 1
-        return ScoredSamples(
-            scores={n: torch.cat([part.scores[n] for part in parts]) for n in self.aggregates},
-            errors=row_errors if by_row else torch.cat([part.errors for part in parts]),
-            reasons=row_reasons if by_row else torch.cat([part.reasons for part in parts]),
-            row_errors=row_errors,
-            row_reasons=row_reasons,
-            outputs=torch.cat([part.outputs for part in parts]),
-        )
-
     def parts(
         self, cells: Tensor, latent: Tensor, outputs: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -173,7 +198,9 @@ class Scorer:
         an aggregate that is not one of the scorer's; errors `(n_rows, n_columns)` are scaled.
         """
         deviations, fitted, window = self.deviations, self.fitted, self._network.window
+        complete = is_complete(cells)
         cell_errors = deviations.errors(cells, outputs)
+        joint = whitened(deviations.residuals(cells, outputs, cell_errors), latent, fitted)
         of_samples = deviations.per_column(cell_errors, window) / fitted.scale
         of_rows = of_samples if window == 1 else deviations.per_column(cell_errors) / fitted.scale
         compressed = log_compressed(of_samples)
@@ -181,57 +208,54 @@ class Scorer:
         cell_distances = deviations.distances(cells, fitted)
         univariate = deviations.per_column(cell_distances, window)
         row_univariate = univariate if window == 1 else deviations.per_column(cell_distances)
-        joint = whitened(deviations.residuals(cells, outputs), latent, fitted)
-        parts = [*self._aggregates(compressed), joint, aggregated(univariate, "mean")]
+        parts = [*self._aggregates(compressed, complete), joint, row_means(univariate, complete)]
         reasons = [of_reasons, row_univariate]
         if fitted.forest is not None and fitted.neighbours is not None:
             vectors = self.samples.vectors(cells)
             squares = fitted.neighbours.squares(vectors)
-            squares = self.samples.without_missing(squares, cells)
-            parts += [row_means(squares), fitted.forest.isolation(vectors)]
+            complete = complete and not deviations.layout.later_times
+            if not complete:
+                squares = self.samples.without_missing(squares, cells)
+            parts += [row_means(squares, complete), fitted.forest.isolation(vectors)]
             reasons.append(self.samples.per_column(squares))
         if fitted.windows is not None:
             squares, distances = fitted.windows.distances(self.samples.windows(cells))
             parts += [row_means(squares), distances]
             reasons.append(self.samples.per_column(squares).repeat_interleave(window, 0))
-        return torch.stack(parts).T, of_rows, self._reasons(reasons)
+        return torch.stack(parts).T, of_rows, self._combination.reasons(reasons)
 
-    def _aggregates(self, errors: Tensor) -> list[Tensor]:
+    def _aggregates(self, errors: Tensor, complete: bool) -> list[Tensor]:
         unused = errors.new_full([len(errors)], torch.nan)
-        return [aggregated(errors, n) if n in self.aggregates else unused for n in AGGREGATES]
-
-    def _reasons(self, parts: Sequence[Tensor]) -> Tensor:
-        """Return the mean of the parts' contributions by column, each about 1 for a usual cell."""
-        medians = self.fitted.medians[list(REASON_PARTS[: len(parts)])]
-        factors = (1 / (medians * len(parts))).tolist()
-        total: Tensor = parts[0] * factors[0]
-        for part, factor in zip(parts[1:], factors[1:], strict=True):
-            total.add_(part, alpha=factor)
-        return total
+        return [
+            aggregated(errors, name, complete) if name in self.aggregates else unused
+            for name in AGGREGATES
+        ]
 
     def combined(self, parts: Tensor) -> dict[str, Tensor]:
         """Return scores `(n_samples,)` by aggregate; a missing part counts as 1."""
-        count = len(AGGREGATES)
-        used = [*map(AGGREGATES.index, self.aggregates), *range(count, parts.shape[1])]
-        ratios = parts.T[used]  # a part is a row: operations on rows take less time
-        if self.fitted.ordinary is not None:
-            ratios[-1] = (ratios[-1] - self.fitted.ordinary).clamp(min=0)
-        ratios = (ratios / self.fitted.medians[used, None]).nan_to_num(1.0).clamp(max=HUGE)
-        ratios = log_compressed(ratios)
-        aggregates, rest = ratios.split([len(self.aggregates), parts.shape[1] - count])
-        weight = 1.0 if self.fitted.windows is None else WINDOW_ERROR_WEIGHT
-        scores = weight * (aggregates + rest[0]) + rest[1:].sum(0)
-        scores /= 2 * weight + len(rest) - 1
-        return dict(zip(self.aggregates, scores, strict=True))
+        return self._combination.scores(parts)
 
     def run(self, cells: Tensor) -> tuple[Tensor, Tensor]:
         """Return the latents and the outputs of one block of cells."""
+        # The layers of a network are wider than its cells: fewer rows stay in the cache.
+        rows = max(1, NETWORK_ROWS // self.window) * self.window
+        if self.device.type != "cpu" or len(cells) <= rows:
+            return self._run(cells)
+        latents, outputs = zip(*map(self._run, cells.split(rows)), strict=True)
+        return torch.cat(latents), torch.cat(outputs)
+
+    @torch.no_grad()
+    def _run(self, cells: Tensor) -> tuple[Tensor, Tensor]:
+        device = next(self._network.parameters()).device
         shifted = at_last_times(cells, self.deviations.layout, self.window)
-        with torch.no_grad():
-            inputs = self._inputs(shifted.to(self._device), times=cells.to(self._device))
-            latent = self._network.encode(inputs)
-            outputs = self._network.decode(latent)
-        return _finite(latent), _finite(outputs)
+        inputs = self._inputs(shifted.to(device), times=cells.to(device))
+        latent = self._network.encode(inputs)
+        outputs = self._network.decode(latent)
+        return self._finite(latent), self._finite(outputs)
+
+    def _finite(self, values: Tensor) -> Tensor:
+        values = values.float().to(self.device)
+        return values.clamp(-HUGE, HUGE).nan_to_num_(0.0)
 
     @property
     def block_rows(self) -> int:
@@ -239,19 +263,23 @@ class Scorer:
 
         Matrix products have one shape, so that a score does not depend on the other rows.
         """
-        rows = BLOCK_CELLS // max(1, self.deviations.layout.cells)
-        rows = max(MIN_BLOCK, min(rows, MAX_BLOCK))
+        if self.device.type != "cpu":
+            rows = GPU_BLOCK
+        else:
+            rows = BLOCK_CELLS // max(1, self.deviations.layout.cells)
+            rows = max(MIN_BLOCK, min(rows, MAX_BLOCK))
         return max(1, rows // self.window) * self.window
 
     def _block(self, cells: Tensor) -> ScoredSamples:
         rows, window = len(cells), self._network.window
         short = self.block_rows - rows
         padded = F.pad(cells, (0, 0, 0, short)) if short else cells
+        padded = padded.to(self.device)
         latent, outputs = self.run(padded)
         scored = without_later_times(padded, self.deviations.layout)
         parts, of_rows, reasons = self.parts(scored, latent, outputs)
         scores = {
-            n: values[: rows // window].double() for n, values in self.combined(parts).items()
+            n: values[: rows // window].cpu().double() for n, values in self.combined(parts).items()
         }
         of_rows, reasons = of_rows[:rows], reasons[:rows]
         errors, sample_reasons = (
@@ -264,23 +292,32 @@ class Scorer:
             reasons=sample_reasons,
             row_errors=of_rows,
             row_reasons=reasons,
+            latent=latent[: rows // window],
             outputs=outputs[:rows],
         )
 
 
-def _finite(values: Tensor) -> Tensor:
-    return values.float().cpu().nan_to_num().clamp_(-HUGE, HUGE)
-
-
-def aggregated(values: Tensor, aggregate: str) -> Tensor:
+def aggregated(values: Tensor, aggregate: str, complete: bool) -> Tensor:
     """Return the mean, the maximum or the mean of the three largest values of observed columns.
 
-    `values` are `(n_samples, n_columns)`; `NaN` if no column is observed.
+    `values` are `(n_samples, n_columns)`, without NaN if they are `complete`; the result is NaN if
+    no column is observed.
     """
     if aggregate == "mean":
-        return row_means(values)
-    observed = ~values.isnan()
-    count = 1 if aggregate == "max" else min(3, values.shape[1])
-    largest = values.nan_to_num(-1.0).topk(count, dim=1).values
-    is_observed = torch.arange(count) < observed.sum(1, keepdim=True)
-    return torch.where(is_observed, largest, torch.nan).nanmean(1)
+        return row_means(values, complete)
+    known = values.nan_to_num(-1.0)
+    if aggregate == "max":
+        return _observed(known.amax(1))
+    count = min(3, values.shape[1])
+    return _observed(_largest(known, count)).nanmean(1)
+
+
+def _largest(values: Tensor, count: int) -> Tensor:
+    """Return the largest values of each row in any order; NumPy takes a fifth of torch's time."""
+    if values.device.type != "cpu":
+        return values.topk(count, dim=1).values
+    return torch.from_numpy(np.partition(values.numpy(), -count, axis=1)[:, -count:])
+
+
+def _observed(values: Tensor) -> Tensor:
+    return torch.where(values < 0, torch.nan, values)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from aecli.metrics.products import column_products
+
 MAX_JOINT = 1_024
 """Maximum dimension of vectors for a full covariance matrix: 8 MB in the model."""
 
@@ -37,7 +39,7 @@ def whitening(vectors: Tensor) -> Tensor:
     rows, size = vectors.shape
     if size == 0:
         return torch.zeros(0, 0).double()
-    covariance = vectors.T @ vectors / rows
+    covariance = column_products(vectors) / rows
     mean = covariance.diagonal().mean()
     identity = torch.eye(size).double()
     distance = (covariance - mean * identity).square().sum() / size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ from aecli.table.arrow_types import is_list
 from aecli.table.arrow_validation import another_copy, require_valid_columns
 from aecli.table.column_names import is_pandas_index, unique_names
 from aecli.table.formats import reading, unreadable
+from aecli.table.row_filter import RowCondition
 
 _ARROW_CONTINUATION = b"\xff\xff\xff\xff"
 _MEMORY_BATCH_ROWS = 1 << 20
@@ -24,6 +26,13 @@ MAX_SCALE = 200
 
 ColumnReader: TypeAlias = Callable[[Sequence[int], int], Iterator[list[pa.Array]]]
 """Function that yields the columns at given positions, in batches of about the given rows."""
+
+Conditions: TypeAlias = Sequence[tuple[int, RowCondition]]
+"""Conditions on columns, each with the position of its column in the schema."""
+
+RowGroups: TypeAlias = Callable[[Conditions], tuple[int, ColumnReader]]
+"""Function that returns the number of rows in the row groups that may fulfil conditions, and
+their reader."""
 
 
 class BinaryFile:
@@ -38,6 +47,7 @@ class BinaryFile:
         column_bytes: returns the size of such a column in memory, if it is known.
         notes: list to which messages for the user are added.
         checked: whether `read_columns` validates its columns.
+        row_groups: chooses row groups by conditions, where the format has statistics.
     """
 
     text = False
@@ -55,6 +65,7 @@ class BinaryFile:
         *,
         column_bytes: Callable[[int], int] | None = None,
         checked: bool = False,
+        row_groups: RowGroups | None = None,
     ) -> None:
         self.name = name
         self.format = format
@@ -62,6 +73,7 @@ class BinaryFile:
         self._read_columns = read_columns
         self._column_bytes = column_bytes
         self._checked = checked
+        self._row_groups = row_groups
         unique = unique_names(_column_names(schema, name), name, notes)
         self._fields: dict[str, tuple[int, pa.DataType]] = {
             new: (index, _readable(schema.field(index).type)) for index, new in enumerate(unique)
@@ -78,6 +90,15 @@ class BinaryFile:
     def types(self, names: Sequence[str]) -> dict[str, pa.DataType]:
         """Return the types of columns."""
         return {name: self._fields[name][1] for name in names}
+
+    def within(self, conditions: Sequence[RowCondition]) -> BinaryFile:
+        """Return the same columns, without row groups of which no row fulfils the conditions."""
+        if self._row_groups is None or not conditions:
+            return self
+        reader = copy.copy(self)
+        at = [(self._fields[condition.column][0], condition) for condition in conditions]
+        reader.n_rows, reader._read_columns = self._row_groups(at)
+        return reader
 
     def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the columns of `types` in that order, at most `rows` rows at a time."""
@@ -110,6 +131,11 @@ class BinaryFile:
         if self.n_rows is None:
             return None
         return self.n_rows * sum(_bytes_per_cell(self._fields[name][1]) for name in types)
+
+    @property
+    def in_memory(self) -> bool:
+        """Return whether all of it is in memory, not only the columns that are read."""
+        return self._column_bytes is not None
 
     def row_location(self, row: int) -> str:
         """Return the location of a row, counted from 0, for messages."""

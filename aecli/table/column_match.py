@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import pyarrow as pa
 
-from aecli.errors import DataError, UsageError, nearest
+from aecli.errors import AecliWarning, DataError, UsageError, nearest
 from aecli.formatting import name_list, shell_name
 from aecli.schema.model_spec import Column, ModelSpec
 from aecli.table.arrow_types import (
@@ -124,7 +125,8 @@ def _require_features(source: Source, features: Sequence[str]) -> None:
     missing = [name for name in features if name not in names]
     if not missing:
         return
-    others = [name for name in source.names if name not in set(features)]
+    known = set(features)
+    others = [name for name in source.names if name not in known]
     if all(re.fullmatch(r"column_\d+", name) for name in missing):
         raise DataError(
             f"{source.name} lacks {name_list(missing)}: this model was trained on a table without "
@@ -168,11 +170,17 @@ def _feature_readings(
 def _type_in(column: Column, has: pa.DataType) -> pa.DataType:
     """Return the type to read a column of type `has` as; constants of any type are compared."""
     try:
-        return _cast_type(column, has) or has
+        kind = _cast_type(column, has) or has
     except DataError:
         if not column.constant:
             raise
         return _read_type(column)
+    if column.kind in ("text", "characters") and (
+        pa.types.is_integer(has) or pa.types.is_boolean(has)
+    ):
+        message = f"column {column.name!r} is {type_name(has)}; its values are read as text"
+        warnings.warn(message, AecliWarning, stacklevel=2)
+    return kind
 
 
 def _another_value(column: Column, kind: pa.DataType) -> pa.Scalar | None:
@@ -223,7 +231,7 @@ def _read_type(column: Column) -> pa.DataType:
     stored = parse_type(column.type)
     if column.kind == "vector":
         return pa.list_(pa.float64(), column.size)
-    if column.kind in ("category", "text"):
+    if column.kind in ("category", "text", "characters"):
         return _classes_type(stored)
     if not is_plain_number(stored):
         return stored

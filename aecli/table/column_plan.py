@@ -58,9 +58,9 @@ def plan_columns(
             left unscaled.
         UsageError: as for `describe_columns`.
     """
-    plan = describe_columns(source, options, train_rows=train_rows, label=label, progress=progress)
-    scales = select_columns(source.name, source.names, options).scales
-    unscaled = [column for column in plan.columns if scales[column.name] == "none"]
+    selection = select_columns(source.name, source.names, options)
+    plan = _described(source, options, selection, train_rows, label, progress)
+    unscaled = [column for column in plan.columns if selection.scales[column.name] == "none"]
     require_unscaled_reach(unscaled, source.name)
     require_features(plan, source.name)
     return plan
@@ -88,6 +88,17 @@ def describe_columns(
         UsageError: a column has two roles, or `--text` names one that is not text.
     """
     selection = select_columns(source.name, source.names, options)
+    return _described(source, options, selection, train_rows, label, progress)
+
+
+def _described(
+    source: Source,
+    options: ColumnOptions,
+    selection: ColumnSelection,
+    train_rows: Mask | None,
+    label: Label | None,
+    progress: Progress,
+) -> ColumnPlan:
     if label is None and options.label is not None:
         label, codes = read_labels(source, options.label)
         label = with_counts(label, codes, train_rows)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,6 +23,9 @@ from aecli.table.source import Source
 MANY_CLASSES = 10
 MANY_NUMBERS = 50
 FEW_ROWS_PER_CLASS = 5
+
+COUNTED_ROWS = 1 << 18
+"""Rows whose labels are counted at once."""
 
 
 def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
@@ -45,22 +49,22 @@ def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
     seen: dict[Category, int] = {}
     parts = []
     for batch in narrowed.batches():
-        parts.append(_codes(batch.column(0), seen, label))
+        parts.append(_codes(batch.column(0), seen, label).astype(np.int32))
         if len(seen) > MAX_CLASSES:
             raise DataError(
                 f"label column {label!r} has more than {MAX_CLASSES:,} classes",
                 facts=["it looks like an identifier, or like a number to predict"],
                 hint="another column for --label, or no --label",
             )
-    codes = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
-    if not len(codes):
+    rows = sum(map(len, parts))
+    if not rows:
         raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
-    _require_two_classes(seen, label, len(codes))
+    _require_two_classes(seen, label, rows)
     classes = sorted(seen)
     rank = np.empty(len(seen) + 1, dtype=np.int64)
     rank[[seen[value] for value in classes]] = np.arange(len(classes))
     rank[-1] = -1
-    codes = rank[codes]
+    codes = _joined(parts, rank)
     uncounted = Label(name=label, type=type_name(kind), classes=classes, counts=[0] * len(classes))
     return with_counts(uncounted, codes), codes
 
@@ -99,8 +103,11 @@ def with_written_label(source: Source, label: str) -> Source:
 
 def with_counts(label: Label, codes: Codes, rows: Mask | None = None) -> Label:
     """Return the label with its classes counted where `rows` is True; in all rows for None."""
-    chosen = codes if rows is None else codes[rows]
-    counts = np.bincount(chosen[chosen >= 0], minlength=len(label.classes))
+    counts = np.zeros(len(label.classes), dtype=np.int64)
+    for start in range(0, len(codes), COUNTED_ROWS):
+        block = slice(start, start + COUNTED_ROWS)
+        chosen = codes[block] if rows is None else codes[block][rows[block]]
+        counts += np.bincount(chosen[chosen >= 0], minlength=len(counts))
     return label.model_copy(update={"counts": counts.tolist()})
 
 
@@ -155,6 +162,15 @@ def _codes(array: pa.Array, seen: dict[Category, int], label: str) -> Codes:
             value = int(value)
         code_table.append(seen.setdefault(value, len(seen)))
     return np.array([*code_table, -1], dtype=np.int64)[indices]
+
+
+def _joined(parts: list[npt.NDArray[np.int32]], rank: Codes) -> Codes:
+    """Return the final codes of all parts, which are not joined before: that takes more memory."""
+    codes, start = np.empty(sum(map(len, parts)), dtype=np.int64), 0
+    for part in parts:
+        codes[start : start + len(part)] = rank[part]
+        start += len(part)
+    return codes
 
 
 def _encoded(array: pa.Array, column: str) -> tuple[list[Any], Codes]:

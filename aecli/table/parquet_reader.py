@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from aecli.errors import DataError
 from aecli.formatting import check_file_command
 from aecli.table.arrow_reader import (
     BinaryFile,
+    ColumnReader,
+    Conditions,
     column_name_error,
     plausible_count,
     several_files_error,
@@ -25,6 +28,7 @@ from aecli.table.parquet_pages import (
     footer_limits,
     require_pages_in_chunk,
 )
+from aecli.table.row_filter import RowCondition
 
 _PARQUET = b"PAR1"
 _INT96_UNIT = "us"  # nanoseconds end in 2262
@@ -38,7 +42,9 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
         DataError: it is damaged, or not a Parquet file.
     """
 
-    def read(indices: Sequence[int], rows: int) -> Iterator[list[pa.Array]]:
+    def read(
+        indices: Sequence[int], rows: int, groups: Sequence[int] | None = None
+    ) -> Iterator[list[pa.Array]]:
         leaves = _leaves(metadata, schema.names, indices)
         with pq.ParquetFile(
             path,
@@ -52,11 +58,16 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
             # A name is also a prefix of nested names: `a` would select `a.b` too.
             unique = len(set(names)) == len(names) and not any("." in name for name in names)
             selected = [names[index] for index in indices] if unique else None
-            for batch in file.iter_batches(batch_size=rows, columns=selected):
+            for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=selected):
                 if selected is None:
                     yield [batch.column(index) for index in indices]
                 else:
                     yield [batch.column(name) for name in selected]
+
+    def row_groups(conditions: Conditions) -> tuple[int, ColumnReader]:
+        chosen = _chosen_groups(metadata, schema, conditions)
+        rows = sum(metadata.row_group(group).num_rows for group in chosen)
+        return rows, partial(read, groups=chosen)
 
     with reading(name):
         try:
@@ -70,7 +81,29 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
         except UnicodeDecodeError as error:
             raise column_name_error(name, "a column", error) from error
     n_rows = plausible_count(metadata.num_rows, path)
-    return BinaryFile(name, "parquet", schema, n_rows, read, notes)
+    return BinaryFile(name, "parquet", schema, n_rows, read, notes, row_groups=row_groups)
+
+
+def _chosen_groups(
+    metadata: pq.FileMetaData, schema: pa.Schema, conditions: Conditions
+) -> list[int]:
+    """Return the row groups whose statistics leave open that rows fulfil all conditions."""
+    leaves = {index: _leaves(metadata, schema.names, [index]) for index, _ in conditions}
+
+    def may_hold(group: int, index: int, condition: RowCondition) -> bool:
+        if len(leaves[index]) != 1:
+            return True
+        statistics = metadata.row_group(group).column(leaves[index][0]).statistics
+        if statistics is None or not statistics.has_min_max:
+            return True
+        try:
+            bounds = pa.array([statistics.min, statistics.max], schema.field(index).type)
+        except (ValueError, TypeError, OverflowError, pa.ArrowException):
+            return True  # a type whose statistics Arrow does not convert, such as nanoseconds
+        return condition.may_hold(bounds)
+
+    groups = range(metadata.num_row_groups)
+    return [group for group in groups if all(may_hold(group, *pair) for pair in conditions)]
 
 
 def _buffer_bytes(

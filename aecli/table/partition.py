@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from aecli.errors import DataError
 from aecli.formatting import shell_name
+from aecli.table.arrow_reader import BinaryFile
 from aecli.table.arrow_types import type_name, type_noun
 from aecli.table.cells.conversion import convert
 from aecli.table.cells.type_inference import infer_text
 from aecli.table.cells.type_joins import join_types
 from aecli.table.paths import NULL_PARTITION, TableFile
 from aecli.table.readers import TableReader
+from aecli.table.row_filter import RowCondition
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,21 @@ class Partition:
     reader: TableReader
     constants: dict[str, str | None] = field(default_factory=dict)
     constant_types: dict[str, pa.DataType] = field(default_factory=dict)
+
+    def may_have(self, conditions: Sequence[RowCondition]) -> bool:
+        """Return whether the names of the folders leave open that rows fulfil the conditions."""
+        return all(
+            condition.mask(pa.repeat(constant_cell(self, condition.column, kind), 1))[0].as_py()
+            for condition in conditions
+            if (kind := self.constant_types.get(condition.column)) is not None
+        )
+
+    def within(self, conditions: Sequence[RowCondition]) -> Partition:
+        """Return the same rows, without row groups of which none fulfils the conditions."""
+        if not isinstance(self.reader, BinaryFile):
+            return self
+        stored = [c for c in conditions if c.column not in self.constants]
+        return replace(self, reader=self.reader.within(stored))
 
 
 def make_partitions(

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import unquote
 
 from aecli.errors import DataError, OutputError, UsageError, nearest
@@ -31,6 +31,25 @@ _OFFICE_LOCK = "~$"
 
 TableFile: TypeAlias = tuple[Path, Mapping[str, str | None]]
 """Path of a file of a table, and the values that folders named `key=value` give its rows."""
+
+
+def path_arguments(data: Any) -> list[str]:
+    """Return the paths, globs and folders that name a table.
+
+    Raises:
+        UsageError: the table is in memory, or there is none.
+    """
+    items = [data] if isinstance(data, (str, os.PathLike)) else data
+    listed = isinstance(items, Sequence) and not isinstance(items, (bytes, bytearray))
+    if not listed or not all(isinstance(item, (str, os.PathLike)) for item in items):
+        raise UsageError(
+            f"a {type(data).__module__}.{type(data).__qualname__} is not a table",
+            facts=["tables are paths, globs, folders, -, or Arrow, pandas and polars tables"],
+            hint="'data.parquet', or an Arrow table",
+        )
+    if not items:
+        raise UsageError("no table is given", hint="aecli … data.csv")
+    return [os.fspath(item) for item in items]
 
 
 def find_files(paths: Sequence[str], notes: list[str]) -> list[TableFile]:
@@ -79,13 +98,31 @@ def _expand(text: str, notes: list[str]) -> list[TableFile]:
     named = [match for match in matches if match.is_file()]
     named = [match for match in named if _may_be_table(match)] or named
     require_plain_files(named)
-    folder = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts[:-1]))
+    folder = _folder_of_glob(path)
     files: list[TableFile] = [(match, _partition_values(match, folder)) for match in named]
     if not files:
         files = [file for match in matches for file in _files_in_folder(match, notes)]
     if not files:
         raise DataError(f"no file matches {text}", hint=f"ls {path.parent}")
     return files
+
+
+def files_below(text: str) -> list[tuple[Path, str]]:
+    """Return the files of a path, a glob or a folder, each with its name below a folder.
+
+    The folder is the one that is named, the part of a glob without wildcards, or that of the file.
+    """
+    path = Path(text).expanduser()
+    if os.path.isdir(path):
+        base = path
+    else:
+        base = path.parent if os.path.exists(path) else _folder_of_glob(path)
+    return [(file, str(file.relative_to(base))) for file, _ in _expand(text, [])]
+
+
+def _folder_of_glob(path: Path) -> Path:
+    """Return the folders of a glob before its first wildcard."""
+    return Path(*takewhile(lambda part: not glob.has_magic(part), path.parts[:-1]))
 
 
 def _missing_path_error(path: Path, text: str) -> DataError:

@@ -43,11 +43,11 @@ def open_readers(
         notes_by_file[0].append(
             "the first lines are data, not names: columns are called column_1, …"
         )
-    notes.extend(_merged_notes(notes_by_file, names))
+    notes.extend(merged_notes(notes_by_file, names))
     return readers
 
 
-def _merged_notes(notes_by_file: Sequence[Sequence[str]], names: Sequence[str]) -> Iterator[str]:
+def merged_notes(notes_by_file: Sequence[Sequence[str]], names: Sequence[str]) -> Iterator[str]:
     """Yield the notes on files; notes that differ only in numbers become one."""
     first: dict[str, tuple[str, str]] = {}
     counts: Counter[str] = Counter()

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 
-from aecli.errors import DataError, UsageError
+from aecli.errors import UsageError
 from aecli.formatting import STANDARD_INPUT
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_reader import BinaryFile, is_arrow_table, memory_reader, open_memory_table
-from aecli.table.arrow_types import type_name, type_noun
+from aecli.table.arrow_types import decoded_type, is_text
 from aecli.table.cells.date_format import require_date_format
 from aecli.table.cells.number_format import MARKS
-from aecli.table.cells.reading import Reading, first_misfit, read_cells
+from aecli.table.cells.reading import Reading, read_cells
 from aecli.table.column_readings import ColumnReadings, holds_text
+from aecli.table.converted_column import converted_column
 from aecli.table.partition import (
     Partition,
     common_types,
@@ -29,14 +29,16 @@ from aecli.table.partition import (
     make_partitions,
     require_same_columns,
 )
-from aecli.table.paths import STDIN, Spool, find_files, spool_streams
+from aecli.table.paths import STDIN, Spool, find_files, path_arguments, spool_streams
 from aecli.table.readers import TableReader, no_columns_error, open_readers
+from aecli.table.row_filter import RowCondition, no_rows_error, parse_conditions
 
 Data: TypeAlias = Any
 """Path, glob, folder or `-`; a sequence of these; or a table with `__arrow_c_stream__`."""
 
 BATCH_ROWS = 65_536
 _BATCH_CELLS = 1 << 24
+_COPY = "\0copy"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Source:
 
     `names` are the selected columns; `given` are the readings of some of them; the text of the
     columns in `as_written` is not converted. `copies` are unconverted second copies of columns, by
-    their names here.
+    their names here. `conditions` choose the rows.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Source:
     given: dict[str, Reading] = field(default_factory=dict)
     as_written: frozenset[str] = frozenset()
     copies: dict[str, str] = field(default_factory=dict)
+    conditions: tuple[RowCondition, ...] = ()
     # The copies of standard input and of pipes exist as long as a source that reads them.
     spools: tuple[Spool, ...] = ()
 
@@ -71,7 +74,7 @@ class Source:
         names = [name for name in self.names if name not in self.copies]
         readings = self.columns.find(names, self.given, self.as_written)
         copied = [self.copies[name] for name in self.names if name in self.copies]
-        copied_readings = self.columns.find(copied, {}, copied)
+        copied_readings = self.columns.find(copied, {}, frozenset(copied))
         copies = {
             name: copied_readings[column]
             for name, column in self.copies.items()
@@ -92,6 +95,8 @@ class Source:
     @property
     def n_rows(self) -> int | None:
         """Return the number of rows if it is known without reading them."""
+        if self.conditions:
+            return None
         counts = [partition.reader.n_rows for partition in self.partitions]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
@@ -137,7 +142,7 @@ class Source:
 
     def with_copies(self, names: Sequence[str]) -> Source:
         """Return the same rows, with an unconverted second copy of these columns."""
-        copies = {f"{name}\0copy": name for name in names}
+        copies = {name + _COPY: name for name in names}
         return replace(self, names=[*self.names, *copies], copies={**self.copies, **copies})
 
     def memory_bytes(self) -> int | None:
@@ -155,6 +160,9 @@ class Source:
         Raises:
             DataError: a file is damaged, or a cell does not fit its column's type.
         """
+        if self.conditions:
+            yield from self._chosen_rows(rows)
+            return
         if not self.names:
             # Batches without columns still have rows.
             for batch in self.select(self.partitions[0].reader.names[:1]).batches(rows):
@@ -166,6 +174,11 @@ class Source:
         for partition in self.partitions:
             yield from self._converted(partition, schema, rows)
 
+    def parts(self) -> Iterator[Source]:
+        """Yield the rows of each file as a table of its own, with the types of the whole table."""
+        for path, partition in zip(self.paths, self.partitions, strict=True):
+            yield replace(self, name=partition.reader.name, paths=(path,), partitions=(partition,))
+
     def in_memory(self) -> Source:
         """Return the same rows as one Arrow table in memory, so that later passes do not parse."""
         table = pa.Table.from_batches(self.batches(), self.schema)
@@ -173,8 +186,26 @@ class Source:
         given = {name: replace(r, null_values=frozenset()) for name, r in self.readings.items()}
         partitions = (Partition(reader),)
         columns = ColumnReadings(partitions, self.options, [], evidence=self.columns.evidence)
-        source = replace(self, partitions=partitions, columns=columns, given=given, copies={})
-        return replace(source, format=reader.format, spools=())
+        return replace(
+            self, partitions=partitions, columns=columns, given=given, copies={}, conditions=(),
+            format=reader.format, spools=(),
+        )  # fmt: skip
+
+    def _chosen_rows(self, rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows that fulfil the conditions."""
+        compared = list(dict.fromkeys(condition.column for condition in self.conditions))
+        names = list(dict.fromkeys([*self.names, *compared]))
+        readings = self.columns.find(compared, {}, ())
+        for batch in replace(self.select(names), conditions=()).batches(rows):
+            chosen = np.ones(batch.num_rows, dtype=np.bool_)
+            for condition in self.conditions:
+                cells = batch.column(condition.column)
+                # A model, or a command that writes text as it is, reads a column differently.
+                if is_text(decoded_type(cells.type)):
+                    cells = read_cells(cells, readings[condition.column])
+                chosen &= condition.mask(cells).to_numpy(zero_copy_only=False)
+            if chosen.any():
+                yield batch.filter(pa.array(chosen)).select(self.names)
 
     def _columns_in(self, partition: Partition) -> list[str]:
         names = dict.fromkeys(self.copies.get(name, name) for name in self.names)
@@ -199,7 +230,7 @@ class Source:
             arrays = [
                 pa.repeat(cells[column.name], batch.num_rows)
                 if name in constants
-                else _read_column(
+                else converted_column(
                     batch.column(position[name]), column, readings[column.name], reader, start,
                     self.columns.ambiguity(name),
                 )
@@ -211,7 +242,7 @@ class Source:
     def _type_to_read(self, name: str, reader: TableReader) -> pa.DataType:
         """Return the type to request for a file's cells; text if several readings need it."""
         reading = self.readings.get(name)
-        if reading is None or name in self.copies.values():
+        if reading is None or name + _COPY in self.copies:
             return pa.string() if reader.format == "csv" else reader.types([name])[name]
         as_text = reading.format is not None or reading.misfit is not None
         return pa.string() if as_text and holds_text(reader, name) else reading.type
@@ -246,11 +277,33 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
             raise no_columns_error(table.name)
         partitions: tuple[Partition, ...] = (Partition(table),)
         columns = ColumnReadings(partitions, options, notes)
-        return Source(table.name, table.format, (), table.names, notes, partitions, columns)
-    source = _open_files(_path_arguments(data), options, notes)
+        source = Source(table.name, table.format, (), table.names, notes, partitions, columns)
+        return replace(source, conditions=parse_conditions(options.where, table.names))
+    source = _open_files(path_arguments(data), options, notes)
     if not source.partitions[0].reader.text and len(source.partitions) > 1:
         common_types(source.partitions, source.names)  # raises if files have different types
-    return source
+    return _with_conditions(source, options.where)
+
+
+def _with_conditions(source: Source, text: str | None) -> Source:
+    """Return the rows that fulfil the conditions in a text, without files that have none of them.
+
+    Raises:
+        UsageError: the text is not a condition, or names a column that is not in the table.
+        DataError: no file may have such rows.
+    """
+    conditions = parse_conditions(text, source.names)
+    if text is None or not conditions:
+        return source
+    spooled = len(source.paths) != len(source.partitions)
+    paths: Sequence[Path | None] = [None] * len(source.partitions) if spooled else source.paths
+    pairs = zip(source.partitions, paths, strict=True)
+    chosen = [(part.within(conditions), path) for part, path in pairs if part.may_have(conditions)]
+    if not chosen:
+        raise no_rows_error(text, source.name)
+    partitions = tuple(partition for partition, _ in chosen)
+    names = source.paths if spooled else tuple(path for _, path in chosen if path is not None)
+    return replace(source, conditions=conditions, partitions=partitions, paths=names)
 
 
 def _open_files(arguments: Sequence[str], options: ReadOptions, notes: list[str]) -> Source:
@@ -290,58 +343,3 @@ def _require_fitting_marks(options: ReadOptions) -> None:
             f"--decimal and --thousands are the same character, {options.decimal!r}",
             hint=f"only --decimal {options.decimal}",
         )
-
-
-def _path_arguments(data: Any) -> list[str]:
-    items = [data] if isinstance(data, (str, os.PathLike)) else data
-    listed = isinstance(items, Sequence) and not isinstance(items, (bytes, bytearray))
-    if not listed or not all(isinstance(item, (str, os.PathLike)) for item in items):
-        raise UsageError(
-            f"a {type(data).__module__}.{type(data).__qualname__} is not a table",
-            facts=["tables are paths, globs, folders, -, or Arrow, pandas and polars tables"],
-            hint="'data.parquet', or an Arrow table",
-        )
-    if not items:
-        raise UsageError("no table is given", hint="aecli … data.csv")
-    return [os.fspath(item) for item in items]
-
-
-def _read_column(
-    array: pa.Array,
-    column: pa.Field,
-    reading: Reading,
-    reader: TableReader,
-    before: int,
-    ambiguity: tuple[str, str],
-) -> pa.Array:
-    """Return a batch's column as its type.
-
-    Args:
-        array: the batch's column.
-        column: its name and type.
-        reading: how it is read.
-        reader: of the file.
-        before: the number of earlier rows of the file.
-        ambiguity: what is ambiguous in its cells, and the options that resolve it.
-    """
-    try:
-        return read_cells(array, reading)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        at = first_misfit(array, reading)
-        value = str(array[at].as_py())
-        shown = repr(value if len(value) <= 40 else value[:40] + "…")
-        text_format = reading.format.describe() if reading.format else ""
-        kind = type_name(column.type)
-        facts = [f"the column is {kind}" + (f", {text_format}" if text_format else "")]
-        listed = len(value) <= 40 and not re.search(r"[\d,\n]", value)
-        hint = f"--null-values {shlex.quote(value)}" if listed else "correct the cell"
-        statement, options = ambiguity
-        if statement:
-            facts = [*facts, f"its cells are {statement}"]
-            hint = options or f"convert {column.name!r}"
-        raise DataError(
-            f"{reader.name}, {reader.row_location(before + at)}, column {column.name!r}: "
-            f"{shown} is not a {type_noun(column.type)}",
-            facts=facts,
-            hint=hint,
-        ) from error

@@ -115,13 +115,26 @@ def _writer(format: str, stream: Any, schema: pa.Schema) -> AbstractContextManag
 
 
 @contextmanager
-def _finishing(finish: Callable[[], None]) -> Iterator[None]:
+def _finishing(write: Write, finish: Callable[[], None]) -> Iterator[Write]:
+    """Yield a function that writes, and finish the output after the block."""
+    writing = False
+
+    def finishable(batch: pa.RecordBatch) -> None:
+        nonlocal writing
+        writing = True
+        try:
+            write(batch)
+        finally:
+            writing = False
+
     try:
-        yield
+        yield finishable
     except BaseException:
         # Arrow's writers also finish on garbage collection, and raise if their file is closed then.
-        with suppress(Exception):
-            finish()
+        # One that is blocked in another thread cannot finish.
+        if not writing:
+            with suppress(Exception):
+                finish()
         raise
     finish()
 
@@ -161,8 +174,8 @@ def _parquet_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
         flush()
         writer.close()
 
-    with _finishing(finish):
-        yield write
+    with _finishing(write, finish) as finishable:
+        yield finishable
 
 
 @contextmanager
@@ -173,8 +186,12 @@ def _arrow_writer(stream: Any, schema: pa.Schema) -> Iterator[Write]:
     decoded = pa.schema(fields, metadata=schema.metadata)
     new_writer = pa.ipc.new_file if isinstance(stream, pa.OSFile) else pa.ipc.new_stream
     writer = new_writer(stream, decoded, options=pa.ipc.IpcWriteOptions(compression="lz4"))
-    with _finishing(writer.close):
-        yield lambda batch: writer.write_batch(batch.cast(decoded))
+
+    def write(batch: pa.RecordBatch) -> None:
+        writer.write_batch(batch.cast(decoded))
+
+    with _finishing(write, writer.close) as finishable:
+        yield finishable
 
 
 @contextmanager
@@ -195,8 +212,8 @@ def _csv_writer(stream: Any, schema: pa.Schema, delimiter: str) -> Iterator[Writ
         else:
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=written))
 
-    with _finishing(writer.close):
-        yield write
+    with _finishing(write, writer.close) as finishable:
+        yield finishable
 
 
 @contextmanager
@@ -233,18 +250,25 @@ def _standard_output(format: str) -> Iterator[Any]:
 
 
 class _Pipe(io.RawIOBase):
-    """Stream into a pipe that counts the bytes for `tell` and does not close the pipe."""
+    """Stream into a pipe that counts the bytes for `tell` and does not close the pipe.
+
+    Nothing is written after a write that failed or was interrupted.
+    """
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
         self._written = 0
+        self._complete = True
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
         size = memoryview(data).nbytes
-        self._raw.write(data)
+        if self._complete:
+            self._complete = False
+            self._raw.write(data)
+            self._complete = True
         self._written += size
         return size
 
@@ -252,7 +276,8 @@ class _Pipe(io.RawIOBase):
         return self._written
 
     def flush(self) -> None:
-        self._raw.flush()
+        if self._complete:
+            self._raw.flush()
 
 
 def _require_types(schema: pa.Schema, format: str) -> None:

@@ -17,6 +17,9 @@ from aecli.training.fit import FittedNetwork
 SPARSE = {"l0", "l1", "kl"}
 """Losses of individual latent units, which other axes would change."""
 
+PRINCIPAL_ROWS = 1 << 14
+"""Maximum number of rows for the principal axes, whose covariance they estimate within 1 %."""
+
 MAX_PRODUCTS = 1 << 28
 """Maximum number of products in one iteration of FastICA, which limits the rows of wide latents."""
 
@@ -33,7 +36,7 @@ def align_axes(fitted: FittedNetwork, inputs: Inputs) -> str:
     if not setup.network.linear_latent or SPARSE & setup.objective.weights.keys():
         return ""
     figures = LatentFigures(latent)
-    for block in _latents(fitted, inputs, COMPARED_ROWS):
+    for block in _latents(fitted, inputs, PRINCIPAL_ROWS):
         figures.add(block)
     matrix, converged = figures.axes(), True
     if options.network.axes == "independent":

@@ -12,7 +12,8 @@ from torch import Tensor
 from aecli.features.inputs import Inputs
 from aecli.features.layout import Layout
 from aecli.features.staging import Staged
-from aecli.metrics.columns import ColumnFigures, Predictor, character_accuracy, mean_accuracy
+from aecli.metrics.column_scores import Predictor, character_accuracy, mean_accuracy
+from aecli.metrics.columns import BLOCK_VALUES, ColumnFigures
 from aecli.metrics.latent import LatentFigures, dead_units, input_variance
 from aecli.metrics.number_ranges import number_ranges
 from aecli.metrics.pca import PCA, fit_pca
@@ -21,7 +22,6 @@ from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.nn.losses import ReconstructionLoss
 from aecli.schema.model_spec import Baseline
 from aecli.schema.network import Network
-from aecli.training.split import epoch_order
 from aecli.training.validation import NumberTarget
 
 FITTED_ROWS = 1 << 18
@@ -34,6 +34,9 @@ RANGED_VALUES = 1 << 23
 """Maximum number of numbers that ranges are fitted on: 64 MB in float64."""
 
 MAX_BLOCK_SAMPLES = 8_192
+
+WATCHED_SAMPLES = 1 << 11
+"""Samples for which the outputs of hidden units are compared."""
 
 TOLERANCE = 2e-4
 """R² below 1 that is as good as an exact reconstruction."""
@@ -48,14 +51,14 @@ NAMES: dict[Predictor, Literal["this model", "PCA", "column means"]] = {
 }
 
 
-def fit_baseline(train: Staged, layout: Layout, components: int, seed: int) -> PCA:
+def fit_baseline(train: Staged, layout: Layout, components: int) -> PCA:
     """Fit PCA with `components` components on a sample of the training inputs."""
     inputs = Inputs(layout, copies=False)
-    order = torch.from_numpy(epoch_order(len(train), seed, 0)[:FITTED_ROWS].copy()).sort().values
+    chosen = train.thinned(FITTED_ROWS)
 
     def batches() -> Iterator[Tensor]:
-        for chosen in order.split(MAX_BLOCK_SAMPLES):
-            yield inputs(train.cells[train.rows(chosen)]).reshape(len(chosen), -1)
+        for cells in chosen.blocks(MAX_BLOCK_SAMPLES):
+            yield inputs(cells).reshape(len(cells) // train.size, -1)
 
     return fit_pca(batches, min(components, layout.inputs * train.size))
 
@@ -138,30 +141,27 @@ def compare(
 def dead_hidden_units(
     network: AutoencoderNetwork, inputs: Inputs, staged: Staged, spec: Network
 ) -> dict[str, int]:
-    """Count hidden units whose output is the same for every sample of the first block."""
+    """Count hidden units whose output is the same for `WATCHED_SAMPLES` evenly spaced samples."""
     device = next(network.parameters()).device
     kinds = tuple({*ACTIVATION_CLASSES.values()} - {torch.nn.Identity})
-    cells = next(staged.blocks(block_samples(spec, staged)))
+    samples = min(WATCHED_SAMPLES, block_samples(spec, staged))
+    cells = next(staged.thinned(samples).blocks(samples))
     return dead_units(network, kinds, inputs(cells.to(device)))
 
 
-BLOCK_VALUES = 1 << 20
-"""Numbers and logits per block, which fit into the processor's cache."""
-
-
-def trivial_losses(loss: ReconstructionLoss, layout: Layout, cells: Tensor) -> list[float]:
+def trivial_losses(loss: ReconstructionLoss, layout: Layout, train: Staged) -> list[float]:
     """Return the loss of each non-constant column for the best constant prediction.
 
     That is the training mean of a number, and the training frequencies of a boolean or category:
     a reconstruction loss divided by this is 1 for a network that has learned nothing.
     """
-    prediction = _constant_prediction(layout, cells)
+    prediction = _constant_prediction(layout, train, complete=loss.complete)
     sums = torch.zeros(layout.cells, dtype=torch.float64)
     counts = torch.zeros(layout.cells, dtype=torch.float64)
-    for block in _blocks(layout, cells):
+    for block in _blocks(layout, train):
         errors = loss.cell_errors(prediction.expand(len(block), -1), block)
-        sums += errors.nan_to_num(0.0).double().sum(0)
-        counts += (~errors.isnan()).sum(0)
+        sums += errors.nansum(0)
+        counts += _observed(errors, complete=loss.complete)
     owner = torch.tensor(layout.column_of)
     columns = len(layout.columns)
     per_column = torch.zeros(columns, dtype=torch.float64).index_add_(0, owner, sums)
@@ -169,18 +169,23 @@ def trivial_losses(loss: ReconstructionLoss, layout: Layout, cells: Tensor) -> l
     return [float(value) for value in per_column / observed.clamp(min=1)]
 
 
-def _blocks(layout: Layout, cells: Tensor) -> Iterator[Tensor]:
-    yield from cells.split(max(1, BLOCK_VALUES // max(1, layout.outputs)))
+def _blocks(layout: Layout, train: Staged) -> Iterator[Tensor]:
+    yield from train.row_blocks(max(1, BLOCK_VALUES // max(1, layout.outputs)))
 
 
-def _constant_prediction(layout: Layout, cells: Tensor) -> Tensor:
+def _observed(block: Tensor, *, complete: bool) -> Tensor:
+    """Return the number of values of each column that are not NaN."""
+    return torch.tensor(len(block)) if complete else (~block.isnan()).sum(0)
+
+
+def _constant_prediction(layout: Layout, train: Staged, *, complete: bool) -> Tensor:
     dense = layout.numbers + layout.booleans
     sums = torch.zeros(dense, dtype=torch.float64)
     counts = torch.zeros(dense, dtype=torch.float64)
     tallies = [torch.zeros(size, dtype=torch.float64) for size in layout.cardinalities]
-    for block in _blocks(layout, cells):
-        sums += block[:, :dense].nan_to_num(0.0).double().sum(0)
-        counts += (~block[:, :dense].isnan()).sum(0)
+    for block in _blocks(layout, train):
+        sums += block[:, :dense].nansum(0)
+        counts += _observed(block[:, :dense], complete=complete)
         for position, tally in enumerate(tallies, start=dense):
             codes = block[:, position]
             tally += torch.bincount(codes[codes >= 0].long(), minlength=len(tally))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from aecli.array_types import Indices
 from aecli.features.staging import Staged
 
 EVALUATION_NUMBERS = 1 << 23
 """Numbers in the widest layer of a batch without gradients: 32 MB."""
+
+GPU_EVALUATION_NUMBERS = 1 << 27
+"""The same on a GPU with 32 GB or more, which is slow if it is given little at once."""
+
+READ_NUMBERS = 1 << 24
+"""Numbers of windows in a file that are read between two releases of its pages."""
 
 
 class Batches:
@@ -22,35 +27,66 @@ class Batches:
 
     def __init__(self, staged: Staged, device: torch.device) -> None:
         self._device = device
-        self._cells, self._codes = staged.cells, staged.codes
-        if device.type != "cpu" and _fits(staged.cells, device):
-            self._cells = self._cells.to(device)
-        if self._codes is not None:
-            self._codes = self._codes.to(self._cells.device)
-        self._staged = replace(staged, cells=self._cells, codes=self._codes)
+        fits = device.type != "cpu" and fits_on(device, staged.cells)
+        self._staged = staged.moved_to(device) if fits else staged
+        self._cells, self._codes = self._staged.cells, self._staged.codes
 
     def __len__(self) -> int:
         return len(self._staged)
 
+    @property
+    def parts(self) -> int:
+        """Return the number of parts that are shuffled one by one."""
+        return self._staged.parts
+
     def shuffled(
-        self, order: npt.NDArray[np.int64], size: int
+        self, order: Iterable[Indices], size: int
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield the cells of batches of `size` samples in `order`; the last one may be smaller.
 
         The next batch overwrites the cells of a batch.
         """
-        rows = self._staged.size * min(size, len(order))
-        buffer = self._cells.new_empty(rows, self._cells.shape[1])
-        for chosen in torch.from_numpy(order).split(size):
+        size = min(size, len(self))
+        buffer = self._cells.new_empty(self._staged.size * size, self._cells.shape[1])
+        for chosen in self._chosen(order, size):
             indices = self._staged.rows(chosen).to(self._cells.device)
             cells = buffer[: len(indices)]
             torch.index_select(self._cells, 0, indices, out=cells)
             codes = None if self._codes is None else self._codes[chosen.to(self._codes.device)]
             yield self._on_device(cells), None if codes is None else self._on_device(codes)
 
+    def _chosen(self, order: Iterable[Indices], size: int) -> Iterator[Tensor]:
+        """Yield the samples of each batch; a batch may have samples of several parts."""
+        left = np.empty(0, dtype=np.int64)
+        for part in order:
+            first = (size - len(left)) % size
+            joined, part = np.concatenate([left, part[:first]]), part[first:]
+            if len(joined) == size:
+                yield torch.from_numpy(joined)
+            elif len(joined):
+                left = joined
+                continue
+            complete = len(part) - len(part) % size
+            if complete:
+                yield from self._released(torch.from_numpy(part[:complete]).split(size))
+            left = part[complete:].copy()
+            self._staged.release()
+        if len(left):
+            yield torch.from_numpy(left)
+
+    def _released(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield batches; windows of a file are one part, whose pages are released in between."""
+        numbers = self._cells.shape[1] * self._staged.size * len(batches[0])
+        often = max(1, READ_NUMBERS // max(1, numbers))
+        for count, batch in enumerate(batches, 1):
+            yield batch
+            if self._staged.windows is not None and count % often == 0:
+                self._staged.release()
+
     def in_order(self, widest: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield large batches in order; the widest layer has `widest` numbers per sample."""
-        size = max(1, EVALUATION_NUMBERS // max(widest, self._cells.shape[1] * self._staged.size))
+        numbers = _evaluation_numbers(self._device)
+        size = max(1, numbers // max(widest, self._cells.shape[1] * self._staged.size))
         cells = self._staged.blocks(size)
         codes = repeat(None) if self._codes is None else iter(self._codes.split(size))
         for part, labels in zip(cells, codes, strict=False):
@@ -60,8 +96,18 @@ class Batches:
         return tensor if tensor.device == self._device else tensor.to(self._device)
 
 
-def _fits(cells: Tensor, device: torch.device) -> bool:
+def fits_on(device: torch.device, cells: Tensor) -> bool:
+    """Return whether cells take at most half of a device's memory, and are not too much for now."""
     if device.type != "cuda":
         return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return cells.numel() * 4 < free // 2
+    free, total = torch.cuda.mem_get_info(device)
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return 4 * cells.numel() < min(total // 2, 3 * free // 4)
+
+
+def _evaluation_numbers(device: torch.device) -> int:
+    """Return the numbers in the widest layer: on a GPU they take 1/64 of its memory."""
+    if device.type != "cuda":
+        return EVALUATION_NUMBERS
+    memory = torch.cuda.get_device_properties(device).total_memory
+    return min(max(memory // 256, EVALUATION_NUMBERS), GPU_EVALUATION_NUMBERS)

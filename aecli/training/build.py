@@ -9,7 +9,6 @@ from torch import Tensor
 
 from aecli.device import require_memory
 from aecli.features.inputs import Inputs
-from aecli.features.staging import Staged
 from aecli.metrics.pca import PCA
 from aecli.model.build import (
     build,
@@ -23,24 +22,23 @@ from aecli.model.layers import initialise
 from aecli.model.sizes import classifies_images, is_crowded, resolve_network
 from aecli.model.widths import auto_latent
 from aecli.nn.autoencoder import AutoencoderNetwork
-from aecli.nn.init import start_as_discriminant, start_as_pca, start_at_shares
-from aecli.nn.layers import MLP
+from aecli.nn.init import start_as_pca
 from aecli.nn.losses import ReconstructionLoss
 from aecli.progress import Progress
-from aecli.schema.model_spec import Column, Label
+from aecli.schema.model_spec import Column
 from aecli.schema.network import Network
 from aecli.schema.network_options import NetworkOptions
 from aecli.schema.options import TrainOptions
 from aecli.training.baselines import (
-    MAX_BLOCK_SAMPLES,
     fit_baseline,
     fit_number_ranges,
     number_target,
     trivial_losses,
 )
+from aecli.training.classifier_start import class_shares, start_classifier
 from aecli.training.data import PreparedTable, class_weights
 from aecli.training.image_shift import ImageShift, image_shift
-from aecli.training.noise import Noise
+from aecli.training.noise import Noise, number_deviations
 from aecli.training.objective import Objective
 from aecli.training.sparse_start import start_thresholds
 from aecli.training.validation import NumberTarget
@@ -62,9 +60,6 @@ PREFERENCE_PER_NAT = 4.0
 
 PREFERENCES = (0.5, 2.0)
 """Bounds of the same weight."""
-
-DISCRIMINANT_ROWS = 8_192
-"""Maximum number of labelled rows from which the start of a classifier is fitted."""
 
 MAX_COMPONENTS = 1_024
 """Maximum number of components that `--latent auto` considers."""
@@ -105,17 +100,17 @@ def build_training(
     """
     progress.stage("fitting PCA")
     network, fitted_pca, notes = _sizes(prepared, options, fitted_pca)
+    progress.stage("building the network")
     pca = fitted_pca.first(network.latent)
     columns, loss, weights = _losses(prepared, options, network)
-    module = _seeded_network(network, columns, options, pca, prepared.plan.label)
+    module = _seeded_network(network, columns, options, pca)
     images = classifies_images(options, prepared.layout)
     noise, shift = _corruption(prepared, options, notes, images=images)
     label = prepared.plan.label
     balance = options.classifies and options.losses.balance and label is not None
     complete = loss.complete and (noise is None or noise.kind != "mask")
     inputs = Inputs(prepared.layout, complete=complete)
-    if options.network.init in ("auto", "pca"):
-        _start_classifier(module, inputs, prepared.train)
+    start_classifier(module, inputs, prepared, options)
     objective = Objective(
         module,
         inputs,
@@ -146,7 +141,12 @@ def _corruption(
     """Return the noise, of the options or for images, and the moves of images; add notes."""
     layout, numbers = prepared.layout, prepared.layout.numbers
     together = layout.missing_with if layout.missing_with != tuple(range(layout.cells)) else ()
-    noise = Noise.parse(options.training.noise, numbers=numbers, corrupted_with=together)
+    noise = Noise.parse(
+        options.training.noise,
+        numbers=numbers,
+        corrupted_with=together,
+        deviations=number_deviations(layout),
+    )
     if noise is not None or not images:
         if noise is not None and noise.kind == "gaussian" and not numbers:
             notes.append(f"without effect: --noise {options.training.noise} (no column of numbers)")
@@ -195,7 +195,7 @@ def _sizes(
     def fitted(components: int) -> PCA:
         if known is not None:
             return known.widened(layout.inputs * train.size)
-        return fit_baseline(train, layout, components, options.training.seed)
+        return fit_baseline(train, layout, components)
 
     latent: int | None = None
     pca: PCA | None = None
@@ -234,7 +234,7 @@ def _losses(
     layout = prepared.layout
     complete = prepared.train.complete and prepared.valid.complete
     loss = build_reconstruction_loss(layout, options.losses, complete=complete)
-    trivial = trivial_losses(loss, layout, prepared.train.cells)
+    trivial = trivial_losses(loss, layout, prepared.train)
     loss.set_weights(column_weights(layout, trivial, fixed_number_weight(options.losses)))
     unweighted = column_weights(layout, trivial)
     mean = float((torch.tensor(unweighted) * torch.tensor(trivial)).double().mean())
@@ -264,15 +264,8 @@ def _preference(prepared: PreparedTable, options: TrainOptions, network: Network
     low, high = PREFERENCES
     if is_crowded(layout, network.latent):
         high = 1.0
-    entropy = float(torch.special.entr(_class_shares(label, options)).sum())
+    entropy = float(torch.special.entr(class_shares(label, options)).sum())
     return min(max(low, PREFERENCE_PER_NAT * entropy), high)
-
-
-def _class_shares(label: Label, options: TrainOptions) -> Tensor:
-    """Return the share of each class in the classification loss `(n_classes,)`."""
-    counts = torch.tensor(label.counts, dtype=torch.float32).clamp(min=1)
-    counts = torch.ones_like(counts) if options.losses.balance else counts
-    return counts / counts.sum()
 
 
 def _seeded_network(
@@ -280,7 +273,6 @@ def _seeded_network(
     columns: tuple[Column, ...],
     options: TrainOptions,
     pca: PCA,
-    label: Label | None,
 ) -> AutoencoderNetwork:
     with torch.random.fork_rng():
         torch.manual_seed(options.training.seed)
@@ -291,24 +283,4 @@ def _seeded_network(
         start_as_pca(
             module, pca.mean, pca.components, inputs=network.inputs, outputs=network.outputs
         )
-    if label is not None and module.head is not None and options.network.init in ("auto", "pca"):
-        assert isinstance(module.head, MLP), "every head has a last layer"
-        start_at_shares(module.head, _class_shares(label, options))
     return module
-
-
-def _start_classifier(module: AutoencoderNetwork, inputs: Inputs, train: Staged) -> None:
-    """Initialise a classifier as a discriminant of the first latents of labelled training rows."""
-    if module.head is None or train.codes is None:
-        return
-    assert isinstance(module.head, MLP), "every head has a last layer"
-    labelled = torch.nonzero(train.codes >= 0).flatten()
-    chosen = labelled[:: -(-len(labelled) // DISCRIMINANT_ROWS) or 1]
-    if not len(chosen):
-        return
-    module.eval()
-    with torch.no_grad():
-        blocks = chosen.split(max(1, MAX_BLOCK_SAMPLES // train.size))
-        latents = torch.cat([module.encode(inputs(train.cells[train.rows(b)])) for b in blocks])
-    start_as_discriminant(module.head, latents, train.codes[chosen])
-    module.train()

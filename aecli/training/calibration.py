@@ -59,7 +59,6 @@ def calibrate_scores(
         progress: called as the calibration proceeds.
     """
     prepared = fitted.prepared
-    progress.stage("calibrating scores")
     scorer = _scorer(fitted, inputs)
     samples = prepared.valid if len(prepared.valid) else prepared.train
     unit = "rows" if samples.size == 1 else "windows"

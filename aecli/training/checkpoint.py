@@ -38,7 +38,8 @@ class TrainingState:
 
     `network`, `best` and `optimizer` are tensors; the rest are plain numbers. `best_criterion` is
     that of the best epoch so far (the training loss without validation rows). `start` has the
-    losses of a network with PCA initialisation before its first epoch.
+    losses of a network with PCA initialisation before its first epoch. `precision` is that of the
+    network's arithmetic.
     """
 
     __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
@@ -56,6 +57,7 @@ class TrainingState:
     number_weight: float = 1.0
     history: list[Epoch] = field(default_factory=list)
     start: Epoch | None = None
+    precision: str = "fp32"
 
 
 _PARTS = ("network", "best", "optimizer")

@@ -5,39 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from aecli.array_types import Codes
+from aecli.array_types import Codes, Mask
 from aecli.errors import DataError, UsageError
 from aecli.features.layout import Layout, lay_out
 from aecli.features.reader import CellReader
 from aecli.features.staging import Staged, as_windows, stage
 from aecli.features.text.columns import with_text_columns
-from aecli.features.windows import read_series
+from aecli.features.windows import Series, read_series
 from aecli.progress import Progress
 from aecli.schema.model_spec import Label
 from aecli.schema.option_types import parse_valid
 from aecli.schema.options import ColumnOptions, TrainOptions
-from aecli.table.column_match import match_columns
 from aecli.table.column_plan import ColumnPlan, plan_columns, require_features
 from aecli.table.labels import (
-    label_codes,
     label_notes,
     read_labels,
     with_counts,
-    with_written_label,
 )
-from aecli.table.paths import find_files
-from aecli.table.source import Data, Source, open_source
+from aecli.table.source import Data, Source
 from aecli.training.code_notes import code_notes
 from aecli.training.held_out import divide_rows, unseen_classes_note
 from aecli.training.isolated_rows import drop_isolated
+from aecli.training.memory import cell_memory, table_memory
 from aecli.training.order_notes import split_notes, window_notes
-
-MEMORY_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
-
+from aecli.training.rereadable import count_rows, open_rereadable
+from aecli.training.validation_file import read_validation_file, shared_file_notes
 
 FEW_HELD_OUT = 200
 """Held-out samples below which thresholds are cross-fitted; 1 % of 200 are two samples."""
@@ -83,16 +78,14 @@ def prepare(
         DataError: the table has no row, no usable column or no usable label, or cannot be read.
         UsageError: an option does not fit the table.
     """
-    memory = parse_memory(options.training.memory)
+    progress.stage("reading")
     source = data if isinstance(data, Source) else open_rereadable(data, options)
-    label, codes = _label(source, options, progress)
+    label, codes = _label(source, options)
     label_facts = label_notes(label) if label is not None and fold is None else []
-    rows = len(codes) if codes is not None else _count(source)
-    if rows == 0:
-        raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
+    rows = _require_rows(source, codes)
+    progress.stage("splitting rows")
     series = read_series(source, options.windows)
     mask, notes = divide_rows(source, options, rows, codes=codes, series=series, fold=fold)
-    progress.stage("fitting columns", rows)
     if label is not None and codes is not None:
         label = with_counts(label, codes, mask)
         notes += unseen_classes_note(label, options.training.valid) if fold is None else []
@@ -102,8 +95,8 @@ def prepare(
     require_features(plan, source.name)
     plan = _with_mask_indicators(_with_compressed_tails(plan, options), options)
     reader = CellReader(plan.columns, nonfinite=options.columns.nonfinite)
-    features = source.select([column.name for column in reader.layout.columns])
-    train, valid = stage(features, reader, rows=mask, codes=codes, memory=memory, progress=progress)
+    memory = cell_memory(source, options, rows) // (1 if fold is None else fold[1])
+    train, valid = _stage(source, reader, options, mask, codes, series, memory, progress)
     if series is not None:
         windows, rule = series.cut(~mask), options.windows.window_label
         train, valid = (
@@ -116,8 +109,9 @@ def prepare(
         notes = [*notes, *split_notes(source, plan, options, mask)]
     train, dropped = drop_isolated(train, reader.layout, options.training, notes)
     if fold is None and parse_valid(options.training.valid)[0] == "file":
-        valid = _validation_file(plan, reader, options, progress)
-        notes = [*notes, *_shared_files(source, options.training.valid)]
+        held = table_memory(source) + train.memory_bytes
+        valid = read_validation_file(plan, reader, options, progress, held)
+        notes = [*notes, *shared_file_notes(source, options.training.valid)]
     notes = [*source.notes, *plan.notes, *_ambiguous_texts(plan, source), *label_facts, *notes]
     notes += code_notes(source, plan) if fold is None else []
     again = source if fold is None and _cross_fits(options, train, valid) else None
@@ -125,13 +119,39 @@ def prepare(
     return PreparedTable(plan, reader.layout, train, valid, notes, name, again, dropped)
 
 
-def _label(
-    source: Source, options: TrainOptions, progress: Progress
-) -> tuple[Label | None, Codes | None]:
-    if options.columns.label is None:
-        return None, None
-    progress.stage("reading the label", source.n_rows)
-    return read_labels(source, options.columns.label)
+def _stage(
+    source: Source,
+    reader: CellReader,
+    options: TrainOptions,
+    mask: Mask,
+    codes: Codes | None,
+    series: Series | None,
+    memory: int,
+    progress: Progress,
+) -> tuple[Staged, Staged]:
+    """Stage training and validation rows; those of series keep their order."""
+    return stage(
+        source.select([column.name for column in reader.layout.columns]), reader, rows=mask,
+        codes=codes, memory=memory,
+        seed=options.training.seed if series is None else None, progress=progress,
+    )  # fmt: skip
+
+
+def _label(source: Source, options: TrainOptions) -> tuple[Label | None, Codes | None]:
+    name = options.columns.label
+    return (None, None) if name is None else read_labels(source, name)
+
+
+def _require_rows(source: Source, codes: Codes | None) -> int:
+    """Return the number of rows, that of the codes of a label.
+
+    Raises:
+        DataError: there are none.
+    """
+    rows = len(codes) if codes is not None else count_rows(source)
+    if rows == 0:
+        raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
+    return rows
 
 
 def _cross_fits(options: TrainOptions, train: Staged, valid: Staged) -> bool:
@@ -144,20 +164,6 @@ def _cross_fits(options: TrainOptions, train: Staged, valid: Staged) -> bool:
     few = len(valid) < FEW_HELD_OUT * shared
     small = len(train) + len(valid) <= MAX_CROSS_FITTED * min(shared, MAX_SHARED_WINDOWS)
     return few and small and parse_valid(options.training.valid)[0] != "file"
-
-
-def open_rereadable(data: Data, options: TrainOptions) -> Source:
-    """Open a table that can be read repeatedly: in memory if it needs at most half of `--memory`.
-
-    Raises:
-        DataError: the table cannot be read.
-    """
-    source = open_source(data, options.read)
-    if options.columns.label in source.names:
-        source = with_written_label(source, options.columns.label)
-    size = source.memory_bytes()
-    fits = size is not None and size <= parse_memory(options.training.memory) // 2
-    return source.in_memory() if fits else source
 
 
 def _ambiguous_texts(plan: ColumnPlan, source: Source) -> list[str]:
@@ -225,57 +231,6 @@ def class_weights(label: Label) -> Tensor:
     """Return balanced class weights `(n_classes,)`: samples / (classes · samples of the class)."""
     counts = torch.tensor(label.counts, dtype=torch.float32).clamp(min=1)
     return counts.sum() / (len(counts) * counts)
-
-
-def parse_memory(text: str) -> int:
-    """Return the bytes of a size such as 4GB."""
-    return int(float(text[:-2]) * MEMORY_UNITS[text[-2:]])
-
-
-def _count(source: Source) -> int:
-    if source.n_rows is not None:
-        return source.n_rows
-    return sum(batch.num_rows for batch in source.batches())
-
-
-def _validation_file(
-    plan: ColumnPlan,
-    reader: CellReader,
-    options: TrainOptions,
-    progress: Progress,
-) -> Staged:
-    source = open_source(options.training.valid, options.read)
-    source, matched = match_columns(source, plan, with_label=True)
-    codes, label = None, plan.label
-    if label is not None:
-        if not matched.label:
-            raise DataError(
-                f"the validation table {source.name} lacks the label {label.name!r}",
-                hint="--valid 0.1 holds out rows of the training table",
-            )
-        parts = [label_codes(b.column(label.name), label) for b in source.batches()]
-        codes = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
-    rows = np.ones(_count(source), dtype=np.bool_)
-    if not len(rows):
-        raise DataError(f"the validation table {source.name} has no rows", hint="--valid 0.1")
-    memory = parse_memory(options.training.memory)
-    staged, _ = stage(source, reader, rows=rows, codes=codes, memory=memory, progress=progress)
-    series = read_series(source, options.windows, plan.ids)
-    if series is None:
-        return staged
-    return as_windows(staged, series.cut(), rows, options.windows.window_label)
-
-
-def _shared_files(source: Source, valid: str) -> list[str]:
-    """Return a note, in a list, if the validation file is a file of the training table."""
-    trained = {path.resolve() for path in source.paths}
-    shared = [path for path, _ in find_files([valid], []) if path.resolve() in trained]
-    if not shared:
-        return []
-    return [
-        f"--valid names {shared[0]}, which is also a training file: the validation loss does not "
-        "measure new rows"
-    ]
 
 
 def _with_keys_as_ids(options: TrainOptions) -> ColumnOptions:

@@ -64,6 +64,7 @@ def finalize(
     Cross-fitting, for the calibration of small tables, takes at most `seconds`; None for no limit.
     """
     prepared, setup = fitted.prepared, fitted.setup
+    progress.stage("aligning the latent")
     inputs = Inputs(prepared.layout).to(fitted.device)
     if note := align_axes(fitted, inputs):
         fitted.notes.append(note)
@@ -72,10 +73,11 @@ def finalize(
     ranges = setup.ranges
     temperature, valid = calibrate_probabilities(fitted, inputs)
     calibrated = {"valid": _finite(valid), "temperature": temperature}
-    summary = _summary(fitted, inputs, ranges).model_copy(update=calibrated)
-    tensors, calibration = _baseline_tensors(fitted) | {"baseline.ranges": ranges}, None
+    summary = _summary(fitted, inputs, ranges, progress).model_copy(update=calibrated)
+    tensors, calibration = _baseline_tensors(fitted, progress) | {"baseline.ranges": ranges}, None
     columns: Sequence[Column] = setup.columns
     if "reconstruction" in setup.objective.weights:
+        progress.stage("calibrating scores")
         parts = (prepared.train, prepared.valid)
         columns = with_text_distances(setup.objective.network, inputs, columns, parts)
         scoring, calibration = calibrate_scores(
@@ -85,17 +87,19 @@ def finalize(
         if fitted.options.training.store_rows and scoring.neighbours is not None:
             stored = len(scoring.neighbours.points)
             summary = summary.model_copy(update={"stored_rows": stored})
+    progress.stage("saving")
     tensors |= text_tensors(columns)
     spec = _spec(fitted, summary, calibration)
     return TrainedModel(spec, to_bytes(setup.objective.network, tensors), fitted.result.history)
 
 
-def _baseline_tensors(fitted: FittedNetwork) -> dict[str, Tensor]:
+def _baseline_tensors(fitted: FittedNetwork, progress: Progress) -> dict[str, Tensor]:
     """Return PCA for comparisons, and the distributions that `sample` draws from."""
     prepared, setup = fitted.prepared, fitted.setup
     tensors = {"baseline.mean": setup.pca.mean, "baseline.components": setup.pca.components}
     if not setup.network.variational:
         return tensors
+    progress.stage("fitting the distribution of rows")
     objective, layout, seed = setup.objective, lay_out(setup.columns), fitted.options.training.seed
     if has_row_distribution(layout, setup.network, objective):
         rows = fit_row_distribution(
@@ -110,7 +114,7 @@ def _baseline_tensors(fitted: FittedNetwork) -> dict[str, Tensor]:
     return tensors
 
 
-def _summary(fitted: FittedNetwork, inputs: Inputs, ranges: Tensor) -> Summary:
+def _summary(fitted: FittedNetwork, inputs: Inputs, ranges: Tensor, progress: Progress) -> Summary:
     prepared, setup, result = fitted.prepared, fitted.setup, fitted.result
     network, spec, weights = setup.objective.network, setup.network, setup.objective.weights
     held_out = prepared.valid if len(prepared.valid) else prepared.train
@@ -118,6 +122,7 @@ def _summary(fitted: FittedNetwork, inputs: Inputs, ranges: Tensor) -> Summary:
     baselines, columns, latent = compare(
         network, inputs, lay_out(setup.columns), setup.pca, ranges, held_out, spec, decode=decodes
     )  # fmt: skip
+    progress.stage("diagnosing")
     best = result.best
     health = diagnose(
         spec, fitted.options, result, weights=weights, latent=latent, baselines=baselines,

@@ -9,18 +9,30 @@ from pathlib import Path
 import torch
 
 from aecli import __version__
-from aecli.device import choose_device, choose_precision, keep_freed_memory, set_threads
+from aecli.device import (
+    choose_device,
+    choose_precision,
+    keep_freed_memory,
+    limited_threads,
+    set_threads,
+    step_threads,
+)
 from aecli.errors import DivergedError, OutputError
+from aecli.formatting import count
 from aecli.metrics.pca import PCA
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.consistency import unused_options_note
 from aecli.schema.options import TrainOptions
+from aecli.schema.training_options import CHANGEABLE
 from aecli.training.build import TrainingSetup, build_training
 from aecli.training.checkpoint import Checkpoint
 from aecli.training.data import PreparedTable
+from aecli.training.epoch_steps import has_static_steps, is_captured
 from aecli.training.fit_result import FitResult
 from aecli.training.interrupt import Interrupt
+from aecli.training.memory import release_table
 from aecli.training.paired_losses import cross_entropies, is_clearly_lower
+from aecli.training.schedule import default_batch_size
 from aecli.training.selection import (
     compares_binned,
     has_lower_criterion,
@@ -98,6 +110,7 @@ def fit(
         OutputError: the network does not fit into memory.
         DivergedError: the loss became non-finite before the first complete epoch.
     """
+    release_table()
     first = is_binned_by_rule(prepared, options) if binned is None else binned
     fitted = _fit(
         prepared, options, device, binned=first, interrupt=interrupt, directory=directory,
@@ -170,7 +183,13 @@ def _fit(
     notes = [note for note in (unused_options_note(options), *prepared.notes, *setup.notes) if note]
     for note in notes:
         progress.note(note)
-    precision = choose_precision(options.training.precision, device, setup.network)
+    batch_size = options.training.batch_size or default_batch_size(
+        len(prepared.train), options.training.optimizer.name, images=setup.images
+    )
+    captured = is_captured(options.training, device, setup.objective.network, progress)
+    precision = choose_precision(
+        options.training.precision, device, setup.network, batch_size=batch_size, captured=captured
+    )
     checkpoint = Checkpoint(directory, _identity(prepared, setup, options)) if directory else None
     trainer = Trainer(
         setup.objective,
@@ -179,6 +198,7 @@ def _fit(
         options.training,
         device=device,
         precision=precision,
+        batch_size=batch_size,
         widest=setup.network.widest,
         checkpoint=checkpoint,
         interrupt=interrupt,
@@ -186,11 +206,27 @@ def _fit(
         on_epoch=on_epoch,
         target=setup.target,
         images=setup.images,
+        static=has_static_steps(options.training, device),
+        captured=captured,
     )
     unit = "row" if prepared.train.windows is None else "window"
     progress.training(trainer.epochs, len(prepared.train), unit)
-    result = trainer.fit(resume=resume)
-    return FittedNetwork(prepared, options, binned, setup, result, notes, device, precision)
+    with limited_threads(_threads(setup, options, batch_size, progress)):
+        result = trainer.fit(resume=resume)
+    return FittedNetwork(prepared, options, binned, setup, result, notes, device, result.precision)
+
+
+def _threads(
+    setup: TrainingSetup, options: TrainOptions, batch_size: int, progress: Progress
+) -> int:
+    """Return the number of threads of a step; layers other than dense ones use all."""
+    threads = torch.get_num_threads()
+    if options.training.threads is not None or setup.network.architecture != "mlp":
+        return threads
+    parameters = sum(weight.numel() for weight in setup.objective.network.parameters())
+    chosen = step_threads(parameters, batch_size, threads)
+    progress.debug(f"steps on {chosen} of {count(threads, 'thread')}")
+    return chosen
 
 
 def _identity(
@@ -199,7 +235,7 @@ def _identity(
     """Return the options and data that must be equal in a stopped and a resumed training."""
     return {
         "version": __version__,
-        "options": options.model_dump(mode="json", exclude={"training": {"time_limit", "threads"}}),
+        "options": options.model_dump(mode="json", exclude={"training": set(CHANGEABLE)}),
         "columns": [column.model_dump(mode="json") for column in setup.columns],
         "rows": [len(prepared.train), len(prepared.valid)],
     }

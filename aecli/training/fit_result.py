@@ -18,7 +18,8 @@ class FitResult:
     `finished` is False if the training was stopped before its end: `--resume` continues it.
     `planned` is the number of epochs of a training that is not stopped. `best_epoch` is 0 if no
     epoch was better on the validation rows than the `start`, the PCA initialisation. `criterion`
-    has the figures of the best epoch by which epochs were compared.
+    has the figures of the best epoch by which epochs were compared. `precision` is that of the
+    network's arithmetic.
     """
 
     history: list[Epoch]
@@ -32,6 +33,7 @@ class FitResult:
     start: Epoch | None = None
     criterion: Criterion = NO_CRITERION
     stopped_by_caller: bool = False
+    precision: str = "fp32"
 
     @property
     def best(self) -> Epoch:

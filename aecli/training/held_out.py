@@ -118,14 +118,12 @@ def _require_whole_series(
 def _held_out_last(
     source: Source, options: TrainOptions, rows: int, share: float, fold: tuple[int, int] | None
 ) -> Mask:
-    time, ranks = options.windows.time, None
+    time, times = options.windows.time, None
     if time is not None:
         times = read_row_order(source.with_texts([]), [], time).times
-        assert times is not None, "a time was named"
-        ranks = np.unique_inverse(times).inverse_indices.astype(np.int64)
     if fold is not None:
-        return segment_of_fold(rows, ranks, *fold)
-    held_out = last_rows(rows, share, ranks)
+        return segment_of_fold(rows, times, *fold)
+    held_out = last_rows(rows, share, times)
     if rows > 1 and not held_out.any():
         raise DataError(
             f"--valid {options.training.valid}: every row has one value of --time {time}",

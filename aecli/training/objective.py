@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import ceil
 from typing import NamedTuple
 
@@ -53,7 +53,8 @@ class Objective:
     is the target mean activation of the sparsity term, and `latent_floor` the lower bound of the
     latent.
     `number_weight` is a factor of the numbers' part of the reconstruction in `LossTerms.total`, in
-    which the labels of training rows are smoothed by `label_smoothing`.
+    which the labels of training rows are smoothed by `label_smoothing`. It and `kl_warm_up` change
+    during a training: they may be tensors of no dimension, which a CUDA graph reads.
 
     `limited_columns` are the decoder's weights that read the latent, where their norm is limited.
 
@@ -89,8 +90,8 @@ class Objective:
         self.label_smoothing = label_smoothing
         self.shift = shift
         self.decoded_share = decoded_share
-        self.kl_warm_up = 1.0
-        self.number_weight = 1.0
+        self.kl_warm_up: float | Tensor = 1.0
+        self.number_weight: float | Tensor = 1.0
         self.limited_columns: list[Tensor] = []
 
     def to(self, device: torch.device) -> Objective:
@@ -100,6 +101,8 @@ class Objective:
                 module.to(device)
         if self.class_weights is not None:
             self.class_weights = self.class_weights.to(device)
+        if self.noise is not None:
+            self.noise = self.noise.to(device)
         return self
 
     def __call__(self, cells: Tensor, codes: Tensor | None) -> LossTerms:
@@ -121,22 +124,30 @@ class Objective:
             if name == "reconstruction":
                 outputs = network.decode(self._decoded(passed)).float()
                 value, numbers = self._reconstruction(outputs, cells[: len(outputs)])
-                trained = value
-                if self.number_weight != 1:
-                    trained = value + (self.number_weight - 1) * numbers
+                trained = self._with_number_weight(value, numbers)
             elif name == "classification":
                 assert codes is not None, "a classifier is built only with a label"
                 logits = network.classify(passed).float()
                 value, trained = self._classification(logits, codes)
             else:
                 value = trained = self._penalty(name, code)
-                if name == "kl_normal" and network.training:
-                    weight = weight * self.kl_warm_up
-            weighted = trained if weight == 1 else weight * trained
+            weighted = self._weighted(name, weight, trained)
             total = weighted if total is None else total + weighted
             values.append(value.detach())
         assert total is not None, "parsing the options requires at least one loss"
         return LossTerms(total, values, logits, outputs, numbers)
+
+    def _with_number_weight(self, loss: Tensor, numbers: Tensor) -> Tensor:
+        factor = self.number_weight
+        if not isinstance(factor, Tensor):
+            return loss if factor == 1 else loss + (factor - 1) * numbers
+        return loss + (factor - 1).to(numbers) * numbers
+
+    def _weighted(self, name: str, weight: float, loss: Tensor) -> Tensor:
+        if name != "kl_normal" or not self.network.training:
+            return loss if weight == 1 else weight * loss
+        factor = weight * self.kl_warm_up
+        return (factor.to(loss) if isinstance(factor, Tensor) else factor) * loss
 
     def _decoded(self, latents: Tensor) -> Tensor:
         """Return the latents that are decoded; the order of a training batch is random."""
@@ -184,6 +195,36 @@ class Objective:
         return kl_normal(code.latent, code.log_variance)
 
 
+def step_figures(
+    objective: Objective, terms: LossTerms, codes: Tensor | None, layers: Iterable[Tensor] = ()
+) -> Tensor:
+    """Return the figures of a batch as one row of numbers, which stays on the device.
+
+    The row has the total loss, each term, with a classifier the number of labelled rows, and the
+    norm of the present gradient of each of the `layers`.
+    """
+    figures = [terms.total.detach(), *terms.values]
+    if "classification" in objective.weights:
+        assert codes is not None, "a classifier is built only with a label"
+        figures.append((codes >= 0).sum(dtype=figures[0].dtype))
+    for weight in layers:
+        figures.append(weight.new_zeros(()) if weight.grad is None else weight.grad.norm())
+    return torch.stack(figures)
+
+
+def weight_matrices(network: AutoencoderNetwork) -> dict[str, Tensor]:
+    """Return the parameters with more than one axis by the names of their layers."""
+    return {
+        name.removesuffix(".weight"): parameter
+        for name, parameter in network.named_parameters()
+        if parameter.dim() > 1
+    }
+
+
+JOINED_STEPS = 256
+"""Steps whose figures become one tensor: small ones would fragment the memory between steps."""
+
+
 class EpochMeans:
     """Means of loss terms and gradient norms, accumulated without synchronising the device.
 
@@ -191,52 +232,51 @@ class EpochMeans:
     """
 
     def __init__(self, objective: Objective) -> None:
+        self._objective = objective
         self._weights = objective.weights
-        self._values: list[list[Tensor]] = []
+        self._figures: list[Tensor] = []
+        self._joined: list[Tensor] = []
         self._rows: list[int] = []
-        self._labelled: list[Tensor] = []
-        self._layers = {
-            name.removesuffix(".weight"): parameter
-            for name, parameter in objective.network.named_parameters()
-            if parameter.dim() > 1
-        }
-        self._norms: list[Tensor] = []
 
     def add(self, terms: LossTerms, rows: int, codes: Tensor | None) -> None:
         """Add one batch."""
-        self._values.append(terms.values)
-        self._rows.append(rows)
-        if codes is not None and terms.logits is not None:
-            self._labelled.append((codes >= 0).sum())
+        self.add_steps(step_figures(self._objective, terms, codes)[None], [rows])
 
-    def add_gradients(self) -> None:
-        """Add the gradients of one step, before they are clipped."""
-        norms = [
-            p.new_zeros(()) if p.grad is None else p.grad.norm() for p in self._layers.values()
-        ]
-        self._norms.append(torch.stack(norms).detach())
+    def add_steps(self, figures: Tensor, rows: list[int]) -> None:
+        """Add what `step_figures` returned for steps `(n_steps, …)`, and their numbers of rows."""
+        self._figures.append(figures)
+        self._rows += rows
+        if len(self._figures) == JOINED_STEPS:
+            self._joined.append(torch.cat(self._figures))
+            self._figures = []
 
     def means(self) -> dict[str, float]:
         """Return the mean of each term, and their weighted sum as `total`."""
         if not self._rows:
             return {}
-        values = torch.stack([torch.stack(step) for step in self._values]).double().cpu()
+        figures = self._table().double()
         rows = torch.tensor(self._rows, dtype=torch.float64)
+        labelled = figures[:, 1 + len(self._weights)] if "classification" in self._weights else rows
         result: dict[str, float] = {}
-        for index, name in enumerate(self._weights):
-            share = rows
-            if name == "classification":
-                share = torch.stack(self._labelled).double().cpu()
-            result[name] = float((values[:, index] * share).sum() / share.sum().clamp(min=1))
+        for index, name in enumerate(self._weights, start=1):
+            share = labelled if name == "classification" else rows
+            result[name] = float((figures[:, index] * share).sum() / share.sum().clamp(min=1))
         result["total"] = sum(result[name] * weight for name, weight in self._weights.items())
         return result
 
     def labelled(self) -> int:
         """Return the number of labelled rows."""
-        return int(torch.stack(self._labelled).sum()) if self._labelled else 0
+        if "classification" not in self._weights or not self._rows:
+            return 0
+        return int(self._table()[:, 1 + len(self._weights)].double().sum())
 
-    def gradients(self) -> dict[str, float]:
-        """Return the mean gradient norm of each layer; empty if no gradients were added."""
-        if not self._norms:
+    def gradients(self, layers: Iterable[str]) -> dict[str, float]:
+        """Return the mean gradient norm of each of the layers, whose norms were added."""
+        names = list(layers)
+        if not names or not self._rows:
             return {}
-        return dict(zip(self._layers, torch.stack(self._norms).mean(0).tolist(), strict=True))
+        norms = self._table()[:, -len(names) :].contiguous().mean(0)
+        return dict(zip(names, norms.tolist(), strict=True))
+
+    def _table(self) -> Tensor:
+        return torch.cat([*self._joined, *self._figures]).cpu()

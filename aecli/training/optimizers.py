@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -17,7 +18,14 @@ OptimizerState = dict[str, Tensor]
 
 
 class Optimizer(ABC):
-    """Optimizer of parameters; the learning rate may be set between steps."""
+    """Optimizer of parameters; the learning rate may be set between steps.
+
+    `lr_tensor` is the learning rate as a tensor of no dimension that `step` reads, None if it is a
+    Python number: then a CUDA graph, which repeats only what the device does, cannot contain the
+    step.
+    """
+
+    lr_tensor: Tensor | None = None
 
     def __init__(self, params: Iterable[Tensor]) -> None:
         self.params = list(params)
@@ -86,18 +94,20 @@ class FusedAdam(Optimizer):
         )
         with torch.no_grad():
             self._moments = {name: [torch.zeros_like(p) for p in self.params] for name in names}
+        device = self.params[0].device if self.params else torch.device("cpu")
         # One step count for all: a parameter is updated in every step or in none.
-        self._step = torch.zeros((), device=self.params[0].device if self.params else None)
-        self._lr = lr
+        self._step = torch.zeros((), device=device)
+        self._lr = _lr_tensor(lr, device)
+        self.lr_tensor = self._lr
 
     @property
     def lr(self) -> float:
         """Return the learning rate."""
-        return self._lr
+        return float(self._lr)
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self._lr = value
+        self._lr.fill_(value)
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
@@ -122,7 +132,7 @@ class FusedAdam(Optimizer):
     def state(self) -> OptimizerState:
         """Return a copy of the learning rate and all moments as plain tensors, by `index.name`."""
         named = {name: tensor.clone() for name, tensor in self._named().items()}
-        return {"lr": torch.tensor(self._lr, dtype=torch.float64), **named}
+        return {"lr": torch.tensor(self.lr, dtype=torch.float64), **named}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Continue from what `state` returned, bit for bit.
@@ -145,7 +155,10 @@ class FusedAdam(Optimizer):
 
 
 class TorchOptimizer(Optimizer):
-    """An optimizer of `torch.optim` with one parameter group."""
+    """An optimizer of `torch.optim` with one parameter group.
+
+    On a GPU those that torch can run in a CUDA graph are built so.
+    """
 
     def __init__(
         self,
@@ -157,7 +170,13 @@ class TorchOptimizer(Optimizer):
     ) -> None:
         super().__init__(params)
         build: Callable[..., torch.optim.Optimizer] = kind
-        self._inner = build(self.params, lr=lr, **args)
+        device = self.params[0].device if self.params else torch.device("cpu")
+        if device.type != "cuda" or not is_capturable(kind.__name__):
+            self._inner = build(self.params, lr=lr, **args)
+            return
+        self.lr_tensor = _lr_tensor(lr, device)
+        graph_safe = "fused" if kind is torch.optim.SGD else "capturable"
+        self._inner = build(self.params, lr=self.lr_tensor, **{graph_safe: True}, **args)
 
     @property
     def lr(self) -> float:
@@ -166,7 +185,10 @@ class TorchOptimizer(Optimizer):
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self._inner.param_groups[0]["lr"] = value
+        if self.lr_tensor is None:
+            self._inner.param_groups[0]["lr"] = value
+        else:
+            self.lr_tensor.fill_(value)
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
@@ -199,7 +221,24 @@ class TorchOptimizer(Optimizer):
             slots.setdefault(int(index), {})[name] = tensor.clone()
         groups = self._inner.state_dict()["param_groups"]
         self._inner.load_state_dict({"state": slots, "param_groups": groups})
+        if self.lr_tensor is not None:  # torch replaces it by a copy
+            self._inner.param_groups[0]["lr"] = self.lr_tensor
         self.lr = float(state["lr"])
+
+
+def is_capturable(name: str) -> bool:
+    """Return whether a CUDA graph can contain the steps of the optimizer `name`.
+
+    SGD's fused kernel reads the learning rate on the device, as Adam's does.
+    """
+    constructor = inspect.signature(getattr(torch.optim, name).__init__)
+    return name == "SGD" or "capturable" in constructor.parameters
+
+
+def _lr_tensor(value: float, device: torch.device) -> Tensor:
+    """Return a learning rate as a tensor of the type that torch's kernels on the device read."""
+    exact = device.type == "cpu"
+    return torch.tensor(value, dtype=torch.float64 if exact else torch.float32, device=device)
 
 
 def _fused_adam(

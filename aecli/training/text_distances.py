@@ -64,7 +64,7 @@ def _fitted(column: Column, cells: AnyFloats, outputs: AnyFloats) -> Column:
     known = ~np.isnan(cells[:, 0])
     center, scale = np.array(column.center), np.array(column.scale)
     actual, vectors = (part[known] * scale + center for part in (cells, outputs))
-    unlimited = replace(encoder.texts, max_distance=np.inf)
+    unlimited = encoder.texts.unlimited()
     right = unlimited.same(actual, vectors)
     if not right.any():
         return column

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
+from aecli.device import limited_threads
 from aecli.directory_lock import Lock
 from aecli.errors import UsageError, nearest
 from aecli.model_directory.generations import Generation, require_valid_count, rollback_command
@@ -43,6 +44,7 @@ class TrainResult:
     undo: str | None = None
 
 
+@limited_threads()
 def train(
     data: Data,
     *,
@@ -102,6 +104,7 @@ def train(
     return TrainResult(directory, spec, trained.history, interrupt.signal, replaced, undo)
 
 
+@limited_threads()
 def train_in_memory(data: Data, options: TrainOptions, progress: Progress = SILENT) -> TrainedModel:
     """Train on `data` as `train` does, without writing files or catching signals.
 

@@ -10,22 +10,23 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
+from torch.random import fork_rng
 
-from aecli.device import arithmetic
+from aecli.device import arithmetic, deterministic_convolutions, has_bf16
 from aecli.errors import AecliWarning, DivergedError, ModelError, OutputError
 from aecli.features.staging import Staged
 from aecli.formatting import count
-from aecli.nn.sparsity import limit_columns
 from aecli.progress import SILENT, Epoch, Progress
 from aecli.schema.training_options import TrainingOptions
 from aecli.training.batches import Batches
 from aecli.training.checkpoint import Checkpoint, TrainingState, copied, same_random_numbers
+from aecli.training.cuda_graph import side_stream
+from aecli.training.epoch_steps import epoch_steps
 from aecli.training.fit_result import KL_WARM_UP, FitResult
 from aecli.training.interrupt import Interrupt
-from aecli.training.objective import EpochMeans, Objective
+from aecli.training.objective import EpochMeans, Objective, weight_matrices
 from aecli.training.optimizers import make_optimizer
-from aecli.training.schedule import default_batch_size, default_epochs, schedule_of
-from aecli.training.split import epoch_order
+from aecli.training.schedule import default_epochs, schedule_of
 from aecli.training.validation import (
     Criterion,
     NumberTarget,
@@ -46,7 +47,8 @@ class Trainer:
 
     `widest` is the size of the network's widest layer for one sample. `on_epoch` is called with
     each complete epoch, and may return a reason to stop. With a `target` the weight of numbers is
-    raised until it is reached. `images` says that it is a classifier of images.
+    raised until it is reached. `images` says that it is a classifier of images. With `static` the
+    steps have fixed addresses, and with `captured` they are repeated as CUDA graphs.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Trainer:
         *,
         device: torch.device,
         precision: str,
+        batch_size: int,
         widest: int,
         checkpoint: Checkpoint | None,
         interrupt: Interrupt | None = None,
@@ -65,32 +68,33 @@ class Trainer:
         on_epoch: Callable[[Epoch], str | None] | None = None,
         target: NumberTarget | None = None,
         images: bool = False,
+        static: bool = False,
+        captured: bool = False,
     ) -> None:
         self._target = target
         self._objective = objective.to(device)
         self._options = options
         self._device = device
-        self._precision = precision
         self._widest = widest
-        self._train = Batches(train, device)
+        self._train = train
         self._valid = Batches(valid, device) if valid is not None and len(valid) else None
-        self._parameters = [p for p in objective.network.parameters() if p.requires_grad]
+        parameters = [p for p in objective.network.parameters() if p.requires_grad]
         named = options.optimizer
-        self._optimizer = make_optimizer(named.name, self._parameters, lr=options.lr, **named.args)
+        self._optimizer = make_optimizer(named.name, parameters, lr=options.lr, **named.args)
         classifies = objective.network.head is not None
         self.epochs = options.epochs or default_epochs(
             train, classifies=classifies, optimizer=named.name, images=images
         )
-        self._batch_size = options.batch_size or default_batch_size(
-            len(train), named.name, images=images
-        )
+        self._batch_size = batch_size
         steps = math.ceil(len(train) / self._batch_size) * self.epochs
         self._kl_warm_up_steps = steps * KL_WARM_UP
         self._schedule = schedule_of(options, steps)
+        self._static, self._captured = static, captured
+        self._layers = weight_matrices(objective.network) if options.log_gradients else {}
         self._checkpoint = checkpoint
         self._progress = progress
         self._on_epoch = on_epoch
-        self._state = TrainingState()
+        self._state = TrainingState(precision=precision)
         self._interrupt = interrupt or Interrupt()
         self._stop: str | None = None
         self._stopped_by_caller = False
@@ -111,7 +115,16 @@ class Trainer:
         self._began = time.perf_counter() - self._state.seconds
         self._take_snapshot()
         listening = nullcontext() if self._interrupt.listening else self._interrupt
-        with torch.random.fork_rng(), listening:
+        # By default torch would also save the state of GPUs that are not used.
+        gpus = {"cuda": [self._device], "cpu": []}.get(self._device.type)
+        with fork_rng(gpus), listening, deterministic_convolutions(), side_stream(self._device):
+            self._epoch_steps = epoch_steps(
+                self._objective, self._optimizer, self._train, self._options, self._rates,
+                device=self._device, precision=self._state.precision, batch_size=self._batch_size,
+                static=self._static, captured=self._captured,
+                weighs_numbers=self._target is not None, layers=self._layers.values(),
+                progress=self._progress,
+            )  # fmt: skip
             if not self._state.history:
                 self._evaluate_start()
             while self._stop is None and self._state.epoch < self.epochs:
@@ -119,6 +132,7 @@ class Trainer:
         if not self._state.history:
             raise self._diverged()
         self._objective.network.load_state_dict(self._state.best)
+        self._optimizer.zero_grad()
         if not self._finished:
             self._save_checkpoint()
         all_done = f"all {self.epochs} epochs done" if self.epochs > 1 else "1 epoch done"
@@ -134,6 +148,7 @@ class Trainer:
             start=self._state.start,
             criterion=self._state.best_criterion,
             stopped_by_caller=self._stopped_by_caller,
+            precision=self._state.precision,
         )
 
     def _diverged(self) -> DivergedError:
@@ -172,7 +187,7 @@ class Trainer:
         state = self._state
         same_random_numbers(self._options.seed, state.epoch)
         self._objective.number_weight = state.number_weight
-        means = self._steps()
+        means = self._train_epoch()
         train = means.means()
         if not math.isfinite(train.get("total", math.nan)):
             self._end(f"the loss is not finite in epoch {state.epoch + 1}", finished=True)
@@ -188,10 +203,10 @@ class Trainer:
             train=train,
             valid=None if figures is None else figures.losses,
             seconds=time.perf_counter() - began,
-            learning_rate=self._optimizer.lr,
+            learning_rate=self._rates(self._step - 1)[0],
             best=improved,
             metrics={} if figures is None else figures.metrics,
-            gradients=means.gradients(),
+            gradients=means.gradients(self._layers),
             number_weight=state.number_weight,
         )
         if figures is not None:
@@ -211,38 +226,27 @@ class Trainer:
         rate = number_weight_rate(state.epoch + 1, self.epochs, as_pca=as_pca)
         return next_number_weight(state.number_weight, excess, rate)
 
-    def _steps(self) -> EpochMeans:
-        options, objective = self._options, self._objective
-        network = objective.network.train()
-        order = epoch_order(len(self._train), options.seed, self._state.epoch)
-        means = EpochMeans(objective)
-        step = self._state.step
-        checked, seen = time.perf_counter(), 0
-        for cells, codes in self._train.shuffled(order, self._batch_size):
-            self._optimizer.lr = self._schedule.rate(step)
-            objective.kl_warm_up = min(1.0, step / self._kl_warm_up_steps)
-            self._optimizer.zero_grad()
-            with arithmetic(self._precision, self._device):
-                terms = objective(cells, codes)
-            terms.total.backward()
-            if options.log_gradients:
-                means.add_gradients()
-            if options.clip:
-                torch.nn.utils.clip_grad_norm_(self._parameters, options.clip)
-            self._optimizer.step()
-            limit_columns(objective.limited_columns)
-            means.add(terms, len(cells), codes)
-            step += 1
-            seen += len(cells) // network.window
+    def _rates(self, step: int) -> tuple[float, float]:
+        """Return the learning rate of a step, and its KL warm-up."""
+        return self._schedule.rate(step), min(1.0, step / self._kl_warm_up_steps)
+
+    def _train_epoch(self) -> EpochMeans:
+        state, window = self._state, self._objective.network.window
+        self._objective.network.train()
+        means, checked, seen = EpochMeans(self._objective), time.perf_counter(), 0
+        self._step = state.step
+        for figures, rows in self._epoch_steps(state.epoch, state.step):
+            means.add_steps(figures, rows)
+            self._step += len(rows)
+            seen += sum(rows) // window
             if time.perf_counter() - checked > CHECK_SECONDS:
                 self._progress.rows(seen)
                 checked, seen = time.perf_counter(), 0
-                if self._must_stop(float(terms.total.detach())):
+                if self._must_stop(float(figures[-1, 0])):
                     break
         self._progress.rows(seen)
         self._must_stop(0.0)
-        self._step = step
-        network.eval()
+        self._objective.network.eval()
         return means
 
     def _must_stop(self, loss: float) -> bool:
@@ -266,7 +270,7 @@ class Trainer:
                 checked = time.perf_counter()
                 if self._must_stop(0.0):
                     return None
-            with arithmetic(self._precision, self._device):
+            with arithmetic(self._state.precision, self._device):
                 terms = self._objective(cells, codes)
             figures.add(terms, cells, codes)
         return figures.result()
@@ -327,6 +331,10 @@ class Trainer:
                 hint="run the same command without --resume",
             ) from error
         self._schedule.factor, self._schedule.waited = state.schedule_factor, state.schedule_waited
+        is_auto = self._options.precision == "auto"
+        if is_auto and state.precision == "bf16" and not has_bf16(self._device):
+            state.precision = "fp32"
+            self._progress.note(f"the training continues in fp32: {self._device} has no bf16")
         self._state = state
 
     def _end(self, reason: str, *, finished: bool) -> None:

@@ -56,10 +56,10 @@ class NumberTarget:
 class Criterion(NamedTuple):
     """Figures of validation rows by which epochs are compared; lower is better.
 
-    `total` is the total loss with class probabilities at their best temperature, because an
-    overconfident classifier may have a high cross-entropy and the best accuracy; `numbers` is the
-    part of it from errors of numbers beyond their target, and `classification` the classification
-    loss.
+    `total` is the total loss with class probabilities at their best temperature, and with the share
+    of wrong characters in place of the cross-entropy of texts, because an overconfident network may
+    have a high cross-entropy and the best accuracy; `numbers` is the part of it from errors of
+    numbers beyond their target, and `classification` the classification loss.
     """
 
     total: float
@@ -107,6 +107,7 @@ class ValidationFigures:
         self._rows = 0
         self._numbers: list[Tensor] = []
         self._errors: list[Tensor] = []
+        self._texts: list[Tensor] = []
         self._logits: list[Tensor] = []
         self._codes: list[Tensor] = []
         self._correct: list[Tensor] = []
@@ -118,6 +119,8 @@ class ValidationFigures:
             self._errors.append(self._target.errors(cells, terms.outputs))
             self._numbers.append(terms.numbers * len(cells))
             self._rows += len(cells)
+        if self._objective.reconstruction.has_texts and terms.outputs is not None:
+            self._texts.append(self._objective.reconstruction.text_figures(terms.outputs, cells))
         if codes is not None and terms.logits is not None:
             step = -(-self._samples * terms.logits.shape[1] // MAX_LOGITS)
             self._logits.append(terms.logits[::step])
@@ -144,11 +147,19 @@ class ValidationFigures:
             overconfidence = self._overconfidence()
             total -= weights["classification"] * overconfidence
             classification -= overconfidence
+        if self._texts:
+            total -= weights["reconstruction"] * self._excess_of_texts()
         numbers = 0.0
         if self._numbers:
             mean = float(torch.stack(self._numbers).double().sum()) / self._rows
             numbers = mean * weights["reconstruction"] * max(0.0, 1 - 1 / excess)
         return Criterion(total, numbers, classification)
+
+    def _excess_of_texts(self) -> float:
+        """Return the part of the reconstruction loss that is from texts, less their error rates."""
+        errors, wrong, observed = torch.stack(self._texts).sum(0)
+        columns = len(self._objective.reconstruction.weights)
+        return float(((errors - wrong) / observed.clamp(min=1)).sum()) / columns
 
     def _overconfidence(self) -> float:
         """Return the cross-entropy that the best temperature would remove."""

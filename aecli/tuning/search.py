@@ -23,10 +23,11 @@ from aecli.schema.options import TrainOptions
 from aecli.table.source import Data
 from aecli.training.build import build_training
 from aecli.training.checkpoint import Checkpoint
-from aecli.training.data import PreparedTable, open_rereadable, prepare, prepared_for_noise
+from aecli.training.data import PreparedTable, prepare, prepared_for_noise
 from aecli.training.finalize import finalize
 from aecli.training.fit import FittedNetwork, configure_process, fit
 from aecli.training.interrupt import Interrupt
+from aecli.training.rereadable import open_rereadable
 from aecli.training.schedule import default_batch_size
 from aecli.tuning.objective import SearchObjective, require_measurable
 from aecli.tuning.search_space import Chooser, SearchSpace
@@ -34,7 +35,7 @@ from aecli.tuning.study import MIN_TRIALS_FOR_IMPORTANCE, Study
 from aecli.tuning.trial import ObjectiveName, TrialRecord, TuneResult
 from aecli.tuning.trial_runner import TimeBudget, TrialOutcome, TrialRunner, max_epochs
 
-PROCESS_OPTIONS = ("device", "threads", "memory")
+PROCESS_OPTIONS = ("device", "threads", "memory", "cuda_graph")
 """Options that may differ between processes that share a journal."""
 
 PRUNING_WARM_UP = 0.2
@@ -260,6 +261,7 @@ class SearchRun:
         if self.folds == 1:
             prepared = prepared_for_noise(self._tables[0], options)
         else:
+            self._tables.clear()  # each fold holds a share of the memory
             prepared = prepare(self._source, options, self.progress)
         return fit(
             prepared,

@@ -208,6 +208,9 @@ class _EpochProgress(Progress):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
+    def debug(self, message: str) -> None:
+        self._progress.debug(message)
+
     def training(self, epochs: int, rows_per_epoch: int, unit: str = "row") -> None:
         self._progress.training(epochs, rows_per_epoch, unit)
 

@@ -9,6 +9,7 @@ from typing import Unpack, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from aecli.device import limited_threads
 from aecli.errors import UsageError, nearest
 from aecli.model_directory.generations import require_valid_count
 from aecli.model_directory.location import model_directory
@@ -23,6 +24,7 @@ from aecli.training.train import parse_options
 from aecli.tuning.trial import OBJECTIVES, ObjectiveName, TuneResult
 
 
+@limited_threads()
 def tune(
     data: Data,
     *,

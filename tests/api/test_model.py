@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,42 @@ def test_a_model_survives_a_pickle(model: aecli.Model):
     pd.testing.assert_frame_equal(again.score(rows), model.score(rows))
 
 
-def test_loading_leaves_the_threads_alone(folder: Path):
+@pytest.fixture
+def two_threads() -> Iterator[None]:
     before = torch.get_num_threads()
-    aecli.load(folder)
-    assert torch.get_num_threads() == before
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("command", ["train", "encode", "score", "evaluate", "report", "fit"])
+def test_the_threads_of_a_call_end_with_it(
+    command: str, folder: Path, tmp_path: Path, two_threads: None
+):
+    rows, output = frame(40), str(tmp_path / "out.parquet")
+    if command == "train":
+        aecli.train(rows, model=tmp_path / "m", epochs=1, latent=2, threads=1)
+    elif command == "fit":
+        estimator = aecli.Autoencoder(epochs=1, latent=2, threads=1).fit(rows)
+        assert torch.get_num_threads() == 2
+        estimator.transform(rows)
+    elif command == "evaluate":
+        aecli.evaluate(rows, model=folder, threads=1)
+    elif command == "report":
+        aecli.report(rows, str(tmp_path / "out.html"), model=folder, threads=1)
+    else:
+        getattr(aecli, command)(rows, output, model=folder, threads=1)
+    assert torch.get_num_threads() == 2
+
+
+def test_the_methods_of_a_model_have_its_own_threads(folder: Path, two_threads: None):
+    seen = []
+    for threads in (1, None):
+        model = aecli.load(folder, threads=threads)
+        assert torch.get_num_threads() == 2
+        latents = model.encode(frame(20))
+        decoder = next(m for m in model.loaded.network.decoder.modules() if not [*m.children()])
+        decoder.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
+        model.decode(latents)
+    assert seen == [1, 2]
+    assert torch.get_num_threads() == 2

@@ -23,7 +23,7 @@ from aecli.evaluation.results import (
 )
 from aecli.inspection.inspect import Layer, ModelInspection
 from aecli.metrics.classification import Classification
-from aecli.metrics.columns import ColumnScore
+from aecli.metrics.column_scores import ColumnScore
 from aecli.metrics.detection import Interval
 from aecli.metrics.latent import LatentHealth
 from aecli.progress import Epoch

@@ -196,14 +196,24 @@ def test_an_output_without_a_format_or_a_folder(run, trained):
     ("output", "expected"),
     [
         ("", ["-o '' is not a file name"]),
-        ("runs", ["runs: it is a directory", "-o runs/latents.parquet"]),
-        ("new/", ["new/: its name is that of a directory", "-o new/latents.parquet"]),
         ("/dev/full", ["/dev/full: a device or a pipe", "--to csv"]),
     ],
 )
 def test_an_output_that_is_no_file(run, trained, tmp_path: Path, output: str, expected: list[str]):
-    (tmp_path / "runs").mkdir()
     refused(run("encode", trained, "-o", output), 2, *expected, "try: -o ")
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("runs", ["runs: it is a directory", "-o runs/latents.parquet"]),
+        ("new/", ["new/: its name is that of a directory", "-o new/latents.parquet"]),
+    ],
+)
+def test_latents_are_not_decoded_into_a_folder(run, trained, tmp_path: Path, output, expected):
+    (tmp_path / "runs").mkdir()
+    assert run("encode", trained, "-o", "z.csv").code == 0
+    refused(run("decode", "z.csv", "-o", output), 2, *expected, "try: -o ")
     assert not (tmp_path / "new").exists()
 
 

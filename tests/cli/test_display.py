@@ -12,7 +12,7 @@ from aecli.cli.display.inspection import inspection_report
 from aecli.cli.display.model import column_groups, scaling, training_report
 from aecli.cli.display.quality import training_quality
 from aecli.cli.display.written import stream_report
-from aecli.inference.run import StreamResult
+from aecli.inference.stream_result import StreamResult
 from aecli.inspection.inspect import DataInspection
 from aecli.metrics.detection import Interval
 from aecli.metrics.gates import Gate

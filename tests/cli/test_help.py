@@ -18,6 +18,12 @@ def printed(*args: str) -> list[str]:
     return CliRunner().invoke(cli, list(args), prog_name="aecli").output.splitlines()
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_program_lists_the_first_sentence_of_each_command(command):
+    sentence = cli.commands[command].get_short_help_str(limit=80)
+    assert any(line.split() == [command, *sentence.split()] for line in printed("--help"))
+
+
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 @pytest.mark.parametrize("columns", ["80", "60", "200"])
 def test_help_fits_80_columns(command, columns, monkeypatch):

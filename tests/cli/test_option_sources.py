@@ -114,7 +114,7 @@ def test_names_in_a_variable_may_hold_spaces(parse):
         (["--time-limit", "soon"],
          "--time-limit soon: must be a duration above 0 such as 90s, 10m or 2h",
          "--time-limit 10m"),
-        (["--memory", "4 GB"], "--memory 4 GB: must be of the form 4GB", "--memory 4GB"),
+        (["--memory", "4 GB"], "--memory 4 GB: must be of the form 2GB", "--memory 2GB"),
         (["--delimiter", "ab"], "--delimiter ab: must be one character", "--delimiter ;"),
         (["--latent", "0"],
          "--latent 0: must be a whole number, 1 to 65536, or auto", "--latent 1"),

@@ -1,10 +1,15 @@
 import re
+import time
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from aecli.cli.progress import LiveProgress, PlainProgress, PlainSearchProgress, show_progress
+from aecli.cli.live_progress import LiveProgress
+from aecli.cli.phase_times import PhaseTimes
+from aecli.cli.plain_progress import PlainProgress, PlainSearchProgress
+from aecli.cli.progress import show_progress
 from aecli.progress import SILENT, SearchState
 from tests.cli.results import epochs
 
@@ -210,3 +215,52 @@ def test_a_live_search_shows_trial_epoch_best_and_time_left_in_one_line(live, cl
     assert "epoch 2/10  best 0.01230 (trial 4)  3 min left" in screen.getvalue()
     assert "trial 7 of 50" in screen.getvalue()
     live.finish()
+
+
+def test_debug_shows_the_seconds_of_each_phase_and_their_sum(aecli, table):
+    shown = aecli("train", table, "-m", "model", "--epochs", "1", "--debug").err.splitlines()
+    lines = [line.removeprefix("debug: ") for line in shown if line.startswith("debug: ")]
+    header = next(number for number, line in enumerate(lines) if line.endswith("CPU s"))
+    times = lines[header + 1 :]
+    seconds = {line[:-16].strip(): (float(line[-16:-8]), float(line[-8:])) for line in times}
+    phases = ["start-up", "reading", "fitting columns", "staging", "fitting PCA", "epochs"]
+    phases += ["comparing with PCA", "diagnosing", "calibrating scores", "saving", "sum"]
+    assert [name for name in seconds if name in phases] == phases
+    for column in range(2):
+        total = seconds["sum"][column]
+        parts = [times[column] for name, times in seconds.items() if name != "sum"]
+        assert sum(parts) == pytest.approx(total, abs=0.006 * len(parts))
+
+
+def test_the_phase_of_evaluate_has_its_name(aecli, table):
+    aecli("train", table, "-m", "model", "--epochs", "1", "-q")
+    shown = aecli("evaluate", "model", table, "--debug").err
+    assert "debug: evaluating " in shown
+    assert "encoding" not in shown
+
+
+def test_phases_of_the_same_name_are_added(clock):
+    times = PhaseTimes(wall=lambda: time.time() + clock.now, cpu=clock)
+    for moment, phase in ((0.0, "reading"), (1.0, "epochs"), (3.0, "reading"), (7.0, "saving")):
+        clock.now = moment
+        times.start(phase)
+    cpu = {line[:-16].strip(): line[-8:].strip() for line in times.lines()}
+    assert cpu["reading"] == "5.00"
+    assert cpu["epochs"] == "2.00"
+    assert cpu["sum"] == "7.00"
+
+
+def test_the_start_up_is_timed_without_proc(clock, monkeypatch):
+    monkeypatch.setattr("aecli.cli.phase_times.STATUS", Path("/nowhere"))
+    times = PhaseTimes(cpu=clock)
+    times.start("reading")
+    assert times.lines()[1].startswith("start-up")
+    assert 0 <= float(times.lines()[1].split()[1]) < 3_600
+
+
+def test_messages_for_debug_are_not_shown_without_it(plain, screen):
+    plain.debug("trains without a CUDA graph")
+    assert not screen.getvalue()
+    plain.phases = PhaseTimes()
+    plain.debug("trains without a CUDA graph")
+    assert screen.getvalue() == "debug: trains without a CUDA graph\n"

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from aecli.cli.display.generations import created_text
 from aecli.cli.errors import show_warnings
+from aecli.cli.live_progress import LiveProgress
 from aecli.cli.main import main
-from aecli.cli.progress import LiveProgress, show_progress
+from aecli.cli.progress import show_progress
 from aecli.errors import AecliWarning
 from aecli.model_directory.generations import generations
 from aecli.model_directory.read import read_spec

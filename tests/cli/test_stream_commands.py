@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -79,3 +83,27 @@ def test_closed_standard_streams(tmp_path: Path, command: str, streams: str, cod
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False)
     assert len(done.stderr.splitlines()) <= 6
+
+
+# Processes in the background of a shell ignore SIGINT.
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_signal_ends_a_command_whose_output_no_process_reads(
+    trained: str, tmp_path: Path, threads: int
+):
+    header, *rows = (tmp_path / trained).read_text().splitlines()
+    (tmp_path / "many.csv").write_text("\n".join([header, *rows * 80]) + "\n")
+    command = [sys.executable, "-m", "aecli", "encode", "many.csv", "-o", "-", "-q"]
+    with subprocess.Popen(
+        [*command, "--threads", str(threads), "--batch-size", "100"], cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.getcwd()}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            select.select([process.stdout], [], [], 30)  # the first bytes are written
+            time.sleep(0.5)
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=15) == 128 + signal.SIGTERM
+        finally:
+            process.kill()

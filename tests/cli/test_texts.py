@@ -13,6 +13,7 @@ import pytest
 
 import aecli
 from aecli.cli.main import main
+from aecli.errors import AecliWarning
 
 pytestmark = pytest.mark.usefixtures("no_cross_fitting")
 
@@ -67,6 +68,9 @@ def test_seen_texts_are_reconstructed_exactly_and_counted(tmp_path: Path) -> Non
     figures = aecli.evaluate(table, model=tmp_path / "m")
     assert figures.retrieved["t"] > 0.9
     assert figures.figures()["text_retrieved"] == figures.retrieved["t"]
+    numbers = pa.table({"t": pa.array(range(ROWS)), "x": NUMBERS})
+    with pytest.warns(AecliWarning, match="'t' is int64; its values are read as text"):
+        aecli.load(tmp_path / "m").encode(numbers)
     missing = pa.table({"t": pa.nulls(ROWS, pa.string()), "x": NUMBERS})
     filled = aecli.load(tmp_path / "m").reconstruct(missing, fill=True)
     assert {*filled["t"].to_pylist()} <= {*TEXTS, None}

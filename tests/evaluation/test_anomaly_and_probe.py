@@ -50,6 +50,37 @@ def windowed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def variational(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "v"
+    aecli.train(table(200, 0), model=folder, columns=FEATURES, latent=2, epochs=1, variational=True)
+    return folder
+
+
+def later(data: pa.Table, days: int) -> pa.Table:
+    """Return the table with a column of times, an hour apart, that start after some days."""
+    times = np.datetime64("2026-01-01") + np.arange(len(data)) * np.timedelta64(3_600, "s")
+    return data.append_column("time", pa.array(times + np.timedelta64(days, "D")))
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "t"
+    columns = [*FEATURES, "time"]
+    aecli.train(later(table(200, 0), 0), model=folder, columns=columns, latent=2, epochs=1)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["model", "windowed", "variational", "timed"])
+def test_other_figures_are_the_same_with_anomalies(kind: str, request: pytest.FixtureRequest):
+    data, folder = later(table(300, 1), 100), request.getfixturevalue(kind)
+    plain = aecli.evaluate(data, model=folder)
+    found = aecli.evaluate(data, model=folder, anomaly="odd")
+    assert found.number_mse == pytest.approx(plain.number_mse, rel=1e-5)
+    assert found.total == pytest.approx(plain.total, rel=1e-5)
+    assert found.latent.mean_abs == pytest.approx(plain.latent.mean_abs, rel=1e-5)
+
+
 def test_anomalies_are_measured_with_the_score_that_score_writes(model: Path, tmp_path: Path):
     data = table(600, 1)
     found = aecli.evaluate(data, model=model, anomaly="odd").anomaly

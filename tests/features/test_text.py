@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,9 @@ import torch
 from aecli.errors import ModelError
 from aecli.features.text.encoder import TextEncoder
 from aecli.features.text.fit import fit_encoder
+from aecli.features.text.reader import TextReader
 from aecli.features.text.tensors import text_tensors, with_text_encoders
+from aecli.features.text.vector_cache import MAX_VECTORS
 from aecli.schema.model_spec import Column
 
 KINDS = ("Palace", "Garden", "House", "Corner", "Kitchen")
@@ -24,8 +29,12 @@ def encoder() -> TextEncoder:
     return fit_encoder(pa.array(NAMES * 20), store=True)
 
 
+def read(encoder: TextEncoder, texts: pa.Array) -> np.ndarray:
+    return TextReader(encoder).read(texts)
+
+
 def similarity(encoder: TextEncoder, one: str, other: str) -> float:
-    a, b = encoder.encode(pa.array([one, other])).astype(float)
+    a, b = read(encoder, pa.array([one, other])).astype(float)
     return float(a @ b / np.sqrt((a @ a) * (b @ b)))
 
 
@@ -48,7 +57,7 @@ def test_texts_with_common_words_and_parts_of_words_are_near(
 
 
 def test_null_is_missing_and_text_without_known_ngrams_is_zero(encoder: TextEncoder) -> None:
-    vectors = encoder.encode(pa.array([None, "", "zzzz", "Thai Palace"]))
+    vectors = read(encoder, pa.array([None, "", "zzzz", "Thai Palace"]))
     assert np.isnan(vectors[0]).all()
     assert np.abs(vectors[1:3]).max() == 0
     assert np.linalg.norm(vectors[3]) == pytest.approx(1, abs=0.2)
@@ -67,19 +76,49 @@ def test_a_vector_does_not_depend_on_type_batch_or_neighbours(
     encoder: TextEncoder, kind: pa.DataType
 ) -> None:
     texts = pa.array([*NAMES, None, *NAMES], pa.string())
-    together = encoder.encode(texts.cast(kind))
-    apart = np.concatenate([encoder.encode(texts.slice(i, 1)) for i in range(len(texts))])
+    together = read(encoder, texts.cast(kind))
+    apart = np.concatenate([read(encoder, texts.slice(i, 1)) for i in range(len(texts))])
     np.testing.assert_allclose(together, apart, atol=1e-6)
+
+
+def test_vectors_are_the_same_after_more_words_than_are_kept(encoder: TextEncoder) -> None:
+    used, texts = TextReader(encoder), pa.array([*NAMES, "Thai Thai House", "a" * 999])
+    codes = pa.array([f"{i:x}{i % 97:x} Garden{i}" for i in range(MAX_VECTORS)])
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(used.read, [codes, texts, codes.slice(9, 50_000), texts] * 2))
+    for vectors in (
+        *parts[1::2],
+        used.read(texts),
+        pickle.loads(pickle.dumps(used)).read(texts),
+        encoder.encode(texts),
+    ):
+        np.testing.assert_allclose(vectors, read(encoder, texts), atol=1e-6)
+    np.testing.assert_array_equal(parts[2], parts[0][9:50_009])
+    # Many texts are kept now; a batch may have none.
+    assert used.read(pa.array([], pa.string())).shape == (0, encoder.size)
+    empty = pa.array([None, None], pa.string()).dictionary_encode()
+    assert np.isnan(used.read(empty)).all()
+
+
+@pytest.mark.parametrize("text", ["x Garden", "Garden " * 40, "Old  Old\tGarden Old", "\u2003é\n"])
+def test_words_are_weighted_by_the_logarithm_of_their_count(
+    encoder: TextEncoder, text: str
+) -> None:
+    counts = Counter(text.lower().split())
+    words = encoder.ngrams(pa.array(counts, pa.large_string())).toarray()
+    weighted = (1 + np.log(list(counts.values())))[:, None] * words
+    expected = encoder.components @ weighted.sum(axis=0) / np.sqrt(np.square(weighted).sum() or 1)
+    np.testing.assert_allclose(read(encoder, pa.array([text]))[0], expected, atol=2e-6)
 
 
 def test_characters_after_the_first_thousand_are_ignored(encoder: TextEncoder) -> None:
     long = "Thai Palace " * 1_000_000
-    vectors = encoder.encode(pa.array([long, long[:1000]]))
+    vectors = read(encoder, pa.array([long, long[:1000]]))
     np.testing.assert_array_equal(vectors[0], vectors[1])
 
 
 def test_stored_texts_come_back_and_distant_vectors_are_null(encoder: TextEncoder) -> None:
-    vectors = encoder.encode(pa.array(NAMES))
+    vectors = read(encoder, pa.array(NAMES))
     assert encoder.decode(vectors, pa.string()).to_pylist() == NAMES
     assert encoder.decode(vectors + 0.01, pa.string()).to_pylist() == NAMES
     assert encoder.decode(vectors + 5, pa.string()).null_count == len(NAMES)
@@ -95,8 +134,8 @@ def test_an_encoder_is_the_same_after_saving(encoder: TextEncoder) -> None:
     tensors = text_tensors([column_of(encoder)])
     [loaded] = with_text_encoders([column_of(encoder)], tensors, Path("weights"))
     texts = pa.array([*NAMES, "Thai Hause"])
-    np.testing.assert_array_equal(loaded.encoder.encode(texts), encoder.encode(texts))
-    vectors = encoder.encode(texts)
+    np.testing.assert_array_equal(read(loaded.encoder, texts), read(encoder, texts))
+    vectors = read(encoder, texts)
     assert loaded.encoder.decode(vectors, pa.string()) == encoder.decode(vectors, pa.string())
 
 

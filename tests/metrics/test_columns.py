@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from aecli.features.layout import lay_out
-from aecli.metrics.columns import ColumnFigures, mean_accuracy
+from aecli.metrics.column_scores import mean_accuracy
+from aecli.metrics.columns import ColumnFigures
 from aecli.metrics.number_ranges import number_ranges
 from aecli.metrics.pca import PCA
 from tests.columns import boolean, category, number, vector

@@ -70,7 +70,7 @@ def test_only_the_same_training_continues_an_unfinished_one(model_spec: ModelSpe
     stopped = model_spec.summary.model_copy(update={"finished": False})
     unfinished = model_spec.model_copy(update={"summary": stopped})
     assert continues(unfinished, model_spec)
-    assert continues(unfinished, with_training(time_limit=60.0, threads=2))
+    assert continues(unfinished, with_training(time_limit=60.0, threads=2, memory="1GB"))
     assert not continues(model_spec, model_spec)
     assert not continues(unfinished, with_training(lr=0.1))
     assert not continues(unfinished, model_spec.model_copy(update={"columns": []}))

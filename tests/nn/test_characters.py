@@ -2,15 +2,15 @@
 
 import torch
 
-from aecli.nn.characters import CHANNELS, CharacterConvolutions, CharacterDecoder
+from aecli.nn.characters import FEATURES, CharacterConvolutions, CharacterDecoder
 from aecli.nn.losses import ReconstructionLoss
 
 
 def test_features_of_a_word_give_the_same_characters_at_every_position() -> None:
     torch.manual_seed(0)
     layer = CharacterConvolutions(length=24, codes=5)
-    grid = torch.zeros(1, CHANNELS, 24)
-    grid[:, :, 8:12] = torch.randn(CHANNELS, 4)
+    grid = torch.zeros(1, FEATURES, 24)
+    grid[:, :, 8:12] = torch.randn(FEATURES, 4)
     there, moved = (layer(part.flatten(1)).view(24, 5) for part in (grid, grid.roll(3, dims=2)))
     torch.testing.assert_close(moved[4:], there[1:-3])
 
@@ -34,3 +34,26 @@ def test_loss_of_a_text_is_the_mean_cross_entropy_of_its_characters_and_its_end(
     logs = outputs.view(2, 4, 4).log_softmax(2)
     expected = -(logs[0, 0, 0] + logs[0, 1, 1] + logs[0, 2, 3] + logs[1, :, 2].sum()) / 7
     torch.testing.assert_close(loss(outputs, codes), expected)
+
+
+def test_sums_of_texts_are_those_of_their_observed_characters() -> None:
+    # Two booleans, a category of two, texts of three characters (four codes) and of two (two).
+    loss = ReconstructionLoss(
+        numbers=0,
+        booleans=1,
+        cardinalities=[2, *[4] * 3, *[2] * 2],
+        column_of=[0, 1, 2, 2, 2, 3, 3],
+        weights=[1.0, 1.0, 0.5, 2.0],
+    )
+    missing = torch.nan
+    cells = torch.tensor(
+        [[1.0, 1, 0, 3, missing, 1, 1], [0.0, 0, 2, 1, 2, missing, missing]],
+    )
+    outputs = torch.zeros(2, loss.booleans + 2 + 12 + 4)
+    outputs[:, 3 + 0] = 9.0  # the first code of the first position
+    errors, wrong, observed = loss.text_figures(outputs, cells)
+    assert wrong.tolist() == [1 + 1 + 1 + 1, 2]
+    assert observed.tolist() == [5, 2]
+    by_cell = loss.cell_errors(outputs, cells)[:, 2:].nan_to_num(0.0).sum(0)
+    expected = torch.stack([by_cell[:3].sum() * 0.5, by_cell[3:].sum() * 2]).double()
+    torch.testing.assert_close(errors, expected)

@@ -145,9 +145,26 @@ def test_unfit_weights_are_refused(weights):
         mixed().set_weights(weights)
 
 
-def test_columns_that_do_not_cover_the_cells_are_refused():
-    with pytest.raises(ValueError, match="each of 2 cells one of 1 columns"):
-        ReconstructionLoss(numbers=2, booleans=0, cardinalities=(), column_of=(0,), weights=(1.0,))
+@pytest.mark.parametrize("column_of", [(0,), (0, 0), (1, 0), (0, 2)])
+def test_columns_that_do_not_cover_the_cells_in_order_are_refused(column_of):
+    with pytest.raises(ValueError, match="each of 2 cells one of 2 columns, in order"):
+        ReconstructionLoss(
+            numbers=2, booleans=0, cardinalities=(), column_of=column_of, weights=(1.0, 1.0)
+        )
+
+
+def test_columns_of_any_size_are_means_of_their_observed_cells():
+    column_of = (0, 1, 1, 2, 2, 3, 4, 4, 4)
+    loss = ReconstructionLoss(
+        numbers=9, booleans=0, cardinalities=(), column_of=column_of, weights=[1.0] * 5
+    )
+    random = torch.Generator().manual_seed(3)
+    output, cells = torch.randn(2, 64, 9, generator=random)
+    cells[torch.rand(cells.shape, generator=random) < 0.3] = NAN
+    owners = torch.tensor(column_of).expand(64, 9)
+    errors = (output - cells).square()
+    means = [errors[owners == column].nanmean() for column in range(5)]
+    assert float(loss(output, cells)) == pytest.approx(float(sum(means)) / 5)
 
 
 def test_unobserved_cells_cost_nothing_and_send_no_gradient():
@@ -190,12 +207,12 @@ def test_cell_errors_are_nan_exactly_where_unobserved():
     output, cells = rows(4)
     cells[0] = torch.tensor([NAN, 1.0, 1.0, NAN, -1.0])
     cells[3, 4] = NAN
-    for complete in (True, False):
-        errors = mixed(complete=complete).cell_errors(output, cells)
-        wanted = torch.zeros(4, 5, dtype=torch.bool)
-        wanted[0, [0, 3, 4]] = wanted[3, 4] = True
-        assert errors.shape == cells.shape
-        assert torch.equal(errors.isnan(), wanted)
+    errors = mixed().cell_errors(output, cells)
+    wanted = torch.zeros(4, 5, dtype=torch.bool)
+    wanted[0, [0, 3, 4]] = wanted[3, 4] = True
+    assert errors.shape == cells.shape
+    assert torch.equal(errors.isnan(), wanted)
+    assert torch.equal(mixed(complete=True).cell_errors(output[1:3], cells[1:3]), errors[1:3])
 
 
 @settings(max_examples=25, deadline=None)

@@ -10,7 +10,7 @@ COUNT, SEED = 60, 14
 
 
 def test_mutated_inputs_end_in_no_bug_signal_or_large_memory() -> None:
-    """The cut of `benchmarks/mutated_inputs.py`, which tries thousands."""
+    """The cut of `benchmarks/run.py mutated-inputs`, which tries thousands."""
     command = [sys.executable, "-m", "tests.reliability.mutated_runs", str(COUNT), str(SEED)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aecli.metrics.columns import ColumnScore
+from aecli.metrics.column_scores import ColumnScore
 from aecli.metrics.detection import Interval
 from aecli.reporting.anomaly_text import marked, reasons, row_groups
 from aecli.reporting.data import ReportData, ReportRow

@@ -81,6 +81,8 @@ def test_a_cell_is_short_text(array, text):
         (pa.array([2**64 - 1], pa.uint64()), "18446744073709551615"),
         (pa.array([timedelta(seconds=5)]), "0:00:05"),
         (pa.array([2**62], pa.duration("s")), "4611686018427387904 s"),
+        (pa.array([5_000_000_001], pa.duration("ns")), "0:00:05.000000001"),
+        (pa.array([5_000_000_001], pa.timestamp("ns")), "1970-01-01 00:00:05.000000001"),
         (pa.array([b"\xff"]), "b'\\xff'"),
         (pa.array([["a", "b"]]), "['a', 'b']"),
         (pa.array([None]), "missing"),

@@ -51,7 +51,7 @@ def test_ordinary_rows_with_a_rare_value_score_within_bounds(tmp_path: Path, mak
     scores = found["score"].to_numpy()
     assert np.quantile(scores, 0.99) < 20 * np.median(scores)
     assert scores.max() < 100
-    assert found["is_outlier"].to_numpy(zero_copy_only=False).mean() < 0.03
+    assert found["is_outlier"].to_numpy(zero_copy_only=False).mean() < 0.05
 
 
 def test_an_absurd_number_is_first_also_in_a_table_that_was_trained_on(tmp_path: Path):

@@ -42,6 +42,13 @@ def test_the_further_from_the_training_rows_the_more_isolated():
     assert 0 < found[0] < 0.8 * found[1] < found[1] < found[2] < 1
 
 
+def test_leaves_are_the_same_on_a_processor_and_by_one_comparison():
+    train = torch.from_numpy(clusters(0)).float()
+    forest = fit_forest(train, torch.arange(4))
+    expected = forest.leaves_by_feature(train.numpy())
+    assert torch.equal(forest.leaves_at_once(train), expected.long())
+
+
 def test_a_small_cluster_is_more_isolated_than_a_large_one():
     random = np.random.default_rng(0)
     large, small = random.normal(size=(1_900, 5)), 3 + 0.05 * random.normal(size=(100, 5))

@@ -12,6 +12,7 @@ import torch
 import aecli
 from aecli.progress import SILENT
 from aecli.training.build import build_training
+from aecli.training.classifier_start import SEARCHED_SAMPLES, labelled_samples
 from aecli.training.data import prepare
 from aecli.training.train import parse_options
 
@@ -52,3 +53,12 @@ def test_the_first_predictions_have_the_mean_of_the_shares(options: dict[str, An
 def test_three_epochs_of_few_rows_never_order_the_classes_the_wrong_way(tmp_path, seed: int):
     aecli.train(table(), model=tmp_path / "m", label="y", latent=2, epochs=3, seed=seed)
     assert aecli.evaluate(table(), model=tmp_path / "m").classification.auroc > 0.85
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.4])
+def test_labelled_samples_are_evenly_spaced_over_large_tables(share: float):
+    codes = torch.zeros(SEARCHED_SAMPLES + 99_999, dtype=torch.int64)
+    codes[torch.rand(len(codes), generator=torch.Generator().manual_seed(0)) >= share] = -1
+    labelled = (codes >= 0).nonzero()[:, 0]
+    chosen = labelled[:: max(1, -(-len(labelled) // 8_192))]
+    assert torch.equal(labelled_samples(codes), chosen)

@@ -16,7 +16,7 @@ from aecli.model.sizes import resolve_network
 from aecli.schema.model_spec import Column
 from aecli.schema.options import TrainOptions
 from aecli.schema.training_options import LossOptions
-from aecli.training.noise import Noise
+from aecli.training.noise import Noise, number_deviations
 from aecli.training.objective import Objective
 from tests.columns import boolean, category, number, time
 
@@ -39,6 +39,18 @@ def corrupted(text: str, clean: torch.Tensor) -> torch.Tensor:
     noise = Noise.parse(text, numbers=2)
     assert noise is not None
     return noise(clean)
+
+
+def test_gaussian_noise_on_all_elements_of_a_text_is_that_on_one_number():
+    size = 16
+    fitted = {"center": [0.0] * size, "scale": [0.2] * size, "mean": [0.0] * size}
+    text = Column(name="t", kind="text", type="string", size=size, reason="", **fitted)
+    where = lay_out([number("a"), text])
+    noise = Noise.parse("gaussian:0.5", numbers=where.numbers, deviations=number_deviations(where))
+    torch.manual_seed(0)
+    squares = noise(torch.zeros(4000, where.cells)).square().mean(0)
+    torch.testing.assert_close(squares[0], torch.tensor(0.25), rtol=0.1, atol=0)
+    torch.testing.assert_close(squares[1:].sum(), torch.tensor(0.25), rtol=0.1, atol=0)
 
 
 def test_gaussian_noise_moves_numbers_only():

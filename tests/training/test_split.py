@@ -1,15 +1,8 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aecli.training.split import (
-    SHUFFLED_BLOCK,
-    SHUFFLED_WINDOW,
-    epoch_order,
-    rows_outside,
-    training_rows,
-)
+from aecli.training.split import rows_outside, training_rows
 
 
 def test_each_class_is_divided_by_itself():
@@ -47,22 +40,3 @@ def test_the_seed_decides_the_split():
     first, again, other = (training_rows(500, 0.2, seed) for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).any()
-
-
-@pytest.mark.parametrize("rows", [1, 1000, SHUFFLED_WINDOW + SHUFFLED_BLOCK // 2 + 3])
-def test_an_epoch_sees_every_row_once(rows: int):
-    assert (np.sort(epoch_order(rows, seed=5, epoch=2)) == np.arange(rows)).all()
-
-
-def test_epochs_differ_and_repeat_by_seed():
-    orders = [epoch_order(1000, seed=5, epoch=epoch) for epoch in (0, 1, 0)]
-    assert (orders[0] != orders[1]).any()
-    assert (orders[0] == orders[2]).all()
-
-
-def test_large_tables_are_read_in_blocks():
-    order = epoch_order(8 * SHUFFLED_WINDOW, seed=0, epoch=0)
-    assert (
-        len(np.unique(order[:SHUFFLED_WINDOW] // SHUFFLED_BLOCK))
-        == SHUFFLED_WINDOW // SHUFFLED_BLOCK
-    )

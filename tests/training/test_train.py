@@ -148,7 +148,7 @@ def test_the_checkpoint_goes_once_a_resumed_training_is_saved(tmp_path: Path):
     stopped = aecli.train(table(), time_limit=0.05, **how)
     assert not stopped.spec.summary.finished
     assert (tmp_path / "m" / "checkpoint").exists()
-    finished = aecli.train(table(), resume=True, **how)
+    finished = aecli.train(table(), resume=True, memory="1KB", **how)
     assert [epoch.number for epoch in finished.history] == list(range(1, 61))
     assert not (tmp_path / "m" / "checkpoint").exists()
 

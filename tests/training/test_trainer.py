@@ -47,6 +47,7 @@ def loop(
     widest: int = 16,
     watch: Callable[[Epoch], str | None] | None = None,
     target: NumberTarget | None = None,
+    computed: str = "fp32",
     **values: Any,
 ) -> Trainer:
     defaults = {"encoder": [16, 2], "epochs": 6, "batch_size": 32, "label": "y", "dropout": 0.1}
@@ -67,7 +68,8 @@ def loop(
         rows(valid, seed=2),
         options.training,
         device=torch.device("cpu"),
-        precision="fp32",
+        precision=computed,
+        batch_size=options.training.batch_size or 32,
         widest=widest,
         checkpoint=Checkpoint(folder, identity),
         progress=progress or Progress(),
@@ -172,6 +174,20 @@ def test_resuming_is_bit_identical_to_never_stopping(tmp_path: Path, optimizer: 
     assert all(torch.equal(a, weights(run)[name]) for name, a in weights(whole).items())
 
 
+@pytest.mark.parametrize(
+    ("option", "has_bf16", "resumed"),
+    [("auto", True, "bf16"), ("auto", False, "fp32"), ("bf16", False, "bf16")],
+)
+def test_a_resumed_training_keeps_its_precision_where_the_device_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, has_bf16: bool, resumed: str
+):
+    how: dict[str, Any] = {"precision": option, "epochs": 4, "batch_size": 256}
+    stopped = loop(tmp_path, StopAfter(1, signal.SIGTERM), computed="bf16", **how).fit()
+    assert (stopped.finished, stopped.precision) == (False, "bf16")
+    monkeypatch.setattr("aecli.training.trainer.has_bf16", lambda _: has_bf16)
+    assert loop(tmp_path, computed="fp32", **how).fit(resume=True).precision == resumed
+
+
 def test_an_interrupted_training_keeps_the_best_weights_so_far(tmp_path: Path):
     fit = loop(tmp_path, StopAfter(2, signal.SIGINT), epochs=50).fit()
     assert fit.signal == signal.SIGINT
@@ -229,6 +245,18 @@ def test_a_damaged_checkpoint_says_so(tmp_path: Path):
     checkpoint.write_bytes(b"\x08\0\0\0\0\0\0\0garbage!")
     with pytest.raises(ModelError, match="damaged"):
         loop(tmp_path).fit(resume=True)
+
+
+def test_convolutions_on_a_gpu_are_deterministic_while_training(tmp_path: Path):
+    settings: list[bool] = []
+
+    def watch(epoch: Epoch) -> None:
+        settings.append(torch.backends.cudnn.deterministic)
+
+    before = torch.backends.cudnn.deterministic
+    loop(tmp_path, epochs=1, watch=watch).fit()
+    assert settings == [True]
+    assert torch.backends.cudnn.deterministic == before
 
 
 def test_training_leaves_the_callers_random_numbers_alone(tmp_path: Path):

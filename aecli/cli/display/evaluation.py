@@ -37,7 +37,7 @@ from aecli.formatting import count, figure, percent, weight
 if TYPE_CHECKING:
     from aecli.evaluation.results import EvaluateResult
     from aecli.metrics.classification import Classification
-    from aecli.metrics.columns import ColumnScore
+    from aecli.metrics.column_scores import ColumnScore
     from aecli.metrics.gates import Gate
     from aecli.metrics.latent import LatentHealth
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,8 +12,10 @@ from rich.text import Text
 from aecli.cli.display.widgets import BAD, DIM, GOOD, facts, figures, user
 from aecli.formatting import count, figure, safe, size
 from aecli.model_directory.generations import Generation, rollback_command
-from aecli.model_directory.rollback import RollbackResult
-from aecli.model_directory.verify import CheckedFile
+
+if TYPE_CHECKING:
+    from aecli.model_directory.rollback import RollbackResult
+    from aecli.model_directory.verify import CheckedFile
 
 ID_WIDTH, DATE_WIDTH = 12, 10
 """Cells that the id and the time of a model get at least."""

@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from aecli.cli.display.generations import created_text, generation_table, verified_table
-from aecli.cli.display.history import loss_chart
 from aecli.cli.display.model import (
     column_groups,
     column_table,
@@ -46,6 +45,8 @@ def inspection_report(
         if result.verified is not None:
             return Group(user(result.model, "bold"), verified_table(result.verified))
         if result.history is not None:
+            from aecli.cli.display.history import loss_chart
+
             return Group(user(result.model, "bold"), loss_chart(result.history))
         return _model(result, all_columns)
     return _data(result, all_columns)

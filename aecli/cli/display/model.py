@@ -15,7 +15,6 @@ from rich.table import Table
 from rich.text import Text
 
 from aecli.cli.display.generations import replaced_lines
-from aecli.cli.display.history import EpochTable
 from aecli.cli.display.quality import training_quality
 from aecli.cli.display.widgets import (
     BAD,
@@ -59,6 +58,8 @@ OWN_ACTIVATIONS = ("lstm", "transformer")
 
 def training_report(result: TrainResult, *, every_epoch: bool = False) -> RenderableType:
     """Return the table of losses and the panel that describes the model."""
+    from aecli.cli.display.history import EpochTable
+
     limit = len(result.history) if every_epoch else SUMMARY_EPOCHS_SHOWN
     table = EpochTable(result.history, limit=limit) if result.history else None
     body = stacked([training_quality(result.spec), facts(_model_facts(result))])

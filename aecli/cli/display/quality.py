@@ -15,7 +15,7 @@ from aecli.schema.model_spec import UNTRAINED_DECODER, ModelSpec
 
 if TYPE_CHECKING:
     from aecli.evaluation.results import EvaluateResult
-    from aecli.metrics.columns import Predictor
+    from aecli.metrics.column_scores import Predictor
 
 QualityRow = tuple[str, str, Sequence[float | None], str]
 """Title, metric (`r2` or `accuracy`), figures of model, PCA and trivial prediction, and a mark."""
@@ -63,7 +63,7 @@ def training_quality(spec: ModelSpec) -> RenderableType:
 
 def evaluation_quality(result: EvaluateResult) -> RenderableType:
     """Draw the quality of a model on the rows of an evaluation."""
-    from aecli.metrics.columns import character_accuracy, mean_accuracy
+    from aecli.metrics.column_scores import character_accuracy, mean_accuracy
 
     numbers = (result.number_r2, result.number_r2_pca, result.number_r2_baseline)
     names: tuple[Predictor, ...] = ("model", "pca", "baseline")

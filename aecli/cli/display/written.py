@@ -13,8 +13,8 @@ from aecli.formatting import count, duration, figure, safe, size
 
 if TYPE_CHECKING:
     from aecli.inference.decode import DecodeResult
-    from aecli.inference.run import StreamResult
     from aecli.inference.sample import SampleResult
+    from aecli.inference.stream_result import StreamResult
     from aecli.reporting.report import PlotResult, ReportResult
     from aecli.scoring.calibrate import CalibrateResult
 
@@ -76,6 +76,7 @@ def stream_lines(result: StreamResult) -> Iterator[Text]:
     written = count(result.rows, result.unit)
     if result.output is not None:
         where = "stdout" if result.output == "-" else safe(result.output)
+        where += f" ({count(result.files, 'file')})" if result.files is not None else ""
         written += f" of {count(len(result.columns), 'column')} to {where}"
     speed = f"{count(round(result.rows / max(result.seconds, 1e-6)), result.unit)}/s"
     yield Text(f"{written} in {duration(result.seconds)} ({speed})")

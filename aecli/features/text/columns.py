@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from aecli.features.text.characters import fit_characters
 from aecli.features.text.encoder import TextEncoder
 from aecli.features.text.fit import fit_encoder, held_out_r2
+from aecli.features.text.words import split_words
 from aecli.schema.model_spec import Column, LeftOut
 from aecli.schema.options import ColumnOptions
 from aecli.table.column_plan import ColumnPlan
@@ -45,26 +46,19 @@ def with_text_columns(plan: ColumnPlan, options: ColumnOptions) -> ColumnPlan:
     return replace(plan, columns=tuple(columns), left_out=tuple(left_out), texts={})
 
 
-def with_any_distance(column: Column) -> Column:
-    """Return a column whose vectors are converted to the nearest stored text at any distance."""
-    if column.kind != "text" or column.encoder.texts is None:
-        return column
-    return column.with_encoder(replace(column.encoder, texts=column.encoder.texts.unlimited()))
-
-
 def _text_column(
     column: Column, texts: pa.Array, options: ColumnOptions, named: bool
 ) -> Column | str:
     """Return the fitted column, or the reason why it is left out."""
-    by_character = options.text_decoder == "characters"
-    encoder = fit_encoder(texts, store=options.text_values and not by_character)
-    if encoder is None:
+    if not len(split_words(texts).keys):
         return f"{column.reason}, none with words"
+    equal = f"{column.reason}, equal in the characters and words that are read"
+    if options.text_decoder == "characters":
+        reason = None if named else _identifier_reason(column, texts)
+        return reason or fit_characters(column, texts) or equal
+    encoder = fit_encoder(texts, store=options.text_values)
     reason = None if named else _identifier_reason(column, texts, encoder)
-    if reason is not None:
-        return reason
-    fitted = fit_characters(column, texts) if by_character else _fitted(column, texts, encoder)
-    return fitted or f"{column.reason}, equal in the characters and words that are read"
+    return reason or _fitted(column, texts, encoder) or equal
 
 
 def _fitted(column: Column, texts: pa.Array, encoder: TextEncoder) -> Column | None:
@@ -73,7 +67,7 @@ def _fitted(column: Column, texts: pa.Array, encoder: TextEncoder) -> Column | N
     They are divided by one number, so that the variances of the elements add up to 1, and a text
     is as important as a standardised number.
     """
-    vectors = encoder.encode_all(texts).astype(np.float64)
+    vectors = encoder.encode(texts).astype(np.float64)
     scale = float(np.sqrt(vectors.var(axis=0).sum()))
     if scale <= MIN_DEVIATION:
         return None
@@ -92,8 +86,13 @@ def _fitted(column: Column, texts: pa.Array, encoder: TextEncoder) -> Column | N
     return fitted.with_encoder(encoder)
 
 
-def _identifier_reason(column: Column, texts: pa.Array, encoder: TextEncoder) -> str | None:
-    """Return why nearly unique texts of one word are identifiers, or None if they are not."""
+def _identifier_reason(
+    column: Column, texts: pa.Array, encoder: TextEncoder | None = None
+) -> str | None:
+    """Return why nearly unique texts of one word are identifiers, or None if they are not.
+
+    The encoder is that of the texts, which is fitted here if there is none.
+    """
     distinct = len(texts.unique())
     spaces = pc.match_substring_regex(pc.utf8_trim_whitespace(texts), r"\s")
     one_word = 1 - (pc.mean(spaces).as_py() or 0) >= NEARLY_DISTINCT_SHARE
@@ -105,6 +104,7 @@ def _identifier_reason(column: Column, texts: pa.Array, encoder: TextEncoder) ->
     patterns = len(pc.replace_substring_regex(texts, r"\d+", "0").unique())
     if patterns <= max(1, MAX_PATTERN_SHARE * len(texts)):
         return f"identifier: {values}, which differ only in digits"
+    encoder = encoder or fit_encoder(texts, store=False)
     if held_out_r2(texts, encoder) < MIN_IDENTIFIER_R2:
         return f"identifier: {values} without n-grams in common"
     return None

@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from aecli.array_types import AnyFloats, Float32s, Integers, Mask
-from aecli.features.text.ngrams import BUCKETS, Words, ngram_counts, split_words
+from aecli.array_types import AnyArray, AnyFloats, Float32s, Indices, Integers, Mask
+from aecli.features.text.ngrams import BUCKETS, ngram_counts
 from aecli.features.text.stored_texts import StoredTexts
-from aecli.table.arrow_types import hashable
+from aecli.features.text.words import Words, split_words, text_blocks
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-BLOCK_BYTES = 1 << 21
-"""Size of the texts that are encoded together, which bounds the memory."""
-
-COMPARED_TEXTS = 1_000
-"""Number of texts of a batch by which it is decided whether most of them differ."""
+MIN_SQUARES = 1e-12
+"""Minimum squared length of a text, for texts without known n-grams."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,54 +48,38 @@ class TextEncoder:
         """Return the number of elements of a vector."""
         return len(self.components)
 
-    def encode(self, array: pa.Array) -> Float32s:
-        """Return the vectors of texts `(n_texts, size)`, NaN for null.
+    def encode(self, texts: pa.Array) -> Float32s:
+        """Return the vectors of texts `(n_texts, size)`, none of which is null.
 
-        Where most texts are equal to others, each one is encoded once.
+        `TextReader` does the same for many batches.
         """
-        if not pa.types.is_dictionary(array.type):
-            array = hashable(array)
-            first = array.slice(0, COMPARED_TEXTS)
-            if 2 * len(first.unique()) > len(first):
-                vectors = self.encode_all(array.fill_null(""))
-                vectors[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
-                return vectors
-            array = array.dictionary_encode()
-        known = np.full((len(array.dictionary) + 1, self.size), np.nan, dtype=np.float32)
-        known[:-1] = self.encode_all(array.dictionary.fill_null(""))
-        indices = array.indices.cast(pa.int64()).fill_null(len(array.dictionary))
-        rows: Float32s = known[indices.to_numpy(zero_copy_only=False)]
-        return rows
-
-    def encode_all(self, texts: pa.Array) -> Float32s:
-        """Return the vectors of texts `(n_texts, size)`, none of which is null."""
         vectors = np.empty((len(texts), self.size), dtype=np.float32)
-        rows = max(1, BLOCK_BYTES * len(texts) // max(1, texts.nbytes))
-        for start in range(0, len(texts), rows):
-            words = split_words(texts.slice(start, rows))
-            ngrams, terms = self.ngrams(words), term_weights(words)
-            sums = terms @ (ngrams @ self.components.T)
-            vectors[start : start + rows] = sums / text_lengths(terms, ngrams)[:, None]
+        first = 0
+        for block in text_blocks(texts):
+            terms, ngrams = self.terms(split_words(block))
+            vectors[first : first + len(block)] = terms @ (ngrams @ self.components.T)
+            first += len(block)
         return vectors
 
-    def ngrams(self, words: Words) -> csr_array:
-        """Return the weighted n-grams of words `(n_words, n_features)`."""
-        from scipy.sparse import csr_array
+    def terms(self, words: Words) -> tuple[csr_array, csr_array]:
+        """Return the weights of distinct words in texts, and the n-grams of these words."""
+        distinct, codes = words.distinct()
+        ngrams = self.ngrams(distinct)
+        weights = word_weights(words, ngrams.power(2).sum(axis=1)[codes])
+        return word_matrix(words, codes, weights), ngrams
 
-        counts = ngram_counts(words)
-        columns = self._position[counts.indices]
-        known = columns < len(self.features)
-        ends = np.concatenate([[0], np.cumsum(known)])[counts.indptr]
-        columns = columns[known]
-        data = counts.data[known] * self.weights[columns]
-        return csr_array((data, columns, ends), shape=(counts.shape[0], len(self.features)))
+    def ngrams(self, words: pa.Array) -> csr_array:
+        """Return the weighted n-grams of words `(n_words, n_features)`."""
+        ngrams = ngram_counts(words, self._columns)
+        ngrams.data *= self.weights[ngrams.indices]
+        return ngrams
 
     @cached_property
-    def _position(self) -> Integers:
-        """Return the position of each hash value in `features`; their number if it has none."""
-        positions = np.full(BUCKETS, len(self.features))
-        positions[self.features] = np.arange(len(self.features))
-        return positions
+    def _columns(self) -> AnyArray:
+        """Return the position of each hash value in `features`; -1 if it has none."""
+        columns = np.full(BUCKETS + 1, -1, dtype=np.int32)
+        columns[self.features] = np.arange(len(self.features))
+        return columns
 
     def decode(self, vectors: AnyFloats, kind: pa.DataType) -> pa.Array:
         """Return the nearest stored text of each vector `(n_rows, size)`; null if none is near."""
@@ -114,15 +95,30 @@ class TextEncoder:
         return None if self.texts is None else self.texts.same(actual, vectors)
 
 
-def term_weights(words: Words) -> csr_array:
-    """Return the weight of each word in each text `(n_texts, n_words)`."""
-    weights = words.counts.copy()
-    weights.data = 1 + np.log(weights.data)
-    return weights
+def word_matrix(words: Words, codes: Indices, values: Float32s) -> csr_array:
+    """Return the sum of the values of each distinct word in each text `(n_texts, n_words)`."""
+    from scipy.sparse import csr_array
+
+    shape = (len(words.ends) - 1, int(codes.max(initial=-1)) + 1)
+    matrix = csr_array((values, codes, words.ends), shape=shape, copy=True)
+    matrix.sum_duplicates()
+    return matrix
 
 
-def text_lengths(terms: csr_array, ngrams: csr_array) -> Float32s:
-    """Return the Euclidean length of each text `(n_texts,)`, with words as orthogonal."""
-    squares = terms.power(2) @ ngrams.power(2).sum(axis=1)
-    lengths: Float32s = np.sqrt(np.maximum(squares, np.float32(1e-12)))
-    return lengths
+def word_weights(words: Words, squares: Float32s) -> Float32s:
+    """Return the weight of each word in the vector of its text `(n_words,)`.
+
+    A word that is in a text n times has the weight 1 + log(n), of which each time has its share.
+    The weights are divided by the length of the text, for which different words are orthogonal.
+
+    Args:
+        words: of texts.
+        squares: squared length of each word `(n_words,)`.
+    """
+    counts = words.counts()
+    weights = (1 + np.log(counts)) / counts
+    text_of = words.text_of
+    sums = np.bincount(text_of, weights * weights * counts * squares, len(words.ends) - 1)
+    lengths = np.sqrt(np.maximum(sums, MIN_SQUARES))
+    scaled: Float32s = (weights / lengths[text_of]).astype(np.float32)
+    return scaled

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from aecli.array_types import Float32s
-from aecli.features.text.encoder import TextEncoder, term_weights, text_lengths
-from aecli.features.text.ngrams import Words, ngram_counts, split_words
+from aecli.features.text.encoder import TextEncoder, word_matrix
+from aecli.features.text.ngrams import BUCKETS, ngram_counts
 from aecli.features.text.stored_texts import StoredTexts, most_frequent, separation
+from aecli.features.text.words import Words, split_words
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -28,15 +29,13 @@ OVERSAMPLING = 8
 POWER_ITERATIONS = 3
 
 
-def fit_encoder(texts: pa.Array, *, store: bool) -> TextEncoder | None:
-    """Fit an encoder on training texts `(n_texts,)`; None if they have no word.
+def fit_encoder(texts: pa.Array, *, store: bool) -> TextEncoder:
+    """Fit an encoder on training texts `(n_texts,)` with words.
 
     With `store` the most frequent texts are stored.
     """
     words = split_words(texts)
-    if not words.counts.nnz:
-        return None
-    encoder = _weighted_ngrams(words, len(texts))
+    encoder = _weighted_ngrams(words)
     distinct = len(texts.unique())
     size = min(MAX_SIZE, max(1, distinct // MIN_TEXTS_PER_COMPONENT))
     components = truncated_svd(unit_rows(encoder, words), size)
@@ -53,7 +52,7 @@ def with_stored_texts(
 
     The maximum distance is fitted where it is None: half of the texts are further from all others.
     """
-    vectors = encoder.encode_all(texts)
+    vectors = encoder.encode(texts)
     limit = separation(vectors) if max_distance is None else max_distance
     return replace(encoder, texts=StoredTexts(texts, vectors, limit))
 
@@ -77,10 +76,8 @@ def held_out_r2(texts: pa.Array, encoder: TextEncoder) -> float:
 
 def unit_rows(encoder: TextEncoder, words: Words) -> csr_array:
     """Return the tf-idf of texts `(n_texts, n_features)`, divided by their lengths."""
-    ngrams, terms = encoder.ngrams(words), term_weights(words)
-    rows = (terms @ ngrams).tocsr()
-    rows.data /= np.repeat(text_lengths(terms, ngrams), np.diff(rows.indptr))
-    return rows
+    terms, ngrams = encoder.terms(words)
+    return terms @ ngrams
 
 
 def truncated_svd(rows: csr_array, size: int) -> Float32s:
@@ -103,15 +100,17 @@ def truncated_svd(rows: csr_array, size: int) -> Float32s:
     return oriented
 
 
-def _weighted_ngrams(words: Words, texts: int) -> TextEncoder:
+def _weighted_ngrams(words: Words) -> TextEncoder:
     """Return an encoder without components: n-grams of at least two texts, if there are some."""
-    present = words.counts @ ngram_counts(words)
+    distinct, codes = words.distinct()
+    counts = ngram_counts(distinct, np.append(np.arange(BUCKETS), -1))
+    present = word_matrix(words, codes, np.ones(len(codes), dtype=np.float32)) @ counts
     frequencies = np.bincount(present.indices, minlength=present.shape[1])
     features = np.flatnonzero(frequencies >= min(2, frequencies.max()))
     features = features[frequencies[features] > 0]
     most = np.argsort(-frequencies[features], kind="stable")[:MAX_FEATURES]
     features = np.sort(features[most])
     # Smoothed, as if one more text had every n-gram.
-    weights = np.log((1 + texts) / (1 + frequencies[features])) + 1
+    weights = np.log((1 + present.shape[0]) / (1 + frequencies[features])) + 1
     components = np.zeros((0, len(features)), dtype=np.float32)
     return TextEncoder(features, weights.astype(np.float32), components)

@@ -1,8 +1,7 @@
-"""Words of texts and their hashed character n-grams, as sparse count matrices."""
+"""Hashed character n-grams of words, as a sparse count matrix."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aecli.array_types import Indices, Mask
-from aecli.table.text_sample import cut_texts
+from aecli.array_types import Indices
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -20,89 +18,60 @@ if TYPE_CHECKING:
 BUCKETS = 1 << 18
 """Number of hash values of n-grams."""
 
+NO_NGRAM = BUCKETS
+
 SIZES = (2, 3, 4, 5)
 """Numbers of characters of the n-grams, where the boundary of a word is one."""
 
 BOUNDARY = 2
 """Code of a word's boundary; the control character of this code is rare in texts."""
 
-# Whitespace of Unicode (the property White_Space) beyond the control characters and the space.
-_WHITESPACE = np.array(
-    [0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000],
-    dtype=np.uint32,
-)
 _MULTIPLIER = 0x9E3779B97F4A7C15
 
 Hashes = npt.NDArray[np.uint64]
 
 
-@dataclass(frozen=True)
-class Words:
-    """Distinct words of texts: `counts` `(n_texts, n_words)` and each word's characters.
-
-    `codes` are the characters of all words, each with a boundary at both ends; word `i` is
-    `codes[starts[i] : starts[i] + lengths[i]]`. `hashes` are those of the whole words.
-    """
-
-    counts: csr_array
-    codes: Hashes
-    starts: Indices
-    lengths: Indices
-    hashes: Hashes
-
-
-def split_words(array: pa.Array) -> Words:
-    """Split texts, in lower case, at whitespace.
+def ngram_counts(words: pa.Array, columns: Indices) -> csr_array:
+    """Return how often words have n-grams, and the whole word as one more feature.
 
     Args:
-        array: texts `(n_texts,)`, without null.
+        words: in lower case, of type `large_string`, none empty.
+        columns: column of each hash value `(BUCKETS + 1,)`, and of `NO_NGRAM`; -1 is not counted.
     """
-    codes, text_starts = _characters(pc.utf8_lower(cut_texts(array)))
-    inside = codes > ord(" ")
-    if len(codes) and codes.max() >= _WHITESPACE[0]:
-        inside &= ~np.isin(codes, _WHITESPACE)
-    # Words end at spaces and at the ends of texts.
-    edge = np.zeros(len(codes) + 1, dtype=np.bool_)
-    edge[text_starts] = edge[-1] = True
-    starts = np.flatnonzero(inside & (edge[:-1] | ~_shifted(inside, 1)))
-    lengths = np.flatnonzero(inside & (edge[1:] | ~_shifted(inside, -1))) + 1 - starts
-    encoded = pa.array(_word_hashes(codes * inside, starts)).dictionary_encode()
-    words = encoded.indices.to_numpy()
-    first = np.empty(len(encoded.dictionary), dtype=np.int64)
-    first[words[::-1]] = np.arange(len(words) - 1, -1, -1)
-    padded, padded_starts = _with_boundaries(codes, starts[first], lengths[first])
-    ends = np.concatenate([np.searchsorted(starts, text_starts), [len(starts)]])
-    return Words(
-        _counts(words, ends, columns=len(first)),
-        padded,
-        padded_starts,
-        lengths[first] + 2,
-        encoded.dictionary.to_numpy(),
-    )
+    from scipy.sparse import csr_array
+
+    buckets, starts = _hash_values(words)
+    found = columns[buckets].ravel()
+    known = found >= 0
+    counts_of = np.add.reduceat(known, starts * buckets.shape[1], dtype=np.int32)
+    ends = np.append(0, np.cumsum(counts_of, dtype=np.int32))
+    ones = np.ones(int(ends[-1]), dtype=np.float32)
+    shape = (len(words), int(columns.max()) + 1)
+    counts = csr_array((ones, found[known], ends), shape=shape)
+    counts.sum_duplicates()
+    return counts
 
 
-def ngram_counts(words: Words) -> csr_array:
-    """Return how often each word has the n-grams of each hash value `(n_words, BUCKETS)`.
+def _hash_values(words: pa.Array) -> tuple[npt.NDArray[np.int32], Indices]:
+    """Return the hash values of the n-grams of each size at each character, `NO_NGRAM` for none.
 
-    The whole word is one more feature.
+    The first column is that of whole words. The second array is where each word starts.
     """
-    owners = [np.arange(len(words.lengths))]
-    buckets = [_buckets(words.hashes, size=0)]
-    owner_of = np.repeat(owners[0], words.lengths)
-    position = np.arange(len(words.codes)) - np.repeat(words.starts, words.lengths)
-    remaining = np.repeat(words.lengths, words.lengths) - position
-    hashes = np.zeros(len(words.codes), dtype=np.uint64)
-    for size in range(1, max(SIZES) + 1):
+    characters, firsts = _characters(words)
+    lengths = np.diff(firsts, append=len(characters))
+    codes, starts = _with_boundaries(characters, lengths)
+    remaining = np.repeat(starts + lengths + 2, lengths + 2) - np.arange(len(codes))
+    buckets = np.full((len(codes), 1 + len(SIZES)), NO_NGRAM, dtype=np.int32)
+    buckets[starts, 0] = _buckets(_word_hashes(characters, firsts), size=0)
+    hashes = codes.copy()
+    for size in range(2, max(SIZES) + 1):
         # The hash of the n-gram from each position: Horner's rule, wrapping at 64 bits.
-        hashes = hashes * np.uint64(_MULTIPLIER)
-        hashes[: len(hashes) - size + 1] += words.codes[size - 1 :]
+        hashes *= np.uint64(_MULTIPLIER)
+        hashes[: max(0, len(codes) - size + 1)] += codes[size - 1 :]
         if size in SIZES:
             chosen = remaining >= size
-            owners.append(owner_of[chosen])
-            buckets.append(_buckets(hashes[chosen], size=size))
-    order = np.argsort(np.concatenate(owners), kind="stable")
-    ends = np.searchsorted(np.concatenate(owners)[order], np.arange(len(words.lengths) + 1))
-    return _counts(np.concatenate(buckets)[order], ends, columns=BUCKETS)
+            buckets[chosen, 1 + SIZES.index(size)] = _buckets(hashes[chosen], size=size)
+    return buckets, starts
 
 
 def _characters(array: pa.Array) -> tuple[npt.NDArray[np.uint32], Indices]:
@@ -117,7 +86,7 @@ def _characters(array: pa.Array) -> tuple[npt.NDArray[np.uint32], Indices]:
 
 
 def _word_hashes(codes: npt.NDArray[np.uint32], starts: Indices) -> Hashes:
-    """Return a polynomial hash, modulo 2**64, of the words from each start on; spaces are 0."""
+    """Return a polynomial hash, modulo 2**64, of the words from each start on."""
     if not len(starts):
         return np.empty(0, dtype=np.uint64)
     sums = np.add.reduceat(codes * _powers(_MULTIPLIER, len(codes)), starts)
@@ -135,31 +104,15 @@ def _powers(base: int, count: int) -> Hashes:
     return _power_table(base, 1 << count.bit_length())[:count]
 
 
-def _shifted(mask: Mask, by: int) -> Mask:
-    """Return the mask of the characters before (1) or after (-1) each one; False at the end."""
-    shifted = np.zeros_like(mask)
-    if by > 0:
-        shifted[by:] = mask[:-by]
-    else:
-        shifted[:by] = mask[-by:]
-    return shifted
-
-
-def _gathered(starts: Indices, lengths: Indices) -> tuple[Indices, Indices]:
-    """Return the positions in slices, one after another, and where each slice starts there."""
-    firsts = np.cumsum(lengths) - lengths
-    return np.arange(int(lengths.sum())) + np.repeat(starts - firsts, lengths), firsts
-
-
 def _with_boundaries(
-    codes: npt.NDArray[np.uint32], starts: Indices, lengths: Indices
+    characters: npt.NDArray[np.uint32], lengths: Indices
 ) -> tuple[Hashes, Indices]:
-    """Return the characters of words with a boundary at both ends, and where each one starts."""
-    flat, firsts = _gathered(starts, lengths)
-    padded_starts = firsts + 2 * np.arange(len(starts))
-    padded = np.full(len(flat) + 2 * len(starts), BOUNDARY, dtype=np.uint64)
-    padded[np.arange(len(flat)) + np.repeat(padded_starts + 1 - firsts, lengths)] = codes[flat]
-    return padded, padded_starts
+    """Return the characters of words with a boundary at both ends, and where each word starts."""
+    starts = np.cumsum(lengths + 2) - (lengths + 2)
+    padded = np.full(len(characters) + 2 * len(lengths), BOUNDARY, dtype=np.uint64)
+    shifts = 2 * np.arange(len(lengths)) + 1
+    padded[np.arange(len(characters)) + np.repeat(shifts, lengths)] = characters
+    return padded, starts
 
 
 def _buckets(hashes: Hashes, *, size: int) -> Indices:
@@ -168,13 +121,3 @@ def _buckets(hashes: Hashes, *, size: int) -> Indices:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return (mixed >> np.uint64(64 - 18)).astype(np.int64)
-
-
-def _counts(columns_of: Indices, ends: Indices, *, columns: int) -> csr_array:
-    """Return counts of the column indices of each row, which end at `ends[1:]`."""
-    from scipy.sparse import csr_array
-
-    ones = np.ones(len(columns_of), dtype=np.float32)
-    counts = csr_array((ones, columns_of, ends), shape=(len(ends) - 1, columns))
-    counts.sum_duplicates()
-    return counts

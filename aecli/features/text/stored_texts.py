@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aecli.array_types import AnyFloats, Float32s, Floats, Indices, Mask
+from aecli.schema.model_spec import Column
 
 MAX_STORED_TEXTS = 10_000
 
@@ -82,3 +83,10 @@ def separation(vectors: Float32s) -> float:
     squares += np.square(compared).sum(axis=1)[:, None]
     two = np.partition(np.maximum(squares, 0), 1, axis=1)[:, 1]
     return float(np.median(np.sqrt(two)))
+
+
+def with_any_distance(column: Column) -> Column:
+    """Return a column whose vectors are converted to the nearest stored text at any distance."""
+    if column.kind != "text" or column.encoder.texts is None:
+        return column
+    return column.with_encoder(replace(column.encoder, texts=column.encoder.texts.unlimited()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 
 from aecli.formatting import count, percent, safe
-from aecli.metrics.columns import ColumnScore
+from aecli.metrics.column_scores import ColumnScore
 from aecli.reporting.data import ReportData, column_error
 from aecli.reporting.style import (
     GRID,

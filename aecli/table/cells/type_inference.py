@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aecli.array_types import Mask
 from aecli.table.cells.conversion import cast_text, clock_times, without_nulls
 from aecli.table.cells.type_joins import decimal_type, join_types
 
@@ -18,6 +19,7 @@ _TIMES = (
 )
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?")
 _PROBED_NUMBERS = 16
+_PADDED = np.isin(np.arange(256), list(b"0123456789xX"))
 _DOUBLE_DIGITS = 17  # numbers with more digits may share their nearest float64
 
 
@@ -132,13 +134,18 @@ def _any_padded(array: pa.Array) -> bool:
     zeros = np.flatnonzero(text[start] == ord("0"))
     after = start[zeros] + 1
     after = after[after < offsets[zeros + 1]]
-    return bool(np.isin(text[after], list(b"0123456789xX")).any())
+    return bool(_PADDED[text[after]].any())
 
 
 def _out_of_range(array: pa.Array, values: pa.Array) -> bool:
     """Return whether numbers, such as the identifier 12e3456, are infinite or 0 as float64."""
-    infinite = array.filter(pc.is_inf(values))
-    if len(infinite) and pc.any(pc.match_substring_regex(infinite, "[0-9]")).as_py():
+    known = values.to_numpy(zero_copy_only=False)
+    infinite, zero = np.isinf(known), known == 0
+    if infinite.any() and _any_matches(array, infinite, "[0-9]"):
         return True
-    zeros = array.filter(pc.equal(values, 0))
-    return len(zeros) > 0 and bool(pc.any(pc.match_substring_regex(zeros, "^[^eE]*[1-9]")).as_py())
+    return bool(zero.any()) and _any_matches(array, zero, "^[^eE]*[1-9]")
+
+
+def _any_matches(array: pa.Array, chosen: Mask, pattern: str) -> bool:
+    matches = pc.match_substring_regex(array.filter(pa.array(chosen)), pattern)
+    return bool(pc.any(matches).as_py())

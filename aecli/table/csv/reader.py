@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -242,6 +243,8 @@ class CsvFile:
         )
 
     def _explained(self, error: Exception, ragged: Sequence[Any]) -> Exception:
+        if not os.path.isfile(self.path):
+            return error  # it was removed in the meantime
         straddling = "straddling" in str(error.__cause__)
         try:
             if not self._dialect.rewritten and (straddling or (ragged and '"' in ragged[0].text)):

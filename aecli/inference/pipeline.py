@@ -1,0 +1,96 @@
+"""Threads that read, compute and write different batches at the same time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Computed = TypeVar("Computed")
+
+MAX_WAITING = 2
+"""Maximum number of batches that are read ahead, and of those that are not written yet."""
+
+_LAST_WRITE_SECONDS = 1.0
+"""Time that a write has to end after a signal; one into a pipe that no process reads never ends."""
+
+
+def read_ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items of an iterable, which a thread computes while the caller uses earlier ones.
+
+    An exception of the iterable is raised after the items before it.
+    """
+    iterator, end = iter(items), object()
+    executor = ThreadPoolExecutor(1, thread_name_prefix="read")
+    try:
+        waiting = deque(executor.submit(next, iterator, end) for _ in range(MAX_WAITING))
+        while (item := waiting.popleft().result()) is not end:
+            waiting.append(executor.submit(next, iterator, end))
+            yield item  # type: ignore[misc]  # `end` is the only other object
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def in_threads(
+    function: Callable[[Item], Computed], items: Iterable[Item], threads: int
+) -> Iterator[Computed]:
+    """Yield the result of a function for each item, in order; each thread computes one at a time.
+
+    Torch computes with one thread in each of them: its own threads wait for each other in every
+    layer, and the processors that they share with other programs make all of them wait.
+    """
+    executor = ThreadPoolExecutor(threads, "compute", torch.set_num_threads, (1,))
+    of_caller = torch.get_num_threads()
+    waiting: deque[Future[Computed]] = deque()
+    try:
+        for item in items:
+            waiting.append(executor.submit(function, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)
+        # Threads that start later have the number that was set last, in any thread.
+        torch.set_num_threads(of_caller)
+
+
+@contextmanager
+def write_behind(write: Callable[[Item], None]) -> Iterator[Callable[[Item], None]]:
+    """Yield a function that writes items in a thread, in order, while the caller computes others.
+
+    An exception of `write` is raised by a later call, or at the end of the block; no item is
+    written after it. A signal during the block (an exception such as KeyboardInterrupt) ends it
+    within a second, even if `write` is blocked.
+    """
+    executor = ThreadPoolExecutor(1, thread_name_prefix="write")
+    waiting: deque[Future[None]] = deque()
+    failed = False
+
+    def write_next(item: Item) -> None:
+        nonlocal failed
+        if not failed:
+            failed = True
+            write(item)
+            failed = False
+
+    def submit(item: Item) -> None:
+        if len(waiting) == MAX_WAITING:
+            waiting[0].result()
+            waiting.popleft()
+        waiting.append(executor.submit(write_next, item))
+
+    try:
+        yield submit
+        for written in waiting:
+            written.result()
+    except BaseException as error:
+        executor.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        wait([of for of in waiting if not of.cancelled()], _LAST_WRITE_SECONDS)
+        raise
+    executor.shutdown()

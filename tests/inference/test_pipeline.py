@@ -1,0 +1,110 @@
+"""Threads that read, compute and write: order, errors, and the same output as without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+import aecli
+from aecli.errors import DataError
+from aecli.inference.pipeline import in_threads, read_ahead, write_behind
+
+pytestmark = pytest.mark.usefixtures("no_cross_fitting")
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def numbers(count: int, closed: list[bool]) -> Iterator[int]:
+    try:
+        for number in range(count):
+            if number == 20:
+                raise ValueError("20 cannot be read")
+            yield number
+    finally:
+        closed.append(True)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 15])
+def test_items_are_read_computed_and_written_in_order(count: int):
+    written: list[int] = []
+    squares = in_threads(lambda number: number**2, read_ahead(numbers(count, [])), 2)
+    with write_behind(written.append) as write:
+        for square in squares:
+            write(square)
+    assert written == [number**2 for number in range(count)]
+
+
+def test_an_error_of_reading_is_raised_after_the_items_before_it():
+    found: list[int] = []
+    closed: list[bool] = []
+    with pytest.raises(ValueError, match="20 cannot be read"):
+        found.extend(read_ahead(numbers(30, closed)))
+    assert found == list(range(20))
+    assert closed == [True]
+
+
+def test_reading_ends_when_the_caller_stops():
+    closed: list[bool] = []
+    items = read_ahead(numbers(19, closed))
+    assert next(items) == 0
+    items.close()
+    del items
+    assert closed == [True]
+
+
+@pytest.mark.parametrize("at", [0, 5, 9])
+def test_an_error_of_computing_or_writing_ends_the_pass(at: int):
+    def fail(number: int) -> int:
+        if number == at:
+            raise OSError(28, "no space left")
+        return number
+
+    with pytest.raises(OSError, match="no space left"):
+        list(in_threads(fail, range(10), 2))
+    written: list[int] = []
+
+    def write_all() -> None:
+        with write_behind(lambda number: written.append(fail(number))) as write:
+            for number in range(10):
+                write(number)
+
+    with pytest.raises(OSError, match="no space left"):
+        write_all()
+    assert written == list(range(at))
+
+
+def test_the_output_does_not_depend_on_the_number_of_threads(tmp_path: Path, two_threads: None):
+    values = np.random.default_rng(0).normal(size=(700, 3))
+    rows = pa.table({"a": values[:, 0], "b": values[:, 1], "id": [f"r{i}" for i in range(700)]})
+    model = tmp_path / "model"
+    aecli.train(rows, model=model, id="id", epochs=1, latent=2, threads=1)
+    for threads in (1, 2):
+        output = str(tmp_path / f"{threads}.parquet")
+        aecli.encode(rows, output, model=model, batch_size=64, threads=threads)
+        assert torch.get_num_threads() == 2
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 2
+    assert pq.read_table(tmp_path / "1.parquet") == pq.read_table(tmp_path / "2.parquet")
+
+
+def test_an_infinite_number_in_a_late_batch_leaves_no_output(tmp_path: Path, two_threads: None):
+    rows = pa.table({"a": np.arange(500.0), "b": np.arange(500.0) ** 2})
+    aecli.train(rows, model=tmp_path / "model", epochs=1, latent=1)
+    bad = rows.set_column(0, "a", pa.array([*np.arange(499.0), np.inf]))
+    output = str(tmp_path / "z.parquet")
+    with pytest.raises(DataError, match="infinite number in row 500"):
+        aecli.encode(bad, output, model=tmp_path / "model", batch_size=50, threads=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
