@@ -144,14 +144,14 @@ def pass_options(command: F) -> F:
     return batch(device_options(read(command)))
 
 
-def output_options(*, required: bool = True) -> Callable[[F], F]:
-    """Give a command the file that it writes, and its format."""
+def output_options(*, required: bool = True, folders: bool = False) -> Callable[[F], F]:
+    """Give a command the file that it writes, and its format; with `folders` also a folder."""
+    folder = "; OUT/ is a folder with a file per file of DATA" if folders else ""
 
     def decorate(command: F) -> F:
         output = option(
             "-o", "--output", section="Output", required=required, metavar="OUT",
-            help="File to write, in the format of its name; - is stdout, as CSV; OUT/ is a folder "
-            "with a file per file of DATA.",
+            help=f"File to write, in the format of its name; - is stdout, as CSV{folder}.",
             shell_complete=complete_files,
         )  # fmt: skip
         to = option(

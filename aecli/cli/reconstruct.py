@@ -22,7 +22,7 @@ from aecli.cli.section_command import SectionCommand, option
 @click.command(cls=SectionCommand)
 @data_argument()
 @model_options
-@output_options()
+@output_options(folders=True)
 @folder_options
 @keep_option
 @option(

@@ -47,7 +47,7 @@ from aecli.schema.calibration import AGGREGATES
     help="Exit with 8 after scoring if the condition holds: 'outlier_share>0.05'; also of "
     "missing_share, unseen_share and out_of_range_share of the cells. Repeatable.",
 )  # fmt: skip
-@output_options(required=False)
+@output_options(required=False, folders=True)
 @folder_options
 @keep_option
 @option(
