@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,7 +20,6 @@ import pytest
 
 import aecli
 from aecli.errors import DataError, OutputError, UsageError
-from tests.fork_server import bin_directory
 
 pytestmark = pytest.mark.usefixtures("no_cross_fitting")
 
@@ -119,9 +120,11 @@ def test_a_killed_command_resumes_to_the_same_bytes(models, tmp_path):
     for number in range(12):
         pq.write_table(table(3_000, seed=number), tmp_path / "t" / f"p{number:02}.parquet")
     aecli.score(tmp_path / "t", f"{tmp_path}/whole/", model=models[0], threads=1)
-    command = [bin_directory() / "aecli", "score", "t/", "-m", models[0], "-o", "out/"]
+    # A process of its own: the one that tests fork would survive the signal.
+    command = [sys.executable, "-m", "aecli", "score", "t/", "-m", models[0], "-o", "out/"]
     command += ["--threads", "1", "-q"]
-    running = subprocess.Popen(command, cwd=tmp_path)
+    environ = os.environ | {"PYTHONPATH": os.getcwd()}
+    running = subprocess.Popen(command, cwd=tmp_path, env=environ)
     while not (tmp_path / "out" / "p02.parquet").exists():
         assert running.poll() is None
         time.sleep(0.002)
@@ -131,7 +134,9 @@ def test_a_killed_command_resumes_to_the_same_bytes(models, tmp_path):
     assert 3 <= len(early) < 12
     assert not (tmp_path / "out" / "_SUCCESS").exists()
     before = (tmp_path / "out" / "p00.parquet").stat().st_mtime_ns
-    done = subprocess.run([*command, "--resume", "--json"], cwd=tmp_path, capture_output=True)
+    done = subprocess.run(
+        [*command, "--resume", "--json"], cwd=tmp_path, env=environ, capture_output=True
+    )
     assert (tmp_path / "out" / "p00.parquet").stat().st_mtime_ns == before
     assert json.loads(done.stdout)["rows"] == 36_000
     assert hashes(tmp_path / "out") == hashes(tmp_path / "whole")
