@@ -160,10 +160,10 @@ def score(
             loaded, data, output, write, ScoreResult, to=to, resume=resume, shard=shard, read=read,
             began=began, progress=progress,
             settings={
-            "command": "score", "explain": explain, "detail": detail, "threshold": threshold,
-            "aggregate": aggregate, "score_unit": score_unit, "keep": list(keep),
-            "batch_size": batch_size,
-        },
+                "command": "score", "explain": explain, "detail": detail, "threshold": threshold,
+                "aggregate": aggregate, "score_unit": score_unit, "keep": list(keep),
+                "batch_size": batch_size,
+            },
         )  # fmt: skip
     gates = evaluate_gates(fail_if, result.shares) if result.shares else []
     return replace(result, gates=gates)

@@ -314,3 +314,10 @@ def test_a_folder_that_cannot_be_created_is_an_output_error(models, shards, tmp_
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="is a file"):
         aecli.encode(shards, f"{tmp_path}/file/out/", model=models[0])
+
+
+def test_a_file_where_a_folder_of_outputs_belongs_is_an_output_error(models, shards, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "day=0").write_text("")
+    with pytest.raises(OutputError, match="day=0 is a file"):
+        aecli.encode(shards, f"{tmp_path}/out/", model=models[0])

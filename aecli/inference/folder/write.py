@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aecli.atomic_files import output_error
 from aecli.errors import DataError, UsageError
 from aecli.formatting import count
 from aecli.inference.folder.records import FolderRecords, ShardRecord
@@ -123,7 +124,10 @@ def _restored(
 def _written(
     shard: Shard, write: Callable[[Data, str | None], Result], records: FolderRecords
 ) -> Result:
-    shard.output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shard.output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(shard.output, error) from error
     result = write(shard.source, str(shard.output))
     values = {k: v for k, v in asdict(result).items() if k not in ("model", "output")}
     records.add(shard, result.rows, values)
