@@ -9,13 +9,17 @@ import re
 import shlex
 import shutil
 import stat
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from aecli.errors import AecliError, AecliWarning, ModelError, OutputError
+from aecli.formatting import check_file_command
 from aecli.regular_files import open_regular
+from aecli.remote_files.path import RemotePath
+from aecli.remote_files.status import RemoteFileError
 
 _TEMPORARY = re.compile(r"\.aecli-[0-9a-f]{16}\.tmp")
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -31,10 +35,15 @@ def atomic_path(target: Path) -> Iterator[Path]:
     The content is on disk before the rename. The new file has the mode of the file that it
     replaces, else 0666 & ~umask, whatever the block does. Symbolic links are followed. If the block
     raises, `target` is unchanged. A device or named pipe cannot be replaced and is yielded itself.
+    A remote file is replaced by uploading a temporary file, which is yielded.
 
     Raises:
         OutputError: the file cannot be written; a closed pipe raises `BrokenPipeError`.
     """
+    if isinstance(target, RemotePath):
+        with _uploaded(target) as temporary:
+            yield temporary
+        return
     try:
         if _is_stream(target):
             yield target
@@ -65,6 +74,10 @@ def write_file(
     Raises:
         OutputError: the file cannot be written; with `commits`, `target` is unchanged.
     """
+    if isinstance(target, RemotePath):
+        with _uploaded(target) as temporary:
+            temporary.write_bytes(content)
+        return
     try:
         with (
             _temporary_path(target, like=like or target, commits=commits) as (_, descriptor),
@@ -73,6 +86,26 @@ def write_file(
             file.write(content)
     except OSError as error:
         raise output_error(target, error) from error
+
+
+@contextmanager
+def _uploaded(target: RemotePath) -> Iterator[Path]:
+    """Yield an empty file in a temporary folder; upload it to `target` after the block."""
+    with tempfile.TemporaryDirectory(prefix="aecli-upload-") as folder:
+        temporary = Path(folder, target.name)
+        try:
+            target.require_writable()
+            temporary.touch()
+            yield temporary
+            target.upload(temporary)
+        except RemoteFileError as error:
+            raise output_error(target, error) from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise output_error(temporary, error) from error
 
 
 @contextmanager
@@ -219,6 +252,9 @@ def _is_stream(target: Path) -> bool:
 
 def output_error(target: Path, error: OSError) -> OutputError:
     """Return the error of a `target` that could not be written, with a command to check it."""
+    if isinstance(target, RemotePath):
+        what = f"cannot write {target}: {error.strerror or error}"
+        return OutputError(what, hint=check_file_command(str(target.parent)))
     directory = target.parent
     quoted = shlex.quote(str(directory))
     reason, hint = {

@@ -60,14 +60,14 @@ def set_threads(threads: int | None) -> None:
     """Set the number of CPU threads, at most that of the cores; None keeps torch's default."""
     if threads is None:
         return
-    cores = _cores()
+    cores = usable_cores()
     if threads > cores:
         message = f"--threads {threads}: this machine has {count(cores, 'core')}, so {cores} run"
         warnings.warn(message, AecliWarning, stacklevel=2)
     torch.set_num_threads(min(threads, cores))
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
@@ -89,7 +89,7 @@ def limited_threads(threads: int | None = None) -> Iterator[None]:
     """
     before = torch.get_num_threads()
     if threads is not None:
-        torch.set_num_threads(min(threads, _cores()))
+        torch.set_num_threads(min(threads, usable_cores()))
     try:
         yield
     finally:
@@ -114,6 +114,17 @@ def return_freed_memory() -> None:
     malloc_trim = _glibc("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(0)
+
+
+def share_heap() -> None:
+    """Let threads that start later allocate from one heap, where glibc has one for each of them.
+
+    Each heap keeps what its thread freed: threads that pass batches on took a tenth more memory.
+    """
+    arena_max = -8
+    mallopt = _glibc("mallopt")
+    if mallopt is not None:
+        mallopt(arena_max, 1)
 
 
 def _glibc(name: str) -> Callable[..., int] | None:

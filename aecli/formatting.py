@@ -131,11 +131,20 @@ def show_line_command(name: str, line: int) -> str:
     return f"{unpack} {file} | sed -n {line}p" if unpack else f"sed -n {line}p {file}"
 
 
+_LIST_COMMANDS = {
+    "s3": "aws s3 ls", "gs": "gcloud storage ls", "https": "curl -I", "http": "curl -I"
+}  # fmt: skip
+"""Commands that show a remote file, by the scheme of its address."""
+
+
 def check_file_command(name: str) -> str:
     """Return the command that shows whether a file, or the input of a pipe, is complete."""
     if name == STANDARD_INPUT:
         return "the command before the pipe by itself"
-    return f"ls -l {shell_name(name)}"
+    if name.startswith(("abfs://", "abfss://")):
+        return "az login"
+    list_command = _LIST_COMMANDS.get(name.partition("://")[0], "ls -l")
+    return f"{list_command} {shell_name(name)}"
 
 
 def _is_visible(char: str) -> bool:

@@ -6,10 +6,12 @@ import hashlib
 import os
 import shlex
 import stat
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from io import BufferedIOBase
 from pathlib import Path
 
 from aecli.errors import ModelError
+from aecli.remote_files.path import RemotePath
 
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -47,7 +49,7 @@ def require_regular(path: Path) -> None:
         OSError: its status cannot be read.
     """
     with suppress(FileNotFoundError):
-        mode = os.lstat(path).st_mode
+        mode = path.lstat().st_mode
         if not stat.S_ISREG(mode):
             raise not_regular_error(path, mode)
 
@@ -62,6 +64,29 @@ def not_regular_error(path: Path, mode: int) -> ModelError:
     )
 
 
+def open_to_read(path: Path, most: int | None = None) -> AbstractContextManager[BufferedIOBase]:
+    """Open a regular file, or a copy of a remote one or of its first `most` bytes, to read it.
+
+    Raises:
+        ModelError: it is a link, a pipe, a device, a directory or a socket.
+        OSError: it cannot be opened.
+    """
+    return path.copied(most) if isinstance(path, RemotePath) else open(open_regular(path), "rb")
+
+
+def require_openable(path: Path) -> None:
+    """Check that a regular file can be opened, or that a remote one exists.
+
+    Raises:
+        ModelError: it is a link, a pipe, a device, a directory or a socket.
+        OSError: it cannot be opened.
+    """
+    if isinstance(path, RemotePath):
+        path.remote_status()
+    else:
+        os.close(open_regular(path))
+
+
 def read_regular(path: Path, limit: int) -> bytes:
     """Return the first `limit + 1` bytes of a regular file.
 
@@ -69,7 +94,7 @@ def read_regular(path: Path, limit: int) -> bytes:
         ModelError: it is a link, a pipe, a device, a directory or a socket.
         OSError: it cannot be read.
     """
-    with open(open_regular(path), "rb") as file:
+    with open_to_read(path, limit + 1) as file:
         size = os.fstat(file.fileno()).st_size
         return file.read(min(size, limit) + 1)
 
@@ -81,5 +106,5 @@ def sha256_of(path: Path) -> str:
         ModelError: it is a link, a pipe, a device, a directory or a socket.
         OSError: it cannot be read.
     """
-    with open(open_regular(path), "rb") as file:
+    with open_to_read(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

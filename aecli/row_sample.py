@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from aecli.array_types import AnyArray, Indices
+from aecli.ranks import Ranks
 
 Columns = Mapping[str, Any]
 """Arrays `(n_rows, …)` or record batches of `n_rows`, by name."""
@@ -35,12 +36,12 @@ def position_keys(first: int, rows: int) -> npt.NDArray[np.uint64]:
 class RowSample:
     """Sample of at most `limit` rows of a stream: the lowest keys, and of equal keys the earlier.
 
-    `seen` counts the rows of the stream so far.
+    `seen` is the position in the stream of the next row; the first one is `first`.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, first: int = 0) -> None:
         self.limit = limit
-        self.seen = 0
+        self.seen = first
         self._max_key: Any = None
         self._parts: list[dict[str, Any]] = []
         self._size = 0
@@ -76,6 +77,24 @@ class RowSample:
             return columns
         order = np.argsort(sample["key"], kind="stable")
         return {name: _rows_at(values, order) for name, values in columns.items()}
+
+    def merged(self, ranks: Ranks) -> RowSample:
+        """Return the sample of the rows of all ranks, each of which has a part of the stream."""
+        if self._parts:
+            self._shrink()
+        own = self._parts[0] if self._parts else None
+        gathered = ranks.gather(None if own is None else own["key"])
+        keys = np.concatenate([part for part in gathered if part is not None] or [np.empty(0)])
+        # Each rank sends only rows of the merged sample, which bounds the memory.
+        if own is not None and len(keys) > self.limit > 0:
+            largest = np.partition(keys, self.limit - 1)[self.limit - 1]
+            chosen = np.flatnonzero(own["key"] <= largest)
+            own = {name: _rows_at(values, chosen) for name, values in own.items()}
+        sample = RowSample(self.limit)
+        sample._parts = [part for part in ranks.gather(own) if part is not None]
+        sample._size = sum(len(part["key"]) for part in sample._parts)
+        sample.seen = max(ranks.gather(self.seen))
+        return sample
 
     def _shrink(self) -> None:
         """Join the parts into one, in the order of the stream, and drop rows above the limit."""

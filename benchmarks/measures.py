@@ -26,6 +26,9 @@ Result = TypeVar("Result")
 AECLI = [sys.executable, "-P", "-m", "aecli"]
 """Command line of the imported aecli, also where the working directory has another."""
 
+POLL_SECONDS = 0.02
+"""Seconds between two looks at the memory of a process."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -88,6 +91,24 @@ def run_process(command: list[str], folder: Path | None = None) -> tuple[float, 
     assert process.returncode == 0, command
     seconds = time.perf_counter() - began
     return usage.ru_utime + usage.ru_stime, seconds, usage.ru_maxrss / 1024
+
+
+def peak_anonymous(command: list[str]) -> tuple[float, float]:
+    """Run a process; return its peaks in MB of anonymous memory and of all resident memory.
+
+    Pages of mapped files are not anonymous: the system takes them back where it needs memory. Both
+    are polled in /proc/PID/status.
+    """
+    peaks = {"RssAnon": 0, "VmHWM": 0}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    status = Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        for name in peaks:
+            peaks[name] = max(peaks[name], int(fields.get(name, "0 kB").split()[0]))
+        time.sleep(POLL_SECONDS)
+    assert process.returncode == 0, command
+    return peaks["RssAnon"] / 1024, peaks["VmHWM"] / 1024
 
 
 def of_label(found: Any) -> Row:

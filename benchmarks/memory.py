@@ -1,15 +1,18 @@
 """Peak memory of commands on many rows, and on small files of many rows.
 
 `numbers`: `encode` of 32 float32 columns. `constants`: a file of constant columns in one row group
-of one page per column, less than a megabyte for 50 million rows. `training`: one epoch, at most a
-minute, on 4 random columns and on a small file of runs of equal values. The peak includes the pages
-of mapped files, which the system could take back. Files are written and commands started by other
-processes, because the peak of a child includes the memory of its parent.
+of one page per column, less than a megabyte for 50 million rows. `training`: one epoch, at most 45
+seconds of it, with `--memory 2GB`, on 4 random columns, on a small file of runs of equal values and
+on 784 columns. `texts`: training on a column of distinct texts, and `encode` of these. The peak
+includes the pages of mapped files, which the system could take back; that of anonymous memory does
+not. Files are written and commands started by other processes, because
+the peak of a child includes the memory of its parent.
 """
 
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,9 +20,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from harness import Row, Run
-from measures import in_process, run_aecli
+from measures import AECLI, in_process, peak_anonymous, run_aecli
 
-WIDTH, NARROW = 32, 4
+WIDTH, NARROW, WIDE = 32, 4, 784
 GROUP = 250_000
 RUNS = 500
 QUICK_ROWS = 10_000
@@ -27,7 +30,7 @@ QUICK_ROWS = 10_000
 
 def measure(run: Run) -> Iterator[Row]:
     """Yield the costs of each command of a case."""
-    cases = {"numbers": numbers, "constants": constants, "training": training}
+    cases = {"numbers": numbers, "constants": constants, "training": training, "texts": texts}
     with tempfile.TemporaryDirectory() as folder:
         yield from cases[run.case](Path(folder), run.quick)
 
@@ -59,17 +62,36 @@ def constants(folder: Path, quick: bool) -> Iterator[Row]:
 
 
 def training(folder: Path, quick: bool) -> Iterator[Row]:
-    """Yield the costs of training on 4 random columns, and on runs of equal values."""
+    """Yield the peaks of training on random columns, few and many, and on runs of equal values."""
     for what, write, rows in (
         (f"{NARROW} columns", write_narrow, 100_000_000),
         ("2 columns of runs of equal values", write_runs, 50_000_000),
+        (f"{WIDE} columns", write_wide, 600_000),
     ):
         path, rows = folder / "trained.parquet", QUICK_ROWS if quick else rows
         in_process(write, path, rows)
-        options = ["--encoder", "16,2", "--epochs", "1", "--time-limit", "60s", "-q"]
-        size = f"{path.stat().st_size / 1e6:,.1f} MB"
-        title = f"`train`, {rows:,} rows, {what}, a Parquet file of {size}"
-        yield costs(title, "train", path, "-m", folder / "trained", *options)
+        options = ["--encoder", "16,2", "--epochs", "1", "--time-limit", "45s", "-q"]
+        command = [*AECLI, "train", path, "-m", folder / "trained", *options, "--memory", "2GB"]
+        began = time.perf_counter()
+        anonymous, peak = in_process(peak_anonymous, [*map(str, command)])
+        yield {
+            "command": f"`train --memory 2GB`, {rows:,} rows, {what}",
+            "file, MB": path.stat().st_size / 1e6,
+            "seconds": time.perf_counter() - began,
+            "anonymous memory, MB": anonymous,
+            "peak memory, MB": peak,
+        }
+
+
+def texts(folder: Path, quick: bool) -> Iterator[Row]:
+    """Yield the costs of training on distinct texts, and of encoding them."""
+    rows = QUICK_ROWS if quick else 10_000_000
+    path, model = folder / "texts.parquet", folder / "m"
+    in_process(write_texts, path, rows)
+    what = f"{rows:,} distinct texts of three words"
+    options = ["--text", "x0", "--epochs", "1", "--time-limit", "60s", "-q"]
+    yield costs(f"`train`, {what}", "train", path, "-m", model, *options)
+    yield costs(f"`encode`, {what}", "encode", path, "-m", model, "-o", folder / "z.parquet", "-q")
 
 
 def costs(what: str, *command: object) -> Row:
@@ -100,8 +122,26 @@ def write_narrow(path: Path, rows: int) -> None:
     write_numbers(path, rows, NARROW)
 
 
+def write_wide(path: Path, rows: int) -> None:
+    """Write random rows of many columns."""
+    write_numbers(path, rows, WIDE)
+
+
 def write_runs(path: Path, rows: int) -> None:
     """Write columns in 500 runs of equal values, in one row group."""
     values = np.arange(rows) // (rows // RUNS)
     table = pa.table({"x0": values % 17, "x1": (values % 23).astype(np.float32)})
     pq.write_table(table, path, row_group_size=rows, compression="zstd")
+
+
+def write_texts(path: Path, rows: int) -> None:
+    """Write texts of two random words of two syllables and the number of the row."""
+    draws = np.random.default_rng(0)
+    syllables = np.array(["ka", "ro", "mi", "tel", "san", "dor", "vi", "lun", "ber", "nix"])
+    with pq.ParquetWriter(path, pa.schema([("x0", pa.string())])) as writer:
+        for start in range(0, rows, GROUP):
+            numbers = range(start, min(rows, start + GROUP))
+            a, b, c, d = draws.choice(syllables, (4, len(numbers))).tolist()
+            parts = zip(a, b, c, d, numbers, strict=True)
+            values = [f"{a}{b} {c}{d} {number:07x}" for a, b, c, d, number in parts]
+            writer.write_table(pa.table({"x0": values}))

@@ -1,6 +1,7 @@
 """Phases of `aecli train`: what it costs besides its epochs, as `--debug` prints it.
 
-Each table is trained with default options in a process of its own. A seed is a round.
+Each table is trained with default options in a process of its own, and the wide one also without
+bf16, which not every processor has. A seed is a round.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tables import curved, read, table_of
 
 LINE = re.compile(r"debug: (.+?) +(-?[\d.]+) +(-?[\d.]+)$")
 EPOCHS, SUM = "epochs", "sum"
+FP32 = " fp32"
 
 
 def measure(run: Run) -> Iterator[Row]:
@@ -38,12 +40,13 @@ def measure(run: Run) -> Iterator[Row]:
 
 def written(run: Run, folder: Path) -> Path:
     """Write the table of a case, as CSV or Parquet."""
-    name, _, kind = run.case.partition(".")
+    table_name = run.case.removesuffix(FP32)
+    name, _, kind = table_name.partition(".")
     if name in SHAPES:
         rows, width, _, _ = SHAPES[name]
         table = table_of(curved(QUICK_ROWS if run.quick else rows, width))
     else:
-        table = read(run, run.case)
+        table = read(run, table_name)
     path = folder / f"table.{kind or 'parquet'}"
     if kind == "csv":
         pacsv.write_csv(table, path)
@@ -56,6 +59,7 @@ def train(path: Path, run: Run, folder: Path) -> dict[str, tuple[float, float]]:
     """Train once; return the seconds and CPU seconds by phase that `--debug` prints."""
     command = [*AECLI, "train", str(path), "-m", str(folder / "m")]
     command += ["--debug", "--seed", str(run.seed), *(["--epochs", "1"] if run.quick else [])]
+    command += ["--precision", "fp32"] if run.case.endswith(FP32) else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = [match for line in done.stderr.splitlines() if (match := LINE.match(line))]

@@ -124,7 +124,7 @@ def steps(model: LoadedModel, scorer: Scorer) -> dict[str, Callable[[torch.Tenso
     latent = torch.zeros(scorer.block_rows, model.spec.network.latent)
 
     def joint(block: torch.Tensor) -> torch.Tensor:
-        residuals = deviations.residuals(block, outputs, deviations.errors(block, outputs))
+        _, residuals = deviations.errors_and_residuals(block, outputs)
         return whitened(residuals, latent, fitted)
 
     return {

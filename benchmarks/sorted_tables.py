@@ -19,7 +19,7 @@ from measures import trained
 from tables import table_of
 
 CLUSTERS, LATENT, WIDTH = 200, 6, 12
-ROWS, QUICK_ROWS, HELD_OUT = 600_000, 4_000, 50_000
+ROWS, QUICK_ROWS, HELD_OUT = 1_000_000, 4_000, 50_000
 EPOCHS = 2
 MEMORY = ("2GB", "1MB")
 """Space for the rows: all in memory, and staged on disk."""

@@ -22,7 +22,7 @@ PIXELS: list[dict[str, Any]] = [
 CASES: dict[str, tuple[int, list[dict[str, Any]]]] = {
     "digits": (64, PIXELS),
     "mnist": (64, PIXELS),
-    "cardio": (8, [{}, {"init": "default"}, {"l1": 0.3}]),
+    "cardio": (8, [{}, {"init": "default"}, {"l1": 0.3}, {"l0": 0.1}]),
 }
 """Latent and variants of each table."""
 

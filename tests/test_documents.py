@@ -84,6 +84,8 @@ def test_every_command_of_the_page_runs_and_prints_what_is_shown(page: str, tmp_
     [
         *PAGES,
         "docs/gallery.md",
+        "docs/recipes.md",
+        "docs/scale.md",
         "docs/README.md",
         "docs/architecture.md",
         "docs/completion.md",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from pathlib import Path
 from typing import Any, Self, Unpack
 
 import numpy as np
@@ -45,6 +44,8 @@ from aecli.features.inverse import as_type
 from aecli.inference.loaded_model import load_with, model_of
 from aecli.model_directory.read import read_history
 from aecli.model_directory.save import save
+from aecli.model_directory.staging import StagedDirectory
+from aecli.remote_files.path import location
 from aecli.safetensors_header import MODEL_IN_MEMORY
 from aecli.schema.calibration import AGGREGATES
 from aecli.schema.options import TrainOptions
@@ -300,9 +301,9 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
             LockedError: another run is writing it.
         """
         check_is_fitted(self)
-        with Lock(Path(directory)):
+        with StagedDirectory(location(directory)) as staged, Lock(staged.local):
             save(
-                Path(directory), self.model_.spec, self.model_.weights(), self.history_,
+                staged.local, self.model_.spec, self.model_.weights(), self.history_,
                 keep_generations=keep_generations,
             )  # fmt: skip
 
@@ -316,7 +317,7 @@ class Autoencoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignor
         Raises:
             ModelError: the model is missing, damaged or too new.
         """
-        path = Path(directory)
+        path = location(directory)
         loaded, history = load_with(path, partial(read_history, path), device=device)
         model, spec = Model(loaded), loaded.spec
         names = model.columns

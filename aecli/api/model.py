@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from aecli.inference.reconstruct import fill_pass, reconstruct_pass
 from aecli.inference.run import Pass
 from aecli.model.weights import to_bytes
 from aecli.model_directory.location import model_directory
+from aecli.remote_files.path import location
 from aecli.schema.model_spec import ModelSpec
 from aecli.scoring.score import score_pass
 from aecli.table.source import Data
@@ -236,7 +236,7 @@ class Model:
 
 def _from_bytes(spec: str, weights: bytes, directory: str, device: str) -> Model:
     parsed = ModelSpec.model_validate_json(spec)
-    return Model(model_of(parsed, weights, directory=Path(directory), device=device))
+    return Model(model_of(parsed, weights, directory=location(directory), device=device))
 
 
 def _as_input_type(data: Data, opened: Pass, *, array_column: str | None = None) -> Any:

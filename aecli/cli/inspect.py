@@ -13,7 +13,7 @@ from aecli.cli.options import display_options, model_options, names_of, spec_opt
 from aecli.cli.output import show
 from aecli.cli.section_command import SectionCommand, option
 from aecli.errors import UsageError
-from aecli.model_directory.location import is_model
+from aecli.model_directory.spec_file import is_model
 from aecli.schema.options import ColumnOptions
 from aecli.schema.read_options import ReadOptions
 

@@ -11,7 +11,9 @@ from typing import Literal
 import click
 
 from aecli.errors import UsageError, nearest
-from aecli.model_directory.location import is_model, model_directory
+from aecli.model_directory.location import model_directory
+from aecli.model_directory.spec_file import is_model
+from aecli.remote_files.path import location
 from aecli.schema.option_docs import format_value, options
 from aecli.schema.options import TrainOptions
 from aecli.schema.read_options import ReadOptions
@@ -140,7 +142,7 @@ class Settings:
                 f"{argument} and {self.model_option} both name the model",
                 hint="give only one of them",
             )
-        return Path(argument)
+        return location(argument)
 
     def model_and_table(self) -> tuple[Path, str | list[str]]:
         """Return the model directory and the tables, of which there must be one.

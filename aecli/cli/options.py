@@ -9,6 +9,7 @@ import click
 
 from aecli.cli.completion import complete_directories, complete_files, complete_words
 from aecli.cli.section_command import option
+from aecli.engine import ENGINES
 from aecli.model_directory.location import MAX_GENERATIONS
 from aecli.schema import option_docs
 from aecli.schema.option_docs import Option
@@ -174,6 +175,16 @@ def folder_options(command: F) -> F:
         help="Write only every Nth file of a folder -o OUT/, from the Kth.",
     )  # fmt: skip
     return resume(shard(command))
+
+
+def engine_option(command: F) -> F:
+    """Give a command `--engine`."""
+    engine = option(
+        "--engine", section="Running", type=click.Choice(ENGINES), default=ENGINES[0], rare=True,
+        metavar="NAME", help="Where the files of a folder, or the trials of a search, run: local, "
+        "or ray, as tasks on the cluster of RAY_ADDRESS, else on this machine.",
+    )  # fmt: skip
+    return engine(command)
 
 
 def keep_option(command: F) -> F:

@@ -8,6 +8,7 @@ from aecli.cli.option_sources import Settings
 from aecli.cli.options import (
     data_argument,
     display_options,
+    engine_option,
     folder_options,
     keep_option,
     model_options,
@@ -24,6 +25,7 @@ from aecli.cli.section_command import SectionCommand, option
 @model_options
 @output_options(folders=True)
 @folder_options
+@engine_option
 @keep_option
 @option(
     "--fill", section="Output", is_flag=True,
@@ -42,6 +44,7 @@ def reconstruct(
     to: str | None,
     resume: bool,
     shard: str | None,
+    engine: str,
     keep: tuple[str, ...],
     fill: bool,
     residuals: bool,
@@ -69,7 +72,8 @@ def reconstruct(
     with show_progress(quiet=quiet) as progress:
         result = run(
             data, output, fill=fill, residuals=residuals, model=model,
-            keep=split_names(keep), to=to, resume=resume, shard=shard, batch_size=batch_size,
-            device=settings.device, threads=settings.threads, read=settings.read, progress=progress,
+            keep=split_names(keep), to=to, resume=resume, shard=shard, engine=engine,
+            batch_size=batch_size, device=settings.device, threads=settings.threads,
+            read=settings.read, progress=progress,
         )  # fmt: skip
     show_on_stderr(result, "aecli.reconstruct/1", stream_report, as_json=as_json, quiet=quiet)

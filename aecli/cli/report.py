@@ -15,7 +15,8 @@ from aecli.cli.options import F, data_argument, display_options, model_options, 
 from aecli.cli.output import show
 from aecli.cli.section_command import SectionCommand, option
 from aecli.errors import UsageError
-from aecli.model_directory.location import is_model
+from aecli.model_directory.spec_file import is_model
+from aecli.remote_files.path import location
 
 
 def shape_option(command: F) -> F:
@@ -156,5 +157,5 @@ def models_and_data(settings: Settings) -> tuple[Path, list[Path], str | list[st
             facts=[f"model directories here: {', '.join(models) or 'none'}"],
             hint="aecli report --side-by-side runs/a runs/b data.parquet",
         )
-    model, *others = (Path(path) for path in models)
+    model, *others = (location(path) for path in models)
     return model, others, one_or_several(paths[len(leading) :])

@@ -8,6 +8,7 @@ from aecli.cli.option_sources import Settings
 from aecli.cli.options import (
     data_argument,
     display_options,
+    engine_option,
     folder_options,
     keep_option,
     model_options,
@@ -49,6 +50,7 @@ from aecli.schema.calibration import AGGREGATES
 )  # fmt: skip
 @output_options(required=False, folders=True)
 @folder_options
+@engine_option
 @keep_option
 @option(
     "--detail", section="Output", is_flag=True,
@@ -62,6 +64,7 @@ def score(
     to: str | None,
     resume: bool,
     shard: str | None,
+    engine: str,
     keep: tuple[str, ...],
     threshold: str,
     explain: int,
@@ -100,8 +103,9 @@ def score(
         result = run(
             data, output, threshold=threshold, explain=explain, aggregate=aggregate,
             score_unit=score_unit, fail_if=fail_if, detail=detail, model=model,
-            keep=split_names(keep), to=to, resume=resume, shard=shard, batch_size=batch_size,
-            device=settings.device, threads=settings.threads, read=settings.read, progress=progress,
+            keep=split_names(keep), to=to, resume=resume, shard=shard, engine=engine,
+            batch_size=batch_size, device=settings.device, threads=settings.threads,
+            read=settings.read, progress=progress,
         )  # fmt: skip
     show_result = show if output is None else show_on_stderr
     show_result(result, "aecli.score/1", score_report, as_json=as_json, quiet=quiet)

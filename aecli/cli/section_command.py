@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -181,6 +180,7 @@ def _config_values(ctx: click.Context) -> dict[str, OptionValue]:
         return {}
     from aecli.cli.config_file import read_config
     from aecli.cli.progress import show_progress
+    from aecli.remote_files.path import path_on_disk
 
     with show_progress(quiet=bool(ctx.params.get("quiet"))) as progress:
-        return read_config(Path(path), progress=progress)
+        return read_config(path_on_disk(path, "--config"), progress=progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,21 +97,26 @@ def train(
     model = settings.model
     from aecli.cli.display.model import training_report
     from aecli.cli.progress import show_progress
+    from aecli.cli.ranks import joined_ranks
     from aecli.reporting.report import check_folder
     from aecli.training.train import train as run
 
-    with show_progress(quiet=quiet) as progress:
-        if page is not None:
-            check_folder(page)
-        result = run(
-            settings.data, model=model, resume=resume, keep_generations=keep_generations,
-            options=settings.options, progress=progress,
-        )  # fmt: skip
+    if page is not None:
+        check_folder(page)
+    with ExitStack() as stack:
+        with joined_ranks(settings.options.training.device) as ranks:
+            quiet = quiet or ranks.rank > 0
+            progress = stack.enter_context(show_progress(quiet=quiet))
+            result = run(
+                settings.data, model=model, resume=resume, keep_generations=keep_generations,
+                options=settings.options, progress=progress, ranks=ranks,
+            )  # fmt: skip
         progress.finish()
-        draw = partial(training_report, every_epoch=verbose)
-        show(result, "aecli.train/1", draw, as_json=as_json, quiet=quiet)
-        if page is not None:
-            _write_page(page, settings, result.model, progress)
+        if ranks.rank == 0:
+            draw = partial(training_report, every_epoch=verbose)
+            show(result, "aecli.train/1", draw, as_json=as_json, quiet=quiet)
+            if page is not None:
+                _write_page(page, settings, result.model, progress)
     if result.signal is not None:
         click.get_current_context().exit(128 + result.signal)
 

@@ -10,6 +10,7 @@ from aecli.cli.options import (
     config_option,
     data_argument,
     display_options,
+    engine_option,
     keep_generations_option,
     model_options,
     spec_options,
@@ -50,6 +51,7 @@ FIXABLE_OPTIONS = [name for name in option_names() if name != "time_limit"]
 @model_options
 @config_option
 @keep_generations_option
+@engine_option
 @spec_options(*FIXABLE_OPTIONS, usual=("label", "exclude", "id", "latent", "valid", "epochs"))
 @display_options()
 def tune(
@@ -59,6 +61,7 @@ def tune(
     objective: str,
     folds: int,
     journal: str | None,
+    engine: str,
     keep_generations: int,
     as_json: bool,
     quiet: bool,
@@ -77,12 +80,14 @@ def tune(
     model = settings.model
     from aecli.cli.display.tuning import tuning_report
     from aecli.cli.progress import show_progress
+    from aecli.cli.ranks import require_one_process
     from aecli.tuning.tune import tune as run
 
+    require_one_process("tune")
     with show_progress(quiet=quiet, search=True) as progress:
         result = run(
             settings.data, budget=budget, trials=trials, objective=objective, folds=folds,
-            journal=journal, model=model, keep_generations=keep_generations,
+            journal=journal, engine=engine, model=model, keep_generations=keep_generations,
             options=settings.options, progress=progress,
         )  # fmt: skip
     show(result, "aecli.tune/1", tuning_report, as_json=as_json, quiet=quiet)

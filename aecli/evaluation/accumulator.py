@@ -19,6 +19,7 @@ from aecli.metrics.columns import ColumnFigures
 from aecli.metrics.detection import Interval
 from aecli.metrics.intervals import share_interval
 from aecli.metrics.latent import LatentFigures, input_variance
+from aecli.metrics.missing_cells import is_complete
 from aecli.metrics.pca import PCA
 from aecli.metrics.texts import TextFigures
 from aecli.model.build import build_reconstruction_loss
@@ -80,17 +81,17 @@ class TermFigures:
         """Add one batch."""
         cells, code, outputs, logits, codes = samples
         errors = self._loss.cell_errors(outputs, cells)
-        self._errors += errors.nan_to_num(0.0).double().sum(0).cpu()
-        self._observed += (~errors.isnan()).sum(0).cpu()
-        latent = code.latent
-        self._activation += latent.double().sum(0).cpu()
+        self._observed += len(errors) if is_complete(errors) else (~errors.isnan()).sum(0).cpu()
+        self._errors += errors.nan_to_num_(0.0).sum(0, dtype=torch.float64).cpu()
+        latent = code.latent.double()
+        self._activation += latent.sum(0).cpu()
         if code.log_variance is not None:
             self._sums["kl_normal"] += (
                 float(kl_normal(code.latent, code.log_variance)) * latent.numel()
             )
         self._sums["l0"] += float(latent.count_nonzero())
-        self._sums["l1"] += float(latent.double().abs().sum())
-        self._sums["l2"] += float(latent.double().square().sum())
+        self._sums["l1"] += float(latent.abs().sum())
+        self._sums["l2"] += float(latent.square().sum())
         self._latents += latent.numel()
         if logits is not None and codes is not None:
             loss = F.cross_entropy(

@@ -69,7 +69,7 @@ class Detector:
 
     def notes(self) -> Iterator[str]:
         """Yield notes on undefined figures, and on figures of a random sample."""
-        detection, seen = self.result(), self._sample.seen
+        detection, seen = self._total, self._sample.seen
         if detection.auroc is None:
             what = "no anomaly" if not detection.anomalies else f"no ordinary {self._unit}"
             yield f"{self.column} contains {what}: detection figures are undefined"
@@ -78,6 +78,13 @@ class Detector:
 
     def result(self, group: int | None = None) -> Detection:
         """Return the figures of all samples, or of those of one group."""
+        return self._total if group is None else self._measured(group)
+
+    @cached_property
+    def _total(self) -> Detection:
+        return self._measured(None)
+
+    def _measured(self, group: int | None) -> Detection:
         sampled = self._sampled
         scores, labels = sampled["score"], sampled["label"]
         if group is not None and len(labels):

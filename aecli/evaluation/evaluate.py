@@ -8,14 +8,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from aecli.array_types import Codes
-from aecli.device import limited_threads
+from aecli.device import keep_freed_memory, limited_threads
 from aecli.errors import DataError, UsageError
 from aecli.evaluation.accumulator import DecodedSamples, SampleFigures
 from aecli.evaluation.anomaly_and_probe import Detector, Prober
@@ -29,6 +28,7 @@ from aecli.inference.run import Pass
 from aecli.metrics.gates import check_conditions, evaluate_gates
 from aecli.model_directory.location import model_directory
 from aecli.progress import SILENT, Progress
+from aecli.remote_files.path import location
 from aecli.schema.model_spec import UNTRAINED_DECODER, ModelSpec
 from aecli.schema.read_options import ReadOptions
 from aecli.scoring.calibrate import anomaly_codes, anomaly_codes_of_windows
@@ -57,6 +57,7 @@ class Evaluation:
         batch_size: int | None = None,
         progress: Progress = SILENT,
     ) -> None:
+        keep_freed_memory()
         named = {"--anomaly": anomaly, "--probe": probe, "--by": by}
         columns = {option: name for option, name in named.items() if name is not None}
         _check_columns(columns, source, model.spec)
@@ -298,7 +299,9 @@ def evaluate(
         )
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
     check_conditions(fail_if, model_figures(loaded.spec), options)
-    other = None if compare is None else load_model(Path(compare), device=device, threads=threads)
+    other = (
+        None if compare is None else load_model(location(compare), device=device, threads=threads)
+    )
     source = open_source(data, read or ReadOptions())
     evaluation_of = partial(
         Evaluation, source=source, anomaly=anomaly, probe=probe, by=by, batch_size=batch_size,

@@ -23,7 +23,7 @@ from aecli.table.scaling import FAR
 Cells = npt.NDArray[np.float32]
 
 # A float64 tile of all numbers fits the processor's cache while it is scaled and transposed.
-TILE_BYTES = 2 << 20
+TILE_BYTES = 1 << 20
 
 
 class CellReader:

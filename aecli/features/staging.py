@@ -26,6 +26,9 @@ from aecli.table.source import Source
 COPIED_ROWS = 4_096
 """Rows of a file that are copied at once; each may be on another page."""
 
+COPIED_VALUES = 1 << 24
+"""Maximum number of values of a sample that is copied from a file into memory: 64 MB."""
+
 
 @dataclass(frozen=True)
 class Staged:
@@ -70,9 +73,10 @@ class Staged:
         codes = None if self.codes is None else self.codes[::step]
         if self.windows is None:
             cells = self.cells[::step]
-            if self.file is not None:
-                cells = self._copied(cells, cells.device)
-            return replace(self, cells=cells, codes=codes, parts=1, file=None)
+            if self.file is None or cells.numel() > COPIED_VALUES:
+                return replace(self, cells=cells, codes=codes, parts=1)
+            copy = self._copied(cells, cells.device)
+            return replace(self, cells=copy, codes=codes, parts=1, file=None)
         windows = replace(self.windows, starts=self.windows.starts[::step])
         return replace(self, codes=codes, windows=windows)
 
@@ -111,7 +115,8 @@ class Staged:
     def row_blocks(self, rows: int) -> Iterator[Tensor]:
         """Yield the cells of blocks of rows, in order, also of rows in no window."""
         for block in self.cells.split(rows):
-            yield block
+            spaced = self.file is not None and not block.is_contiguous()
+            yield self._copied(block, block.device) if spaced else block
             self.release()
 
     def release(self) -> None:

@@ -169,14 +169,10 @@ class Tally:
     def add(self, cells: Cells) -> None:
         """Count one batch of cells."""
         self.rows += len(cells)
-        self._missing += np.isnan(cells).sum(axis=0) * self._counted
-        self._unseen += (cells[:, self._first_category :] == -1).sum(axis=0)
-        for counts, beyond in (
-            (self._below, cells < self._low),
-            (self._above, cells > self._high),
-        ):
-            if beyond.any():
-                counts += beyond.sum(axis=0)
+        self._missing += _by_cell(np.isnan(cells)) * self._counted
+        self._unseen += _by_cell(cells[:, self._first_category :] == -1)
+        self._below += _by_cell(cells < self._low)
+        self._above += _by_cell(cells > self._high)
 
     @property
     def cells(self) -> int:
@@ -213,3 +209,8 @@ class Tally:
         sums = np.zeros(len(self.layout.columns), dtype=np.int64)
         np.add.at(sums, np.array(self.layout.column_of, dtype=np.int64), of_cells)
         return sums.tolist()
+
+
+def _by_cell(found: Mask) -> npt.NDArray[np.int64] | int:
+    """Return the number of rows in which each cell was found; most batches have none."""
+    return found.sum(axis=0) if found.any() else 0

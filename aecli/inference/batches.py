@@ -100,10 +100,12 @@ def row_batches(
     constants: CellReader,
     batch_rows: int | None,
     tallies: tuple[Tally, Tally],
+    kept: Sequence[str] | None = None,
 ) -> Iterator[SampleBatch]:
     """Yield the rows of the source, in order, and count their cells.
 
-    `tallies` are those of the varying columns and of the `constants`.
+    `tallies` are those of the varying columns and of the `constants`; `kept` are the columns that
+    the batches still have, None for all.
     """
     before = 0
     for batch in source.batches(batch_rows or model.batch_rows_with(constants.layout.cells)):
@@ -112,6 +114,7 @@ def row_batches(
         before += batch.num_rows
         for tally, part in zip(tallies, (cells, constant_cells), strict=True):
             tally.add(part)
+        batch = batch if kept is None else batch.select(kept)
         yield SampleBatch(batch, cells, tallies[1].differing(constant_cells))
 
 

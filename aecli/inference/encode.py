@@ -13,8 +13,7 @@ import pyarrow as pa
 from aecli.device import limited_threads
 from aecli.errors import UsageError
 from aecli.inference.batches import EncodedBatch
-from aecli.inference.folder.shards import is_folder
-from aecli.inference.folder.write import require_no_folder_options, write_folder
+from aecli.inference.folder.write import output_folder, write_folder
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
 from aecli.inference.stream_result import StreamResult
@@ -37,6 +36,7 @@ def encode(
     to: str | None = None,
     resume: bool = False,
     shard: str | None = None,
+    engine: str = "local",
     batch_size: int | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -56,6 +56,7 @@ def encode(
         to: the output format, for any suffix.
         resume: keep the finished files of a folder.
         shard: write every Nth file of a folder only, from the Kth: `K/N`.
+        engine: `ray` writes the files of a folder as tasks on a Ray cluster.
         batch_size: rows, or windows, per batch of the network.
 
     Raises:
@@ -65,25 +66,17 @@ def encode(
         OutputError: the output cannot be written.
     """
     began = time.perf_counter()
+    folder = output_folder(output, to=to, resume=resume, shard=shard, engine=engine)
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
     open_pass = partial(
-        encode_pass, loaded, as_list=as_list, with_std=with_std, keep=keep, batch_size=batch_size,
-        read=read, progress=progress,
+        encode_pass, as_list=as_list, with_std=with_std, keep=list(keep), batch_size=batch_size,
+        read=read,
     )  # fmt: skip
-    if not is_folder(output):
-        require_no_folder_options(resume=resume, shard=shard)
-        return open_pass(data).write(output, to, began=began)
-
-    def write(table: Data, path: str | None) -> StreamResult:
-        return open_pass(table).write(path, to, began=began)
-
+    if folder is None:
+        return open_pass(loaded, data, progress=progress).write(output, to, began=began)
     return write_folder(
-        loaded, data, output, write, StreamResult, to=to, resume=resume, shard=shard, read=read,
+        "encode", loaded, data, folder, open_pass, Pass.write, StreamResult, threads=threads,
         began=began, progress=progress,
-        settings={
-            "command": "encode", "as_list": as_list, "with_std": with_std, "keep": list(keep),
-            "batch_size": batch_size,
-        },
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ import torch
 Item = TypeVar("Item")
 Computed = TypeVar("Computed")
 
-MAX_WAITING = 2
-"""Maximum number of batches that are read ahead, and of those that are not written yet."""
+MAX_UNWRITTEN = 2
+"""Maximum number of batches that are computed and not written yet."""
 
 _LAST_WRITE_SECONDS = 1.0
 """Time that a write has to end after a signal; one into a pipe that no process reads never ends."""
@@ -23,14 +23,14 @@ _LAST_WRITE_SECONDS = 1.0
 def read_ahead(items: Iterable[Item]) -> Iterator[Item]:
     """Yield the items of an iterable, which a thread computes while the caller uses earlier ones.
 
-    An exception of the iterable is raised after the items before it.
+    One item is computed ahead. An exception of the iterable is raised after the items before it.
     """
     iterator, end = iter(items), object()
     executor = ThreadPoolExecutor(1, thread_name_prefix="read")
     try:
-        waiting = deque(executor.submit(next, iterator, end) for _ in range(MAX_WAITING))
-        while (item := waiting.popleft().result()) is not end:
-            waiting.append(executor.submit(next, iterator, end))
+        following = executor.submit(next, iterator, end)
+        while (item := following.result()) is not end:
+            following = executor.submit(next, iterator, end)
             yield item  # type: ignore[misc]  # `end` is the only other object
     finally:
         executor.shutdown(cancel_futures=True)
@@ -80,7 +80,7 @@ def write_behind(write: Callable[[Item], None]) -> Iterator[Callable[[Item], Non
             failed = False
 
     def submit(item: Item) -> None:
-        if len(waiting) == MAX_WAITING:
+        if len(waiting) == MAX_UNWRITTEN:
             waiting[0].result()
             waiting.popleft()
         waiting.append(executor.submit(write_next, item))

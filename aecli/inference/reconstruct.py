@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,7 @@ from aecli.errors import UsageError
 from aecli.features.impute import Filler
 from aecli.features.inverse import InverseColumns, residual_arrays, residual_fields
 from aecli.inference.batches import DecodedRows, decoded_rows
-from aecli.inference.folder.shards import is_folder
-from aecli.inference.folder.write import require_no_folder_options, write_folder
+from aecli.inference.folder.write import output_folder, write_folder
 from aecli.inference.loaded_model import LoadedModel, load_model, require_decoder
 from aecli.inference.run import Pass
 from aecli.inference.stream_result import StreamResult
@@ -51,6 +51,7 @@ def reconstruct(
     to: str | None = None,
     resume: bool = False,
     shard: str | None = None,
+    engine: str = "local",
     batch_size: int | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -70,6 +71,7 @@ def reconstruct(
         to: the output format, for any suffix.
         resume: keep the finished files of a folder.
         shard: write every Nth file of a folder only, from the Kth: `K/N`.
+        engine: `ray` writes the files of a folder as tasks on a Ray cluster.
         batch_size: rows, or windows, per batch of the network.
 
     Raises:
@@ -81,31 +83,45 @@ def reconstruct(
     began = time.perf_counter()
     if fill:
         _refuse_with_fill(residuals=residuals, keep=keep)
+    folder = output_folder(output, to=to, resume=resume, shard=shard, engine=engine)
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
-
-    def write(table: Data, path: str | None) -> StreamResult:
-        if fill:
-            opened, filler = fill_pass(
-                loaded, table, batch_size=batch_size, read=read, progress=progress
-            )
-            return _with_fills(opened.write(path, to, began=began), filler, loaded)
-        opened = reconstruct_pass(
-            loaded, table, residuals=residuals, keep=keep, batch_size=batch_size, read=read,
-            progress=progress,
-        )  # fmt: skip
-        return opened.write(path, to, began=began)
-
-    if not is_folder(output):
-        require_no_folder_options(resume=resume, shard=shard)
-        return write(data, output)
+    open_pass = partial(
+        _open, fill=fill, residuals=residuals, keep=list(keep), batch_size=batch_size, read=read
+    )
+    if folder is None:
+        return _write(open_pass(loaded, data, progress=progress), output, to, began=began)
     return write_folder(
-        loaded, data, output, write, StreamResult, to=to, resume=resume, shard=shard, read=read,
+        "reconstruct", loaded, data, folder, open_pass, _write, StreamResult, threads=threads,
         began=began, progress=progress,
-        settings={
-            "command": "reconstruct", "fill": fill, "residuals": residuals, "keep": list(keep),
-            "batch_size": batch_size,
-        },
     )  # fmt: skip
+
+
+def _open(
+    model: LoadedModel,
+    data: Data,
+    *,
+    fill: bool,
+    residuals: bool,
+    keep: Sequence[str],
+    batch_size: int | None,
+    read: ReadOptions | None,
+    progress: Progress,
+) -> tuple[Pass, Filler | None]:
+    if fill:
+        return fill_pass(model, data, batch_size=batch_size, read=read, progress=progress)
+    opened = reconstruct_pass(
+        model, data, residuals=residuals, keep=keep, batch_size=batch_size, read=read,
+        progress=progress,
+    )  # fmt: skip
+    return opened, None
+
+
+def _write(
+    opened: tuple[Pass, Filler | None], path: str | None, to: str | None, *, began: float
+) -> StreamResult:
+    table, filler = opened
+    result = table.write(path, to, began=began)
+    return result if filler is None else _with_fills(result, filler, table.model)
 
 
 def _with_fills(result: StreamResult, filler: Filler, model: LoadedModel) -> StreamResult:

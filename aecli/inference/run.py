@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 import pyarrow as pa
 import torch
 
+from aecli.device import share_heap
 from aecli.errors import UsageError
 from aecli.features.training_range import Tally
 from aecli.inference.batches import (
@@ -123,11 +124,17 @@ class Pass:
             progress=progress,
         )
 
-    def samples(self, stage: str, *, carried: Sequence[str] | None = None) -> Iterator[SampleBatch]:
+    def samples(
+        self,
+        stage: str,
+        *,
+        carried: Sequence[str] | None = None,
+        kept: Sequence[str] | None = None,
+    ) -> Iterator[SampleBatch]:
         """Return the rows of the table with all columns, or its windows with those in `carried`.
 
         Windows of rows are staged at once, because they have their own order. The caller reports
-        the progress of `stage`.
+        the progress of `stage`. Rows have only the columns `kept`, if it is given.
 
         Raises:
             DataError: the table cannot be divided into windows.
@@ -136,9 +143,12 @@ class Pass:
         if self.model.spec.network.window == 1:
             self.progress.stage(stage, self.source.n_rows)
             batches = row_batches(
-                self.model, self.source, self.constants, self.batch_size, self.tallies
+                self.model, self.source, self.constants, self.batch_size, self.tallies, kept
             )
-            return read_ahead(batches) if torch.get_num_threads() > 1 else batches
+            if torch.get_num_threads() == 1:
+                return batches
+            share_heap()
+            return read_ahead(batches)
         self.windowed = open_windows(
             self.model, self.source, self.constants, tallies=self.tallies, progress=self.progress
         )
@@ -147,10 +157,14 @@ class Pass:
         return window_batches(self.model, self.windowed, columns, self.batch_size)
 
     def encoded(
-        self, stage: str = "encoding", *, carried: Sequence[str] | None = None
+        self,
+        stage: str = "encoding",
+        *,
+        carried: Sequence[str] | None = None,
+        kept: Sequence[str] | None = None,
     ) -> Iterator[EncodedBatch]:
-        """Return the samples with their latents."""
-        samples = self.samples(stage, carried=carried)
+        """Return the samples with their latents; `carried` and `kept` are those of `samples`."""
+        samples = self.samples(stage, carried=carried, kept=kept)
         return encoded_batches(self.model, samples, self.progress)
 
     def output(self, fields: Sequence[pa.Field], batches: Iterator[pa.RecordBatch]) -> Pass:
@@ -178,7 +192,7 @@ class Pass:
         def joined(samples: EncodedBatch) -> pa.RecordBatch:
             return self.joined(samples.batch, arrays(samples))
 
-        return self.output(fields, map(joined, self.encoded()))
+        return self.output(fields, map(joined, self.encoded(kept=self.carried)))
 
     def titles(self) -> dict[str, str]:
         """Return what each carried column is called in the output, by its name in the source."""

@@ -16,9 +16,11 @@ from aecli.errors import DataError, UsageError
 from aecli.formatting import TABLE_IN_MEMORY
 from aecli.model_directory.errors import readable
 from aecli.model_directory.generations import Generation, describe, generations
-from aecli.model_directory.location import is_model, model_directory
+from aecli.model_directory.location import model_directory
 from aecli.model_directory.read import read_history, read_model, read_weights
+from aecli.model_directory.spec_file import is_model
 from aecli.progress import SILENT, Progress
+from aecli.remote_files.path import location
 from aecli.safetensors_header import TensorInfo, read_header
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut, ModelSpec
 from aecli.schema.options import ColumnOptions
@@ -99,7 +101,7 @@ def inspect(
     if target is None:
         return inspect_model(model_directory(model, tag), history=history, verified=verified)
     if isinstance(target, (str, os.PathLike)) and is_model(target):
-        return inspect_model(Path(target), history=history, verified=verified)
+        return inspect_model(location(target), history=history, verified=verified)
     if history or verified:
         name = target if isinstance(target, (str, os.PathLike)) else TABLE_IN_MEMORY
         what = "a history" if history else "files to verify"
@@ -130,7 +132,7 @@ def inspect_model(
     with readable(directory):
         # A training may have replaced the model by now, and kept it.
         earlier = [describe(g) for g in generations(directory) if g.digest != spec.digest]
-        size = _size(directory)
+        size = _size(directory, spec)
     return ModelInspection(
         model=directory,
         spec=spec,
@@ -143,12 +145,17 @@ def inspect_model(
     )
 
 
-def _size(directory: Path) -> int:
-    """Return the total size of a directory's files in bytes; a file may disappear meanwhile."""
-    size = 0
-    for name in os.listdir(directory):
+def _size(directory: Path, spec: ModelSpec) -> int:
+    """Return the total size of a directory's files in bytes; a file may disappear meanwhile.
+
+    Web servers do not list files: there it is the size of the files that the spec refers to.
+    """
+    size, paths = 0, list(directory.iterdir())
+    if not paths:
+        return sum(part.size for part in (spec.weights, spec.history, spec.tuning) if part)
+    for path in paths:
         with suppress(FileNotFoundError):
-            status = os.lstat(directory / name)
+            status = path.lstat()
             size += status.st_size if stat.S_ISREG(status.st_mode) else 0
     return size
 

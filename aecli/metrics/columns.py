@@ -14,6 +14,7 @@ from aecli.features.layout import Layout
 from aecli.metrics.column_scores import ColumnScore, Predictor, mean_accuracy
 from aecli.metrics.detection import Interval
 from aecli.metrics.intervals import RowGroups, explained_interval, paired_interval
+from aecli.metrics.missing_cells import is_complete
 from aecli.metrics.number_ranges import default_ranges
 from aecli.metrics.pca import PCA
 from aecli.metrics.trivial_prediction import mode_codes, scaled_means
@@ -26,8 +27,9 @@ MAX_OUTLIER_SHARE = 0.05
 another distribution, and values are not clipped."""
 
 
-BLOCK_VALUES = 1 << 20
-"""Cells of a block on a CPU: few enough for its cache, and enough to outweigh the calls."""
+BLOCK_VALUES = 1 << 17
+"""Cells of a block on a CPU: few enough for its cache in float64, and enough to outweigh the calls.
+"""
 
 LARGE_CHANGE = 0.05
 """Minimum relative change of errors or deviations by clipping for which cells are counted."""
@@ -80,22 +82,32 @@ class ColumnFigures:
     def _add_block(self, cells: Tensor, outputs: Tensor) -> None:
         self.rows += len(cells)
         self._groups.next_rows(len(cells))
-        self._count += (~cells.isnan()).sum(0).cpu()
+        missing = None if is_complete(cells) else cells.isnan()
+        missing_numbers = None if missing is None else missing[:, : self._numbers]
+        self._count += len(cells) if missing is None else (~missing).sum(0).cpu()
         numbers = cells[:, : self._numbers].double()
         limited = self._limited(numbers)
-        self._outside += (limited != numbers).logical_and(~numbers.isnan()).sum(0).cpu()
+        outside = limited != numbers
+        if missing_numbers is not None:
+            outside &= ~missing_numbers
+        self._outside += outside.sum(0).cpu()
         for row, values in enumerate((numbers, limited)):
-            deviations = (values - self._means[row].to(values.device)).nan_to_num(0.0)
+            deviations = (values - self._means[row].to(values.device)).nan_to_num_(0.0)
             self._sum[row] += deviations.sum(0).cpu()
-            self._groups.add_at(row * self._numbers, deviations.square())
-        known = (~cells[:, self._numbers : self._characters].isnan()).sum(1, keepdim=True)
-        self._groups.add_at(self._wrong_at, known)
-        self._add_predictions("model", cells, numbers, limited, outputs)
+            self._groups.add_at(row * self._numbers, deviations.square_())
+        self._add_predictions("model", cells, (numbers, limited), missing, outputs)
         if self._pca is not None:
             predictions = self._pca_outputs(self._pca, cells)
-            self._add_predictions("pca", cells, numbers, limited, predictions)
-        wrong = torch.where(cells.isnan(), False, cells != self._modes.to(cells))
-        self._wrong["baseline"] += wrong[:, self._numbers :].sum(0).cpu()
+            self._add_predictions("pca", cells, (numbers, limited), missing, predictions)
+        self._add_trivial_predictions(cells[:, self._numbers :])
+
+    def _add_trivial_predictions(self, codes: Tensor) -> None:
+        """Add the counts of booleans and codes, and those that differ from the mode."""
+        known = ~codes.isnan()
+        of_categories = known[:, : self._characters - self._numbers].sum(1, keepdim=True)
+        self._groups.add_at(self._wrong_at, of_categories)
+        wrong = (codes != self._modes[self._numbers :].to(codes)) & known
+        self._wrong["baseline"] += wrong.sum(0).cpu()
 
     def _limited(self, numbers: Tensor) -> Tensor:
         return numbers.clamp(self._low.to(numbers.device), self._high.to(numbers.device))
@@ -106,14 +118,24 @@ class ColumnFigures:
         return pca.reconstruct(inputs.reshape(-1, pca.components.shape[1])).reshape(inputs.shape)
 
     def _add_predictions(
-        self, predictor: Predictor, cells: Tensor, numbers: Tensor, limited: Tensor, outputs: Tensor
+        self,
+        predictor: Predictor,
+        cells: Tensor,
+        numbers: tuple[Tensor, Tensor],
+        missing: Tensor | None,
+        outputs: Tensor,
     ) -> None:
-        """Add a predictor's squared errors of numbers, and its wrong booleans and codes."""
+        """Add a predictor's squared errors of numbers, and its wrong booleans and codes.
+
+        `numbers` are those without and with clipping. No cell is missing if `missing` is None.
+        """
         position = self._predictors.index(predictor)
         predictions = outputs[:, : self._numbers].double()
-        pairs = ((numbers, predictions), (limited, self._limited(predictions)))
-        for row, (values, predicted) in enumerate(pairs):
-            errors = torch.where(values.isnan(), 0.0, (predicted - values).square())
+        both = (predictions, self._limited(predictions))
+        for row, (values, errors) in enumerate(zip(numbers, both, strict=True)):
+            errors.sub_(values).square_()
+            if missing is not None:
+                errors.masked_fill_(missing[:, : self._numbers], 0.0)
             self._groups.add_at((2 * position + row) * self._numbers, errors)
         # PCA reconstructs a boolean as a number, the network as a logit.
         threshold = 0.5 if predictor == "pca" else 0.0

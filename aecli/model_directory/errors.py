@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aecli.errors import ModelError
+from aecli.formatting import check_file_command
 from aecli.model_directory.location import (
     DEFAULT_DIRECTORY,
     SPEC_FILE,
@@ -16,6 +17,7 @@ from aecli.model_directory.location import (
     is_hashed,
     is_model_file,
 )
+from aecli.remote_files.path import RemotePath, location
 
 
 def damaged_error(path: Path, *facts: str) -> ModelError:
@@ -38,9 +40,18 @@ def recovery_command(directory: Path) -> str:
 def names_in(directory: Path) -> list[str]:
     """Return the sorted names in a directory; none if it cannot be listed."""
     try:
-        return sorted(os.listdir(directory))
+        return listed(directory)
     except OSError:
         return []
+
+
+def listed(directory: Path) -> list[str]:
+    """Return the sorted names in a directory.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    return sorted(path.name for path in directory.iterdir())
 
 
 def train_command(directory: Path | str) -> str:
@@ -50,9 +61,7 @@ def train_command(directory: Path | str) -> str:
 
 def unreadable_error(path: Path, error: OSError) -> ModelError:
     """Return the error of a file of a model that cannot be read."""
-    return ModelError(
-        f"cannot read {path}: {error.strerror}", hint=f"ls -l {shlex.quote(str(path))}"
-    )
+    return ModelError(f"cannot read {path}: {error.strerror}", hint=check_file_command(str(path)))
 
 
 @contextmanager
@@ -65,15 +74,16 @@ def readable(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise unreadable_error(Path(error.filename or directory), error) from error
+        raise unreadable_error(location(error.filename or directory), error) from error
 
 
 def no_model_error(directory: Path) -> ModelError:
     """Return the error of a directory without a model, with its content as a fact."""
     train = train_command(directory)
-    if not os.path.exists(directory):
+    remote = isinstance(directory, RemotePath)
+    if not (remote or os.path.exists(directory)):
         return ModelError(f"there is no model directory {directory}", hint=train)
-    if not os.path.isdir(directory):
+    if not (remote or os.path.isdir(directory)):
         return _file_error(directory)
     names = names_in(directory)
     if any(is_earlier_spec(name) for name in names):

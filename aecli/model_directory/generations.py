@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import warnings
 from contextlib import suppress
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from aecli.atomic_files import write_file
 from aecli.errors import AecliWarning, ModelError, UsageError
-from aecli.model_directory.errors import readable
+from aecli.model_directory.errors import listed, readable
 from aecli.model_directory.location import (
     HASH_DIGITS,
     MAX_GENERATIONS,
@@ -23,7 +22,7 @@ from aecli.model_directory.location import (
 )
 from aecli.model_directory.read import read_spec, require_part
 from aecli.model_directory.spec_file import MAX_SPEC_BYTES, UPGRADE, spec_in
-from aecli.regular_files import open_regular, read_regular
+from aecli.regular_files import read_regular, require_openable
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.options import TrainOptions
 from aecli.schema.training_options import CHANGEABLE
@@ -89,7 +88,7 @@ def generations(directory: Path) -> list[ModelSpec]:
         OSError: a file cannot be read.
     """
     present = valid_spec(directory / SPEC_FILE)
-    names = filter(is_earlier_spec, os.listdir(directory))
+    names = filter(is_earlier_spec, listed(directory))
     specs = {name: valid_spec(directory / name) for name in names}
     earlier = [
         spec
@@ -144,7 +143,7 @@ def require_readable(directory: Path) -> None:
         spec = _spec_of_our_version(directory / SPEC_FILE)
         for part in spec.parts if spec else ():
             with suppress(FileNotFoundError):
-                os.close(open_regular(directory / part.file))
+                require_openable(directory / part.file)
 
 
 def current_model(directory: Path) -> tuple[ModelSpec | None, str]:
@@ -241,13 +240,13 @@ def remove_unused(directory: Path, keep: int | None = None) -> None:
         OSError: a file cannot be read or removed.
         ModelError: the model is damaged, or an earlier one is of a newer aecli.
     """
-    for name in filter(is_earlier_spec, os.listdir(directory)):
+    for name in filter(is_earlier_spec, listed(directory)):
         _spec_of_our_version(directory / name)
     kept = generations(directory)[:keep]
     specs = [*kept, read_spec(directory)] if (directory / SPEC_FILE).exists() else kept
     needed = {part.file for spec in specs for part in spec.parts}
     needed |= {hashed_name("spec", spec.digest) for spec in kept}
-    unused = [name for name in os.listdir(directory) if is_hashed(name) and name not in needed]
+    unused = [name for name in listed(directory) if is_hashed(name) and name not in needed]
     # Specs first: a spec without its files would be listed as a generation.
     for name in sorted(unused, key=is_earlier_spec, reverse=True):
         (directory / name).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from aecli.atomic_files import is_temporary
 from aecli.directory_lock import LOCK
 from aecli.errors import UsageError
+from aecli.remote_files.path import RemotePath, location
 
 SPEC_FILE = "spec.json"
 CHECKPOINT_DIRECTORY = "checkpoint"
@@ -54,16 +55,16 @@ def model_directory(model: str | os.PathLike[str] | None, tag: str | None) -> Pa
         return Path(RUNS_DIRECTORY, tag)
     if model is not None and not os.fspath(model):
         raise UsageError("--model '' is not a directory", hint=f"--model {DEFAULT_DIRECTORY}")
-    return Path(model or os.environ.get(MODEL_VARIABLE) or DEFAULT_DIRECTORY)
+    return location(model or os.environ.get(MODEL_VARIABLE) or DEFAULT_DIRECTORY)
 
 
-def is_model(path: str | os.PathLike[str]) -> bool:
-    """Return whether a path is a model directory, which may be damaged."""
-    if os.path.lexists(Path(path, SPEC_FILE)):
-        return True
+def has_spec(directory: Path) -> bool:
+    """Return whether there is a spec; False also for a remote one that cannot be read."""
+    if not isinstance(directory, RemotePath):
+        return os.path.lexists(directory / SPEC_FILE)
     try:
-        return any(map(is_hashed, os.listdir(path)))
-    except (OSError, ValueError):
+        return (directory / SPEC_FILE).exists()
+    except OSError:
         return False
 
 
@@ -73,8 +74,10 @@ def require_not_a_part(output: str) -> None:
     Raises:
         UsageError: the output is a file of a model.
     """
-    path = Path(os.path.realpath(output))
-    if output != "-" and is_model_file(path.name) and os.path.lexists(path.with_name(SPEC_FILE)):
+    path = location(output)
+    if not isinstance(path, RemotePath):
+        path = Path(os.path.realpath(output))
+    if output != "-" and is_model_file(path.name) and has_spec(path.parent):
         raise UsageError(
             f"the output {output} is a file of a model",
             hint=f"-o {shlex.quote('new_' + path.name)}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 import warnings
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 
 from aecli.errors import AecliWarning, ModelError
 from aecli.json_lines import parse_json_lines
+from aecli.model_directory.cache import read_cached
 from aecli.model_directory.errors import (
     damaged_error,
     missing_error,
@@ -22,6 +22,7 @@ from aecli.model_directory.errors import (
 from aecli.model_directory.location import SPEC_FILE
 from aecli.model_directory.spec_file import MAX_SPEC_BYTES, decode_spec
 from aecli.regular_files import read_regular, require_regular, sha256_of
+from aecli.remote_files.path import RemotePath
 from aecli.schema.model_spec import ModelSpec, StoredFile
 
 Part = TypeVar("Part")
@@ -146,7 +147,7 @@ def require_part(directory: Path, part: StoredFile) -> None:
     """
     path = directory / part.file
     require_regular(path)
-    size = os.lstat(path).st_size
+    size = path.lstat().st_size
     if size != part.size:
         raise damaged_error(path, f"it has {size:,} of the {part.size:,} bytes saved")
     if sha256_of(path) != part.sha256:
@@ -162,7 +163,10 @@ def part_content(directory: Path, part: StoredFile) -> bytes:
     """
     path = directory / part.file
     try:
-        content = read_regular(path, part.size)
+        if isinstance(path, RemotePath):
+            content = read_cached(path, part)
+        else:
+            content = read_regular(path, part.size)
     except MemoryError as error:
         what = f"{path} needs {part.size:,} bytes of memory, more than available"
         raise ModelError(what, hint=f"ls -l {shlex.quote(str(path))}") from error

@@ -12,7 +12,12 @@ from pathlib import Path
 from aecli.atomic_files import warn_after_commit, write_file
 from aecli.directory_lock import Lock
 from aecli.errors import ModelError, UsageError
-from aecli.model_directory.errors import no_model_error, readable, train_command
+from aecli.model_directory.errors import (
+    listed,
+    no_model_error,
+    readable,
+    train_command,
+)
 from aecli.model_directory.generations import (
     Generation,
     current_model,
@@ -33,6 +38,7 @@ from aecli.model_directory.location import (
     model_directory,
 )
 from aecli.model_directory.spec_file import MAX_SPEC_BYTES
+from aecli.model_directory.staging import StagedDirectory, require_writable
 from aecli.regular_files import read_regular
 from aecli.schema.model_spec import ModelSpec
 
@@ -71,15 +77,20 @@ def rollback(
         LockedError: another run is writing this model directory.
     """
     directory = model_directory(model, tag)
+    require_writable(directory)
     with readable(directory):
         try:
-            names = os.listdir(directory)
+            names = listed(directory)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise no_model_error(directory) from error
     if SPEC_FILE not in names and not any(map(is_earlier_spec, names)):
         raise no_model_error(directory)
-    with Lock(directory), readable(directory):
-        restored, before, problem = roll_back(directory, generation)
+    with (
+        StagedDirectory(directory) as staged,
+        Lock(staged.local),
+        readable(staged.local),
+    ):
+        restored, before, problem = roll_back(staged.local, generation)
     replaced = None if before is None else describe(before)
     return RollbackResult(directory, describe(restored), replaced, list(_notes(directory, problem)))
 
@@ -89,7 +100,7 @@ def _notes(directory: Path, problem: str) -> Iterator[str]:
         yield f"the previous model was not kept: {problem}"
     unfinished: list[str] = []
     with suppress(OSError):  # the earlier model is already restored
-        unfinished = os.listdir(directory / CHECKPOINT_DIRECTORY)
+        unfinished = listed(directory / CHECKPOINT_DIRECTORY)
     if any(map(is_checkpoint, unfinished)):
         yield "there is also an unfinished training: its own command with --resume continues it"
 
@@ -157,7 +168,7 @@ def _no_generation_error(directory: Path, current: ModelSpec | None) -> UsageErr
     """Return the error of a directory without a readable earlier model."""
     train, spec = train_command(directory), current or valid_spec(directory / SPEC_FILE)
     current_name = spec and hashed_name("spec", spec.digest)
-    names = [name for name in sorted(os.listdir(directory)) if is_earlier_spec(name)]
+    names = [name for name in listed(directory) if is_earlier_spec(name)]
     damaged = [name for name in names if name != current_name]
     if damaged:
         what = f"the earlier models of {directory} cannot be used"

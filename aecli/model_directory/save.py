@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shlex
@@ -19,7 +20,7 @@ from aecli.atomic_files import (
 from aecli.directory_lock import LOCK, is_lock_file
 from aecli.errors import AecliError, ModelError, UsageError
 from aecli.json_lines import to_json_lines
-from aecli.model_directory.errors import name_list
+from aecli.model_directory.errors import listed, name_list
 from aecli.model_directory.generations import (
     Generation,
     describe,
@@ -40,7 +41,9 @@ from aecli.model_directory.location import (
 )
 from aecli.model_directory.read import read_spec
 from aecli.model_directory.spec_file import encode_spec, is_model_spec, is_newer, newer_error
+from aecli.model_directory.staging import require_writable
 from aecli.regular_files import not_regular_error, require_regular
+from aecli.remote_files.path import RemotePath
 from aecli.schema.model_spec import ModelSpec, StoredFile
 
 
@@ -53,10 +56,13 @@ def check_target(directory: Path) -> None:
             regular file.
         OutputError: the target is a file, or cannot be listed.
     """
-    if not os.path.exists(directory):
+    if not (isinstance(directory, RemotePath) or os.path.exists(directory)):
         return
+    require_writable(directory)
     try:
-        names = sorted(os.listdir(directory))
+        if isinstance(directory, RemotePath) and directory.is_file():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        names = listed(directory)
         for name in filter(is_model_file, names):
             _require_regular_type(directory / name)
         foreign = [name for name in names if not _is_own(directory / name)]
@@ -85,14 +91,14 @@ def _is_own(path: Path) -> bool:
 def _foreign_checkpoints(directory: Path) -> list[str]:
     """Return the names in `checkpoint/` that are not of a training's files."""
     folder = directory / CHECKPOINT_DIRECTORY
-    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    names = listed(folder) if folder.is_dir() else []
     return [f"{folder.name}/{name}" for name in names if not is_checkpoint_file(name)]
 
 
 def _require_regular_type(path: Path) -> None:
     """Raise for a link, a pipe or a device under the name of a model's file."""
     if path.name == CHECKPOINT_DIRECTORY:
-        mode = os.lstat(path).st_mode
+        mode = path.lstat().st_mode
         if not stat.S_ISDIR(mode):
             raise not_regular_error(path, mode)
     elif not is_temporary(path.name):

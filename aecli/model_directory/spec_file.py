@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from functools import reduce
@@ -15,8 +16,9 @@ from pydantic_core import from_json
 
 from aecli.errors import ModelError
 from aecli.model_directory.errors import damaged_error, train_command, unreadable_error
-from aecli.model_directory.location import SPEC_FILE
+from aecli.model_directory.location import SPEC_FILE, has_spec, is_hashed
 from aecli.regular_files import read_regular
+from aecli.remote_files.path import WEB, RemotePath, location
 from aecli.schema.model_spec import MAX_COLUMNS, NO_DIGEST, SCHEMA, ModelSpec
 
 # 100,000 columns with 128 categories each take about half of this.
@@ -29,6 +31,7 @@ _MANY_BLANKS = b" " * (1 << 20)
 
 FAMILY = SCHEMA.partition("/")[0]
 _SCHEMA = re.compile(FAMILY.replace(".", r"\.") + r"/(\d{1,9})(?:\.(\d{1,9}))?")
+_FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w*")
 _MAJOR, _MINOR = map(int, SCHEMA.partition("/")[2].split("."))
 
 
@@ -132,18 +135,48 @@ def is_model_spec(directory: Path) -> bool:
         ModelError: the model is of a newer aecli, or the file cannot be read.
     """
     try:
-        value = from_json(read_regular(directory / SPEC_FILE, MAX_SPEC_BYTES))
-    except (FileNotFoundError, ValueError):
-        return False
+        schema = _schema_in(directory / SPEC_FILE)
     except OSError as error:
         raise unreadable_error(directory / SPEC_FILE, error) from error
-    schema = value.get("schema") if isinstance(value, dict) else None
-    if not isinstance(schema, str) or not schema.startswith(FAMILY + "/"):
-        return False
     match = _SCHEMA.fullmatch(schema)
     if match is not None and int(match[1]) > _MAJOR:
         raise newer_error(schema, directory)
-    return True
+    return bool(schema)
+
+
+def is_model(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is a model directory, which may be damaged.
+
+    Web servers may answer any address, so that there the content of the spec decides. Addresses
+    with a query, or with a suffix such as `.csv`, are those of files.
+    """
+    directory = location(path)
+    if isinstance(directory, RemotePath) and directory.scheme in WEB:
+        if directory.query or _FILE_SUFFIX.fullmatch(directory.suffix):
+            return False
+        try:
+            return bool(_schema_in(directory / SPEC_FILE))
+        except OSError:
+            return False
+    if has_spec(directory):
+        return True
+    if isinstance(directory, RemotePath):
+        return False
+    try:
+        return any(map(is_hashed, os.listdir(directory)))
+    except (OSError, ValueError):
+        return False
+
+
+def _schema_in(path: Path) -> str:
+    """Return the schema of a spec; nothing for another file, or without one."""
+    try:
+        value = from_json(read_regular(path, MAX_SPEC_BYTES))
+    except (FileNotFoundError, ValueError):
+        return ""
+    schema = value.get("schema") if isinstance(value, dict) else None
+    ours = isinstance(schema, str) and schema.startswith(FAMILY + "/")
+    return str(schema) if ours else ""
 
 
 def _validated(value: Any) -> tuple[ModelSpec, list[str]]:

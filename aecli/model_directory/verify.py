@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -79,7 +78,7 @@ def _all_files(directory: Path, spec: ModelSpec) -> list[CheckedFile]:
     for name in _earlier_specs(directory):
         earlier = list(_generation(directory, name))
         # A training may remove an earlier model at any moment.
-        checked += earlier if os.path.lexists(directory / name) else []
+        checked += earlier if name in names_in(directory) else []
     checked += _checkpoints(directory)
     files: dict[str, CheckedFile] = {}
     for file in checked:
@@ -159,7 +158,7 @@ def _checkpoints(directory: Path) -> Iterator[CheckedFile]:
             directory, f"{CHECKPOINT_DIRECTORY}/{name}", CHECKPOINT_DIRECTORY, partial(_hash, path)
         )
         # A running training may replace it at any moment.
-        if os.path.lexists(path):
+        if path.name in names_in(folder):
             yield checked
 
 

@@ -111,7 +111,7 @@ class AutoencoderNetwork(nn.Module):
             raw, free = raw.chunk(2, dim=1)
             log_variance = free.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)
         if self.path is not None:
-            raw = raw + self.path.encode(flat).float()
+            raw = raw + self._along_path(self.path.encode, flat).float()
         return EncoderOutput(raw if self.code is None else self.code(raw), log_variance)
 
     def encode(self, x: Tensor) -> Tensor:
@@ -125,8 +125,20 @@ class AutoencoderNetwork(nn.Module):
         if self.characters is not None:
             raw = self.characters(raw)
         if self.path is not None:
-            raw = raw + self.path.decode(z).view_as(raw)
+            raw = raw + self._along_path(self.path.decode, z).view_as(raw)
         return self.bounded(raw)
+
+    def _along_path(self, layer: nn.Linear, x: Tensor) -> Tensor:
+        """Apply a layer of the linear path, in float32 if units may be codes of characters.
+
+        Logits of these codes are in the thousands, and those of two characters differ by a few.
+        """
+        if self.characters is None:
+            result: Tensor = layer(x)
+            return result
+        with torch.autocast(x.device.type, enabled=False):
+            result = layer(x.float())
+        return result
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs `(n_rows, n_outputs)` of inputs `(n_rows, n_inputs)`."""

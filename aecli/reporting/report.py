@@ -15,6 +15,7 @@ from aecli.formatting import shell_name
 from aecli.model_directory.location import model_directory, require_not_a_part
 from aecli.model_directory.read import read_model
 from aecli.progress import SILENT, Progress
+from aecli.remote_files.path import RemotePath, location
 from aecli.reporting.collect_saved import collect_saved
 from aecli.reporting.data import CollectOptions, ReportData
 from aecli.reporting.picture_kinds import (
@@ -92,7 +93,7 @@ def report(
     """
     began = time.perf_counter()
     check_folder(output)
-    directory, others = model_directory(model, tag), [Path(path) for path in side_by_side]
+    directory, others = model_directory(model, tag), [location(path) for path in side_by_side]
     source = None if data is None else open_source(data, read or ReadOptions())
     options = CollectOptions(
         shape=shape, seen=seen, umap=not others, batch_size=batch_size, device=device,
@@ -183,8 +184,9 @@ def check_folder(output: str) -> None:
         UsageError: the file is one of a model.
     """
     require_not_a_part(output)
-    if not Path(os.path.abspath(output)).parent.is_dir():
-        parent = Path(output).parent
+    target = location(output)
+    if not isinstance(target, RemotePath) and not Path(os.path.abspath(output)).parent.is_dir():
+        parent = target.parent
         raise OutputError(
             f"there is no folder {parent}", hint=f"mkdir -p {shell_name(str(parent))}"
         )
@@ -199,7 +201,7 @@ def _checked_format(kind: str, data: Data | None, output: str) -> str:
             facts=[", ".join(PICTURE_KINDS)],
             hint=f"plot {near}" if near else "aecli plot --help",
         )
-    format = Path(output).suffix.lower().removeprefix(".")
+    format = location(output).suffix.lower().removeprefix(".")
     if format not in PICTURE_FORMATS:
         raise UsageError(
             f"{output}: a picture is {', '.join(PICTURE_FORMATS)}, by its name",
@@ -240,5 +242,5 @@ def _collected(directory: Path, source: Source | None, options: CollectOptions) 
 
 
 def _write(output: str, content: bytes) -> None:
-    with atomic_path(Path(output)) as path:
+    with atomic_path(location(output)) as path:
         path.write_bytes(content)

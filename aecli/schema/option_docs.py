@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
+from aecli.remote_files.path import shown_address
 from aecli.schema.option_types import SCALES, Scale, Seconds
 from aecli.schema.options import OPTION_SECTIONS, TrainOptions, option_names, section_of
 from aecli.schema.torch_classes import TorchClassSpec
@@ -252,6 +253,10 @@ def as_flags(values: Mapping[str, Any]) -> list[str]:
 def train_command(data: object, chosen: TrainOptions, model: Path) -> str:
     """Return the command that trains with these options; tables in memory are called DATA."""
     tables = [data] if isinstance(data, (str, os.PathLike)) else data
-    paths = [os.fspath(path) for path in tables] if isinstance(tables, (list, tuple)) else ["DATA"]
+    paths = (
+        [shown_address(os.fspath(path)) for path in tables]
+        if isinstance(tables, (list, tuple))
+        else ["DATA"]
+    )
     flags = as_flags(explicit_options(chosen))
     return shlex.join(["aecli", "train", *paths, *flags, "-m", str(model)])

@@ -22,6 +22,7 @@ from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
 from aecli.model_directory.location import model_directory
 from aecli.model_directory.save import check_target, replace_spec
+from aecli.model_directory.staging import StagedDirectory
 from aecli.progress import SILENT, Progress
 from aecli.row_sample import RowSample, position_keys
 from aecli.schema.calibration import AGGREGATES, Calibration
@@ -106,9 +107,9 @@ def calibrate(
     assert before is not None, "the scorer requires a calibration"
     unit = "rows" if loaded.spec.network.window == 1 else "windows"
     calibration = fit_labelled_thresholds(scores, codes, fpr, f"{unit} of {source.name}", anomaly)
-    with Lock(directory):
+    with StagedDirectory(directory) as staged, Lock(staged.local):
         replace_spec(
-            directory, loaded.spec, loaded.spec.model_copy(update={"calibration": calibration})
+            staged.local, loaded.spec, loaded.spec.model_copy(update={"calibration": calibration})
         )
     return CalibrateResult(
         model=directory,

@@ -262,8 +262,7 @@ def _vectors(runs: Sequence[Run], scorer: Scorer) -> Tensor:
     """Return the samples' joint vectors `(n_samples, n_joint)`."""
     vectors = []
     for cells, latent, outputs in runs:
-        errors = scorer.deviations.errors(cells, outputs)
-        residuals = scorer.deviations.residuals(cells, outputs, errors)
+        _, residuals = scorer.deviations.errors_and_residuals(cells, outputs)
         vectors.append(joint_vectors(residuals, latent).double())
     return torch.cat(vectors)
 

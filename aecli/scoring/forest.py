@@ -46,24 +46,25 @@ class IsolationForest:
     def isolation(self, vectors: Tensor) -> Tensor:
         """Return 2 to the power of minus the mean path length `(n_samples,)`: 1 if isolated."""
         on_cpu = vectors.device.type == "cpu"
-        leaves = self.leaves_by_feature(vectors.numpy()) if on_cpu else self.leaves_at_once(vectors)
+        leaves = self.leaves_by_feature(vectors) if on_cpu else self.leaves_at_once(vectors)
         return torch.exp2(self.lengths.gather(1, leaves.long()).sum(0) / -len(leaves))
 
-    def leaves_by_feature(self, vectors: Float32s) -> Tensor:
+    def leaves_by_feature(self, vectors: Tensor) -> Tensor:
         """Return the number of each sample's leaf by tree `(TREES, n_samples)`.
 
         A feature stays in the processor's cache while it is compared with all of its splits.
         """
-        values = np.ascontiguousarray(vectors.T)
+        values = vectors.T.contiguous().numpy()
         rows, by_feature = self._splits_by_feature
         above = np.empty((rows.size, len(vectors)), dtype=np.bool_)
         for feature, part, splits in by_feature:
             np.greater(values[feature], splits, out=above[part])
         bits = above.view(np.uint8)
-        leaves = bits[rows[0]]
+        leaves = bits.take(rows[0], 0)
+        level = np.empty_like(leaves)
         for rows_of_level in rows[1:]:
             leaves += leaves
-            leaves += bits[rows_of_level]
+            leaves += bits.take(rows_of_level, 0, out=level, mode="clip")
         return torch.from_numpy(leaves)
 
     def leaves_at_once(self, vectors: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ ISOLATED = 0.1
 MIN_EXCESS = 0.01
 """Lower bound of the difference of the third quartile and the median of the isolation."""
 
-BLOCK = 1_024
+BLOCK = 8_192
 """Samples whose isolation is computed at once."""
 
 

@@ -8,6 +8,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from aecli.nn.linear_products import convolved_rows, linear
+
 MAX_PROTOTYPES = 128
 """Prototypes of a model; more cost more and gain less (benchmarks/RESULTS.md, Outliers)."""
 
@@ -26,7 +28,7 @@ NEIGHBOUR = 5
 FITTED_SAMPLES = 16_384
 """Maximum number of samples for k-means."""
 
-MAX_DISTANCES = 1 << 19
+MAX_DISTANCES = 1 << 18
 """Maximum number of distances in memory, few enough for the processor's cache."""
 
 ITERATIONS = 15
@@ -45,20 +47,24 @@ class Neighbours:
 
     def squares(self, vectors: Tensor) -> Tensor:
         """Return the squared difference to the compared neighbour by element `(n, n_elements)`."""
-        blocks = vectors.split(max(1, MAX_DISTANCES // len(self.points)))
+        blocks = vectors.split(convolved_rows(MAX_DISTANCES // len(self.points)))
         nearest = [self._neighbours(block) for block in blocks]
         indices = nearest[0] if len(nearest) == 1 else torch.cat(nearest)
-        return (vectors - self.points.index_select(0, indices)).square_()
+        return self.points.index_select(0, indices).sub_(vectors).square_()
 
     def _neighbours(self, vectors: Tensor) -> Tensor:
         """Return the index of the compared point of each vector `(n,)`."""
-        distances = torch.addmm(self._norms, vectors, self.points.T, alpha=-2)
+        distances = linear(vectors, self._directions, self._norms)
         nearest = _smallest(distances)
         # For a few ranks this is faster than a partial sort.
         for _ in range(min(self._ranks, len(self.points)) - 1):
             distances.scatter_(1, nearest[:, None], torch.inf)
             nearest = _smallest(distances)
         return nearest
+
+    @cached_property
+    def _directions(self) -> Tensor:
+        return -2 * self.points
 
     @cached_property
     def _norms(self) -> Tensor:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import torch
 from torch import Tensor
@@ -16,13 +15,12 @@ from aecli.errors import UsageError
 from aecli.features.inverse import InverseColumns
 from aecli.inference.batches import SampleBatch, WindowedTable
 from aecli.row_sample import RowSample
-from aecli.schema.calibration import LEVELS, ScoreScale
+from aecli.schema.calibration import ScoreScale
 from aecli.schema.model_spec import Column
 from aecli.scoring.explanation import candidate_count
+from aecli.scoring.largest_columns import largest_columns
+from aecli.scoring.percentiles import Percentiles
 from aecli.scoring.scorer import Scorer
-
-MAX_PASSES = 8
-"""Number of reasons up to which passes over the values take less time than a sort."""
 
 
 class ReducedSamples(NamedTuple):
@@ -63,9 +61,10 @@ class ScoreColumns:
         self._inverse = InverseColumns(columns)
         self._names = [column.name for column in self._inverse.layout.columns]
         self._reason_names = pa.array([*self._names, *constants], pa.string())
-        self._scale = scale
-        self._explain = min(explain, len(self._names))
-        self._detail = detail
+        self._percentiles = Percentiles(scale.quantiles)
+        self.explain = explain
+        self._reasons = min(explain, len(self._names))
+        self.detail = detail
 
     def fields(self) -> list[pa.Field]:
         """Return the fields that `arrays` fills.
@@ -75,10 +74,10 @@ class ScoreColumns:
         """
         fields = [pa.field("score", pa.float32()), pa.field("score_percentile", pa.float32())]
         fields.append(pa.field("is_outlier", pa.bool_()))
-        for rank in range(1, self._explain + 1):
+        for rank in range(1, self._reasons + 1):
             fields.append(pa.field(f"top{rank}_column", pa.string()))
             fields.append(pa.field(f"top{rank}_error", pa.float32()))
-        for name in self._names if self._detail else []:
+        for name in self._names if self.detail else []:
             fields.append(pa.field(f"{name}_reconstruction", self._inverse.types[name]))
             fields.append(pa.field(f"{name}_error", pa.float32()))
         names = [field.name for field in fields]
@@ -99,8 +98,8 @@ class ScoreColumns:
         n_columns)`, reasons including constants, as in `ScoredSamples`. `outputs` are those of the
         network `(n_rows, n_outputs)`; with `detail` every sample is a row.
         """
-        columns, values = _largest(reasons.nan_to_num(-1.0), self._explain)
-        details = (errors, outputs) if self._detail else ()
+        columns, values = largest_columns(reasons, self._reasons)
+        details = (errors, outputs) if self.detail else ()
         return ReducedSamples(scores, columns, values, *(part.cpu().numpy() for part in details))
 
     def arrays(self, blocks: Sequence[ReducedSamples]) -> list[pa.Array]:
@@ -109,7 +108,7 @@ class ScoreColumns:
         unknown = np.isnan(scores)
         outlier = scores > self.threshold
         self.outliers += int(outlier.sum())
-        percentile = share_below(scores, self._scale.quantiles)
+        percentile = self._percentiles.of(scores)
         percentile[unknown] = np.nan
         arrays = [_float32(scores), _float32(percentile)]
         arrays.append(pa.array(outlier, mask=unknown if unknown.any() else None))
@@ -120,7 +119,7 @@ class ScoreColumns:
             known = None if not absent.any() else absent
             arrays.append(self._reason_names.take(pa.array(of_rank, mask=known)))
             arrays.append(_float32(largest if known is None else np.where(absent, np.nan, largest)))
-        if self._detail:
+        if self.detail:
             errors, outputs = (
                 np.concatenate([part for block in blocks if (part := block[i]) is not None])
                 for i in (3, 4)
@@ -137,38 +136,6 @@ class ScoreColumns:
             array = reconstructed[name]
             arrays += [array.take(rows) if unknown.any() else array, _float32(errors[:, index])]
         return arrays
-
-
-def _largest(values: Tensor, count: int) -> tuple[Indices, AnyFloats]:
-    """Return the columns of the largest values `(count, n_samples)` in descending order, and these.
-
-    Of equal values of `(n_samples, n_columns)` the first column's is the larger one.
-    """
-    if count > MAX_PASSES or values.device.type != "cpu":
-        ordered = values.sort(dim=1, descending=True, stable=True)
-        return ordered.indices[:, :count].T.cpu().numpy(), ordered.values[:, :count].T.cpu().numpy()
-    by_column = np.array(values.numpy().T, order="C")
-    # The largest weight of the columns with the largest value is that of the first one.
-    size, rows = len(by_column), np.arange(len(values))
-    weights = np.arange(size, 0, -1, dtype=np.min_scalar_type(size))[:, None]
-    columns = np.empty((count, len(values)), dtype=np.int64)
-    largest = np.empty((count, len(values)), dtype=by_column.dtype)
-    for column, found in zip(columns, largest, strict=True):
-        by_column.max(0, out=found)
-        np.subtract(size, ((by_column == found) * weights).max(0), out=column)
-        by_column[column, rows] = -np.inf
-    return columns, largest
-
-
-def share_below(scores: npt.NDArray[np.floating[Any]], quantiles: Sequence[float]) -> Floats:
-    """Return the percentage of calibrated scores that are strictly lower."""
-    known, levels = np.asarray(quantiles), np.asarray(LEVELS, dtype=float)
-    upper = np.searchsorted(known, scores).clip(1, len(known) - 1)
-    # Of equal quantiles, a score has the level of the first one; above the last, the highest level.
-    widths = np.diff(known).clip(min=np.finfo(np.float32).tiny)
-    parts = ((scores - known[upper - 1]) / widths[upper - 1]).clip(0, 1)
-    shares: Floats = parts * np.diff(levels)[upper - 1] + levels[upper - 1]
-    return shares
 
 
 def scores_of_rows(

@@ -8,6 +8,7 @@ from torch import Tensor
 from aecli.features.inputs import Inputs
 from aecli.features.layout import Layout
 from aecli.features.training_range import without_times
+from aecli.scoring.column_sums import ColumnSums
 
 
 class SampleInputs:
@@ -25,17 +26,21 @@ class SampleInputs:
         cell_of = torch.arange(layout.cells).repeat_interleave(torch.tensor(widths))
         self._cell_of = cell_of.to(device)
         self._column_of = torch.tensor(layout.column_of)[cell_of].to(device)
+        self._sums = ColumnSums(self._column_of)
 
     @property
     def columns(self) -> Tensor:
         """Return the column of each element of a vector `(window * outputs,)`."""
         return self._column_of.repeat(self._window)
 
-    def vectors(self, cells: Tensor) -> Tensor:
-        """Return the vectors `(n_samples, window * outputs)` of cells `(n_rows, n_cells)`."""
+    def vectors(self, cells: Tensor, *, complete: bool = False) -> Tensor:
+        """Return the vectors `(n_samples, window * outputs)` of cells `(n_rows, n_cells)`.
+
+        With `complete` no cell is missing, and no time increases with the rows.
+        """
         cells = without_times(cells, self._layout)
         if not self._layout.cardinalities:
-            inputs = cells.nan_to_num(0.0)
+            inputs = cells if complete else cells.nan_to_num(0.0)
         else:
             inputs = self._inputs(cells)[:, : self._layout.outputs]
         return inputs.reshape(-1, self._window * self._layout.outputs)
@@ -56,15 +61,12 @@ class SampleInputs:
         missing = without_times(cells, self._layout).isnan()
         return values.masked_fill(missing[:, self._cell_of].view_as(values), torch.nan)
 
-    def per_column(self, values: Tensor) -> Tensor:
+    def per_column(self, values: Tensor, *, complete: bool = False) -> Tensor:
         """Return sums over a row's elements by column `(n_rows, n_columns)`.
 
         They are multiplied by the number of columns per element, so that the mean of a row's sums
-        is the mean of its elements; a missing element counts as 0.
+        is the mean of its elements; a missing element counts as 0. With `complete` none is missing.
         """
         count, outputs = len(self._layout.columns), self._layout.outputs
-        rows = values.nan_to_num(0.0).reshape(-1, outputs)
-        if count == outputs:
-            return rows
-        sums = rows.new_zeros(len(rows), count).index_add_(1, self._column_of, rows)
-        return sums.mul_(count / outputs)
+        rows = (values if complete else values.nan_to_num(0.0)).reshape(-1, outputs)
+        return rows if count == outputs else self._sums.of(rows).mul_(count / outputs)

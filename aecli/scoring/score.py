@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,8 +16,7 @@ import pyarrow as pa
 from aecli.device import limited_threads
 from aecli.errors import UsageError
 from aecli.inference.batches import SampleBatch
-from aecli.inference.folder.shards import is_folder
-from aecli.inference.folder.write import require_no_folder_options, write_folder
+from aecli.inference.folder.write import output_folder, write_folder
 from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
 from aecli.inference.stream_result import StreamResult
@@ -109,6 +109,7 @@ def score(
     to: str | None = None,
     resume: bool = False,
     shard: str | None = None,
+    engine: str = "local",
     batch_size: int | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -129,6 +130,7 @@ def score(
             its windows.
         resume: keep the finished files of a folder.
         shard: score every Nth file of a folder only, from the Kth: `K/N`.
+        engine: `ray` scores the files of a folder as tasks on a Ray cluster.
         fail_if: conditions such as `outlier_share>0.05`, which are evaluated in the result.
 
     Raises:
@@ -140,66 +142,51 @@ def score(
     began = time.perf_counter()
     check_conditions(fail_if, SCORE_FIGURES)
     _check(explain, aggregate, score_unit, threshold)
+    folder = output_folder(output, to=to, resume=resume, shard=shard, engine=engine)
     loaded = load_model(model_directory(model, tag), device=device, threads=threads)
-
-    def write(table: Data, path: str | None) -> ScoreResult:
-        opened, columns = score_pass(
-            loaded, table, explain=explain, detail=detail, threshold=threshold,
-            aggregate=aggregate, score_unit=score_unit, keep=keep, batch_size=batch_size,
-            read=read, progress=progress,
-        )  # fmt: skip
-        written = opened.write(path, to, began=began)
-        anomalous = _anomalous(opened, columns, detail=detail, explain=explain)
-        return _result(opened, columns, written, anomalous)
-
-    if output is None or not is_folder(output):
-        require_no_folder_options(resume=resume, shard=shard)
-        result = write(data, output)
+    open_pass = partial(
+        score_pass, explain=explain, detail=detail, threshold=threshold, aggregate=aggregate,
+        score_unit=score_unit, keep=list(keep), batch_size=batch_size, read=read,
+    )  # fmt: skip
+    if folder is None:
+        result = _write(open_pass(loaded, data, progress=progress), output, to, began=began)
     else:
         result = write_folder(
-            loaded, data, output, write, ScoreResult, to=to, resume=resume, shard=shard, read=read,
+            "score", loaded, data, folder, open_pass, _write, ScoreResult, threads=threads,
             began=began, progress=progress,
-            settings={
-                "command": "score", "explain": explain, "detail": detail, "threshold": threshold,
-                "aggregate": aggregate, "score_unit": score_unit, "keep": list(keep),
-                "batch_size": batch_size,
-            },
         )  # fmt: skip
     gates = evaluate_gates(fail_if, result.shares) if result.shares else []
     return replace(result, gates=gates)
 
 
-def _result(
-    opened: Pass,
-    columns: ScoreColumns,
-    written: StreamResult,
-    anomalous: Sequence[AnomalousSample],
+def _write(
+    opened: tuple[Pass, ScoreColumns], path: str | None, to: str | None, *, began: float
 ) -> ScoreResult:
-    calibration = _calibration(opened.model.spec)
-    shares = {"outlier_share": columns.outliers / max(1, written.rows), **opened.cell_shares()}
+    table, columns = opened
+    written = table.write(path, to, began=began)
+    calibration = _calibration(table.model.spec)
+    shares = {"outlier_share": columns.outliers / max(1, written.rows), **table.cell_shares()}
     return ScoreResult(
         **vars(written),
         shares=shares,
-        cells=opened.cells,
+        cells=table.cells,
         outliers=columns.outliers,
         threshold=columns.threshold,
         calibrated_on=calibration.source,
         calibrated_rows=calibration.rows,
-        anomalous=anomalous,
+        anomalous=_anomalous(table, columns),
     )
 
 
-def _anomalous(
-    opened: Pass, columns: ScoreColumns, *, detail: bool, explain: int
-) -> list[AnomalousSample]:
+def _anomalous(opened: Pass, columns: ScoreColumns) -> list[AnomalousSample]:
     """Return the samples with the highest scores, with their identifiers and the kept columns."""
     spec = opened.model.spec
-    features = _varying(spec) if detail else []
+    features = _varying(spec) if columns.detail else []
     titles = {name: title for name, title in opened.titles().items() if title not in features}
     constants = opened.constants.layout.columns
     table = None if opened.by_row else opened.windowed
     return anomalous_samples(
-        columns.highest, spec.columns, constants, identifiers=titles, reasons=explain,
+        columns.highest, spec.columns, constants, identifiers=titles, reasons=columns.explain,
         starts=None if table is None else table.windows.starts,
         window=1 if table is None else table.windows.size,
     )  # fmt: skip

@@ -71,7 +71,7 @@ def _level(text: str | float) -> float | None:
 def best_threshold(scores: Floats, codes: Codes) -> float:
     """Return the threshold with the highest F1, halfway to the next lower score."""
     known = codes >= 0
-    order = np.argsort(-scores[known], kind="stable")
+    order = np.argsort(-scores[known])
     values, labels = scores[known][order], codes[known][order]
     hits = np.cumsum(labels)
     f1 = 2 * hits / (np.arange(1, len(labels) + 1) + hits[-1])

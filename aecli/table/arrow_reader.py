@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,23 +16,13 @@ from aecli.table.arrow_validation import another_copy, require_valid_columns
 from aecli.table.column_names import is_pandas_index, unique_names
 from aecli.table.formats import reading, unreadable
 from aecli.table.row_filter import RowCondition
+from aecli.table.row_groups import ColumnReader, FileRowGroups
 
 _ARROW_CONTINUATION = b"\xff\xff\xff\xff"
 _MEMORY_BATCH_ROWS = 1 << 20
 _ROWS_PER_BYTE = 1_000
 MAX_SCALE = 200
 """Maximum scale of a decimal: 10^200 times the largest decimal is still a float64."""
-
-
-ColumnReader: TypeAlias = Callable[[Sequence[int], int], Iterator[list[pa.Array]]]
-"""Function that yields the columns at given positions, in batches of about the given rows."""
-
-Conditions: TypeAlias = Sequence[tuple[int, RowCondition]]
-"""Conditions on columns, each with the position of its column in the schema."""
-
-RowGroups: TypeAlias = Callable[[Conditions], tuple[int, ColumnReader]]
-"""Function that returns the number of rows in the row groups that may fulfil conditions, and
-their reader."""
 
 
 class BinaryFile:
@@ -47,7 +37,7 @@ class BinaryFile:
         column_bytes: returns the size of such a column in memory, if it is known.
         notes: list to which messages for the user are added.
         checked: whether `read_columns` validates its columns.
-        row_groups: chooses row groups by conditions, where the format has statistics.
+        row_groups: of the file, where the format has some.
     """
 
     text = False
@@ -65,7 +55,7 @@ class BinaryFile:
         *,
         column_bytes: Callable[[int], int] | None = None,
         checked: bool = False,
-        row_groups: RowGroups | None = None,
+        row_groups: FileRowGroups | None = None,
     ) -> None:
         self.name = name
         self.format = format
@@ -95,9 +85,22 @@ class BinaryFile:
         """Return the same columns, without row groups of which no row fulfils the conditions."""
         if self._row_groups is None or not conditions:
             return self
-        reader = copy.copy(self)
         at = [(self._fields[condition.column][0], condition) for condition in conditions]
-        reader.n_rows, reader._read_columns = self._row_groups(at)
+        return self._with_groups(self._row_groups.within(at))
+
+    def between(self, start: int, stop: int) -> tuple[BinaryFile, int]:
+        """Return the same columns in the row groups with rows from `start` to `stop`.
+
+        The number is that of the rows before these groups.
+        """
+        if self._row_groups is None or self.n_rows is None:
+            return self, 0
+        groups, before = self._row_groups.between(start, stop)
+        return self._with_groups(groups), before
+
+    def _with_groups(self, groups: FileRowGroups) -> BinaryFile:
+        reader = copy.copy(self)
+        reader._row_groups, reader._read_columns, reader.n_rows = groups, groups.read(), groups.rows
         return reader
 
     def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
@@ -139,7 +142,7 @@ class BinaryFile:
 
     def row_location(self, row: int) -> str:
         """Return the location of a row, counted from 0, for messages."""
-        return f"row {row + 1:,}"
+        return f"row {(self._row_groups.position(row) if self._row_groups else row) + 1:,}"
 
 
 def open_arrow(path: Path, name: str, notes: list[str]) -> BinaryFile:
@@ -169,13 +172,13 @@ def open_arrow(path: Path, name: str, notes: list[str]) -> BinaryFile:
         with open(path, "rb") as file:
             is_stream = file.read(6) != b"ARROW1"
         schema, n_rows = _stream_schema(path) if is_stream else _arrow_file_schema(path)
-        n_rows = plausible_count(n_rows, path)
+        n_rows = plausible_count(n_rows, path.stat().st_size)
     return BinaryFile(name, "arrow", schema, n_rows, read, notes)
 
 
-def plausible_count(n_rows: int | None, path: Path) -> int | None:
-    """Return the number of rows in a file's metadata; None if it is implausible."""
-    likely = n_rows is not None and 0 <= n_rows <= _ROWS_PER_BYTE * path.stat().st_size
+def plausible_count(n_rows: int | None, size: int) -> int | None:
+    """Return the number of rows in the metadata of a file of `size` bytes; None if implausible."""
+    likely = n_rows is not None and 0 <= n_rows <= _ROWS_PER_BYTE * size
     return n_rows if likely else None
 
 

@@ -13,10 +13,11 @@ from aecli.schema.model_spec import Column, Period
 from aecli.schema.options import ColumnOptions
 from aecli.table.arrow_types import element_type, type_name
 from aecli.table.calendar_periods import covered_periods
+from aecli.table.candidate import Candidate
 from aecli.table.cells.conversion import NULLS
 from aecli.table.column_reasons import digits_note, periods_note, scaling_reason
 from aecli.table.column_roles import MAX_CATEGORIES
-from aecli.table.column_scan import Candidate, ColumnScan
+from aecli.table.column_scan import ColumnScan
 from aecli.table.scaling import FAR, NumericCells, scale_cells
 
 

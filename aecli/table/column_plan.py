@@ -14,12 +14,14 @@ from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Column, Identifier, Label, LeftOut
 from aecli.schema.options import ColumnOptions
 from aecli.table.arrow_types import is_list, kind_of, type_name
+from aecli.table.candidate import Candidate
 from aecli.table.cells.reading import Reading
 from aecli.table.column_fit import fit_columns, require_unscaled_reach
 from aecli.table.column_names import ColumnSelection, match_patterns, select_columns
 from aecli.table.column_roles import left_out_reason, with_text_kinds
-from aecli.table.column_scan import Candidate, ColumnScan
+from aecli.table.column_scan import WHOLE, ColumnScan, ScanPart
 from aecli.table.labels import read_labels, with_counts
+from aecli.table.rank_scans import read_scan
 from aecli.table.source import Source
 from aecli.table.text_sample import sampled_texts
 
@@ -50,8 +52,11 @@ def plan_columns(
     train_rows: Mask | None = None,
     label: Label | None = None,
     progress: Progress = SILENT,
+    part: ScanPart = WHOLE,
 ) -> ColumnPlan:
     """Fit every column as `describe_columns` does, and require at least one feature.
+
+    With a `part`, `source` and `train_rows` are the rows of one rank, and the fits those of all.
 
     Raises:
         DataError: as for `describe_columns` and `require_features`, or a number is too large to be
@@ -59,7 +64,7 @@ def plan_columns(
         UsageError: as for `describe_columns`.
     """
     selection = select_columns(source.name, source.names, options)
-    plan = _described(source, options, selection, train_rows, label, progress)
+    plan = _described(source, options, selection, train_rows, label, progress, part)
     unscaled = [column for column in plan.columns if selection.scales[column.name] == "none"]
     require_unscaled_reach(unscaled, source.name)
     require_features(plan, source.name)
@@ -98,6 +103,7 @@ def _described(
     train_rows: Mask | None,
     label: Label | None,
     progress: Progress,
+    part: ScanPart = WHOLE,
 ) -> ColumnPlan:
     if label is None and options.label is not None:
         label, codes = read_labels(source, options.label)
@@ -106,7 +112,7 @@ def _described(
     candidates, reasons = _candidates(selection, readings)
     roles = {str(options.label): "label"} | dict.fromkeys(selection.ids, "identifier") | reasons
     _require_scalable(source, options, {item.name: item.kind for item in candidates}, roles)
-    scan = _scanned(source, candidates, options, train_rows, progress)
+    scan = _scanned(source, candidates, options, train_rows, progress, part)
     evidence = source.columns.evidence
     candidates = with_text_kinds(candidates, scan, options, evidence)
     for candidate in candidates:
@@ -139,12 +145,15 @@ def _scanned(
     options: ColumnOptions,
     train_rows: Mask | None,
     progress: Progress,
+    part: ScanPart,
 ) -> ColumnScan:
     """Read the candidates once, or without any the first column, whose rows are counted."""
     robust = any(candidate.scale == "robust" for candidate in candidates)
-    scan = ColumnScan(source.name, candidates, nonfinite=options.nonfinite, quartiles=robust)
+    scan = ColumnScan(
+        source.name, candidates, nonfinite=options.nonfinite, quartiles=robust, part=part
+    )
     names = [candidate.name for candidate in candidates] or source.names[:1]
-    return scan.read(source.select(names), train_rows, progress)
+    return read_scan(scan, source.select(names), train_rows, progress)
 
 
 def require_features(plan: ColumnPlan, table: str) -> None:

@@ -11,6 +11,7 @@ from itertools import islice
 import pyarrow as pa
 
 from aecli.formatting import name_list
+from aecli.ranks import ALONE, Ranks
 from aecli.schema.read_options import ReadOptions
 from aecli.schema.text_format import TextFormat
 from aecli.table.arrow_types import decoded_type, is_plain_number, is_text
@@ -33,6 +34,7 @@ class ColumnReadings:
 
     Attributes:
         options: used to open the table.
+        ranks: divide the columns to survey among themselves.
         evidence: by column, why a text column that is nearly numbers or dates is not.
     """
 
@@ -46,6 +48,7 @@ class ColumnReadings:
     ) -> None:
         self.evidence: dict[str, str] = {} if evidence is None else evidence
         self.options = options
+        self.ranks: Ranks = ALONE
         self._partitions = partitions
         self._notes = notes
         self._readings: dict[tuple[str, Reading | None], Reading | None] = {}
@@ -153,6 +156,19 @@ class ColumnReadings:
         """Survey columns, and store their readings, None for plain text."""
         if not wanted:
             return
+        own = dict(list(wanted.items())[self.ranks.rank :: self.ranks.size])
+        parts = self.ranks.gather(self._read_surveys(own) if own else {})
+        surveys = {name: next(part[name] for part in parts if name in part) for name in wanted}
+        self._decimals |= decimal_marks(surveys.values())
+        decimals = self._decimals
+        if not decimals and any(survey.ambiguous for survey in surveys.values()):
+            decimals = self._decimals_of_plain_columns()
+        for name, survey in surveys.items():
+            self._readings[name, wanted[name]] = self._reading(name, survey, wanted[name], decimals)
+        self._report([name for name in wanted if wanted[name] is None])
+
+    def _read_surveys(self, wanted: Mapping[str, Reading | None]) -> dict[str, ColumnSurvey]:
+        """Return the surveys of columns, of all cells that could change the result."""
         surveys = self._surveys(wanted)
         with closing(self._batches(list(wanted))) as batches:
             for head in islice(batches, 1):
@@ -163,13 +179,7 @@ class ColumnReadings:
             surveys |= self._surveys({name: wanted[name] for name in names})
             for batch in self._batches(names):
                 self._add({name: surveys[name] for name in names}, batch)
-        self._decimals |= decimal_marks(surveys.values())
-        decimals = self._decimals
-        if not decimals and any(survey.ambiguous for survey in surveys.values()):
-            decimals = self._decimals_of_plain_columns()
-        for name, survey in surveys.items():
-            self._readings[name, wanted[name]] = self._reading(name, survey, wanted[name], decimals)
-        self._report([name for name in wanted if wanted[name] is None])
+        return surveys
 
     def _reading(
         self, name: str, survey: ColumnSurvey, given: Reading | None, decimals: set[str]

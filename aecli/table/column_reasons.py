@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from aecli.schema.model_spec import Period
 from aecli.table.arrow_types import element_type, is_plain_number
-from aecli.table.column_scan import Candidate
+from aecli.table.candidate import Candidate
 from aecli.table.exact_numbers import beyond_float64
 from aecli.table.scaling import MAX_BYTE, NumericCells
 

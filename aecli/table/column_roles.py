@@ -8,7 +8,8 @@ from dataclasses import replace
 from aecli.schema.model_spec import Kind
 from aecli.schema.options import ColumnOptions
 from aecli.table.arrow_types import type_name
-from aecli.table.column_scan import Candidate, ColumnScan
+from aecli.table.candidate import Candidate
+from aecli.table.column_scan import ColumnScan
 from aecli.table.column_statistics import ValueCounts
 
 # In fewer rows, all values may be distinct by chance.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,16 +12,24 @@ import pyarrow as pa
 from aecli.array_types import Floats, Indices, Mask
 from aecli.errors import DataError
 from aecli.progress import SILENT, Progress
+from aecli.ranks import ALONE, Ranks
 from aecli.row_sample import RowSample, position_keys
-from aecli.schema.model_spec import Kind
-from aecli.schema.text_format import TextFormat
-from aecli.table.arrow_types import decoded_type, is_text, list_size, number_values, vector_values
+from aecli.table.arrow_types import number_values, vector_values
 from aecli.table.calendar_periods import smallest_step
+from aecli.table.candidate import Candidate
 from aecli.table.column_statistics import Moments, RowNumbers, ValueCounts, quartiles, sample_rows
-from aecli.table.decimal_grid import first_decimals, grid_of, rounding, with_decimals
+from aecli.table.decimal_grid import (
+    first_decimals,
+    grid_of,
+    joined_decimals,
+    rounding,
+    with_decimals,
+)
 from aecli.table.exact_numbers import differences, first_value, needs_origin
+from aecli.table.row_range import changed_error
 from aecli.table.source import Source
 from aecli.table.text_sample import SAMPLED_TEXTS, add_texts
+from aecli.table.vector_statistics import VectorStatistics
 
 # Number of float64 values of a tile that stays in the processor's cache during the passes over it.
 TILE_VALUES = (2 << 20) // 8
@@ -30,67 +37,22 @@ TILE_VALUES = (2 << 20) // 8
 MAX_BATCH_VALUES = 1 << 24
 MAX_BATCH_ROWS = 65_536
 
-_ID_WORDS = {"id", "uid", "uuid", "guid", "rowid"}
-
 
 @dataclass(frozen=True)
-class Candidate:
-    """Column that may become a feature, with its kind by its type.
+class ScanPart:
+    """Part of a table that a rank scans, after `before` rows, `trained` of them training rows."""
 
-    `exact` columns are kept in any case; `categorical` ones are categories by the options.
-    """
-
-    name: str
-    type: pa.DataType
-    kind: Kind
-    exact: bool
-    text_format: TextFormat | None = None
-    scale: str = "auto"
-    categorical: bool = False
-
-    @property
-    def counted(self) -> bool:
-        """Return whether its values are counted: categories, integers named like identifiers."""
-        if self.kind in ("category", "text"):
-            return True
-        return self.may_be_row_number and named_like_identifier(self.name)
-
-    @property
-    def may_be_text(self) -> bool:
-        """Return whether it is text, which is a category if it has few values."""
-        text = self.kind == "category" and is_text(decoded_type(self.type))
-        return self.kind == "text" or (text and not self.categorical)
-
-    @property
-    def may_be_row_number(self) -> bool:
-        """Return whether it may be a row number."""
-        return self.kind == "number" and not self.exact and bool(pa.types.is_integer(self.type))
+    before: int = 0
+    trained: int = 0
+    ranks: Ranks = ALONE
 
 
-class VectorStatistics:
-    """Moments of a list column's elements, if all lists have the same length."""
-
-    def __init__(self, kind: pa.DataType) -> None:
-        self.size: int | None = None
-        self.ragged = False
-        self.complete = 0
-        self.moments = Moments(0)
-        self._rounding = rounding(kind)
-        self.roundings = np.zeros(0)
-        self.decimals = first_decimals(self.roundings)
-
-    def set_size(self, array: pa.Array) -> None:
-        """Set the size from the first list that is not null, if it is not known yet."""
-        if self.size is None:
-            self.size = list_size(array)
-            self.moments = Moments(self.size or 0)
-            self.roundings = np.full(self.size or 0, self._rounding)
-            self.decimals = first_decimals(self.roundings)
-            self.ragged = self.size == 0
+WHOLE = ScanPart()
+"""All rows of a table."""
 
 
 class ColumnScan:
-    """Statistics of a table's candidates, from one pass over its rows.
+    """Statistics of a table's candidates, from one pass over its rows or over a part of them.
 
     `moments` has one entry per column of `scalars` (numbers, times, booleans), at `position[name]`;
     `steps` are the smallest differences of the times of a batch in the same order.
@@ -99,9 +61,16 @@ class ColumnScan:
     """
 
     def __init__(
-        self, table: str, candidates: Sequence[Candidate], *, nonfinite: str, quartiles: bool
+        self,
+        table: str,
+        candidates: Sequence[Candidate],
+        *,
+        nonfinite: str,
+        quartiles: bool,
+        part: ScanPart = WHOLE,
     ) -> None:
         self.table = table
+        self.part = part
         self.scalars = [c for c in candidates if c.kind in ("number", "time", "boolean")]
         self.position = {c.name: index for index, c in enumerate(self.scalars)}
         self.moments = Moments(len(self.scalars))
@@ -116,8 +85,12 @@ class ColumnScan:
             for c in candidates
             if c.counted
         }
-        self.texts = {c.name: RowSample(SAMPLED_TEXTS) for c in candidates if c.may_be_text}
-        self.row_numbers = RowNumbers(i for i, c in enumerate(self.scalars) if c.may_be_row_number)
+        self.texts = {
+            c.name: RowSample(SAMPLED_TEXTS, part.trained) for c in candidates if c.may_be_text
+        }
+        self.row_numbers = RowNumbers(
+            (i for i, c in enumerate(self.scalars) if c.may_be_row_number), part.before
+        )
         self.infinite: dict[str, int] = {}
         self.origins: dict[str, str] = {}
         self.sample: RowSample | None = None
@@ -132,6 +105,8 @@ class ColumnScan:
     ) -> ColumnScan:
         """Read `source`, whose columns are the candidates in their order.
 
+        `train_rows` are those of the part.
+
         Raises:
             DataError: a number is infinite, a text is not valid UTF-8, or the number of rows
                 differs from `train_rows`.
@@ -145,32 +120,75 @@ class ColumnScan:
             self._add(batch, rows)
             progress.rows(batch.num_rows)
         if train_rows is not None and len(train_rows) != self.seen:
-            raise DataError(
-                f"{self.table} changed while it was read",
-                facts=[f"it had {len(train_rows):,} rows at first and {self.seen:,} now"],
-                hint="a copy that no other process changes",
-            )
-        self._read_differences(source, train_rows)
+            raise changed_error(self.table, len(train_rows), self.seen)
         return self
 
-    def _read_differences(self, source: Source, train_rows: Mask | None) -> None:
-        """Read columns again as differences from their first value, where float64 loses digits."""
-        names = [candidate.name for candidate in self.scalars if self._loses_digits(candidate)]
-        if not names:
-            return
-        moments = Moments(len(names))
+    def merge(self, other: ColumnScan) -> None:
+        """Add the statistics of the rows after these, without samples of them.
+
+        Steps of times between the two parts count where all of one part are later.
+        """
+        times = np.array([candidate.kind == "time" for candidate in self.scalars], dtype=np.bool_)
+        for step in (other.moments.low - self.moments.high, self.moments.low - other.moments.high):
+            self.steps = np.where(times & (step > 0), np.fmin(self.steps, step), self.steps)
+        self.steps = np.minimum(self.steps, other.steps)
+        self.moments.merge(other.moments)
+        self.decimals = joined_decimals(self.decimals, other.decimals)
+        self.row_numbers.merge(other.row_numbers)
+        for name, vectors in self.vectors.items():
+            vectors.merge(other.vectors[name])
+        for name, counts in self.counts.items():
+            counts.merge(other.counts[name])
+        for name, count in other.infinite.items():
+            self.infinite[name] = self.infinite.get(name, 0) + count
+        self.rows += other.rows
+        self.seen += other.seen
+
+    def training_columns(
+        self, source: Source, names: Sequence[str], train_rows: Mask | None
+    ) -> Iterator[list[pa.Array]]:
+        """Yield some columns of the training rows, batch by batch."""
         start = 0
         for batch in source.select(names).batches(rows=self._batch_rows()):
             stop = start + batch.num_rows
             mask = None if train_rows is None else pa.array(train_rows[start:stop])
-            for cell, (name, column) in enumerate(zip(names, batch.columns, strict=True)):
-                values = column if mask is None else column.filter(mask)
-                if name not in self.origins and (first := first_value(values)) is not None:
-                    self.origins[name] = first
-                origin = Fraction(self.origins.get(name, 0))
-                moments.add(differences(values, origin)[None, :], slice(cell, cell + 1))
+            yield [column if mask is None else column.filter(mask) for column in batch.columns]
             start = stop
-        self.moments.replace([self.position[name] for name in names], moments)
+
+    def read_differences(self, source: Source, train_rows: Mask | None) -> None:
+        """Read columns again as differences from their first value, where float64 loses digits.
+
+        The other statistics are already those of all ranks.
+        """
+        names = [candidate.name for candidate in self.scalars if self._loses_digits(candidate)]
+        if not names:
+            return
+        self.origins = self._first_values(source, names, train_rows)
+        origins = [Fraction(self.origins.get(name, 0)) for name in names]
+        moments = Moments(len(names))
+        for columns in self.training_columns(source, names, train_rows):
+            for cell, (origin, column) in enumerate(zip(origins, columns, strict=True)):
+                moments.add(differences(column, origin)[None, :], slice(cell, cell + 1))
+        first, *others = self.part.ranks.gather(moments)
+        for other in others:
+            first.merge(other)
+        self.moments.replace([self.position[name] for name in names], first)
+
+    def _first_values(
+        self, source: Source, names: Sequence[str], train_rows: Mask | None
+    ) -> dict[str, str]:
+        """Return the first training value of each column that has one, of the first rank first."""
+        found: dict[str, str] = {}
+        for columns in self.training_columns(source, names, train_rows):
+            for name, column in zip(names, columns, strict=True):
+                if name not in found and (first := first_value(column)) is not None:
+                    found[name] = first
+            if len(found) == len(names):
+                break
+        merged: dict[str, str] = {}
+        for values in self.part.ranks.gather(found):
+            merged = values | merged
+        return merged
 
     def _loses_digits(self, candidate: Candidate) -> bool:
         at = self.position[candidate.name]
@@ -202,7 +220,7 @@ class ColumnScan:
                 values = number_values(batch.column(self._column_index[candidate.name]))
                 self.row_numbers.add(start + offset, values)
                 tile[offset] = values
-            self._remove_infinite(tile, [c.name for c in chunk], self.seen)
+            self._remove_infinite(tile, [c.name for c in chunk], self.part.before + self.seen)
             at = slice(start, start + len(chunk))
             values = tile if rows is None else tile.take(rows, axis=1)
             self.decimals[at] = with_decimals(self.decimals[at], values, self.roundings[at])
@@ -229,7 +247,7 @@ class ColumnScan:
                 vectors.ragged = True
                 return
             tile = np.array(values.T, order="C")
-            self._remove_infinite(tile, [name] * vectors.size, self.seen + start)
+            self._remove_infinite(tile, [name] * vectors.size, self.part.before + self.seen + start)
             if rows is not None:
                 inside = rows[(rows >= start) & (rows < start + step)]
                 tile = tile.take(inside - start, axis=1)
@@ -259,7 +277,7 @@ class ColumnScan:
         names = [c.name for c in self.scalars if c.kind != "boolean"] + list(self.vectors)
         part = batch.select([self._column_index[name] for name in names])
         if self.sample is None:
-            self.sample = RowSample(sample_rows(self._cells()))
+            self.sample = RowSample(sample_rows(self._cells()), self.part.trained)
         part = part if rows is None else part.take(pa.array(rows))
 
         def take(indices: Indices) -> dict[str, pa.RecordBatch]:
@@ -322,9 +340,3 @@ class ColumnScan:
             vectors = vector_values(array, self.vectors[name].size or 0)
             if vectors is not None:
                 yield vectors.T
-
-
-def named_like_identifier(name: str) -> bool:
-    """Return whether the first or last word is `id` or similar: `UID`, `order_id`, `userId`."""
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
-    return bool(words) and bool({words[0].lower(), words[-1].lower()} & _ID_WORDS)

@@ -65,6 +65,13 @@ class Moments:
             np.maximum(self.high[at], high.max(axis=1), out=self.high[at])
             self._merge(at, count, *_central(values, count, absent))
 
+    def merge(self, other: Moments) -> None:
+        """Add the moments of more values of the same cells."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.minimum(self.low, other.low, out=self.low)
+            np.maximum(self.high, other.high, out=self.high)
+            self._merge(slice(None), other.count, other.mean, other._squares)
+
     def replace(self, cells: Sequence[int], moments: Moments) -> None:
         """Replace the moments of the given cells by other moments, which have only those cells."""
         at = np.array(cells, dtype=np.int64)
@@ -176,11 +183,27 @@ class ValueCounts:
         missing = totals.pop(None, 0)
         self.missing += missing
         self.observed += len(array) - missing
-        if (
-            (self.distinct > MAX_MOSTLY_UNIQUE or counted.nbytes > MAX_MOSTLY_UNIQUE_BYTES)
-            and self.distinct > self.observed / 2
-            and not self.keep
-        ):
+        self._limit(long=counted.nbytes > MAX_MOSTLY_UNIQUE_BYTES)
+
+    def merge(self, other: ValueCounts) -> None:
+        """Add the counts of the values of later rows.
+
+        They are those of one pass if neither part has stopped counting nor dropped values.
+        """
+        totals: dict[Any, int] = self.counts
+        for value, count in other.counts.items():
+            totals[value] = totals.get(value, 0) + count
+        self.observed += other.observed
+        self.missing += other.missing
+        self.fraction = self.fraction if other.fraction is None else other.fraction
+        self.stopped |= other.stopped
+        self.pruned |= other.pruned
+        self._limit()
+
+    def _limit(self, *, long: bool = False) -> None:
+        """Stop counting mostly unique values, many or `long` ones; of others drop the rarer."""
+        unique = self.distinct > self.observed / 2 and not self.keep
+        if unique and (self.distinct > MAX_MOSTLY_UNIQUE or long):
             self.stopped = True
         elif self.distinct > MAX_DISTINCT:
             self.counts = dict(self.most_common(MAX_DISTINCT // 2))
@@ -201,9 +224,13 @@ class ValueCounts:
 
 
 class RowNumbers:
-    """Integer columns of a stream that may number the rows from 0 or 1."""
+    """Integer columns of a stream that may number the rows from 0 or 1.
 
-    def __init__(self, columns: Iterable[int]) -> None:
+    `before` is the number of rows of the table before those of the stream.
+    """
+
+    def __init__(self, columns: Iterable[int], before: int = 0) -> None:
+        self._before = before
         self._last: dict[int, int | None] = dict.fromkeys(columns)
         self._rows: dict[int, int] = dict.fromkeys(self._last, 0)
 
@@ -214,13 +241,26 @@ class RowNumbers:
         last = self._last[column]
         is_integer = values.dtype.kind in "iu"  # a float had nulls
         first, final = (int(values[0]), int(values[-1])) if is_integer else (0, 0)
-        starts = first in (0, 1) if last is None else first == last + 1
+        starts = first - self._before in (0, 1) if last is None else first == last + 1
         steps = is_integer and starts and final - first == len(values) - 1
         if steps and (np.diff(values) == 1).all():
             self._last[column] = final
             self._rows[column] += len(values)
         else:
             del self._last[column]
+
+    def merge(self, other: RowNumbers) -> None:
+        """Add the columns of the rows after these."""
+        for column, last in list(self._last.items()):
+            final = other._last.get(column)
+            if column not in other._last:
+                del self._last[column]
+            elif final is not None:
+                if last is not None and final - other._rows[column] != last:
+                    del self._last[column]
+                    continue
+                self._last[column] = final
+                self._rows[column] += other._rows[column]
 
     def starts(self) -> dict[int, int]:
         """Return the first number of each column that numbers the rows."""

@@ -58,6 +58,13 @@ def with_decimals(decimals: Indices, values: Floats, roundings: Floats) -> Indic
     return _refined(decimals, values, roundings)
 
 
+def joined_decimals(decimals: Indices, others: Indices) -> Indices:
+    """Return the number of decimals that each cell needs in two parts of a column's values."""
+    joined: Indices = np.maximum(decimals, others)
+    joined[(decimals == NO_GRID) | (others == NO_GRID)] = NO_GRID
+    return joined
+
+
 def _refined(decimals: Indices, values: Floats, roundings: Floats) -> Indices:
     decimals = decimals.copy()
     cells = np.flatnonzero(decimals != NO_GRID)

@@ -16,6 +16,8 @@ import pyarrow as pa
 
 from aecli.errors import DataError, UsageError, nearest
 from aecli.formatting import STANDARD_INPUT, check_file_command, shell_name
+from aecli.remote_files.path import RemotePath, location, shown_address
+from aecli.remote_files.status import lost_connection
 
 Format = Literal["parquet", "csv", "arrow", "jsonl", "xlsx"]
 
@@ -35,9 +37,11 @@ SUFFIXES: dict[str, Format] = {
 WORKBOOK_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
+PARQUET_MAGIC = b"PAR1"
+
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _MAGIC: dict[bytes, Format] = {
-    b"PAR1": "parquet",
+    PARQUET_MAGIC: "parquet",
     b"ARROW1": "arrow",
     b"\xff\xff\xff\xff": "arrow",
 }
@@ -73,9 +77,14 @@ def format_by_name(path: PurePath) -> Format | None:
     return "xlsx" if suffix in WORKBOOK_SUFFIXES else SUFFIXES.get(suffix)
 
 
+def open_file(path: Path) -> Any:
+    """Open a file, on disk or a remote one, for random access as an Arrow file."""
+    return path.open_random() if isinstance(path, RemotePath) else pa.OSFile(str(path), "rb")
+
+
 def open_bytes(path: Path) -> Any:
     """Open a file as an Arrow stream of its bytes, decompressed if necessary."""
-    stream = pa.OSFile(str(path), "rb")
+    stream = open_file(path)
     compression = _compression(stream.read(4))
     stream.seek(0)
     return pa.CompressedInputStream(stream, compression) if compression else stream
@@ -98,6 +107,7 @@ def reading(name: str) -> Iterator[None]:
     except (pa.ArrowException, EOFError) as error:
         raise unreadable(name, error) from error
     except OSError as error:
+        error = lost_connection(error) or error
         if error.errno is not None and error.strerror:
             message = f"cannot read {name}: {error.strerror}"
             raise DataError(message, hint=check_file_command(name)) from error
@@ -181,7 +191,7 @@ def output_format(output: str, option: str | None) -> tuple[str, str | None]:
     """
     if not output or "\0" in output:
         raise UsageError(f"-o {output!r} is not a file name", hint="-o latents.parquet")
-    path = PurePath(output)
+    path = location(output)
     suffix = path.suffix.lower()
     compression = COMPRESSIONS.get(suffix)
     inner = PurePath(path.stem).suffix.lower() if compression else suffix
@@ -209,11 +219,13 @@ def output_format(output: str, option: str | None) -> tuple[str, str | None]:
 
 
 def _require_file_name(output: str) -> None:
-    if not (output.endswith("/") or os.path.isdir(output)):
+    path = location(output)
+    bucket = isinstance(path, RemotePath) and len(path.parts) == 2
+    if not (bucket or output.endswith("/") or os.path.isdir(output)):
         return
     reason = "it is a directory" if os.path.isdir(output) else "its name is that of a directory"
-    hint = f"-o {shlex.quote(os.path.join(output, 'latents.parquet'))}"
-    raise UsageError(f"cannot write {output}: {reason}", hint=hint)
+    hint = f"-o {shlex.quote(str(path / 'latents.parquet'))}"
+    raise UsageError(f"cannot write {shown_address(output)}: {reason}", hint=hint)
 
 
 def _is_special(path: PurePath) -> bool:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from aecli.array_types import Codes, Mask
 from aecli.errors import DataError
+from aecli.ranks import ALONE, Ranks
 from aecli.schema.model_spec import Category, Label
 from aecli.schema.network import MAX_CLASSES
 from aecli.table.arrow_types import hashable, is_plain_number, is_text, python_values, type_name
@@ -28,10 +29,11 @@ COUNTED_ROWS = 1 << 18
 """Rows whose labels are counted at once."""
 
 
-def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
+def read_labels(source: Source, label: str, *, ranks: Ranks = ALONE) -> tuple[Label, Codes]:
     """Return the label with its counts over all rows, and codes `(n_rows,)`, -1 for null.
 
-    Classes are sorted: numbers by value, text by code point, False before True.
+    Classes are sorted: numbers by value, text by code point, False before True. Of several ranks
+    each has the codes of its rows; the classes and their counts are those of all.
 
     Raises:
         DataError: the column does not exist; it has no labelled row, only one class, or more than
@@ -51,12 +53,15 @@ def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
     for batch in narrowed.batches():
         parts.append(_codes(batch.column(0), seen, label).astype(np.int32))
         if len(seen) > MAX_CLASSES:
-            raise DataError(
-                f"label column {label!r} has more than {MAX_CLASSES:,} classes",
-                facts=["it looks like an identifier, or like a number to predict"],
-                hint="another column for --label, or no --label",
-            )
-    rows = sum(map(len, parts))
+            break
+    rows = sum(ranks.gather(sum(map(len, parts))))
+    seen, parts = _with_all_classes(seen, parts, ranks)
+    if len(seen) > MAX_CLASSES:
+        raise DataError(
+            f"label column {label!r} has more than {MAX_CLASSES:,} classes",
+            facts=["it looks like an identifier, or like a number to predict"],
+            hint="another column for --label, or no --label",
+        )
     if not rows:
         raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
     _require_two_classes(seen, label, rows)
@@ -66,7 +71,21 @@ def read_labels(source: Source, label: str) -> tuple[Label, Codes]:
     rank[-1] = -1
     codes = _joined(parts, rank)
     uncounted = Label(name=label, type=type_name(kind), classes=classes, counts=[0] * len(classes))
-    return with_counts(uncounted, codes), codes
+    return with_counts(uncounted, codes, ranks=ranks), codes
+
+
+def _with_all_classes(
+    seen: dict[Category, int], parts: list[npt.NDArray[np.int32]], ranks: Ranks
+) -> tuple[dict[Category, int], list[npt.NDArray[np.int32]]]:
+    """Return the classes of all ranks in the order of the rows, and this rank's codes of them."""
+    if ranks.size == 1:
+        return seen, parts
+    merged: dict[Category, int] = {}
+    for classes in ranks.gather(list(seen)):
+        for value in classes:
+            merged.setdefault(value, len(merged))
+    table = np.array([*(merged[value] for value in seen), -1], dtype=np.int32)
+    return merged, [table[part] for part in parts]
 
 
 def label_notes(label: Label) -> list[str]:
@@ -101,14 +120,19 @@ def with_written_label(source: Source, label: str) -> Source:
     return source.select(source.names, {label: Reading(pa.string(), null_values=nulls)})
 
 
-def with_counts(label: Label, codes: Codes, rows: Mask | None = None) -> Label:
-    """Return the label with its classes counted where `rows` is True; in all rows for None."""
+def with_counts(
+    label: Label, codes: Codes, rows: Mask | None = None, *, ranks: Ranks = ALONE
+) -> Label:
+    """Return the label with its classes counted where `rows` is True; in all rows for None.
+
+    The counts are those of the rows of all ranks.
+    """
     counts = np.zeros(len(label.classes), dtype=np.int64)
     for start in range(0, len(codes), COUNTED_ROWS):
         block = slice(start, start + COUNTED_ROWS)
         chosen = codes[block] if rows is None else codes[block][rows[block]]
         counts += np.bincount(chosen[chosen >= 0], minlength=len(counts))
-    return label.model_copy(update={"counts": counts.tolist()})
+    return label.model_copy(update={"counts": np.sum(ranks.gather(counts), axis=0).tolist()})
 
 
 def label_codes(array: pa.Array, label: Label) -> Codes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from aecli.errors import DataError
 
@@ -37,6 +37,33 @@ def require_plain_files(paths: Iterable[Path]) -> None:
                 checked.add(folder)
                 if log := _log_folder(folder):
                     raise _refusal(path, folder, log)
+
+
+def require_plain_remote_files(files: Iterable[PurePath], listed: Iterable[PurePath]) -> None:
+    """Check that no file belongs to the folder of such a table, by the names that are listed.
+
+    Raises:
+        DataError: a file belongs to one.
+    """
+    logs = {folder: log for name in listed for folder, log in _logs_above(name)}
+    for file in files:
+        folder = next((folder for folder in file.parents if folder in logs), None)
+        if folder is not None:
+            log = logs[folder]
+            raise DataError(
+                f"{folder} is {_TABLE_NAMES[log]}, whose folder also contains deleted rows",
+                facts=[f"{log} lists the valid rows; aecli does not read it"],
+                hint="write its rows to another folder as Parquet, with the program that made it",
+            )
+
+
+def _logs_above(name: PurePath) -> Iterator[tuple[PurePath, str]]:
+    """Yield the folders of tables that a listed name shows, each with its log."""
+    if fnmatch(name.name, _ICEBERG_METADATA) and name.parent.name == _ICEBERG:
+        yield name.parent.parent, _ICEBERG
+    for folder in name.parents:
+        if folder.name in (_DELTA, _HUDI):
+            yield folder.parent, folder.name
 
 
 def _log_folder(folder: Path) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -30,17 +29,25 @@ _FOOTER_FIELDS = {
 }
 
 
-def footer_limits(path: Path) -> dict[str, Any]:
+def read_footer_bytes(file: Any) -> bytes:
+    """Return the footer of an open file; other bytes of a file that is not Parquet."""
+    end = max(0, file.size() - _FOOTER_END_BYTES)
+    file.seek(end)
+    start = max(0, end - int.from_bytes(file.read(4), "little"))
+    file.seek(start)
+    return bytes(file.read(end - start))
+
+
+def footer_limits(footer: bytes) -> dict[str, Any]:
     """Return limits for the lists and texts of a footer, which cannot exceed its size."""
-    start, end = _footer_span(path)
-    items = max(_MIN_ITEMS, (end - start) // _MIN_BYTES_OF_COLUMN)
+    items = max(_MIN_ITEMS, len(footer) // _MIN_BYTES_OF_COLUMN)
     return {
-        "thrift_string_size_limit": max(_MIN_ITEMS, end - start),
+        "thrift_string_size_limit": max(_MIN_ITEMS, len(footer)),
         "thrift_container_size_limit": items,
     }
 
 
-def column_spans(path: Path, n_columns: int) -> list[list[Span]]:
+def column_spans(footer: bytes, n_columns: int) -> list[list[Span]]:
     """Return the byte ranges of the pages of each leaf column, by row group.
 
     The footer is parsed here, because `metadata.row_group(i).column(j)` of pyarrow aborts the
@@ -49,10 +56,6 @@ def column_spans(path: Path, n_columns: int) -> list[list[Span]]:
     Raises:
         ArrowInvalid: the footer cannot be read, or a row group does not match the schema.
     """
-    start, end = _footer_span(path)
-    with open(path, "rb") as file:
-        file.seek(start)
-        footer = file.read(end - start)
     try:
         groups = read_fields(footer, 0, _FOOTER_FIELDS)[0].get(_ROW_GROUPS, [])
     except (IndexError, ValueError) as error:
@@ -75,35 +78,25 @@ def _span(column: Fields) -> Span:
     return start, start + length
 
 
-def _footer_span(path: Path) -> Span:
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        file.seek(max(0, size - _FOOTER_END_BYTES))
-        length = int.from_bytes(file.read(4), "little")
-    end = max(0, size - _FOOTER_END_BYTES)
-    return max(0, end - length), end
-
-
-def require_pages_in_chunk(path: Path, start: int, end: int) -> None:
+def require_pages_in_chunk(file: Any, start: int, end: int) -> None:
     """Check that no page of a column is larger than the rest of the column.
 
     Raises:
         ArrowInvalid: a page is larger.
     """
-    if not 0 <= start <= end <= path.stat().st_size:
+    if not 0 <= start <= end <= file.size():
         raise pa.ArrowInvalid(f"a column is at bytes {start:,} to {end:,}, beyond the file")
-    with open(path, "rb") as file:
-        while start < end:
-            file.seek(start)
-            head = file.read(_HEADER_BYTES)
-            length, content = _page_sizes(head)
-            if not length:
-                length, content = _page_sizes(head + file.read(_MAX_HEADER_BYTES))
-            start += length + content
-            if start > end + _MISSING_BYTES:
-                raise pa.ArrowInvalid(f"a page of {content:,} bytes is larger than its column")
-            if not length or content < 0:
-                return  # Arrow cannot read it either, and raises the error.
+    while start < end:
+        file.seek(start)
+        head = file.read(_HEADER_BYTES)
+        length, content = _page_sizes(head)
+        if not length:
+            length, content = _page_sizes(head + file.read(_MAX_HEADER_BYTES))
+        start += length + content
+        if start > end + _MISSING_BYTES:
+            raise pa.ArrowInvalid(f"a page of {content:,} bytes is larger than its column")
+        if not length or content < 0:
+            return  # Arrow cannot read it either, and raises the error.
 
 
 def _page_sizes(head: bytes) -> tuple[int, int]:

@@ -7,32 +7,47 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aecli.errors import DataError
 from aecli.formatting import check_file_command
+from aecli.remote_files.path import RemotePath
 from aecli.table.arrow_reader import (
     BinaryFile,
-    ColumnReader,
-    Conditions,
     column_name_error,
     plausible_count,
     several_files_error,
 )
-from aecli.table.formats import reading
+from aecli.table.formats import PARQUET_MAGIC, open_file, reading
 from aecli.table.parquet_pages import (
     Span,
     column_spans,
     footer_limits,
+    read_footer_bytes,
     require_pages_in_chunk,
 )
 from aecli.table.row_filter import RowCondition
+from aecli.table.row_groups import Conditions, FileRowGroups
 
-_PARQUET = b"PAR1"
 _INT96_UNIT = "us"  # nanoseconds end in 2262
-_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES = 1 << 18, 16 << 20
+_BUFFER_BYTES, _SMALL_GROUP_BYTES = 1 << 16, 16 << 20
+_MAX_REMOTE_BYTES = 64 << 20
+
+
+class ParquetFooter(NamedTuple):
+    """Footer of a Parquet file: schema, row groups and limits, and the size of the file in bytes.
+
+    `spans` are the byte ranges of the pages of each leaf column, by row group.
+    """
+
+    metadata: pq.FileMetaData
+    schema: pa.Schema
+    spans: list[list[Span]]
+    limits: dict[str, Any]
+    size: int
 
 
 def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
@@ -46,14 +61,20 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
         indices: Sequence[int], rows: int, groups: Sequence[int] | None = None
     ) -> Iterator[list[pa.Array]]:
         leaves = _leaves(metadata, schema.names, indices)
-        with pq.ParquetFile(
-            path,
-            pre_buffer=False,
-            buffer_size=_buffer_bytes(path, leaves, spans, len(indices)),
-            page_checksum_verification=True,
-            coerce_int96_timestamp_unit=_INT96_UNIT,
-            **footer_limits(path),
-        ) as file:
+        spans = footer.spans if groups is None else [footer.spans[group] for group in groups]
+        chunks = [[group[leaf] for leaf in leaves] for group in spans]
+        with (
+            open_file(path) as opened,
+            pq.ParquetFile(
+                opened,
+                page_checksum_verification=True,
+                coerce_int96_timestamp_unit=_INT96_UNIT,
+                # Another request for the footer of a remote file would be slow.
+                metadata=metadata if isinstance(path, RemotePath) else None,
+                **_buffering(path, opened, chunks),
+                **footer.limits,
+            ) as file,
+        ):
             names = file.schema_arrow.names
             # A name is also a prefix of nested names: `a` would select `a.b` too.
             unique = len(set(names)) == len(names) and not any("." in name for name in names)
@@ -63,25 +84,37 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
                     yield [batch.column(index) for index in indices]
                 else:
                     yield [batch.column(name) for name in selected]
+        if isinstance(path, RemotePath):
+            path.require_unchanged()
 
-    def row_groups(conditions: Conditions) -> tuple[int, ColumnReader]:
-        chosen = _chosen_groups(metadata, schema, conditions)
-        rows = sum(metadata.row_group(group).num_rows for group in chosen)
-        return rows, partial(read, groups=chosen)
+    footer = _read_footer(path, name)
+    metadata, schema = footer.metadata, footer.schema
+    n_rows = plausible_count(metadata.num_rows, footer.size)
+    sizes = tuple(metadata.row_group(at).num_rows for at in range(metadata.num_row_groups))
+    row_groups = FileRowGroups(
+        sizes,
+        tuple(range(len(sizes))),
+        fulfilling=partial(_chosen_groups, metadata, schema),
+        reader=lambda numbers: partial(read, groups=list(numbers)),
+    )
+    return BinaryFile(name, "parquet", schema, n_rows, read, notes, row_groups=row_groups)
 
+
+def _read_footer(path: Path, name: str) -> ParquetFooter:
     with reading(name):
         try:
-            limits = footer_limits(path)
-            with pq.ParquetFile(path, coerce_int96_timestamp_unit=_INT96_UNIT, **limits) as file:
-                metadata, schema = file.metadata, file.schema_arrow
-            spans = column_spans(path, metadata.num_columns)
-            _require_one_parquet(path, name, metadata, spans)
+            with open_file(path) as opened:
+                footer, unit = read_footer_bytes(opened), _INT96_UNIT
+                limits = footer_limits(footer)
+                with pq.ParquetFile(opened, coerce_int96_timestamp_unit=unit, **limits) as file:
+                    metadata, schema = file.metadata, file.schema_arrow
+                spans = column_spans(footer, metadata.num_columns)
+                _require_one_parquet(opened, name, metadata, spans)
+                return ParquetFooter(metadata, schema, spans, limits, opened.size())
         except pa.ArrowInvalid as error:
             raise _damaged_parquet_error(path, name) from error
         except UnicodeDecodeError as error:
             raise column_name_error(name, "a column", error) from error
-    n_rows = plausible_count(metadata.num_rows, path)
-    return BinaryFile(name, "parquet", schema, n_rows, read, notes, row_groups=row_groups)
 
 
 def _chosen_groups(
@@ -106,22 +139,25 @@ def _chosen_groups(
     return [group for group in groups if all(may_hold(group, *pair) for pair in conditions)]
 
 
-def _buffer_bytes(
-    path: Path, leaves: Sequence[int], spans: Sequence[Sequence[Span]], n_columns: int
-) -> int:
-    """Return the buffer size for each column; 0 if small row groups are read at once.
+def _buffering(path: Path, file: Any, chunks: Sequence[Sequence[Span]]) -> dict[str, Any]:
+    """Return how the columns of all row groups are read from a file.
 
-    Buffered columns allocate the page sizes in their headers, so these are checked first.
+    Small row groups on disk are read at once, large ones through a buffer for each column. Buffered
+    columns allocate the page sizes in their headers, so these are checked first. From a remote
+    file, whose requests are slow, a small selection is read in few requests, and a large one in
+    one request for each column and row group.
 
     Raises:
         ArrowInvalid: a page or a column is larger than the file allows.
     """
-    read = [[group[leaf] for leaf in leaves] for group in spans]
-    if all(sum(end - start for start, end in group) <= _ALL_BUFFERS_BYTES for group in read):
-        return 0
-    for start, end in (span for group in read for span in group):
-        require_pages_in_chunk(path, start, end)
-    return max(1 << 16, min(_MAX_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, n_columns)))
+    sizes = [sum(end - start for start, end in group) for group in chunks]
+    if isinstance(path, RemotePath):
+        return {"pre_buffer": sum(sizes) <= _MAX_REMOTE_BYTES, "buffer_size": 0}
+    if max(sizes, default=0) <= _SMALL_GROUP_BYTES:
+        return {"pre_buffer": False, "buffer_size": 0}
+    for start, end in (span for group in chunks for span in group):
+        require_pages_in_chunk(file, start, end)
+    return {"pre_buffer": False, "buffer_size": _BUFFER_BYTES}
 
 
 def _leaves(metadata: pq.FileMetaData, names: Sequence[str], indices: Sequence[int]) -> list[int]:
@@ -140,22 +176,22 @@ def _parts(metadata: pq.FileMetaData, leaf: int) -> list[str]:
 
 
 def _require_one_parquet(
-    path: Path, name: str, metadata: pq.FileMetaData, spans: Sequence[Sequence[Span]]
+    file: Any, name: str, metadata: pq.FileMetaData, spans: Sequence[Sequence[Span]]
 ) -> None:
     """Check that the file is not several concatenated files.
 
     The offsets in a footer start at its own file: bytes that they do not cover are an index, or
     another file.
     """
-    end = max((end for group in spans for _, end in group), default=len(_PARQUET))
-    footer = path.stat().st_size - metadata.serialized_size - 2 * len(_PARQUET)
+    end = max((end for group in spans for _, end in group), default=len(PARQUET_MAGIC))
+    footer = file.size() - metadata.serialized_size - 2 * len(PARQUET_MAGIC)
     if footer <= end:
         return
-    with open(path, "rb") as file:
-        head = file.read(footer - end + len(_PARQUET))
+    file.seek(0)
+    head = file.read(footer - end + len(PARQUET_MAGIC))
     count, start = 1, 0
-    for border in re.finditer(_PARQUET + _PARQUET, head):
-        next_start = border.start() + len(_PARQUET)
+    for border in re.finditer(PARQUET_MAGIC + PARQUET_MAGIC, head):
+        next_start = border.start() + len(PARQUET_MAGIC)
         if _is_parquet(head[start:next_start]):
             count, start = count + 1, next_start
     if count > 1:
@@ -171,11 +207,11 @@ def _is_parquet(content: bytes) -> bool:
 
 
 def _damaged_parquet_error(path: Path, name: str) -> DataError:
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         head = file.read(4)
-    if head == _PARQUET:
+    if head == PARQUET_MAGIC:
         reason, fact = "is incomplete or damaged: its footer cannot be read", "copy it again"
     else:
         reason, fact = "is not a Parquet file", f"it begins with {head!r}, not b'PAR1'"
-    hint = check_file_command(name) if head == _PARQUET else "--format csv, if it is text"
+    hint = check_file_command(name) if head == PARQUET_MAGIC else "--format csv, if it is text"
     return DataError(f"{name} {reason}", facts=[fact], hint=hint)

@@ -45,6 +45,16 @@ class Partition:
         stored = [c for c in conditions if c.column not in self.constants]
         return replace(self, reader=self.reader.within(stored))
 
+    def between(self, start: int, stop: int) -> tuple[Partition, int]:
+        """Return the same rows, without row groups that have none from `start` to `stop`.
+
+        The number is that of the rows before the first group that is left.
+        """
+        if not isinstance(self.reader, BinaryFile):
+            return self, 0
+        reader, before = self.reader.between(start, stop)
+        return replace(self, reader=reader), before
+
 
 def make_partitions(
     readers: Sequence[TableReader], files: Sequence[TableFile]

@@ -19,8 +19,10 @@ from urllib.parse import unquote
 
 from aecli.errors import DataError, OutputError, UsageError, nearest
 from aecli.formatting import STANDARD_INPUT, check_file_command
+from aecli.remote_files.path import RemotePath, location
 from aecli.table.formats import format_by_name
 from aecli.table.open_table_formats import require_plain_files
+from aecli.table.remote_paths import find_remote
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 STDIN = "-"
@@ -78,14 +80,11 @@ def _require_utf8(path: Path) -> None:
 
 
 def _expand(text: str, notes: list[str]) -> list[TableFile]:
-    if "://" in text:
-        raise DataError(
-            f"{text} is on another machine; aecli reads local files",
-            hint="download it first, or use a pipe: … | aecli … -",
-        )
     if not text:
         raise DataError("'' is not a file name", hint="aecli inspect data.parquet")
-    path = Path(text).expanduser()
+    path = location(text).expanduser()
+    if isinstance(path, RemotePath):
+        return _remote_files(path, notes)
     # os.path returns False where Path.exists raises: no permission, a name too long.
     if os.path.isdir(path):
         return _files_in_folder(path, notes)
@@ -107,13 +106,22 @@ def _expand(text: str, notes: list[str]) -> list[TableFile]:
     return files
 
 
+def _remote_files(path: RemotePath, notes: list[str]) -> list[TableFile]:
+    folder, files, named = find_remote(path)
+    tables: Sequence[Path] = files if named else _tables_of_folder(folder, files, notes)
+    return [(file, _partition_values(file, folder)) for file in tables]
+
+
 def files_below(text: str) -> list[tuple[Path, str]]:
     """Return the files of a path, a glob or a folder, each with its name below a folder.
 
     The folder is the one that is named, the part of a glob without wildcards, or that of the file.
     """
-    path = Path(text).expanduser()
-    if os.path.isdir(path):
+    path = location(text).expanduser()
+    base: Path
+    if isinstance(path, RemotePath):
+        base, _, _ = find_remote(path)
+    elif os.path.isdir(path):
         base = path
     else:
         base = path.parent if os.path.exists(path) else _folder_of_glob(path)
@@ -151,6 +159,12 @@ def _files_in_folder(folder: Path, notes: list[str]) -> list[TableFile]:
         )
     files = sorted(_visible_files(folder))
     require_plain_files(files)
+    tables = _tables_of_folder(folder, files, notes)
+    return [(path, _partition_values(path, folder)) for path in tables]
+
+
+def _tables_of_folder(folder: Path, files: Sequence[Path], notes: list[str]) -> Sequence[Path]:
+    """Return the files of a folder that are tables, which must have one format."""
     tables = [path for path in files if format_by_name(path)]
     # Files without a suffix, such as Spark's part-00000, are tables if no file has a known one.
     tables = tables or [path for path in files if not path.suffix]
@@ -159,7 +173,7 @@ def _files_in_folder(folder: Path, notes: list[str]) -> list[TableFile]:
         raise DataError(
             f"folder {folder} contains no table",
             facts=[f"it has {len(files):,} other files ({others})" if files else "it is empty"],
-            hint=f"ls {folder}",
+            hint=check_file_command(str(folder)),
         )
     formats = {format_by_name(path) for path in tables}
     if len(formats) > 1:
@@ -170,7 +184,7 @@ def _files_in_folder(folder: Path, notes: list[str]) -> list[TableFile]:
         )
     if len(tables) < len(files):
         notes.append(f"{len(files) - len(tables):,} files of {folder} are not tables: skipped")
-    return [(path, _partition_values(path, folder)) for path in tables]
+    return tables
 
 
 def _visible_files(folder: Path) -> list[Path]:
@@ -191,7 +205,8 @@ def _partition_values(path: Path, folder: Path) -> dict[str, str | None]:
 
     These are the folders below `folder`, and those directly above it with such a name.
     """
-    above = takewhile(_is_partition, reversed(Path(os.path.abspath(folder)).parts))
+    absolute = folder if isinstance(folder, RemotePath) else Path(os.path.abspath(folder))
+    above = takewhile(_is_partition, reversed(absolute.parts))
     below = filter(_is_partition, path.relative_to(folder).parts[:-1])
     # Arrow columns cannot contain names that are not UTF-8.
     names = (os.fsencode(name).decode(errors="replace") for name in (*reversed([*above]), *below))
@@ -213,7 +228,8 @@ def spool_streams(paths: Sequence[Path]) -> dict[Path, Spool]:
         OutputError: there is not enough space for a copy.
         UsageError: it is a terminal.
     """
-    return {path: Spool(path) for path in dict.fromkeys(paths) if _is_stream(path)}
+    streams = (path for path in dict.fromkeys(paths) if not isinstance(path, RemotePath))
+    return {path: Spool(path) for path in streams if _is_stream(path)}
 
 
 def _is_stream(path: Path) -> bool:

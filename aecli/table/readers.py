@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
 from aecli.errors import DataError
 from aecli.formatting import count
+from aecli.remote_files.path import RemotePath
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_reader import BinaryFile, open_arrow
 from aecli.table.csv.reader import CsvFile, lacks_headers
+from aecli.table.downloads import REMOTE_THREADS
 from aecli.table.excel.reader import ExcelFile
 from aecli.table.format_options import require_fitting_options
 from aecli.table.formats import detect_format
@@ -34,17 +37,35 @@ def open_readers(
     """
     notes_by_file: list[list[str]] = [[] for _ in paths]
     files = list(zip(paths, names, notes_by_file, strict=True))
-    readers = [_reader(path, name, options, file_notes) for path, name, file_notes in files]
+    readers = _readers(files, options)
     if lacks_headers(readers):
         options = options.model_copy(update={"header": "none"})
         for file_notes in notes_by_file:
             file_notes.clear()
-        readers = [_reader(path, name, options, file_notes) for path, name, file_notes in files]
+        readers = _readers(files, options)
         notes_by_file[0].append(
             "the first lines are data, not names: columns are called column_1, …"
         )
     notes.extend(merged_notes(notes_by_file, names))
     return readers
+
+
+def _readers(
+    files: Sequence[tuple[Path, str, list[str]]], options: ReadOptions
+) -> list[TableReader]:
+    """Return the readers of files: of remote ones several at a time, as they wait for answers."""
+
+    def opened(file: tuple[Path, str, list[str]]) -> TableReader:
+        path, name, notes = file
+        return _reader(path, name, options, notes)
+
+    if not any(isinstance(path, RemotePath) for path, _, _ in files):
+        return list(map(opened, files))
+    threads = ThreadPoolExecutor(REMOTE_THREADS)
+    try:
+        return list(threads.map(opened, files))
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def merged_notes(notes_by_file: Sequence[Sequence[str]], names: Sequence[str]) -> Iterator[str]:
@@ -74,7 +95,9 @@ def _reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> Ta
 
 
 def _open_reader(path: Path, name: str, options: ReadOptions, notes: list[str]) -> TableReader:
-    format = detect_format(path, name, options.format)
+    # All other remote files have been copied.
+    remote = isinstance(path, RemotePath)
+    format = "parquet" if remote else detect_format(path, name, options.format)
     require_fitting_options(format, name, options)
     match format:
         case "parquet":

@@ -14,14 +14,15 @@ import pyarrow as pa
 
 from aecli.errors import UsageError
 from aecli.formatting import STANDARD_INPUT
+from aecli.remote_files.path import shown_address
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_reader import BinaryFile, is_arrow_table, memory_reader, open_memory_table
 from aecli.table.arrow_types import decoded_type, is_text
-from aecli.table.cells.date_format import require_date_format
-from aecli.table.cells.number_format import MARKS
 from aecli.table.cells.reading import Reading, read_cells
 from aecli.table.column_readings import ColumnReadings, holds_text
 from aecli.table.converted_column import converted_column
+from aecli.table.downloads import Downloads
+from aecli.table.format_options import require_fitting_marks
 from aecli.table.partition import (
     Partition,
     common_types,
@@ -32,6 +33,7 @@ from aecli.table.partition import (
 from aecli.table.paths import STDIN, Spool, find_files, path_arguments, spool_streams
 from aecli.table.readers import TableReader, no_columns_error, open_readers
 from aecli.table.row_filter import RowCondition, no_rows_error, parse_conditions
+from aecli.table.row_range import RowRange
 
 Data: TypeAlias = Any
 """Path, glob, folder or `-`; a sequence of these; or a table with `__arrow_c_stream__`."""
@@ -47,7 +49,7 @@ class Source:
 
     `names` are the selected columns; `given` are the readings of some of them; the text of the
     columns in `as_written` is not converted. `copies` are unconverted second copies of columns, by
-    their names here. `conditions` choose the rows.
+    their names here. `conditions` choose the rows, and `row_range` consecutive ones of these.
     """
 
     name: str
@@ -61,8 +63,9 @@ class Source:
     as_written: frozenset[str] = frozenset()
     copies: dict[str, str] = field(default_factory=dict)
     conditions: tuple[RowCondition, ...] = ()
-    # The copies of standard input and of pipes exist as long as a source that reads them.
-    spools: tuple[Spool, ...] = ()
+    row_range: RowRange | None = None
+    # Copies of standard input, pipes and remote files exist as long as a source that reads them.
+    spools: tuple[Spool | Downloads, ...] = ()
 
     @cached_property
     def readings(self) -> dict[str, Reading]:
@@ -95,6 +98,8 @@ class Source:
     @property
     def n_rows(self) -> int | None:
         """Return the number of rows if it is known without reading them."""
+        if self.row_range is not None:
+            return self.row_range.rows
         if self.conditions:
             return None
         counts = [partition.reader.n_rows for partition in self.partitions]
@@ -152,7 +157,10 @@ class Source:
             for partition in self.partitions
         ]
         known = [size for size in sizes if size is not None]
-        return sum(known) if len(known) == len(sizes) else None
+        if len(known) < len(sizes):
+            return None
+        part = self.row_range
+        return sum(known) if part is None else sum(known) * part.rows // max(1, part.total)
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """Yield at most `rows` rows at a time, fewer if there are many columns.
@@ -160,6 +168,10 @@ class Source:
         Raises:
             DataError: a file is damaged, or a cell does not fit its column's type.
         """
+        if self.row_range is not None:
+            batches = replace(self, row_range=None).batches(rows)
+            yield from self.row_range.cut(batches, self.name)
+            return
         if self.conditions:
             yield from self._chosen_rows(rows)
             return
@@ -188,7 +200,7 @@ class Source:
         columns = ColumnReadings(partitions, self.options, [], evidence=self.columns.evidence)
         return replace(
             self, partitions=partitions, columns=columns, given=given, copies={}, conditions=(),
-            format=reader.format, spools=(),
+            row_range=None, format=reader.format, spools=(),
         )  # fmt: skip
 
     def _chosen_rows(self, rows: int) -> Iterator[pa.RecordBatch]:
@@ -270,7 +282,7 @@ def open_source(data: Data, options: ReadOptions | None = None) -> Source:
     """
     notes: list[str] = []
     options = options or ReadOptions()
-    _require_fitting_marks(options)
+    require_fitting_marks(options)
     if not isinstance(data, (str, os.PathLike)) and is_arrow_table(data):
         table = open_memory_table(data, notes)
         if not table.names:
@@ -313,33 +325,20 @@ def _open_files(arguments: Sequence[str], options: ReadOptions, notes: list[str]
     names = [STANDARD_INPUT if STDIN in arguments else str(path) for path, _ in found_files]
     paths = [path for path, _ in found_files]
     spools = {Path(STDIN): Spool()} if STDIN in arguments else spool_streams(paths)
-    files = [(spools[path].path if path in spools else path, cells) for path, cells in found_files]
+    downloads = Downloads(paths, options.format)
+    local = {path: spool.path for path, spool in spools.items()} | downloads.local
+    files = [(local.get(path, path), cells) for path, cells in found_files]
     readers = open_readers([path for path, _ in files], names, options, notes)
     partitions = make_partitions(readers, files)
     require_same_columns(partitions)
+    several = f"{shown_address(arguments[0])} ({len(names):,} files)"
     return Source(
-        name=names[0] if len(names) == 1 else f"{arguments[0]} ({len(names):,} files)",
+        name=several if len(names) > 1 else names[0],
         format=readers[0].format,
         paths=tuple(path for path in paths if path not in spools),
         names=list(dict.fromkeys([*readers[0].names, *partitions[0].constants])),
         notes=notes,
         partitions=partitions,
         columns=ColumnReadings(partitions, options, notes),
-        spools=tuple(spools.values()),
+        spools=(*spools.values(), downloads),
     )
-
-
-def _require_fitting_marks(options: ReadOptions) -> None:
-    if options.date_format is not None:
-        require_date_format(options.date_format)
-    if options.thousands is not None and options.thousands not in MARKS:
-        raise UsageError(
-            f"--thousands {options.thousands!r} is not a thousands separator",
-            facts=["a point, a comma, an apostrophe, a space or _"],
-            hint="--thousands ,",
-        )
-    if options.thousands is not None and options.thousands == options.decimal:
-        raise UsageError(
-            f"--decimal and --thousands are the same character, {options.decimal!r}",
-            hint=f"only --decimal {options.decimal}",
-        )

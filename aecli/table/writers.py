@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from aecli.atomic_files import atomic_path
 from aecli.errors import UsageError
+from aecli.remote_files.path import location
 from aecli.table.arrow_types import decoded_type, is_list, type_name
 from aecli.table.csv.cells import header_line
 from aecli.table.formats import output_format
@@ -65,7 +66,7 @@ def open_writer(
         return
     _require_not_an_input(output, inputs)
     with (
-        atomic_path(Path(output)) as path,
+        atomic_path(location(output)) as path,
         pa.OSFile(str(path), "wb") as file,
         _compressed(file, compression) as stream,
         _storing(_writer(chosen, stream, schema), chosen) as write,
@@ -307,12 +308,13 @@ def _is_arrow_only(kind: pa.DataType) -> bool:
 
 
 def _require_not_an_input(output: str, inputs: Sequence[Path]) -> None:
+    target = location(output)
     for path in inputs:
         with suppress(OSError):
-            if os.path.samefile(output, path):
+            if target == path or os.path.samefile(target, path):
                 raise UsageError(
                     f"the output {output} is also the input",
-                    hint=f"-o {Path(output).with_name('new_' + Path(output).name)}",
+                    hint=f"-o {target.with_name('new_' + target.name)}",
                 )
 
 

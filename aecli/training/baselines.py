@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -17,9 +17,11 @@ from aecli.metrics.columns import BLOCK_VALUES, ColumnFigures
 from aecli.metrics.latent import LatentFigures, dead_units, input_variance
 from aecli.metrics.number_ranges import number_ranges
 from aecli.metrics.pca import PCA, fit_pca
+from aecli.metrics.products import summed
 from aecli.model.layers import ACTIVATION_CLASSES
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.nn.losses import ReconstructionLoss
+from aecli.ranks import ALONE, Ranks
 from aecli.schema.model_spec import Baseline
 from aecli.schema.network import Network
 from aecli.training.validation import NumberTarget
@@ -51,28 +53,45 @@ NAMES: dict[Predictor, Literal["this model", "PCA", "column means"]] = {
 }
 
 
-def fit_baseline(train: Staged, layout: Layout, components: int) -> PCA:
-    """Fit PCA with `components` components on a sample of the training inputs."""
+def fit_baseline(
+    train: Staged,
+    layout: Layout,
+    components: int,
+    *,
+    ranks: Ranks = ALONE,
+    zeroed: Sequence[slice] = (),
+) -> PCA:
+    """Fit PCA with `components` components on a sample of the training inputs of all ranks.
+
+    The inputs `zeroed` of a row are 0 in all rows.
+    """
     inputs = Inputs(layout, copies=False)
-    chosen = train.thinned(FITTED_ROWS)
+    chosen = train.thinned(FITTED_ROWS // ranks.size)
 
     def batches() -> Iterator[Tensor]:
         for cells in chosen.blocks(MAX_BLOCK_SAMPLES):
-            yield inputs(cells).reshape(len(cells) // train.size, -1)
+            rows = inputs(cells)
+            for inputs_of_one in zeroed:
+                rows[:, inputs_of_one] = 0.0
+            if len(rows):
+                yield rows.reshape(len(rows) // train.size, -1)
 
-    return fit_pca(batches, min(components, layout.inputs * train.size))
+    return fit_pca(batches, min(components, layout.inputs * train.size), ranks=ranks)
 
 
-def fit_number_ranges(train: Staged, layout: Layout) -> Tensor:
-    """Return `number_ranges` of a sample of the training rows `(3, n_numbers)`."""
+def fit_number_ranges(train: Staged, layout: Layout, *, ranks: Ranks = ALONE) -> Tensor:
+    """Return `number_ranges` of a sample of all ranks' training rows `(3, n_numbers)`."""
     rows = min(RANGED_ROWS, RANGED_VALUES // max(1, layout.numbers)) // train.size
-    chosen = train.thinned(max(1, rows))
-    return number_ranges(next(chosen.blocks(len(chosen)))[:, : layout.numbers].cpu())
+    chosen = train.thinned(max(1, rows // ranks.size))
+    sample = next(chosen.blocks(max(1, len(chosen))))[:, : layout.numbers].cpu().clone()
+    return number_ranges(torch.cat(ranks.gather(sample)))
 
 
 @torch.no_grad()
-def number_target(pca: PCA, layout: Layout, ranges: Tensor, staged: Staged) -> NumberTarget:
-    """Return the error of PCA on the numbers of staged rows, as a target for a network.
+def number_target(
+    pca: PCA, layout: Layout, ranges: Tensor, staged: Staged, *, ranks: Ranks = ALONE
+) -> NumberTarget:
+    """Return the error of PCA on the numbers of all ranks' rows, as a target for a network.
 
     It is at least that of an R² of 1 - `TOLERANCE`, because PCA may reconstruct exactly.
     """
@@ -82,9 +101,12 @@ def number_target(pca: PCA, layout: Layout, ranges: Tensor, staged: Staged) -> N
     error = torch.zeros((), dtype=torch.float64)
     count = 0
     for cells in staged.blocks(max(1, MAX_BLOCK_SAMPLES // staged.size)):
+        if not len(cells):
+            continue
         flat = inputs(cells).reshape(-1, pca.components.shape[1])
         error += target.errors(cells, pca.reconstruct(flat).reshape(len(cells), -1))
         count += len(cells)
+    error, count = summed(error, ranks), sum(ranks.gather(count))
     least = TOLERANCE * count * float(variance.sum())
     return replace(target, error=max(float(error), least))
 
@@ -149,19 +171,23 @@ def dead_hidden_units(
     return dead_units(network, kinds, inputs(cells.to(device)))
 
 
-def trivial_losses(loss: ReconstructionLoss, layout: Layout, train: Staged) -> list[float]:
+def trivial_losses(
+    loss: ReconstructionLoss, layout: Layout, train: Staged, *, ranks: Ranks = ALONE
+) -> list[float]:
     """Return the loss of each non-constant column for the best constant prediction.
 
     That is the training mean of a number, and the training frequencies of a boolean or category:
-    a reconstruction loss divided by this is 1 for a network that has learned nothing.
+    a reconstruction loss divided by this is 1 for a network that has learned nothing. The rows are
+    those of all ranks.
     """
-    prediction = _constant_prediction(layout, train, complete=loss.complete)
+    prediction = _constant_prediction(layout, train, ranks, complete=loss.complete)
     sums = torch.zeros(layout.cells, dtype=torch.float64)
     counts = torch.zeros(layout.cells, dtype=torch.float64)
     for block in _blocks(layout, train):
         errors = loss.cell_errors(prediction.expand(len(block), -1), block)
         sums += errors.nansum(0)
         counts += _observed(errors, complete=loss.complete)
+    sums, counts = summed(sums, ranks), summed(counts, ranks)
     owner = torch.tensor(layout.column_of)
     columns = len(layout.columns)
     per_column = torch.zeros(columns, dtype=torch.float64).index_add_(0, owner, sums)
@@ -178,7 +204,7 @@ def _observed(block: Tensor, *, complete: bool) -> Tensor:
     return torch.tensor(len(block)) if complete else (~block.isnan()).sum(0)
 
 
-def _constant_prediction(layout: Layout, train: Staged, *, complete: bool) -> Tensor:
+def _constant_prediction(layout: Layout, train: Staged, ranks: Ranks, *, complete: bool) -> Tensor:
     dense = layout.numbers + layout.booleans
     sums = torch.zeros(dense, dtype=torch.float64)
     counts = torch.zeros(dense, dtype=torch.float64)
@@ -189,6 +215,8 @@ def _constant_prediction(layout: Layout, train: Staged, *, complete: bool) -> Te
         for position, tally in enumerate(tallies, start=dense):
             codes = block[:, position]
             tally += torch.bincount(codes[codes >= 0].long(), minlength=len(tally))
+    sums, counts = summed(sums, ranks), summed(counts, ranks)
+    tallies = [summed(tally, ranks) for tally in tallies]
     means = sums / counts.clamp(min=1)
     logits = torch.logit(means[layout.numbers :], eps=1e-6)
     logs = [(tally / tally.sum().clamp(min=1)).clamp(min=1e-9).log() for tally in tallies]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
+from itertools import islice, repeat
 
 import numpy as np
 import torch
@@ -40,15 +40,24 @@ class Batches:
         return self._staged.parts
 
     def shuffled(
-        self, order: Iterable[Indices], size: int
+        self, order: Iterable[Indices], size: int, done: int = 0
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield the cells of batches of `size` samples in `order`; the last one may be smaller.
 
-        The next batch overwrites the cells of a batch.
+        The first `done` batches are left out. The next batch overwrites the cells of a batch.
         """
         size = min(size, len(self))
+        yield from self.gathered(islice(self._chosen(order, size), done, None), size)
+
+    def gathered(
+        self, samples: Iterable[Tensor], size: int
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield the cells of batches of samples, at most `size` of them.
+
+        The next batch overwrites the cells of a batch.
+        """
         buffer = self._cells.new_empty(self._staged.size * size, self._cells.shape[1])
-        for chosen in self._chosen(order, size):
+        for chosen in samples:
             indices = self._staged.rows(chosen).to(self._cells.device)
             cells = buffer[: len(indices)]
             torch.index_select(self._cells, 0, indices, out=cells)
@@ -73,6 +82,16 @@ class Batches:
             self._staged.release()
         if len(left):
             yield torch.from_numpy(left)
+
+    def divided(self, order: Iterable[Indices], sizes: Iterable[int]) -> Iterator[Tensor]:
+        """Yield the samples of batches of these sizes in `order`."""
+        parts, left = iter(order), np.empty(0, dtype=np.int64)
+        for size in sizes:
+            while len(left) < size:
+                left = np.concatenate([left, next(parts)])
+                self._staged.release()
+            yield torch.from_numpy(left[:size])
+            left = left[size:]
 
     def _released(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
         """Yield batches; windows of a file are one part, whose pages are released in between."""

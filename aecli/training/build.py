@@ -9,6 +9,8 @@ from torch import Tensor
 
 from aecli.device import require_memory
 from aecli.features.inputs import Inputs
+from aecli.features.layout import lay_out
+from aecli.features.staging import Staged
 from aecli.metrics.pca import PCA
 from aecli.model.build import (
     build,
@@ -22,7 +24,6 @@ from aecli.model.layers import initialise
 from aecli.model.sizes import classifies_images, is_crowded, resolve_network
 from aecli.model.widths import auto_latent
 from aecli.nn.autoencoder import AutoencoderNetwork
-from aecli.nn.init import start_as_pca
 from aecli.nn.losses import ReconstructionLoss
 from aecli.progress import Progress
 from aecli.schema.model_spec import Column
@@ -38,6 +39,7 @@ from aecli.training.baselines import (
 from aecli.training.classifier_start import class_shares, start_classifier
 from aecli.training.data import PreparedTable, class_weights
 from aecli.training.image_shift import ImageShift, image_shift
+from aecli.training.linear_start import start_linear_path
 from aecli.training.noise import Noise, number_deviations
 from aecli.training.objective import Objective
 from aecli.training.sparse_start import start_thresholds
@@ -102,15 +104,16 @@ def build_training(
     network, fitted_pca, notes = _sizes(prepared, options, fitted_pca)
     progress.stage("building the network")
     pca = fitted_pca.first(network.latent)
+    ranks, sampled = prepared.ranks, prepared.sampled
     columns, loss, weights = _losses(prepared, options, network)
-    module = _seeded_network(network, columns, options, pca)
+    module = _seeded_network(network, columns, options, pca, sampled.train)
     images = classifies_images(options, prepared.layout)
     noise, shift = _corruption(prepared, options, notes, images=images)
     label = prepared.plan.label
     balance = options.classifies and options.losses.balance and label is not None
     complete = loss.complete and (noise is None or noise.kind != "mask")
     inputs = Inputs(prepared.layout, complete=complete)
-    start_classifier(module, inputs, prepared, options)
+    start_classifier(module, inputs, sampled, options)
     objective = Objective(
         module,
         inputs,
@@ -125,14 +128,15 @@ def build_training(
         shift=shift,
         decoded_share=DECODED_SHARE if images else 1.0,
     )
-    start_thresholds(objective, network, prepared.train)
-    ranges = fit_number_ranges(prepared.train, prepared.layout)
+    start_thresholds(objective, network, sampled.train)
+    ranges = fit_number_ranges(prepared.train, prepared.layout, ranks=ranks)
     target = None
     if _raises_number_weight(prepared, options, network, objective):
-        target = number_target(pca, prepared.layout, ranges, prepared.valid)
-    return TrainingSetup(
+        target = number_target(pca, prepared.layout, ranges, prepared.valid, ranks=ranks)
+    setup = TrainingSetup(
         columns, network, objective, pca, fitted_pca, ranges, target, images, notes
     )
+    return ranks.from_first(lambda: setup)
 
 
 def _corruption(
@@ -151,7 +155,7 @@ def _corruption(
         if noise is not None and noise.kind == "gaussian" and not numbers:
             notes.append(f"without effect: --noise {options.training.noise} (no column of numbers)")
         return noise, None
-    shift = image_shift(prepared.train.cells, prepared.plan.columns)
+    shift = image_shift(prepared.sampled.train.cells, prepared.plan.columns)
     if shift is not None:
         height, width = shift.size
         notes.append(
@@ -170,7 +174,7 @@ def _raises_number_weight(
     kinds. Objectives with other terms differ from that of PCA.
     """
     layout, terms = prepared.layout, objective.weights.keys()
-    small = layout.is_mixed and len(prepared.train) < SMALL_TABLE
+    small = layout.is_mixed and prepared.n_train < SMALL_TABLE
     return (
         options.losses.number_weight == "auto"
         and "reconstruction" in terms
@@ -180,7 +184,7 @@ def _raises_number_weight(
         and not options.losses.trimmed_loss
         and network.linear_latent
         and layout.numbers > 0
-        and len(prepared.valid) > 0
+        and prepared.n_valid > 0
     )
 
 
@@ -195,7 +199,7 @@ def _sizes(
     def fitted(components: int) -> PCA:
         if known is not None:
             return known.widened(layout.inputs * train.size)
-        return fit_baseline(train, layout, components)
+        return fit_baseline(train, layout, components, ranks=prepared.ranks)
 
     latent: int | None = None
     pca: PCA | None = None
@@ -234,7 +238,7 @@ def _losses(
     layout = prepared.layout
     complete = prepared.train.complete and prepared.valid.complete
     loss = build_reconstruction_loss(layout, options.losses, complete=complete)
-    trivial = trivial_losses(loss, layout, prepared.train)
+    trivial = trivial_losses(loss, layout, prepared.train, ranks=prepared.ranks)
     loss.set_weights(column_weights(layout, trivial, fixed_number_weight(options.losses)))
     unweighted = column_weights(layout, trivial)
     mean = float((torch.tensor(unweighted) * torch.tensor(trivial)).double().mean())
@@ -273,6 +277,7 @@ def _seeded_network(
     columns: tuple[Column, ...],
     options: TrainOptions,
     pca: PCA,
+    train: Staged,
 ) -> AutoencoderNetwork:
     with torch.random.fork_rng():
         torch.manual_seed(options.training.seed)
@@ -280,7 +285,5 @@ def _seeded_network(
         init = "pca" if network.linear_path else options.network.init
         initialise(module, init, activation=network.activation)
     if network.linear_path:
-        start_as_pca(
-            module, pca.mean, pca.components, inputs=network.inputs, outputs=network.outputs
-        )
+        start_linear_path(module, network, pca, train, lay_out(columns))
     return module

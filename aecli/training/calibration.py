@@ -120,7 +120,7 @@ def _fit_fold(
     prepared = prepare(complete.source, options, SILENT, fold=(fold, FOLDS))
     held_out = prepared.valid
     if not len(complete.valid):
-        prepared = replace(prepared, valid=held_out.first(0))
+        prepared = replace(prepared, valid=held_out.first(0), n_valid=0)
     training = options.training.model_copy(update={"time_limit": seconds})
     options = options.model_copy(update={"training": training})
     refitted = fit(prepared, options, fitted.device, interrupt=interrupt, binned=fitted.binned)

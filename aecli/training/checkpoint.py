@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ from aecli.training.validation import NO_CRITERION, Criterion
 
 Tensors = dict[str, Tensor]
 
+ROUNDING = 1e-6
+"""Differences of statistics that several processes have summed."""
+
 
 @dataclass
 class TrainingState:
@@ -39,7 +43,8 @@ class TrainingState:
     `network`, `best` and `optimizer` are tensors; the rest are plain numbers. `best_criterion` is
     that of the best epoch so far (the training loss without validation rows). `start` has the
     losses of a network with PCA initialisation before its first epoch. `precision` is that of the
-    network's arithmetic.
+    network's arithmetic. `done` is the number of steps of an unfinished epoch, and `unfinished`
+    their figures and the states of the random generators, of as many `ranks`.
     """
 
     __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
@@ -47,6 +52,7 @@ class TrainingState:
     network: Tensors = field(default_factory=dict)
     best: Tensors = field(default_factory=dict)
     optimizer: Tensors = field(default_factory=dict)
+    unfinished: Tensors = field(default_factory=dict)
     epoch: int = 0
     step: int = 0
     best_epoch: int = 0
@@ -58,9 +64,11 @@ class TrainingState:
     history: list[Epoch] = field(default_factory=list)
     start: Epoch | None = None
     precision: str = "fp32"
+    done: int = 0
+    ranks: int = 1
 
 
-_PARTS = ("network", "best", "optimizer")
+_PARTS = ("network", "best", "optimizer", "unfinished")
 _STATE = TypeAdapter(TrainingState)
 _DAMAGE = (
     OSError,
@@ -77,10 +85,17 @@ _DAMAGE = (
 class Checkpoint:
     """State of one training under `directory/checkpoint/`.
 
-    `identity` are the options and data that a resumed training must have in common with it.
+    `identity` are the options and data that a resumed training must have in common with it;
+    `saved` is called when a state was written.
     """
 
-    def __init__(self, directory: Path, identity: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        identity: Mapping[str, object],
+        saved: Callable[[], None] | None = None,
+    ) -> None:
+        self._saved = saved
         self._directory = directory
         self._folder = directory / CHECKPOINT_DIRECTORY
         self._identity = json.loads(json.dumps(identity))
@@ -97,7 +112,7 @@ class Checkpoint:
             for part in _PARTS
             for name, tensor in getattr(state, part).items()
         }
-        plain = asdict(replace(state, network={}, best={}, optimizer={}))
+        plain = asdict(replace(state, network={}, best={}, optimizer={}, unfinished={}))
         metadata = {"state": json.dumps(plain), "identity": json.dumps(self._identity)}
         written = self._folder / UNNAMED_CHECKPOINT
         try:
@@ -116,6 +131,12 @@ class Checkpoint:
             for path in self._files():
                 if path != target:
                     path.unlink()
+        if self._saved is not None:
+            self._saved()
+
+    def exists(self) -> bool:
+        """Return whether there is an unfinished training."""
+        return bool(self._files())
 
     def load(self) -> TrainingState:
         """Return the saved state.
@@ -150,6 +171,14 @@ class Checkpoint:
             if not os.listdir(self._folder):
                 self._folder.rmdir()
 
+    def _is_close(self, saved: Mapping[str, Any]) -> bool:
+        """Return whether the identity is the same, fitted by another number of processes.
+
+        The sums of their rows are rounded in another order.
+        """
+        others = saved.get("ranks") != self._identity.get("ranks")
+        return others and _are_close({**saved, "ranks": None}, {**self._identity, "ranks": None})
+
     def _files(self) -> list[Path]:
         """Return the checkpoints on disk: several if a save was killed."""
         if self._folder.is_symlink() or not self._folder.is_dir():
@@ -158,7 +187,7 @@ class Checkpoint:
 
     def _differences(self, identity: Mapping[str, Any]) -> UsageError | None:
         """Return an error that names the differences from a saved identity; None if it is equal."""
-        if identity == self._identity:
+        if identity == self._identity or self._is_close(identity):
             return None
         if identity.get("version") != self._identity.get("version"):
             return UsageError(
@@ -182,6 +211,18 @@ class Checkpoint:
         more = [f"and {len(differing) - 3} more"] if len(differing) > 4 else []
         shown = differing[:3] if more else differing
         return UsageError(what, facts=[*shown, *more], hint=hint)
+
+
+def _are_close(one: Any, other: Any) -> bool:
+    """Return whether two values from JSON differ in the last digits of numbers only."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        same = one.keys() == other.keys()
+        return same and all(_are_close(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_are_close, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)
+    return bool(one == other)
 
 
 def _versions(saved: Mapping[str, Any], present: Mapping[str, Any]) -> str:
@@ -248,6 +289,6 @@ def copied(tensors: Mapping[str, Tensor]) -> Tensors:
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
-def same_random_numbers(seed: int, epoch: int) -> None:
-    """Seed torch's generators by seed and epoch, so that a resumed epoch repeats exactly."""
-    torch.manual_seed((seed * 1_000_003 + epoch) % 2**63)
+def same_random_numbers(seed: int, epoch: int, rank: int = 0) -> None:
+    """Seed torch's generators by seed, epoch and rank, so that a resumed epoch repeats exactly."""
+    torch.manual_seed((seed * 1_000_003 + epoch + (rank << 40)) % 2**63)

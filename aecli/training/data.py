@@ -13,25 +13,27 @@ from aecli.errors import DataError, UsageError
 from aecli.features.layout import Layout, lay_out
 from aecli.features.reader import CellReader
 from aecli.features.staging import Staged, as_windows, stage
-from aecli.features.text.columns import with_text_columns
 from aecli.features.windows import Series, read_series
 from aecli.progress import Progress
+from aecli.ranks import ALONE, Ranks
 from aecli.schema.model_spec import Label
 from aecli.schema.option_types import parse_valid
-from aecli.schema.options import ColumnOptions, TrainOptions
-from aecli.table.column_plan import ColumnPlan, plan_columns, require_features
+from aecli.schema.options import TrainOptions
+from aecli.table.column_plan import ColumnPlan
 from aecli.table.labels import (
     label_notes,
     read_labels,
     with_counts,
 )
+from aecli.table.shares import Share
 from aecli.table.source import Data, Source
 from aecli.training.code_notes import code_notes
+from aecli.training.feature_plan import plan_features, with_mask_indicators
 from aecli.training.held_out import divide_rows, unseen_classes_note
 from aecli.training.isolated_rows import drop_isolated
-from aecli.training.memory import cell_memory, table_memory
+from aecli.training.memory import BYTES_PER_ROW, cell_memory, table_memory
 from aecli.training.order_notes import split_notes, window_notes
-from aecli.training.rereadable import count_rows, open_rereadable
+from aecli.training.rereadable import count_rows, open_share
 from aecli.training.validation_file import read_validation_file, shared_file_notes
 
 FEW_HELD_OUT = 200
@@ -48,8 +50,11 @@ MAX_CROSS_FITTED = 2_000
 class PreparedTable:
     """Table ready for training: fitted columns, training and validation rows, name of its file.
 
-    `source` is the table itself if it has too few held-out samples to fit score thresholds on, and
-    `dropped` the number of training samples that `--drop-isolated` dropped.
+    The rows are those of one rank; `n_train` and `n_valid` are the numbers of training and
+    validation samples of all ranks, and the plan has the counts of all of them. `source` is the
+    table itself if it has too few held-out samples to fit score thresholds on, and `dropped` the
+    number of training samples that `--drop-isolated` dropped. `ranks` are the processes that have
+    the rows, and `sample` has evenly spaced rows of all of them, if there are several.
     """
 
     plan: ColumnPlan
@@ -57,9 +62,18 @@ class PreparedTable:
     train: Staged
     valid: Staged
     notes: list[str]
+    n_train: int
+    n_valid: int
     table: str = ""
     source: Source | None = None
     dropped: int = 0
+    ranks: Ranks = ALONE
+    sample: PreparedTable | None = None
+
+    @property
+    def sampled(self) -> PreparedTable:
+        """Return the table with rows of all ranks: the sample, or itself in one process."""
+        return self.sample or self
 
 
 def prepare(
@@ -68,102 +82,155 @@ def prepare(
     progress: Progress,
     *,
     fold: tuple[int, int] | None = None,
+    ranks: Ranks = ALONE,
 ) -> PreparedTable:
     """Read, split, fit the columns on the training rows only, and stage both parts.
 
     A `fold`, its number from 0 and the number of folds, is held out instead of the share in the
-    options.
+    options. Each of several ranks stages its rows, by columns that are fitted on those of all.
 
     Raises:
         DataError: the table has no row, no usable column or no usable label, or cannot be read.
-        UsageError: an option does not fit the table.
+        UsageError: an option does not fit the table, or several ranks.
     """
+    _require_divisible(options, ranks)
     progress.stage("reading")
-    source = data if isinstance(data, Source) else open_rereadable(data, options)
-    label, codes = _label(source, options)
+    share = open_share(data, options, ranks)
+    source = share.whole
+    label, codes = _label(share.source, options, ranks)
     label_facts = label_notes(label) if label is not None and fold is None else []
-    rows = _require_rows(source, codes)
+    rows = _require_rows(share, codes)
     progress.stage("splitting rows")
     series = read_series(source, options.windows)
-    mask, notes = divide_rows(source, options, rows, codes=codes, series=series, fold=fold)
+    mask, notes = divide_rows(
+        source, options, rows, codes=codes, series=series, fold=fold,
+        first=share.before, ranks=ranks,
+    )  # fmt: skip
     if label is not None and codes is not None:
-        label = with_counts(label, codes, mask)
+        label = with_counts(label, codes, mask[share.rows], ranks=ranks)
         notes += unseen_classes_note(label, options.training.valid) if fold is None else []
-    chosen = _with_keys_as_ids(options)
-    plan = plan_columns(source, chosen, train_rows=mask, label=label, progress=progress)
-    plan = with_text_columns(plan, chosen)
-    require_features(plan, source.name)
-    plan = _with_mask_indicators(_with_compressed_tails(plan, options), options)
+    plan = plan_features(share, options, mask, label, progress, ranks)
     reader = CellReader(plan.columns, nonfinite=options.columns.nonfinite)
-    memory = cell_memory(source, options, rows) // (1 if fold is None else fold[1])
-    train, valid = _stage(source, reader, options, mask, codes, series, memory, progress)
+    folds = 1 if fold is None else fold[1]
+    train, valid = _stage(share, reader, options, mask, codes, series, folds, progress, ranks)
     if series is not None:
         windows, rule = series.cut(~mask), options.windows.window_label
         train, valid = (
             as_windows(part, windows, rows, rule) for part, rows in ((train, mask), (valid, ~mask))
         )
-        notes = [*notes, *series.notes(windows)]
-        notes += window_notes(source, series, plan) if fold is None else []
-        plan = _with_window_counts(plan, train, options)
-    elif fold is None and parse_valid(options.training.valid)[0] == "random":
-        notes = [*notes, *split_notes(source, plan, options, mask)]
-    train, dropped = drop_isolated(train, reader.layout, options.training, notes)
+        notes, plan = [*notes, *series.notes(windows)], _with_window_counts(plan, train, options)
+    train, dropped = drop_isolated(train, reader.layout, options.training, notes, ranks=ranks)
+    if fold is None:
+        notes = [*notes, *_order_notes(source, series, plan, options, mask, ranks)]
     if fold is None and parse_valid(options.training.valid)[0] == "file":
-        held = table_memory(source) + train.memory_bytes
-        valid = read_validation_file(plan, reader, options, progress, held)
-        notes = [*notes, *shared_file_notes(source, options.training.valid)]
+        held = table_memory(share.source) + train.memory_bytes
+        valid = read_validation_file(plan, reader, options, progress, held, ranks)
     notes = [*source.notes, *plan.notes, *_ambiguous_texts(plan, source), *label_facts, *notes]
-    notes += code_notes(source, plan) if fold is None else []
-    again = source if fold is None and _cross_fits(options, train, valid) else None
-    name = Path(source.name).name
-    return PreparedTable(plan, reader.layout, train, valid, notes, name, again, dropped)
+    n_train, n_valid = (sum(ranks.gather(len(part))) for part in (train, valid))
+    again = source if fold is None and _cross_fits(options, n_train, n_valid, ranks) else None
+    return PreparedTable(
+        plan, reader.layout, train, valid, notes, n_train, n_valid, Path(source.name).name, again,
+        dropped,
+    )  # fmt: skip
+
+
+def _require_divisible(options: TrainOptions, ranks: Ranks) -> None:
+    """Raise if the training cannot be divided among several ranks.
+
+    Raises:
+        UsageError: an option needs all rows in one process.
+    """
+    if ranks.size == 1 or options.windows.window is None:
+        return
+    raise UsageError(
+        f"--window is not supported in a training by {ranks.size:,} processes",
+        facts=["a window may have rows of several of them"],
+        hint="aecli train without torchrun",
+    )
 
 
 def _stage(
-    source: Source,
+    share: Share,
     reader: CellReader,
     options: TrainOptions,
     mask: Mask,
     codes: Codes | None,
     series: Series | None,
-    memory: int,
+    folds: int,
     progress: Progress,
+    ranks: Ranks,
 ) -> tuple[Staged, Staged]:
-    """Stage training and validation rows; those of series keep their order."""
-    return stage(
-        source.select([column.name for column in reader.layout.columns]), reader, rows=mask,
-        codes=codes, memory=memory,
+    """Stage training and validation rows of this rank; those of series keep their order.
+
+    The tables of `folds` folds are in memory together.
+    """
+    own = len(mask[share.rows])
+    held = BYTES_PER_ROW * (len(mask) - own)
+    memory = cell_memory(share.source, options, own, held=held) // folds
+    train, valid = stage(
+        share.source.select([column.name for column in reader.layout.columns]), reader,
+        rows=mask[share.rows], codes=codes, memory=memory,
         seed=options.training.seed if series is None else None, progress=progress,
     )  # fmt: skip
+    complete = ranks.gather((train.complete, valid.complete))
+    whole = [all(parts) for parts in zip(*complete, strict=True)]
+    return replace(train, complete=whole[0]), replace(valid, complete=whole[1])
 
 
-def _label(source: Source, options: TrainOptions) -> tuple[Label | None, Codes | None]:
+def _label(
+    source: Source, options: TrainOptions, ranks: Ranks
+) -> tuple[Label | None, Codes | None]:
+    """Return the label, and the codes of the rows of this rank."""
     name = options.columns.label
-    return (None, None) if name is None else read_labels(source, name)
+    return (None, None) if name is None else read_labels(source, name, ranks=ranks)
 
 
-def _require_rows(source: Source, codes: Codes | None) -> int:
+def _require_rows(share: Share, codes: Codes | None) -> int:
     """Return the number of rows, that of the codes of a label.
 
     Raises:
         DataError: there are none.
     """
-    rows = len(codes) if codes is not None else count_rows(source)
+    rows = share.total
+    if rows is None:
+        rows = len(codes) if codes is not None else count_rows(share.source)
     if rows == 0:
-        raise DataError(f"{source.name} has no rows", hint="a table with at least one row")
+        raise DataError(f"{share.whole.name} has no rows", hint="a table with at least one row")
     return rows
 
 
-def _cross_fits(options: TrainOptions, train: Staged, valid: Staged) -> bool:
+def _order_notes(
+    source: Source,
+    series: Series | None,
+    plan: ColumnPlan,
+    options: TrainOptions,
+    mask: Mask,
+    ranks: Ranks,
+) -> list[str]:
+    """Return notes on the first rows of the table, which the first rank reads."""
+    if ranks.rank:
+        return []
+    kind = parse_valid(options.training.valid)[0]
+    notes = [] if series is None else window_notes(source, series, plan)
+    if series is None and kind == "random":
+        notes += split_notes(source, plan, options, mask)
+    if kind == "file":
+        notes += shared_file_notes(source, options.training.valid)
+    return [*notes, *code_notes(source, plan)]
+
+
+def _cross_fits(options: TrainOptions, n_train: int, n_valid: int, ranks: Ranks) -> bool:
     """Return whether a small table has too few held-out samples of its own to fit thresholds on.
 
-    Overlapping windows count as the number of windows that would not overlap.
+    Overlapping windows count as the number of windows that would not overlap. Several ranks do not
+    train small tables, so these train no more networks.
     """
     windows = options.windows
     shared = max(1, (windows.window or 1) // windows.stride)
-    few = len(valid) < FEW_HELD_OUT * shared
-    small = len(train) + len(valid) <= MAX_CROSS_FITTED * min(shared, MAX_SHARED_WINDOWS)
-    return few and small and parse_valid(options.training.valid)[0] != "file"
+    few = n_valid < FEW_HELD_OUT * shared
+    small = n_train + n_valid <= MAX_CROSS_FITTED * min(shared, MAX_SHARED_WINDOWS)
+    alone = ranks.size == 1
+    return alone and few and small and parse_valid(options.training.valid)[0] != "file"
 
 
 def _ambiguous_texts(plan: ColumnPlan, source: Source) -> list[str]:
@@ -175,32 +242,8 @@ def _ambiguous_texts(plan: ColumnPlan, source: Source) -> list[str]:
 
 def prepared_for_noise(prepared: PreparedTable, options: TrainOptions) -> PreparedTable:
     """Return the same rows, prepared for the noise in other options."""
-    plan = _with_mask_indicators(prepared.plan, options)
+    plan = with_mask_indicators(prepared.plan, options)
     return replace(prepared, plan=plan, layout=lay_out(plan.columns))
-
-
-def _with_mask_indicators(plan: ColumnPlan, options: TrainOptions) -> ColumnPlan:
-    """Return the plan with a missing-value indicator per column, if training masks cells.
-
-    Without it a masked cell has the same input, 0, as an average one; the figures are in
-    benchmarks/RESULTS.md. Convolutions take pixels only.
-    """
-    if not options.training.noise.startswith("mask") or options.network.arch == "conv2d":
-        return plan
-    columns = (column.model_copy(update={"masked": True}) for column in plan.columns)
-    return replace(plan, columns=tuple(columns))
-
-
-def _with_compressed_tails(plan: ColumnPlan, options: TrainOptions) -> ColumnPlan:
-    """Return the plan with compressed copies of long-tailed numbers as inputs, for a classifier.
-
-    Scaled by its standard deviation, such a number is almost equal in most rows; figures are in
-    benchmarks/RESULTS.md, Features.
-    """
-    if plan.label is None or options.network.arch == "conv2d":
-        return plan
-    columns = (c.model_copy(update={"compressed": c.long_tailed}) for c in plan.columns)
-    return replace(plan, columns=tuple(columns))
 
 
 def _with_window_counts(plan: ColumnPlan, train: Staged, options: TrainOptions) -> ColumnPlan:
@@ -231,29 +274,3 @@ def class_weights(label: Label) -> Tensor:
     """Return balanced class weights `(n_classes,)`: samples / (classes · samples of the class)."""
     counts = torch.tensor(label.counts, dtype=torch.float32).clamp(min=1)
     return counts.sum() / (len(counts) * counts)
-
-
-def _with_keys_as_ids(options: TrainOptions) -> ColumnOptions:
-    """Return the column options in which key columns are identifiers: carried, never features.
-
-    Key columns are those of `--group`, `--time` and `--valid group:`; the held-out values of the
-    last would be unseen categories.
-
-    Raises:
-        UsageError: one of them is also named as something else.
-    """
-    windows, columns = options.windows, options.columns
-    kind, column, _ = parse_valid(options.training.valid)
-    keys = {column: "--valid group:"} if kind == "group" else {}
-    keys |= dict.fromkeys(windows.group, "--group")
-    keys |= {windows.time: "--time"} if windows.time else {}
-    label = [columns.label] if columns.label else []
-    roles = {"--label": label, "--columns": columns.columns, "--categorical": columns.categorical}
-    for name, flag in keys.items():
-        for role, names in roles.items():
-            if name in names:
-                raise UsageError(
-                    f"column {name!r} is named by {flag} and by {role}",
-                    hint=f"leave {name!r} out of one of them",
-                )
-    return columns.model_copy(update={"id": list(dict.fromkeys([*columns.id, *keys]))})

@@ -150,7 +150,7 @@ def _no_better_than_start(
     if fit.best_epoch or unexplained(baselines) <= POOR:
         return ""
     return (
-        "no epoch beat the PCA initialisation on held-out rows; its weights are kept; "
+        "no epoch beat the initial weights on held-out rows; these are kept; "
         f"try --lr {options.training.lr / 4:g}, --dropout 0.1 or a smaller network"
     )
 

@@ -11,11 +11,14 @@ from torch import Tensor
 from aecli.features.staging import Staged
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.progress import Progress
+from aecli.ranks import Ranks
 from aecli.schema.training_options import TrainingOptions
 from aecli.training.batches import Batches, fits_on
 from aecli.training.cuda_graph import obstacle
 from aecli.training.objective import Objective
 from aecli.training.optimizers import Optimizer, is_capturable
+from aecli.training.rank_steps import RankSteps
+from aecli.training.requests import Requests
 from aecli.training.static_batches import StaticBatches
 from aecli.training.static_steps import StaticSteps
 from aecli.training.step import EpochSteps, Rates, eager_steps, training_step
@@ -59,6 +62,8 @@ def epoch_steps(
     weighs_numbers: bool,
     layers: Iterable[Tensor],
     progress: Progress,
+    ranks: Ranks,
+    requests: Requests,
 ) -> EpochSteps:
     """Return the function that trains the steps of an epoch.
 
@@ -76,7 +81,15 @@ def epoch_steps(
         weighs_numbers: whether the weight of numbers changes between epochs.
         layers: the parameters whose gradient norms are among the figures of a step.
         progress: receives the reason why a step is not captured.
+        ranks: the processes of the training; several run the steps one by one.
+        requests: on which several ranks agree in their steps.
     """
+    if ranks.size > 1:
+        return RankSteps(
+            objective, optimizer, train, rates, ranks, requests, device=device,
+            precision=precision, size=batch_size, clip=options.clip, seed=options.seed,
+            layers=layers,
+        ).epoch  # fmt: skip
     step = partial(
         training_step, objective, optimizer, clip=options.clip, precision=precision,
         layers=list(layers),

@@ -65,6 +65,10 @@ class FittedNetwork:
     device: torch.device
     precision: str
 
+    def of_sample(self) -> FittedNetwork:
+        """Return the same network with rows of all ranks, a sample if there are several."""
+        return replace(self, prepared=self.prepared.sampled)
+
     @property
     def parameters(self) -> int:
         """Return the number of parameters of the network."""
@@ -96,6 +100,7 @@ def fit(
     interrupt: Interrupt,
     directory: Path | None = None,
     resume: bool = False,
+    saved: Callable[[], None] | None = None,
     on_epoch: EpochCallback | None = None,
     progress: Progress = SILENT,
     binned: bool | None = None,
@@ -103,7 +108,7 @@ def fit(
     """Train on a prepared table; an unfinished training leaves a checkpoint in `directory`.
 
     Without `binned`, binned inputs are chosen or not; `on_epoch` is called in the first training
-    only.
+    only, `saved` when a checkpoint was written.
 
     Raises:
         UsageError: options contradict each other or do not fit the columns.
@@ -114,11 +119,12 @@ def fit(
     first = is_binned_by_rule(prepared, options) if binned is None else binned
     fitted = _fit(
         prepared, options, device, binned=first, interrupt=interrupt, directory=directory,
-        resume=resume, on_epoch=on_epoch, progress=progress,
+        resume=resume, saved=saved, on_epoch=on_epoch, progress=progress,
     )  # fmt: skip
     if binned is not None or not fitted.result.finished or fitted.result.stopped_by_caller:
         return fitted
-    if not compares_binned(prepared, options, fitted.parameters, fitted.result):
+    several = prepared.ranks.size > 1
+    if several or not compares_binned(prepared, options, fitted.parameters, fitted.result):
         return fitted
     return _select(fitted, prepared, interrupt, progress)
 
@@ -171,26 +177,27 @@ def _fit(
     interrupt: Interrupt,
     directory: Path | None = None,
     resume: bool = False,
+    saved: Callable[[], None] | None = None,
     on_epoch: EpochCallback | None = None,
     progress: Progress = SILENT,
     fitted_pca: PCA | None = None,
 ) -> FittedNetwork:
     """Train with binned inputs or without."""
-    applied = options
+    applied, ranks = options, prepared.ranks
     if binned:
         prepared, applied = with_binned_inputs(prepared, options)
     setup = build_training(prepared, applied, progress, fitted_pca=fitted_pca)
-    notes = [note for note in (unused_options_note(options), *prepared.notes, *setup.notes) if note]
-    for note in notes:
-        progress.note(note)
+    notes = _notes(options, prepared, setup, progress)
     batch_size = options.training.batch_size or default_batch_size(
-        len(prepared.train), options.training.optimizer.name, images=setup.images
+        prepared.n_train, options.training.optimizer.name, images=setup.images
     )
-    captured = is_captured(options.training, device, setup.objective.network, progress)
-    precision = choose_precision(
+    network = setup.objective.network
+    captured = ranks.size == 1 and is_captured(options.training, device, network, progress)
+    precision = ranks.from_first(lambda: choose_precision(
         options.training.precision, device, setup.network, batch_size=batch_size, captured=captured
-    )
-    checkpoint = Checkpoint(directory, _identity(prepared, setup, options)) if directory else None
+    ))  # fmt: skip
+    identity = _identity(prepared, setup, options)
+    checkpoint = Checkpoint(directory, identity, saved) if directory else None
     trainer = Trainer(
         setup.objective,
         prepared.train,
@@ -208,12 +215,23 @@ def _fit(
         images=setup.images,
         static=has_static_steps(options.training, device),
         captured=captured,
+        ranks=ranks,
     )
     unit = "row" if prepared.train.windows is None else "window"
-    progress.training(trainer.epochs, len(prepared.train), unit)
+    progress.training(trainer.epochs, prepared.n_train, unit)
     with limited_threads(_threads(setup, options, batch_size, progress)):
         result = trainer.fit(resume=resume)
     return FittedNetwork(prepared, options, binned, setup, result, notes, device, result.precision)
+
+
+def _notes(
+    options: TrainOptions, prepared: PreparedTable, setup: TrainingSetup, progress: Progress
+) -> list[str]:
+    """Return the notes on a training, which the user reads before its start."""
+    notes = [note for note in (unused_options_note(options), *prepared.notes, *setup.notes) if note]
+    for note in notes:
+        progress.note(note)
+    return notes
 
 
 def _threads(
@@ -237,5 +255,6 @@ def _identity(
         "version": __version__,
         "options": options.model_dump(mode="json", exclude={"training": set(CHANGEABLE)}),
         "columns": [column.model_dump(mode="json") for column in setup.columns],
-        "rows": [len(prepared.train), len(prepared.valid)],
+        "rows": [prepared.n_train, prepared.n_valid],
+        "ranks": prepared.ranks.size,
     }

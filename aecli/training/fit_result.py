@@ -19,7 +19,7 @@ class FitResult:
     `planned` is the number of epochs of a training that is not stopped. `best_epoch` is 0 if no
     epoch was better on the validation rows than the `start`, the PCA initialisation. `criterion`
     has the figures of the best epoch by which epochs were compared. `precision` is that of the
-    network's arithmetic.
+    network's arithmetic. `resumed` is whether the training continued an unfinished one.
     """
 
     history: list[Epoch]
@@ -34,6 +34,7 @@ class FitResult:
     criterion: Criterion = NO_CRITERION
     stopped_by_caller: bool = False
     precision: str = "fp32"
+    resumed: bool = False
 
     @property
     def best(self) -> Epoch:

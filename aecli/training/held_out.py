@@ -8,6 +8,7 @@ from aecli.array_types import Codes, Mask
 from aecli.errors import DataError, UsageError
 from aecli.features.windows import Series
 from aecli.formatting import count, name_list, shell_name
+from aecli.ranks import ALONE, Ranks
 from aecli.schema.model_spec import Label
 from aecli.schema.option_types import parse_valid
 from aecli.schema.options import TrainOptions
@@ -33,6 +34,8 @@ def divide_rows(
     codes: Codes | None = None,
     series: Series | None = None,
     fold: tuple[int, int] | None = None,
+    first: int = 0,
+    ranks: Ranks = ALONE,
 ) -> tuple[Mask, list[str]]:
     """Return a mask `(rows,)`, True for training rows, and notes.
 
@@ -40,9 +43,11 @@ def divide_rows(
         source: the complete table.
         options: the training options; `--valid` selects the method.
         rows: the number of rows.
-        codes: the class of each row, if there is a label.
+        codes: the class of each row of this rank, if there is a label.
         series: the order of the rows, for windows.
         fold: the fold to hold out instead of the share: its number from 0, and how many folds.
+        first: the number of rows before those of this rank.
+        ranks: the processes that divide the rows.
 
     Raises:
         DataError: the column in `--valid` is missing or has only one value, or the table has too
@@ -64,7 +69,7 @@ def divide_rows(
     elif fold is not None:
         held_out = ~rows_outside(*fold, rows, seed, codes)
     else:
-        held_out = ~training_rows(rows, share, seed, codes)
+        held_out = ~training_rows(rows, share, seed, codes, first=first, ranks=ranks)
     if fold is not None and (not held_out.any() or held_out.all()):
         raise _too_few_for_folds(rows, fold[1], series, column if kind == "group" else "")
     if held_out.any():

@@ -10,12 +10,13 @@ from types import FrameType, TracebackType
 class Interrupt:
     """Context that catches SIGINT and SIGTERM; `signal` is the first signal, or None.
 
-    A second signal has its default effect. Signals are caught only in the main thread, and only
-    with `listen`.
+    A second signal has its default effect, but not with `repeated`: a launcher of processes repeats
+    the signal of a terminal. Signals are caught only in the main thread, and only with `listen`.
     """
 
-    def __init__(self, *, listen: bool = True) -> None:
+    def __init__(self, *, listen: bool = True, repeated: bool = False) -> None:
         self._listen = listen
+        self._repeated = repeated
         self.signal: int | None = None
         self._before: dict[int, object] = {}
 
@@ -40,7 +41,8 @@ class Interrupt:
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
-        self._reset_handlers()
+        if not self._repeated:
+            self._reset_handlers()
 
     def _reset_handlers(self) -> None:
         for number, handler in self._before.items():

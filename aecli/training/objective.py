@@ -54,7 +54,9 @@ class Objective:
     latent.
     `number_weight` is a factor of the numbers' part of the reconstruction in `LossTerms.total`, in
     which the labels of training rows are smoothed by `label_smoothing`. It and `kl_warm_up` change
-    during a training: they may be tensors of no dimension, which a CUDA graph reads.
+    during a training: they may be tensors of no dimension, which a CUDA graph reads. In training on
+    a part of a batch, `shares` are its shares of the rows and of the labelled rows of the batch, by
+    which the losses are multiplied.
 
     `limited_columns` are the decoder's weights that read the latent, where their norm is limited.
 
@@ -92,6 +94,7 @@ class Objective:
         self.decoded_share = decoded_share
         self.kl_warm_up: float | Tensor = 1.0
         self.number_weight: float | Tensor = 1.0
+        self.shares: tuple[float, float | Tensor] | None = None
         self.limited_columns: list[Tensor] = []
 
     def to(self, device: torch.device) -> Objective:
@@ -144,6 +147,8 @@ class Objective:
         return loss + (factor - 1).to(numbers) * numbers
 
     def _weighted(self, name: str, weight: float, loss: Tensor) -> Tensor:
+        if self.shares is not None and self.network.training:
+            loss = self.shares[name == "classification"] * loss
         if name != "kl_normal" or not self.network.training:
             return loss if weight == 1 else weight * loss
         factor = weight * self.kl_warm_up
@@ -249,6 +254,19 @@ class EpochMeans:
         if len(self._figures) == JOINED_STEPS:
             self._joined.append(torch.cat(self._figures))
             self._figures = []
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps, or batches."""
+        return len(self._rows)
+
+    def saved(self) -> dict[str, Tensor]:
+        """Return the figures of the steps so far, at least one, for `restore`."""
+        return {"figures": self._table(), "rows": torch.tensor(self._rows)}
+
+    def restore(self, saved: Mapping[str, Tensor], device: torch.device) -> None:
+        """Add the steps of which `saved` returned the figures."""
+        self.add_steps(saved["figures"].to(device), saved["rows"].tolist())
 
     def means(self) -> dict[str, float]:
         """Return the mean of each term, and their weighted sum as `total`."""

@@ -13,8 +13,8 @@ from aecli.features.windows import Series
 from aecli.formatting import shell_name
 from aecli.schema.options import TrainOptions
 from aecli.table.arrow_types import decoded_type, is_text
+from aecli.table.candidate import named_like_identifier
 from aecli.table.column_plan import ColumnPlan
-from aecli.table.column_scan import named_like_identifier
 from aecli.table.source import Source
 
 CHECKED_ROWS = 200_000

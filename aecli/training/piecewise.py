@@ -44,7 +44,8 @@ def with_piecewise_copies(prepared: PreparedTable) -> PreparedTable:
     """Return the table with bins of its number columns."""
     layout, numbers = prepared.layout, _numbers(prepared)
     count = min(MAX_BINS, MAX_PIECEWISE_INPUTS // len(numbers))
-    cells = prepared.train.cells[:: -(-len(prepared.train.cells) // BINNED_ROWS)].numpy()
+    rows = prepared.sampled.train.cells
+    cells = rows[:: -(-len(rows) // BINNED_ROWS)].numpy()
     firsts = np.cumsum([0, *layout.widths])
     bins = {
         column.name: fit_bins(cells[:, first], count)
@@ -58,8 +59,9 @@ def with_piecewise_copies(prepared: PreparedTable) -> PreparedTable:
         return column.model_copy(update={"bins": edges, "reason": reason})
 
     columns = tuple(map(with_bins, prepared.plan.columns))
-    plan = replace(prepared.plan, columns=columns)
-    return replace(prepared, plan=plan, layout=lay_out(columns))
+    plan, layout = replace(prepared.plan, columns=columns), lay_out(columns)
+    sample = prepared.sample and replace(prepared.sample, plan=plan, layout=layout)
+    return replace(prepared, plan=plan, layout=layout, sample=sample)
 
 
 def fit_bins(values: AnyFloats, count: int) -> list[float]:
@@ -84,6 +86,6 @@ def fit_bins(values: AnyFloats, count: int) -> list[float]:
 
 
 def labelled_rows(prepared: PreparedTable) -> int:
-    """Return the number of labelled training rows."""
+    """Return the number of labelled training rows of all ranks."""
     codes = prepared.train.codes
-    return 0 if codes is None else int((codes >= 0).sum())
+    return sum(prepared.ranks.gather(0 if codes is None else int((codes >= 0).sum())))

@@ -4,13 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pyarrow as pa
 
+from aecli.ranks import ALONE, Ranks
 from aecli.schema.options import TrainOptions
 from aecli.table.labels import with_written_label
-from aecli.table.source import Data, Source, open_source
+from aecli.table.shares import Share, open_for_ranks, share_formats, share_of, share_types
+from aecli.table.source import Data, Source
 from aecli.training.memory import fits_in_memory
+
+
+def open_share(data: Data | Source, options: TrainOptions, ranks: Ranks = ALONE) -> Share:
+    """Open the rows of a rank, to be read repeatedly: in memory if they fit into `--memory`.
+
+    Raises:
+        DataError: the table cannot be read, or the ranks do not read the same one.
+        UsageError: several ranks cannot read the table.
+    """
+    if isinstance(data, Source):
+        return Share(data, data, slice(None))
+    source = open_for_ranks(data, options.read, ranks)
+    share_types(source, ranks)
+    if ranks.size > 1:
+        share_formats(source, ranks)
+    if options.columns.label in source.names:
+        source = with_written_label(source, options.columns.label)
+    share = share_of(source, ranks)
+    if not fits_in_memory(share.source.memory_bytes(), options):
+        return share
+    with _system_allocator():
+        own = share.source.in_memory()
+    return replace(share, source=own, whole=own if ranks.size == 1 else share.whole)
 
 
 def open_rereadable(data: Data, options: TrainOptions) -> Source:
@@ -19,13 +45,7 @@ def open_rereadable(data: Data, options: TrainOptions) -> Source:
     Raises:
         DataError: the table cannot be read.
     """
-    source = open_source(data, options.read)
-    if options.columns.label in source.names:
-        source = with_written_label(source, options.columns.label)
-    if not fits_in_memory(source.memory_bytes(), options):
-        return source
-    with _system_allocator():
-        return source.in_memory()
+    return open_share(data, options).source
 
 
 @contextmanager

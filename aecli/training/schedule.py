@@ -107,19 +107,26 @@ def default_batch_size(rows: int, optimizer: str = "", *, images: bool = False) 
 
 
 def default_epochs(
-    train: Staged, *, classifies: bool, optimizer: str = "", images: bool = False
+    train: Staged,
+    *,
+    classifies: bool,
+    optimizer: str = "",
+    images: bool = False,
+    samples: int | None = None,
 ) -> int:
     """Return the number of epochs with about `TRAINED_SAMPLES` samples, within bounds.
 
-    A classifier of `images` does not overfit early, because each epoch has other noise. With full
-    batches these are at least `FULL_BATCH_STEPS` steps.
+    An epoch has `samples`, those of all ranks, or of `train` if it is None. A classifier of
+    `images` does not overfit early, because each epoch has other noise. With full batches these are
+    at least `FULL_BATCH_STEPS` steps.
     """
     low, high = EPOCH_BOUNDS
     wide = train.cells.shape[1] * train.size > WIDE_SAMPLE
     fewer = (wide or classifies) and not images
-    samples = FEWER_TRAINED_SAMPLES if fewer else TRAINED_SAMPLES
-    epochs = min(high, max(low, math.ceil(samples / max(1, len(train)))))
+    trained = FEWER_TRAINED_SAMPLES if fewer else TRAINED_SAMPLES
+    samples = len(train) if samples is None else samples
+    epochs = min(high, max(low, math.ceil(trained / max(1, samples))))
     if optimizer not in FULL_BATCH_OPTIMIZERS:
         return epochs
-    steps = math.ceil(len(train) / default_batch_size(len(train), optimizer))
+    steps = math.ceil(samples / default_batch_size(samples, optimizer))
     return max(epochs, math.ceil(FULL_BATCH_STEPS / max(1, steps)))

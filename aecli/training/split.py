@@ -6,64 +6,102 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from aecli.array_types import Codes, Mask
+from aecli.array_types import Codes, Floats, Mask
 from aecli.features.shuffling import random_generator
+from aecli.ranks import ALONE, Ranks
 from aecli.table.row_order import Times
 
 BLOCK_ROWS = 1 << 18
 """Rows that are ranked at once, which bounds the memory."""
 
 
-def training_rows(rows: int, share: float, seed: int, codes: Codes | None = None) -> Mask:
+def training_rows(
+    rows: int,
+    share: float,
+    seed: int,
+    codes: Codes | None = None,
+    *,
+    first: int = 0,
+    ranks: Ranks = ALONE,
+) -> Mask:
     """Return a mask `(rows,)`, True for training rows; the others are validation rows.
 
     With label `codes` the split is stratified (unlabelled rows are a stratum): a rare class is in
     both parts if it has enough rows, and at least one row of each class is a training row. If
-    every class is too small for the share, rows of classes with several rows are held out.
+    every class is too small for the share, rows of classes with several rows are held out. Of
+    several ranks each has the codes of its rows, from `first` on.
     """
-    mask = _higher_ranks(rows, share, seed, codes)
+    mask = _without_lowest(rows, share, seed, codes, first, ranks)
     if bool(mask.all()) and round(share * rows):
+        if codes is not None:
+            codes = np.concatenate(ranks.gather(codes))  # of small classes
         spare = np.concatenate([members[:-1] for members in _shuffled_classes(rows, seed, codes)])
         shuffled = random_generator(seed, stream=0).permutation(spare)
         mask[shuffled[: round(share * rows)]] = False
     return mask
 
 
-def _higher_ranks(rows: int, share: float, seed: int, codes: Codes | None) -> Mask:
-    """Return a mask `(rows,)`, False for the rows with the lowest random ranks of each class.
+def _without_lowest(
+    rows: int, share: float, seed: int, codes: Codes | None, first: int, ranks: Ranks
+) -> Mask:
+    """Return a mask `(rows,)`, False for the rows with the lowest random numbers of each class.
 
-    Only ranks near the border of a class are kept in memory.
+    Only numbers near the border of a class are kept in memory.
     """
-    sizes = np.zeros(1 if codes is None else 2 + int(codes.max(initial=-1)), dtype=np.int64)
-    for _, classes in _blocks(rows, codes):
-        sizes += np.bincount(classes, minlength=len(sizes))
+    last = rows if codes is None else first + len(codes)
+    if codes is None:
+        first, ranks = 0, ALONE  # each rank draws for all rows
+    sizes = _class_sizes(rows, codes, ranks)
     left = np.array([max(0, min(round(share * size), size - 1)) for size in sizes.tolist()])
-    # The k-th lowest of n uniform ranks is about k / n, with a deviation of at most sqrt(k) / n.
+    # The k-th lowest of n uniform numbers is about k / n, with a deviation of at most sqrt(k) / n.
     spread = np.where(left > 0, 10 * np.sqrt(left) + 50, 0)
     low, high = ((left + sign * spread) / np.maximum(sizes, 1) for sign in (-1, 1))
-    mask = np.ones(rows, dtype=np.bool_)
-    generator = random_generator(seed, stream=0)
+    mask = np.ones(last - first, dtype=np.bool_)
+    taken = np.zeros_like(left)
     near = [(np.empty(0, dtype=np.int64), np.empty(0), np.empty(0, dtype=np.int64))]
-    for start, classes in _blocks(rows, codes):
-        ranks = generator.random(len(classes))
-        below = ranks < low[classes]
-        left -= np.bincount(classes[below], minlength=len(left))
-        mask[start : start + len(classes)] = ~below
-        at = np.flatnonzero(~below & (ranks < high[classes]))
-        near.append((start + at, ranks[at], classes[at]))
-    numbers, ranks, classes = (np.concatenate(column) for column in zip(*near, strict=True))
-    order = np.lexsort((ranks, classes))
+    for start, numbers in _random_numbers(seed, first, last):
+        part = slice(start, start + len(numbers))
+        classes = np.zeros(len(numbers), np.int64) if codes is None else codes[part] + 1
+        below = numbers < low[classes]
+        taken += np.bincount(classes[below], minlength=len(left))
+        mask[part] = ~below
+        at = np.flatnonzero(~below & (numbers < high[classes]))
+        near.append((first + start + at, numbers[at], classes[at]))
+    left -= np.sum(ranks.gather(taken), axis=0)
+    if ranks.size > 1:
+        mask = np.concatenate(ranks.gather(mask))
+    gathered = ranks.gather([np.concatenate(column) for column in zip(*near, strict=True)])
+    positions, numbers, classes = (np.concatenate(column) for column in zip(*gathered, strict=True))
+    order = np.lexsort((numbers, classes))
     ordered = classes[order]
-    position = np.arange(len(order)) - np.searchsorted(ordered, ordered)
-    mask[numbers[order[position < left[ordered]]]] = False
+    place = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    mask[positions[order[place < left[ordered]]]] = False
     return mask
 
 
-def _blocks(rows: int, codes: Codes | None) -> Iterator[tuple[int, Codes]]:
-    """Yield the first row of each block, and a number from 0 for the class of each of its rows."""
-    for start in range(0, rows, BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, rows)
-        yield start, np.zeros(stop - start, np.int64) if codes is None else codes[start:stop] + 1
+def _class_sizes(rows: int, codes: Codes | None, ranks: Ranks) -> Codes:
+    """Return the number of unlabelled rows and of those of each class, of all ranks."""
+    if codes is None:
+        return np.array([rows])
+    classes = max(ranks.gather(int(codes.max(initial=-1)))) + 2
+    sizes = np.zeros(classes, dtype=np.int64)
+    for start in range(0, len(codes), BLOCK_ROWS):
+        sizes += np.bincount(codes[start : start + BLOCK_ROWS] + 1, minlength=classes)
+    summed: Codes = np.sum(ranks.gather(sizes), axis=0)
+    return summed
+
+
+def _random_numbers(seed: int, first: int, last: int) -> Iterator[tuple[int, Floats]]:
+    """Yield blocks of the random numbers of the rows from `first` to `last`, and their starts.
+
+    The number of a row depends on the seed and on its position in the table only. A start is the
+    position in the block's rows from `first` on.
+    """
+    generator = random_generator(seed, stream=0)
+    for start in range(0, last, BLOCK_ROWS):
+        numbers = generator.random(min(start + BLOCK_ROWS, last) - start)[max(0, first - start) :]
+        if len(numbers):
+            yield max(0, start - first), numbers
 
 
 def rows_outside(fold: int, folds: int, rows: int, seed: int, codes: Codes | None = None) -> Mask:

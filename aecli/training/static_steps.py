@@ -75,10 +75,16 @@ class StaticSteps:
         self._graphs: dict[tuple[int, int], Callable[[], None]] = {}
         self._trained: Counter[int] = Counter()
 
-    def epoch(self, epoch: int, first_step: int) -> Iterator[StepFigures]:
-        """Train an epoch; yield the figures of steps, and the numbers of rows of their batches."""
-        batches, done = self._batches, 0
+    def epoch(self, epoch: int, first_step: int, done: int) -> Iterator[StepFigures]:
+        """Train an epoch; yield the figures of steps, and the numbers of rows of their batches.
+
+        The first `done` steps are left out.
+        """
+        batches = self._batches
         self._begin(epoch, first_step)
+        self._position.fill_(done)
+        for position in range(0, done, batches.loaded):
+            batches.load(position)
         while done < batches.full:
             if done % batches.loaded == 0:
                 batches.load(done)
@@ -87,7 +93,7 @@ class StaticSteps:
             self._train(batches.size, steps)
             yield self._figures_of(done, steps, batches.size)
             done += steps
-        if batches.rest:
+        if batches.rest and done == batches.full:
             if done % batches.loaded == 0:
                 batches.load(done)
             self._train(batches.rest, 1)
@@ -98,7 +104,6 @@ class StaticSteps:
         lrs, warm_ups = zip(*steps, strict=True)
         self._lrs.copy_(torch.tensor(lrs, dtype=torch.float64))
         self._warm_ups.copy_(torch.tensor(warm_ups, dtype=torch.float64))
-        self._position.zero_()
         self._batches.shuffle(epoch)
         objective = self._objective
         if self._warm_up is not None:

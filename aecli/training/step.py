@@ -23,8 +23,9 @@ StepFigures = tuple[Tensor, list[int]]
 Rates = Callable[[int], tuple[float, float]]
 """Learning rate and KL warm-up of a step, counted from 0 over all epochs."""
 
-EpochSteps = Callable[[int, int], Iterator[StepFigures]]
-"""Training of an epoch, of which the number and the first step are arguments, step by step."""
+EpochSteps = Callable[[int, int, int], Iterator[StepFigures]]
+"""Training of an epoch, step by step; the arguments are its number, its first step, and how many of
+its steps are done already."""
 
 
 def training_step(
@@ -70,12 +71,14 @@ def eager_steps(
     rates: Rates,
     epoch: int,
     first_step: int,
+    done: int,
     *,
     size: int,
     seed: int,
 ) -> Iterator[StepFigures]:
-    """Train on the batches of an epoch one by one; yield the figures of each."""
+    """Train on the batches of an epoch after `done` steps, one by one; yield their figures."""
     order = epoch_order(len(batches), batches.parts, seed, epoch)
-    for number, (cells, codes) in enumerate(batches.shuffled(order, size), first_step):
+    left = batches.shuffled(order, size, done)
+    for number, (cells, codes) in enumerate(left, first_step + done):
         optimizer.lr, objective.kl_warm_up = rates(number)
         yield step(cells, codes)[None], [len(cells)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -14,7 +15,9 @@ from aecli.errors import UsageError, nearest
 from aecli.model_directory.generations import Generation, require_valid_count, rollback_command
 from aecli.model_directory.location import model_directory
 from aecli.model_directory.save import check_target, save
+from aecli.model_directory.staging import StagedDirectory
 from aecli.progress import SILENT, Epoch, Progress
+from aecli.ranks import ALONE, Ranks
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.option_values import OptionValues
 from aecli.schema.options import TrainOptions, option_names
@@ -23,8 +26,9 @@ from aecli.table.source import Data
 from aecli.training.checkpoint import Checkpoint
 from aecli.training.data import prepare
 from aecli.training.finalize import TrainedModel, finalize
-from aecli.training.fit import configure_process, fit
+from aecli.training.fit import FittedNetwork, configure_process, fit
 from aecli.training.interrupt import Interrupt
+from aecli.training.rank_sample import shared_table
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def train(
     keep_generations: int = 1,
     options: TrainOptions | None = None,
     progress: Progress = SILENT,
+    ranks: Ranks = ALONE,
     **values: Unpack[OptionValues],
 ) -> TrainResult:
     """Train on `data` and save the model; `values` are options by name, such as `encoder=[64, 8]`.
@@ -66,6 +71,7 @@ def train(
         keep_generations: how many earlier models stay in the directory, for `rollback`; 0 to 100.
         options: every option at once, instead of `values`.
         progress: called as the training proceeds.
+        ranks: the processes that train together, each of which calls this with equal arguments.
 
     Raises:
         UsageError: an option is unknown, out of bounds, or does not fit the table.
@@ -81,27 +87,63 @@ def train(
     directory = model_directory(model, tag)
     require_valid_count(keep_generations)
     device = configure_process(chosen)
-    check_target(directory)
-    with Lock(directory):
-        prepared = prepare(data, chosen, progress)
+    progress = progress if ranks.rank == 0 else SILENT
+    with _locked(directory, ranks) as staged:
+        prepared = shared_table(prepare(data, chosen, progress, ranks=ranks), ranks)
         # From the first step to the commit a signal must leave a valid model.
-        with Interrupt() as interrupt:
+        with Interrupt(repeated=ranks.size > 1) as interrupt:
             fitted = fit(
-                prepared, chosen, device, interrupt=interrupt, directory=directory,
-                resume=resume, progress=progress,
+                prepared, chosen, device, interrupt=interrupt, directory=staged.local,
+                resume=resume, saved=staged.save_checkpoint, progress=progress,
             )  # fmt: skip
-            trained = finalize(
-                fitted, interrupt=interrupt, seconds=fitted.seconds_left, progress=progress
+            saved = ranks.from_first(
+                lambda: _finalize_and_save(
+                    fitted, directory, staged.local, interrupt, keep_generations, progress=progress
+                )
             )
-            spec, replaced = save(
-                directory, trained.spec, trained.weights, trained.records(),
-                keep_generations=keep_generations, resumed=resume,
-            )  # fmt: skip
-        if spec.summary.finished:
-            Checkpoint(directory, {}).remove()
         progress.finish()
+    return saved
+
+
+def _finalize_and_save(
+    fitted: FittedNetwork,
+    directory: Path,
+    local: Path,
+    interrupt: Interrupt,
+    keep_generations: int,
+    *,
+    progress: Progress,
+) -> TrainResult:
+    """Finalize a training on rows of all ranks, save the model, and remove the checkpoint.
+
+    `local` is the model directory, or its copy on disk.
+    """
+    trained = finalize(
+        fitted.of_sample(), interrupt=interrupt, seconds=fitted.seconds_left, progress=progress
+    )
+    spec, replaced = save(
+        local, trained.spec, trained.weights, trained.records(),
+        keep_generations=keep_generations, resumed=fitted.result.resumed,
+    )  # fmt: skip
+    if spec.summary.finished:
+        Checkpoint(local, {}).remove()
     undo = rollback_command(directory, replaced.id) if replaced and keep_generations else None
     return TrainResult(directory, spec, trained.history, interrupt.signal, replaced, undo)
+
+
+@contextmanager
+def _locked(directory: Path, ranks: Ranks) -> Iterator[StagedDirectory]:
+    """Stage and lock the model directory, which the first rank writes."""
+    staged = StagedDirectory(directory)
+    with ExitStack() as stack:
+
+        def lock() -> None:
+            check_target(directory)
+            stack.enter_context(staged)
+            stack.enter_context(Lock(staged.local))
+
+        ranks.from_first(lock)
+        yield staged
 
 
 @limited_threads()

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 
 import torch
 from torch.random import fork_rng
 
-from aecli.device import arithmetic, deterministic_convolutions, has_bf16
-from aecli.errors import AecliWarning, DivergedError, ModelError, OutputError
+from aecli.device import arithmetic, deterministic_convolutions
+from aecli.errors import DivergedError
 from aecli.features.staging import Staged
 from aecli.formatting import count
 from aecli.progress import SILENT, Epoch, Progress
+from aecli.ranks import ALONE, Ranks
 from aecli.schema.training_options import TrainingOptions
 from aecli.training.batches import Batches
 from aecli.training.checkpoint import Checkpoint, TrainingState, copied, same_random_numbers
@@ -26,7 +25,11 @@ from aecli.training.fit_result import KL_WARM_UP, FitResult
 from aecli.training.interrupt import Interrupt
 from aecli.training.objective import EpochMeans, Objective, weight_matrices
 from aecli.training.optimizers import make_optimizer
+from aecli.training.requests import Requests
+from aecli.training.same_weights import require_same_weights
 from aecli.training.schedule import default_epochs, schedule_of
+from aecli.training.snapshots import Snapshots, restore_epoch
+from aecli.training.step import EpochSteps
 from aecli.training.validation import (
     Criterion,
     NumberTarget,
@@ -39,8 +42,6 @@ from aecli.training.validation import (
 CHECK_SECONDS = 0.1
 """Seconds between checks for time limit, signals and non-finite loss."""
 
-CHECKPOINT_SECONDS = 15.0
-
 
 class Trainer:
     """Trainer of a network on staged rows; without a checkpoint it writes no file.
@@ -48,7 +49,8 @@ class Trainer:
     `widest` is the size of the network's widest layer for one sample. `on_epoch` is called with
     each complete epoch, and may return a reason to stop. With a `target` the weight of numbers is
     raised until it is reached. `images` says that it is a classifier of images. With `static` the
-    steps have fixed addresses, and with `captured` they are repeated as CUDA graphs.
+    steps have fixed addresses, and with `captured` they are repeated as CUDA graphs. The rows are
+    those of one of the `ranks`, which train the same network on the rows of all of them.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Trainer:
         images: bool = False,
         static: bool = False,
         captured: bool = False,
+        ranks: Ranks = ALONE,
     ) -> None:
         self._target = target
         self._objective = objective.to(device)
@@ -77,29 +80,34 @@ class Trainer:
         self._device = device
         self._widest = widest
         self._train = train
-        self._valid = Batches(valid, device) if valid is not None and len(valid) else None
+        self._ranks = ranks
+        n_train, self._n_valid = (sum(ranks.gather(len(part or ()))) for part in (train, valid))
+        self._valid = Batches(valid, device) if valid is not None and self._n_valid else None
         parameters = [p for p in objective.network.parameters() if p.requires_grad]
         named = options.optimizer
         self._optimizer = make_optimizer(named.name, parameters, lr=options.lr, **named.args)
         classifies = objective.network.head is not None
         self.epochs = options.epochs or default_epochs(
-            train, classifies=classifies, optimizer=named.name, images=images
+            train, classifies=classifies, optimizer=named.name, images=images, samples=n_train
         )
         self._batch_size = batch_size
-        steps = math.ceil(len(train) / self._batch_size) * self.epochs
+        steps = math.ceil(n_train / self._batch_size) * self.epochs
         self._kl_warm_up_steps = steps * KL_WARM_UP
         self._schedule = schedule_of(options, steps)
         self._static, self._captured = static, captured
         self._layers = weight_matrices(objective.network) if options.log_gradients else {}
         self._checkpoint = checkpoint
+        self._snapshots = Snapshots(
+            objective.network, self._optimizer, self._schedule, device, checkpoint, ranks, progress
+        )
         self._progress = progress
         self._on_epoch = on_epoch
         self._state = TrainingState(precision=precision)
         self._interrupt = interrupt or Interrupt()
+        self._requests = Requests(self._interrupt, options.time_limit, first=ranks.rank == 0)
         self._stop: str | None = None
         self._stopped_by_caller = False
         self._finished = True
-        self._saved = time.perf_counter()
 
     def fit(self, *, resume: bool = False) -> FitResult:
         """Train until the last epoch or a reason to stop; load the best weights.
@@ -109,32 +117,26 @@ class Trainer:
         Raises:
             DivergedError: the loss became non-finite before the first complete epoch.
         """
-        if resume and self._checkpoint is not None:
-            self._load_state(self._checkpoint.load())
-            self._progress.resumed(self._state.history)
-        self._began = time.perf_counter() - self._state.seconds
-        self._take_snapshot()
+        resumed = resume and self._checkpoint is not None and self._resume()
+        self._requests.start(self._state.seconds)
+        if not resumed:
+            self._snapshots.take(self._state, self._requests.seconds)
         listening = nullcontext() if self._interrupt.listening else self._interrupt
         # By default torch would also save the state of GPUs that are not used.
         gpus = {"cuda": [self._device], "cpu": []}.get(self._device.type)
         with fork_rng(gpus), listening, deterministic_convolutions(), side_stream(self._device):
-            self._epoch_steps = epoch_steps(
-                self._objective, self._optimizer, self._train, self._options, self._rates,
-                device=self._device, precision=self._state.precision, batch_size=self._batch_size,
-                static=self._static, captured=self._captured,
-                weighs_numbers=self._target is not None, layers=self._layers.values(),
-                progress=self._progress,
-            )  # fmt: skip
-            if not self._state.history:
+            self._epoch_steps = self._steps()
+            if not self._state.history and not self._state.done:
                 self._evaluate_start()
             while self._stop is None and self._state.epoch < self.epochs:
                 self._epoch()
         if not self._state.history:
             raise self._diverged()
+        require_same_weights(self._objective.network, self._ranks)
         self._objective.network.load_state_dict(self._state.best)
         self._optimizer.zero_grad()
         if not self._finished:
-            self._save_checkpoint()
+            self._snapshots.save()
         all_done = f"all {self.epochs} epochs done" if self.epochs > 1 else "1 epoch done"
         return FitResult(
             history=self._state.history,
@@ -143,13 +145,31 @@ class Trainer:
             finished=self._finished,
             planned=self.epochs,
             batch_size=self._batch_size,
-            seconds=time.perf_counter() - self._began,
+            seconds=self._requests.seconds,
             signal=self._interrupt.signal,
             start=self._state.start,
             criterion=self._state.best_criterion,
             stopped_by_caller=self._stopped_by_caller,
             precision=self._state.precision,
+            resumed=resumed,
         )
+
+    def _steps(self) -> EpochSteps:
+        return epoch_steps(
+            self._objective, self._optimizer, self._train, self._options, self._rates,
+            device=self._device, precision=self._state.precision, batch_size=self._batch_size,
+            static=self._static, captured=self._captured,
+            weighs_numbers=self._target is not None, layers=self._layers.values(),
+            progress=self._progress, ranks=self._ranks, requests=self._requests,
+        )  # fmt: skip
+
+    def _resume(self) -> bool:
+        """Continue from the checkpoint, if there is one."""
+        state = self._snapshots.load(auto_precision=self._options.precision == "auto")
+        if state is not None:
+            self._state = state
+            self._progress.resumed(state.history)
+        return state is not None
 
     def _diverged(self) -> DivergedError:
         return DivergedError(
@@ -185,7 +205,7 @@ class Trainer:
     def _epoch(self) -> None:
         began = time.perf_counter()
         state = self._state
-        same_random_numbers(self._options.seed, state.epoch)
+        same_random_numbers(self._options.seed, state.epoch, self._ranks.rank)
         self._objective.number_weight = state.number_weight
         means = self._train_epoch()
         train = means.means()
@@ -234,46 +254,65 @@ class Trainer:
         state, window = self._state, self._objective.network.window
         self._objective.network.train()
         means, checked, seen = EpochMeans(self._objective), time.perf_counter(), 0
-        self._step = state.step
-        for figures, rows in self._epoch_steps(state.epoch, state.step):
+        done = restore_epoch(state, means, self._device, self._ranks)
+        for figures, rows in self._epoch_steps(state.epoch, state.step, done):
             means.add_steps(figures, rows)
-            self._step += len(rows)
+            done += len(rows)
             seen += sum(rows) // window
             if time.perf_counter() - checked > CHECK_SECONDS:
                 self._progress.rows(seen)
                 checked, seen = time.perf_counter(), 0
-                if self._must_stop(float(figures[-1, 0])):
-                    break
+                self._agree_alone(float(figures[-1, 0]))
+            if self._requests.saves and not self._requests.diverged:
+                self._snapshots.take(state, self._requests.seconds, done=done, means=means)
+                self._snapshots.save()
+                self._requests.saved()
+            if self._must_stop():
+                break
         self._progress.rows(seen)
-        self._must_stop(0.0)
+        self._agree_alone()
+        if self._must_stop() and not self._finished:
+            self._snapshots.take(state, self._requests.seconds, done=done, means=means)
+            self._snapshots.save()  # whoever sent the signal may not wait for the validation
+        self._step = state.step + done
         self._objective.network.eval()
         return means
 
-    def _must_stop(self, loss: float) -> bool:
-        limit = self._options.time_limit
-        if self._interrupt.signal is not None:
-            name = {2: "SIGINT", 15: "SIGTERM"}[self._interrupt.signal]
+    def _agree_alone(self, loss: float = 0.0) -> None:
+        """Look for requests in one process; several agree on them in their steps."""
+        if self._ranks.size == 1:
+            self._requests.agree(self._requests.wanted(), loss)
+
+    def _must_stop(self) -> bool:
+        requests, limit = self._requests, self._options.time_limit
+        if requests.signal is not None:
+            name = {2: "SIGINT", 15: "SIGTERM"}[requests.signal]
             self._end(f"{name} in epoch {self._state.epoch + 1}", finished=False)
-        elif limit is not None and time.perf_counter() - self._began > limit:
+        elif requests.time_is_up:
             self._end(f"time limit of {limit:g} s reached", finished=False)
-        return self._stop is not None or not math.isfinite(loss)
+        return self._stop is not None or requests.diverged
 
     @torch.no_grad()
     def _validate(self) -> ValidationResult | None:
         """Return the figures of the validation rows; None without rows, or if it was stopped."""
-        if self._valid is None:
+        several = self._ranks.size > 1
+        if self._valid is None or (several and self._stop is not None and self._state.history):
             return None
-        figures = ValidationFigures(self._objective, self._target, len(self._valid))
+        figures = ValidationFigures(self._objective, self._target, self._n_valid)
         checked = time.perf_counter()
         for cells, codes in self._valid.in_order(self._widest):
-            if time.perf_counter() - checked > CHECK_SECONDS:
+            if not len(cells):
+                continue
+            # Several ranks stop in their steps only, of which all have as many.
+            if not several and time.perf_counter() - checked > CHECK_SECONDS:
                 checked = time.perf_counter()
-                if self._must_stop(0.0):
+                self._agree_alone()
+                if self._must_stop():
                     return None
             with arithmetic(self._state.precision, self._device):
                 terms = self._objective(cells, codes)
             figures.add(terms, cells, codes)
-        return figures.result()
+        return figures.of_ranks(self._ranks)
 
     def _update(self, record: Epoch, criterion: Criterion | None, completed: bool) -> None:
         state = self._state
@@ -288,54 +327,15 @@ class Trainer:
         state, patience = self._state, self._options.patience
         self._schedule.epoch_ended(record.best)
         if patience and self._valid is not None and state.epoch - state.best_epoch >= patience:
-            best, epochs = state.best_epoch or "the PCA initialisation", count(patience, "epoch")
+            best, epochs = state.best_epoch or "the initial weights", count(patience, "epoch")
             self._end(f"early stopping: no improvement for {epochs} (best: {best})", finished=True)
         elif self._on_epoch is not None and (reason := self._on_epoch(record)):
             self._end(reason, finished=True)
             self._stopped_by_caller = True
-        self._take_snapshot()
-        if self._stop is None and time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
-            self._save_checkpoint()
-            self._saved = time.perf_counter()
-
-    def _save_checkpoint(self) -> None:
-        """Save what a resumed training needs; a failure is a warning, since the model is valid."""
-        if self._checkpoint is None:
-            return
-        try:
-            self._checkpoint.save(self._snapshot)
-        except (OutputError, ModelError) as error:
-            message = f"no checkpoint was saved, so --resume cannot continue this training: {error}"
-            warnings.warn(message, AecliWarning, stacklevel=2)
-
-    def _take_snapshot(self) -> None:
-        """Copy the state at the end of an epoch, from which a resumed training starts."""
-        self._snapshot = replace(
-            self._state,
-            network=copied(self._objective.network.state_dict()),
-            optimizer=self._optimizer.state(),
-            history=list(self._state.history),
-            seconds=time.perf_counter() - self._began,
-            schedule_factor=self._schedule.factor,
-            schedule_waited=self._schedule.waited,
-        )
-
-    def _load_state(self, state: TrainingState) -> None:
-        try:
-            self._objective.network.load_state_dict(state.network)
-            self._optimizer.load(state.optimizer)
-        except (RuntimeError, LookupError, TypeError, ValueError) as error:
-            raise ModelError(
-                "the checkpoint belongs to another network",
-                facts=[str(error).splitlines()[0]],
-                hint="run the same command without --resume",
-            ) from error
-        self._schedule.factor, self._schedule.waited = state.schedule_factor, state.schedule_waited
-        is_auto = self._options.precision == "auto"
-        if is_auto and state.precision == "bf16" and not has_bf16(self._device):
-            state.precision = "fp32"
-            self._progress.note(f"the training continues in fp32: {self._device} has no bf16")
-        self._state = state
+        self._snapshots.take(state, self._requests.seconds)
+        if self._stop is None and self._requests.checkpoint_is_due:
+            self._snapshots.save()
+            self._requests.saved()
 
     def _end(self, reason: str, *, finished: bool) -> None:
         self._stop, self._finished = reason, finished

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from aecli.nn.losses import best_temperature, classification_loss
+from aecli.ranks import Ranks
 from aecli.training.objective import EpochMeans, LossTerms, Objective
 
 MAX_LOGITS = 1 << 22
@@ -127,6 +128,32 @@ class ValidationFigures:
             self._codes.append(codes[::step])
             self._correct.append((terms.logits.argmax(1) == codes).sum())
 
+    def of_ranks(self, ranks: Ranks) -> ValidationResult:
+        """Return the figures of the batches of all ranks, the same on each of them."""
+        if ranks.size == 1:
+            return self.result()
+        figures = ValidationFigures(self._objective, self._target, self._samples)
+        for part in ranks.gather(self._parts()):
+            figures._add_parts(*part)
+        return ranks.from_first(figures.result)
+
+    def _parts(self) -> tuple[dict[str, Tensor], int, list[list[Tensor]]]:
+        """Return the figures so far, in main memory."""
+        means = self._means.saved() if self._means.steps else {}
+        return means, self._rows, [[part.cpu() for part in parts] for parts in self._lists()]
+
+    def _add_parts(self, means: dict[str, Tensor], rows: int, parts: list[list[Tensor]]) -> None:
+        if means:
+            self._means.restore(means, torch.device("cpu"))
+        self._rows += rows
+        for own, others in zip(self._lists(), parts, strict=True):
+            own += others
+
+    def _lists(self) -> list[list[Tensor]]:
+        return [
+            self._numbers, self._errors, self._texts, self._logits, self._codes, self._correct,
+        ]  # fmt: skip
+
     def result(self) -> ValidationResult:
         """Return the figures of all batches."""
         losses, excess = self._means.means(), self._excess()
@@ -165,6 +192,7 @@ class ValidationFigures:
         """Return the cross-entropy that the best temperature would remove."""
         logits, codes = torch.cat(self._logits), torch.cat(self._codes)
         weights = self._objective.class_weights
+        weights = weights if weights is None else weights.to(logits.device)
         temperature = best_temperature(logits, codes, weights)
         before, after = (
             float(classification_loss(scaled, codes, weights))

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from aecli.directory_lock import Lock
-from aecli.errors import DivergedError, UsageError
+from aecli.errors import AecliError, DivergedError, UsageError
 from aecli.model_directory.generations import rollback_command
 from aecli.model_directory.save import save
+from aecli.model_directory.staging import StagedDirectory
 from aecli.progress import Progress, SearchState
+from aecli.remote_files.path import RemotePath
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.option_docs import as_flags, explicit_options, train_command
 from aecli.schema.options import TrainOptions
@@ -68,11 +70,13 @@ class SearchRun:
         self._best_outcome: TrialOutcome | None = None
         self._error: Exception | None = None
         self._cut = False
+        self._keeps_best = True
 
     def run(self) -> TuneResult:
         """Return the result, once the model is saved."""
-        with Lock(self.directory, patience=2.0):
-            pass  # fail before the search if the model cannot be saved
+        if not isinstance(self.directory, RemotePath):
+            with Lock(self.directory, patience=2.0):
+                pass  # fail before the search if the model cannot be saved
         self._device = configure_process(self.options)
         self._prepare()
         try:
@@ -84,6 +88,18 @@ class SearchRun:
             self._study.close()
         self.progress.finish()
         return replace(result, signal=interrupt.signal or late.signal)
+
+    def run_share(self) -> AecliError | None:
+        """Run trials until none is left, and save no model; return the error of one, if any."""
+        self._keeps_best = False
+        self._device = configure_process(self.options)
+        self._prepare()
+        try:
+            with Interrupt() as interrupt:
+                self._run_trials(interrupt)
+        finally:
+            self._study.close()
+        return self._error if isinstance(self._error, AecliError) else None
 
     def _prepare(self) -> None:
         options = self.options
@@ -155,7 +171,7 @@ class SearchRun:
             self._keep_best(outcome)
 
     def _keep_best(self, outcome: TrialOutcome) -> None:
-        if outcome.fitted is None or outcome.value is None:
+        if not self._keeps_best or outcome.fitted is None or outcome.value is None:
             return
         if self._best_outcome is None or self._rank(outcome) < self._rank(self._best_outcome):
             self._best_outcome = outcome
@@ -195,9 +211,11 @@ class SearchRun:
     def _finish(self, interrupt: Interrupt) -> TuneResult:
         """Train the best model if it is not in memory, save it, and return the result."""
         self._report_standing(None)
-        directory = self.directory
-        with Lock(directory, patience=SAVE_LOCK_PATIENCE):
-            best, fitted = self._best(interrupt)
+        with (
+            StagedDirectory(self.directory) as staged,
+            Lock(staged.local, patience=SAVE_LOCK_PATIENCE),
+        ):
+            best, fitted = self._best(interrupt, staged.local)
             trained = finalize(
                 fitted,
                 interrupt=interrupt,
@@ -207,22 +225,22 @@ class SearchRun:
             result = self._result(best, trained.spec)
             history = trained.records()
             spec, replaced = save(
-                directory, trained.spec, trained.weights, history, result.record(),
+                staged.local, trained.spec, trained.weights, history, result.record(),
                 keep_generations=self.keep_generations,
             )  # fmt: skip
             if spec.summary.finished:
-                Checkpoint(directory, {}).remove()
+                Checkpoint(staged.local, {}).remove()
         seconds, kept = self.budget.seconds_used, self.keep_generations
-        undo = rollback_command(directory, replaced.id) if replaced and kept else None
+        undo = rollback_command(self.directory, replaced.id) if replaced and kept else None
         return replace(result, spec=spec, seconds=seconds, replaced=replaced, undo=undo)
 
-    def _best(self, interrupt: Interrupt) -> tuple[TrialRecord, FittedNetwork]:
+    def _best(self, interrupt: Interrupt, local: Path) -> tuple[TrialRecord, FittedNetwork]:
         """Return the best trial with its network, which is trained again if not in memory."""
         best, in_memory = self._study.best(), self._best_outcome
         if in_memory is None or (best is not None and best.number != in_memory.number):
             if best is None:
                 best = self._unmeasured_trial()
-            return best, self._train_again(best, interrupt)
+            return best, self._train_again(best, interrupt, local)
         fitted = in_memory.fitted
         assert fitted is not None, "the best outcome has a network"
         for note in fitted.notes:
@@ -251,7 +269,7 @@ class SearchRun:
             hint="more --trials, or the same command later",
         )
 
-    def _train_again(self, best: TrialRecord, interrupt: Interrupt) -> FittedNetwork:
+    def _train_again(self, best: TrialRecord, interrupt: Interrupt, local: Path) -> FittedNetwork:
         """Train with a trial's options without pruning, as `train` does."""
         options = self._space.train_options(best.options)
         if best.state == "cut":
@@ -268,7 +286,7 @@ class SearchRun:
             options,
             self._device,
             interrupt=interrupt,
-            directory=self.directory,
+            directory=local,
             progress=self.progress,
         )
 

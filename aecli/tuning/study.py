@@ -153,6 +153,11 @@ class Study:
         """Release the journal and the running trials of this process."""
         self._locks.close()
 
+    def fail_killed(self) -> None:
+        """Mark the trials as failed whose process was killed."""
+        with self._locks.study():
+            self._fail_orphans()
+
     def begin(self, max_trials: int | None) -> TrialRecord | None:
         """Begin the next trial; None if `max_trials` have ended or are running."""
         with self._locks.study():
@@ -240,9 +245,10 @@ class Study:
                 self._locks.release_trial(trial.number)
 
     def _enqueue_defaults(self) -> None:
-        trials = self._optuna_trials()
-        if any(trial.user_attrs.get("defaults") and _counts(trial) for trial in trials):
-            return
+        for trial in self._optuna_trials():
+            waits = trial.state == TrialState.WAITING
+            if trial.user_attrs.get("defaults") and (waits or _counts(trial)):
+                return
         defaults = Chooser()
         self._space.option_texts(defaults)
         self._study.enqueue_trial(defaults.values, user_attrs={"defaults": True})

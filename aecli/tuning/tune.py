@@ -10,11 +10,13 @@ from typing import Unpack, cast
 from pydantic import TypeAdapter, ValidationError
 
 from aecli.device import limited_threads
+from aecli.engine import require_engine
 from aecli.errors import UsageError, nearest
 from aecli.model_directory.generations import require_valid_count
 from aecli.model_directory.location import model_directory
 from aecli.model_directory.save import check_target
 from aecli.progress import SILENT, Progress
+from aecli.remote_files.path import RemotePath, path_on_disk
 from aecli.schema.option_docs import explicit_options
 from aecli.schema.option_types import Seconds
 from aecli.schema.option_values import OptionValues
@@ -33,6 +35,7 @@ def tune(
     objective: str = "val_loss",
     folds: int = 1,
     journal: str | os.PathLike[str] | None = None,
+    engine: str = "local",
     model: str | os.PathLike[str] | None = None,
     tag: str | None = None,
     keep_generations: int = 1,
@@ -51,7 +54,8 @@ def tune(
         trials: the total number of trials in the journal.
         objective: `val_loss`, `reconstruction`, or, with a label, `accuracy`, `probe` or `auroc`.
         folds: number of cross-validation folds; 1 measures on the validation rows of `train`.
-        journal: the file of all trials, which processes may share; default: `MODEL.journal`.
+        journal: the file of all trials, which processes share, on disk; default: `MODEL.journal`.
+        engine: `ray` runs trials in processes of a Ray cluster.
         model: the model directory; default: `AECLI_MODEL`, else `./aecli_model`.
         tag: short for the directory `runs/TAG`.
         keep_generations: how many earlier models stay in the directory, for `rollback`; 0 to 100.
@@ -60,7 +64,7 @@ def tune(
 
     Raises:
         UsageError: an option is unknown or out of bounds, optuna is not installed, or the journal
-            belongs to a different search.
+            is an address or belongs to a different search.
         DataError: the table cannot be read or learned from, or has no rows to measure on.
         DivergedError: no trial had a finite loss.
         OutputError: the model or the journal cannot be written.
@@ -74,15 +78,18 @@ def tune(
     _require_consistent(chosen, seconds, trials, objective, folds)
     directory = model_directory(model, tag)
     require_valid_count(keep_generations)
+    on_ray = require_engine(engine) == "ray"
+    file = _journal(directory) if journal is None else path_on_disk(journal, "--journal")
     check_target(directory)
+    from aecli.tuning.ray_search import RaySearchRun
     from aecli.tuning.search import SearchRun
     from aecli.tuning.trial_runner import TimeBudget
 
-    return SearchRun(
+    return (RaySearchRun if on_ray else SearchRun)(
         data,
         chosen,
         directory,
-        journal=Path(journal) if journal is not None else Path(f"{directory}.journal"),
+        journal=file,
         objective_name=cast(ObjectiveName, objective),
         folds=folds,
         max_trials=trials,
@@ -90,6 +97,12 @@ def tune(
         keep_generations=keep_generations,
         progress=progress,
     ).run()
+
+
+def _journal(directory: Path) -> Path:
+    """Return the default journal: next to the model, or in this folder for a remote model."""
+    remote = isinstance(directory, RemotePath)
+    return Path(f"{directory.name if remote else directory}.journal")
 
 
 def _seconds(budget: str | float | None) -> float | None:

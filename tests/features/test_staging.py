@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from aecli.errors import OutputError
+from aecli.features import staging
 from aecli.features.reader import CellReader
 from aecli.features.shuffling import PART_ROWS
 from aecli.features.staging import COPIED_ROWS, Staged, stage
@@ -101,6 +102,20 @@ def test_a_file_is_copied_to_a_device_in_blocks_whose_pages_are_released():
     assert (moved.cells.shape, moved.cells.device.type) == (cells.shape, "meta")
     assert (moved.codes.device.type, moved.file) == ("meta", None)
     assert mapped.moved_to(cells.device).cells.data_ptr() == cells.data_ptr()
+
+
+@pytest.mark.parametrize("copied", [10, 1 << 20], ids=["file", "memory"])
+def test_a_large_sample_of_a_file_stays_there(copied: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(staging, "COPIED_VALUES", copied)
+    file = Released(-1, 1 << 20)
+    values = np.frombuffer(file, dtype=np.float32).reshape(-1, 4)
+    values[:] = np.arange(values.size).reshape(values.shape)
+    sample = Staged(torch.from_numpy(values), None, complete=True, file=file).thinned(10_000)
+    assert (sample.file is None) == (copied > 10)
+    blocks = list(sample.blocks(3_000))
+    assert torch.equal(torch.cat(blocks), torch.from_numpy(values[::7]))
+    assert file.times >= 3
+    assert all(block.is_contiguous() for block in blocks)
 
 
 def test_staging_without_posix_fallocate(monkeypatch: pytest.MonkeyPatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from aecli.features.text.fit import fit_encoder
 from aecli.features.text.reader import TextReader
 from aecli.features.text.tensors import text_tensors, with_text_encoders
 from aecli.features.text.vector_cache import MAX_VECTORS
+from aecli.features.text.words import split_words, text_keys
 from aecli.schema.model_spec import Column
 
 KINDS = ("Palace", "Garden", "House", "Corner", "Kitchen")
@@ -83,7 +85,7 @@ def test_a_vector_does_not_depend_on_type_batch_or_neighbours(
 
 def test_vectors_are_the_same_after_more_words_than_are_kept(encoder: TextEncoder) -> None:
     used, texts = TextReader(encoder), pa.array([*NAMES, "Thai Thai House", "a" * 999])
-    codes = pa.array([f"{i:x}{i % 97:x} Garden{i}" for i in range(MAX_VECTORS)])
+    codes = pa.array([f"{i:x}{i % 97:x} Garden{i}" for i in range(MAX_VECTORS + 9)])
     with ThreadPoolExecutor(2) as pool:
         parts = list(pool.map(used.read, [codes, texts, codes.slice(9, 50_000), texts] * 2))
     for vectors in (
@@ -109,6 +111,32 @@ def test_words_are_weighted_by_the_logarithm_of_their_count(
     weighted = (1 + np.log(list(counts.values())))[:, None] * words
     expected = encoder.components @ weighted.sum(axis=0) / np.sqrt(np.square(weighted).sum() or 1)
     np.testing.assert_allclose(read(encoder, pa.array([text]))[0], expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_words_are_those_between_whitespace_in_lower_case(kind: pa.DataType) -> None:
+    letters = [chr(point) for point in (*range(9, 300), *range(0x600, 0x630), 0x2003, 0x3000)]
+    draws = np.random.default_rng(0)
+    mixed = ["".join(draws.choice([*letters, *" " * 99], size)) for size in range(60)]
+    odd = ["", "  ", " Thai  Palace\n", "a\u2028b\x00c\u3000", "", "東京の店 É😀", ""]
+    for texts in (odd, mixed, ["Old"], ["x" * 40, "Old House"], ["", ""], []):
+        expected = [re.split(r"[\x00-\x20\s]+", text.strip().lower()) for text in texts]
+        expected = [[word for word in words if word] for words in expected]
+        words = split_words(pa.array(["cut off", *texts], kind).slice(1))
+        found = words.strings(np.arange(len(words.keys))).to_pylist()
+        assert found == [word for part in expected for word in part]
+        assert np.diff(words.ends).tolist() == [len(part) for part in expected]
+        assert len(set(words.keys.tolist())) == len(set(found))
+
+
+def test_keys_differ_where_any_byte_does_and_at_the_end() -> None:
+    long = "abcdefgh" * 5
+    texts = [long[:size] for size in range(1, 41)]
+    texts += [f"{long[:i]}X{long[i + 1 :]}" for i in range(40)]
+    for keys in (text_keys(pa.array(["", *texts, "a\0"])), split_words(pa.array(texts)).keys):
+        assert len(set(keys.tolist())) == len(keys)
+    joined = pa.array([" ".join(texts[i : i + 20]) for i in range(0, len(texts), 20)])
+    np.testing.assert_array_equal(split_words(joined).keys, split_words(pa.array(texts)).keys)
 
 
 def test_characters_after_the_first_thousand_are_ignored(encoder: TextEncoder) -> None:

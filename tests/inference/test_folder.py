@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,30 +22,11 @@ import pytest
 
 import aecli
 from aecli.errors import DataError, OutputError, UsageError
+from tests.inference.conftest import COMMANDS, table
 
 pytestmark = pytest.mark.usefixtures("no_cross_fitting")
 
 SIZES = (70, 0, 130, 1, 40)
-COMMANDS = {
-    "encode": aecli.encode,
-    "reconstruct": aecli.reconstruct,
-    "score": aecli.score,
-    "predict": aecli.predict,
-}
-
-
-def table(rows: int, seed: int = 0) -> pa.Table:
-    generator = np.random.default_rng(seed)
-    a = generator.normal(size=rows)
-    return pa.table(
-        {
-            "id": [f"row-{i}" for i in range(rows)],
-            "a": a,
-            "b": 2 * a + generator.normal(size=rows),
-            "colour": generator.choice(["red", "green", "blue"], rows).tolist(),
-            "y": np.where(a > 0, "yes", "no").tolist(),
-        }
-    )
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +57,13 @@ def shards(tmp_path: Path) -> Path:
     return tmp_path / "t"
 
 
+def manifest_of(folder: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((folder / "_manifest.json").read_text())
+    return manifest
+
+
 def outputs(folder: Path) -> list[Path]:
-    manifest = json.loads((folder / "_manifest.json").read_text())
-    return [folder / file["output"] for file in manifest["files"]]
+    return [folder / file["output"] for file in manifest_of(folder)["files"]]
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -115,33 +102,39 @@ def test_csv_files_have_the_types_of_the_whole_table(models, tmp_path):
     assert (found.rows, types) == (60, {pa.string()})
 
 
-def test_a_killed_command_resumes_to_the_same_bytes(models, tmp_path):
+def test_killed_parts_resume_to_the_same_bytes(models, tmp_path):
     (tmp_path / "t").mkdir()
-    for number in range(12):
-        pq.write_table(table(3_000, seed=number), tmp_path / "t" / f"p{number:02}.parquet")
+    for number in range(20):
+        pq.write_table(table(2_000, seed=number), tmp_path / "t" / f"p{number:02}.parquet")
     aecli.score(tmp_path / "t", f"{tmp_path}/whole/", model=models[0], threads=1)
-    # A process of its own: the one that tests fork would survive the signal.
-    command = [sys.executable, "-m", "aecli", "score", "t/", "-m", models[0], "-o", "out/"]
-    command += ["--threads", "1", "-q"]
-    environ = os.environ | {"PYTHONPATH": os.getcwd()}
-    running = subprocess.Popen(command, cwd=tmp_path, env=environ)
-    while not (tmp_path / "out" / "p02.parquet").exists():
-        assert running.poll() is None
-        time.sleep(0.002)
-    running.send_signal(signal.SIGKILL)
-    running.wait()
-    early = hashes(tmp_path / "out")
-    assert 3 <= len(early) < 12
-    assert not (tmp_path / "out" / "_SUCCESS").exists()
-    before = (tmp_path / "out" / "p00.parquet").stat().st_mtime_ns
-    done = subprocess.run(
-        [*command, "--resume", "--json"], cwd=tmp_path, env=environ, capture_output=True
-    )
-    assert (tmp_path / "out" / "p00.parquet").stat().st_mtime_ns == before
-    assert json.loads(done.stdout)["rows"] == 36_000
-    assert hashes(tmp_path / "out") == hashes(tmp_path / "whole")
-    assert (tmp_path / "out" / "_SUCCESS").exists()
-    assert not list((tmp_path / "out").glob(".aecli-*"))
+    out = tmp_path / "out"
+
+    def part(number: int, *options: str) -> subprocess.Popen[bytes]:
+        # A process of its own: the one that tests fork would survive the signal.
+        command = [sys.executable, "-m", "aecli", "score", "t/", "-m", models[0], "-o", "out/"]
+        command += ["--threads", "1", "--shard", f"{number}/2", *options]
+        environ = os.environ | {"PYTHONPATH": os.getcwd()}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=pipe, stderr=pipe)
+
+    parts = [part(1), part(2)]
+    for running, third in zip(parts, ("p04", "p05"), strict=True):
+        while not (out / f"{third}.parquet").exists():
+            assert running.poll() is None
+            time.sleep(0.002)
+        running.send_signal(signal.SIGKILL)
+        running.communicate()
+    early = {path: path.stat().st_mtime_ns for path in out.glob("p*.parquet")}
+    assert 6 <= len(early) < 20
+    assert not (out / "_SUCCESS").exists()
+    ended = [part(1, "--resume", "--json"), part(2, "--resume", "--json")]
+    assert [json.loads(running.communicate()[0])["rows"] for running in ended] == [20_000] * 2
+    kept = [path for path, before in early.items() if path.stat().st_mtime_ns == before]
+    assert len(kept) >= len(early) - 2  # a file without its record is written again
+    assert hashes(out) == hashes(tmp_path / "whole")
+    assert len({file["input"] for file in manifest_of(out)["files"]}) == 20
+    assert (out / "_SUCCESS").exists()
+    assert not list(out.glob(".aecli-*"))
 
 
 def test_the_last_part_completes_the_folder(models, shards, tmp_path):
@@ -261,6 +254,8 @@ def test_a_file_that_vanished_is_an_error_of_that_file(models, shards, tmp_path,
         ("t", "m0/", {}, "is a model directory"),
         ("t", "x.parquet", {"resume": True}, "--resume is for a folder"),
         ("t", "x.parquet", {"shard": "1/2"}, "--shard 1/2 is for a folder"),
+        ("t", "x.parquet", {"engine": "ray"}, "--engine ray is for a folder"),
+        ("t", "out/", {"engine": "spark"}, "--engine spark: must be local or ray"),
         ("t", "out/", {"shard": "0/2"}, "is not a part K/N"),
         ("t", "out/", {"shard": "3/2"}, "is not a part K/N"),
         ("t", "out/", {"shard": "half"}, "is not a part K/N"),
@@ -278,6 +273,15 @@ def test_folders_that_cannot_be_written(
     with pytest.raises(UsageError, match=message):
         aecli.encode(data, output, model="m0", **options)
     assert sorted(path for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
+def test_without_ray_a_finished_folder_stays(models, shards, tmp_path):
+    aecli.encode(shards, f"{tmp_path}/out/", model=models[0])
+    with pytest.raises(UsageError, match="--engine ray needs Ray") as missing:
+        aecli.encode(shards, f"{tmp_path}/out/", model=models[0], engine="ray")
+    assert missing.value.hint == "pip install 'aecli[ray]'"
+    assert (tmp_path / "out" / "_SUCCESS").exists()
 
 
 def test_tables_without_files_have_no_folder(models, tmp_path):

@@ -52,3 +52,11 @@ def test_a_threshold_above_all_scores_finds_nothing():
 def test_one_anomaly_is_enough():
     scores, marks = np.arange(50.0), np.arange(50) == 49
     assert detection_figures(scores, marks, threshold=48.5)["auroc"] == Interval(1, 1, 1)
+
+
+def test_intervals_of_binned_scores_are_centred_on_the_exact_figures():
+    scores, marks = samples(20_000, share=0.5)
+    for found in detection_figures(scores, marks, threshold=1.0).values():
+        assert (found.low + found.high) / 2 == pytest.approx(
+            found.value, abs=0.15 * (found.high - found.low)
+        )

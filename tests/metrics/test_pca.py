@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from aecli.metrics.pca import fit_pca
+from aecli.metrics.pca import COVARIANCE_WIDTH, PCA, fit_pca
+from aecli.ranks import Ranks
+from tests.thread_ranks import on_ranks
 
 
 def rows(count: int, width: int) -> torch.Tensor:
@@ -36,3 +38,19 @@ def test_inputs_that_are_always_zero_change_nothing():
     reconstructed = pca.widened(10).reconstruct(widened)
     assert torch.allclose(reconstructed[:, :8], pca.reconstruct(inputs), rtol=1e-5)
     assert not reconstructed[:, 8:].any()
+
+
+@pytest.mark.parametrize(("count", "width"), [(300, 20), (50, 3000)], ids=["covariance", "sample"])
+def test_pca_of_several_ranks_is_that_of_all_their_rows(count: int, width: int):
+    inputs = rows(count, width)
+    parts = inputs.split([count // 4, 0, count - count // 4])
+
+    def fit(ranks: Ranks) -> PCA:
+        return fit_pca(lambda: [b for b in parts[ranks.rank].split(64) if len(b)], 4, ranks=ranks)
+
+    whole, found = fit_pca(lambda: inputs.split(64), 4), on_ranks(3, fit)
+    if width <= COVARIANCE_WIDTH:
+        torch.testing.assert_close(found[0].shares, whole.shares, rtol=1e-5, atol=0)
+    reached = error(inputs, found[0].reconstruct(inputs))
+    assert reached == pytest.approx(error(inputs, whole.reconstruct(inputs)), rel=0.05)
+    assert all(torch.equal(each.components, found[0].components) for each in found)

@@ -1,8 +1,17 @@
-"""Convolutions over the characters of texts."""
+"""Convolutions over the characters of texts, and latent units that are their codes."""
 
+import pytest
 import torch
+from torch import nn
 
-from aecli.nn.characters import FEATURES, CharacterConvolutions, CharacterDecoder
+from aecli.nn.autoencoder import AutoencoderNetwork, LinearPath
+from aecli.nn.characters import (
+    CODE_DEVIATION,
+    FEATURES,
+    CharacterConvolutions,
+    CharacterDecoder,
+    start_at_codes,
+)
 from aecli.nn.losses import ReconstructionLoss
 
 
@@ -57,3 +66,35 @@ def test_sums_of_texts_are_those_of_their_observed_characters() -> None:
     by_cell = loss.cell_errors(outputs, cells)[:, 2:].nan_to_num(0.0).sum(0)
     expected = torch.stack([by_cell[:3].sum() * 0.5, by_cell[3:].sum() * 2]).double()
     torch.testing.assert_close(errors, expected)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_unit_that_starts_as_codes_decodes_every_character(precision: torch.dtype) -> None:
+    shares = torch.tensor([0.02, 0.5, 0.0, 0.28, 0.15, 0.05])
+    path = LinearPath(inputs=9, latent=2, outputs=9)
+    start_at_codes(path, 1, slice(3, 9), shares)
+    network = AutoencoderNetwork(
+        encoder=Zeros(2), decoder=Zeros(9), head=None, output=None, numbers=0, path=path,
+        characters=nn.Identity(),
+    )  # fmt: skip
+    rows = torch.zeros(6, 9)
+    rows[:, 3:] = torch.eye(6)
+    with torch.autocast("cpu", dtype=precision, enabled=precision == torch.bfloat16):
+        codes = network.encode(rows)[:, 1].detach()
+        outputs = network(rows)
+    assert outputs[:, 3:].argmax(1).tolist() == list(range(6))
+    deviation = (shares @ codes.square()).sqrt()
+    torch.testing.assert_close(deviation, torch.tensor(CODE_DEVIATION), rtol=1e-2, atol=0)
+    assert float(shares @ codes) == pytest.approx(0, abs=1e-2)
+    assert codes.abs().argmin() == 1
+
+
+class Zeros(nn.Module):
+    """Encoder or decoder of zeros."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.new_zeros(len(x), self.size)

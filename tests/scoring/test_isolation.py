@@ -45,7 +45,7 @@ def test_the_further_from_the_training_rows_the_more_isolated():
 def test_leaves_are_the_same_on_a_processor_and_by_one_comparison():
     train = torch.from_numpy(clusters(0)).float()
     forest = fit_forest(train, torch.arange(4))
-    expected = forest.leaves_by_feature(train.numpy())
+    expected = forest.leaves_by_feature(train)
     assert torch.equal(forest.leaves_at_once(train), expected.long())
 
 

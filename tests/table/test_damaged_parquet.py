@@ -11,7 +11,7 @@ import pytest
 
 from aecli.errors import DataError
 from aecli.table import parquet_reader
-from aecli.table.parquet_pages import column_spans
+from aecli.table.parquet_pages import column_spans, read_footer_bytes
 from aecli.table.source import open_source
 from tests.reliability.children import resident_bytes, run_child
 from tests.reliability.mutated_runs import failures
@@ -50,7 +50,7 @@ def test_page_that_claims_gigabytes_takes_no_memory(
     content[at + 2 : at + 2 + len(TWO_GIGABYTES)] = TWO_GIGABYTES
     path.write_bytes(content)
     if buffered:
-        monkeypatch.setattr(parquet_reader, "_ALL_BUFFERS_BYTES", 0)
+        monkeypatch.setattr(parquet_reader, "_SMALL_GROUP_BYTES", 0)
     before = resident_bytes(os.getpid())
     run = run_child(partial(read_all, path), most_resident=before + 2_000 * MEGABYTE)
     assert (run.code, failures(run, before + 800 * MEGABYTE)) == (3, [])
@@ -100,7 +100,8 @@ def test_columns_lie_where_arrow_finds_them(tmp_path: Path) -> None:
         ]
         for number in range(4)
     ]
-    assert column_spans(path, metadata.num_columns) == found
+    with pa.OSFile(str(path)) as file:
+        assert column_spans(read_footer_bytes(file), metadata.num_columns) == found
 
 
 @pytest.mark.parametrize("claimed", [90, 6_000])
@@ -148,7 +149,7 @@ def test_large_row_groups_are_read_in_buffers(
             "x.y": [row * 0.5 for row in range(rows)],
         }
     )
-    monkeypatch.setattr(parquet_reader, "_ALL_BUFFERS_BYTES", 1000)
+    monkeypatch.setattr(parquet_reader, "_SMALL_GROUP_BYTES", 1000)
     for number, version in enumerate(("1.0", "2.0")):
         for codec in ("none", "snappy", "zstd"):
             path = tmp_path / f"{number}{codec}.parquet"

@@ -7,8 +7,9 @@ from aecli.features.layout import lay_out
 from aecli.features.staging import Staged
 from aecli.model.build import build_reconstruction_loss
 from aecli.schema.training_options import LossOptions
-from aecli.training.baselines import trivial_losses
+from aecli.training.baselines import fit_number_ranges, trivial_losses
 from tests.columns import boolean, category, number
+from tests.thread_ranks import on_ranks
 
 NAN = float("nan")
 
@@ -35,3 +36,16 @@ def test_long_and_wide_tables_are_summed_over_all_their_rows():
         Staged(cells, None, False),
     )
     assert found == pytest.approx([float(cells[:, 0].var(correction=0)), math.log(500)], rel=1e-4)
+
+
+def test_trivial_losses_and_ranges_of_several_ranks_are_those_of_all_rows():
+    columns = [number("x"), boolean("b"), category("c", "u", "v", "w")]
+    layout = lay_out(columns)
+    cells = torch.tensor([[0.0, 1, 0], [4, 0, 1], [NAN, 0, 2], [2, 0, -1], [8, 1, 1]])
+    loss = build_reconstruction_loss(layout, LossOptions())
+    parts = [Staged(part, None, False) for part in cells.split([2, 0, 3])]
+    whole = Staged(cells, None, False)
+    found = on_ranks(3, lambda r: trivial_losses(loss, layout, parts[r.rank], ranks=r))
+    assert found == [pytest.approx(trivial_losses(loss, layout, whole))] * 3
+    ranges = on_ranks(3, lambda r: fit_number_ranges(parts[r.rank], layout, ranks=r))
+    assert all(torch.equal(each, fit_number_ranges(whole, layout)) for each in ranges)

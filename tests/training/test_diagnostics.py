@@ -138,7 +138,7 @@ COLLAPSED = "the latent has collapsed: 2 of 8 units are active"
         ({"valid": 0.6, "pca": 0.3, "last": 0.9}, "3.0 times as high", "--dropout 0.1"),
         ({"valid": 0.6, "mse": 1.3}, "3.0 times as high", "--dropout 0.1"),
         ({"train": 1e-4, "valid": 0.6}, "over 100 times as high", "--dropout 0.1"),
-        ({"best": 0, "mse": 0.3}, "no epoch beat the PCA initialisation", "--lr 0.001"),
+        ({"best": 0, "mse": 0.3}, "no epoch beat the initial weights", "--lr 0.001"),
         ({"gradients": {"a": 1.0, "b": 1e-6}}, "vanishing gradients in 1 of 2 layers, first b",
          "--norm layer"),
     ],

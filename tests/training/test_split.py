@@ -1,8 +1,11 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aecli.ranks import Ranks
 from aecli.training.split import rows_outside, training_rows
+from tests.thread_ranks import on_ranks
 
 
 def test_each_class_is_divided_by_itself():
@@ -40,3 +43,20 @@ def test_the_seed_decides_the_split():
     first, again, other = (training_rows(500, 0.2, seed) for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).any()
+
+
+@pytest.mark.parametrize("classes", [3, 200], ids=["large classes", "classes too small to divide"])
+@pytest.mark.parametrize("block", [7, 1 << 18])
+def test_ranks_with_parts_of_the_codes_divide_all_rows(
+    monkeypatch: pytest.MonkeyPatch, classes: int, block: int
+):
+    monkeypatch.setattr("aecli.training.split.BLOCK_ROWS", block)
+    codes = np.random.default_rng(0).integers(-1, classes, 600)
+    cuts = [0, 10, 10, 450, 600]
+    expected = training_rows(600, 0.1, seed=5, codes=codes)
+
+    def divide(ranks: Ranks):
+        first, last = cuts[ranks.rank], cuts[ranks.rank + 1]
+        return training_rows(600, 0.1, 5, codes[first:last], first=first, ranks=ranks)
+
+    assert [mask.tolist() for mask in on_ranks(4, divide)] == [expected.tolist()] * 4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -152,9 +154,39 @@ def test_a_training_resumed_with_fixed_addresses_has_the_same_bits(tmp_path: Pat
     first = trainer("dropout and norm", tmp_path, static=True)
     first._on_epoch = lambda epoch: "stopped" if epoch.number == 2 else None
     first.fit()
-    first._save_checkpoint()
+    first._snapshots.save()
     second = trainer("dropout and norm", tmp_path, static=True)
     assert outcome(second.fit(resume=True), second) == wanted
+
+
+class Terminate(Progress):
+    """Send this process a signal when so many rows are trained."""
+
+    rest = 100
+
+    def rows(self, count: int) -> None:
+        before, self.rest = self.rest, self.rest - count
+        if before > 0 >= self.rest:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("in_blocks", [False, True])
+def test_an_unfinished_epoch_continues_with_fixed_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_blocks: bool
+):
+    whole = trainer("dropout and norm", tmp_path, static=False)
+    wanted = outcome(whole.fit(), whole)
+    monkeypatch.setattr("aecli.training.trainer.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(epoch_steps, "fits_on", lambda device, cells: not in_blocks)
+    monkeypatch.setattr(streamed_batches, "STREAMED_BYTES", 8 * 16 * 4 * 4 * 3)
+    first = trainer("dropout and norm", tmp_path, static=True)
+    first._progress = Terminate()
+    stopped = first.fit()
+    assert not stopped.finished
+    second = trainer("dropout and norm", tmp_path, static=True)
+    resumed = outcome(second.fit(resume=True), second)
+    assert resumed[0] == wanted[0]
+    assert [epoch[:2] for epoch in resumed[1]] == [epoch[:2] for epoch in wanted[1]]
 
 
 @pytest.mark.parametrize("name", ["plain", "classifier", "lstm"])

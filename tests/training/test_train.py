@@ -39,7 +39,7 @@ def flat(rows: int = 300) -> pa.Table:
 def test_the_start_at_pca_is_kept_where_no_epoch_is_better(tmp_path: Path):
     summary = aecli.train(flat(), model=tmp_path / "m", latent=2, lr=1.0, patience=3).spec.summary
     assert (summary.best_epoch, summary.epochs, summary.train) == (0, 3, {})
-    stopped = "early stopping: no improvement for 3 epochs (best: the PCA initialisation)"
+    stopped = "early stopping: no improvement for 3 epochs (best: the initial weights)"
     assert summary.stopped == stopped
     assert summary.valid["total"] < 1e-9
     assert summary.health == []  # PCA is perfect here

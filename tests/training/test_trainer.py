@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,52 @@ def test_resuming_is_bit_identical_to_never_stopping(tmp_path: Path, optimizer: 
     assert all(torch.equal(a, weights(run)[name]) for name, a in weights(whole).items())
 
 
+class StopWithin(Progress):
+    """Count trained rows, and do something when there are this many."""
+
+    def __init__(self, rows: int = 0, act: Callable[[], None] = list) -> None:
+        self.rest, self.trained, self._act = rows, 0, act
+
+    def rows(self, count: int) -> None:
+        self.trained += count
+        if self.rest and self.trained >= self.rest:
+            self.rest = 0
+            self._act()
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class KilledError(Exception):
+    """What ends a training here as a kill would: nothing is saved after it."""
+
+
+def be_killed() -> None:
+    raise KilledError
+
+
+@pytest.mark.parametrize("act", [terminate, be_killed])
+def test_an_unfinished_epoch_continues_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]
+):
+    monkeypatch.setattr("aecli.training.trainer.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("aecli.training.requests.UNFINISHED_SECONDS", 0.0)
+    how: dict[str, Any] = {"epochs": 3, "dropout": 0.2, "lr": 0.01}
+    whole = loop(tmp_path / "whole", **how)
+    straight = whole.fit()
+    with suppress(KilledError):
+        loop(tmp_path / "stopped", StopWithin(700, act), **how).fit()
+    watched = StopWithin()
+    run = loop(tmp_path / "stopped", watched, **how)
+    resumed = run.fit(resume=True)
+    assert [(e.train, e.valid) for e in resumed.history] == [
+        (e.train, e.valid) for e in straight.history
+    ]
+    assert all(torch.equal(a, weights(run)[name]) for name, a in weights(whole).items())
+    assert 3 * 500 - 850 < watched.trained < 3 * 500 - 600
+
+
 @pytest.mark.parametrize(
     ("option", "has_bf16", "resumed"),
     [("auto", True, "bf16"), ("auto", False, "fp32"), ("bf16", False, "bf16")],
@@ -184,7 +231,7 @@ def test_a_resumed_training_keeps_its_precision_where_the_device_has_it(
     how: dict[str, Any] = {"precision": option, "epochs": 4, "batch_size": 256}
     stopped = loop(tmp_path, StopAfter(1, signal.SIGTERM), computed="bf16", **how).fit()
     assert (stopped.finished, stopped.precision) == (False, "bf16")
-    monkeypatch.setattr("aecli.training.trainer.has_bf16", lambda _: has_bf16)
+    monkeypatch.setattr("aecli.training.snapshots.has_bf16", lambda _: has_bf16)
     assert loop(tmp_path, computed="fp32", **how).fit(resume=True).precision == resumed
 
 

@@ -200,3 +200,13 @@ def test_half_a_line_of_a_killed_process_is_cut(tmp_path: Path):
     with result.journal.open("ab") as file:
         file.write(b'{"op_code":6,"wor')
     assert [t.number for t in tuned(tmp_path, trials=2).trials] == [1, 2]
+
+
+def test_processes_that_open_a_journal_at_once_try_the_defaults_once(tmp_path: Path):
+    result = tuned(tmp_path, trials=1)
+    lines = result.journal.read_bytes().splitlines(keepends=True)
+    opened = next(index for index, line in enumerate(lines) if b'"fixed_params"' in line)
+    # Another process has opened the journal, and has not begun its first trial.
+    result.journal.write_bytes(b"".join(lines[: opened + 1]))
+    trials = tuned(tmp_path, trials=2).trials
+    assert [trial.number for trial in trials if not trial.options] == [1]

@@ -238,7 +238,7 @@ def training_facts(spec: ModelSpec) -> Iterator[tuple[str, RenderableType]]:
         measures[-1] += f" (most frequent class: {percent(summary.majority_accuracy)})"
     best = f"{summary.best_epoch} of {summary.epochs}"
     if not summary.best_epoch:
-        best = f"0 of {summary.epochs}, no epoch beat the PCA initialisation"
+        best = f"0 of {summary.epochs}, no epoch beat the initial weights"
     yield "best epoch", Text(f"{best}: {side} {', '.join(measures)}")
     limited = list(cell_counts("outliers limited for R²", summary.limited, style=DIM))
     if limited:

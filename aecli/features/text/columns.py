@@ -14,9 +14,9 @@ from aecli.features.text.fit import fit_encoder, held_out_r2
 from aecli.features.text.words import split_words
 from aecli.schema.model_spec import Column, LeftOut
 from aecli.schema.options import ColumnOptions
+from aecli.table.candidate import named_like_identifier
 from aecli.table.column_plan import ColumnPlan
 from aecli.table.column_roles import NEARLY_DISTINCT_SHARE
-from aecli.table.column_scan import named_like_identifier
 from aecli.table.text_sample import MAX_CHARACTERS
 
 MIN_IDENTIFIER_R2 = 0.1

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MIN_SQUARES = 1e-12
 """Minimum squared length of a text, for texts without known n-grams."""
 
+SQUARE_UNIT = 2.0**-24
+"""Unit of the squared lengths of words, of which the smallest is 1: the precision of float32."""
+
 
 @dataclass(frozen=True, eq=False)
 class TextEncoder:
@@ -65,7 +68,7 @@ class TextEncoder:
         """Return the weights of distinct words in texts, and the n-grams of these words."""
         distinct, codes = words.distinct()
         ngrams = self.ngrams(distinct)
-        weights = word_weights(words, ngrams.power(2).sum(axis=1)[codes])
+        weights = word_weights(words, codes, whole_squares(ngrams))
         return word_matrix(words, codes, weights), ngrams
 
     def ngrams(self, words: pa.Array) -> csr_array:
@@ -105,7 +108,13 @@ def word_matrix(words: Words, codes: Indices, values: Float32s) -> csr_array:
     return matrix
 
 
-def word_weights(words: Words, squares: Float32s) -> Float32s:
+def whole_squares(ngrams: csr_array) -> Integers:
+    """Return the squared length of each row, in units of `SQUARE_UNIT`."""
+    squares: Integers = np.rint(ngrams.power(2).sum(axis=1) / SQUARE_UNIT).astype(np.int64)
+    return squares
+
+
+def word_weights(words: Words, codes: Indices, squares: Integers) -> Float32s:
     """Return the weight of each word in the vector of its text `(n_words,)`.
 
     A word that is in a text n times has the weight 1 + log(n), of which each time has its share.
@@ -113,12 +122,17 @@ def word_weights(words: Words, squares: Float32s) -> Float32s:
 
     Args:
         words: of texts.
-        squares: squared length of each word `(n_words,)`.
+        codes: positions of words among the distinct ones `(n_words,)`.
+        squares: squared length of each distinct word, as returned by `whole_squares`.
     """
-    counts = words.counts()
-    weights = (1 + np.log(counts)) / counts
-    text_of = words.text_of
-    sums = np.bincount(text_of, weights * weights * counts * squares, len(words.ends) - 1)
-    lengths = np.sqrt(np.maximum(sums, MIN_SQUARES))
-    scaled: Float32s = (weights / lengths[text_of]).astype(np.float32)
-    return scaled
+    counts = words.counts(codes)
+    repeated = np.flatnonzero(counts > 1)
+    numbers = counts[repeated].astype(np.float64)
+    shares = (1 + np.log(numbers)) / numbers
+    values = squares.take(codes)
+    values[repeated] = np.rint(values[repeated] * (shares * shares * numbers))
+    sums = (words.sums(values) * SQUARE_UNIT).astype(np.float32)
+    scales = 1 / np.sqrt(np.maximum(sums, np.float32(MIN_SQUARES)))
+    weights: Float32s = scales.take(words.text_of).astype(np.float32, copy=False)
+    weights[repeated] *= shares
+    return weights

@@ -10,17 +10,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from aecli.array_types import AnyArray, Float32s, Indices
-from aecli.features.text.encoder import TextEncoder, word_weights
-from aecli.features.text.vector_cache import VectorCache
+from aecli.array_types import AnyArray, Float32s, Indices, Integers
+from aecli.features.text.encoder import TextEncoder, whole_squares, word_weights
+from aecli.features.text.vector_cache import MAX_VECTORS, VectorCache
 from aecli.features.text.words import Words, split_words, text_blocks, text_keys
 from aecli.table.arrow_types import hashable
 
 KEPT_TEXTS = 1 << 14
 """Number of texts that are kept before it is decided whether most of them are repeated."""
 
-COMPARED_TEXTS = 1_000
+COMPARED_TEXTS = 200
 """Number of texts of a batch by which it is decided."""
+
+COMPARED_BATCHES = 8
+"""Number of batches of texts that are not repeated after which it is decided again."""
 
 
 class TextReader:
@@ -35,6 +38,7 @@ class TextReader:
         self._lock = RLock()
         self._words = VectorCache(encoder.size)
         self._texts = VectorCache(encoder.size)
+        self._distinct_batches = 0
 
     def __reduce__(self) -> tuple[type[TextReader], tuple[TextEncoder]]:
         """Return how a copy is built, which has no words."""
@@ -49,8 +53,8 @@ class TextReader:
             taken: Float32s = np.take(rows, indices.to_numpy(zero_copy_only=False), axis=0)
             return taken
         array = hashable(array)
-        texts = array.fill_null("")
-        repeated = self._are_repeated(texts.slice(0, COMPARED_TEXTS))
+        texts = array.fill_null("") if array.null_count else array
+        repeated = self._are_repeated(texts)
         vectors = self._read_repeated(texts) if repeated else self._read_distinct(texts)
         if array.null_count:
             vectors[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
@@ -59,7 +63,14 @@ class TextReader:
     def _are_repeated(self, texts: pa.Array) -> bool:
         """Return whether most texts have been read before, as far as texts are kept."""
         with self._lock:
-            return len(self._texts) < KEPT_TEXTS or 2 * self._texts.share(text_keys(texts)) > 1
+            if len(self._texts) < KEPT_TEXTS:
+                return True
+            if self._distinct_batches % COMPARED_BATCHES == 0:
+                compared = text_keys(texts.slice(0, COMPARED_TEXTS))
+                if 2 * self._texts.share(compared) > 1:
+                    return True
+            self._distinct_batches += 1
+            return False
 
     def _read_distinct(self, texts: pa.Array) -> Float32s:
         """Return the vectors of texts, of which each is encoded."""
@@ -68,10 +79,14 @@ class TextReader:
 
     def _read_repeated(self, texts: pa.Array) -> Float32s:
         """Return the vectors of texts, of which new ones are encoded once."""
+        slices = [texts.slice(first, MAX_VECTORS) for first in range(0, len(texts), MAX_VECTORS)]
+        parts = [self._kept_vectors(part) for part in slices or [texts]]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-        def vectors_of(new: Indices) -> tuple[Float32s, Float32s]:
+    def _kept_vectors(self, texts: pa.Array) -> Float32s:
+        def vectors_of(new: Indices) -> tuple[Float32s, Integers]:
             vectors = self._read_distinct(texts.take(pa.array(new)))
-            return vectors, np.zeros(len(new), dtype=np.float32)
+            return vectors, np.zeros(len(new), dtype=np.int64)
 
         with self._lock:
             positions = self._texts.positions(text_keys(texts), vectors_of)
@@ -79,15 +94,15 @@ class TextReader:
         return vectors
 
     def _text_vectors(self, words: Words) -> Float32s:
-        def vectors_of(new: Indices) -> tuple[Float32s, Float32s]:
+        def vectors_of(new: Indices) -> tuple[Float32s, Integers]:
             ngrams = self._encoder.ngrams(words.strings(new))
             starts = ngrams.indptr[:-1]
             vectors = _weighted_sums(ngrams.indices, starts, ngrams.data, self._ngrams)
-            return vectors, ngrams.power(2).sum(axis=1)
+            return vectors, whole_squares(ngrams)
 
         with self._lock:
             positions = self._words.positions(words.keys, vectors_of)
-            weights = word_weights(words, self._words.squares[positions])
+            weights = word_weights(words, positions, self._words.squares)
             return _weighted_sums(positions, words.ends[:-1], weights, self._words.vectors)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class ShardRecord:
     model: str
     settings: Mapping[str, Any]
     result: Mapping[str, Any]
+    etag: str = ""
 
 
 class FolderRecords:
@@ -59,17 +61,17 @@ class FolderRecords:
         Raises:
             OutputError: it cannot be created.
         """
-        try:
+        with self._writing():
             (self._folder / RECORDS).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise output_error(self._folder, error) from error
 
     def find(self, shard: Shard) -> ShardRecord | None:
         """Return the record of a file if its output is complete, and its input the same."""
         record = self._read(shard)
         if record is None or (record.model, record.settings) != (self._model, self._settings):
             return None
-        same = (record.size, record.modified) == (shard.size, shard.modified)
+        same = (record.size, record.modified, record.etag) == (
+            shard.size, shard.modified, shard.etag,
+        )  # fmt: skip
         return record if same and _size(shard.output) == record.bytes else None
 
     def finished(self, every: Sequence[Shard], part: Sequence[Shard]) -> dict[str, ShardRecord]:
@@ -100,10 +102,15 @@ class FolderRecords:
         return None
 
     def forget(self, shards: Sequence[Shard]) -> None:
-        """Remove the records of files that are about to be written, and the manifest."""
+        """Remove the records of files that are about to be written, and the manifest.
+
+        Raises:
+            OutputError: they cannot be removed.
+        """
         marks = [self._folder / name for name in (SUCCESS, MANIFEST)] if shards else []
-        for path in [*marks, *map(self._path, shards)]:
-            path.unlink(missing_ok=True)
+        with self._writing():
+            for path in [*marks, *map(self._path, shards)]:
+                path.unlink(missing_ok=True)
 
     def add(self, shard: Shard, rows: int, result: Mapping[str, Any]) -> None:
         """Record a file that was written completely.
@@ -111,10 +118,13 @@ class FolderRecords:
         Raises:
             OutputError: the record cannot be written.
         """
+        with self._writing():
+            digest = sha256_of(shard.output)
         record = ShardRecord(
             input=shard.name, size=shard.size, modified=shard.modified,
+            etag=shard.etag,
             output=str(shard.output.relative_to(self._folder)), bytes=_size(shard.output),
-            sha256=sha256_of(shard.output), rows=rows, model=self._model, settings=self._settings,
+            sha256=digest, rows=rows, model=self._model, settings=self._settings,
             result=result,
         )  # fmt: skip
         write_file(self._path(shard), to_json_lines([asdict(record)]), commits=False)
@@ -130,7 +140,8 @@ class FolderRecords:
         records = [self.find(shard) for shard in shards]
         if None in records:
             return False
-        self._remove_others(shards)
+        with self._writing():
+            self._remove_others(shards)
         columns = ("input", "output", "rows", "bytes", "sha256", "model")
         finished = [{name: getattr(record, name) for name in columns} for record in records]
         manifest = {
@@ -144,11 +155,19 @@ class FolderRecords:
 
     def _remove_others(self, shards: Sequence[Shard]) -> None:
         expected = {self._path(shard).name for shard in shards}
-        for path in (self._folder / RECORDS).glob("*.json"):
-            record = _parse(path) if path.name not in expected else None
+        for path in (self._folder / RECORDS).iterdir():
+            other = path.suffix == ".json" and path.name not in expected
+            record = _parse(path) if other else None
             if record is not None:
                 (self._folder / record.output).unlink(missing_ok=True)
                 path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise output_error(self._folder, error) from error
 
     def _path(self, shard: Shard) -> Path:
         name = str(shard.output.relative_to(self._folder))

@@ -11,11 +11,12 @@ from pathlib import Path, PurePath
 
 from aecli.errors import DataError, UsageError
 from aecli.inference.loaded_model import LoadedModel
-from aecli.model_directory.location import is_model
+from aecli.model_directory.spec_file import is_model
+from aecli.remote_files.path import RemotePath, location
 from aecli.table.arrow_reader import is_arrow_table
 from aecli.table.formats import COMPRESSIONS, SUFFIXES, WORKBOOK_SUFFIXES, output_format
 from aecli.table.output_cells import csv_cells
-from aecli.table.paths import STDIN, files_below, path_arguments
+from aecli.table.paths import STDIN, Spool, files_below, path_arguments
 from aecli.table.source import Data, Source
 
 _PART = re.compile(r"(\d+)/(\d+)")
@@ -25,7 +26,8 @@ _PART = re.compile(r"(\d+)/(\d+)")
 class Shard:
     """File of a table: its rows, its name below its folder, and the file to write.
 
-    `size` in bytes and `modified`, nanoseconds since 1970, identify its content.
+    `size` in bytes, `modified`, nanoseconds since 1970, and the ETag of a remote file identify its
+    content.
     """
 
     source: Source
@@ -33,6 +35,7 @@ class Shard:
     output: Path
     size: int
     modified: int
+    etag: str = ""
 
 
 def is_folder(output: str) -> bool:
@@ -87,19 +90,27 @@ def find_shards(
             overlaps the table's.
         DataError: a file no longer exists.
     """
-    if source.spools:
+    pipe = next((spool for spool in source.spools if isinstance(spool, Spool)), None)
+    if pipe is not None:
         raise UsageError(
-            f"-o {folder}/ writes one file per input file, and {source.spools[0].name} is a pipe",
+            f"-o {folder}/ writes one file per input file, and {pipe.name} is a pipe",
             hint=f"-o {shlex.quote(str(folder / 'rows.parquet'))}",
         )
     files = [file for text in arguments for file in files_below(text)]
     names = dict(files)
-    _check_folder(folder, [Path(text).expanduser() for text in arguments if os.path.isdir(text)])
+    tables = [location(text).expanduser() for text in arguments]
+    _check_folder(folder, [table for table in tables if table not in names])
     shards = []
     for part in source.parts():
-        name, status = names[part.paths[0]], _status(part.paths[0])
+        path = part.paths[0]
+        name, status = names[path], _status(path)
+        if ".." in PurePath(name).parts:
+            raise UsageError(
+                f"-o {folder}/ would write outside of it: {path} is {name} below its folder",
+                hint="a folder or a glob without ..",
+            )
         output = folder / _output_name(PurePath(name), to)
-        shards.append(Shard(part, name, output, status.st_size, status.st_mtime_ns))
+        shards.append(Shard(part, name, output, status.st_size, status.st_mtime_ns, _etag(path)))
     _require_distinct(shards)
     return shards
 
@@ -143,15 +154,20 @@ def _series_keys(source: Source, group: Sequence[str]) -> Iterator[tuple[object,
 def _check_folder(folder: Path, tables: Sequence[Path]) -> None:
     if is_model(folder):
         raise UsageError(f"-o {folder} is a model directory", hint="-o out/")
-    real = Path(os.path.realpath(folder))
+    real = _real(folder)
     for table in tables:
-        read = Path(os.path.realpath(table))
+        read = _real(table)
         if real == read or read in real.parents:
             raise UsageError(
                 f"the output folder {folder} is in the folder of the table, {table}",
                 facts=["the next command would read its own output"],
-                hint=f"-o {shlex.quote(os.path.join(read.parent, 'out') + '/')}",
+                hint=f"-o {shlex.quote(str(read.parent / 'out') + '/')}",
             )
+
+
+def _real(path: Path) -> Path:
+    """Return a path without symbolic links; an address as it is."""
+    return path if isinstance(path, RemotePath) else Path(os.path.realpath(path))
 
 
 def _output_name(name: PurePath, to: str | None) -> PurePath:
@@ -173,7 +189,7 @@ def _require_distinct(shards: Sequence[Shard]) -> None:
     first: dict[Path, Path] = {}
     for shard in shards:
         path = shard.source.paths[0]
-        if os.path.realpath(shard.output) == os.path.realpath(path):
+        if _real(shard.output) == _real(path):
             raise UsageError(
                 f"the output {shard.output} is also the input", hint="-o with another folder"
             )
@@ -188,6 +204,10 @@ def _require_distinct(shards: Sequence[Shard]) -> None:
 
 def _status(path: Path) -> os.stat_result:
     try:
-        return os.stat(path)
+        return path.stat()
     except FileNotFoundError as error:
         raise DataError(f"{path} no longer exists", hint=f"ls {path.parent}") from error
+
+
+def _etag(path: Path) -> str:
+    return path.remote_status().etag if isinstance(path, RemotePath) else ""

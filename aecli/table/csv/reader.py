@@ -34,6 +34,7 @@ from aecli.table.formats import is_compressed, reading
 
 # Parsing is fastest within the processor's cache; inference has a cost per block and column.
 _PARSED_BYTES, _INFERRED_BYTES, _MAX_BLOCK_BYTES = 1 << 20, 4 << 20, 16 << 20
+_INFERRED_BYTES_PER_COLUMN, _MAX_INFERRED_BYTES = 1 << 12, 1 << 28
 _WIDE_COLUMNS = 256
 _PARSED_TYPES = (pa.int64(), pa.float64())
 _OPEN_END = "\0"  # not the name of any column
@@ -75,7 +76,8 @@ class CsvFile:
         if unknown:
             types = {name: pa.null() for name in unknown}
             rows = text_bytes = 0
-            for batch in self._batches(unknown, {}, _INFERRED_BYTES):
+            wide_bytes = min(_INFERRED_BYTES_PER_COLUMN * len(self.names), _MAX_INFERRED_BYTES)
+            for batch in self._batches(unknown, {}, max(_INFERRED_BYTES, wide_bytes)):
                 for name, column in zip(unknown, batch.columns, strict=True):
                     types[name] = infer_text(without_texts(column, self._nulls), types[name])
                     if pa.types.is_string(types[name]):
@@ -85,6 +87,15 @@ class CsvFile:
             self._text_bytes += text_bytes
             self._types.update(types)
         return {name: self._types[name] for name in names}
+
+    @property
+    def inferred(self) -> tuple[dict[str, pa.DataType], int | None, int]:
+        """What `types` found in the cells: types, number of rows, and bytes of text."""
+        return self._types, self.n_rows, self._text_bytes
+
+    @inferred.setter
+    def inferred(self, facts: tuple[dict[str, pa.DataType], int | None, int]) -> None:
+        self._types, self.n_rows, self._text_bytes = facts
 
     def batches(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the columns of `types` in that order, at most `rows` rows at a time.
@@ -223,7 +234,7 @@ class CsvFile:
             stream,
             read_options=pacsv.ReadOptions(
                 column_names=[*self.names, _OPEN_END] if self._dialect.open_end else self.names,
-                block_size=_MAX_BLOCK_BYTES if wide else block_bytes,
+                block_size=max(_MAX_BLOCK_BYTES, block_bytes) if wide else block_bytes,
             ),
             parse_options=pacsv.ParseOptions(
                 delimiter=self._dialect.delimiter,

@@ -1,0 +1,258 @@
+"""Where the tasks of a command run: in its process, or on a Ray cluster.
+
+The cluster is that of `RAY_ADDRESS`, else one on this machine.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import islice
+from typing import Any, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
+
+from aecli.errors import AecliError, AecliWarning, OutputError, UsageError
+
+Computed = TypeVar("Computed")
+
+Engine = Literal["local", "ray"]
+
+ENGINES: tuple[Engine, ...] = get_args(Engine)
+
+MAX_RETRIES = 3
+"""How often a task is repeated whose process was killed."""
+
+MAX_SUBMITTED = 1_000
+"""Maximum number of tasks that run or wait for a processor."""
+
+CANCEL_SECONDS = 20.0
+"""Time that cancelled tasks have to remove incomplete files, before they are killed."""
+
+CONNECT_SECONDS = 10.0
+
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_task_oom_retries": str(MAX_RETRIES),
+}
+_ENVIRONMENT_OF_ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Lets a cluster of one machine listen on the loopback interface only, on every system."""
+
+
+def require_engine(name: str) -> Engine:
+    """Return an engine by its name.
+
+    Raises:
+        UsageError: it does not exist, Ray is not installed, or its cluster does not answer.
+    """
+    if name == "local":
+        return "local"
+    if name != "ray":
+        raise UsageError(f"--engine {name}: must be {' or '.join(ENGINES)}", hint="--engine ray")
+    spec = importlib.util.find_spec("ray")
+    if spec is None or spec.origin is None:  # a folder with this name has no origin
+        raise UsageError(
+            "--engine ray needs Ray, which is not installed", hint="pip install 'aecli[ray]'"
+        )
+    if address := os.environ.get("RAY_ADDRESS"):
+        _require_port(address)
+    return "ray"
+
+
+def run_on_ray(
+    function: Callable[[str], Computed],
+    names: Callable[[int], Sequence[str]],
+    *,
+    cores: int,
+    cpus: int,
+    gpus: int = 0,
+    may_continue: Callable[[], bool] = lambda: True,
+) -> Generator[tuple[str, Computed | AecliError]]:
+    """Yield each name with the result of a function, or its error, in the order in which they end.
+
+    A task whose process is killed is repeated. Tasks that have not ended are cancelled where the
+    caller closes the iterator or gets an exception, such as KeyboardInterrupt.
+
+    Args:
+        function: called in a process of the cluster, which has the same aecli.
+        names: returns its arguments, one per task, for the number of tasks that run at once.
+        cores: processors of a cluster on this machine.
+        cpus: processors that each task uses, at most those of the largest machine.
+        gpus: GPUs that each task uses.
+        may_continue: called every second; the tasks are cancelled if it returns False.
+
+    Raises:
+        UsageError: the cluster cannot be used.
+    """
+    with _connected(cores) as ray:
+        machines = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes()]
+        cpus = min(cpus, max(machines, default=0) or cpus)
+        task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=MAX_RETRIES)(_call)
+        call = partial(task.remote, ray.put(function), os.getcwd())
+        at_once = sum(machine // cpus for machine in machines)
+        waiting, pending = iter(names(max(at_once, 1))), dict[Any, str]()
+        try:
+            while True:
+                for name in islice(waiting, MAX_SUBMITTED - len(pending)):
+                    pending[call(name)] = name
+                if not pending:
+                    return
+                ended, _ = ray.wait(list(pending), timeout=1.0)
+                for reference in ended:
+                    name = pending.pop(reference)
+                    yield name, _outcome(ray, reference, name)
+                if not may_continue():
+                    return
+        finally:
+            _cancel(ray, list(pending))
+
+
+def _call(
+    function: Callable[[str], Computed], folder: str, name: str
+) -> tuple[Computed | AecliError, list[str]]:
+    """Call a function in a process of the cluster; return its result and its warnings."""
+    with suppress(OSError):  # relative paths are relative to the folder of the command
+        os.chdir(folder)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=AecliWarning)
+        try:
+            outcome: Computed | AecliError = function(name)
+        except AecliError as error:
+            outcome = error
+    return outcome, [str(warning.message) for warning in caught]
+
+
+def _outcome(ray: Any, reference: Any, name: str) -> Any:
+    """Return the result of a task that ended, or the error by which it failed."""
+    try:
+        outcome, messages = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        if not isinstance(error.cause, ray.exceptions.RaySystemError):
+            raise error.cause from error
+        raise UsageError(
+            "--engine ray: the processes of the cluster cannot load the task",
+            facts=str(error.cause).splitlines()[:1],
+            hint="the same aecli on every machine of the cluster",
+        ) from error
+    except ray.exceptions.RayError as error:
+        return OutputError(
+            f"{name}: its process was killed {MAX_RETRIES + 1} times",
+            facts=[str(error).splitlines()[0]],
+            hint="--threads with more processors per task, so that fewer tasks share the memory",
+        )
+    for message in messages:
+        warnings.warn(message, AecliWarning, stacklevel=2)
+    return outcome
+
+
+def _cancel(ray: Any, references: list[Any]) -> None:
+    """Interrupt tasks, and kill those that do not end."""
+    for force in (False, True):
+        for reference in references:
+            ray.cancel(reference, force=force)
+        if references:
+            _, references = ray.wait(
+                references, num_returns=len(references), timeout=CANCEL_SECONDS
+            )
+
+
+@contextmanager
+def _connected(cores: int) -> Iterator[Any]:
+    """Yield Ray, connected to a cluster, which is one of this process if there is no other."""
+    with _own_signals():
+        ray = _imported_ray()
+        connected = ray.is_initialized()
+        if not connected:
+            _connect(ray, cores)
+    if connected:
+        yield ray
+        return
+    # Ray prints messages on killed processes to stdout, and has no option against it.
+    ray._private.worker._worker_logs_enabled = False
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+        ray._private.worker._worker_logs_enabled = True
+
+
+def _connect(ray: Any, cores: int) -> None:
+    address = os.environ.get("RAY_ADDRESS")
+    local = {} if address else {"num_cpus": cores, "include_dashboard": False}
+    try:
+        with _discarded_stderr():
+            ray.init(
+                address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **local
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unusable(address, error) from error
+
+
+@contextmanager
+def _discarded_stderr() -> Iterator[None]:
+    """Discard messages on stderr, such as those of Ray's libraries while it connects."""
+    sys.stderr.flush()
+    with open(os.devnull, "wb") as nowhere:
+        before = os.dup(2)
+        try:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+
+
+def _require_port(address: str) -> None:
+    """Raise if no process listens at an address, to which Ray would try to connect forever.
+
+    Raises:
+        UsageError: the address is wrong, or nothing listens there.
+    """
+    try:
+        url = urlsplit("//" + address.removeprefix("ray://"))
+        if url.port is not None:
+            socket.create_connection((url.hostname, url.port), CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise _unusable(address, error) from error
+
+
+def _unusable(address: str | None, error: Exception) -> UsageError:
+    where = f"RAY_ADDRESS={address}" if address else "a Ray cluster on this machine"
+    return UsageError(
+        f"--engine ray: {where} cannot be used",
+        facts=(str(error) or type(error).__name__).splitlines()[:1],
+        hint="ray status" if address else "the command without --engine",
+    )
+
+
+def _imported_ray() -> Any:
+    local = {} if "RAY_ADDRESS" in os.environ else _ENVIRONMENT_OF_ONE_MACHINE
+    for name, value in {**_ENVIRONMENT, **local}.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    return ray
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Restore the handlers of signals, of which Ray replaces that of SIGTERM when imported."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
