@@ -34,5 +34,5 @@ class Ranks:
         """Replace a tensor by the sum of those of all ranks, which has the same bits on each."""
 
 
-ALONE = Ranks()
+ONE_PROCESS = Ranks()
 """A process that trains by itself."""

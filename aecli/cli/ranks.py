@@ -19,18 +19,18 @@ def joined_ranks(device: str) -> Iterator[Ranks]:
 
     The command ends silently with the exit code of an error that another rank reports.
     """
-    place = launch()
-    if place is None or place.size == 1:
+    launched = launch()
+    if launched is None or launched.size == 1:
         ranks = Ranks()
-        ranks.is_launched = place is not None
+        ranks.is_launched = launched is not None
         yield ranks
         return
     from aecli.distributed.torch_ranks import ReportedError, connected
 
-    if place.rank:
+    if launched.rank:
         warnings.simplefilter("ignore", AecliWarning)
     try:
-        with connected(place, device) as ranks:
+        with connected(launched, device) as ranks:
             yield ranks
     except ReportedError as error:
         raise click.exceptions.Exit(error.exit_code) from error
@@ -42,11 +42,11 @@ def require_one_process(command: str) -> None:
     Raises:
         UsageError: it did.
     """
-    place = launch()
-    if place is not None and place.size > 1:
-        if place.rank:
+    launched = launch()
+    if launched is not None and launched.size > 1:
+        if launched.rank:
             raise click.exceptions.Exit(UsageError.exit_code)
         raise UsageError(
-            f"aecli {command} runs in one process, and a launcher started {place.size}",
+            f"aecli {command} runs in one process, and a launcher started {launched.size}",
             hint=f"aecli {command} … without torchrun",
         )

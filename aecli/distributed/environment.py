@@ -26,7 +26,7 @@ class Launch:
 
 
 def launch(environment: Mapping[str, str] = os.environ) -> Launch | None:
-    """Return the place of this process; None if no launcher started it.
+    """Return which process of a launch this one is; None if no launcher started it.
 
     Raises:
         UsageError: a variable is missing or is not a number.
@@ -47,7 +47,7 @@ def launch(environment: Mapping[str, str] = os.environ) -> Launch | None:
         found = Launch(0, 0, 0, 0)
     if not 0 <= found.rank < found.size:
         raise UsageError(
-            f"RANK is {texts[0]!r} and WORLD_SIZE {texts[1]!r}: no place among processes",
+            f"RANK is {texts[0]!r} and WORLD_SIZE {texts[1]!r}: not one of these processes",
             hint="unset RANK WORLD_SIZE",
         )
     return found

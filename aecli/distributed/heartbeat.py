@@ -6,7 +6,6 @@ import os
 import sys
 import threading
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from aecli.distributed.environment import Launch
@@ -27,12 +26,12 @@ class Heartbeat:
     that is switched off closes no connection. So the process ends here if the next rank is silent.
     """
 
-    def __init__(self, store: Store, place: Launch) -> None:
+    def __init__(self, store: Store, launch: Launch) -> None:
         self._store = store
         self._own, self._next = (
-            f"heartbeat/{rank % place.size}" for rank in (place.rank, place.rank + 1)
+            f"heartbeat/{rank % launch.size}" for rank in (launch.rank, launch.rank + 1)
         )
-        self._watched = (place.rank + 1) % place.size
+        self._watched = (launch.rank + 1) % launch.size
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -41,12 +40,7 @@ class Heartbeat:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stopped.set()
         self._thread.join(BEAT_SECONDS)
 
@@ -56,11 +50,11 @@ class Heartbeat:
             beats += 1
             try:
                 self._store.set(self._own, str(beats))
-                heard = self._store.get(self._next)
+                beat = self._store.get(self._next)
             except RuntimeError:  # the launcher has ended
-                heard = last
-            if heard != last:
-                last, since = heard, time.monotonic()
+                beat = last
+            if beat != last:
+                last, since = beat, time.monotonic()
             elif time.monotonic() - since > SILENT_SECONDS:
                 self._end()
 

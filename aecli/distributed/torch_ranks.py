@@ -43,9 +43,9 @@ class TorchRanks(Ranks):
 
     is_launched = True
 
-    def __init__(self, place: Launch) -> None:
-        self.rank = place.rank
-        self.size = place.size
+    def __init__(self, launch: Launch) -> None:
+        self.rank = launch.rank
+        self.size = launch.size
 
     def gather(self, value: Shared) -> list[Shared]:
         """Return the values of all ranks, in their order, on each of them."""
@@ -87,7 +87,7 @@ def _lost_ranks() -> Iterator[None]:
 
 
 @contextmanager
-def connected(place: Launch, device: str) -> Iterator[Ranks]:
+def connected(launch: Launch, device: str) -> Iterator[Ranks]:
     """Connect the processes of a training, and choose the GPU of this one, if there are GPUs.
 
     Of an error inside that several ranks raise, one rank raises it, and the others its exit code.
@@ -97,16 +97,16 @@ def connected(place: Launch, device: str) -> Iterator[Ranks]:
         LostRankError: the other processes did not start, or one of them ended.
         ReportedError: another rank raises the error.
     """
-    store = _joined_store(place)
+    store = _joined_store(launch)
     with _reported_once(store), _lost_ranks():
         torch.distributed.init_process_group(
-            _backend(place, device), store=PrefixStore("group", store), rank=place.rank,
-            world_size=place.size, timeout=PATIENCE,
+            _backend(launch, device), store=PrefixStore("group", store), rank=launch.rank,
+            world_size=launch.size, timeout=PATIENCE,
         )  # fmt: skip
     try:
         # An error is reported before the connections are closed, which is an error of the others.
-        with Heartbeat(store, place), _reported_once(store):
-            yield TorchRanks(place)
+        with Heartbeat(store, launch), _reported_once(store):
+            yield TorchRanks(launch)
     finally:
         torch.distributed.destroy_process_group()
 
@@ -122,18 +122,18 @@ def _reported_once(store: Store) -> Iterator[None]:
         raise ReportedError(error.exit_code) from error
 
 
-def _joined_store(place: Launch) -> Store:
+def _joined_store(launch: Launch) -> Store:
     """Return the store by which the ranks find each other, when all of them have joined."""
     patience = timedelta(seconds=START_SECONDS)
     try:
         store, _, _ = next(rendezvous("env://", timeout=patience))
         # The launcher's store also has the keys of the processes before a restart.
         store = PrefixStore(f"start/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
-        store.set(f"joined/{place.rank}", "")
-        store.wait([f"joined/{rank}" for rank in range(place.size)], patience)
+        store.set(f"joined/{launch.rank}", "")
+        store.wait([f"joined/{rank}" for rank in range(launch.size)], patience)
     except RuntimeError as error:
         raise LostRankError(
-            f"process {place.rank} has waited {START_SECONDS} s for the others of {place.size}",
+            f"process {launch.rank} has waited {START_SECONDS} s for the others of {launch.size}",
             facts=[str(error).splitlines()[0]],
             hint="the same command on each machine",
         ) from error
@@ -149,7 +149,7 @@ def _is_reported(store: Store, error: AecliError) -> bool:
         return not isinstance(error, LostRankError)
 
 
-def _backend(place: Launch, device: str) -> str:
+def _backend(launch: Launch, device: str) -> str:
     """Choose the GPU of this process, if there are GPUs; return how the ranks are connected."""
     if device not in ("auto", "cuda") or not torch.cuda.is_available():
         if device.startswith("cuda:"):
@@ -159,10 +159,10 @@ def _backend(place: Launch, device: str) -> str:
             )
         return "gloo"
     found = torch.cuda.device_count()
-    if place.local_size > found:
+    if launch.local_size > found:
         raise UsageError(
-            f"{place.local_size} processes on a machine with {count(found, 'GPU')}",
+            f"{launch.local_size} processes on a machine with {count(found, 'GPU')}",
             hint=f"torchrun --nproc-per-node {found}, or --device cpu",
         )
-    torch.cuda.set_device(place.local_rank)
+    torch.cuda.set_device(launch.local_rank)
     return "cpu:gloo,cuda:nccl"

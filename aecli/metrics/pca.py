@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from aecli.metrics.eigenvectors import symmetric_eigenvectors
 from aecli.metrics.products import column_products, summed
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 
 COVARIANCE_WIDTH = 2_048
 """Maximum input width for an exact decomposition of the covariance; wider inputs are sampled."""
@@ -51,7 +51,7 @@ class PCA:
 
 
 def fit_pca(
-    batches: Callable[[], Iterable[Tensor]], components: int, *, ranks: Ranks = ALONE
+    batches: Callable[[], Iterable[Tensor]], components: int, *, ranks: Ranks = ONE_PROCESS
 ) -> PCA:
     """Fit PCA on batches of inputs `(n_rows, n_inputs)` of all ranks, in float64.
 

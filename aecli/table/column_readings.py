@@ -11,7 +11,7 @@ from itertools import islice
 import pyarrow as pa
 
 from aecli.formatting import name_list
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.schema.read_options import ReadOptions
 from aecli.schema.text_format import TextFormat
 from aecli.table.arrow_types import decoded_type, is_plain_number, is_text
@@ -48,7 +48,7 @@ class ColumnReadings:
     ) -> None:
         self.evidence: dict[str, str] = {} if evidence is None else evidence
         self.options = options
-        self.ranks: Ranks = ALONE
+        self.ranks: Ranks = ONE_PROCESS
         self._partitions = partitions
         self._notes = notes
         self._readings: dict[tuple[str, Reading | None], Reading | None] = {}

@@ -12,7 +12,7 @@ import pyarrow as pa
 from aecli.array_types import Floats, Indices, Mask
 from aecli.errors import DataError
 from aecli.progress import SILENT, Progress
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.row_sample import RowSample, position_keys
 from aecli.table.arrow_types import number_values, vector_values
 from aecli.table.calendar_periods import smallest_step
@@ -44,7 +44,7 @@ class ScanPart:
 
     before: int = 0
     trained: int = 0
-    ranks: Ranks = ALONE
+    ranks: Ranks = ONE_PROCESS
 
 
 WHOLE = ScanPart()

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from aecli.array_types import Codes, Mask
 from aecli.errors import DataError
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.schema.model_spec import Category, Label
 from aecli.schema.network import MAX_CLASSES
 from aecli.table.arrow_types import hashable, is_plain_number, is_text, python_values, type_name
@@ -29,7 +29,7 @@ COUNTED_ROWS = 1 << 18
 """Rows whose labels are counted at once."""
 
 
-def read_labels(source: Source, label: str, *, ranks: Ranks = ALONE) -> tuple[Label, Codes]:
+def read_labels(source: Source, label: str, *, ranks: Ranks = ONE_PROCESS) -> tuple[Label, Codes]:
     """Return the label with its counts over all rows, and codes `(n_rows,)`, -1 for null.
 
     Classes are sorted: numbers by value, text by code point, False before True. Of several ranks
@@ -121,7 +121,7 @@ def with_written_label(source: Source, label: str) -> Source:
 
 
 def with_counts(
-    label: Label, codes: Codes, rows: Mask | None = None, *, ranks: Ranks = ALONE
+    label: Label, codes: Codes, rows: Mask | None = None, *, ranks: Ranks = ONE_PROCESS
 ) -> Label:
     """Return the label with its classes counted where `rows` is True; in all rows for None.
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from aecli.errors import DataError, UsageError
 from aecli.formatting import STANDARD_INPUT, TABLE_IN_MEMORY
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.schema.read_options import ReadOptions
 from aecli.table.arrow_reader import is_arrow_table
 from aecli.table.csv.reader import CsvFile
@@ -109,7 +109,8 @@ def share_formats(source: Source, ranks: Ranks) -> None:
     """
     source.columns.ranks = ranks
     source.columns.find(source.names, source.given, source.as_written)
-    source.columns.ranks = ALONE  # later readings are not those of the same columns on all ranks
+    # Later readings are not those of the same columns on all ranks.
+    source.columns.ranks = ONE_PROCESS
 
 
 def _row_counts(source: Source, ranks: Ranks) -> list[int]:

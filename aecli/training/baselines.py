@@ -21,7 +21,7 @@ from aecli.metrics.products import summed
 from aecli.model.layers import ACTIVATION_CLASSES
 from aecli.nn.autoencoder import AutoencoderNetwork
 from aecli.nn.losses import ReconstructionLoss
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.schema.model_spec import Baseline
 from aecli.schema.network import Network
 from aecli.training.validation import NumberTarget
@@ -58,7 +58,7 @@ def fit_baseline(
     layout: Layout,
     components: int,
     *,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = ONE_PROCESS,
     zeroed: Sequence[slice] = (),
 ) -> PCA:
     """Fit PCA with `components` components on a sample of the training inputs of all ranks.
@@ -79,7 +79,7 @@ def fit_baseline(
     return fit_pca(batches, min(components, layout.inputs * train.size), ranks=ranks)
 
 
-def fit_number_ranges(train: Staged, layout: Layout, *, ranks: Ranks = ALONE) -> Tensor:
+def fit_number_ranges(train: Staged, layout: Layout, *, ranks: Ranks = ONE_PROCESS) -> Tensor:
     """Return `number_ranges` of a sample of all ranks' training rows `(3, n_numbers)`."""
     rows = min(RANGED_ROWS, RANGED_VALUES // max(1, layout.numbers)) // train.size
     chosen = train.thinned(max(1, rows // ranks.size))
@@ -89,7 +89,7 @@ def fit_number_ranges(train: Staged, layout: Layout, *, ranks: Ranks = ALONE) ->
 
 @torch.no_grad()
 def number_target(
-    pca: PCA, layout: Layout, ranges: Tensor, staged: Staged, *, ranks: Ranks = ALONE
+    pca: PCA, layout: Layout, ranges: Tensor, staged: Staged, *, ranks: Ranks = ONE_PROCESS
 ) -> NumberTarget:
     """Return the error of PCA on the numbers of all ranks' rows, as a target for a network.
 
@@ -172,7 +172,7 @@ def dead_hidden_units(
 
 
 def trivial_losses(
-    loss: ReconstructionLoss, layout: Layout, train: Staged, *, ranks: Ranks = ALONE
+    loss: ReconstructionLoss, layout: Layout, train: Staged, *, ranks: Ranks = ONE_PROCESS
 ) -> list[float]:
     """Return the loss of each non-constant column for the best constant prediction.
 

@@ -15,7 +15,7 @@ from aecli.features.reader import CellReader
 from aecli.features.staging import Staged, as_windows, stage
 from aecli.features.windows import Series, read_series
 from aecli.progress import Progress
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.schema.model_spec import Label
 from aecli.schema.option_types import parse_valid
 from aecli.schema.options import TrainOptions
@@ -67,7 +67,7 @@ class PreparedTable:
     table: str = ""
     source: Source | None = None
     dropped: int = 0
-    ranks: Ranks = ALONE
+    ranks: Ranks = ONE_PROCESS
     sample: PreparedTable | None = None
 
     @property
@@ -82,7 +82,7 @@ def prepare(
     progress: Progress,
     *,
     fold: tuple[int, int] | None = None,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = ONE_PROCESS,
 ) -> PreparedTable:
     """Read, split, fit the columns on the training rows only, and stage both parts.
 

@@ -8,7 +8,7 @@ from aecli.array_types import Codes, Mask
 from aecli.errors import DataError, UsageError
 from aecli.features.windows import Series
 from aecli.formatting import count, name_list, shell_name
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.schema.model_spec import Label
 from aecli.schema.option_types import parse_valid
 from aecli.schema.options import TrainOptions
@@ -35,7 +35,7 @@ def divide_rows(
     series: Series | None = None,
     fold: tuple[int, int] | None = None,
     first: int = 0,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = ONE_PROCESS,
 ) -> tuple[Mask, list[str]]:
     """Return a mask `(rows,)`, True for training rows, and notes.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aecli.features.layout import Layout
 from aecli.features.staging import Staged
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.schema.training_options import TrainingOptions
 from aecli.scoring.fit import sampled_cells
 from aecli.scoring.forest import fit_forest
@@ -23,7 +23,7 @@ def drop_isolated(
     options: TrainingOptions,
     notes: list[str],
     *,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = ONE_PROCESS,
 ) -> tuple[Staged, int]:
     """Return the samples without those that a forest isolates first, and their number.
 

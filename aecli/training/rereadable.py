@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.schema.options import TrainOptions
 from aecli.table.labels import with_written_label
 from aecli.table.shares import Share, open_for_ranks, share_formats, share_of, share_types
@@ -16,7 +16,7 @@ from aecli.table.source import Data, Source
 from aecli.training.memory import fits_in_memory
 
 
-def open_share(data: Data | Source, options: TrainOptions, ranks: Ranks = ALONE) -> Share:
+def open_share(data: Data | Source, options: TrainOptions, ranks: Ranks = ONE_PROCESS) -> Share:
     """Open the rows of a rank, to be read repeatedly: in memory if they fit into `--memory`.
 
     Raises:

@@ -8,7 +8,7 @@ import numpy as np
 
 from aecli.array_types import Codes, Floats, Mask
 from aecli.features.shuffling import random_generator
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.table.row_order import Times
 
 BLOCK_ROWS = 1 << 18
@@ -22,7 +22,7 @@ def training_rows(
     codes: Codes | None = None,
     *,
     first: int = 0,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = ONE_PROCESS,
 ) -> Mask:
     """Return a mask `(rows,)`, True for training rows; the others are validation rows.
 
@@ -50,7 +50,7 @@ def _without_lowest(
     """
     last = rows if codes is None else first + len(codes)
     if codes is None:
-        first, ranks = 0, ALONE  # each rank draws for all rows
+        first, ranks = 0, ONE_PROCESS  # each rank draws for all rows
     sizes = _class_sizes(rows, codes, ranks)
     left = np.array([max(0, min(round(share * size), size - 1)) for size in sizes.tolist()])
     # The k-th lowest of n uniform numbers is about k / n, with a deviation of at most sqrt(k) / n.

@@ -17,7 +17,7 @@ from aecli.model_directory.location import model_directory
 from aecli.model_directory.save import check_target, save
 from aecli.model_directory.staging import StagedDirectory
 from aecli.progress import SILENT, Epoch, Progress
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.schema.model_spec import ModelSpec
 from aecli.schema.option_values import OptionValues
 from aecli.schema.options import TrainOptions, option_names
@@ -58,7 +58,7 @@ def train(
     keep_generations: int = 1,
     options: TrainOptions | None = None,
     progress: Progress = SILENT,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = ONE_PROCESS,
     **values: Unpack[OptionValues],
 ) -> TrainResult:
     """Train on `data` and save the model; `values` are options by name, such as `encoder=[64, 8]`.

@@ -15,7 +15,7 @@ from aecli.errors import DivergedError
 from aecli.features.staging import Staged
 from aecli.formatting import count
 from aecli.progress import SILENT, Epoch, Progress
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.schema.training_options import TrainingOptions
 from aecli.training.batches import Batches
 from aecli.training.checkpoint import Checkpoint, TrainingState, copied, same_random_numbers
@@ -72,7 +72,7 @@ class Trainer:
         images: bool = False,
         static: bool = False,
         captured: bool = False,
-        ranks: Ranks = ALONE,
+        ranks: Ranks = ONE_PROCESS,
     ) -> None:
         self._target = target
         self._objective = objective.to(device)
@@ -262,7 +262,7 @@ class Trainer:
             if time.perf_counter() - checked > CHECK_SECONDS:
                 self._progress.rows(seen)
                 checked, seen = time.perf_counter(), 0
-                self._agree_alone(float(figures[-1, 0]))
+                self._agree_in_one_process(float(figures[-1, 0]))
             if self._requests.saves and not self._requests.diverged:
                 self._snapshots.take(state, self._requests.seconds, done=done, means=means)
                 self._snapshots.save()
@@ -270,7 +270,7 @@ class Trainer:
             if self._must_stop():
                 break
         self._progress.rows(seen)
-        self._agree_alone()
+        self._agree_in_one_process()
         if self._must_stop() and not self._finished:
             self._snapshots.take(state, self._requests.seconds, done=done, means=means)
             self._snapshots.save()  # whoever sent the signal may not wait for the validation
@@ -278,7 +278,7 @@ class Trainer:
         self._objective.network.eval()
         return means
 
-    def _agree_alone(self, loss: float = 0.0) -> None:
+    def _agree_in_one_process(self, loss: float = 0.0) -> None:
         """Look for requests in one process; several agree on them in their steps."""
         if self._ranks.size == 1:
             self._requests.agree(self._requests.wanted(), loss)
@@ -306,7 +306,7 @@ class Trainer:
             # Several ranks stop in their steps only, of which all have as many.
             if not several and time.perf_counter() - checked > CHECK_SECONDS:
                 checked = time.perf_counter()
-                self._agree_alone()
+                self._agree_in_one_process()
                 if self._must_stop():
                     return None
             with arithmetic(self._state.precision, self._device):

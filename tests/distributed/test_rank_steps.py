@@ -16,7 +16,7 @@ from aecli.features.layout import lay_out
 from aecli.features.staging import Staged
 from aecli.model.build import build, build_reconstruction_loss, resolve_weights
 from aecli.model.sizes import resolve_network
-from aecli.ranks import ALONE, Ranks
+from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.schema.options import TrainOptions
 from aecli.training.fit_result import FitResult
 from aecli.training.objective import Objective
@@ -85,7 +85,7 @@ def trained(
 def test_the_gradient_of_a_step_is_that_of_the_whole_batch(
     sizes: tuple[int, ...], options: dict[str, Any]
 ):
-    whole, expected = trained(ALONE, [96], **options)
+    whole, expected = trained(ONE_PROCESS, [96], **options)
     for fit, weights in on_ranks(len(sizes), lambda ranks: trained(ranks, sizes, **options)):
         for name, tensor in weights.items():
             torch.testing.assert_close(tensor, expected[name], rtol=1e-3, atol=1e-5)
