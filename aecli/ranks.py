@@ -33,6 +33,22 @@ class Ranks:
     def add(self, tensor: Tensor) -> None:
         """Replace a tensor by the sum of those of all ranks, which has the same bits on each."""
 
+    def summands(self, size: int, like: Tensor) -> Summands:
+        """Return `size` numbers, with the type and device of a tensor, for many additions."""
+        return Summands(like.new_zeros(size), self.add)
+
+
+class Summands:
+    """Numbers of a rank, which `add` replaces by the sums of those of all ranks."""
+
+    def __init__(self, numbers: Tensor, add: Callable[[Tensor], None]) -> None:
+        self.numbers = numbers
+        self._add = add
+
+    def add(self) -> None:
+        """Replace the numbers by their sums, which have the same bits on each rank."""
+        self._add(self.numbers)
+
 
 ONE_PROCESS = Ranks()
 """A process that trains by itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
 import torch
@@ -15,19 +15,17 @@ from torch.distributed.rendezvous import rendezvous
 
 from aecli.distributed.environment import Launch
 from aecli.distributed.heartbeat import Heartbeat
+from aecli.distributed.lost_ranks import LostRankError, lost_ranks
+from aecli.distributed.shared_memory import shared_summands
 from aecli.errors import AecliError, UsageError
 from aecli.formatting import count
-from aecli.ranks import Ranks, Shared
+from aecli.ranks import Ranks, Shared, Summands
 
 START_SECONDS = 60
 """Time in which all ranks have to start."""
 
 PATIENCE = timedelta(days=7)
 """Time limit of an exchange: a rank may be slow. One that ended is noticed by its heartbeat."""
-
-
-class LostRankError(AecliError):
-    """Training that ends because the process of another rank ended."""
 
 
 class ReportedError(Exception):
@@ -43,14 +41,16 @@ class TorchRanks(Ranks):
 
     is_launched = True
 
-    def __init__(self, launch: Launch) -> None:
+    def __init__(self, launch: Launch, closing: ExitStack) -> None:
         self.rank = launch.rank
         self.size = launch.size
+        self._share_machine = launch.local_size == launch.size
+        self._closing = closing
 
     def gather(self, value: Shared) -> list[Shared]:
         """Return the values of all ranks, in their order, on each of them."""
         values: list[Shared | None] = [None] * self.size
-        with _lost_ranks():
+        with lost_ranks():
             torch.distributed.all_gather_object(values, value)
         return values  # type: ignore[return-value]  # none of them is missing
 
@@ -62,7 +62,7 @@ class TorchRanks(Ranks):
                 sent = [value()]
             except AecliError as error:
                 sent = [error]
-        with _lost_ranks():
+        with lost_ranks():
             torch.distributed.broadcast_object_list(sent, src=0)
         if isinstance(sent[0], AecliError):
             raise sent[0]
@@ -70,20 +70,15 @@ class TorchRanks(Ranks):
 
     def add(self, tensor: Tensor) -> None:
         """Replace a tensor by the sum of those of all ranks, which has the same bits on each."""
-        with _lost_ranks():
+        with lost_ranks():
             torch.distributed.all_reduce(tensor)
 
-
-@contextmanager
-def _lost_ranks() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        raise LostRankError(
-            "the exchange with the other processes of this training failed",
-            facts=[str(error).splitlines()[0]],
-            hint="see the messages of the other processes",
-        ) from error
+    def summands(self, size: int, like: Tensor) -> Summands:
+        """Return `size` numbers, with the type and device of a tensor, for many additions."""
+        found: Summands | None = None
+        if self._share_machine and like.device.type == "cpu":
+            found = shared_summands(self, size, self._closing)
+        return found or super().summands(size, like)
 
 
 @contextmanager
@@ -98,15 +93,15 @@ def connected(launch: Launch, device: str) -> Iterator[Ranks]:
         ReportedError: another rank raises the error.
     """
     store = _joined_store(launch)
-    with _reported_once(store), _lost_ranks():
+    with _reported_once(store), lost_ranks():
         torch.distributed.init_process_group(
             _backend(launch, device), store=PrefixStore("group", store), rank=launch.rank,
             world_size=launch.size, timeout=PATIENCE,
         )  # fmt: skip
     try:
         # An error is reported before the connections are closed, which is an error of the others.
-        with Heartbeat(store, launch), _reported_once(store):
-            yield TorchRanks(launch)
+        with ExitStack() as closing, Heartbeat(store, launch), _reported_once(store):
+            yield TorchRanks(launch, closing)
     finally:
         torch.distributed.destroy_process_group()
 

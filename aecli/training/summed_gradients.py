@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from aecli.ranks import Ranks
+from aecli.ranks import Ranks, Summands
 
 
 class SummedGradients:
@@ -19,13 +19,13 @@ class SummedGradients:
     def __init__(self, parameters: Sequence[Tensor], ranks: Ranks) -> None:
         self._parameters = parameters
         self._ranks = ranks
-        self._flat: Tensor | None = None
+        self._summands: Summands | None = None
         self._size = 0
 
     def zero(self) -> None:
         """Reset all gradients."""
-        if self._flat is not None:
-            self._flat.zero_()
+        if self._summands is not None:
+            self._summands.numbers.zero_()
         else:
             for parameter in self._parameters:
                 parameter.grad = None
@@ -35,15 +35,16 @@ class SummedGradients:
 
         There are as many of these in each step.
         """
-        if self._flat is None:
+        if self._summands is None:
             self._find_trained(others)
-        if self._flat is None:
+        if self._summands is None:
             others = others.clone()
             self._ranks.add(others)
             return others
-        self._flat[self._size :] = others
-        self._ranks.add(self._flat)
-        return self._flat[self._size :].clone()
+        last = self._summands.numbers[self._size :]
+        last.copy_(others)
+        self._summands.add()
+        return last.clone()
 
     def _find_trained(self, others: Tensor) -> None:
         """Allocate the tensor for the parameters that have a gradient on any rank, if any do."""
@@ -53,8 +54,9 @@ class SummedGradients:
             return
         chosen = [p for p, used in zip(self._parameters, trained, strict=True) if used]
         self._size = sum(parameter.numel() for parameter in chosen)
-        self._flat = others.new_zeros(self._size + len(others))
-        views = self._flat[: self._size].split([parameter.numel() for parameter in chosen])
+        self._summands = self._ranks.summands(self._size + len(others), others)
+        flat = self._summands.numbers[: self._size]
+        views = flat.split([parameter.numel() for parameter in chosen])
         for parameter, view in zip(chosen, views, strict=True):
             gradient = view.view_as(parameter)
             if parameter.grad is not None:

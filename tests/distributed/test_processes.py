@@ -178,5 +178,38 @@ def test_a_killed_process_is_restarted_to_the_same_weights(tmp_path: Path, table
     assert done.returncode == 0, done.stderr
     assert "the exchange with the other processes of this training failed" in done.stderr
     assert [code for code, _, _ in ends(uninterrupted)] == [0, 0]
-    (one,), (two,) = ((tmp_path / name).glob("weights-*") for name in ("one", "two"))
-    assert one.name == two.name
+    assert weights_name(tmp_path / "one") == weights_name(tmp_path / "two")
+
+
+def weights_name(model: Path) -> str:
+    """Return the name of the file of weights, which has a digest of them."""
+    (path,) = model.glob("weights-*")
+    return path.name
+
+
+OTHER_MEMORY = """
+import sys
+from pathlib import Path
+from aecli.cli.main import run
+from aecli.distributed import shared_memory
+
+shared_memory.MEMORY = Path({memory!r})
+sys.argv = ["aecli", *{arguments!r}]
+run()
+"""
+
+
+def test_gradients_have_the_same_sums_in_shared_memory_and_by_messages(tmp_path: Path, table: Path):
+    arguments = ["train", str(table), *OPTIONS, "-q", "-m"]
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    for model, folder in (("shared", memory), ("sent", tmp_path / "missing")):
+        code = OTHER_MEMORY.format(memory=str(folder), arguments=[*arguments, model])
+        done = subprocess.run(
+            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python",
+             "--nproc-per-node", "2", str(bin_directory() / "python"), "-c", code],
+            cwd=tmp_path, text=True, capture_output=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert weights_name(tmp_path / "shared") == weights_name(tmp_path / "sent")
+    assert list(memory.iterdir()) == []
