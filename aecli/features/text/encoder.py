@@ -133,6 +133,6 @@ def word_weights(words: Words, codes: Indices, squares: Integers) -> Float32s:
     values[repeated] = np.rint(values[repeated] * (shares * shares * numbers))
     sums = (words.sums(values) * SQUARE_UNIT).astype(np.float32)
     scales = 1 / np.sqrt(np.maximum(sums, np.float32(MIN_SQUARES)))
-    weights: Float32s = scales.take(words.text_of).astype(np.float32, copy=False)
+    weights: Float32s = words.spread(scales)
     weights[repeated] *= shares
     return weights
