@@ -80,7 +80,7 @@ class TextEncoder:
     @cached_property
     def _columns(self) -> AnyArray:
         """Return the position of each hash value in `features`; -1 if it has none."""
-        columns = np.full(BUCKETS + 1, -1, dtype=np.int32)
+        columns = np.full(BUCKETS, -1, dtype=np.int32)
         columns[self.features] = np.arange(len(self.features))
         return columns
 
