@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from aecli.array_types import AnyArray, AnyFloats, Float32s, Indices, Integers, Mask
+from aecli.features.text.multibyte import set_positions
 from aecli.features.text.ngrams import BUCKETS, ngram_counts
 from aecli.features.text.stored_texts import StoredTexts
 from aecli.features.text.words import Words, split_words, text_blocks
@@ -126,7 +127,7 @@ def word_weights(words: Words, codes: Indices, squares: Integers) -> Float32s:
         squares: squared length of each distinct word, as returned by `whole_squares`.
     """
     counts = words.counts(codes)
-    repeated = np.flatnonzero(counts > 1)
+    repeated = set_positions(counts > 1)
     numbers = counts[repeated].astype(np.float64)
     shares = (1 + np.log(numbers)) / numbers
     values = squares.take(codes)

@@ -40,9 +40,9 @@ Bytes = npt.NDArray[np.uint8]
 
 def set_positions(mask: Mask) -> Indices:
     """Return the positions of a mask that are set, ascending."""
-    if 10 * np.count_nonzero(mask) > len(mask):
+    if not len(mask) < 100 * np.count_nonzero(mask) < 10 * len(mask):
         return mask.nonzero()[0]
-    # NumPy searches for each one of less than a tenth: looking at eight together is faster.
+    # NumPy searches for each one of less than a tenth: comparing eight together is faster.
     whole = len(mask) // GROUP * GROUP
     groups = mask[:whole].view(np.uint64)
     used = (groups != 0).nonzero()[0]

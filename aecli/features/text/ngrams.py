@@ -63,7 +63,7 @@ def _known_ngrams(words: pa.Array, columns: Indices, bits: int) -> AnyArray:
     codes, starts = _with_boundaries(characters, lengths)
     remaining = np.repeat(starts + lengths + 2, lengths + 2) - np.arange(len(codes))
     kind = np.uint32 if len(words) << bits <= 1 << 32 else np.uint64
-    first = np.arange(len(words), dtype=kind) << kind(bits)
+    first: AnyArray = (np.arange(len(words)) << bits).astype(kind)
     of_codes = np.repeat(first, lengths + 2)
     found = columns.take(_buckets(_word_hashes(characters, firsts), size=0))
     parts = [_with_columns(first, found, found >= 0)]
@@ -80,7 +80,8 @@ def _known_ngrams(words: pa.Array, columns: Indices, bits: int) -> AnyArray:
 
 def _with_columns(words: AnyArray, columns: Indices, chosen: Mask) -> AnyArray:
     positions = set_positions(chosen)
-    return words.take(positions) | columns.take(positions).astype(words.dtype)
+    joined: AnyArray = words.take(positions) | columns.take(positions).astype(words.dtype)
+    return joined
 
 
 def _characters(array: pa.Array) -> tuple[npt.NDArray[np.uint32], Indices]:

@@ -61,7 +61,7 @@ class Words:
     @cached_property
     def sizes(self) -> Indices:
         """Return the number of words of each text."""
-        return np.diff(self.ends)
+        return self.ends[1:] - self.ends[:-1]
 
     def spread(self, values: AnyArray) -> AnyArray:
         """Return the value of each word's text `(n_words,)`, of the values of texts."""
@@ -79,7 +79,8 @@ class Words:
         # Cumulative sums of integers are exact, and ten times as fast as those of floats.
         totals = np.zeros(len(values) + 1, dtype=np.int64)
         np.cumsum(values, out=totals[1:])
-        return np.diff(totals.take(self.ends))
+        totals = totals.take(self.ends)
+        return totals[1:] - totals[:-1]
 
     def strings(self, positions: Indices) -> pa.Array:
         """Return the words at positions."""
@@ -112,7 +113,7 @@ class Words:
         same_text = np.ones(len(codes), dtype=np.bool_)
         for distance in range(1, longest):
             same_text = same_text[:-1] & continued[distance:-1]
-            first = np.flatnonzero((codes[distance:] == codes[:-distance]) & same_text)
+            first = set_positions((codes[distance:] == codes[:-distance]) & same_text)
             counts[first] += 1
             counts[first + distance] += 1
         return counts
@@ -167,7 +168,7 @@ def _word_slices(spaces: Mask, offsets: Indices) -> tuple[Indices, Indices, Indi
     kinds = kinds.take(bounds)
     starts = bounds[:-1] + (kinds[:-1] & _SPACE)
     lengths = bounds[1:] - starts
-    ends = np.flatnonzero(kinds >= _FIRST)
+    ends = set_positions(kinds >= _FIRST)
     if len(ends) < len(offsets):
         # A text without bytes starts where the next one does.
         ends = ends[np.cumsum(np.diff(offsets, prepend=-1) > 0) - 1]
