@@ -99,7 +99,7 @@ def _lower_pairs() -> AnyArray:
     case of another size.
     """
     points = np.arange(FIRST_CAPITAL, LAST_CAPITAL + 1, dtype=np.uint32)
-    points = points[(points < 0xD800) | (points > 0xDFFF)]  # the surrogates are no characters
+    points = points[(points < 0xD800) | (points > 0xDFFF)]  # without surrogates
     text = pc.utf8_lower(pa.scalar(points.tobytes().decode("utf-32-le"))).as_py()
     lower = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     pairs = _first_bytes(points)
