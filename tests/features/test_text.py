@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import torch
 
 from aecli.errors import ModelError
 from aecli.features.text.encoder import TextEncoder
 from aecli.features.text.fit import fit_encoder
+from aecli.features.text.multibyte import set_positions
+from aecli.features.text.ngrams import BUCKETS, SIZES, ngram_counts
 from aecli.features.text.reader import TextReader
 from aecli.features.text.tensors import text_tensors, with_text_encoders
 from aecli.features.text.vector_cache import MAX_VECTORS
@@ -127,6 +130,40 @@ def test_words_are_those_between_whitespace_in_lower_case(kind: pa.DataType) -> 
         assert found == [word for part in expected for word in part]
         assert np.diff(words.ends).tolist() == [len(part) for part in expected]
         assert len(set(words.keys.tolist())) == len(set(found))
+
+
+def test_every_character_is_in_the_lower_case_of_arrow() -> None:
+    points = [*range(0x80, 0xD800), *range(0xE000, 0x20000), 0x20000, 0x10FFFF]
+    points = [point for point in points if not chr(point).isspace()]
+    # In one block with Kelvin (U+212A), whose lower case is shorter, and one by one.
+    for part in (points, [0xC9], [0xE9, 0x416], [0x130], [0x23A], [0x1E9E], [0xFF21], [0x10400]):
+        texts = pa.array([f"A{chr(point)} b{chr(point)}" for point in part])
+        words = split_words(texts)
+        found = words.strings(np.arange(len(words.keys))).to_pylist()
+        assert found == " ".join(pc.utf8_lower(texts).to_pylist()).split(" ")
+
+
+@pytest.mark.parametrize("share", [0, 0.005, 0.05, 0.3, 1])
+def test_positions_of_a_mask_are_those_that_are_set(share: float) -> None:
+    for size in (0, 1, 7, 8, 1003):
+        mask = np.random.default_rng(size).random(size) < share
+        assert set_positions(mask).tolist() == [i for i, is_set in enumerate(mask) if is_set]
+
+
+def test_ngrams_are_counted_for_each_word() -> None:
+    texts = ["aaaa", "b", "banana", "éàéàé", "x" * 60, "banana"]
+    for repeats in (1, 3_000):
+        counts = ngram_counts(pa.array(texts * repeats, pa.large_string()), np.arange(BUCKETS))
+        assert counts.shape == (6 * repeats, BUCKETS)
+        for i, text in enumerate(texts):
+            padded = f"<{text}>"
+            sizes = [(size, at) for size in SIZES for at in range(len(padded) - size + 1)]
+            expected = Counter(padded[at : at + size] for size, at in sizes)
+            row = slice(*counts.indptr[len(counts.indptr) - 7 + i :][:2])
+            assert sorted(counts.data[row]) == sorted([1, *expected.values()])
+            assert (np.diff(counts.indices[row]) > 0).all()
+        first, last = counts[[2, -1]].toarray()
+        np.testing.assert_array_equal(first, last)
 
 
 def test_keys_differ_where_any_byte_does_and_at_the_end() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from aecli.array_types import AnyArray, AnyFloats, Float32s, Indices, Integers, Mask
+from aecli.features.text.multibyte import set_positions
 from aecli.features.text.ngrams import BUCKETS, ngram_counts
 from aecli.features.text.stored_texts import StoredTexts
 from aecli.features.text.words import Words, split_words, text_blocks
@@ -80,7 +81,7 @@ class TextEncoder:
     @cached_property
     def _columns(self) -> AnyArray:
         """Return the position of each hash value in `features`; -1 if it has none."""
-        columns = np.full(BUCKETS + 1, -1, dtype=np.int32)
+        columns = np.full(BUCKETS, -1, dtype=np.int32)
         columns[self.features] = np.arange(len(self.features))
         return columns
 
@@ -126,13 +127,13 @@ def word_weights(words: Words, codes: Indices, squares: Integers) -> Float32s:
         squares: squared length of each distinct word, as returned by `whole_squares`.
     """
     counts = words.counts(codes)
-    repeated = np.flatnonzero(counts > 1)
+    repeated = set_positions(counts > 1)
     numbers = counts[repeated].astype(np.float64)
     shares = (1 + np.log(numbers)) / numbers
     values = squares.take(codes)
     values[repeated] = np.rint(values[repeated] * (shares * shares * numbers))
     sums = (words.sums(values) * SQUARE_UNIT).astype(np.float32)
     scales = 1 / np.sqrt(np.maximum(sums, np.float32(MIN_SQUARES)))
-    weights: Float32s = scales.take(words.text_of).astype(np.float32, copy=False)
+    weights: Float32s = words.spread(scales)
     weights[repeated] *= shares
     return weights

@@ -103,7 +103,7 @@ def truncated_svd(rows: csr_array, size: int) -> Float32s:
 def _weighted_ngrams(words: Words) -> TextEncoder:
     """Return an encoder without components: n-grams of at least two texts, if there are some."""
     distinct, codes = words.distinct()
-    counts = ngram_counts(distinct, np.append(np.arange(BUCKETS), -1))
+    counts = ngram_counts(distinct, np.arange(BUCKETS))
     present = word_matrix(words, codes, np.ones(len(codes), dtype=np.float32)) @ counts
     frequencies = np.bincount(present.indices, minlength=present.shape[1])
     features = np.flatnonzero(frequencies >= min(2, frequencies.max()))

@@ -10,15 +10,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aecli.array_types import Indices
+from aecli.array_types import AnyArray, Indices, Mask
+from aecli.features.text.multibyte import set_positions
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 BUCKETS = 1 << 18
 """Number of hash values of n-grams."""
-
-NO_NGRAM = BUCKETS
 
 SIZES = (2, 3, 4, 5)
 """Numbers of characters of the n-grams, where the boundary of a word is one."""
@@ -36,42 +35,53 @@ def ngram_counts(words: pa.Array, columns: Indices) -> csr_array:
 
     Args:
         words: in lower case, of type `large_string`, none empty.
-        columns: column of each hash value `(BUCKETS + 1,)`, and of `NO_NGRAM`; -1 is not counted.
+        columns: column of each hash value `(BUCKETS,)`; -1 is not counted.
     """
     from scipy.sparse import csr_array
 
-    buckets, starts = _hash_values(words)
-    found = columns[buckets].ravel()
-    known = found >= 0
-    counts_of = np.add.reduceat(known, starts * buckets.shape[1], dtype=np.int32)
-    ends = np.append(0, np.cumsum(counts_of, dtype=np.int32))
-    ones = np.ones(int(ends[-1]), dtype=np.float32)
-    shape = (len(words), int(columns.max()) + 1)
-    counts = csr_array((ones, found[known], ends), shape=shape)
-    counts.sum_duplicates()
-    return counts
+    n_columns = int(columns.max()) + 1
+    bits = n_columns.bit_length()
+    found = _known_ngrams(words, columns, bits)
+    found.sort()
+    different = np.ones(len(found), dtype=np.bool_)
+    np.not_equal(found[1:], found[:-1], out=different[1:])
+    firsts = np.flatnonzero(different)
+    counts = np.diff(firsts, append=len(found)).astype(np.float32)
+    found = found.take(firsts).astype(np.int64)
+    rows, indices = found >> bits, (found & ((1 << bits) - 1)).astype(np.int32)
+    ends = np.append(0, np.bincount(rows, minlength=len(words)).cumsum()).astype(np.int32)
+    return csr_array((counts, indices, ends), shape=(len(words), n_columns))
 
 
-def _hash_values(words: pa.Array) -> tuple[npt.NDArray[np.int32], Indices]:
-    """Return the hash values of the n-grams of each size at each character, `NO_NGRAM` for none.
+def _known_ngrams(words: pa.Array, columns: Indices, bits: int) -> AnyArray:
+    """Return the word's position and, in the lowest bits, the column of each n-gram that has one.
 
-    The first column is that of whole words. The second array is where each word starts.
+    Numbers of 32 bits, which are sorted faster, where these are enough.
     """
     characters, firsts = _characters(words)
     lengths = np.diff(firsts, append=len(characters))
     codes, starts = _with_boundaries(characters, lengths)
     remaining = np.repeat(starts + lengths + 2, lengths + 2) - np.arange(len(codes))
-    buckets = np.full((len(codes), 1 + len(SIZES)), NO_NGRAM, dtype=np.int32)
-    buckets[starts, 0] = _buckets(_word_hashes(characters, firsts), size=0)
+    kind = np.uint32 if len(words) << bits <= 1 << 32 else np.uint64
+    first: AnyArray = (np.arange(len(words)) << bits).astype(kind)
+    of_codes = np.repeat(first, lengths + 2)
+    found = columns.take(_buckets(_word_hashes(characters, firsts), size=0))
+    parts = [_with_columns(first, found, found >= 0)]
     hashes = codes.copy()
     for size in range(2, max(SIZES) + 1):
         # The hash of the n-gram from each position: Horner's rule, wrapping at 64 bits.
         hashes *= np.uint64(_MULTIPLIER)
         hashes[: max(0, len(codes) - size + 1)] += codes[size - 1 :]
         if size in SIZES:
-            chosen = remaining >= size
-            buckets[chosen, 1 + SIZES.index(size)] = _buckets(hashes[chosen], size=size)
-    return buckets, starts
+            found = columns.take(_buckets(hashes, size=size))
+            parts.append(_with_columns(of_codes, found, (found >= 0) & (remaining >= size)))
+    return np.concatenate(parts)
+
+
+def _with_columns(words: AnyArray, columns: Indices, chosen: Mask) -> AnyArray:
+    positions = set_positions(chosen)
+    joined: AnyArray = words.take(positions) | columns.take(positions).astype(words.dtype)
+    return joined
 
 
 def _characters(array: pa.Array) -> tuple[npt.NDArray[np.uint32], Indices]:
@@ -118,6 +128,9 @@ def _with_boundaries(
 def _buckets(hashes: Hashes, *, size: int) -> Indices:
     """Return the hash values in 0..BUCKETS - 1: the upper bits of SplitMix64's finalizer."""
     mixed = hashes + np.uint64(size + 1)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (mixed >> np.uint64(64 - 18)).astype(np.int64)
+    mixed ^= mixed >> np.uint64(30)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= np.uint64(0x94D049BB133111EB)
+    mixed >>= np.uint64(64 - 18)
+    return mixed.view(np.int64)

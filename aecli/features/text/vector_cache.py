@@ -9,6 +9,7 @@ import pyarrow as pa
 import torch
 
 from aecli.array_types import AnyArray, Float32s, Indices, Integers
+from aecli.features.text.multibyte import set_positions
 from aecli.features.text.words import Hashes
 
 MAX_VECTORS = 1 << 16
@@ -72,7 +73,8 @@ class VectorCache:
         """Return the positions of vectors, and which keys have none."""
         entries = self._slots.take(_slots(keys))
         positions = (entries & _LOW).view(np.int64)
-        missing = np.flatnonzero((entries ^ keys) > _LOW)
+        entries ^= keys
+        missing = set_positions(entries > _LOW)
         if len(missing):
             others = (self._slots[_second_slots(keys[missing])] & _LOW).view(np.int64)
             positions[missing] = others
