@@ -213,4 +213,13 @@ class Tally:
 
 def _by_cell(found: Mask) -> npt.NDArray[np.int64] | int:
     """Return the number of rows in which each cell was found; most batches have none."""
-    return found.sum(axis=0) if found.any() else 0
+    if not found.any():
+        return 0
+    rows, width = found.shape
+    # Sums of at most 255 rows are bytes, and those of wide rows are fast.
+    parts = -(-rows // 255)
+    whole = rows - rows % parts
+    folded = np.ascontiguousarray(found[:whole]).reshape(-1, parts * width).view(np.uint8)
+    counts = folded.sum(axis=0, dtype=np.uint8).reshape(parts, width).sum(axis=0, dtype=np.int64)
+    counted: npt.NDArray[np.int64] = counts + found[whole:].sum(axis=0)
+    return counted

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from aecli.array_types import AnyFloats, Codes, Indices, Mask
+from aecli.device import share_heap
 from aecli.features.reader import CellReader, Cells
 from aecli.features.staging import Staged, stage
 from aecli.features.training_range import Tally
 from aecli.features.windows import Windows, read_series, window_codes
 from aecli.inference.loaded_model import LoadedModel
-from aecli.inference.pipeline import in_threads
+from aecli.inference.pipeline import in_threads, read_ahead
 from aecli.nn.autoencoder import EncoderOutput
 from aecli.progress import SILENT, Progress
 from aecli.schema.model_spec import Label
@@ -102,15 +103,32 @@ def row_batches(
     tallies: tuple[Tally, Tally],
     kept: Sequence[str] | None = None,
 ) -> Iterator[SampleBatch]:
-    """Yield the rows of the source, in order, and count their cells.
+    """Return the rows of the source, in order, and count their cells.
 
-    `tallies` are those of the varying columns and of the `constants`; `kept` are the columns that
-    the batches still have, None for all.
+    With more than one thread, one reads and another computes cells ahead. `tallies` are those of
+    the varying columns and of the `constants`; `kept` are the columns that the batches still have,
+    None for all.
     """
+    batches = source.batches(batch_rows or model.batch_rows_with(constants.layout.cells))
+    if torch.get_num_threads() == 1:
+        return _row_samples(model, source.name, batches, constants, tallies, kept)
+    share_heap()
+    read = read_ahead(batches)
+    return read_ahead(_row_samples(model, source.name, read, constants, tallies, kept))
+
+
+def _row_samples(
+    model: LoadedModel,
+    table: str,
+    batches: Iterator[pa.RecordBatch],
+    constants: CellReader,
+    tallies: tuple[Tally, Tally],
+    kept: Sequence[str] | None,
+) -> Iterator[SampleBatch]:
     before = 0
-    for batch in source.batches(batch_rows or model.batch_rows_with(constants.layout.cells)):
-        cells = model.reader.read(batch, table=source.name, before=before)
-        constant_cells = constants.read(batch, table=source.name, before=before)
+    for batch in batches:
+        cells = model.reader.read(batch, table=table, before=before)
+        constant_cells = constants.read(batch, table=table, before=before)
         before += batch.num_rows
         for tally, part in zip(tallies, (cells, constant_cells), strict=True):
             tally.add(part)

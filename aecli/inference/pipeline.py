@@ -13,7 +13,7 @@ import torch
 Item = TypeVar("Item")
 Computed = TypeVar("Computed")
 
-MAX_UNWRITTEN = 2
+MAX_UNWRITTEN = 4
 """Maximum number of batches that are computed and not written yet."""
 
 _LAST_WRITE_SECONDS = 1.0

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, nullcontext
 import pyarrow as pa
 import torch
 
-from aecli.device import share_heap
 from aecli.errors import UsageError
 from aecli.features.training_range import Tally
 from aecli.inference.batches import (
@@ -23,7 +22,7 @@ from aecli.inference.batches import (
     window_batches,
 )
 from aecli.inference.loaded_model import LoadedModel
-from aecli.inference.pipeline import read_ahead, write_behind
+from aecli.inference.pipeline import write_behind
 from aecli.inference.range_notes import range_notes
 from aecli.inference.stream_result import StreamResult
 from aecli.model_directory.location import require_not_a_part
@@ -142,13 +141,9 @@ class Pass:
         assert self.source is not None, "only a pass over a table has samples"
         if self.model.spec.network.window == 1:
             self.progress.stage(stage, self.source.n_rows)
-            batches = row_batches(
+            return row_batches(
                 self.model, self.source, self.constants, self.batch_size, self.tallies, kept
             )
-            if torch.get_num_threads() == 1:
-                return batches
-            share_heap()
-            return read_ahead(batches)
         self.windowed = open_windows(
             self.model, self.source, self.constants, tallies=self.tallies, progress=self.progress
         )

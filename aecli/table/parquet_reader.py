@@ -79,7 +79,7 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
             # A name is also a prefix of nested names: `a` would select `a.b` too.
             unique = len(set(names)) == len(names) and not any("." in name for name in names)
             selected = [names[index] for index in indices] if unique else None
-            for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=selected):
+            for batch in _batches(file, rows, groups, selected):
                 if selected is None:
                     yield [batch.column(index) for index in indices]
                 else:
@@ -98,6 +98,14 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
         reader=lambda numbers: partial(read, groups=list(numbers)),
     )
     return BinaryFile(name, "parquet", schema, n_rows, read, notes, row_groups=row_groups)
+
+
+def _batches(
+    file: pq.ParquetFile, rows: int, groups: Sequence[int] | None, names: Sequence[str] | None
+) -> Iterator[pa.RecordBatch]:
+    # On one processor, one thread would wait for another for each column.
+    use_threads = pa.cpu_count() > 1
+    yield from file.iter_batches(rows, row_groups=groups, columns=names, use_threads=use_threads)
 
 
 def _read_footer(path: Path, name: str) -> ParquetFooter:

@@ -113,6 +113,16 @@ def test_the_tally_counts_what_training_did_not_prepare_for():
     assert tally.missing() == {"x": 1, "v": 3, "colour": 1}
 
 
+@pytest.mark.parametrize("rows", [1, 255, 256, 511, 1000])
+def test_a_tally_counts_every_row_of_a_batch(rows: int):
+    tally = Tally(CellReader([number("x"), number("y"), category("colour", "red")]).layout)
+    cells = np.zeros((rows, 3), dtype=np.float32)
+    cells[:, 0], cells[1::2, 1], cells[:, 2] = np.nan, np.nan, -1
+    tally.add(cells)
+    assert tally.missing() == {"x": rows} | ({"y": rows // 2} if rows > 1 else {})
+    assert tally.unseen() == {"colour": rows}
+
+
 @given(
     rows=st.lists(
         st.tuples(st.floats(-1e6, 1e6), st.none() | st.integers(-1000, 1000)), min_size=1
