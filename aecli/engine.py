@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
@@ -45,7 +46,6 @@ CONNECT_SECONDS = 10.0
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_task_oom_retries": str(MAX_RETRIES),
 }
 _ENVIRONMENT_OF_ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Lets a cluster of one machine listen on the loopback interface only, on every system."""
@@ -108,10 +108,12 @@ def run_on_ray(
     with _connected(cores) as (ray, is_own):
         machines = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes()]
         cpus = min(cpus, max(machines, default=0) or cpus)
-        task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=MAX_RETRIES)(_call)
+        # Ray aborts this process where it cancels a task that it may still repeat.
+        task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_call)
         call = partial(task.remote, [ray.put(function)], os.getcwd(), is_own)
         at_once = sum(machine // cpus for machine in machines)
         waiting, pending = iter(names(max(at_once, 1))), dict[Any, str]()
+        killed = Counter[str]()
         try:
             while True:
                 for name in islice(waiting, MAX_SUBMITTED - len(pending)):
@@ -121,7 +123,15 @@ def run_on_ray(
                 ended, _ = ray.wait(list(pending), timeout=1.0)
                 for reference in ended:
                     name = pending.pop(reference)
-                    yield name, _outcome(ray, reference, name)
+                    try:
+                        outcome = _outcome(ray, reference)
+                    except ray.exceptions.RayError as error:
+                        killed[name] += 1
+                        if killed[name] <= MAX_RETRIES:
+                            pending[call(name)] = name
+                            continue
+                        outcome = _killed(name, error)
+                    yield name, outcome
                 if not may_continue():
                     return
         finally:
@@ -161,8 +171,8 @@ def _loaded(reference: Any, alone: bool) -> Callable[[str], Any]:
     return function
 
 
-def _outcome(ray: Any, reference: Any, name: str) -> Any:
-    """Return the result of a task that ended, or the error by which it failed."""
+def _outcome(ray: Any, reference: Any) -> Any:
+    """Return the result of a task that ended; raise RayError if its process was killed."""
     try:
         outcome, messages = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
@@ -173,15 +183,17 @@ def _outcome(ray: Any, reference: Any, name: str) -> Any:
             facts=str(error.cause).splitlines()[:1],
             hint="the same aecli on every machine of the cluster",
         ) from error
-    except ray.exceptions.RayError as error:
-        return OutputError(
-            f"{name}: its process was killed {MAX_RETRIES + 1} times",
-            facts=[str(error).splitlines()[0]],
-            hint="--threads with more processors per task, so that fewer tasks share the memory",
-        )
     for message in messages:
         warnings.warn(message, AecliWarning, stacklevel=2)
     return outcome
+
+
+def _killed(name: str, error: Exception) -> OutputError:
+    return OutputError(
+        f"{name}: its process was killed {MAX_RETRIES + 1} times",
+        facts=[str(error).splitlines()[0]],
+        hint="--threads with more processors per task, so that fewer tasks share the memory",
+    )
 
 
 def _cancel(ray: Any, references: list[Any]) -> None:

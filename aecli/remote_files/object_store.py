@@ -107,8 +107,10 @@ class ObjectStore:
 
     def delete(self, name: str) -> None:
         """Delete an object."""
+        key = self._key(name)
         with self._errors(name):
-            self._files.delete_file(self._key(name))
+            _status(self._files.get_file_info(key))  # Azure's client has no error of its own for it
+            self._files.delete_file(key)
 
     def require_writable(self, name: str) -> None:
         """Check that the bucket exists, if it may be read."""
