@@ -108,7 +108,7 @@ def run_on_ray(
     with _connected(cores) as (ray, is_own):
         machines = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes()]
         cpus = min(cpus, max(machines, default=0) or cpus)
-        # Ray aborts this process where it cancels a task that it may still repeat.
+        # Ray may abort this process where it cancels tasks that it would repeat itself.
         task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_call)
         call = partial(task.remote, [ray.put(function)], os.getcwd(), is_own)
         at_once = sum(machine // cpus for machine in machines)
