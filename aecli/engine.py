@@ -15,7 +15,6 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
@@ -46,6 +45,7 @@ CONNECT_SECONDS = 10.0
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_task_oom_retries": str(MAX_RETRIES),
 }
 _ENVIRONMENT_OF_ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Lets a cluster of one machine listen on the loopback interface only, on every system."""
@@ -108,12 +108,10 @@ def run_on_ray(
     with _connected(cores) as (ray, is_own):
         machines = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes()]
         cpus = min(cpus, max(machines, default=0) or cpus)
-        # Ray may abort this process where it cancels tasks that it would repeat itself.
-        task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_call)
+        task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=MAX_RETRIES)(_call)
         call = partial(task.remote, [ray.put(function)], os.getcwd(), is_own)
         at_once = sum(machine // cpus for machine in machines)
         waiting, pending = iter(names(max(at_once, 1))), dict[Any, str]()
-        killed = Counter[str]()
         try:
             while True:
                 for name in islice(waiting, MAX_SUBMITTED - len(pending)):
@@ -123,15 +121,7 @@ def run_on_ray(
                 ended, _ = ray.wait(list(pending), timeout=1.0)
                 for reference in ended:
                     name = pending.pop(reference)
-                    try:
-                        outcome = _outcome(ray, reference)
-                    except ray.exceptions.RayError as error:
-                        killed[name] += 1
-                        if killed[name] <= MAX_RETRIES:
-                            pending[call(name)] = name
-                            continue
-                        outcome = _killed(name, error)
-                    yield name, outcome
+                    yield name, _outcome(ray, reference, name)
                 if not may_continue():
                     return
         finally:
@@ -171,8 +161,8 @@ def _loaded(reference: Any, alone: bool) -> Callable[[str], Any]:
     return function
 
 
-def _outcome(ray: Any, reference: Any) -> Any:
-    """Return the result of a task that ended; raise RayError if its process was killed."""
+def _outcome(ray: Any, reference: Any, name: str) -> Any:
+    """Return the result of a task that ended, or the error by which it failed."""
     try:
         outcome, messages = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
@@ -183,28 +173,33 @@ def _outcome(ray: Any, reference: Any) -> Any:
             facts=str(error.cause).splitlines()[:1],
             hint="the same aecli on every machine of the cluster",
         ) from error
+    except ray.exceptions.RayError as error:
+        return OutputError(
+            f"{name}: its process was killed {MAX_RETRIES + 1} times",
+            facts=[str(error).splitlines()[0]],
+            hint="--threads with more processors per task, so that fewer tasks share the memory",
+        )
     for message in messages:
         warnings.warn(message, AecliWarning, stacklevel=2)
     return outcome
 
 
-def _killed(name: str, error: Exception) -> OutputError:
-    return OutputError(
-        f"{name}: its process was killed {MAX_RETRIES + 1} times",
-        facts=[str(error).splitlines()[0]],
-        hint="--threads with more processors per task, so that fewer tasks share the memory",
-    )
-
-
 def _cancel(ray: Any, references: list[Any]) -> None:
     """Interrupt tasks, and kill those that do not end."""
+    # A signal is often noticed when a task ends, and Ray aborts the process that cancels this task.
+    references = _unfinished(ray, references, 0.0)
     for force in (False, True):
         for reference in references:
             ray.cancel(reference, force=force)
-        if references:
-            _, references = ray.wait(
-                references, num_returns=len(references), timeout=CANCEL_SECONDS
-            )
+        references = _unfinished(ray, references, CANCEL_SECONDS)
+
+
+def _unfinished(ray: Any, references: list[Any], seconds: float) -> list[Any]:
+    """Return the tasks that have not ended after some seconds."""
+    if not references:
+        return []
+    _, unfinished = ray.wait(references, num_returns=len(references), timeout=seconds)
+    return list(unfinished)
 
 
 @contextmanager
