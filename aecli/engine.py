@@ -47,8 +47,12 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_task_oom_retries": str(MAX_RETRIES),
 }
-_ENVIRONMENT_OF_ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Lets a cluster of one machine listen on the loopback interface only, on every system."""
+_ENVIRONMENT_OF_ONE_MACHINE = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_worker_niceness": "0",
+}
+"""Lets a cluster of one machine listen on the loopback interface only, on every system, and its
+processes have the priority of the command instead of niceness 15."""
 
 _ENVIRONMENT_OF_A_CLUSTER = {
     "RAY_NUM_REDIS_GET_RETRIES": "1",
