@@ -18,7 +18,7 @@ from pathlib import Path
 from aecli.errors import AecliError, AecliWarning, ModelError, OutputError
 from aecli.formatting import check_file_command
 from aecli.regular_files import open_regular
-from aecli.remote_files.path import RemotePath
+from aecli.remote_files.path import OBJECT_STORES, RemotePath
 from aecli.remote_files.status import RemoteFileError
 
 _TEMPORARY = re.compile(r"\.aecli-[0-9a-f]{16}\.tmp")
@@ -254,6 +254,9 @@ def output_error(target: Path, error: OSError) -> OutputError:
     """Return the error of a `target` that could not be written, with a command to check it."""
     if isinstance(target, RemotePath):
         what = f"cannot write {target}: {error.strerror or error}"
+        if error.errno == errno.EROFS:
+            stores = ", ".join(f"{name}://" for name in OBJECT_STORES)
+            return OutputError(what, hint=f"a path on disk, or an address of {stores}")
         return OutputError(what, hint=check_file_command(str(target.parent)))
     directory = target.parent
     quoted = shlex.quote(str(directory))

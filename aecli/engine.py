@@ -8,19 +8,22 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import re
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, BinaryIO, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from aecli.errors import AecliError, AecliWarning, OutputError, UsageError
+from aecli.start_up import shorten_imports
 
 Computed = TypeVar("Computed")
 
@@ -44,8 +47,21 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_task_oom_retries": str(MAX_RETRIES),
 }
-_ENVIRONMENT_OF_ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Lets a cluster of one machine listen on the loopback interface only, on every system."""
+_ENVIRONMENT_OF_ONE_MACHINE = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_worker_niceness": "0",
+}
+"""Lets a cluster of one machine listen on the loopback interface only, on every system, and its
+processes have the priority of the command instead of niceness 15."""
+
+_ENVIRONMENT_OF_A_CLUSTER = {
+    "RAY_NUM_REDIS_GET_RETRIES": "1",
+    "RAY_py_gcs_connect_timeout_s": str(int(CONNECT_SECONDS / 2)),
+}
+"""Without these Ray asks a server that refuses it 20 times, one without answers for 15 minutes."""
+
+_LOGGED = re.compile(r"\] \w+\.\w+:\d+: +(.*)")
+"""Message of a line that Ray's libraries write to stderr."""
 
 
 def require_engine(name: str) -> Engine:
@@ -63,7 +79,7 @@ def require_engine(name: str) -> Engine:
         raise UsageError(
             "--engine ray needs Ray, which is not installed", hint="pip install 'aecli[ray]'"
         )
-    if address := os.environ.get("RAY_ADDRESS"):
+    if address := _address():
         _require_port(address)
     return "ray"
 
@@ -93,11 +109,11 @@ def run_on_ray(
     Raises:
         UsageError: the cluster cannot be used.
     """
-    with _connected(cores) as ray:
+    with _connected(cores) as (ray, is_own):
         machines = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes()]
         cpus = min(cpus, max(machines, default=0) or cpus)
         task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=MAX_RETRIES)(_call)
-        call = partial(task.remote, ray.put(function), os.getcwd())
+        call = partial(task.remote, [ray.put(function)], os.getcwd(), is_own)
         at_once = sum(machine // cpus for machine in machines)
         waiting, pending = iter(names(max(at_once, 1))), dict[Any, str]()
         try:
@@ -116,20 +132,37 @@ def run_on_ray(
             _cancel(ray, list(pending))
 
 
-def _call(
-    function: Callable[[str], Computed], folder: str, name: str
-) -> tuple[Computed | AecliError, list[str]]:
-    """Call a function in a process of the cluster; return its result and its warnings."""
+def _call(stored: Sequence[Any], folder: str, alone: bool, name: str) -> tuple[Any, list[str]]:
+    """Call a function in a process of the cluster; return its result and its warnings.
+
+    Args:
+        stored: the reference of the function, which a process loads once for all of its tasks.
+        folder: the current folder of the command.
+        alone: whether the process runs no other tasks.
+        name: the argument.
+    """
+    function = _loaded(stored[0], alone)
     with suppress(OSError):  # relative paths are relative to the folder of the command
         os.chdir(folder)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=AecliWarning)
         try:
-            outcome: Computed | AecliError = function(name)
+            outcome = function(name)
         except AecliError as error:
             outcome = error
     return outcome, [str(warning.message) for warning in caught]
+
+
+@lru_cache(maxsize=1)
+def _loaded(reference: Any, alone: bool) -> Callable[[str], Any]:
+    """Return the function behind a reference; it may have to import torch."""
+    import ray
+
+    if alone:
+        shorten_imports()
+    function: Callable[[str], Any] = ray.get(reference)
+    return function
 
 
 def _outcome(ray: Any, reference: Any, name: str) -> Any:
@@ -157,59 +190,77 @@ def _outcome(ray: Any, reference: Any, name: str) -> Any:
 
 def _cancel(ray: Any, references: list[Any]) -> None:
     """Interrupt tasks, and kill those that do not end."""
+    # A signal is often noticed when a task ends, and Ray aborts the process that cancels this task.
+    references = _unfinished(ray, references, 0.0)
     for force in (False, True):
         for reference in references:
             ray.cancel(reference, force=force)
-        if references:
-            _, references = ray.wait(
-                references, num_returns=len(references), timeout=CANCEL_SECONDS
-            )
+        references = _unfinished(ray, references, CANCEL_SECONDS)
+
+
+def _unfinished(ray: Any, references: list[Any], seconds: float) -> list[Any]:
+    """Return the tasks that have not ended after some seconds."""
+    if not references:
+        return []
+    _, unfinished = ray.wait(references, num_returns=len(references), timeout=seconds)
+    return list(unfinished)
 
 
 @contextmanager
-def _connected(cores: int) -> Iterator[Any]:
-    """Yield Ray, connected to a cluster, which is one of this process if there is no other."""
+def _connected(cores: int) -> Iterator[tuple[Any, bool]]:
+    """Yield Ray, connected to a cluster, and whether the connection is made and ended here.
+
+    If there is no cluster, it is one of this process.
+    """
     with _own_signals():
         ray = _imported_ray()
         connected = ray.is_initialized()
         if not connected:
             _connect(ray, cores)
     if connected:
-        yield ray
+        yield ray, False
         return
     # Ray prints messages on killed processes to stdout, and has no option against it.
     ray._private.worker._worker_logs_enabled = False
     try:
-        yield ray
+        yield ray, True
     finally:
         ray.shutdown()
         ray._private.worker._worker_logs_enabled = True
 
 
 def _connect(ray: Any, cores: int) -> None:
-    address = os.environ.get("RAY_ADDRESS")
+    address = _address()
     local = {} if address else {"num_cpus": cores, "include_dashboard": False}
-    try:
-        with _discarded_stderr():
-            ray.init(
-                address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **local
-            )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise _unusable(address, error) from error
+    with tempfile.TemporaryFile() as messages:
+        try:
+            with _redirected_stderr(messages):
+                ray.init(
+                    address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **local
+                )
+        except Exception as error:  # also of class Exception itself
+            messages.seek(0)
+            logged = _LOGGED.findall(messages.read().decode(errors="replace"))
+            raise _unusable(address, error, logged[-1:]) from error
 
 
 @contextmanager
-def _discarded_stderr() -> Iterator[None]:
-    """Discard messages on stderr, such as those of Ray's libraries while it connects."""
+def _redirected_stderr(file: BinaryIO) -> Iterator[None]:
+    """Write messages on stderr to a file, such as those of Ray's libraries while it connects."""
     sys.stderr.flush()
-    with open(os.devnull, "wb") as nowhere:
-        before = os.dup(2)
-        try:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
+    before = os.dup(2)
+    try:
+        os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+def _address() -> str | None:
+    """Return the address of the cluster to use; None for one of this process."""
+    address = os.environ.get("RAY_ADDRESS")
+    return None if address in ("", "local") else address
 
 
 def _require_port(address: str) -> None:
@@ -226,18 +277,21 @@ def _require_port(address: str) -> None:
         raise _unusable(address, error) from error
 
 
-def _unusable(address: str | None, error: Exception) -> UsageError:
+def _unusable(address: str | None, error: Exception, logged: Sequence[str] = ()) -> UsageError:
     where = f"RAY_ADDRESS={address}" if address else "a Ray cluster on this machine"
+    hint = "ray status" if address else "the command without --engine"
+    if any("Unauthenticated" in line for line in logged):
+        hint = "RAY_AUTH_MODE=token RAY_AUTH_TOKEN=…, with the token of the cluster"
     return UsageError(
         f"--engine ray: {where} cannot be used",
-        facts=(str(error) or type(error).__name__).splitlines()[:1],
-        hint="ray status" if address else "the command without --engine",
+        facts=[*(str(error) or type(error).__name__).splitlines()[:1], *logged],
+        hint=hint,
     )
 
 
 def _imported_ray() -> Any:
-    local = {} if "RAY_ADDRESS" in os.environ else _ENVIRONMENT_OF_ONE_MACHINE
-    for name, value in {**_ENVIRONMENT, **local}.items():
+    more = _ENVIRONMENT_OF_A_CLUSTER if _address() else _ENVIRONMENT_OF_ONE_MACHINE
+    for name, value in {**_ENVIRONMENT, **more}.items():
         os.environ.setdefault(name, value)
     import ray
 

@@ -61,11 +61,11 @@ def encode(path: Path, model: Path) -> tuple[float, float, float]:
 
 def stages(path: str, model: str) -> tuple[dict[str, float], float]:
     """Return the CPU seconds of each stage, one batch after the other, and of pyarrow alone."""
-    from aecli.cli.start_up import shorten_imports
     from aecli.features.training_range import Tally
     from aecli.inference.batches import encode_cells
     from aecli.inference.encode import encode_pass
     from aecli.inference.loaded_model import load_model
+    from aecli.start_up import shorten_imports
     from aecli.table.writers import open_writer
 
     shorten_imports()

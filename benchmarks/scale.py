@@ -95,7 +95,7 @@ def ray_cluster(cores: list[str], token: dict[str, str]) -> Iterator[str]:
         process = subprocess.Popen(
             [*cores, program, "start", *options, "--disable-usage-stats"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env={**os.environ, **token},
+            env={**os.environ, **token, "RAY_worker_niceness": "0"},
         )  # fmt: skip
         try:
             time.sleep(CLUSTER_SECONDS)  # until the processes of its tasks are started

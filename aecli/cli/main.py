@@ -23,7 +23,7 @@ from aecli.cli.errors import (
     show_warnings,
 )
 from aecli.cli.help import show_every_option, show_help
-from aecli.cli.start_up import shorten_imports
+from aecli.start_up import shorten_imports
 
 _COMPLETE = "_AECLI_COMPLETE"
 

@@ -2,15 +2,55 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
+from aecli.cli.errors import Terminated
+from aecli.cli.section_command import SectionCommand
 from aecli.distributed.environment import launch
 from aecli.errors import AecliWarning, UsageError
 from aecli.ranks import Ranks
+
+REPORT_SECONDS = 10.0
+"""Time after which a process with an error that another one prints ends without its launcher."""
+
+
+class LaunchedCommand(SectionCommand):
+    """Command that a launcher may start in several processes, of which one prints usage errors."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; the first process of each machine prints an error."""
+        with printed_once():
+            return super().parse_args(ctx, args)
+
+
+@contextmanager
+def printed_once() -> Iterator[None]:
+    """Let the first process of each machine raise a usage error, and the others its exit code.
+
+    Before they are joined, the processes of a machine have the same command line, environment and
+    files. The others end last, because a launcher ends all processes once one of them has ended.
+    """
+    try:
+        yield
+    except (click.UsageError, UsageError) as error:
+        if _is_first_of_machine():
+            raise
+        with suppress(Terminated):
+            time.sleep(REPORT_SECONDS)
+        raise click.exceptions.Exit(UsageError.exit_code) from error
+
+
+def _is_first_of_machine() -> bool:
+    try:
+        launched = launch()
+    except UsageError:  # the launch itself is wrong
+        return True
+    return launched is None or launched.local_rank == 0
 
 
 @contextmanager
@@ -44,9 +84,8 @@ def require_one_process(command: str) -> None:
     """
     launched = launch()
     if launched is not None and launched.size > 1:
-        if launched.rank:
-            raise click.exceptions.Exit(UsageError.exit_code)
-        raise UsageError(
-            f"aecli {command} runs in one process, and a launcher started {launched.size}",
-            hint=f"aecli {command} … without torchrun",
-        )
+        with printed_once():
+            raise UsageError(
+                f"aecli {command} runs in one process, and a launcher started {launched.size}",
+                hint=f"aecli {command} … without torchrun",
+            )

@@ -20,7 +20,8 @@ from aecli.cli.options import (
     spec_options,
 )
 from aecli.cli.output import show
-from aecli.cli.section_command import SectionCommand, option
+from aecli.cli.ranks import LaunchedCommand, joined_ranks, printed_once
+from aecli.cli.section_command import option
 from aecli.errors import UsageError
 from aecli.schema.options import option_names
 
@@ -34,7 +35,7 @@ USUAL_OPTIONS = (
 """Options that `--help` lists; `--help-all` has the others."""
 
 
-@click.command(cls=SectionCommand)
+@click.command(cls=LaunchedCommand)
 @data_argument(required=False, metavar="DATA...")
 @model_options
 @config_option
@@ -90,21 +91,21 @@ def train(
 
         click.echo(format_config(settings), nl=False)
         return
-    if settings.data == []:
-        raise UsageError(
-            "train needs a table, and DATA is missing", hint="aecli train data.parquet"
-        )
-    model = settings.model
+    with printed_once():
+        model = settings.model
+        if settings.data == []:
+            raise UsageError(
+                "train needs a table, and DATA is missing", hint="aecli train data.parquet"
+            )
     from aecli.cli.display.model import training_report
     from aecli.cli.progress import show_progress
-    from aecli.cli.ranks import joined_ranks
     from aecli.reporting.report import check_folder
     from aecli.training.train import train as run
 
-    if page is not None:
-        check_folder(page)
     with ExitStack() as stack:
         with joined_ranks(settings.options.training.device) as ranks:
+            if page is not None:
+                ranks.from_first(partial(check_folder, page))
             quiet = quiet or ranks.rank > 0
             progress = stack.enter_context(show_progress(quiet=quiet))
             result = run(

@@ -16,14 +16,15 @@ from aecli.cli.options import (
     spec_options,
 )
 from aecli.cli.output import show
-from aecli.cli.section_command import SectionCommand, option
+from aecli.cli.ranks import LaunchedCommand, require_one_process
+from aecli.cli.section_command import option
 from aecli.schema.options import option_names
 from aecli.tuning.trial import OBJECTIVES
 
 FIXABLE_OPTIONS = [name for name in option_names() if name != "time_limit"]
 
 
-@click.command(cls=SectionCommand)
+@click.command(cls=LaunchedCommand)
 @data_argument(metavar="DATA...")
 @option(
     "--budget", section="Search", metavar="TIME",
@@ -77,13 +78,12 @@ def tune(
       aecli tune data.parquet --label y --latent 16 --trials 50 --objective probe
       aecli tune data.csv --trials 50 --folds 5 --tag best
     """
+    require_one_process("tune")
     model = settings.model
     from aecli.cli.display.tuning import tuning_report
     from aecli.cli.progress import show_progress
-    from aecli.cli.ranks import require_one_process
     from aecli.tuning.tune import tune as run
 
-    require_one_process("tune")
     with show_progress(quiet=quiet, search=True) as progress:
         result = run(
             settings.data, budget=budget, trials=trials, objective=objective, folds=folds,

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
@@ -21,6 +22,8 @@ from aecli.remote_files.status import (
 )
 
 ANONYMOUS = "anonymous@"
+_ETAG, _LAST_CHANGE = ("ETag", "etag"), ("Last-Modified", "timeCreated")
+"""Names of the metadata of S3 and Azure, and of Google Cloud."""
 _CONNECT_SECONDS, _REQUEST_SECONDS, _S3_ATTEMPTS = 10, 60, 3
 _RANGE_BYTES = 16 << 20
 _SOURCES_OF_CREDENTIALS = {
@@ -55,9 +58,11 @@ class ObjectStore:
         with self._errors(name):
             file = self._files.open_input_file(self._key(name))
             facts = file.metadata() or {}
-            etag = facts.get("ETag", b"").decode(errors="replace")
-            changed = _nanoseconds(facts.get("Last-Modified", b"").decode(errors="replace"))
-            return file, RemoteStatus(file.size(), changed, etag)
+            etag, changed = (
+                next((facts[name].decode(errors="replace") for name in names if name in facts), "")
+                for names in (_ETAG, _LAST_CHANGE)
+            )
+            return file, RemoteStatus(file.size(), _nanoseconds(changed), etag)
 
     def download(self, name: str, file: BinaryIO, most: int | None = None) -> RemoteStatus:
         """Copy an object into a local file by ranges, each of which is retried."""
@@ -102,8 +107,10 @@ class ObjectStore:
 
     def delete(self, name: str) -> None:
         """Delete an object."""
+        key = self._key(name)
         with self._errors(name):
-            self._files.delete_file(self._key(name))
+            _status(self._files.get_file_info(key))  # Azure's client has no error of its own for it
+            self._files.delete_file(key)
 
     def require_writable(self, name: str) -> None:
         """Check that the bucket exists, if it may be read."""
@@ -202,20 +209,65 @@ def _s3_files(
     )
 
 
-_GOOGLE_VARIABLES = ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUD_STORAGE_EMULATOR_ENDPOINT")
+_GOOGLE_VARIABLES = (
+    "GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST", "CLOUD_STORAGE_EMULATOR_ENDPOINT",
+)  # fmt: skip
 
 
 @lru_cache
-def _google_files(anonymous: bool, credentials: str | None, emulator: str | None) -> Any:
-    limit = timedelta(seconds=_CONNECT_SECONDS)
-    return fs.GcsFileSystem(anonymous=anonymous, retry_time_limit=limit)
+def _google_files(
+    anonymous: bool, credentials: str | None, emulator: str | None, endpoint: str | None
+) -> Any:
+    """Return the file system of Google Cloud, or of an emulator, which needs no credentials."""
+    scheme, _, host = (emulator or endpoint or "").rstrip("/").rpartition("://")
+    return fs.GcsFileSystem(
+        anonymous=anonymous or bool(host),
+        endpoint_override=host or None,
+        scheme=scheme or ("http" if host else "https"),
+        retry_time_limit=timedelta(seconds=_CONNECT_SECONDS),
+    )
 
 
-_AZURE_VARIABLES = ("AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY")
+_AZURE_VARIABLES = (
+    "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_CONNECTION_STRING",
+)  # fmt: skip
 
 
 @lru_cache
-def _azure_files(account: str, default_account: str | None, key: str | None) -> Any:
-    if not (account or default_account):
+def _azure_files(
+    account: str,
+    default_account: str | None,
+    key: str | None,
+    token: str | None,
+    connection: str | None,
+) -> Any:
+    """Return the file system of an account, which the connection string may describe."""
+    parts = dict(part.partition("=")[::2] for part in (connection or "").split(";"))
+    name = account or parts.get("AccountName") or default_account
+    if not name:
         raise RemoteFileError(errno.EACCES, "no account: AZURE_STORAGE_ACCOUNT is not set")
-    return fs.AzureFileSystem(account or default_account, account_key=key)
+    options = {"account_key": key} if key else {"sas_token": token}
+    if parts.get("AccountName") == name:
+        options = {
+            "account_key": parts.get("AccountKey"),
+            "sas_token": parts.get("SharedAccessSignature"),
+            **_azure_endpoints(name, parts),
+        }
+    return fs.AzureFileSystem(name, **{option: text for option, text in options.items() if text})
+
+
+def _azure_endpoints(account: str, parts: dict[str, str]) -> dict[str, str]:
+    """Return options of the file system for the servers that a connection string names.
+
+    A server has the account in its name, or, like an emulator, in the path of its address.
+    """
+    protocol = parts.get("DefaultEndpointsProtocol", "https")
+    suffix = parts.get("EndpointSuffix", "core.windows.net")
+    blob = parts.get("BlobEndpoint") or f"{protocol}://{account}.blob.{suffix}"
+    dfs = parts.get("DfsEndpoint") or blob.replace(".blob.", ".dfs.", 1)
+    found: dict[str, str] = {}
+    for service, url in (("blob", urlsplit(blob)), ("dfs", urlsplit(dfs))):
+        found[f"{service}_storage_scheme"] = url.scheme
+        found[f"{service}_storage_authority"] = url.netloc.removeprefix(account)
+    return found

@@ -22,8 +22,9 @@ from aecli.inference.loaded_model import LoadedModel, load_model
 from aecli.inference.run import Pass
 from aecli.model_directory.location import model_directory
 from aecli.model_directory.save import check_target, replace_spec
-from aecli.model_directory.staging import StagedDirectory
+from aecli.model_directory.staging import StagedDirectory, require_writable
 from aecli.progress import SILENT, Progress
+from aecli.remote_files.path import RemotePath
 from aecli.row_sample import RowSample, position_keys
 from aecli.schema.calibration import AGGREGATES, Calibration
 from aecli.schema.read_options import ReadOptions
@@ -91,8 +92,9 @@ def calibrate(
         raise UsageError(f"fpr={fpr} must be between 0 and 1", hint="fpr=0.01")
     began = time.perf_counter()
     directory = model_directory(model, tag)
+    require_writable(directory)
     loaded = load_model(directory, device=device, threads=threads)
-    check_target(directory)  # before the table is scored
+    _require_replaceable(directory)
     scorer = Scorer.of(loaded)
     source = open_source(data, read or ReadOptions())
     if anomaly is not None:
@@ -120,6 +122,14 @@ def calibrate(
         **_figures(scores, codes, calibration),
         seconds=time.perf_counter() - began,
     )
+
+
+def _require_replaceable(directory: Path) -> None:
+    """Raise before the table is scored if the model could not be replaced."""
+    check_target(directory)
+    if not isinstance(directory, RemotePath):
+        with Lock(directory):  # not held while scoring: a training may begin
+            pass
 
 
 def _scored(opened: Pass, scorer: Scorer, anomaly: str | None) -> tuple[Scores, Codes | None]:

@@ -120,7 +120,6 @@ def test_a_signal_to_one_process_ends_all_with_a_model_that_can_be_resumed(
     [
         ("train", ["--window", "4"], "--window"),
         ("train", ["--device", "cuda:1"], "--device cuda:1"),
-        ("tune", ["--trials", "1"], "aecli tune runs in one process, and a launcher started 2"),
     ],
 )
 def test_what_several_processes_cannot_do_is_refused_once(
@@ -131,6 +130,30 @@ def test_what_several_processes_cannot_do_is_refused_once(
     errors = [err for _, _, err in results if err]
     assert len(errors) == 1
     assert message in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "message"),
+    [
+        ("train", ["--latent", "none"], "--latent"),
+        ("train", ["--no-such-option"], "has no option --no-such-option"),
+        ("train", ["--config", "c.toml"], "latemt"),
+        ("train", ["--tag", "a/b"], "--tag 'a/b' is not a plain name"),
+        ("tune", ["--trials", "1"], "aecli tune runs in one process, and a launcher started 2"),
+    ],
+)
+def test_a_usage_error_is_printed_by_the_first_process_of_a_machine(
+    tmp_path: Path, table: Path, command: str, options: list[str], message: str
+):
+    (tmp_path / "c.toml").write_text("latemt = 4\n")
+    first, second = start(tmp_path, command, str(table), *options)
+    output = first.communicate(timeout=90)
+    assert (first.returncode, output[0], output[1].count("error:")) == (2, "", 1)
+    assert message in output[1]
+    assert second.poll() is None  # a launcher that ends all processes would lose the message
+    second.terminate()
+    assert second.communicate(timeout=90) in [("", ""), ("", "aecli: terminated\n")]
+    assert second.returncode in (2, 143)  # 143: before it has read its options
 
 
 def test_a_launcher_without_an_address_is_refused(tmp_path: Path, table: Path):

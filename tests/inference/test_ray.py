@@ -6,11 +6,14 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +109,61 @@ def test_a_cluster_that_does_not_answer_changes_nothing(model, tmp_path, monkeyp
     assert not (tmp_path / "o").exists()
 
 
+def test_a_server_that_is_not_a_cluster_is_an_error_after_seconds(model, tmp_path):
+    files(tmp_path / "t", 1, 9)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        running = start(
+            tmp_path, "encode", "t/", "-m", model, "-o", "out/", "--engine", "ray",
+            RAY_ADDRESS=f"127.0.0.1:{silent.getsockname()[1]}",
+            RAY_gcs_rpc_server_connect_timeout_s="1", RAY_py_gcs_connect_timeout_s="1",
+        )  # fmt: skip
+        messages = running.communicate(timeout=60)[1]
+    assert running.returncode == 2
+    assert "RAY_ADDRESS=127.0.0.1:" in messages
+    assert "Timed out while waiting for GCS" in messages
+    assert len(messages.splitlines()) == 4
+
+
+@contextmanager
+def cluster_with_token(token: str) -> Iterator[str]:
+    """Start a cluster that refuses other tokens; yield its address."""
+    program = Path(sys.executable).with_name("ray")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--head", "--block", "--num-cpus", "1", "--include-dashboard", "false"]
+    # Ray's sockets have short paths only.
+    with tempfile.TemporaryDirectory(prefix="r", ignore_cleanup_errors=True) as folder:
+        running = subprocess.Popen(
+            [program, "start", *options, "--port", str(port), "--temp-dir", folder],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token},
+        )  # fmt: skip
+        try:
+            assert running.stdout is not None
+            while "Ray runtime started" not in (line := running.stdout.readline()):
+                assert line, "the cluster did not start"
+            yield f"127.0.0.1:{port}"
+        finally:
+            running.terminate()
+            running.communicate()
+
+
+def test_a_cluster_that_refuses_the_token_is_an_error_with_its_reason(model, tmp_path):
+    files(tmp_path / "t", 1, 9)
+    arguments = ("encode", "t/", "-m", model, "-o", "out/", "--engine", "ray")
+    with cluster_with_token("a" * 64) as address:
+        access = {"RAY_ADDRESS": address, "RAY_AUTH_MODE": "token"}
+        running = start(tmp_path, *arguments, **access, RAY_AUTH_TOKEN="b" * 64)
+        messages = running.communicate(timeout=60)[1]
+        assert running.returncode == 2
+        assert "Authentication token is missing or incorrect" in messages
+        assert "try: RAY_AUTH_MODE=token RAY_AUTH_TOKEN=" in messages
+        running = start(tmp_path, *arguments, **access, RAY_AUTH_TOKEN="a" * 64)
+        assert running.communicate(timeout=60)[1].count("error:") == 0
+    assert (running.returncode, (tmp_path / "out" / "_SUCCESS").exists()) == (0, True)
+
+
 @pytest.mark.usefixtures("cluster")
 def test_a_damaged_file_does_not_keep_the_others_from_being_written(model, tmp_path):
     damaged = files(tmp_path / "t", 5, 200) / "p02.parquet"
@@ -138,9 +196,9 @@ def test_a_search_has_exactly_its_trials(tmp_path, monkeypatch):
     assert len(more.trials) == 6
 
 
-def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
+def start(folder: Path, *arguments: object, **variables: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "aecli", *map(str, arguments)]
-    environ = os.environ | {"PYTHONPATH": os.getcwd()}
+    environ = os.environ | {"PYTHONPATH": os.getcwd()} | variables
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=folder, env=environ, stdout=pipe, stderr=pipe, text=True)
 

@@ -191,6 +191,11 @@ class RangeHandler(SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content[start : end - server.cut])
 
+    def do_HEAD(self) -> None:
+        server: Any = self.server
+        server.paths.append(self.path)
+        super().do_HEAD()
+
     def log_message(self, format: str, *args: Any) -> None:
         """Print nothing."""
 

@@ -232,9 +232,19 @@ def test_model_of_a_web_server_is_read(web: WebFolder, local_model: Path) -> Non
     files = [path for path in local_model.iterdir() if path.suffix in (".safetensors", ".jsonl")]
     size = sum(path.stat().st_size for path in files)
     assert aecli.inspect(address).bytes == size
-    for change in (aecli.rollback, lambda model: aecli.calibrate(rows(50), model=model)):
-        with pytest.raises(OutputError, match="addresses of web servers are only read"):
+    changes = (
+        aecli.rollback,
+        lambda model: aecli.calibrate(rows(50), model=model),
+        lambda model: aecli.train(rows(50), model=model, **OPTIONS),
+    )
+    web.paths.clear()
+    for change in changes:
+        with pytest.raises(OutputError, match="addresses of web servers are only read") as caught:
             change(model=address)
+        assert (
+            caught.value.hint == "a path on disk, or an address of s3://, gs://, abfs://, abfss://"
+        )
+    assert web.paths == []  # before the model or the table is read
 
 
 def test_only_the_spec_of_a_model_makes_a_web_address_one(

@@ -348,3 +348,31 @@ def test_errors_of_stores_become_reasons(text: str, reason: str) -> None:
 def test_azure_needs_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT", raising=False)
     assert "AZURE_STORAGE_ACCOUNT is not set" in str(refusal("abfs://container/t.csv"))
+
+
+KEY = "a2V5"  # base64
+
+SERVERS = {
+    "gs://bucket/t.csv": {"STORAGE_EMULATOR_HOST": "{address}"},
+    "gs://bucket/u.csv": {"STORAGE_EMULATOR_HOST": "{host}"},
+    "gs://bucket/v.csv": {"CLOUD_STORAGE_EMULATOR_ENDPOINT": "{address}"},
+    "abfs://box@store.dfs.core.windows.net/t.csv": {
+        "AZURE_STORAGE_CONNECTION_STRING": "DefaultEndpointsProtocol=http;AccountName=store;"
+        f"AccountKey={KEY};BlobEndpoint={{address}}/store;"
+    },
+    "abfs://box/t.csv": {
+        "AZURE_STORAGE_CONNECTION_STRING": "AccountName=store;"
+        f"AccountKey={KEY};BlobEndpoint={{address}}/store;DfsEndpoint={{address}}/store"
+    },
+}
+
+
+@pytest.mark.parametrize("address", SERVERS)
+def test_servers_that_the_variables_of_a_store_name_are_asked(
+    web: WebFolder, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    for name, text in SERVERS[address].items():
+        host = web.address.removeprefix("http://")
+        monkeypatch.setenv(name, text.format(address=web.address, host=host))
+    assert "cannot read" in str(refusal(address)) or "does not exist" in str(refusal(address))
+    assert web.paths[0].startswith("/storage/v1/b/bucket" if "gs:" in address else "/store/box")

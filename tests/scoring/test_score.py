@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import aecli
-from aecli.errors import DataError, ModelError, UsageError
+from aecli.directory_lock import Lock
+from aecli.errors import DataError, LockedError, ModelError, UsageError
 from aecli.model_directory.read import read_spec
 from aecli.model_directory.save import replace_spec
 
@@ -175,6 +176,14 @@ def test_calibrate_moves_the_threshold_and_no_score(tmp_path: Path):
     stored = json.loads((model / "spec.json").read_text())["calibration"]
     assert stored["scales"]["mean"]["threshold"] == result.calibration.scales["mean"].threshold
     assert (result.before.source, result.calibration.rows) == (CROSS_FITTED, 200)
+
+
+def test_calibrate_of_a_model_that_is_being_written_does_not_read_the_table(
+    model: Path, tmp_path: Path
+):
+    with Lock(model), pytest.raises(LockedError, match="is being written by process"):
+        aecli.calibrate(tmp_path / "none.csv", model=model)
+    assert not (model / ".lock").exists()
 
 
 def test_calibrate_with_labels_finds_the_best_f1(tmp_path: Path):
