@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,22 @@ class RowSample:
             sample = {name: _rows_at(values, lowest) for name, values in sample.items()}
             self._max_key = sample["key"].max() if self.limit else -np.inf
         self._parts, self._size = [sample], len(sample["key"])
+
+
+def joined_columns(samples: Sequence[RowSample]) -> RowSample:
+    """Return the columns of samples of the same rows, with equal limits, as one sample."""
+    first = samples[0]
+    if len(samples) == 1 or not first._parts:
+        return first
+    for sample in samples:
+        sample._shrink()
+    for name, values in first._parts[0].items():
+        if isinstance(values, pa.RecordBatch):
+            batches = [sample._parts[0][name] for sample in samples]
+            fields = [field for batch in batches for field in batch.schema]
+            columns = [column for batch in batches for column in batch.columns]
+            first._parts[0][name] = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+    return first
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -97,18 +97,27 @@ def peak_anonymous(command: list[str]) -> tuple[float, float]:
     """Run a process; return its peaks in MB of anonymous memory and of all resident memory.
 
     Pages of mapped files are not anonymous: the system takes them back where it needs memory. Both
-    are polled in /proc/PID/status.
+    are polled in /proc/PID/status; of a process and those that it started, the largest counts.
     """
     peaks = {"RssAnon": 0, "VmHWM": 0}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    status = Path(f"/proc/{process.pid}/status")
     while process.poll() is None:
-        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        for name in peaks:
-            peaks[name] = max(peaks[name], int(fields.get(name, "0 kB").split()[0]))
+        for status in statuses(process.pid):
+            fields = dict(line.split(":", 1) for line in status.splitlines())
+            for name in peaks:
+                peaks[name] = max(peaks[name], int(fields.get(name, "0 kB").split()[0]))
         time.sleep(POLL_SECONDS)
     assert process.returncode == 0, command
     return peaks["RssAnon"] / 1024, peaks["VmHWM"] / 1024
+
+
+def statuses(pid: int) -> Iterator[str]:
+    """Yield /proc/PID/status of a process and of those that it started and that still run."""
+    with suppress(OSError):  # it ended
+        yield Path(f"/proc/{pid}/status").read_text()
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield from statuses(int(child))
 
 
 def of_label(found: Any) -> Row:

@@ -2,18 +2,21 @@
 
 `numbers`: `encode` of 32 float32 columns. `constants`: a file of constant columns in one row group
 of one page per column, less than a megabyte for 50 million rows. `training`: one epoch, at most 45
-seconds of it, with `--memory 2GB`, on 4 random columns, on a small file of runs of equal values and
-on 784 columns. `texts`: training on a column of distinct texts, and `encode` of these. The peak
+seconds of it, with `--memory 2GB`, on 4 random columns and on a small file of runs of equal values.
+`wide`: the same on 784 columns, in several row groups and in one. `ranks`: the same, with
+`--memory 1GB`, by two ranks of torchrun, on 10 files whose cells take 3 GB; the peaks are those of
+the larger rank. `texts`: training on a column of distinct texts, and `encode` of these. The peak
 includes the pages of mapped files, which the system could take back; that of anonymous memory does
-not. Files are written and commands started by other processes, because
-the peak of a child includes the memory of its parent.
+not. Files are written and commands started by other processes, because the peak of a child includes
+the memory of its parent.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +29,15 @@ WIDTH, NARROW, WIDE = 32, 4, 784
 GROUP = 250_000
 RUNS = 500
 QUICK_ROWS = 10_000
+FILES = 10
 
 
 def measure(run: Run) -> Iterator[Row]:
     """Yield the costs of each command of a case."""
-    cases = {"numbers": numbers, "constants": constants, "training": training, "texts": texts}
+    cases = {
+        "numbers": numbers, "constants": constants, "training": training, "wide": wide,
+        "ranks": ranks, "texts": texts,
+    }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         yield from cases[run.case](Path(folder), run.quick)
 
@@ -62,25 +69,53 @@ def constants(folder: Path, quick: bool) -> Iterator[Row]:
 
 
 def training(folder: Path, quick: bool) -> Iterator[Row]:
-    """Yield the peaks of training on random columns, few and many, and on runs of equal values."""
+    """Yield the peaks of training on random columns, and on runs of equal values."""
     for what, write, rows in (
         (f"{NARROW} columns", write_narrow, 100_000_000),
         ("2 columns of runs of equal values", write_runs, 50_000_000),
-        (f"{WIDE} columns", write_wide, 600_000),
     ):
-        path, rows = folder / "trained.parquet", QUICK_ROWS if quick else rows
-        in_process(write, path, rows)
-        options = ["--encoder", "16,2", "--epochs", "1", "--time-limit", "45s", "-q"]
-        command = [*AECLI, "train", path, "-m", folder / "trained", *options, "--memory", "2GB"]
-        began = time.perf_counter()
-        anonymous, peak = in_process(peak_anonymous, [*map(str, command)])
-        yield {
-            "command": f"`train --memory 2GB`, {rows:,} rows, {what}",
-            "file, MB": path.stat().st_size / 1e6,
-            "seconds": time.perf_counter() - began,
-            "anonymous memory, MB": anonymous,
-            "peak memory, MB": peak,
-        }
+        yield of_file(what, write, folder, QUICK_ROWS if quick else rows)
+
+
+def wide(folder: Path, quick: bool) -> Iterator[Row]:
+    """Yield the peaks of training on many columns, in several row groups and in one."""
+    rows = QUICK_ROWS if quick else 600_000
+    for what, write in (("", write_wide), (" in one row group", write_group)):
+        yield of_file(f"{WIDE} columns{what}", write, folder, rows)
+
+
+def of_file(what: str, write: Callable[[Path, int], None], folder: Path, rows: int) -> Row:
+    """Return the peaks of training on a file that a function writes."""
+    path = folder / "trained.parquet"
+    in_process(write, path, rows)
+    return trained(f"{rows:,} rows, {what}", path, "2GB", AECLI)
+
+
+def ranks(folder: Path, quick: bool) -> Iterator[Row]:
+    """Yield the peaks of the larger of two ranks on a table of three times their memory."""
+    table, rows = folder / "table", (QUICK_ROWS if quick else 24_000_000) // FILES
+    table.mkdir()
+    for number in range(FILES):
+        in_process(write_numbers, table / f"{number}.parquet", rows)
+    torchrun = [Path(sys.executable).with_name("torchrun"), "--standalone", "--no-python"]
+    what = f"two ranks, {FILES} files of {rows:,} rows, {WIDTH} columns"
+    yield trained(what, table, "1GB", [*torchrun, "--nproc-per-node", "2", *AECLI])
+
+
+def trained(what: str, table: Path, memory: str, program: Sequence[object]) -> Row:
+    """Return the peaks of a training."""
+    options = ["--encoder", "16,2", "--epochs", "1", "--time-limit", "45s", "--memory", memory]
+    command = [*program, "train", table, "-m", table.with_name("trained"), *options, "-q"]
+    began = time.perf_counter()
+    anonymous, peak = in_process(peak_anonymous, [*map(str, command)])
+    files = table.iterdir() if table.is_dir() else [table]
+    return {
+        "command": f"`train --memory {memory}`, {what}",
+        "files, MB": sum(file.stat().st_size for file in files) / 1e6,
+        "seconds": time.perf_counter() - began,
+        "anonymous memory, MB": anonymous,
+        "peak memory, MB": peak,
+    }
 
 
 def texts(folder: Path, quick: bool) -> Iterator[Row]:
@@ -125,6 +160,13 @@ def write_narrow(path: Path, rows: int) -> None:
 def write_wide(path: Path, rows: int) -> None:
     """Write random rows of many columns."""
     write_numbers(path, rows, WIDE)
+
+
+def write_group(path: Path, rows: int) -> None:
+    """Write random rows of many columns in one row group."""
+    generator = np.random.default_rng(0)
+    columns = [generator.standard_normal(rows, dtype=np.float32) for _ in range(WIDE)]
+    pq.write_table(pa.table(columns, [f"x{i}" for i in range(WIDE)]), path, row_group_size=rows)
 
 
 def write_runs(path: Path, rows: int) -> None:

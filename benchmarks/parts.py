@@ -107,7 +107,7 @@ PARTS: dict[str, Part] = {
                         "score_parts:ratio", combine=statistics.median),
     "score-cost": Part("speed", "cost of the parts of the score", "score_parts:cost", seeds=(0,)),
     "memory": Part("speed", "peak memory of commands", "memory:measure",
-                   ("numbers", "constants", "training", "texts"), (0,)),
+                   ("numbers", "constants", "training", "wide", "ranks", "texts"), (0,)),
     "reading": Part("speed", "reading CSV next to pyarrow.csv", "reading:csv",
                     combine=statistics.median),
     "cell-checks": Part("speed", "checks of Arrow and Parquet files", "reading:checks", seeds=(0,)),

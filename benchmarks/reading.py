@@ -86,7 +86,7 @@ def checks(run: Run) -> Iterator[Row]:
             read_all(path)  # the first reading fills caches
             with (
                 mock.patch.object(arrow_reader, "require_valid_columns", ignore),
-                mock.patch.object(parquet_reader, "require_pages_in_chunk", ignore),
+                mock.patch.object(parquet_reader, "page_memory", ignore),
             ):
                 alone = median_cpu(lambda path=path: read_all(path), TURNS)
             checked = median_cpu(lambda path=path: read_all(path), TURNS)

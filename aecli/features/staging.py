@@ -11,16 +11,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 from torch import Tensor
 
-from aecli.array_types import Mask
+from aecli.array_types import Indices, Mask
 from aecli.errors import OutputError
 from aecli.features.reader import CellReader, Cells
 from aecli.features.shuffling import Scatter, part_count
 from aecli.features.windows import Windows, window_codes
 from aecli.formatting import size as format_size
 from aecli.progress import SILENT, Progress
+from aecli.table.column_groups import column_groups
 from aecli.table.source import Source
 
 COPIED_ROWS = 4_096
@@ -144,10 +146,10 @@ def stage(
     seed: int | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Staged, Staged]:
-    """Read the table once; return the rows where `rows` is True, and the others.
+    """Read the cells once; return the rows where `rows` is True, and the others.
 
     Args:
-        source: the table, with the columns of the reader.
+        source: the table.
         rows: `(n_rows,)`, True for training rows.
         codes: label codes of all rows, or None without a label.
         memory: maximum size of the cells in memory, in bytes; larger ones are in a temporary file.
@@ -160,29 +162,24 @@ def stage(
     count = int(rows.sum())
     cells, file = _matrix(len(rows), width, memory, progress)
     parts = 1 if seed is None else part_count(count, width)
-    scatter = Scatter(count, parts, seed or 0)
     placed_codes = None if codes is None else np.empty_like(codes)
     complete = [True, True]
-    start, held_out = 0, count
     progress.stage("staging", len(rows))
-    for batch in source.batches():
-        is_training = rows[start : start + batch.num_rows]
-        others = len(is_training) - int(is_training.sum())
-        places = np.empty(len(is_training), dtype=np.int64)
-        places[is_training] = scatter.positions(len(is_training) - others)
-        places[~is_training] = np.arange(held_out, held_out + others)
-        read = reader.read(batch, table=source.name, before=start)
-        cells[places] = read
-        if placed_codes is not None and codes is not None:
-            placed_codes[places] = codes[start : start + batch.num_rows]
-        incomplete = _incomplete(read, reader.layout.numbers + reader.layout.booleans)
-        complete[0] &= not incomplete[is_training].any()
-        complete[1] &= not incomplete[~is_training].any()
-        start += len(is_training)
-        held_out += others
-        if file is not None:
-            file.madvise(mmap.MADV_DONTNEED)
-        progress.rows(batch.num_rows)
+    for group, part, at in _column_parts(source, reader):
+        start, block = 0, cells[:, at]
+        for batch, places in _placed(group, rows, Scatter(count, parts, seed or 0)):
+            stop = start + batch.num_rows
+            read = part.read(batch, table=source.name, before=start)
+            block[places] = read
+            if placed_codes is not None and codes is not None and at.start == 0:
+                placed_codes[places] = codes[start:stop]
+            incomplete = _incomplete(read, part.layout.numbers + part.layout.booleans)
+            complete[0] &= not incomplete[rows[start:stop]].any()
+            complete[1] &= not incomplete[~rows[start:stop]].any()
+            if file is not None:
+                file.madvise(mmap.MADV_DONTNEED)
+            progress.rows(round(batch.num_rows * (at.stop - at.start) / width))
+            start = stop
     matrix = torch.from_numpy(cells)
     labels = None if placed_codes is None else torch.from_numpy(placed_codes)
     train, valid = (
@@ -190,6 +187,36 @@ def stage(
         for side, whole in zip((slice(count), slice(count, None)), complete, strict=True)
     )
     return replace(train, parts=parts), valid
+
+
+def _column_parts(source: Source, reader: CellReader) -> Iterator[tuple[Source, CellReader, slice]]:
+    """Yield groups of columns, each with its reader and its cells."""
+    columns = {column.name: column for column in reader.layout.columns}
+    groups = list(column_groups(source.select(list(columns))))
+    first = 0
+    for group in groups:
+        part = reader
+        if len(groups) > 1:
+            chosen = [columns[name] for name in group.names]
+            part = CellReader(chosen, nonfinite=reader.nonfinite)
+        yield group, part, slice(first, first + part.layout.cells)
+        first += part.layout.cells
+
+
+def _placed(
+    source: Source, rows: Mask, scatter: Scatter
+) -> Iterator[tuple[pa.RecordBatch, Indices]]:
+    """Yield batches with the positions of their rows: scattered training rows, then the others."""
+    start, held_out = 0, int(rows.sum())
+    for batch in source.batches():
+        is_training = rows[start : start + batch.num_rows]
+        others = len(is_training) - int(is_training.sum())
+        places = np.empty(len(is_training), dtype=np.int64)
+        places[is_training] = scatter.positions(len(is_training) - others)
+        places[~is_training] = np.arange(held_out, held_out + others)
+        yield batch, places
+        start += len(is_training)
+        held_out += others
 
 
 def _incomplete(cells: Cells, first_category: int) -> Mask:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from aecli.errors import DataError, UsageError
 from aecli.formatting import TABLE_IN_MEMORY
-from aecli.table.arrow_types import is_list
+from aecli.table.arrow_types import bytes_per_cell, is_list
 from aecli.table.arrow_validation import another_copy, require_valid_columns
 from aecli.table.column_names import is_pandas_index, unique_names
 from aecli.table.formats import reading, unreadable
@@ -133,7 +133,18 @@ class BinaryFile:
             return sum(self._column_bytes(self._fields[name][0]) for name in types)
         if self.n_rows is None:
             return None
-        return self.n_rows * sum(_bytes_per_cell(self._fields[name][1]) for name in types)
+        return self.n_rows * sum(bytes_per_cell(self._fields[name][1]) for name in types)
+
+    def column_memory(self, names: Sequence[str], limit: int) -> list[int]:
+        """Return the bytes that are held of each column besides a batch while rows are read.
+
+        They are upper bounds, and more exact if their sum exceeds the limit.
+        """
+        if self._row_groups is None:
+            return [0] * len(names)
+        indices = [self._fields[name][0] for name in names]
+        with reading(self.name):
+            return self._row_groups.column_memory(indices, limit)
 
     @property
     def in_memory(self) -> bool:
@@ -334,12 +345,3 @@ def _readable(kind: pa.DataType) -> pa.DataType:
     if hasattr(pa.types, "is_string_view") and pa.types.is_string_view(kind):
         return pa.large_string()
     return kind
-
-
-def _bytes_per_cell(kind: pa.DataType) -> int:
-    if pa.types.is_fixed_size_list(kind):
-        return int(kind.list_size) * _bytes_per_cell(kind.value_type)
-    try:
-        return max(1, int(kind.bit_width) // 8)
-    except ValueError:
-        return 32  # a guess for text and nested types

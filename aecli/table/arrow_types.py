@@ -239,3 +239,13 @@ def type_noun(kind: pa.DataType) -> str:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return "date or time"
     return "text" if is_text(kind) else type_name(kind)
+
+
+def bytes_per_cell(kind: pa.DataType) -> int:
+    """Return the bytes that a value takes in memory."""
+    if pa.types.is_fixed_size_list(kind):
+        return int(kind.list_size) * bytes_per_cell(kind.value_type)
+    try:
+        return max(1, int(kind.bit_width) // 8)
+    except ValueError:
+        return 32  # a guess for text and nested types

@@ -13,10 +13,11 @@ from aecli.array_types import Floats, Indices, Mask
 from aecli.errors import DataError
 from aecli.progress import SILENT, Progress
 from aecli.ranks import ONE_PROCESS, Ranks
-from aecli.row_sample import RowSample, position_keys
+from aecli.row_sample import RowSample, joined_columns, position_keys
 from aecli.table.arrow_types import number_values, vector_values
 from aecli.table.calendar_periods import smallest_step
 from aecli.table.candidate import Candidate
+from aecli.table.column_groups import column_groups
 from aecli.table.column_statistics import Moments, RowNumbers, ValueCounts, quartiles, sample_rows
 from aecli.table.decimal_grid import (
     first_decimals,
@@ -97,7 +98,6 @@ class ColumnScan:
         self.rows = self.seen = 0
         self._refuse_infinite = nonfinite == "error"
         self._quartiles = quartiles
-        self._column_index = {c.name: index for index, c in enumerate(candidates)}
         self._width = sum(getattr(c.type, "list_size", 1) for c in candidates)
 
     def read(
@@ -112,15 +112,20 @@ class ColumnScan:
                 differs from `train_rows`.
         """
         progress.stage("fitting columns", source.n_rows)
-        for batch in source.batches(rows=self._batch_rows()):
-            rows = None
-            if train_rows is not None:
-                mask = train_rows[self.seen : self.seen + batch.num_rows]
-                rows = None if mask.all() else np.flatnonzero(mask)
-            self._add(batch, rows)
-            progress.rows(batch.num_rows)
-        if train_rows is not None and len(train_rows) != self.seen:
-            raise changed_error(self.table, len(train_rows), self.seen)
+        samples: list[RowSample] = []
+        batch_rows = source.batch_rows(self._batch_rows())
+        for group in column_groups(source):
+            self.rows, self.seen, self.sample = 0, 0, None
+            share = len(group.names) / len(source.names)
+            for batch in group.batches(batch_rows):
+                at = slice(self.seen, self.seen + batch.num_rows)
+                mask = None if train_rows is None else train_rows[at]
+                self._add(batch, None if mask is None or mask.all() else np.flatnonzero(mask))
+                progress.rows(round(share * batch.num_rows))
+            if train_rows is not None and len(train_rows) != self.seen:
+                raise changed_error(self.table, len(train_rows), self.seen)
+            samples += [] if self.sample is None else [self.sample]
+        self.sample = joined_columns(samples) if samples else None
         return self
 
     def merge(self, other: ColumnScan) -> None:
@@ -197,14 +202,14 @@ class ColumnScan:
 
     def _add(self, batch: pa.RecordBatch, rows: Indices | None) -> None:
         self._add_scalars(batch, rows)
-        for name, vectors in self.vectors.items():
-            self._add_vectors(name, vectors, batch.column(self._column_index[name]), rows)
-        for name, counts in self.counts.items():
-            array = batch.column(self._column_index[name])
-            chosen = array if rows is None else array.take(pa.array(rows))
-            counts.add(chosen)
-            if name in self.texts:
-                add_texts(self.texts[name], chosen)
+        for name, array in zip(batch.schema.names, batch.columns, strict=True):
+            if name in self.vectors:
+                self._add_vectors(name, self.vectors[name], array, rows)
+            if name in self.counts:
+                chosen = array if rows is None else array.take(pa.array(rows))
+                self.counts[name].add(chosen)
+                if name in self.texts:
+                    add_texts(self.texts[name], chosen)
         if self._quartiles:
             self._add_sample(batch, rows)
         self.seen += batch.num_rows
@@ -212,12 +217,14 @@ class ColumnScan:
 
     def _add_scalars(self, batch: pa.RecordBatch, rows: Indices | None) -> None:
         step = max(1, TILE_VALUES // max(1, batch.num_rows))
-        buffer = np.empty((min(step, len(self.scalars)), batch.num_rows))
-        for start in range(0, len(self.scalars), step):
-            chunk = self.scalars[start : start + step]
+        positions = [self.position[name] for name in batch.schema.names if name in self.position]
+        first, end = min(positions, default=0), max(positions, default=-1) + 1
+        buffer = np.empty((min(step, end - first), batch.num_rows))
+        for start in range(first, end, step):
+            chunk = self.scalars[start : min(start + step, end)]
             tile = buffer[: len(chunk)]
             for offset, candidate in enumerate(chunk):
-                values = number_values(batch.column(self._column_index[candidate.name]))
+                values = number_values(batch.column(candidate.name))
                 self.row_numbers.add(start + offset, values)
                 tile[offset] = values
             self._remove_infinite(tile, [c.name for c in chunk], self.part.before + self.seen)
@@ -274,8 +281,8 @@ class ColumnScan:
         tile[infinite] = np.nan
 
     def _add_sample(self, batch: pa.RecordBatch, rows: Indices | None) -> None:
-        names = [c.name for c in self.scalars if c.kind != "boolean"] + list(self.vectors)
-        part = batch.select([self._column_index[name] for name in names])
+        numbers = {c.name for c in self.scalars if c.kind != "boolean"} | self.vectors.keys()
+        part = batch.select([name for name in batch.schema.names if name in numbers])
         if self.sample is None:
             self.sample = RowSample(sample_rows(self._cells()), self.part.trained)
         part = part if rows is None else part.take(pa.array(rows))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from aecli.table.thrift_compact import Fields, read_fields
 
-Span: TypeAlias = tuple[int, int]
-"""Byte range of a file, without its end."""
+
+class ColumnChunk(NamedTuple):
+    """Pages of a column in a row group: their byte range in the file, and their uncompressed bytes.
+
+    The range is without its end.
+    """
+
+    start: int
+    end: int
+    uncompressed: int
+
 
 _FOOTER_END_BYTES = 8  # the length of the footer, and PAR1
 _MIN_BYTES_OF_COLUMN = 8
@@ -18,15 +27,12 @@ _HEADER_BYTES, _MAX_HEADER_BYTES = 1 << 9, 1 << 20
 _MISSING_BYTES = 100  # old writers did not count the header of the dictionary
 
 # Numbers of fields in parquet.thrift of apache/parquet-format.
-_ROW_GROUPS, _COLUMNS, _COLUMN_METADATA, _PAGE_BYTES = 4, 1, 3, 3
-_COLUMN_BYTES, _DATA_OFFSET, _DICTIONARY_OFFSET = 7, 9, 11
-_FOOTER_FIELDS = {
-    _ROW_GROUPS: {
-        _COLUMNS: {
-            _COLUMN_METADATA: {_COLUMN_BYTES: None, _DATA_OFFSET: None, _DICTIONARY_OFFSET: None}
-        }
-    }
-}
+_ROW_GROUPS, _COLUMNS, _COLUMN_METADATA = 4, 1, 3
+_UNCOMPRESSED, _COLUMN_BYTES, _DATA_OFFSET, _DICTIONARY_OFFSET = 6, 7, 9, 11
+_COLUMN_FIELDS = (_UNCOMPRESSED, _COLUMN_BYTES, _DATA_OFFSET, _DICTIONARY_OFFSET)
+_FOOTER_FIELDS = {_ROW_GROUPS: {_COLUMNS: {_COLUMN_METADATA: dict.fromkeys(_COLUMN_FIELDS)}}}
+_PAGE_TYPE, _PAGE_UNCOMPRESSED, _PAGE_BYTES, _DICTIONARY_PAGE = 1, 2, 3, 2
+_PAGE_FIELDS = dict.fromkeys((_PAGE_TYPE, _PAGE_UNCOMPRESSED, _PAGE_BYTES))
 
 
 def read_footer_bytes(file: Any) -> bytes:
@@ -47,8 +53,8 @@ def footer_limits(footer: bytes) -> dict[str, Any]:
     }
 
 
-def column_spans(footer: bytes, n_columns: int) -> list[list[Span]]:
-    """Return the byte ranges of the pages of each leaf column, by row group.
+def column_chunks(footer: bytes, n_columns: int) -> list[list[ColumnChunk]]:
+    """Return where the pages of each leaf column are, by row group.
 
     The footer is parsed here, because `metadata.row_group(i).column(j)` of pyarrow aborts the
     process if the statistics of a column contradict the schema.
@@ -60,49 +66,57 @@ def column_spans(footer: bytes, n_columns: int) -> list[list[Span]]:
         groups = read_fields(footer, 0, _FOOTER_FIELDS)[0].get(_ROW_GROUPS, [])
     except (IndexError, ValueError) as error:
         raise pa.ArrowInvalid(f"the footer cannot be read: {error}") from error
-    spans = [[_span(column) for column in group.get(_COLUMNS, [])] for group in groups]
-    for number, columns in enumerate(spans):
+    chunks = [[_chunk(column) for column in group.get(_COLUMNS, [])] for group in groups]
+    for number, columns in enumerate(chunks):
         if len(columns) != n_columns:
             raise pa.ArrowInvalid(
                 f"row group {number:,} has {len(columns):,} columns, the schema has {n_columns:,}"
             )
-    return spans
+    return chunks
 
 
-def _span(column: Fields) -> Span:
+def _chunk(column: Fields) -> ColumnChunk:
     metadata: Fields = column.get(_COLUMN_METADATA, {})
     start: int = metadata.get(_DATA_OFFSET, 0)
     if dictionary := metadata.get(_DICTIONARY_OFFSET):
         start = min(start, dictionary)
-    length: int = metadata.get(_COLUMN_BYTES, 0)
-    return start, start + length
+    end = start + metadata.get(_COLUMN_BYTES, 0)
+    return ColumnChunk(start, end, max(0, metadata.get(_UNCOMPRESSED, 0)))
 
 
-def require_pages_in_chunk(file: Any, start: int, end: int) -> None:
-    """Check that no page of a column is larger than the rest of the column.
+def page_memory(file: Any, chunk: ColumnChunk) -> int:
+    """Return the bytes of the pages that Arrow holds: the dictionary, and the largest page.
 
     Raises:
-        ArrowInvalid: a page is larger.
+        ArrowInvalid: a page is larger than the rest of the column.
     """
+    start, end, _ = chunk
+    dictionary = largest = 0
     if not 0 <= start <= end <= file.size():
         raise pa.ArrowInvalid(f"a column is at bytes {start:,} to {end:,}, beyond the file")
     while start < end:
         file.seek(start)
         head = file.read(_HEADER_BYTES)
-        length, content = _page_sizes(head)
+        length, page = _page_header(head)
         if not length:
-            length, content = _page_sizes(head + file.read(_MAX_HEADER_BYTES))
+            length, page = _page_header(head + file.read(_MAX_HEADER_BYTES))
+        content = page.get(_PAGE_BYTES, 0)
         start += length + content
         if start > end + _MISSING_BYTES:
             raise pa.ArrowInvalid(f"a page of {content:,} bytes is larger than its column")
         if not length or content < 0:
-            return  # Arrow cannot read it either, and raises the error.
+            break  # Arrow cannot read it either, and raises the error.
+        uncompressed = page.get(_PAGE_UNCOMPRESSED, 0)
+        largest = max(largest, uncompressed)
+        if page.get(_PAGE_TYPE) == _DICTIONARY_PAGE:
+            dictionary += uncompressed
+    return dictionary + largest
 
 
-def _page_sizes(head: bytes) -> tuple[int, int]:
-    """Return the sizes of a page's header and content; 0 for a header that cannot be read."""
+def _page_header(head: bytes) -> tuple[int, Fields]:
+    """Return the size and the fields of a page's header; 0 for a header that cannot be read."""
     try:
-        fields, end = read_fields(head, 0, {_PAGE_BYTES: None})
+        fields, end = read_fields(head, 0, _PAGE_FIELDS)
     except (IndexError, ValueError):
-        return 0, 0
-    return end, int(fields.get(_PAGE_BYTES, 0))
+        return 0, {}
+    return end, fields

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +23,11 @@ from aecli.table.arrow_reader import (
 )
 from aecli.table.formats import PARQUET_MAGIC, open_file, reading
 from aecli.table.parquet_pages import (
-    Span,
-    column_spans,
+    ColumnChunk,
+    column_chunks,
     footer_limits,
+    page_memory,
     read_footer_bytes,
-    require_pages_in_chunk,
 )
 from aecli.table.row_filter import RowCondition
 from aecli.table.row_groups import Conditions, FileRowGroups
@@ -40,39 +40,41 @@ _MAX_REMOTE_BYTES = 64 << 20
 class ParquetFooter(NamedTuple):
     """Footer of a Parquet file: schema, row groups and limits, and the size of the file in bytes.
 
-    `spans` are the byte ranges of the pages of each leaf column, by row group.
+    `chunks` are the pages of each leaf column, by row group.
     """
 
     metadata: pq.FileMetaData
     schema: pa.Schema
-    spans: list[list[Span]]
+    chunks: list[list[ColumnChunk]]
     limits: dict[str, Any]
     size: int
 
 
-def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
-    """Open a Parquet file, and read it in constant memory.
+class ParquetColumns:
+    """Columns of a Parquet file, read in constant memory, and the memory that this takes."""
 
-    Raises:
-        DataError: it is damaged, or not a Parquet file.
-    """
+    def __init__(self, path: Path, footer: ParquetFooter) -> None:
+        self._path = path
+        self._footer = footer
+        self._page_bytes: dict[ColumnChunk, int] = {}
 
     def read(
-        indices: Sequence[int], rows: int, groups: Sequence[int] | None = None
+        self, indices: Sequence[int], rows: int, groups: Sequence[int]
     ) -> Iterator[list[pa.Array]]:
-        leaves = _leaves(metadata, schema.names, indices)
-        spans = footer.spans if groups is None else [footer.spans[group] for group in groups]
-        chunks = [[group[leaf] for leaf in leaves] for group in spans]
+        """Yield the columns at some positions in some row groups, about `rows` rows at a time."""
+        metadata = self._footer.metadata
+        leaves = self.leaves(indices)
+        chunks = [[self._footer.chunks[group][leaf] for leaf in leaves] for group in groups]
         with (
-            open_file(path) as opened,
+            open_file(self._path) as opened,
             pq.ParquetFile(
                 opened,
                 page_checksum_verification=True,
                 coerce_int96_timestamp_unit=_INT96_UNIT,
                 # Another request for the footer of a remote file would be slow.
-                metadata=metadata if isinstance(path, RemotePath) else None,
-                **_buffering(path, opened, chunks),
-                **footer.limits,
+                metadata=metadata if isinstance(self._path, RemotePath) else None,
+                **self._buffering(opened, chunks),
+                **self._footer.limits,
             ) as file,
         ):
             names = file.schema_arrow.names
@@ -84,19 +86,97 @@ def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
                     yield [batch.column(index) for index in indices]
                 else:
                     yield [batch.column(name) for name in selected]
-        if isinstance(path, RemotePath):
-            path.require_unchanged()
+        if isinstance(self._path, RemotePath):
+            self._path.require_unchanged()
 
+    def memory(self, groups: Sequence[int], indices: Sequence[int], limit: int) -> list[int]:
+        """Return the bytes that Arrow holds of each column in the row group with most of them.
+
+        These are complete columns of a row group, as transferred from remote files; of local files
+        they are pages, whose headers are read only if complete columns exceed the limit.
+        """
+        leaves = self.leaves(indices)
+        chunks = [self._footer.chunks[group] for group in groups]
+
+        def of_columns(bytes_of: Callable[[ColumnChunk], int]) -> list[int]:
+            columns = [0] * len(indices)
+            for leaf, column in leaves.items():
+                columns[column] += max((bytes_of(group[leaf]) for group in chunks), default=0)
+            return columns
+
+        complete = of_columns(lambda chunk: chunk.uncompressed + max(0, chunk.end - chunk.start))
+        if isinstance(self._path, RemotePath) or sum(complete) <= limit:
+            return complete
+        with open_file(self._path) as file:
+            return of_columns(lambda chunk: self._pages(file, chunk) + _BUFFER_BYTES)
+
+    def leaves(self, indices: Sequence[int]) -> dict[int, int]:
+        """Return the leaf columns of some columns, each with the position of its column."""
+        names = self._footer.schema.names
+        chosen = {names[index]: position for position, index in enumerate(indices)}
+        return {
+            leaf: next(chosen[name] for name in path if name in chosen)
+            for leaf, path in enumerate(self._leaf_paths)
+            if not chosen.keys().isdisjoint(path)
+        }
+
+    @cached_property
+    def _leaf_paths(self) -> list[list[str]]:
+        """Return the columns that each leaf column may be of: its name, or the start of its path.
+
+        Names may contain points themselves.
+        """
+        schema = self._footer.metadata.schema
+        paths = (str(schema.column(leaf).path) for leaf in range(len(schema)))
+        return [list(accumulate(path.split("."), "{}.{}".format)) for path in paths]
+
+    def _buffering(self, file: Any, chunks: Sequence[Sequence[ColumnChunk]]) -> dict[str, Any]:
+        """Return how the columns of all row groups are read from a file.
+
+        Small row groups on disk are read at once, large ones through a buffer for each column.
+        Buffered columns allocate the page sizes in their headers, so these are checked first. From
+        a remote file, whose requests are slow, a small selection is read in few requests, and a
+        large one in one request for each column and row group.
+
+        Raises:
+            ArrowInvalid: a page or a column is larger than the file allows.
+        """
+        sizes = [sum(chunk.end - chunk.start for chunk in group) for group in chunks]
+        if isinstance(self._path, RemotePath):
+            return {"pre_buffer": sum(sizes) <= _MAX_REMOTE_BYTES, "buffer_size": 0}
+        if max(sizes, default=0) <= _SMALL_GROUP_BYTES:
+            return {"pre_buffer": False, "buffer_size": 0}
+        for group in chunks:
+            for chunk in group:
+                self._pages(file, chunk)
+        return {"pre_buffer": False, "buffer_size": _BUFFER_BYTES}
+
+    def _pages(self, file: Any, chunk: ColumnChunk) -> int:
+        """Return the bytes of the pages that Arrow holds at once; their headers are read once."""
+        if chunk not in self._page_bytes:
+            self._page_bytes[chunk] = page_memory(file, chunk)
+        return self._page_bytes[chunk]
+
+
+def open_parquet(path: Path, name: str, notes: list[str]) -> BinaryFile:
+    """Open a Parquet file, and read it in constant memory.
+
+    Raises:
+        DataError: it is damaged, or not a Parquet file.
+    """
     footer = _read_footer(path, name)
     metadata, schema = footer.metadata, footer.schema
+    columns = ParquetColumns(path, footer)
     n_rows = plausible_count(metadata.num_rows, footer.size)
     sizes = tuple(metadata.row_group(at).num_rows for at in range(metadata.num_row_groups))
     row_groups = FileRowGroups(
         sizes,
         tuple(range(len(sizes))),
-        fulfilling=partial(_chosen_groups, metadata, schema),
-        reader=lambda numbers: partial(read, groups=list(numbers)),
+        fulfilling=partial(_chosen_groups, metadata, schema, columns),
+        reader=lambda numbers: partial(columns.read, groups=list(numbers)),
+        memory=columns.memory,
     )
+    read = row_groups.read()
     return BinaryFile(name, "parquet", schema, n_rows, read, notes, row_groups=row_groups)
 
 
@@ -116,9 +196,9 @@ def _read_footer(path: Path, name: str) -> ParquetFooter:
                 limits = footer_limits(footer)
                 with pq.ParquetFile(opened, coerce_int96_timestamp_unit=unit, **limits) as file:
                     metadata, schema = file.metadata, file.schema_arrow
-                spans = column_spans(footer, metadata.num_columns)
-                _require_one_parquet(opened, name, metadata, spans)
-                return ParquetFooter(metadata, schema, spans, limits, opened.size())
+                chunks = column_chunks(footer, metadata.num_columns)
+                _require_one_parquet(opened, name, metadata, chunks)
+                return ParquetFooter(metadata, schema, chunks, limits, opened.size())
         except pa.ArrowInvalid as error:
             raise _damaged_parquet_error(path, name) from error
         except UnicodeDecodeError as error:
@@ -126,10 +206,10 @@ def _read_footer(path: Path, name: str) -> ParquetFooter:
 
 
 def _chosen_groups(
-    metadata: pq.FileMetaData, schema: pa.Schema, conditions: Conditions
+    metadata: pq.FileMetaData, schema: pa.Schema, columns: ParquetColumns, conditions: Conditions
 ) -> list[int]:
     """Return the row groups whose statistics leave open that rows fulfil all conditions."""
-    leaves = {index: _leaves(metadata, schema.names, [index]) for index, _ in conditions}
+    leaves = {index: list(columns.leaves([index])) for index, _ in conditions}
 
     def may_hold(group: int, index: int, condition: RowCondition) -> bool:
         if len(leaves[index]) != 1:
@@ -147,51 +227,15 @@ def _chosen_groups(
     return [group for group in groups if all(may_hold(group, *pair) for pair in conditions)]
 
 
-def _buffering(path: Path, file: Any, chunks: Sequence[Sequence[Span]]) -> dict[str, Any]:
-    """Return how the columns of all row groups are read from a file.
-
-    Small row groups on disk are read at once, large ones through a buffer for each column. Buffered
-    columns allocate the page sizes in their headers, so these are checked first. From a remote
-    file, whose requests are slow, a small selection is read in few requests, and a large one in
-    one request for each column and row group.
-
-    Raises:
-        ArrowInvalid: a page or a column is larger than the file allows.
-    """
-    sizes = [sum(end - start for start, end in group) for group in chunks]
-    if isinstance(path, RemotePath):
-        return {"pre_buffer": sum(sizes) <= _MAX_REMOTE_BYTES, "buffer_size": 0}
-    if max(sizes, default=0) <= _SMALL_GROUP_BYTES:
-        return {"pre_buffer": False, "buffer_size": 0}
-    for start, end in (span for group in chunks for span in group):
-        require_pages_in_chunk(file, start, end)
-    return {"pre_buffer": False, "buffer_size": _BUFFER_BYTES}
-
-
-def _leaves(metadata: pq.FileMetaData, names: Sequence[str], indices: Sequence[int]) -> list[int]:
-    """Return the indices of the leaf columns that these columns consist of."""
-    chosen = {names[index] for index in indices}
-    return [
-        number
-        for number in range(metadata.num_columns)
-        if not chosen.isdisjoint(accumulate(_parts(metadata, number), "{}.{}".format))
-    ]
-
-
-def _parts(metadata: pq.FileMetaData, leaf: int) -> list[str]:
-    """Return the parts of a leaf column's path; names may contain points themselves."""
-    return str(metadata.schema.column(leaf).path).split(".")
-
-
 def _require_one_parquet(
-    file: Any, name: str, metadata: pq.FileMetaData, spans: Sequence[Sequence[Span]]
+    file: Any, name: str, metadata: pq.FileMetaData, chunks: Sequence[Sequence[ColumnChunk]]
 ) -> None:
     """Check that the file is not several concatenated files.
 
     The offsets in a footer start at its own file: bytes that they do not cover are an index, or
     another file.
     """
-    end = max((end for group in spans for _, end in group), default=len(PARQUET_MAGIC))
+    end = max((chunk.end for group in chunks for chunk in group), default=len(PARQUET_MAGIC))
     footer = file.size() - metadata.serialized_size - 2 * len(PARQUET_MAGIC)
     if footer <= end:
         return

@@ -23,13 +23,15 @@ class FileRowGroups:
     """Row groups of a file that are read, by their numbers, in the order of the file.
 
     `sizes` are the numbers of rows of all groups. `fulfilling` returns the numbers of the groups
-    whose statistics leave open that rows fulfil conditions, and `reader` the reader of some groups.
+    whose statistics leave open that rows fulfil conditions, `reader` the reader of some groups, and
+    `memory` the bytes that it holds of columns while it reads, more exactly above a limit.
     """
 
     sizes: tuple[int, ...]
     numbers: tuple[int, ...]
     fulfilling: Callable[[Conditions], Sequence[int]]
     reader: Callable[[Sequence[int]], ColumnReader]
+    memory: Callable[[Sequence[int], Sequence[int], int], list[int]]
 
     @property
     def rows(self) -> int:
@@ -39,6 +41,10 @@ class FileRowGroups:
     def read(self) -> ColumnReader:
         """Return the reader of the groups."""
         return self.reader(self.numbers)
+
+    def column_memory(self, indices: Sequence[int], limit: int) -> list[int]:
+        """Return the bytes that the reader holds of each column; more exactly above a limit."""
+        return self.memory(self.numbers, indices, limit)
 
     def within(self, conditions: Conditions) -> FileRowGroups:
         """Return the groups of which rows may fulfil conditions."""

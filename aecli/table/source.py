@@ -16,7 +16,7 @@ from aecli.errors import UsageError
 from aecli.formatting import STANDARD_INPUT
 from aecli.remote_files.path import shown_address
 from aecli.schema.read_options import ReadOptions
-from aecli.table.arrow_reader import BinaryFile, is_arrow_table, memory_reader, open_memory_table
+from aecli.table.arrow_reader import BinaryFile, is_arrow_table, open_memory_table
 from aecli.table.arrow_types import decoded_type, is_text
 from aecli.table.cells.reading import Reading, read_cells
 from aecli.table.column_readings import ColumnReadings, holds_text
@@ -153,7 +153,7 @@ class Source:
     def memory_bytes(self) -> int | None:
         """Return the approximate size of the columns in memory, in bytes; None if it is unknown."""
         sizes = [
-            partition.reader.memory_bytes(dict.fromkeys(self._columns_in(partition), pa.null()))
+            partition.reader.memory_bytes(dict.fromkeys(self.columns_in(partition), pa.null()))
             for partition in self.partitions
         ]
         known = [size for size in sizes if size is not None]
@@ -180,28 +180,24 @@ class Source:
             for batch in self.select(self.partitions[0].reader.names[:1]).batches(rows):
                 yield batch.select([])
             return
-        schema = self.schema
-        cells = sum(getattr(kind, "list_size", 1) for kind in schema.types)
-        rows = max(1, min(rows, _BATCH_CELLS // cells))
+        schema, rows = self.schema, self.batch_rows(rows)
         for partition in self.partitions:
             yield from self._converted(partition, schema, rows)
+
+    def batch_rows(self, rows: int = BATCH_ROWS) -> int:
+        """Return the number of rows of a batch, at most `rows`, fewer if there are many columns."""
+        cells = sum(getattr(kind, "list_size", 1) for kind in self.schema.types)
+        return max(1, min(rows, _BATCH_CELLS // max(1, cells)))
 
     def parts(self) -> Iterator[Source]:
         """Yield the rows of each file as a table of its own, with the types of the whole table."""
         for path, partition in zip(self.paths, self.partitions, strict=True):
             yield replace(self, name=partition.reader.name, paths=(path,), partitions=(partition,))
 
-    def in_memory(self) -> Source:
-        """Return the same rows as one Arrow table in memory, so that later passes do not parse."""
-        table = pa.Table.from_batches(self.batches(), self.schema)
-        reader = memory_reader(table, self.name, [], checked=True)
-        given = {name: replace(r, null_values=frozenset()) for name, r in self.readings.items()}
-        partitions = (Partition(reader),)
-        columns = ColumnReadings(partitions, self.options, [], evidence=self.columns.evidence)
-        return replace(
-            self, partitions=partitions, columns=columns, given=given, copies={}, conditions=(),
-            row_range=None, format=reader.format, spools=(),
-        )  # fmt: skip
+    def columns_in(self, partition: Partition) -> list[str]:
+        """Return the columns of a file that are read, by their names there."""
+        names = dict.fromkeys(self.copies.get(name, name) for name in self.names)
+        return [name for name in names if name not in partition.constants]
 
     def _chosen_rows(self, rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows that fulfil the conditions."""
@@ -219,15 +215,11 @@ class Source:
             if chosen.any():
                 yield batch.filter(pa.array(chosen)).select(self.names)
 
-    def _columns_in(self, partition: Partition) -> list[str]:
-        names = dict.fromkeys(self.copies.get(name, name) for name in self.names)
-        return [name for name in names if name not in partition.constants]
-
     def _converted(
         self, partition: Partition, schema: pa.Schema, rows: int
     ) -> Iterator[pa.RecordBatch]:
         reader, constants = partition.reader, partition.constants
-        names = self._columns_in(partition) or reader.names[:1]
+        names = self.columns_in(partition) or reader.names[:1]
         types = {name: self._type_to_read(name, reader) for name in names}
         position = {name: index for index, name in enumerate(types)}
         columns = [(column, self.copies.get(column.name, column.name)) for column in schema]

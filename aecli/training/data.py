@@ -168,8 +168,7 @@ def _stage(
     held = BYTES_PER_ROW * (len(mask) - own)
     memory = cell_memory(share.source, options, own, held=held) // folds
     train, valid = stage(
-        share.source.select([column.name for column in reader.layout.columns]), reader,
-        rows=mask[share.rows], codes=codes, memory=memory,
+        share.source, reader, rows=mask[share.rows], codes=codes, memory=memory,
         seed=options.training.seed if series is None else None, progress=progress,
     )  # fmt: skip
     complete = ranks.gather((train.complete, valid.complete))

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from aecli.ranks import ONE_PROCESS, Ranks
 from aecli.schema.options import TrainOptions
+from aecli.table.in_memory import in_memory
 from aecli.table.labels import with_written_label
 from aecli.table.shares import Share, open_for_ranks, share_formats, share_of, share_types
 from aecli.table.source import Data, Source
@@ -35,7 +36,7 @@ def open_share(data: Data | Source, options: TrainOptions, ranks: Ranks = ONE_PR
     if not fits_in_memory(share.source.memory_bytes(), options):
         return share
     with _system_allocator():
-        own = share.source.in_memory()
+        own = in_memory(share.source)
     return replace(share, source=own, whole=own if ranks.size == 1 else share.whole)
 
 
@@ -67,4 +68,4 @@ def count_rows(source: Source) -> int:
     """Return the number of rows of a table, which are read if it is not known."""
     if source.n_rows is not None:
         return source.n_rows
-    return sum(batch.num_rows for batch in source.batches())
+    return sum(batch.num_rows for batch in source.select([]).batches())

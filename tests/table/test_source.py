@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from aecli.errors import DataError, UsageError
 from aecli.schema.read_options import ReadOptions
 from aecli.table.cells.reading import Reading
+from aecli.table.in_memory import in_memory
 from aecli.table.source import Data, Source, open_source
 
 
@@ -315,7 +316,7 @@ def test_select_remembers_types_and_keeps_rows_without_columns() -> None:
 
 def test_batches_have_at_most_so_many_rows(tmp_path: Path) -> None:
     path = put(tmp_path / "t.csv", "a\n" + "1\n" * 10)
-    for source in (open_source(path), open_source(path).in_memory()):
+    for source in (open_source(path), in_memory(open_source(path))):
         assert [batch.num_rows for batch in source.batches(4)] == [4, 4, 2]
 
 

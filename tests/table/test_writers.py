@@ -20,6 +20,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from aecli.errors import OutputError, UsageError
+from aecli.table.in_memory import in_memory
 from aecli.table.source import open_source
 from aecli.table.writers import open_writer
 
@@ -233,7 +234,7 @@ def test_any_names_and_cells_survive_csv(
     assert [frame.columns[0], *frame.iloc[:, 0]] == expected
     source = open_source(str(path))
     assert source.names == list(columns)
-    texts = source.with_texts([name]).in_memory()
+    texts = in_memory(source.with_texts([name]))
     read = [cell for batch in texts.batches() for cell in batch.column(0).to_pylist()]
     assert [cell or "" for cell in read] == expected[1:]
 
