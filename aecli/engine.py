@@ -132,16 +132,16 @@ def run_on_ray(
             _cancel(ray, list(pending))
 
 
-def _call(stored: Sequence[Any], folder: str, alone: bool, name: str) -> tuple[Any, list[str]]:
+def _call(stored: Sequence[Any], folder: str, is_own: bool, name: str) -> tuple[Any, list[str]]:
     """Call a function in a process of the cluster; return its result and its warnings.
 
     Args:
         stored: the reference of the function, which a process loads once for all of its tasks.
         folder: the current folder of the command.
-        alone: whether the process runs no other tasks.
+        is_own: whether the process runs no other tasks.
         name: the argument.
     """
-    function = _loaded(stored[0], alone)
+    function = _loaded(stored[0], is_own)
     with suppress(OSError):  # relative paths are relative to the folder of the command
         os.chdir(folder)
     with warnings.catch_warnings(record=True) as caught:
@@ -155,11 +155,11 @@ def _call(stored: Sequence[Any], folder: str, alone: bool, name: str) -> tuple[A
 
 
 @lru_cache(maxsize=1)
-def _loaded(reference: Any, alone: bool) -> Callable[[str], Any]:
+def _loaded(reference: Any, is_own: bool) -> Callable[[str], Any]:
     """Return the function behind a reference; it may have to import torch."""
     import ray
 
-    if alone:
+    if is_own:
         shorten_imports()
     function: Callable[[str], Any] = ray.get(reference)
     return function

@@ -31,7 +31,7 @@ MOST_FUNCTION_LINES = 40
 USUAL_FUNCTION_LINES = 22
 """Lines of code that nine of ten functions keep to."""
 
-MOST_CLASSES = 280
+MOST_CLASSES = 277
 MOST_FRAMES = {"encode": 7, "train": 10}
 """Frames from `main` to the first linear layer of a data batch."""
 
