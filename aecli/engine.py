@@ -190,11 +190,11 @@ def _outcome(ray: Any, reference: Any, name: str) -> Any:
 
 def _cancel(ray: Any, references: list[Any]) -> None:
     """Interrupt tasks, and kill those that do not end."""
-    # A signal is often noticed when a task ends, and Ray aborts the process that cancels this task.
-    references = _unfinished(ray, references, 0.0)
     for force in (False, True):
         for reference in references:
-            ray.cancel(reference, force=force)
+            # A signal is often noticed when a task ends, and Ray aborts a process that cancels it.
+            if _unfinished(ray, [reference], 0.0):
+                ray.cancel(reference, force=force)
         references = _unfinished(ray, references, CANCEL_SECONDS)
 
 

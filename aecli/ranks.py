@@ -35,19 +35,19 @@ class Ranks:
 
     def summands(self, size: int, like: Tensor) -> Summands:
         """Return `size` numbers, with the type and device of a tensor, for many additions."""
-        return Summands(like.new_zeros(size), self.add)
+        return Summands(like.new_zeros(size), self)
 
 
 class Summands:
     """Numbers of a rank, which `add` replaces by the sums of those of all ranks."""
 
-    def __init__(self, numbers: Tensor, add: Callable[[Tensor], None]) -> None:
+    def __init__(self, numbers: Tensor, ranks: Ranks) -> None:
         self.numbers = numbers
-        self._add = add
+        self._ranks = ranks
 
     def add(self) -> None:
         """Replace the numbers by their sums, which have the same bits on each rank."""
-        self._add(self.numbers)
+        self._ranks.add(self.numbers)
 
 
 ONE_PROCESS = Ranks()

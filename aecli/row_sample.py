@@ -107,11 +107,13 @@ class RowSample:
 
 
 def joined_columns(samples: Sequence[RowSample]) -> RowSample:
-    """Return the columns of samples of the same rows, with equal limits, as one sample."""
+    """Return the columns of samples of the same rows as one sample, with their lowest limit."""
     first = samples[0]
     if len(samples) == 1 or not first._parts:
         return first
+    limit = min(sample.limit for sample in samples)
     for sample in samples:
+        sample.limit = limit
         sample._shrink()
     for name, values in first._parts[0].items():
         if isinstance(values, pa.RecordBatch):

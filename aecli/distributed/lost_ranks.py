@@ -24,6 +24,6 @@ def lost_ranks() -> Iterator[None]:
     except (RuntimeError, OSError) as error:
         raise LostRankError(
             "the exchange with the other processes of this training failed",
-            facts=[str(error).splitlines()[0]],
+            facts=(str(error) or type(error).__name__).splitlines()[:1],
             hint="see the messages of the other processes",
         ) from error

@@ -20,6 +20,7 @@ MEMORY = Path("/dev/shm")
 """Folder of files in memory, on Linux."""
 
 NUMBERS, SOCKET = "numbers", "socket"
+"""Names of the files in it: the numbers, and the socket of rank 0."""
 
 
 class SharedSummands(Summands):
@@ -29,26 +30,27 @@ class SharedSummands(Summands):
     by which the processes wait for each other, and each process adds its part of the numbers.
     """
 
-    def __init__(self, memory: Tensor, rank: int, peers: Sequence[socket.socket]) -> None:
+    def __init__(self, memory: Tensor, ranks: Ranks, peers: Sequence[socket.socket]) -> None:
         """Take the memory of `(n_ranks + 1, n_numbers)`, whose last row is for the sums.
 
         Args:
             memory: the same memory on each rank.
-            rank: the number of this process.
+            ranks: the processes.
             peers: connections of rank 0 to all others, or the one of another rank to rank 0.
         """
-        super().__init__(memory[rank], self._add_parts)
-        ranks, size = len(memory) - 1, memory.shape[1]
-        part = slice(size * rank // ranks, size * (rank + 1) // ranks)
+        super().__init__(memory[ranks.rank], ranks)
+        size = memory.shape[1]
+        part = slice(size * ranks.rank // ranks.size, size * (ranks.rank + 1) // ranks.size)
         self._parts, self._sum, self._sums = memory[:-1, part], memory[-1, part], memory[-1]
-        self._is_first, self._peers = rank == 0, peers
+        self._is_first, self._peers = ranks.rank == 0, peers
 
-    def _add_parts(self, numbers: Tensor) -> None:
+    def add(self) -> None:
+        """Replace the numbers by their sums, which have the same bits on each rank."""
         with lost_ranks():
             self._wait_for_all()
             torch.sum(self._parts, 0, out=self._sum)
             self._wait_for_all()
-        numbers.copy_(self._sums)
+        self.numbers.copy_(self._sums)
 
     def _wait_for_all(self) -> None:
         """Return when every rank has called this.
@@ -69,60 +71,68 @@ class SharedSummands(Summands):
             peer.sendall(b"\0")
 
 
-def shared_summands(ranks: Ranks, size: int, closing: ExitStack) -> SharedSummands | None:
+def shared_summands(
+    ranks: Ranks, size: int, dtype: torch.dtype, closing: ExitStack
+) -> SharedSummands | None:
     """Return numbers in memory that all ranks share; None where they cannot share it.
 
     Args:
         ranks: the processes, all of one machine.
         size: how many numbers each has.
+        dtype: their type.
         closing: closes the connections of the ranks.
 
     Raises:
         LostRankError: the process of another rank has ended.
     """
     shape = ranks.size + 1, size
-    folder = ranks.from_first(lambda: _new_folder(4 * shape[0] * size))
-    if folder is None:
-        return None
     with ExitStack() as setup:
-        if ranks.rank == 0:
-            setup.callback(shutil.rmtree, folder, ignore_errors=True)
         own = setup.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        memory = _opened(folder, shape, own if ranks.rank == 0 else None)
-        if not all(ranks.gather(memory is not None)):
+        folder = ranks.from_first(
+            lambda: _new_folder(shape[0] * size * dtype.itemsize, own, ranks.size, setup)
+        )
+        memory = None if folder is None else _opened(folder, shape, dtype)
+        connected = memory is not None and (ranks.rank == 0 or _connected(own, str(folder)))
+        if not all(ranks.gather(connected)):
             return None
         assert memory is not None, "it is that of one of all ranks"
         with lost_ranks():
-            if ranks.rank == 0:
-                peers = [closing.enter_context(own.accept()[0]) for _ in range(ranks.size - 1)]
-            else:
-                own.connect(str(folder / SOCKET))
-                peers = [closing.enter_context(own.dup())]
-    return SharedSummands(memory, ranks.rank, peers)
+            # All ranks are connected already, so that none is waited for.
+            others = [own.accept()[0] for _ in range(1, ranks.size)] if ranks.rank == 0 else []
+            peers = [closing.enter_context(peer) for peer in others or [own.dup()]]
+    return SharedSummands(memory, ranks, peers)
 
 
-def _new_folder(size: int) -> Path | None:
-    """Return a new folder with a file of `size` bytes of memory; None if there are too few."""
+def _new_folder(size: int, listener: socket.socket, ranks: int, setup: ExitStack) -> Path | None:
+    """Return a new folder with a file of `size` bytes of memory; None if there are too few.
+
+    `listener` listens there, and `setup` removes the folder.
+    """
     try:
         folder = Path(tempfile.mkdtemp(prefix="aecli-", dir=MEMORY))
-    except OSError:
-        return None
-    try:
+        setup.callback(shutil.rmtree, folder, ignore_errors=True)
         with (folder / NUMBERS).open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, size)
+        listener.bind(str(folder / SOCKET))
+        listener.listen(ranks)
     except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
         return None
     return folder
 
 
-def _opened(folder: Path, shape: tuple[int, int], listener: socket.socket | None) -> Tensor | None:
-    """Return the memory, and let `listener` listen for the other ranks; None if this fails."""
+def _opened(folder: Path, shape: tuple[int, int], dtype: torch.dtype) -> Tensor | None:
+    """Return the memory; None where it cannot be opened."""
+    path, size = str(folder / NUMBERS), shape[0] * shape[1]
     try:
-        if listener is not None:
-            listener.bind(str(folder / SOCKET))
-            listener.listen(shape[0])
-        numbers = torch.from_file(str(folder / NUMBERS), shared=True, size=shape[0] * shape[1])
+        return torch.from_file(path, shared=True, size=size, dtype=dtype).view(shape)
     except (OSError, RuntimeError):
         return None
-    return numbers.view(shape)
+
+
+def _connected(own: socket.socket, folder: str) -> bool:
+    """Connect with rank 0; return whether this works."""
+    try:
+        own.connect(f"{folder}/{SOCKET}")
+    except OSError:
+        return False
+    return True

@@ -76,8 +76,8 @@ class TorchRanks(Ranks):
     def summands(self, size: int, like: Tensor) -> Summands:
         """Return `size` numbers, with the type and device of a tensor, for many additions."""
         found: Summands | None = None
-        if self._share_machine and like.device.type == "cpu":
-            found = shared_summands(self, size, self._closing)
+        if all(self.gather(self._share_machine and like.device.type == "cpu")):
+            found = shared_summands(self, size, like.dtype, self._closing)
         return found or super().summands(size, like)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -120,20 +121,22 @@ def row_batches(
 def _row_samples(
     model: LoadedModel,
     table: str,
-    batches: Iterator[pa.RecordBatch],
+    batches: Generator[pa.RecordBatch],
     constants: CellReader,
     tallies: tuple[Tally, Tally],
     kept: Sequence[str] | None,
 ) -> Iterator[SampleBatch]:
     before = 0
-    for batch in batches:
-        cells = model.reader.read(batch, table=table, before=before)
-        constant_cells = constants.read(batch, table=table, before=before)
-        before += batch.num_rows
-        for tally, part in zip(tallies, (cells, constant_cells), strict=True):
-            tally.add(part)
-        batch = batch if kept is None else batch.select(kept)
-        yield SampleBatch(batch, cells, tallies[1].differing(constant_cells))
+    # An exception keeps this generator, and so a thread that reads ahead.
+    with closing(batches):
+        for batch in batches:
+            cells = model.reader.read(batch, table=table, before=before)
+            constant_cells = constants.read(batch, table=table, before=before)
+            before += batch.num_rows
+            for tally, part in zip(tallies, (cells, constant_cells), strict=True):
+                tally.add(part)
+            batch = batch if kept is None else batch.select(kept)
+            yield SampleBatch(batch, cells, tallies[1].differing(constant_cells))
 
 
 def open_windows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
@@ -20,7 +20,7 @@ _LAST_WRITE_SECONDS = 1.0
 """Time that a write has to end after a signal; one into a pipe that no process reads never ends."""
 
 
-def read_ahead(items: Iterable[Item]) -> Iterator[Item]:
+def read_ahead(items: Iterable[Item]) -> Generator[Item]:
     """Yield the items of an iterable, which a thread computes while the caller uses earlier ones.
 
     One item is computed ahead. An exception of the iterable is raised after the items before it.

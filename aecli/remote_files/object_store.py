@@ -244,17 +244,28 @@ def _azure_files(
 ) -> Any:
     """Return the file system of an account, which the connection string may describe."""
     parts = dict(part.partition("=")[::2] for part in (connection or "").split(";"))
-    name = account or parts.get("AccountName") or default_account
+    described = parts.get("AccountName") or _azure_account(parts.get("BlobEndpoint", ""))
+    if connection and not described:
+        raise RemoteFileError(errno.EACCES, "no account in AZURE_STORAGE_CONNECTION_STRING")
+    name = account or described or default_account
     if not name:
         raise RemoteFileError(errno.EACCES, "no account: AZURE_STORAGE_ACCOUNT is not set")
-    options = {"account_key": key} if key else {"sas_token": token}
-    if parts.get("AccountName") == name:
-        options = {
-            "account_key": parts.get("AccountKey"),
-            "sas_token": parts.get("SharedAccessSignature"),
-            **_azure_endpoints(name, parts),
-        }
-    return fs.AzureFileSystem(name, **{option: text for option, text in options.items() if text})
+    options: dict[str, str] = {}
+    if described == name:
+        options = _azure_endpoints(name, parts)
+        if {"AccountKey", "SharedAccessSignature"} & parts.keys():
+            key, token = parts.get("AccountKey"), parts.get("SharedAccessSignature")
+    if key:
+        options["account_key"] = key
+    elif token:
+        options["sas_token"] = "?" + token.removeprefix("?")
+    return fs.AzureFileSystem(name, **options)
+
+
+def _azure_account(endpoint: str) -> str:
+    """Return the account in the address of a server of Azure; empty if there is none."""
+    host = urlsplit(endpoint).hostname or ""
+    return host.partition(".")[0] if ".blob." in host else ""
 
 
 def _azure_endpoints(account: str, parts: dict[str, str]) -> dict[str, str]:
@@ -268,6 +279,7 @@ def _azure_endpoints(account: str, parts: dict[str, str]) -> dict[str, str]:
     dfs = parts.get("DfsEndpoint") or blob.replace(".blob.", ".dfs.", 1)
     found: dict[str, str] = {}
     for service, url in (("blob", urlsplit(blob)), ("dfs", urlsplit(dfs))):
+        in_name = url.netloc.startswith(f"{account}.")
         found[f"{service}_storage_scheme"] = url.scheme
-        found[f"{service}_storage_authority"] = url.netloc.removeprefix(account)
+        found[f"{service}_storage_authority"] = url.netloc[len(account) if in_name else 0 :]
     return found

@@ -104,7 +104,7 @@ def remote_error(error: BaseException, name: str, help: str) -> OSError:
     """
     if isinstance(error, RemoteFileError):
         return error
-    text = " ".join(str(error).split())
+    text = _without_queries(" ".join(str(error).split()))
     if any(word in text for word in _BUCKET):
         return RemoteFileError(errno.ENXIO, "its bucket does not exist", name)
     if any(word in text for word in _REGION):
@@ -123,6 +123,11 @@ def lost_connection(error: OSError) -> OSError | None:
     """Return the error of a server behind an error of Arrow; None for one of another kind."""
     known = any(word in str(error) for word in ("AWS Error", "google::cloud", "Azure"))
     return remote_error(error, "", "those of the store") if known else None
+
+
+def _without_queries(text: str) -> str:
+    """Return a message without the queries of its addresses, which may have a signature."""
+    return re.sub(r"\?[^\s'\"]*=[^\s'\"]*", "?…", text)
 
 
 def _without_request(text: str) -> str:

@@ -113,6 +113,7 @@ class ColumnScan:
         """
         progress.stage("fitting columns", source.n_rows)
         samples: list[RowSample] = []
+        expected = None if train_rows is None else len(train_rows)
         batch_rows = source.batch_rows(self._batch_rows())
         for group in column_groups(source):
             self.rows, self.seen, self.sample = 0, 0, None
@@ -122,8 +123,8 @@ class ColumnScan:
                 mask = None if train_rows is None else train_rows[at]
                 self._add(batch, None if mask is None or mask.all() else np.flatnonzero(mask))
                 progress.rows(round(share * batch.num_rows))
-            if train_rows is not None and len(train_rows) != self.seen:
-                raise changed_error(self.table, len(train_rows), self.seen)
+            if (expected := self.seen if expected is None else expected) != self.seen:
+                raise changed_error(self.table, expected, self.seen)
             samples += [] if self.sample is None else [self.sample]
         self.sample = joined_columns(samples) if samples else None
         return self

@@ -45,12 +45,12 @@ def _merged(scan: ColumnScan, source: Source, train_rows: Mask | None) -> Column
 
 def _merged_sample(sample: RowSample | None, ranks: Ranks) -> RowSample | None:
     """Return the sample of the rows of all ranks, of which some have no rows."""
-    limits = ranks.gather(None if sample is None else sample.limit)
-    first = next((limit for limit in limits if limit is not None), None)
-    if first is None:
+    gathered = ranks.gather(None if sample is None else sample.limit)
+    limits = [limit for limit in gathered if limit is not None]
+    if not limits:
         return None
-    sample = RowSample(first) if sample is None else sample
-    sample.limit = first
+    sample = RowSample(min(limits)) if sample is None else sample
+    sample.limit = min(limits)
     return sample.merged(ranks)
 
 

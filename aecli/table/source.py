@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -162,7 +162,7 @@ class Source:
         part = self.row_range
         return sum(known) if part is None else sum(known) * part.rows // max(1, part.total)
 
-    def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+    def batches(self, rows: int = BATCH_ROWS) -> Generator[pa.RecordBatch]:
         """Yield at most `rows` rows at a time, fewer if there are many columns.
 
         Raises:

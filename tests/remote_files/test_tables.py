@@ -348,6 +348,9 @@ def test_errors_of_stores_become_reasons(text: str, reason: str) -> None:
 def test_azure_needs_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT", raising=False)
     assert "AZURE_STORAGE_ACCOUNT is not set" in str(refusal("abfs://container/t.csv"))
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", "UseDevelopmentStorage=true")
+    error = str(refusal("abfs://container/t.csv"))
+    assert "no account in AZURE_STORAGE_CONNECTION_STRING" in error
 
 
 KEY = "a2V5"  # base64
@@ -359,6 +362,14 @@ SERVERS = {
     "abfs://box@store.dfs.core.windows.net/t.csv": {
         "AZURE_STORAGE_CONNECTION_STRING": "DefaultEndpointsProtocol=http;AccountName=store;"
         f"AccountKey={KEY};BlobEndpoint={{address}}/store;"
+    },
+    "abfs://box/s.csv": {
+        "AZURE_STORAGE_CONNECTION_STRING": "AccountName=store;"
+        "SharedAccessSignature=sv=1&sig=SECRET;BlobEndpoint={address}/store"
+    },
+    "abfs://box/k.csv": {
+        "AZURE_STORAGE_CONNECTION_STRING": "AccountName=store;BlobEndpoint={address}/store",
+        "AZURE_STORAGE_KEY": KEY,
     },
     "abfs://box/t.csv": {
         "AZURE_STORAGE_CONNECTION_STRING": "AccountName=store;"
@@ -374,5 +385,8 @@ def test_servers_that_the_variables_of_a_store_name_are_asked(
     for name, text in SERVERS[address].items():
         host = web.address.removeprefix("http://")
         monkeypatch.setenv(name, text.format(address=web.address, host=host))
-    assert "cannot read" in str(refusal(address)) or "does not exist" in str(refusal(address))
+    error = str(refusal(address))
+    assert "cannot read" in error or "does not exist" in error
+    assert "SECRET" not in error
     assert web.paths[0].startswith("/storage/v1/b/bucket" if "gs:" in address else "/store/box")
+    assert ("sig=SECRET" in web.paths[0]) == (address == "abfs://box/s.csv")

@@ -88,3 +88,17 @@ def test_a_group_takes_the_memory_that_is_counted(
         assert max(held) < 1.5 * most + (0 if buffered else file)
         assert len(group.names) < 3 or max(held) > most / 3
     assert names == open_source(path).names
+
+
+def test_samples_of_groups_have_the_limit_of_the_whole_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = np.random.default_rng(0).normal(size=(2_000, 5_000)).astype(np.float32)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(numbers.ravel()), 5_000)
+    table = pa.table({"x": numbers[:, 0], "y": numbers[:, 1], "v": vectors})
+    pq.write_table(table, tmp_path / "t.parquet")
+    options = TrainOptions.from_flat({"memory": "1MB", "scale": "robust"})
+    whole = prepare(str(tmp_path / "t.parquet"), options, SILENT)
+    monkeypatch.setattr(groups, "READER_BYTES", 1)
+    parts = prepare(str(tmp_path / "t.parquet"), options, SILENT)
+    assert parts.plan.columns == whole.plan.columns
