@@ -97,7 +97,7 @@ PARTS: dict[str, Part] = {
     "phases": Part(
         "speed", "phases of train next to its epochs", "phases:measure",
         ("wide", "wide fp32", "narrow", "wide.csv", "narrow.csv", "adult.csv", "digits.csv"),
-        combine=min,
+        combine=statistics.median,
     ),
     "apply": Part("speed", "encode next to its stages", "apply:measure", ("parquet", "csv"),
                   combine=statistics.median),

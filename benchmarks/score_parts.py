@@ -124,14 +124,14 @@ def steps(model: LoadedModel, scorer: Scorer) -> dict[str, Callable[[torch.Tenso
     latent = torch.zeros(scorer.block_rows, model.spec.network.latent)
 
     def joint(block: torch.Tensor) -> torch.Tensor:
-        _, residuals = deviations.errors_and_residuals(block, outputs)
-        return whitened(residuals, latent, fitted)
+        _, residuals = deviations.errors_and_residuals(block, outputs[: len(block)])
+        return whitened(residuals, latent[: len(block)], fitted)
 
     return {
         "encoder": lambda block: model.network.encode(model.inputs(block)),
         "encoder and decoder": scorer.run,
         "reconstruction": lambda block: log_compressed(
-            deviations.errors(block, outputs) / fitted.scale
+            deviations.errors(block, outputs[: len(block)]) / fitted.scale
         ),
         "joint": joint,
         "univariate": lambda block: deviations.distances(block, fitted),
