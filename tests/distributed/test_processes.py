@@ -200,7 +200,9 @@ def test_a_killed_process_is_restarted_to_the_same_weights(tmp_path: Path, table
         cwd=tmp_path, text=True, capture_output=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "the exchange with the other processes of this training failed" in done.stderr
+    # torchrun may terminate the other process before it prints this.
+    lost = "the exchange with the other processes of this training failed"
+    assert lost in done.stderr or "aecli: terminated" in done.stderr
     assert [code for code, _, _ in ends(uninterrupted)] == [0, 0]
     assert weights_name(tmp_path / "one") == weights_name(tmp_path / "two")
 
