@@ -1,10 +1,11 @@
 """More than one process: shards, Ray, ranks of torchrun, 64 ranks by calculation, and deaths.
 
-`shards` and `ray` run commands on 20 files of 200,000 rows of 32 numbers: one process on one core,
-and two processes, each on a core of its own. The start-up is that of the same commands for files of
-200 rows. `ray` has a cluster of this command, and one that was started before. `torchrun` trains
-with one process and with two under torchrun, each on a core of its own, at the same global batch.
-`network` adds the time of a ring all-reduce to measured steps. `deaths` kills processes at random.
+`shards` and `ray` run commands on 20 files of 200,000 rows of 32 numbers, `shards` also on 20 of a
+million: one process on one core, and two processes, each on a core of its own. The start-up is that
+of the same commands for two files of 200 rows, one per process; all are medians of three runs.
+`ray` has a cluster of this command, and one that was started before. `torchrun` trains with one
+process and with two under torchrun, each on a core of its own, at the same global batch. `network`
+adds the time of a ring all-reduce to measured steps. `deaths` kills processes at random.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ from tables import curved, table_of
 import aecli
 from aecli.progress import Progress
 
-FILES, FILE_ROWS, SMALL, QUICK_ROWS = 20, 200_000, 200, 1_000
+FILES, SMALL, QUICK_ROWS = 20, 200, 1_000
+FILE_ROWS, MANY_ROWS = 200_000, 1_000_000
+TURNS = 3
 CORES = (0, 1)
 PORT, CLUSTER_SECONDS = 6_391, 20.0
 SHAPES = {"narrow": (1_000_000, 32), "wide": (60_000, 784)}
@@ -59,9 +62,11 @@ def shards(run: Run) -> Iterator[Row]:
             pinned(core, run.case, "--shard", f"{core + 1}/2") for core in CORES
         ],
     }
-    with tempfile.TemporaryDirectory() as name:
-        write_tables(Path(name), run)
-        yield from speed_ups(Path(name), run.case, commands)
+    for rows in (FILE_ROWS, MANY_ROWS):
+        with tempfile.TemporaryDirectory() as name:
+            write_tables(Path(name), QUICK_ROWS if run.quick else rows)
+            for row in speed_ups(Path(name), run.case, commands):
+                yield {"rows": f"{FILES} × {rows:,}", **row}
 
 
 def ray(run: Run) -> Iterator[Row]:
@@ -71,7 +76,7 @@ def ray(run: Run) -> Iterator[Row]:
     cores = ["taskset", "-c", ",".join(map(str, CORES))]
     on_ray = [[*cores, *AECLI, run.case, "--engine", "ray"]]
     with tempfile.TemporaryDirectory() as name:
-        write_tables(Path(name), run)
+        write_tables(Path(name), QUICK_ROWS if run.quick else FILE_ROWS)
         one = {"one process": [pinned(0, run.case)]}
         own = {"`--engine ray`, a cluster of its own": on_ray}
         rows = list(speed_ups(Path(name), run.case, one | own))
@@ -278,13 +283,13 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def write_tables(folder: Path, run: Run) -> None:
-    """Write the files, small ones, and a model."""
-    for name, rows in (("table", QUICK_ROWS if run.quick else FILE_ROWS), ("small", SMALL)):
+def write_tables(folder: Path, file_rows: int) -> None:
+    """Write the files, a small one per process, and a model."""
+    for name, rows, files in (("table", file_rows, FILES), ("small", SMALL, len(CORES))):
         (folder / name).mkdir()
         first = folder / name / "p00.parquet"
         in_process(write_numbers, first, rows)
-        for number in range(1, FILES):
+        for number in range(1, files):
             shutil.copy(first, first.with_name(f"p{number:02}.parquet"))
     train = ["train", folder / "table" / "p00.parquet", "-m", folder / "m", "--epochs", "1", "-q"]
     in_process(run_aecli, *train)
@@ -305,7 +310,10 @@ def speed_ups(
     """Yield the seconds of commands that run at once, next to those of the first."""
     for title, lines in commands.items():
         start, whole = (
-            seconds_together(folder, lines, name, variables or {}) for name in ("small", "table")
+            statistics.median(
+                seconds_together(folder, lines, name, variables or {}) for _ in range(TURNS)
+            )
+            for name in ("small", "table")
         )
         seconds = {"s": whole, "of these start-up": start}
         base = base or seconds
