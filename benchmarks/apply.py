@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
@@ -62,7 +63,7 @@ def encode(path: Path, model: Path) -> tuple[float, float, float]:
 def stages(path: str, model: str) -> tuple[dict[str, float], float]:
     """Return the CPU seconds of each stage, one batch after the other, and of pyarrow alone."""
     from aecli.features.training_range import Tally
-    from aecli.inference.batches import encode_cells
+    from aecli.inference.batches import SampleBatch, encode_samples
     from aecli.inference.encode import encode_pass
     from aecli.inference.loaded_model import load_model
     from aecli.start_up import shorten_imports
@@ -84,7 +85,8 @@ def stages(path: str, model: str) -> tuple[dict[str, float], float]:
             cells = loaded.reader.read(batch)
             tally.add(cells)
             stamps.append(time.process_time())
-            columns = encode_cells(loaded, cells).latent.numpy().T.copy()
+            samples = SampleBatch(batch, cells, np.empty((len(cells), 0), dtype=np.bool_))
+            columns = encode_samples(loaded, samples).latent.numpy().T.copy()
             stamps.append(time.process_time())
             write(pa.record_batch([pa.array(z) for z in columns], schema=opened.schema))
             stamps.append(time.process_time())

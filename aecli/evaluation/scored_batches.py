@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from aecli.inference.batches import EncodedBatch, SampleBatch, encode_cells
+from aecli.inference.batches import EncodedBatch, SampleBatch, encode_samples
 from aecli.inference.run import Pass
 from aecli.nn.autoencoder import EncoderOutput
 from aecli.scoring.scorer import ScoredSamples, Scorer
@@ -28,14 +28,14 @@ def scored_batches(opened: Pass, scorer: Scorer | None, carried: Sequence[str]) 
 
 
 def _scored(opened: Pass, scorer: Scorer, samples: SampleBatch) -> Scored:
-    model, outputs = opened.model, None
+    model = opened.model
     scored = scorer.score(samples.cells, samples.differs)
     # The scorer moves later times back, and has no variance of the latents.
     if model.spec.network.variational or model.reader.layout.later_times:
-        code = encode_cells(model, samples.cells)
+        encoded = encode_samples(model, samples)
     else:
         code = EncoderOutput(scored.latent.to(model.device), None)
         outputs = scored.outputs.to(model.device)
+        encoded = EncodedBatch(*samples[:3], code=code, rows=samples.rows, outputs=outputs)
     opened.progress.rows(samples.batch.num_rows)
-    encoded = EncodedBatch(*samples[:3], code=code, rows=samples.rows, outputs=outputs)
     return encoded, scored

@@ -22,8 +22,9 @@ from aecli.table.scaling import FAR
 
 Cells = npt.NDArray[np.float32]
 
-# A float64 tile of all numbers fits the processor's cache while it is scaled and transposed.
-TILE_BYTES = 1 << 20
+# A float64 tile of all numbers fits the shared cache while it is scaled and transposed. Smaller
+# tiles have few rows, and so more calls of NumPy.
+TILE_BYTES = 1 << 22
 
 
 class CellReader:

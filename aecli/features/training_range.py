@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -145,6 +146,7 @@ class Tally:
     def __init__(self, where: Layout) -> None:
         self.layout = where
         self.rows = 0
+        self._lock = Lock()
         self._first_category = where.numbers + where.booleans
         self._low, self._high = cell_limits(where)
         self._missing = np.zeros(where.cells, dtype=np.int64)
@@ -167,12 +169,16 @@ class Tally:
         return differing
 
     def add(self, cells: Cells) -> None:
-        """Count one batch of cells."""
-        self.rows += len(cells)
-        self._missing += _by_cell(np.isnan(cells)) * self._counted
-        self._unseen += _by_cell(cells[:, self._first_category :] == -1)
-        self._below += _by_cell(cells < self._low)
-        self._above += _by_cell(cells > self._high)
+        """Count one batch of cells, in any thread."""
+        missing = _by_cell(np.isnan(cells)) * self._counted
+        unseen = _by_cell(cells[:, self._first_category :] == -1)
+        below, above = _by_cell(cells < self._low), _by_cell(cells > self._high)
+        with self._lock:
+            self.rows += len(cells)
+            self._missing += missing
+            self._unseen += unseen
+            self._below += below
+            self._above += above
 
     @property
     def cells(self) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -91,6 +90,11 @@ class EncodedBatch:
         return self.code.latent
 
 
+PrepareSamples: TypeAlias = Callable[[], SampleBatch]
+"""Function that returns samples of rows that have been read, in any thread."""
+
+Used = TypeVar("Used")
+
 DecodedRows = tuple[pa.RecordBatch, Cells, AnyFloats, Mask]
 """Rows in table order: as read, as cells `(n_rows, n_cells)`, as outputs of the decoder
 `(n_rows, n_outputs)`, and whether they are in a window `(n_rows,)`."""
@@ -103,40 +107,51 @@ def row_batches(
     batch_rows: int | None,
     tallies: tuple[Tally, Tally],
     kept: Sequence[str] | None = None,
-) -> Iterator[SampleBatch]:
-    """Return the rows of the source, in order, and count their cells.
+) -> Generator[PrepareSamples]:
+    """Read the rows of the source, in order, and yield what prepares and counts their cells.
 
-    With more than one thread, one reads and another computes cells ahead. `tallies` are those of
-    the varying columns and of the `constants`; `kept` are the columns that the batches still have,
-    None for all.
+    `tallies` are those of the varying columns and of the `constants`; `kept` are the columns that
+    the batches still have, None for all.
     """
+    before = 0
     batches = source.batches(batch_rows or model.batch_rows_with(constants.layout.cells))
-    if torch.get_num_threads() == 1:
-        return _row_samples(model, source.name, batches, constants, tallies, kept)
-    share_heap()
-    read = read_ahead(batches)
-    return read_ahead(_row_samples(model, source.name, read, constants, tallies, kept))
+    # An exception keeps this generator, and so a thread that reads ahead.
+    with closing(batches):
+        for batch in batches:
+            rows = source.name, before, batch
+            yield partial(_row_samples, model, constants, tallies, kept, *rows)
+            before += batch.num_rows
 
 
 def _row_samples(
     model: LoadedModel,
-    table: str,
-    batches: Generator[pa.RecordBatch],
     constants: CellReader,
     tallies: tuple[Tally, Tally],
     kept: Sequence[str] | None,
-) -> Iterator[SampleBatch]:
-    before = 0
-    # An exception keeps this generator, and so a thread that reads ahead.
-    with closing(batches):
-        for batch in batches:
-            cells = model.reader.read(batch, table=table, before=before)
-            constant_cells = constants.read(batch, table=table, before=before)
-            before += batch.num_rows
-            for tally, part in zip(tallies, (cells, constant_cells), strict=True):
-                tally.add(part)
-            batch = batch if kept is None else batch.select(kept)
-            yield SampleBatch(batch, cells, tallies[1].differing(constant_cells))
+    table: str,
+    before: int,
+    batch: pa.RecordBatch,
+) -> SampleBatch:
+    cells = model.reader.read(batch, table=table, before=before)
+    constant_cells = constants.read(batch, table=table, before=before)
+    for tally, part in zip(tallies, (cells, constant_cells), strict=True):
+        tally.add(part)
+    batch = batch if kept is None else batch.select(kept)
+    return SampleBatch(batch, cells, tallies[1].differing(constant_cells))
+
+
+def sample_batches(prepared: Generator[PrepareSamples]) -> Iterator[SampleBatch]:
+    """Return prepared samples; with more than one thread, one reads and another computes cells."""
+    if torch.get_num_threads() == 1:
+        return _computed(prepared)
+    share_heap()
+    return read_ahead(_computed(read_ahead(prepared)))
+
+
+def _computed(prepared: Generator[PrepareSamples]) -> Iterator[SampleBatch]:
+    with closing(prepared):
+        for samples in prepared:
+            yield samples()
 
 
 def open_windows(
@@ -194,57 +209,68 @@ def labels_of_windows(table: WindowedTable, label: Label, rule: str) -> tuple[Co
 
 def window_batches(
     model: LoadedModel, table: WindowedTable, carried: Sequence[str], batch_windows: int | None
-) -> Iterator[SampleBatch]:
-    """Yield windows, series by series, with the copied columns of their last rows."""
+) -> Generator[PrepareSamples]:
+    """Yield what prepares windows, series by series, with the copied columns of their last rows."""
     windows = table.windows
     size = batch_windows or max(1, model.batch_rows // model.spec.network.window)
     source = table.source.select(list(carried))
     columns = pa.Table.from_batches(source.batches(), source.schema)
     for chosen in np.split(np.arange(len(windows)), range(size, len(windows), size)):
-        if not len(chosen):  # a table without rows
-            return
-        rows = windows.rows(chosen).reshape(-1)
-        cells = table.staged.cells.index_select(0, torch.from_numpy(rows)).numpy()
-        last = columns.take(pa.array(windows.last_rows[chosen])).combine_chunks()
-        batch = last.to_batches()[0] if carried else _without_columns(len(chosen))
-        yield SampleBatch(batch, cells, table.differs[rows], rows)
+        if len(chosen):  # a table without rows has one part
+            yield partial(_window_samples, table, columns, chosen)
+
+
+def _window_samples(table: WindowedTable, columns: pa.Table, chosen: Indices) -> SampleBatch:
+    rows = table.windows.rows(chosen).reshape(-1)
+    cells = table.staged.cells.index_select(0, torch.from_numpy(rows)).numpy()
+    last = columns.take(pa.array(table.windows.last_rows[chosen])).combine_chunks()
+    batch = last.to_batches()[0] if columns.num_columns else _without_columns(len(chosen))
+    return SampleBatch(batch, cells, table.differs[rows], rows)
 
 
 def encoded_batches(
-    model: LoadedModel, batches: Iterator[SampleBatch], progress: Progress
-) -> Iterator[EncodedBatch]:
-    """Yield the same batches with their latents."""
-    threads = torch.get_num_threads() if model.device.type == "cpu" else 1
-    encode = partial(encode_cells, model)
-    waiting: deque[SampleBatch] = deque()
+    model: LoadedModel,
+    prepared: Generator[PrepareSamples],
+    use: Callable[[EncodedBatch], Used],
+    progress: Progress,
+) -> Iterator[Used]:
+    """Yield what `use` returns for the samples with their latents, in order.
 
-    def cells_of_batches() -> Iterator[Cells]:
-        for samples in batches:
-            waiting.append(samples)
-            yield samples.cells
+    On a CPU each thread reads a batch, computes its cells and latents, and uses them.
+    """
 
-    cells = cells_of_batches()
-    for code in map(encode, cells) if threads == 1 else in_threads(encode, cells, threads):
-        encoded = waiting.popleft()
-        yield EncodedBatch(*encoded[:3], code=code, rows=encoded.rows)
-        progress.rows(encoded.batch.num_rows)
+    def compute(samples: PrepareSamples) -> tuple[int, Used]:
+        encoded = encode_samples(model, samples())
+        return encoded.batch.num_rows, use(encoded)
+
+    threads = torch.get_num_threads()
+    if threads == 1 or model.device.type != "cpu":
+        for samples in sample_batches(prepared):
+            yield use(encode_samples(model, samples))
+            progress.rows(samples.batch.num_rows)
+        return
+    share_heap()
+    for rows, used in in_threads(compute, prepared, threads):
+        yield used
+        progress.rows(rows)
 
 
 @torch.no_grad()
-def encode_cells(model: LoadedModel, cells: Cells) -> EncoderOutput:
-    """Return the latent distribution of cells `(n_rows, n_cells)` on the model's device."""
+def encode_samples(model: LoadedModel, samples: SampleBatch) -> EncodedBatch:
+    """Return samples with their latent distribution."""
     network = model.spec.network
     rows = max(256 // network.window, network.samples_within(NETWORK_BLOCK_CELLS)) * network.window
-    whole = torch.from_numpy(cells).to(model.device)
-    blocks = whole.split(rows if model.device.type == "cpu" else max(1, len(whole)))
+    cells = torch.from_numpy(samples.cells).to(model.device)
+    blocks = cells.split(rows if model.device.type == "cpu" else max(1, len(cells)))
     parts: list[EncoderOutput] = []
     for block in blocks:
         parts.append(model.network.distribution(model.inputs(block)))
-    if len(parts) == 1:
-        return parts[0]
-    latents, log_variances = zip(*parts, strict=True)
-    varies = log_variances[0] is not None
-    return EncoderOutput(torch.cat(latents), torch.cat(log_variances) if varies else None)
+    code = parts[0]
+    if len(parts) > 1:
+        latents, log_variances = zip(*parts, strict=True)
+        varies = log_variances[0] is not None
+        code = EncoderOutput(torch.cat(latents), torch.cat(log_variances) if varies else None)
+    return EncodedBatch(*samples[:3], code=code, rows=samples.rows)
 
 
 def decoded_rows(

@@ -6,8 +6,11 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from queue import SimpleQueue
+from threading import Lock
 from typing import TypeVar
 
+import pyarrow as pa
 import torch
 
 Item = TypeVar("Item")
@@ -15,6 +18,9 @@ Computed = TypeVar("Computed")
 
 MAX_UNWRITTEN = 4
 """Maximum number of batches that are computed and not written yet."""
+
+MAX_WAITING = 1
+"""Maximum number of batches that are computed before an earlier one of them is used."""
 
 _LAST_WRITE_SECONDS = 1.0
 """Time that a write has to end after a signal; one into a pipe that no process reads never ends."""
@@ -37,27 +43,43 @@ def read_ahead(items: Iterable[Item]) -> Generator[Item]:
 
 
 def in_threads(
-    function: Callable[[Item], Computed], items: Iterable[Item], threads: int
+    function: Callable[[Item], Computed], items: Generator[Item], threads: int
 ) -> Iterator[Computed]:
-    """Yield the result of a function for each item, in order; each thread computes one at a time.
+    """Yield the result of a function for each item, in order; each thread takes the next item.
 
     Torch computes with one thread in each of them: its own threads wait for each other in every
-    layer, and the processors that they share with other programs make all of them wait.
+    layer, and the processors that they share with other programs make all of them wait. Arrow,
+    which takes a small part of the time, reads with half of the threads.
     """
     executor = ThreadPoolExecutor(threads, "compute", torch.set_num_threads, (1,))
-    of_caller = torch.get_num_threads()
-    waiting: deque[Future[Computed]] = deque()
+    of_torch, of_arrow = torch.get_num_threads(), pa.cpu_count()
+    taken: SimpleQueue[Future[Computed | object]] = SimpleQueue()
+    taking, end = Lock(), object()
+
+    def compute_next() -> None:
+        result: Future[Computed | object] = Future()
+        try:
+            with taking:
+                taken.put(result)
+                item = next(items, end)
+            computed = end if item is end else function(item)  # type: ignore[arg-type]  # not `end`
+            result.set_result(computed)
+        except BaseException as error:
+            result.set_exception(error)
+
+    pa.set_cpu_count(max(1, threads // 2))
     try:
-        for item in items:
-            waiting.append(executor.submit(function, item))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        for _ in range(threads + MAX_WAITING):
+            executor.submit(compute_next)
+        while (computed := taken.get().result()) is not end:
+            executor.submit(compute_next)
+            yield computed  # type: ignore[misc]  # `end` is the only other object
     finally:
         executor.shutdown(cancel_futures=True)
+        items.close()
+        pa.set_cpu_count(of_arrow)
         # Threads that start later have the number that was set last, in any thread.
-        torch.set_num_threads(of_caller)
+        torch.set_num_threads(of_torch)
 
 
 @contextmanager

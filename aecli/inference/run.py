@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import pyarrow as pa
@@ -14,11 +14,14 @@ from aecli.errors import UsageError
 from aecli.features.training_range import Tally
 from aecli.inference.batches import (
     EncodedBatch,
+    PrepareSamples,
     SampleBatch,
+    Used,
     WindowedTable,
     encoded_batches,
     open_windows,
     row_batches,
+    sample_batches,
     window_batches,
 )
 from aecli.inference.loaded_model import LoadedModel
@@ -138,6 +141,12 @@ class Pass:
         Raises:
             DataError: the table cannot be divided into windows.
         """
+        return sample_batches(self._prepared(stage, carried, kept))
+
+    def _prepared(
+        self, stage: str, carried: Sequence[str] | None, kept: Sequence[str] | None
+    ) -> Generator[PrepareSamples]:
+        """Return what prepares the samples that `samples` returns."""
         assert self.source is not None, "only a pass over a table has samples"
         if self.model.spec.network.window == 1:
             self.progress.stage(stage, self.source.n_rows)
@@ -159,8 +168,18 @@ class Pass:
         kept: Sequence[str] | None = None,
     ) -> Iterator[EncodedBatch]:
         """Return the samples with their latents; `carried` and `kept` are those of `samples`."""
-        samples = self.samples(stage, carried=carried, kept=kept)
-        return encoded_batches(self.model, samples, self.progress)
+        return self._encoded(lambda encoded: encoded, stage, carried, kept)
+
+    def _encoded(
+        self,
+        use: Callable[[EncodedBatch], Used],
+        stage: str = "encoding",
+        carried: Sequence[str] | None = None,
+        kept: Sequence[str] | None = None,
+    ) -> Iterator[Used]:
+        """Return what `use` returns for the batches of `encoded`, in the thread of each."""
+        prepared = self._prepared(stage, carried, kept)
+        return encoded_batches(self.model, prepared, use, self.progress)
 
     def output(self, fields: Sequence[pa.Field], batches: Iterator[pa.RecordBatch]) -> Pass:
         """Set the output: the copied columns, then `fields`; `batches` contain both.
@@ -187,7 +206,7 @@ class Pass:
         def joined(samples: EncodedBatch) -> pa.RecordBatch:
             return self.joined(samples.batch, arrays(samples))
 
-        return self.output(fields, map(joined, self.encoded(kept=self.carried)))
+        return self.output(fields, self._encoded(joined, kept=self.carried))
 
     def titles(self) -> dict[str, str]:
         """Return what each carried column is called in the output, by its name in the source."""

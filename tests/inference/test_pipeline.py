@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def numbers(count: int, closed: list[bool]) -> Iterator[int]:
+def numbers(count: int, closed: list[bool]) -> Generator[int]:
     try:
         for number in range(count):
             if number == 20:
@@ -47,11 +47,16 @@ def test_items_are_read_computed_and_written_in_order(count: int):
     assert written == [number**2 for number in range(count)]
 
 
-def test_an_error_of_reading_is_raised_after_the_items_before_it():
+@pytest.mark.parametrize(
+    "read", [read_ahead, lambda items: in_threads(int, items, 3)], ids=["ahead", "in threads"]
+)
+def test_an_error_of_reading_is_raised_after_the_items_before_it(
+    read: Callable[[Generator[int]], Iterator[int]],
+):
     found: list[int] = []
     closed: list[bool] = []
     with pytest.raises(ValueError, match="20 cannot be read"):
-        found.extend(read_ahead(numbers(30, closed)))
+        found.extend(read(numbers(30, closed)))
     assert found == list(range(20))
     assert closed == [True]
 
@@ -72,8 +77,10 @@ def test_an_error_of_computing_or_writing_ends_the_pass(at: int):
             raise OSError(28, "no space left")
         return number
 
+    closed: list[bool] = []
     with pytest.raises(OSError, match="no space left"):
-        list(in_threads(fail, range(10), 2))
+        list(in_threads(fail, numbers(10, closed), 2))
+    assert closed == [True]
     written: list[int] = []
 
     def write_all() -> None:
