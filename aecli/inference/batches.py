@@ -233,7 +233,7 @@ def encoded_batches(
     prepared: Generator[PrepareSamples],
     use: Callable[[EncodedBatch], Used],
     progress: Progress,
-) -> Iterator[Used]:
+) -> Generator[Used]:
     """Yield what `use` returns for the samples with their latents, in order.
 
     On a CPU each thread reads a batch, computes its cells and latents, and uses them.
@@ -250,9 +250,10 @@ def encoded_batches(
             progress.rows(samples.batch.num_rows)
         return
     share_heap()
-    for rows, used in in_threads(compute, prepared, threads):
-        yield used
-        progress.rows(rows)
+    with closing(in_threads(compute, prepared, threads)) as computed:
+        for rows, used in computed:
+            yield used
+            progress.rows(rows)
 
 
 @torch.no_grad()

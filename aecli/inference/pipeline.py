@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from queue import SimpleQueue
-from threading import Lock
+from threading import Lock, RLock
 from typing import TypeVar
 
 import pyarrow as pa
@@ -21,6 +21,11 @@ MAX_UNWRITTEN = 4
 
 MAX_WAITING = 1
 """Maximum number of batches that are computed before an earlier one of them is used."""
+
+_arrow_lock = RLock()
+
+_of_arrow: list[int] = []
+"""Arrow's number of threads before any pass that has not ended, for each of these."""
 
 _LAST_WRITE_SECONDS = 1.0
 """Time that a write has to end after a signal; one into a pipe that no process reads never ends."""
@@ -44,7 +49,7 @@ def read_ahead(items: Iterable[Item]) -> Generator[Item]:
 
 def in_threads(
     function: Callable[[Item], Computed], items: Generator[Item], threads: int
-) -> Iterator[Computed]:
+) -> Generator[Computed]:
     """Yield the result of a function for each item, in order; each thread takes the next item.
 
     Torch computes with one thread in each of them: its own threads wait for each other in every
@@ -52,7 +57,7 @@ def in_threads(
     which takes a small part of the time, reads with half of the threads.
     """
     executor = ThreadPoolExecutor(threads, "compute", torch.set_num_threads, (1,))
-    of_torch, of_arrow = torch.get_num_threads(), pa.cpu_count()
+    of_caller = torch.get_num_threads()
     taken: SimpleQueue[Future[Computed | object]] = SimpleQueue()
     taking, end = Lock(), object()
 
@@ -66,20 +71,36 @@ def in_threads(
             result.set_result(computed)
         except BaseException as error:
             result.set_exception(error)
+        finally:
+            del result  # which the traceback of its exception keeps
 
-    pa.set_cpu_count(max(1, threads // 2))
     try:
-        for _ in range(threads + MAX_WAITING):
-            executor.submit(compute_next)
-        while (computed := taken.get().result()) is not end:
-            executor.submit(compute_next)
-            yield computed  # type: ignore[misc]  # `end` is the only other object
+        with _arrow_threads(max(1, threads // 2)):
+            for _ in range(threads + MAX_WAITING):
+                executor.submit(compute_next)
+            while (computed := taken.get().result()) is not end:
+                executor.submit(compute_next)
+                yield computed  # type: ignore[misc]  # `end` is the only other object
     finally:
         executor.shutdown(cancel_futures=True)
         items.close()
-        pa.set_cpu_count(of_arrow)
         # Threads that start later have the number that was set last, in any thread.
-        torch.set_num_threads(of_torch)
+        torch.set_num_threads(of_caller)
+
+
+@contextmanager
+def _arrow_threads(threads: int) -> Iterator[None]:
+    """Set Arrow's number of threads, and restore it after the last pass that runs."""
+    with _arrow_lock:
+        _of_arrow.append(_of_arrow[0] if _of_arrow else pa.cpu_count())
+        pa.set_cpu_count(threads)
+    try:
+        yield
+    finally:
+        with _arrow_lock:
+            before = _of_arrow.pop()
+            if not _of_arrow:
+                pa.set_cpu_count(before)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 import pyarrow as pa
 import torch
@@ -82,6 +82,8 @@ class Pass:
         self.by_row = False
         self.schema = pa.schema([])
         self.batches: Iterator[pa.RecordBatch] = iter(())
+        # An exception of the writer keeps the batches, and so the threads that compute them.
+        self._opened = ExitStack()
 
     @classmethod
     def over(
@@ -179,7 +181,9 @@ class Pass:
     ) -> Iterator[Used]:
         """Return what `use` returns for the batches of `encoded`, in the thread of each."""
         prepared = self._prepared(stage, carried, kept)
-        return encoded_batches(self.model, prepared, use, self.progress)
+        encoded = encoded_batches(self.model, prepared, use, self.progress)
+        self._opened.callback(encoded.close)
+        return encoded
 
     def output(self, fields: Sequence[pa.Field], batches: Iterator[pa.RecordBatch]) -> Pass:
         """Set the output: the copied columns, then `fields`; `batches` contain both.
@@ -235,7 +239,7 @@ class Pass:
         if output is not None:
             require_not_a_part(output)
             writer = open_writer(output, self.schema, inputs=inputs, format=to)
-        with writer as write, _in_background(write) as write_later:
+        with writer as write, _in_background(write) as write_later, self._opened:
             for batch in self.batches:
                 write_later(batch)
                 rows += batch.num_rows
@@ -281,7 +285,8 @@ class Pass:
 
     def read_all(self) -> pa.Table:
         """Return the output as one table in memory."""
-        return pa.Table.from_batches(self.batches, self.schema)
+        with self._opened:
+            return pa.Table.from_batches(self.batches, self.schema)
 
 
 def _in_background(write: Write) -> AbstractContextManager[Write]:

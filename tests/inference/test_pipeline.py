@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 import torch
 
 import aecli
-from aecli.errors import DataError
+from aecli.errors import DataError, OutputError
 from aecli.inference.pipeline import in_threads, read_ahead, write_behind
 
 pytestmark = pytest.mark.usefixtures("no_cross_fitting")
@@ -115,3 +117,32 @@ def test_an_infinite_number_in_a_late_batch_leaves_no_output(tmp_path: Path, two
     with pytest.raises(DataError, match="infinite number in row 500"):
         aecli.encode(bad, output, model=tmp_path / "model", batch_size=50, threads=2)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_threads_end_and_are_as_many_as_before_where_the_output_cannot_be_written(
+    tmp_path: Path, two_threads: None
+):
+    rows = pa.table({"a": np.arange(9e3), "b": np.arange(9e3) ** 2})
+    model, output = tmp_path / "model", str(tmp_path / "z.csv")
+    aecli.train(rows, model=model, epochs=1, latent=1)
+    before, limits = pa.cpu_count(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    pa.set_cpu_count(2)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="limit on file sizes") as raised:
+            aecli.encode(rows, output, model=model, batch_size=50, threads=2)
+        assert pa.cpu_count() == 2
+        assert "compute" not in " ".join(thread.name for thread in threading.enumerate())
+        assert raised.value.__traceback__ is not None  # which keeps the batches
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        pa.set_cpu_count(before)
+
+
+def test_arrow_has_its_threads_again_after_passes_that_overlap():
+    before = pa.cpu_count()
+    first, second = (in_threads(int, numbers(15, []), 2) for _ in range(2))
+    assert next(first) == next(second) == 0
+    first.close()
+    second.close()
+    assert pa.cpu_count() == before
