@@ -1,7 +1,7 @@
 """`aecli encode` on two threads next to its stages alone on one, for Parquet and CSV.
 
 The stages of encoding random rows of 32 numbers are reading, computing cells, the network and
-writing, each for all rows by itself in a process with one thread. With two processors the command
+writing, of one batch after the other in a process with one thread. With two processors the command
 cannot be faster than its slowest stage, nor than half of the sum of the stages: that is the bound.
 The seconds of the command are beyond its start-up, which is that for 200 rows. A seed is a round.
 """

@@ -140,7 +140,7 @@ def _row_samples(
     return SampleBatch(batch, cells, tallies[1].differing(constant_cells))
 
 
-def sample_batches(prepared: Generator[PrepareSamples]) -> Iterator[SampleBatch]:
+def sample_batches(prepared: Generator[PrepareSamples]) -> Generator[SampleBatch]:
     """Return prepared samples; with more than one thread, one reads and another computes cells."""
     if torch.get_num_threads() == 1:
         return _computed(prepared)
@@ -148,7 +148,7 @@ def sample_batches(prepared: Generator[PrepareSamples]) -> Iterator[SampleBatch]
     return read_ahead(_computed(read_ahead(prepared)))
 
 
-def _computed(prepared: Generator[PrepareSamples]) -> Iterator[SampleBatch]:
+def _computed(prepared: Generator[PrepareSamples]) -> Generator[SampleBatch]:
     with closing(prepared):
         for samples in prepared:
             yield samples()

@@ -83,7 +83,7 @@ class Pass:
         self.schema = pa.schema([])
         self.batches: Iterator[pa.RecordBatch] = iter(())
         # An exception of the writer keeps the batches, and so the threads that compute them.
-        self._opened = ExitStack()
+        self._closing = ExitStack()
 
     @classmethod
     def over(
@@ -143,7 +143,9 @@ class Pass:
         Raises:
             DataError: the table cannot be divided into windows.
         """
-        return sample_batches(self._prepared(stage, carried, kept))
+        samples = sample_batches(self._prepared(stage, carried, kept))
+        self._closing.callback(samples.close)
+        return samples
 
     def _prepared(
         self, stage: str, carried: Sequence[str] | None, kept: Sequence[str] | None
@@ -182,7 +184,7 @@ class Pass:
         """Return what `use` returns for the batches of `encoded`, in the thread of each."""
         prepared = self._prepared(stage, carried, kept)
         encoded = encoded_batches(self.model, prepared, use, self.progress)
-        self._opened.callback(encoded.close)
+        self._closing.callback(encoded.close)
         return encoded
 
     def output(self, fields: Sequence[pa.Field], batches: Iterator[pa.RecordBatch]) -> Pass:
@@ -239,7 +241,7 @@ class Pass:
         if output is not None:
             require_not_a_part(output)
             writer = open_writer(output, self.schema, inputs=inputs, format=to)
-        with writer as write, _in_background(write) as write_later, self._opened:
+        with writer as write, _in_background(write) as write_later, self._closing:
             for batch in self.batches:
                 write_later(batch)
                 rows += batch.num_rows
@@ -285,7 +287,7 @@ class Pass:
 
     def read_all(self) -> pa.Table:
         """Return the output as one table in memory."""
-        with self._opened:
+        with self._closing:
             return pa.Table.from_batches(self.batches, self.schema)
 
 

@@ -119,8 +119,9 @@ def test_an_infinite_number_in_a_late_batch_leaves_no_output(tmp_path: Path, two
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.parametrize("command", [aecli.encode, aecli.reconstruct, aecli.score])
 def test_threads_end_and_are_as_many_as_before_where_the_output_cannot_be_written(
-    tmp_path: Path, two_threads: None
+    tmp_path: Path, two_threads: None, command: Callable[..., object]
 ):
     rows = pa.table({"a": np.arange(9e3), "b": np.arange(9e3) ** 2})
     model, output = tmp_path / "model", str(tmp_path / "z.csv")
@@ -130,9 +131,11 @@ def test_threads_end_and_are_as_many_as_before_where_the_output_cannot_be_writte
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
     try:
         with pytest.raises(OutputError, match="limit on file sizes") as raised:
-            aecli.encode(rows, output, model=model, batch_size=50, threads=2)
+            command(rows, output, model=model, batch_size=50, threads=2)
         assert pa.cpu_count() == 2
-        assert "compute" not in " ".join(thread.name for thread in threading.enumerate())
+        names = " ".join(thread.name for thread in threading.enumerate())
+        assert "compute" not in names
+        assert "read_" not in names
         assert raised.value.__traceback__ is not None  # which keeps the batches
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
